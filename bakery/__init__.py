@@ -1,0 +1,1 @@
+"""Builds, tests and publishes systemd-sysext images from upstream's own binaries."""

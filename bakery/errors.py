@@ -1,0 +1,49 @@
+"""What went wrong, in words a user can act on."""
+
+from __future__ import annotations
+
+
+class BakeryError(Exception):
+    """A failure that has a cause and a way out.
+
+    The class says which kind of failure it is; the text says what happened, where, why, and what
+    to do now. Front ends print it with `render` and never with a traceback.
+
+    Attributes:
+        what: one sentence, lower case, without a full stop.
+        where: the file, address or task concerned.
+        why: the cause, as far as it is known; may have several lines (an excerpt, a tool's output).
+        fix: what the user can do now, ideally a command.
+
+    """
+
+    def __init__(
+        self, what: str, *, where: str | None = None, why: str | None = None, fix: str | None = None
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.why = why
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def render(self) -> str:
+        """Return the error as lines of plain text: the sentence first, then its details."""
+        details = (("where", self.where), ("why", self.why), ("fix", self.fix))
+        lines = [self.what]
+        for label, text in details:
+            if text:
+                first, *more = text.splitlines()
+                lines.append(f"  {label + ':':<6} {first}")
+                lines.extend(f"  {'':<6} {line}" for line in more)
+        return "\n".join(lines)
+
+
+class MissingToolError(BakeryError):
+    """A program that the work needs is not installed."""
+
+
+class SettingsError(BakeryError):
+    """A setting has a value that makes no sense."""

@@ -1,0 +1,1 @@
+"""How an image comes about: unpack, stage, squash."""

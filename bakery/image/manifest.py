@@ -1,0 +1,69 @@
+"""What a staged tree holds, entry by entry, and where every byte came from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One path of a tree.
+
+    Attributes:
+        path: relative to the root of the tree, with forward slashes.
+        type: what stands there.
+        mode: permission bits, setuid, setgid and sticky included; 0o777 for a link.
+        size: bytes of a file; 0 for everything else.
+        sha256: digest of a file's content.
+        target: where a link points, verbatim.
+        origin: the asset's address, or the recipe's own part (`files/`, `write`, `start`, …).
+
+    """
+
+    path: str
+    type: Literal["file", "directory", "link"]
+    mode: int
+    size: int = 0
+    sha256: str | None = None
+    target: str | None = None
+    origin: str | None = None
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything below one tree's root, sorted by path; the root itself is not listed.
+
+    Attributes:
+        image: the image's full name, such as `docker-20.10.13-x86-64`.
+        key: the key that the tree was staged for.
+        epoch: the modification time of every entry, in seconds since 1970.
+        entries: the paths, in the order of their code points.
+
+    """
+
+    image: str
+    key: str
+    epoch: int
+    entries: tuple[Entry, ...]
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files together."""
+        return sum(entry.size for entry in self.entries)
+
+
+def encode(manifest: Manifest) -> bytes:
+    """Return the manifest as JSON, one entry a line, so that two of them can be compared by eye."""
+    head = msgspec.json.encode({"image": manifest.image, "key": manifest.key, "epoch": manifest.epoch})
+    lines = b",\n".join(b"  " + msgspec.json.encode(entry) for entry in manifest.entries)
+    return head[:-1] + b',"entries":[\n' + lines + b"\n]}\n"
+
+
+def decode(data: bytes) -> Manifest:
+    """Return the manifest that `encode` wrote.
+
+    Raises:
+        msgspec.DecodeError: the bytes are not a manifest.
+
+    """
+    return msgspec.json.decode(data, type=Manifest)

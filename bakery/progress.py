@@ -1,0 +1,31 @@
+"""How long work tells whoever watches that it moves."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Meter(Protocol):
+    """Receives the progress of one task, counted in bytes; called from any thread."""
+
+    def expect(self, total: int | None) -> None:
+        """Announce how many bytes are to come in all; None where nobody knows."""
+
+    def advance(self, count: int) -> None:
+        """Report `count` more bytes done."""
+
+    def restart(self, done: int = 0) -> None:
+        """Report that the work begins again with `done` bytes already there."""
+
+
+class Silent:
+    """A meter nobody reads."""
+
+    def expect(self, total: int | None) -> None:
+        """Ignore the total."""
+
+    def advance(self, count: int) -> None:
+        """Ignore the progress."""
+
+    def restart(self, done: int = 0) -> None:
+        """Ignore the restart."""

@@ -1,0 +1,1 @@
+"""A release: a folder of finished files."""

@@ -1,0 +1,157 @@
+"""Settings: from the environment, over `[tool.bakery]` in pyproject.toml, over defaults."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+from bakery.errors import SettingsError
+from bakery.names import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Profile = Literal["default", "fast", "small"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where things are and how work is done. Folders are absolute.
+
+    Attributes:
+        root: the project's folder, which relative settings are relative to.
+        recipes: the folder that holds a folder per recipe.
+        dist: where trees, images and releases are written.
+        store: where assets are kept by digest; may be shared by many projects.
+        mirror: serves `https://host/path` as `MIRROR/host/path`; None goes to upstream.
+        remote: a store reached over HTTP, asked before upstream; None for none.
+        offline: use only what the store has.
+        profile: how hard images are compressed.
+        jobs: how many processors the work may use.
+        origins: for every setting, where its value comes from.
+
+    """
+
+    root: Path
+    recipes: Path
+    dist: Path
+    store: Path
+    mirror: str | None
+    remote: str | None
+    offline: bool
+    profile: Profile
+    jobs: int
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+def _folder(text: str, root: Path) -> Path:
+    return Path(os.path.abspath(root / Path(text).expanduser()))  # noqa: PTH100  resolve() follows links
+
+
+def _address(text: str, _root: Path) -> str | None:
+    if text and "://" not in text:
+        raise ValueError("an address, such as http://mirror.example/bakery")
+    return text.rstrip("/") or None
+
+
+def _switch(text: str, _root: Path) -> bool:
+    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+    if text.lower() not in words:
+        raise ValueError("1 or 0")
+    return words[text.lower()]
+
+
+def _profile(text: str, _root: Path) -> Profile:
+    if text not in get_args(Profile):
+        raise ValueError(f"one of {', '.join(get_args(Profile))}")
+    return cast("Profile", text)
+
+
+def _count(text: str, _root: Path) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise ValueError("a whole number from 1 up")
+    return int(text)
+
+
+def _cache_folder(environment: Mapping[str, str]) -> str:
+    return str(Path(environment.get("XDG_CACHE_HOME") or "~/.cache") / "sysext-bakery")
+
+
+_PARSERS: dict[str, Callable[[str, Path], Any]] = {
+    "recipes": _folder,
+    "dist": _folder,
+    "store": _folder,
+    "mirror": _address,
+    "remote": _address,
+    "offline": _switch,
+    "profile": _profile,
+    "jobs": _count,
+}
+
+NAMES = tuple(_PARSERS)
+
+
+def load(root: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings that hold for the project in `root`.
+
+    Args:
+        root: the project's folder.
+        environment: the variables to read; the process's own when None.
+
+    Raises:
+        SettingsError: a value makes no sense, or pyproject.toml has an unknown name.
+
+    """
+    environment = os.environ if environment is None else environment
+    root = root.resolve()
+    project = root / "pyproject.toml"
+    table = _project_table(project)
+    defaults = {
+        "recipes": "recipes",
+        "dist": "dist",
+        "store": _cache_folder(environment),
+        "profile": "default",
+        "jobs": str(len(os.sched_getaffinity(0))),
+    }
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for name, parse in _PARSERS.items():
+        variable = f"BAKERY_{name.upper()}"
+        if variable in environment:
+            text, origin = environment[variable], variable
+        elif name in table:
+            text, origin = _text(table[name]), f"{project.name}, [tool.bakery]"
+        else:
+            text, origin = defaults.get(name, ""), "default"
+        try:
+            values[name] = parse(text, root)
+        except ValueError as error:
+            raise SettingsError(
+                f"the setting {name} can't be {text!r}", where=origin, fix=f"give it {error}"
+            ) from None
+        origins[name] = origin
+    return Settings(root=root, origins=origins, **values)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _project_table(project: Path) -> Mapping[str, Any]:
+    try:
+        table = tomllib.loads(project.read_text("utf-8")).get("tool", {}).get("bakery", {})
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError("the project's settings can't be read", where=str(project), why=str(error)) from error
+    for name in table:
+        if name not in _PARSERS:
+            raise SettingsError(
+                f"there is no setting {name!r}",
+                where=f"{project}, [tool.bakery]",
+                fix=f"use {nearest(name, NAMES) or ' or '.join(NAMES)}",
+            )
+    return cast("Mapping[str, Any]", table)

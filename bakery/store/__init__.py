@@ -1,0 +1,1 @@
+"""Bytes by digest: a local folder, filled by verified, resumable downloads."""

@@ -1,0 +1,1 @@
+"""Where assets come from: package indexes and checksum files."""
