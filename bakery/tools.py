@@ -1,4 +1,4 @@
-"""Programs of the system: found, run without a shell, and explained when they are missing or fail."""
+"""Programs of the system: found, run without a shell, explained when missing or failing."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ class Tool:
             raise MissingToolError(
                 f"the program {self.program} is not installed",
                 fix="\n".join(
-                    f"{manager} install {package}" for manager, package in packages.items() if package
+                    f"{manager} install {package}"
+                    for manager, package in packages.items()
+                    if package
                 ),
             )
         return found

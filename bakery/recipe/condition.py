@@ -1,0 +1,62 @@
+"""Conditions on versions: `>= v0.14.0`, `>= 1.2, < 2`."""
+
+from __future__ import annotations
+
+import operator
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bakery.recipe.version import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_COMPARISONS: dict[str, Callable[[Version, Version], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+_CLAUSE = re.compile(r"\s*(>=|<=|==|!=|>|<)\s*(\S+)\s*")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a version must satisfy: comparisons separated by commas, all of which must hold."""
+
+    text: str
+    clauses: tuple[tuple[str, Version], ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Condition:
+        """Return the condition that `text` spells.
+
+        Raises:
+            ValueError: it is not a condition.
+
+        """
+        clauses = []
+        for part in text.split(","):
+            found = _CLAUSE.fullmatch(part)
+            if found is None:
+                raise ValueError(
+                    f"{part.strip()!r} is not a comparison, such as >= 1.2 "
+                    "(several are separated by commas: >= 1.2, < v2)"
+                )
+            clauses.append((found[1], Version.parse(found[2])))
+        return cls(text, tuple(clauses))
+
+    def holds(self, version: Version) -> bool:
+        """Return whether `version` satisfies every comparison."""
+        return all(_COMPARISONS[symbol](version, bound) for symbol, bound in self.clauses)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{symbol} {bound}" for symbol, bound in self.clauses)
+
+    @staticmethod
+    def is_written(text: str) -> bool:
+        """Return whether `text` is meant as a condition rather than as a version."""
+        return text.lstrip().startswith((">", "<", "=", "!"))

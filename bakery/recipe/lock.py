@@ -1,0 +1,162 @@
+"""lock.json: the digest of every asset of every version that a recipe builds."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Literal, get_args
+
+import msgspec
+
+from bakery.errors import BakeryError
+from bakery.recipe.document import show
+from bakery.recipe.model import Trust
+from bakery.recipe.version import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+TrustKind = Literal[
+    "first-use",
+    "cited",
+    "checksum-file",
+    "registry",
+    "github-digest",
+    "apt",
+    "gpg",
+    "minisign",
+    "sigstore",
+]
+
+_LEVEL: dict[str, Trust] = {
+    "first-use": "first-use",
+    "cited": "cited",
+    "checksum-file": "checksum",
+    "registry": "checksum",
+    "github-digest": "checksum",
+    "apt": "signature",
+    "gpg": "signature",
+    "minisign": "signature",
+    "sigstore": "signature",
+}
+
+
+class LockError(BakeryError):
+    """The lock can't be read, or lacks what the recipe needs."""
+
+
+class LockedAsset(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """One pinned asset.
+
+    Attributes:
+        url: its address; `pypi:PROJECT/FILENAME` for a wheel, wherever the index keeps it.
+        sha256: its digest, 64 hexadecimal digits.
+        size: its bytes; None where nobody has seen the asset yet, only its digest.
+        trust: how the digest was established.
+        citation: where a cited digest was published.
+
+    """
+
+    url: str
+    sha256: str
+    size: int | None = None
+    trust: TrustKind
+    citation: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a digest, and a citation without its source."""
+        if len(self.sha256) != 64 or not set(self.sha256) <= set("0123456789abcdef"):  # noqa: PLR2004
+            raise ValueError(f"{self.sha256!r} is not a SHA-256 in lower-case hexadecimal digits")
+        if (self.trust == "cited") != (self.citation is not None):
+            raise ValueError(f"{self.url}: trust `cited` and a citation go together")
+
+    def is_trusted(self, least: Trust) -> bool:
+        """Return whether as much is known about the digest as `least` asks for."""
+        levels = get_args(Trust)
+        return levels.index(_LEVEL[self.trust]) >= levels.index(least)
+
+
+class LockedVersion(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    dict=True,
+):
+    """One version: the versions of its parts and its assets, all architectures together."""
+
+    parts: dict[str, str] = {}
+    assets: tuple[LockedAsset, ...]
+
+    @functools.cached_property
+    def by_url(self) -> Mapping[str, LockedAsset]:
+        """The assets by their address."""
+        return {asset.url: asset for asset in self.assets}
+
+
+class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All versions of one recipe, by upstream's tag."""
+
+    versions: dict[str, LockedVersion] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse keys that are not versions."""
+        for tag in self.versions:
+            Version.parse(tag)
+
+    @property
+    def tags(self) -> list[str]:
+        """The versions, oldest first."""
+        return sorted(self.versions, key=Version.parse)
+
+    def with_version(self, tag: str, version: LockedVersion) -> Lock:
+        """Return the lock with one version added or replaced."""
+        return Lock(versions={**self.versions, tag: version})
+
+
+def read(path: Path) -> Lock:
+    """Return the lock in a file, or an empty one where there is no file.
+
+    Raises:
+        LockError: the file is damaged.
+
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return Lock()
+    try:
+        return msgspec.json.decode(data, type=Lock)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise LockError(
+            "the lock is damaged",
+            where=show(path),
+            why=str(error),
+            fix="restore it from version control; `bakery lock NAME VERSION` writes it",
+        ) from None
+
+
+def encode(lock: Lock) -> bytes:
+    """Return the lock as JSON: versions and addresses sorted, one asset a line."""
+    versions = []
+    for tag in lock.tags:
+        locked = lock.versions[tag]
+        assets = sorted(locked.assets, key=lambda asset: asset.url)
+        parts = _json({part: locked.parts[part] for part in sorted(locked.parts)})
+        head = f'      "parts": {parts},\n' if locked.parts else ""
+        lines = ",\n".join(f"        {_json(asset)}" for asset in assets)
+        versions.append(f'    "{tag}": {{\n{head}      "assets": [\n{lines}\n      ]\n    }}')
+    return ('{\n  "versions": {\n' + ",\n".join(versions) + "\n  }\n}\n").encode()
+
+
+def _json(value: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=0).decode()
+
+
+def differences(expected: Iterable[str], locked: LockedVersion) -> tuple[list[str], list[str]]:
+    """Return the addresses that the lock lacks, and those nothing asks for."""
+    wanted = set(expected)
+    return sorted(wanted - locked.by_url.keys()), sorted(locked.by_url.keys() - wanted)
