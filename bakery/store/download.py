@@ -1,0 +1,156 @@
+"""Assets, fetched into the store from the nearest place that has them, verified as they arrive."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from bakery.progress import Silent
+from bakery.store.address import file_name, shown
+from bakery.store.errors import OfflineError
+from bakery.store.partial import Partial
+from bakery.store.patience import Patience
+from bakery.store.pull import Pull, Wanted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bakery.progress import Meter
+    from bakery.settings import Settings
+    from bakery.store.folder import Store
+    from bakery.store.pull import Resolve
+
+
+class Asset(Protocol):
+    """A file that upstream publishes, as the lock pins it."""
+
+    @property
+    def url(self) -> str:
+        """Where upstream publishes it."""
+
+    @property
+    def sha256(self) -> str:
+        """Its digest, in lower-case hexadecimal."""
+
+    @property
+    def size(self) -> int | None:
+        """Its bytes; None where the lock doesn't know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blob:
+    """A file in the store."""
+
+    sha256: str
+    size: int
+    path: Path
+
+
+def fetch(
+    store: Store,
+    asset: Asset,
+    *,
+    settings: Settings,
+    meter: Meter | None = None,
+    resolve: Resolve = str,
+    patience: Patience | None = None,
+) -> Path:
+    """Return the path of an asset in the store, after downloading it if it is not there.
+
+    The remote store is asked first, then the mirror or, without one, upstream. Several threads
+    and processes may ask for the same asset: one downloads it, the others wait.
+
+    Args:
+        store: where the asset is looked for and kept.
+        asset: what to fetch.
+        settings: for `mirror`, `remote` and `offline`.
+        meter: hears of the bytes.
+        resolve: called with the asset's address if upstream's own is needed.
+        patience: when to give up.
+
+    Raises:
+        OfflineError: it is not in the store, and the settings say offline.
+        WrongBytesError: other bytes came than the lock pins.
+        DownloadError: no place gave it.
+        StoreError: the store can't be written, or its disk is full.
+
+    """
+    found = store.find(asset.sha256, asset.size)
+    if found:
+        return found
+    if settings.offline:
+        raise _offline(asset.url, why=f"sha256 {asset.sha256} is not in {store.root}")
+    with store.explained(), store.lock(asset.sha256):
+        found = store.find(asset.sha256, asset.size)
+        if found:
+            return found
+        with Partial(store.partials, asset.sha256) as partial:
+            pull = Pull(
+                partial=partial,
+                wanted=Wanted(sha256=asset.sha256, size=asset.size),
+                meter=meter or Silent(),
+                patience=patience or Patience(),
+            )
+            if not (settings.remote and pull.from_remote(settings.remote, asset.sha256)):
+                pull.from_upstream(asset.url, mirror=settings.mirror, resolve=resolve)
+            return _adopt(store, partial).path
+
+
+def download_unpinned(
+    store: Store,
+    url: str,
+    *,
+    settings: Settings,
+    meter: Meter | None = None,
+    resolve: Resolve = str,
+    patience: Patience | None = None,
+) -> Blob:
+    """Download a file whose digest nobody knows yet, and return what came.
+
+    The answer is trusted: this is for writing a lock, never for a build. An empty file or a web
+    page is refused, since no asset is either.
+
+    Args:
+        store: where the file is kept, by the digest it turns out to have.
+        url: the address that the lock will hold.
+        settings: for `mirror` and `offline`.
+        meter: hears of the bytes.
+        resolve: called with the address.
+        patience: when to give up.
+
+    Raises:
+        OfflineError: the settings say offline.
+        DownloadError: no place gave it.
+        StoreError: the store can't be written, or its disk is full.
+
+    """
+    if settings.offline:
+        raise _offline(url, why="only upstream can say what a file's digest is")
+    key = hashlib.sha256(url.encode()).hexdigest()
+    with store.explained(), store.lock(key), Partial(store.partials, key) as partial:
+        pull = Pull(
+            partial=partial,
+            wanted=Wanted(),
+            meter=meter or Silent(),
+            patience=patience or Patience(),
+        )
+        pull.from_upstream(url, mirror=settings.mirror, resolve=resolve)
+        return _adopt(store, partial)
+
+
+def _adopt(store: Store, partial: Partial) -> Blob:
+    digest = partial.sha256()
+    path = store.adopt(partial.path, digest)
+    partial.discard()
+    return Blob(sha256=digest, size=partial.size, path=path)
+
+
+def _offline(url: str, *, why: str) -> OfflineError:
+    return OfflineError(
+        f"{file_name(url)} is needed, and the work is offline",
+        where=shown(url),
+        why=why,
+        fix="run once without BAKERY_OFFLINE; or set BAKERY_STORE to a store that has it; or copy\n"
+        "one here from another machine with `cp -a` or `rsync -a`, which keep it sealed",
+    )

@@ -1,0 +1,182 @@
+"""One asset's way from the places that offer it into its partial, try by try."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bakery.store import transport
+from bakery.store.address import file_name, in_remote, mirrored, shown
+from bakery.store.errors import DownloadError, WrongBytesError
+from bakery.store.transport import RefusedError, StaleError, TransientError
+
+if TYPE_CHECKING:
+    from bakery.progress import Meter
+    from bakery.store.partial import Partial
+    from bakery.store.patience import Patience
+    from bakery.store.transport import Answer
+
+_log = logging.getLogger(__name__)
+
+Resolve = Callable[[str], str]
+"""Turns an address of the lock, such as `pypi:…`, into one that can be downloaded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is known of the bytes before they come; `sha256` is None for a first use."""
+
+    sha256: str | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pull:
+    """One asset's way from any source into its partial."""
+
+    partial: Partial
+    wanted: Wanted
+    meter: Meter
+    patience: Patience
+
+    def from_remote(self, remote: str, sha256: str) -> bool:
+        """Try the remote store, and tell whether it had the asset. It only saves time: go on without."""
+        source = in_remote(remote, sha256)
+        hasty = replace(self, patience=replace(self.patience, tries=2))
+        try:
+            hasty.complete(source)
+        except RefusedError as error:
+            if error.status != 404:  # noqa: PLR2004  Not Found: the normal answer for a new asset
+                _log.warning("remote store passed over: %s: %s", shown(source), error)
+        except (TransientError, WrongBytesError) as error:
+            _log.warning("remote store passed over: %s: %s", shown(source), error)
+        else:
+            return True
+        return False
+
+    def from_upstream(self, url: str, *, mirror: str | None, resolve: Resolve) -> None:
+        """Download from the mirror if there is one, else from upstream.
+
+        Only web addresses are mirrored: what `resolve` finds follows that index's own settings.
+        """
+        web = url.startswith(("http://", "https://"))
+        through_mirror = mirror if web else None
+        source = mirrored(url, through_mirror) if through_mirror else resolve(url)
+        try:
+            self.complete(source)
+        except (RefusedError, TransientError) as error:
+            raise DownloadError(
+                f"{file_name(url)} can't be downloaded",
+                where=shown(source),
+                why=str(error),
+                fix=_way_out(error, mirror=through_mirror),
+            ) from error
+
+    def complete(self, source: str) -> None:
+        """Bring the partial to its end, in as many tries as patience allows.
+
+        Raises:
+            RefusedError, TransientError: the source doesn't give the asset.
+            WrongBytesError: it gives other bytes; none of them are kept.
+
+        """
+        failures, best = 0, self.partial.size
+        while True:
+            try:
+                self._try(source)
+            except TransientError as error:
+                if isinstance(error, StaleError):
+                    self.partial.clear()
+                headway = self.partial.size >= best + transport.CHUNK
+                best = max(best, self.partial.size)
+                failures = 1 if headway else failures + 1
+                if failures >= self.patience.tries:
+                    raise TransientError(f"{error} (after {failures} tries)") from error
+                if not isinstance(error, StaleError):
+                    self.patience.wait(failures, error.wait)
+            except WrongBytesError:
+                self.partial.clear()
+                raise
+            else:
+                return
+
+    def _try(self, source: str) -> None:
+        partial = self.partial
+        kind = ""
+        if not partial.size or partial.size != self.wanted.size:
+            with transport.request(source, partial.resume(source), self.patience) as answer:
+                kind = answer.kind
+                self._receive(source, answer)
+        if partial.sha256() == self.wanted.sha256:
+            return
+        if self.wanted.sha256 is None:
+            self._check_first_use(kind)
+        elif partial.pieced:
+            raise StaleError("the pieces of several transfers make another file")
+        else:
+            raise self._wrong(source, kind, f"sha256 {partial.sha256()}, {partial.size} bytes")
+
+    def _receive(self, source: str, answer: Answer) -> None:
+        partial, expected = self.partial, self.wanted.size
+        if answer.offset:
+            partial.pieced = True
+        else:
+            partial.start(source, answer.validator)
+        total = expected if answer.total is None else answer.total
+        self.meter.expect(total)
+        self.meter.restart(partial.size)
+        while chunk := answer.read():
+            partial.append(chunk, total=total)
+            self.meter.advance(len(chunk))
+            if expected is not None and total != expected:
+                raise self._misfit(source, answer.kind, f"{total} bytes")
+            if expected is not None and partial.size > expected:
+                raise self._misfit(source, answer.kind, f"more than {expected} bytes")
+        if total is not None and partial.size < total and not answer.ends_itself:
+            raise TransientError(
+                f"the connection ended after {partial.size} of {total} bytes ({answer.kind})"
+            )
+
+    def _misfit(self, source: str, kind: str, got: str) -> StaleError | WrongBytesError:
+        if self.partial.pieced:
+            return StaleError("the pieces of several transfers make another file")
+        return self._wrong(source, kind, got)
+
+    def _wrong(self, source: str, kind: str, got: str) -> WrongBytesError:
+        size = "" if self.wanted.size is None else f", {self.wanted.size} bytes"
+        return WrongBytesError(
+            f"{file_name(source)} is not the file that the lock pins",
+            where=shown(source),
+            why=f"locked:   sha256 {self.wanted.sha256}{size}\n"
+            f"received: {got}\n"
+            f"it is {kind}, and begins with {_excerpt(self.partial)}",
+            fix="an upstream that changes a published file is an alarm: compare with what it\n"
+            "announces and signs before you lock the new bytes. If a proxy or a login page\n"
+            "answered in its place, repair that and run again.",
+        )
+
+    def _check_first_use(self, kind: str) -> None:
+        page = self.partial.head().lstrip().lower().startswith((b"<!doctype html", b"<html"))
+        if self.partial.size and not page:
+            return
+        excerpt = _excerpt(self.partial)
+        self.partial.clear()
+        raise RefusedError(
+            f"what came is {kind}, and begins with {excerpt}" if page else "what came is empty"
+        )
+
+
+def _excerpt(partial: Partial) -> str:
+    return ascii(partial.head())[1:]
+
+
+def _way_out(error: RefusedError | TransientError, *, mirror: str | None) -> str:
+    if isinstance(error, TransientError):
+        return "check the network and the proxy (HTTPS_PROXY), then run again: it goes on from here"
+    if mirror:
+        return "put the file there, or unset BAKERY_MIRROR to ask upstream itself"
+    if error.status in (401, 403, 407):
+        return "put a login for the host into ~/.netrc, or use another proxy (HTTPS_PROXY)"
+    return "look whether upstream moved the file, correct the recipe, and lock it again"
