@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -14,6 +14,7 @@ from bakery import sizes
 from bakery.store.folder import full, is_full
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -63,6 +64,7 @@ class Partial:
         self._file = self.path.open("a+b", buffering=0)
         self.size = os.fstat(self._file.fileno()).st_size
         self.pieced = self.size > 0
+        self._total: int | None = None
         self._hash = None if self.size else hashlib.sha256()
 
     def __enter__(self) -> Self:
@@ -88,13 +90,25 @@ class Partial:
             return None
         return Resume(self.size, origin.validator)
 
-    def start(self, source: str, validator: str | None) -> None:
-        """Begin again with the bytes of `source`; without a validator they can't be resumed."""
-        self.clear()
-        if validator:
-            self._side.write_bytes(msgspec.json.encode(_Origin(_digest(source), validator)))
+    def start(self, source: str, validator: str | None, *, total: int | None) -> None:
+        """Begin again with the bytes of `source`; without a validator they can't be resumed.
 
-    def append(self, chunk: bytes, *, total: int | None) -> None:
+        Raises:
+            StoreFullError: there is no room.
+
+        """
+        self.clear()
+        self._total = total
+        if validator:
+            with self._room():
+                self._side.write_bytes(msgspec.json.encode(_Origin(_digest(source), validator)))
+
+    def go_on(self, *, total: int | None) -> None:
+        """Begin a further transfer, behind the bytes that are there."""
+        self._total = total
+        self.pieced = True
+
+    def append(self, chunk: bytes) -> None:
         """Add bytes.
 
         Raises:
@@ -103,20 +117,12 @@ class Partial:
         """
         rest = memoryview(chunk)
         digest = self._digest_so_far()
-        try:
+        with self._room():
             while rest:
                 written = self._file.write(rest)
                 digest.update(rest[:written])
                 self.size += written
                 rest = rest[written:]
-        except OSError as error:
-            if not is_full(error):
-                raise
-            needed = None if total is None else total - self.size
-            missing = "more" if needed is None else f"{sizes.text(needed)} ({needed} bytes) more"
-            raise full(
-                self.path.parent, why=f"{sizes.text(self.size)} are written, {missing} needed"
-            ) from error
 
     def sha256(self) -> str:
         """Return the digest of all bytes so far."""
@@ -137,6 +143,19 @@ class Partial:
         """Remove every trace."""
         self._side.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if not is_full(error):
+                raise
+            missing = None if self._total is None else self._total - self.size
+            more = "more" if missing is None else f"{sizes.text(missing)} ({missing} bytes) more"
+            raise full(
+                self.path.parent, why=f"{sizes.text(self.size)} are written, {more} are needed"
+            ) from error
 
     def _digest_so_far(self) -> hashlib._Hash:
         if self._hash is None:  # bytes of an earlier process: read them, once

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from bakery.store import transport
@@ -42,19 +43,16 @@ class Pull:
     patience: Patience
 
     def from_remote(self, remote: str, sha256: str) -> bool:
-        """Try the remote store, and tell whether it had the asset. It only saves time: go on without."""
+        """Try the remote store, which only saves time, and tell whether it gave the asset."""
         source = in_remote(remote, sha256)
         hasty = replace(self, patience=replace(self.patience, tries=2))
         try:
             hasty.complete(source)
-        except RefusedError as error:
-            if error.status != 404:  # noqa: PLR2004  Not Found: the normal answer for a new asset
+        except (RefusedError, TransientError, WrongBytesError) as error:
+            if not (isinstance(error, RefusedError) and error.status == HTTPStatus.NOT_FOUND):
                 _log.warning("remote store passed over: %s: %s", shown(source), error)
-        except (TransientError, WrongBytesError) as error:
-            _log.warning("remote store passed over: %s: %s", shown(source), error)
-        else:
-            return True
-        return False
+            return False
+        return True
 
     def from_upstream(self, url: str, *, mirror: str | None, resolve: Resolve) -> None:
         """Download from the mirror if there is one, else from upstream.
@@ -120,15 +118,15 @@ class Pull:
 
     def _receive(self, source: str, answer: Answer) -> None:
         partial, expected = self.partial, self.wanted.size
-        if answer.offset:
-            partial.pieced = True
-        else:
-            partial.start(source, answer.validator)
         total = expected if answer.total is None else answer.total
+        if answer.offset:
+            partial.go_on(total=total)
+        else:
+            partial.start(source, answer.validator, total=total)
         self.meter.expect(total)
         self.meter.restart(partial.size)
         while chunk := answer.read():
-            partial.append(chunk, total=total)
+            partial.append(chunk)
             self.meter.advance(len(chunk))
             if expected is not None and total != expected:
                 raise self._misfit(source, answer.kind, f"{total} bytes")

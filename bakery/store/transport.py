@@ -193,22 +193,23 @@ def _check_redirect(response: Response, *_arguments: Any, **_options: Any) -> No
     if not response.is_redirect:
         return
     target = urljoin(response.url, response.headers["Location"])
-    scheme = urlsplit(target).scheme
-    if scheme not in ("http", "https"):
-        raise RefusedError(f"the server redirects to {shown(target)}, which is not on the web")
-    if scheme == "http" and urlsplit(response.url).scheme == "https":
-        raise RefusedError(f"the server redirects from https to plain http: {shown(target)}")
+    schemes = urlsplit(response.url).scheme, urlsplit(target).scheme
+    if schemes not in (("http", "http"), ("http", "https"), ("https", "https")):
+        response.close()
+        raise RefusedError(f"the server redirects from {schemes[0]} to {shown(target)}")
 
 
 def _failure(error: Exception) -> SourceError:
     from requests import exceptions  # noqa: PLC0415  loaded already
+    from urllib3 import exceptions as urllib3  # noqa: PLC0415  loaded already
 
     if isinstance(error, exceptions.TooManyRedirects):
         return RefusedError("the server redirects in a circle")
-    network = (exceptions.ConnectionError, exceptions.Timeout, exceptions.ChunkedEncodingError)
-    if not isinstance(error, network):
+    if isinstance(error, (exceptions.ConnectionError, exceptions.Timeout)):
+        return (RefusedError if is_permanent(error) else TransientError)(explain(error))
+    if isinstance(error, (exceptions.RequestException, urllib3.HTTPError)):
         return RefusedError(f"the address or the answer makes no sense ({type(error).__name__})")
-    return (RefusedError if is_permanent(error) else TransientError)(explain(error))
+    return RefusedError(str(error))  # certificates that REQUESTS_CA_BUNDLE names, but aren't there
 
 
 def _status_failure(response: Response) -> SourceError:
