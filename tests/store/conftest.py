@@ -15,6 +15,7 @@ from bakery.store.folder import Store
 from bakery.store.patience import Patience
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator, Mapping
     from email.message import Message
     from pathlib import Path
@@ -60,6 +61,13 @@ class Upstream(ThreadingHTTPServer):
         self.scripts: dict[str, list[Behaviour]] = {}
         self.requests: list[tuple[str, Message]] = []
         self._guard = threading.Lock()
+        self._scheme = "http"
+
+    def encrypt(self, context: ssl.SSLContext) -> None:
+        self._scheme = "https"
+        self.socket = context.wrap_socket(
+            self.socket, server_side=True, do_handshake_on_connect=False
+        )
 
     def behaviour(self, path: str, headers: Message) -> Behaviour:
         with self._guard:
@@ -80,7 +88,7 @@ class Upstream(ThreadingHTTPServer):
         return Asset(self.offer(path, *(script or [self.whole(body)])), digest, size)
 
     def url(self, path: str = "") -> str:
-        return f"http://127.0.0.1:{self.server_port}{path}"
+        return f"{self._scheme}://127.0.0.1:{self.server_port}{path}"
 
     @property
     def ranges(self) -> list[str | None]:
