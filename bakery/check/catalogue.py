@@ -1,0 +1,37 @@
+"""All rules there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bakery.check.rule import Rule
+from bakery.check.rules import (
+    across,
+    binaries,
+    links,
+    metadata,
+    paths,
+    readback,
+    release_file,
+    units,
+    verified,
+)
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+unused_waiver = Rule(
+    id="waiver-unused",
+    severity="warning",
+    reason="a waiver that nothing needs hides the next mistake at its path",
+    fix="remove it from `allow:`",
+)
+
+_MODULES = (release_file, paths, metadata, links, binaries, units, verified, readback, across)
+
+
+def _rules(module: ModuleType) -> tuple[Rule, ...]:
+    return tuple(value for value in vars(module).values() if isinstance(value, Rule))
+
+
+RULES = (*(rule for module in _MODULES for rule in _rules(module)), unused_waiver)

@@ -1,0 +1,64 @@
+"""What every host that can merge an image brings: a merged /usr with systemd, and little more.
+
+The lists hold what both a minimal Debian and Flatcar have. A longer list would let images through
+that start on one of them only.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+# each from coreutils, util-linux, bash, grep, sed, findutils, gzip, tar, procps, iproute2, systemd
+_IN_BIN = """
+    awk base64 basename bash cat chgrp chmod chown cmp comm cp cut date dd df diff dirname dmesg du
+    echo egrep env expr false fgrep find findmnt flock fold getent getopt grep groups gunzip gzip
+    head hostname id install ionice ip ipcs join kill kmod last link ln logger ls lsblk lsmod md5sum
+    mkdir mkfifo mknod mktemp mount mountpoint mv nice nl nohup nproc nsenter od paste pgrep pidof
+    pkill printenv printf ps pwd readlink realpath renice rm rmdir sed seq setpriv setsid sh
+    sha256sum sha512sum sleep sort split stat stdbuf stty sync tac tail tar taskset tee test timeout touch tr
+    true truncate tty umount uname uniq unlink unshare wc who whoami xargs yes zcat
+    busctl hostnamectl journalctl loginctl networkctl systemctl systemd-analyze systemd-cat
+    systemd-creds systemd-detect-virt systemd-escape systemd-id128 systemd-notify systemd-path
+    systemd-run systemd-socket-activate systemd-stdio-bridge systemd-sysext systemd-sysusers
+    systemd-tmpfiles
+"""
+# some hosts have one folder for both: sbin is right on all
+_IN_SBIN = """
+    agetty blkid blockdev depmod fsck fstrim insmod ip losetup lsmod mkfs mkswap modinfo modprobe
+    nologin rmmod sulogin swapoff swapon switch_root sysctl
+"""
+_BASIC_GROUPS = """
+    adm audio cdrom dialout disk input kmem kvm lp render sgx systemd-journal tape tty users utmp
+    video wheel
+"""
+_SYSTEMD = re.compile(r"usr/lib/systemd/systemd(-[a-z0-9-]+)?")
+_UNITS = re.compile(
+    r"(systemd-|dbus|-\.|(basic|sysinit|multi-user|graphical|default|sockets|timers|network"
+    r"|local-fs)\.target$)"
+)
+_PROGRAMS = frozenset(_IN_BIN.split())
+_SYSTEM_PROGRAMS = frozenset(_IN_SBIN.split())
+
+USERS = frozenset({"root", "nobody", "systemd-network", "systemd-resolve", "systemd-timesync"})
+GROUPS = USERS | frozenset(_BASIC_GROUPS.split())  # sysusers.d/basic.conf of systemd
+
+
+def has_program(path: str) -> bool:
+    """Tell whether every host has a program at a path of the tree, such as `usr/bin/sh`."""
+    folder, name = posixpath.split(path)
+    if folder == "usr/bin":
+        return name in _PROGRAMS
+    if folder == "usr/sbin":
+        return name in _SYSTEM_PROGRAMS
+    return bool(_SYSTEMD.fullmatch(path))
+
+
+def knows_program(name: str) -> bool:
+    """Tell whether every host finds a program by its bare name."""
+    return name in _PROGRAMS or name in _SYSTEM_PROGRAMS
+
+
+def has_unit(name: str) -> bool:
+    """Tell whether every host has a unit of that name."""
+    return bool(_UNITS.match(name))

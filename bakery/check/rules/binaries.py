@@ -1,0 +1,196 @@
+"""Rules about programs: whether a host can start them, and how well they are hardened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bakery.check import host, linkage
+from bakery.check.rule import Hit, Severity, rule
+from bakery.check.tree import inside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bakery.check.elf import Elf
+    from bakery.check.subject import Subject
+    from bakery.check.tree import Node
+
+_FIRMWARE = "usr/lib/firmware/"  # runs on other processors than the host's
+_NO_HOST = ("EM_BPF",)  # programs for the kernel's own machine, the same on every architecture
+_SELF_CONTAINED = (
+    "use upstream's static build (often called musl), let `debian:` make it self-contained,"
+    " or couple the image"
+    " to the operating system it was built for with `os:` and its version"
+)
+
+
+def _binaries(subject: Subject) -> Iterator[tuple[Node, Elf]]:
+    for node in subject.tree:
+        if node.elf is not None and not node.path.startswith(_FIRMWARE):
+            yield node, node.elf
+
+
+@rule(
+    "elf-damaged",
+    "error",
+    reason="a binary that is cut off crashes, or does not start at all",
+    fix="look at the asset it comes from: it is damaged, or was unpacked halfway",
+)
+def damaged(subject: Subject) -> Iterator[Hit]:
+    """Find files that begin like a binary and are none."""
+    for node in subject.tree:
+        if node.trouble and node.sha256 is not None:
+            yield Hit(node.path, node.trouble)
+
+
+@rule(
+    "elf-arch",
+    "error",
+    reason="a binary for another architecture fails with «Exec format error»",
+    fix=(
+        "take upstream's asset for this architecture: compare `arch:` in the recipe with"
+        " upstream's words"
+    ),
+)
+def architecture(subject: Subject) -> Iterator[Hit]:
+    """Find binaries for another architecture than the image's."""
+    for node, elf in _binaries(subject):
+        if subject.arch not in (None, elf.machine) and elf.machine not in _NO_HOST:
+            yield Hit(node.path, f"is a binary for {elf.machine}, in an image for {subject.arch}")
+
+
+@rule(
+    "elf-interpreter",
+    "error",
+    reason="a program whose loader is not there fails with «No such file or directory»",
+    fix=_SELF_CONTAINED,
+)
+def interpreter(subject: Subject) -> Iterator[Hit]:
+    """Find dynamic programs whose loader is not in the image."""
+    if subject.coupled:
+        return
+    for node, elf in _binaries(subject):
+        if elf.interpreter and linkage.own_loader(subject.tree, elf) is None:
+            yield Hit(node.path, _foreign(elf))
+
+
+def _foreign(elf: Elf) -> str:
+    if "ld-musl" in (elf.interpreter or ""):
+        libc = (
+            f"musl's, {elf.interpreter}, which hosts with glibc, such as Flatcar and Debian, do"
+            " not have"
+        )
+    else:
+        libc = f"the host's, {elf.interpreter}, whose version differs from host to host"
+    needed = f"; so are its libraries: {', '.join(elf.needed)}" if elf.needed else ""
+    return f"is a dynamic binary, and its loader is {libc}{needed}"
+
+
+@rule(
+    "elf-library",
+    "error",
+    reason="a program that does not find a library stops with «cannot open shared object file»",
+    fix="ship the library in usr/lib/NAME and point the binary's RUNPATH there: " + _SELF_CONTAINED,
+)
+def libraries(subject: Subject) -> Iterator[Hit]:
+    """Find needed libraries that are not where the loader looks."""
+    if subject.coupled:
+        return
+    in_image = frozenset(
+        name
+        for node, elf in _binaries(subject)
+        for name in (node.name, elf.soname)
+        if name is not None
+    )
+    for node, elf in _binaries(subject):
+        missing: tuple[str, ...] = ()
+        if elf.kind == "library":
+            missing = linkage.missing_from_library(subject.tree, node, in_image)
+        elif elf.dynamic and (not elf.interpreter or linkage.own_loader(subject.tree, elf)):
+            missing = linkage.missing_from_program(subject.tree, node)
+        if missing:
+            yield Hit(
+                node.path, f"needs libraries that it won't find in the image: {', '.join(missing)}"
+            )
+
+
+@rule(
+    "elf-execstack",
+    "warning",
+    reason="an executable stack makes overflows exploitable, and hardened hosts refuse it",
+    fix="ask upstream to link with -z noexecstack",
+)
+def execstack(subject: Subject) -> Iterator[Hit]:
+    """Find binaries with an executable stack."""
+    yield from (
+        Hit(n.path, "asks for an executable stack")
+        for n, elf in _binaries(subject)
+        if elf.execstack
+    )
+
+
+@rule(
+    "elf-textrel",
+    "warning",
+    reason=(
+        "code that is changed while it is loaded is writable for a while, and SELinux refuses it"
+    ),
+    fix="ask upstream to compile with -fPIC",
+)
+def textrel(subject: Subject) -> Iterator[Hit]:
+    """Find binaries with text relocations."""
+    yield from (Hit(n.path, "has text relocations") for n, elf in _binaries(subject) if elf.textrel)
+
+
+@rule(
+    "elf-relro",
+    "warning",
+    reason="without RELRO an overflow can redirect the calls of a dynamic binary",
+    fix="ask upstream to link with -z relro -z now",
+)
+def relro(subject: Subject) -> Iterator[Hit]:
+    """Find dynamic binaries without RELRO; a static one has little to protect."""
+    for node, elf in _binaries(subject):
+        if elf.dynamic and not elf.relro:
+            yield Hit(node.path, "is a dynamic binary without RELRO")
+
+
+@rule(
+    "elf-pie",
+    "warning",
+    reason="a program at a fixed address is easier to exploit",
+    fix="ask upstream to compile with -fPIE and link with -pie",
+)
+def pie(subject: Subject) -> Iterator[Hit]:
+    """Find dynamic programs at a fixed address; static ones mostly are, Go's by default."""
+    for node, elf in _binaries(subject):
+        if elf.kind == "executable" and elf.dynamic and not elf.pie:
+            yield Hit(node.path, "is a dynamic program, but not position-independent")
+
+
+@rule(
+    "script-interpreter",
+    "error",
+    reason="a script whose interpreter is missing fails with «No such file or directory»",
+    fix="ship the interpreter too, write the script for /bin/sh, or leave it out",
+)
+def script(subject: Subject) -> Iterator[Hit]:
+    """Find scripts for interpreters that neither the image nor every host has."""
+    if subject.coupled:
+        return
+    for node in subject.tree:
+        if node.executable and node.script and not _startable(subject, node.script):
+            severity: Severity = "warning" if node.path.startswith("usr/share/") else "error"
+            yield Hit(node.path, f"is a script for {' '.join(node.script)}", severity=severity)
+
+
+def _startable(subject: Subject, words: tuple[str, ...]) -> bool:
+    program = words[0]
+    if inside(program) == "usr/bin/env":
+        names = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+        if not names or host.knows_program(names[0]):
+            return True
+        program = f"/usr/bin/{names[0]}"
+    return any(tree.resolve(program) for tree in subject.providers) or host.has_program(
+        inside(program)
+    )

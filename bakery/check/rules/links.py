@@ -1,0 +1,58 @@
+"""Rules about symbolic links: where they lead on a host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bakery.check import fragment_files, host
+from bakery.check.rule import Hit, rule
+from bakery.check.tree import destination
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bakery.check.subject import Subject
+
+_MERGED = ("usr", "opt")
+_MADE_AT_RUN_TIME = ("run", "dev", "proc", "sys", "tmp")
+_OF_THE_HOST = ("etc", "var")
+
+
+@rule(
+    "broken-link",
+    "error",
+    reason="a link to nothing is a program that can't be started, or a file that can't be opened",
+    fix="correct the link's target, or ship what it leads to",
+)
+def broken(subject: Subject) -> Iterator[Hit]:
+    """Find links to nothing."""
+    for link in (node for node in subject.tree if node.type == "link"):
+        target = destination(link)
+        top = target.partition("/")[0]
+        if top in (*_MADE_AT_RUN_TIME, *_OF_THE_HOST) or target == ".":
+            continue
+        provided = any(tree.resolve(target) for tree in subject.providers) or host.has_program(
+            target
+        )
+        if not (provided and top in _MERGED):
+            yield Hit(
+                link.path, f"leads to {link.target}, which neither the image nor every host has"
+            )
+
+
+@rule(
+    "link-into-host",
+    "warning",
+    reason=(
+        "/etc and /var are the host's: unless something makes it there, the link leads to nothing"
+    ),
+    fix="make the target with a line in usr/lib/tmpfiles.d, or allow the link with a reason",
+)
+def into_host(subject: Subject) -> Iterator[Hit]:
+    """Find links into /etc and /var that nothing in the image makes a target for."""
+    made = {line.path for line in fragment_files.tmpfiles(subject)}
+    for link in (node for node in subject.tree if node.type == "link"):
+        target = "/" + destination(link)
+        inside = target.startswith(tuple(f"/{top}/" for top in _OF_THE_HOST))
+        if inside and not any(target == path or path.startswith(target + "/") for path in made):
+            yield Hit(link.path, f"leads to {link.target}, and nothing in the image makes that")

@@ -1,0 +1,184 @@
+"""Rules about owners, modes, times, kinds of files, and whether they can be read."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from bakery.check.rule import Hit, Skip, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bakery.check.subject import Subject
+
+_DIRECTORY = 0o755
+_READABLE = 0o444
+_WORLD_WRITABLE = 0o002
+_SETUID = 0o6000
+_NOT_KEPT = "owners, capabilities and devices are known only of a finished image, and to root"
+_DAY = 86400
+
+
+@rule(
+    "owner",
+    "error",
+    reason=(
+        "the number of a user on the build machine is somebody else's on the host, who may then"
+        " change it"
+    ),
+    fix="make root the owner: chown root:root, or mksquashfs -all-root",
+)
+def owner(subject: Subject) -> Iterator[Hit | Skip]:
+    """Find what does not belong to root."""
+    if not subject.keeps_owners:
+        yield Skip(_NOT_KEPT)
+        return
+    for node in subject.tree:
+        if (node.uid, node.gid) != (0, 0):
+            yield Hit(node.path, f"belongs to {node.uid}:{node.gid}, not to root")
+
+
+@rule(
+    "directory-mode",
+    "error",
+    reason=(
+        "a merge takes a folder's mode from the image: a private /usr stops the boot and locks"
+        " users out"
+    ),
+    fix="chmod 0755",
+)
+def directory_mode(subject: Subject) -> Iterator[Hit]:
+    """Find folders that are not 0755."""
+    for node in subject.tree:
+        if node.type == "directory" and node.mode != _DIRECTORY and not node.mode & _WORLD_WRITABLE:
+            yield Hit(node.path, f"has mode {node.mode:04o}, and a folder should have 0755")
+
+
+@rule(
+    "file-mode",
+    "warning",
+    reason="what users can't read, their programs can't use; and an image is no place for secrets",
+    fix="chmod a+r, or leave it out",
+)
+def file_mode(subject: Subject) -> Iterator[Hit]:
+    """Find files that not everybody may read."""
+    for node in subject.tree:
+        if node.type == "file" and node.mode & _READABLE != _READABLE:
+            yield Hit(node.path, f"is a file of mode {node.mode:04o} that not everybody may read")
+
+
+@rule(
+    "world-writable",
+    "error",
+    reason="an image is trusted like the system itself: nobody but its maker may have a say in it",
+    fix="chmod o-w",
+)
+def world_writable(subject: Subject) -> Iterator[Hit]:
+    """Find what everybody may write to."""
+    for node in subject.tree:
+        if node.type in ("file", "directory") and node.mode & _WORLD_WRITABLE:
+            yield Hit(node.path, f"has mode {node.mode:04o}: everybody may write to it")
+
+
+@rule(
+    "setuid",
+    "error",
+    reason="a setuid program gives whoever starts it the rights of its owner, on every host",
+    fix="chmod ug-s; where the program is useless without, allow it with a reason",
+)
+def setuid(subject: Subject) -> Iterator[Hit]:
+    """Find setuid and setgid files."""
+    for node in subject.tree:
+        if node.type == "file" and node.mode & _SETUID:
+            yield Hit(node.path, f"has mode {node.mode:04o}: it runs with its owner's rights")
+
+
+@rule(
+    "capabilities",
+    "error",
+    reason=(
+        "a program with file capabilities gives whoever starts it a part of root's rights, on"
+        " every host"
+    ),
+    fix="setcap -r; where the program is useless without, allow it with a reason",
+)
+def capabilities(subject: Subject) -> Iterator[Hit | Skip]:
+    """Find files with capabilities."""
+    if not subject.keeps_owners:
+        yield Skip(_NOT_KEPT)
+    for node in subject.tree:
+        if node.capabilities:
+            yield Hit(node.path, "carries file capabilities")
+
+
+@rule(
+    "special-file",
+    "error",
+    reason="devices, sockets and pipes in an image open ways into the host that nobody looks for",
+    fix="leave it out; what must exist at run time is made by a line in tmpfiles.d",
+)
+def special(subject: Subject) -> Iterator[Hit | Skip]:
+    """Find devices, sockets and pipes."""
+    if not subject.keeps_owners and subject.file:
+        yield Skip(_NOT_KEPT)
+    for node in subject.tree:
+        if node.type in ("device", "fifo", "socket"):
+            yield Hit(node.path, f"is a {node.type}")
+
+
+@rule(
+    "time",
+    "warning",
+    reason=(
+        "a file from the future, or from before 1970, confuses whatever compares times, systemd"
+        " included"
+    ),
+    fix="build with SOURCE_DATE_EPOCH, which sets every time",
+)
+def times(subject: Subject) -> Iterator[Hit]:
+    """Find times that can't be true."""
+    tomorrow = time.time() + _DAY
+    for node in subject.tree:
+        if not 0 <= node.mtime <= tomorrow:
+            shown = time.strftime("%Y-%m-%d", time.gmtime(node.mtime))
+            yield Hit(node.path, f"was last changed on {shown}")
+
+
+@rule(
+    "unreadable",
+    "error",
+    reason="what can't be read while it is checked can't be read on a host",
+    fix="build or download the image again",
+)
+def unreadable(subject: Subject) -> Iterator[Hit]:
+    """Find files whose blocks are damaged, or that the user may not read."""
+    for node in subject.tree:
+        if node.trouble and node.sha256 is None:
+            yield Hit(node.path, node.trouble)
+
+
+@rule(
+    "not-executable",
+    "error",
+    reason="what stands in usr/bin without the right to be executed can't be started",
+    fix="chmod 0755",
+)
+def not_executable(subject: Subject) -> Iterator[Hit]:
+    """Find programs that nobody may start."""
+    for node in subject.tree:
+        if node.type == "file" and node.folder == "usr/bin" and not node.executable:
+            yield Hit(node.path, f"is a program of mode {node.mode:04o}, which nobody may execute")
+
+
+@rule(
+    "empty-program",
+    "error",
+    reason="an empty program does nothing and says so to nobody: its download or unpacking failed",
+    fix="look at the asset that it comes from",
+)
+def empty(subject: Subject) -> Iterator[Hit]:
+    """Find programs without content."""
+    for node in subject.tree:
+        if node.executable and node.size == 0:
+            yield Hit(node.path, "is an executable file without content")

@@ -1,0 +1,224 @@
+"""Rules about what stands where: what a merge would ignore, hide or break."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from bakery.check.rule import Hit, rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bakery.check.subject import Subject
+    from bakery.check.tree import Node
+
+_LINKS_OF_HOSTS = {  # path: the systems where it is a link
+    "usr/sbin": frozenset({"_any", "flatcar", "fedora", "arch"}),
+    "usr/lib64": frozenset({"_any", "arch"}),
+    "usr/lib32": frozenset({"_any", "arch"}),
+    "usr/local/sbin": frozenset({"_any", "fedora"}),
+}
+_CACHES = re.compile(
+    r"usr/(share/("
+    r"icons/[^/]+/icon-theme\.cache|glib-2\.0/schemas/gschemas\.compiled|applications/mimeinfo\.cache"
+    r"|mime/(mime\.cache|magic|globs2?|types|aliases|subclasses|icons|treemagic|XMLnamespaces)"
+    r"|info/dir|fonts/.*/fonts\.(dir|scale)|man/.*mandb|vulkan/.*\.cache)"
+    r"|lib(64)?/(.*/)?(ld\.so\.cache|giomodule\.cache|loaders\.cache|immodules\.cache)"
+    r"|lib/(locale/locale-archive|udev/hwdb\.bin|systemd/catalog/database|modules/[^/]+/modules\..*)"
+    r"|ld\.so\.cache)"
+)
+_DATABASES = re.compile(
+    r"usr/(lib/sysimage(/.*)?|share/rpm(/.*)?|lib/rpm-state(/.*)?|lib/apk/db(/.*)?|lib/pacman(/.*)?|lib/opkg(/.*)?"
+    r"|(.*/)?var/lib/(dpkg|rpm)(/.*)?)"
+)
+_LIBRARIES = r"usr/lib(64|32|/[a-z0-9_]+-linux-(gnu|musl)[a-z0-9]*)?/"
+_OWNED = re.compile(
+    _LIBRARIES + r"(ld-linux.*\.so\.\d|ld-\d.*\.so|ld-musl-.*"
+    r"|lib(c|m|dl|rt|pthread|resolv|util|nss_[a-z]+)(-2\.\d+)?\.so(\.\d+)?"
+    r"|lib(systemd|udev)\.so.*)"
+    r"|usr/lib/systemd/(systemd(-(journald|udevd|logind|networkd|resolved|sysext|executor|shutdown))?"
+    r"|libsystemd-(shared|core)-.*)"
+    r"|usr/lib/systemd/system/(basic|sysinit|multi-user|graphical|default|sockets|timers|network|local-fs"
+    r"|network-online|shutdown|initrd)\.target"
+    r"|usr/lib/systemd/system/(systemd-(journald|udevd|logind|networkd|resolved|sysext)|dbus)\.(service|socket)"
+    r"|usr/bin/(sh|bash|env|ls|cat|cp|mv|rm|mount|umount|login|su|systemctl|journalctl|busctl|systemd-sysext"
+    r"|systemd-tmpfiles|systemd-sysusers|init|udevadm)"
+)
+
+
+def _top(subject: Subject) -> Iterator[Node]:
+    for node in subject.tree:
+        if node.path != "." and "/" not in node.path:
+            yield node
+
+
+@rule(
+    "outside-usr-opt",
+    "error",
+    reason="hosts merge /usr and /opt alone, and silently ignore the rest of an image",
+    fix="move it below usr/",
+)
+def outside(subject: Subject) -> Iterator[Hit]:
+    """Find whatever a merge ignores."""
+    for node in _top(subject):
+        if node.path in ("etc", "var"):
+            yield Hit(
+                node.path,
+                "is ignored by a merge",
+                fix=(
+                    f"ship it below usr/share/{subject.name}/ and let a line in"
+                    f" usr/lib/tmpfiles.d/{subject.name}.conf"
+                    f" copy it: C /{node.path}/… - - - - /usr/share/{subject.name}/…"
+                ),
+            )
+        elif node.path not in ("usr", "opt"):
+            yield Hit(node.path, "is ignored by a merge")
+        elif node.type != "directory":
+            yield Hit(node.path, f"is a {node.type}, not a folder", fix="make it a real folder")
+
+
+@rule(
+    "over-host-link",
+    "error",
+    reason=(
+        "where a host has a link, the image's folder replaces it, and all that the link led to"
+        " is gone"
+    ),
+    fix=(
+        "move the content: sbin into usr/bin, lib64 into usr/lib/NAME, and correct units that"
+        " name the old path"
+    ),
+)
+def over_link(subject: Subject) -> Iterator[Hit]:
+    """Find folders where hosts have a link."""
+    system = subject.release.get("ID") or "_any"
+    for path, systems in _LINKS_OF_HOSTS.items():
+        node = subject.tree.get(path)
+        if node is not None and system in systems:
+            yield Hit(path, f"is a {node.type}, and hosts have a link of that name")
+
+
+@rule(
+    "opt-shipped",
+    "warning",
+    reason="a merged /opt is read-only as a whole, and hides what users keep or mount below it",
+    fix="install into usr/lib/NAME, with links from usr/bin",
+)
+def opt(subject: Subject) -> Iterator[Hit]:
+    """Find an image that takes /opt."""
+    if subject.tree.get("opt") is not None:
+        yield Hit("opt", "is merged over the host's own /opt")
+
+
+@rule(
+    "usr-local-shipped",
+    "warning",
+    reason=(
+        "on some systems /usr/local is writable and the users' own; the image hides what is there"
+    ),
+    fix="install into usr/bin, usr/lib/NAME, usr/share",
+)
+def usr_local(subject: Subject) -> Iterator[Hit]:
+    """Find an image that takes /usr/local."""
+    if subject.tree.get("usr/local") is not None:
+        yield Hit("usr/local", "is merged over the host's own /usr/local")
+
+
+@rule(
+    "os-release-shipped",
+    "error",
+    reason=(
+        "the host's own os-release is replaced: it no longer knows what it is, and refuses every"
+        " image"
+    ),
+    fix="leave it out; the release file in usr/lib/extension-release.d says what the image is for",
+)
+def os_release(subject: Subject) -> Iterator[Hit]:
+    """Find an os-release."""
+    for path in ("usr/lib/os-release", "usr/lib/initrd-release"):
+        if subject.tree.get(path) is not None:
+            yield Hit(path, "replaces the host's own")
+
+
+@rule(
+    "singleton-cache",
+    "error",
+    reason=(
+        "a cache describes a whole system: the image's replaces the host's, which then misses"
+        " its own files"
+    ),
+    fix="leave it out: `drop:` in a recipe",
+)
+def caches(subject: Subject) -> Iterator[Hit]:
+    """Find files that exist once on a system."""
+    yield from (
+        Hit(node.path, "shadows the host's own cache") for node in _matching(subject, _CACHES)
+    )
+
+
+@rule(
+    "package-database",
+    "error",
+    reason="the image's package database replaces the host's, which then forgets what is installed",
+    fix="leave it out: `drop:` in a recipe",
+)
+def databases(subject: Subject) -> Iterator[Hit]:
+    """Find the records of package managers."""
+    yield from (
+        Hit(node.path, "shadows the host's record of its packages")
+        for node in _matching(subject, _DATABASES)
+        if node.type != "directory"
+    )
+
+
+@rule(
+    "host-owned",
+    "error",
+    reason="every host has it in the version that fits it; replaced, the host does not boot or run",
+    fix="leave it out; a library that the image's programs need belongs into usr/lib/NAME",
+)
+def owned(subject: Subject) -> Iterator[Hit]:
+    """Find parts of systemd and libc, and the programs that every boot needs."""
+    yield from (
+        Hit(node.path, "replaces what every host has") for node in _matching(subject, _OWNED)
+    )
+
+
+def _matching(subject: Subject, pattern: re.Pattern[str]) -> Iterable[Node]:
+    return (node for node in subject.tree if pattern.fullmatch(node.path))
+
+
+@rule(
+    "name-case",
+    "warning",
+    reason=(
+        "names that differ only in case are taken for each other by people, and by some file"
+        " systems"
+    ),
+    fix="rename or drop one of them",
+)
+def case(subject: Subject) -> Iterator[Hit]:
+    """Find names in one folder that differ only in case."""
+    groups: defaultdict[tuple[str, str], list[Node]] = defaultdict(list)
+    for node in subject.tree:
+        groups[node.folder, node.name.casefold()].append(node)
+    for first, *others in groups.values():
+        for other in others:
+            yield Hit(other.path, f"differs only in case from {first.name}")
+
+
+@rule(
+    "name-encoding",
+    "error",
+    reason="programs that list files fail on names that are not UTF-8, or hold control characters",
+    fix="rename it with letters that can be printed",
+)
+def encoding(subject: Subject) -> Iterator[Hit]:
+    """Find names that can't be printed."""
+    for node in subject.tree:
+        if any("\udc80" <= letter <= "\udcff" for letter in node.name):
+            yield Hit(node.path, "has a name that is not UTF-8")
+        elif any(ord(letter) < ord(" ") or letter == "\x7f" for letter in node.name):
+            yield Hit(node.path, "has control characters in its name")

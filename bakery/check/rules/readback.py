@@ -1,0 +1,117 @@
+"""Rules about the finished image: what a reader finds in it is what was staged."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bakery.check.rule import Hit, Rule, Skip, rule
+from bakery.check.subject import released_name
+from bakery.tools import Tool, ToolFailedError, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bakery.check.subject import Subject
+    from bakery.check.tree import Node
+    from bakery.image.manifest import Entry
+
+_DISSECT = Tool(
+    program="systemd-dissect",
+    apt="systemd-container",
+    dnf="systemd-container",
+    zypper="systemd-container",
+)
+
+mount = Rule(
+    id="image-mount",
+    severity="error",
+    reason="a host mounts an image with its kernel's driver; what that refuses is never merged",
+    fix="build or download the image again",
+)
+
+
+@rule(
+    "image-content",
+    "error",
+    reason="an image that differs from what was staged is not what was checked, listed and signed",
+    fix=(
+        "remove the image and build it again; if it differs again, the tool that wrote it is at"
+        " fault"
+    ),
+)
+def content(subject: Subject) -> Iterator[Hit]:
+    """Compare what is there with the manifest, entry by entry."""
+    manifest = subject.context.manifest
+    if manifest is None:
+        return
+    wanted = {entry.path: entry for entry in manifest.entries}
+    for path, entry in wanted.items():
+        node = subject.tree.get(path)
+        if node is None:
+            yield Hit(path, "was staged, and is missing")
+        else:
+            for what, staged, there in _differences(entry, node):
+                yield Hit(path, f"has the {what} {there}; staged was {staged}")
+            if subject.file and node.mtime != manifest.epoch:
+                yield Hit(path, f"has the time {node.mtime}; staged was {manifest.epoch}")
+    for node in subject.tree:
+        if node.path not in wanted and node.path != ".":
+            yield Hit(node.path, "is there, and was not staged")
+
+
+def _differences(entry: Entry, node: Node) -> Iterator[tuple[str, object, object]]:
+    if entry.type != node.type:
+        yield "type", entry.type, node.type
+        return
+    if entry.type != "link" and entry.mode != node.mode:
+        yield "mode", f"{entry.mode:04o}", f"{node.mode:04o}"
+    if entry.target != node.target:
+        yield "target", entry.target, node.target
+    if entry.size != node.size:
+        yield "size", entry.size, node.size
+    elif entry.sha256 != node.sha256:
+        yield "digest", entry.sha256, node.sha256
+
+
+@rule(
+    "image-dissect",
+    "error",
+    reason=(
+        "systemd looks at an image with the same code before it merges it, and refuses what this"
+        " refuses"
+    ),
+    fix="build the image again; traces of another file system in the file are a common cause",
+)
+def dissect(subject: Subject) -> Iterator[Hit | Skip]:
+    """Ask systemd-dissect whether this is a system extension."""
+    if subject.file is None or subject.release_file is None:
+        return
+    program = _DISSECT.find()
+    if program is None:
+        yield Skip("systemd-dissect is not installed")
+    elif not subject.keeps_owners:
+        yield Skip("systemd-dissect needs root")
+    else:
+        yield from _dissected(program, subject.file, released_name(subject.release_file))
+
+
+def _dissected(program: str, file: Path, name: str) -> Iterator[Hit]:
+    with tempfile.TemporaryDirectory(prefix="bakery-check-") as scratch:
+        # hosts take the name from the link, as with NAME.raw that leads to NAME-VERSION-ARCH.raw
+        link = Path(scratch) / f"{name}.raw"
+        link.symlink_to(file.resolve())
+        try:
+            said = json.loads(
+                run([program, "--json=short", link], what="systemd-dissect refuses the image")
+            )
+        except ToolFailedError as error:
+            lines = (error.why or error.what).splitlines()
+            yield Hit(
+                ".", f"is refused by systemd-dissect: {lines[-1].replace(str(link), file.name)}"
+            )
+            return
+    if not said.get("useSystemExtension"):
+        yield Hit(".", "is no system extension to systemd-dissect")

@@ -1,0 +1,129 @@
+"""A tree as a value: what stands at every path, and what its files are."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bakery.check.elf import Elf
+
+Kind = Literal["file", "directory", "link", "device", "fifo", "socket"]
+
+_MOST_LINKS = 40
+_MERGED = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Node:
+    """One path of a tree, with all that rules want to know of it.
+
+    Attributes:
+        path: relative to the root, which itself is `.`; bytes that are not UTF-8 are surrogates.
+        type: what stands there.
+        mode: permission bits, setuid, setgid and sticky included.
+        uid, gid: the owner, as numbers.
+        mtime: modification time in seconds since 1970.
+        size: bytes of a file; 0 for everything else.
+        target: where a link points, verbatim.
+        capabilities: whether the file carries Linux capabilities.
+        sha256: digest of a file's content; None where contents were not read.
+        elf: what a binary's headers say.
+        script: the words after `#!`.
+        text: the content of a small file in a folder that rules parse.
+        trouble: why the file could not be read, or is not what it begins like.
+
+    """
+
+    path: str
+    type: Kind
+    mode: int
+    uid: int = 0
+    gid: int = 0
+    mtime: int = 0
+    size: int = 0
+    target: str | None = None
+    capabilities: bool = False
+    sha256: str | None = None
+    elf: Elf | None = None
+    script: tuple[str, ...] = ()
+    text: str | None = None
+    trouble: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return posixpath.basename(self.path)
+
+    @property
+    def folder(self) -> str:
+        """The path without its last part."""
+        return posixpath.dirname(self.path)
+
+    @property
+    def executable(self) -> bool:
+        """Whether it is a file that somebody may execute."""
+        return self.type == "file" and bool(self.mode & 0o111)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """All nodes by path, in the order of their code points."""
+
+    nodes: Mapping[str, Node]
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes.values())
+
+    def get(self, path: str) -> Node | None:
+        """Return what stands at a path, without following links."""
+        return self.nodes.get(path)
+
+    def below(self, folder: str, *suffixes: str) -> Iterator[Node]:
+        """Yield what lies below a folder, at any depth; only names with a given suffix."""
+        for node in self:
+            if node.path.startswith(folder + "/") and (
+                not suffixes or node.path.endswith(suffixes)
+            ):
+                yield node
+
+    def resolve(self, path: str) -> Node | None:
+        """Return what a host would find at an absolute path, if that comes from this tree.
+
+        Links are followed as long as the tree has them. /bin, /sbin, /lib and /lib64 are what they
+        are on hosts with a merged /usr.
+        """
+        for _ in range(_MOST_LINKS):
+            path = inside(path)
+            node = self.get(path)
+            if node is not None and node.type != "link":
+                return node
+            step = self._first_link(path)
+            if step is None:
+                return None
+            link, rest = step
+            path = posixpath.join("/", link.folder, link.target or "", rest)
+        return None
+
+    def _first_link(self, path: str) -> tuple[Node, str] | None:
+        parts = path.split("/")
+        for count in range(1, len(parts) + 1):
+            node = self.get("/".join(parts[:count]))
+            if node is not None and node.type == "link":
+                return node, "/".join(parts[count:])
+        return None
+
+
+def inside(path: str) -> str:
+    """Return an absolute path of a host with a merged /usr as a path of a tree."""
+    clean = posixpath.normpath("/" + path).lstrip("/") or "."
+    first, slash, rest = clean.partition("/")
+    return _MERGED.get(first, first) + slash + rest
+
+
+def destination(link: Node) -> str:
+    """Return where a link points on a host, as a path of a tree."""
+    return inside(posixpath.join("/", link.folder, link.target or ""))

@@ -1,0 +1,137 @@
+"""Apply the rules to one image, and say what came of it."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bakery.check.catalogue import RULES, unused_waiver
+from bakery.check.rule import Finding, Hit, Skip
+from bakery.names import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from bakery.check.subject import Subject
+
+
+class Waiver(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule that is allowed to be broken somewhere.
+
+    Attributes:
+        rule: the rule's id.
+        path: a glob over paths inside the image; `*` matches slashes too.
+        reason: why it is allowed, for whoever reads the recipe.
+
+    """
+
+    rule: str
+    path: str
+    reason: str
+
+    def covers(self, finding: Finding) -> bool:
+        """Tell whether a finding is allowed by this waiver."""
+        return self.rule == finding.rule and fnmatchcase(finding.path, self.path)
+
+
+class Waived(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding that a waiver allows, with the waiver's reason."""
+
+    finding: Finding
+    reason: str
+
+
+class NotRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule that could not look, and why."""
+
+    rule: str
+    why: str
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What the rules say about one image, or about several together.
+
+    Attributes:
+        label: how to call what was looked at.
+        findings: the broken rules, errors first, then by path.
+        waived: the broken rules that are allowed.
+        not_run: the rules that could not look.
+        source: the file to show findings beside, such as the recipe's.
+
+    """
+
+    label: str
+    findings: tuple[Finding, ...] = ()
+    waived: tuple[Waived, ...] = ()
+    not_run: tuple[NotRun, ...] = ()
+    source: str | None = None
+
+    @property
+    def errors(self) -> int:
+        """The number of findings that fail a build."""
+        return sum(finding.severity == "error" for finding in self.findings)
+
+    @property
+    def warnings(self) -> int:
+        """The number of findings that don't."""
+        return len(self.findings) - self.errors
+
+
+def check(subject: Subject, waivers: Sequence[Waiver] = ()) -> Report:
+    """Apply every rule to an image."""
+    findings: list[Finding] = []
+    not_run: list[NotRun] = []
+    for rule in RULES:
+        for outcome in rule.look(subject) if rule.look else ():
+            if isinstance(outcome, Skip):
+                not_run.append(NotRun(rule=rule.id, why=outcome.why))
+            else:
+                findings.append(rule.finding(outcome))
+    return judge(subject.label, findings, waivers, not_run=not_run, source=subject.context.source)
+
+
+def judge(
+    label: str,
+    findings: Iterable[Finding],
+    waivers: Sequence[Waiver] = (),
+    *,
+    not_run: Iterable[NotRun] = (),
+    source: str | None = None,
+) -> Report:
+    """Return findings as a report: allowed ones apart, unused waivers among them."""
+    kept: list[Finding] = []
+    waived: list[Waived] = []
+    used: set[Waiver] = set()
+    for finding in findings:
+        waiver = next((waiver for waiver in waivers if waiver.covers(finding)), None)
+        if waiver is None:
+            kept.append(finding)
+        else:
+            used.add(waiver)
+            waived.append(Waived(finding=finding, reason=waiver.reason))
+    blind = {skipped.rule for skipped in not_run}
+    kept.extend(_unused(w for w in waivers if w not in used and w.rule not in blind))
+    return Report(
+        label=label,
+        findings=tuple(sorted(kept, key=lambda f: (f.severity, f.path, f.rule))),
+        waived=tuple(waived),
+        not_run=tuple(not_run),
+        source=source,
+    )
+
+
+def _unused(waivers: Iterable[Waiver]) -> Iterator[Finding]:
+    known = [rule.id for rule in RULES]
+    for waiver in waivers:
+        if waiver.rule in known:
+            yield unused_waiver.finding(
+                Hit(waiver.path, f"is allowed to break {waiver.rule}, and does not")
+            )
+        else:
+            meant = nearest(waiver.rule, known)
+            hint = f"did you mean {meant}?" if meant else "`bakery rules` lists them"
+            yield unused_waiver.finding(
+                Hit(waiver.path, f"is allowed to break {waiver.rule}: no such rule, {hint}")
+            )
