@@ -86,8 +86,8 @@ def are_there(outputs: Iterable[Output], folder: Path) -> bool:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a small file so that it appears complete or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a small file so that it appears complete or not at all; for one writer at a time."""
+    partial = path.with_name(f".{path.name}.partial")
     try:
         partial.write_bytes(data)
         partial.replace(path)

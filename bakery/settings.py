@@ -58,7 +58,15 @@ def _address(text: str, _root: Path) -> str | None:
 
 
 def _switch(text: str, _root: Path) -> bool:
-    words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+    words = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "": False,
+    }
     if text.lower() not in words:
         raise ValueError("1 or 0")
     return words[text.lower()]
@@ -146,7 +154,9 @@ def _project_table(project: Path) -> Mapping[str, Any]:
     except FileNotFoundError:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError("the project's settings can't be read", where=str(project), why=str(error)) from error
+        raise SettingsError(
+            "the project's settings can't be read", where=str(project), why=str(error)
+        ) from error
     for name in table:
         if name not in _PARSERS:
             raise SettingsError(

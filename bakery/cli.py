@@ -1,0 +1,164 @@
+"""The `bakery` command: what is not a task of the build graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bakery import schemas, sizes
+from bakery import settings as settings_module
+from bakery.errors import BakeryError
+from bakery.names import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bakery.recipe.load import Source
+    from bakery.settings import Settings
+
+
+class _Explaining(click.Group):
+    """A group of commands whose failures are explained, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; end with status 1 and the explanation if it fails."""
+        try:
+            return super().invoke(ctx)
+        except BakeryError as error:
+            click.echo(f"{click.style('error:', fg='red', bold=True)} {error.render()}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=_Explaining, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sysext-bakery")
+def main() -> None:
+    """Build, test and publish systemd-sysext images.
+
+    Images are built by doit: `doit list` is the menu, `doit build:NAME` bakes. This command has
+    what goes around that.
+    """
+
+
+def _project() -> Path:
+    """Return the project's folder: the current one or the first above it with a dodo.py."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "dodo.py").is_file():
+            return folder
+    return here
+
+
+def _settings() -> Settings:
+    return settings_module.load(_project())
+
+
+def _sources(settings: Settings) -> dict[str, Source]:
+    from bakery.recipe.load import load_all  # noqa: PLC0415  not for `bakery --help`
+
+    return load_all(settings.recipes)
+
+
+def _source(name: str, sources: Mapping[str, Source]) -> Source:
+    if name not in sources:
+        near = nearest(name, sources)
+        raise BakeryError(
+            f"there is no recipe {name}",
+            fix=f"did you mean {near}?" if near else f"there are: {', '.join(sources)}",
+        )
+    return sources[name]
+
+
+@main.command()
+@click.argument("name")
+@click.argument("version")
+@click.option(
+    "--part", "parts", multiple=True, metavar="PART=VERSION", help="Choose a part's version."
+)
+def lock(name: str, version: str, parts: tuple[str, ...]) -> None:
+    """Pin all assets of one VERSION of the recipe NAME in its lock.json.
+
+    Assets are downloaded and hashed; upstream's checksum file is compared where the recipe names
+    one. What is locked already never changes silently.
+    """
+    from bakery.locking import lock_version  # noqa: PLC0415  requests is heavy
+    from bakery.recipe.version import Version  # noqa: PLC0415  with it
+
+    try:
+        Version.parse(version)
+    except ValueError as error:
+        raise BakeryError(str(error), fix="give it as upstream tags it") from None
+    chosen = dict(_pair(part) for part in parts)
+    settings = _settings()
+    sources = _sources(settings)
+    source = _source(name, sources)
+    locked = lock_version(source, version, sources=sources, settings=settings, parts=chosen)
+    for part, found in locked.parts.items():
+        click.echo(f"{part} {found}")
+    for asset in locked.assets:
+        size = sizes.text(asset.size) if asset.size is not None else ""
+        click.echo(f"{asset.sha256}  {size:>10}  {asset.trust:<13}  {asset.url}")
+    click.echo(f"locked; build it with: doit build:{name}-{version}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    part, found, version = text.partition("=")
+    if not (part and found and version):
+        raise BakeryError(f"{text!r} names no part and version", fix="write --part cni=v1.6.2")
+    return part, version
+
+
+@main.command()
+@click.argument("kind", type=click.Choice(schemas.NAMES), default="recipe")
+def schema(kind: str) -> None:
+    """Print the JSON Schema of recipe.yaml or release.json."""
+    click.echo(schemas.text(kind), nl=False)
+
+
+@main.command()
+@click.option(
+    "--limit", default="20G", metavar="SIZE", show_default=True, help="What the store may keep."
+)
+@click.option("--all", "everything", is_flag=True, help="Even what this project's locks name.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+def gc(limit: str, *, everything: bool, dry_run: bool) -> None:
+    """Remove the least recently used assets from the store until it is below a limit.
+
+    Assets that this project's locks name stay, whatever the limit.
+    """
+    from bakery.store.folder import Store  # noqa: PLC0415  only here
+    from bakery.store.gc import collect  # noqa: PLC0415  only here
+
+    settings = _settings()
+    keep = set() if everything else _locked_digests(settings)
+    gone = collect(Store(settings.store), sizes.parse(limit), keep, dry_run=dry_run)
+    verb = "would go" if dry_run else "removed"
+    click.echo(
+        f"{verb}: {len(gone.blobs)} assets and {gone.partials} unfinished downloads, "
+        f"{sizes.text(gone.freed)}; {sizes.text(gone.left)} stay in {settings.store}"
+    )
+
+
+def _locked_digests(settings: Settings) -> set[str]:
+    return {
+        asset.sha256
+        for source in _sources(settings).values()
+        for locked in source.lock.versions.values()
+        for asset in locked.assets
+    }
+
+
+@main.command("settings")
+def show_settings() -> None:
+    """Print every setting, its value, and where it comes from."""
+    settings = _settings()
+    for name in settings_module.NAMES:
+        value = getattr(settings, name)
+        if value is None or isinstance(value, bool):
+            value = {None: "-", True: "yes", False: "no"}[value]
+        click.echo(f"{name:<8} {value!s:<44} {settings.origins[name]}")
+
+
+if __name__ == "__main__":
+    main()

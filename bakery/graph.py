@@ -1,0 +1,179 @@
+"""The tasks of dodo.py as doit wants them: names, actions that explain failures, selections."""
+
+from __future__ import annotations
+
+import os
+import sys
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from doit.exceptions import InvalidDodoFile, TaskFailed
+
+from bakery import settings
+from bakery.errors import BakeryError
+from bakery.names import nearest
+from bakery.recipe.load import load_all
+from bakery.recipe.lock import LockError
+from bakery.recipe.matrix import releases
+from bakery.report import Reporter
+from bakery.workshop import Workshop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from bakery.progress import Meter
+    from bakery.recipe.load import Source
+    from bakery.recipe.matrix import Asset, Image, Release
+
+Task = dict[str, Any]
+
+_DOWNLOADS = 6  # threads beyond those that compute, so that downloads never wait for processors
+
+
+class Graph:
+    """Everything that dodo.py makes tasks of.
+
+    Attributes:
+        workshop: does the steps.
+        sources: the recipes, by name.
+        releases: every version that a lock holds or a recipe fixes.
+        images: every image of the releases that can be built.
+        config: doit's own settings (DOIT_CONFIG).
+
+    """
+
+    def __init__(self, root: Path, arguments: Sequence[str]) -> None:
+        """Load the project in `root`.
+
+        Raises:
+            InvalidDodoFile: a recipe, a lock or a setting is wrong, or an argument names no task.
+
+        """
+        try:
+            self.workshop = Workshop(settings.load(root))
+            self.sources = load_all(self.workshop.settings.recipes)
+            self.releases = [r for source in self.sources.values() for r in releases(source)]
+            self.images = [image for release in self.releases for image in release.images]
+            self._refuse_unknown(arguments)
+        except BakeryError as error:
+            raise InvalidDodoFile(error.render()) from None
+        self._reporter = Reporter(self.workshop, self.images)
+        self.config: dict[str, Any] = {
+            "backend": "sqlite3",
+            "dep_file": ":memory:",  # what is done is recorded beside the outputs, not by doit
+            "default_tasks": ["build"],
+            "num_process": self.workshop.settings.jobs + _DOWNLOADS,
+            "par_type": "thread",
+            "continue": True,
+            "reporter": self._reporter,
+            "sort": "definition",
+            "verbosity": 2,
+        }
+
+    def task(
+        self,
+        name: str,
+        work: Callable[[Meter], object],
+        *,
+        done: Callable[[], bool],
+        after: Sequence[str] = (),
+        doc: str = "",
+        clean: Callable[[], object] | None = None,
+    ) -> Task:
+        """Return a task that does `work` unless it is `done`.
+
+        Args:
+            name: its name within its group.
+            work: what it does; told where to report progress.
+            done: whether there is nothing to do.
+            after: the tasks that must be done before.
+            doc: what `doit list --all` says about it.
+            clean: what `doit clean` does.
+
+        """
+
+        def act(task: Any) -> TaskFailed | None:
+            try:
+                work(self._reporter.meter(task.name))
+            except BakeryError as error:
+                return TaskFailed(error.render())
+            return None
+
+        return {
+            "name": name,
+            "doc": doc,
+            "actions": [(act,)],
+            "uptodate": [done],
+            "task_dep": list(after),
+            "io": {"capture": False},
+            "clean": [clean] if clean else [],
+        }
+
+    @staticmethod
+    def group(name: str, members: Sequence[str], doc: str) -> Task:
+        """Return a task that stands for others, shown by `doit list`."""
+        return {"basename": name, "doc": doc, "actions": None, "task_dep": list(members)}
+
+    def assets(self) -> Iterator[tuple[str, Asset, list[Image]]]:
+        """Yield every asset once: its task's name, itself, and the images made from it."""
+        users: dict[str, tuple[Asset, list[Image]]] = {}
+        for image in self.images:
+            for asset in image.contents.assets:
+                users.setdefault(asset.sha256, (asset, []))[1].append(image)
+        for asset, images in users.values():
+            yield fetch_name(asset), asset, images
+
+    def of(self, source: Source) -> list[Release]:
+        """Return the releases of one recipe, oldest first."""
+        return [release for release in self.releases if release.source is source]
+
+    def _names(self) -> set[str]:
+        images = {image.id for image in self.images}
+        names = {
+            f"{step}:{image}" for step in ("stage", "squash", "check", "boot") for image in images
+        }
+        names |= {f"build:{release.name}" for release in self.releases}
+        names |= {f"build:{name}" for name in self.sources}
+        return names | {f"fetch:{name}" for name, _, _ in self.assets()}
+
+    def _refuse_unknown(self, arguments: Sequence[str]) -> None:
+        words = [word for word in arguments if ":" in word and not word.startswith(("-", "/", "."))]
+        if not words:
+            return
+        names = self._names()
+        for word in words:
+            if word not in names and not any(fnmatchcase(name, word) for name in names):
+                raise self._unknown(word, names)
+
+    def _unknown(self, word: str, names: set[str]) -> BakeryError:
+        step, _, wanted = word.partition(":")
+        source = max(
+            (source for name, source in self.sources.items() if wanted.startswith(f"{name}-")),
+            key=lambda source: len(source.name),
+            default=None,
+        )
+        if step == "build" and source is not None:
+            version = wanted.removeprefix(f"{source.name}-")
+            locked = ", ".join(release.version for release in self.of(source))
+            return LockError(
+                f"{source.name} {version} is not locked",
+                why=f"locked: {locked or 'nothing yet'}",
+                fix=f"bakery lock {source.name} {version}",
+            )
+        near = nearest(word, names)
+        return BakeryError(
+            f"there is no task {word}",
+            fix=f"did you mean {near}?" if near else "`doit list --all` shows every task",
+        )
+
+
+def fetch_name(asset: Asset) -> str:
+    """Return the name of an asset's task within `fetch`."""
+    return f"{asset.sha256[:12]}-{asset.filename.replace('=', '_')}"
+
+
+def load(root: Path) -> Graph:
+    """Return the graph of the project in `root`, checked against the command line."""
+    os.umask(0o022)
+    return Graph(root, sys.argv[1:])

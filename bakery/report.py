@@ -1,0 +1,303 @@
+"""What a build shows: a live line per running task, a line per finished one, a table at the end.
+
+On a terminal progress is live; elsewhere each finished task is a line. GitHub Actions gets a group
+per task and the table as its step summary. NO_COLOR is respected, as rich does.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bakery import sizes
+from bakery.progress import Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    from bakery.progress import Meter
+    from bakery.recipe.matrix import Image
+    from bakery.workshop import Workshop
+
+_LISTED = 40
+
+
+@dataclass
+class _Running:
+    """A task at work."""
+
+    started: float
+    done: int = 0
+    row: TaskID | None = None
+
+
+@dataclass
+class _Tally:
+    """What has become of the tasks."""
+
+    built: set[str] = field(default_factory=set)
+    cached: set[str] = field(default_factory=set)
+    failed: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    executed: int = 0
+
+
+class Reporter:
+    """doit's reporter for builds.
+
+    doit calls the methods below; the names and arguments are its own (doit, custom reporter).
+    """
+
+    desc = "live progress and a table of images"
+
+    def __init__(self, workshop: Workshop, images: Iterable[Image]) -> None:
+        self._workshop = workshop
+        self._images = {image.id: image for image in images}
+        self._running: dict[str, _Running] = {}
+        self._tally = _Tally()
+        self._lock = threading.RLock()
+        self._progress: Progress | None = None
+        self._started = time.monotonic()
+
+    def meter(self, task: str) -> Meter:
+        """Return where a running task reports its progress."""
+        with self._lock:
+            running = self._running.get(task)
+        return Silent() if running is None else _Line(self, running)
+
+    # doit's calls
+
+    def initialize(self, tasks: dict[str, Any], selected: Sequence[str]) -> None:
+        """Begin a run."""
+
+    def get_status(self, task: Any) -> None:
+        """Hear that a task is looked at."""
+
+    def execute_task(self, task: Any) -> None:
+        """Hear that a task starts."""
+        if not task.actions:
+            return
+        with self._lock:
+            self._tally.executed += 1
+            running = _Running(started=time.monotonic())
+            self._running[task.name] = running
+            live = self._live()
+            if live is not None:
+                running.row = live.add_task(task.name, total=None)
+
+    def add_success(self, task: Any) -> None:
+        """Hear that a task has done its work."""
+        with self._lock:
+            running = self._end(task.name)
+            if running is None:
+                return
+            step, _, name = task.name.partition(":")
+            if step == "squash":
+                self._tally.built.add(name)
+            seconds = time.monotonic() - running.started
+            amount = self._amount(step, name, running)
+            self._finished(step, name, f"{amount:>10}  {seconds:6.1f} s", [])
+
+    def add_failure(self, task: Any, fail: Any) -> None:
+        """Hear that a task has failed, or can't run since another one has."""
+        with self._lock:
+            self._end(task.name)
+            step, _, name = task.name.partition(":")
+            if fail.get_name() == "UnmetDependency":
+                self._tally.skipped.append(task.name)
+                return
+            self._tally.failed.append(task.name)
+            self._finished(step, name, "FAILED", fail.get_msg().strip().splitlines(), bad=True)
+
+    def skip_uptodate(self, task: Any) -> None:
+        """Hear that a task has nothing to do."""
+        step, _, name = task.name.partition(":")
+        if step == "squash":
+            self._tally.cached.add(name)
+
+    def skip_ignore(self, task: Any) -> None:
+        """Hear that a task is ignored at the user's wish (`doit ignore`)."""
+        with self._lock:
+            self._tally.skipped.append(task.name)
+
+    def cleanup_error(self, exception: Any) -> None:
+        """Hear that cleaning up failed."""
+        self._say(exception.get_msg())
+
+    def runtime_error(self, message: str) -> None:
+        """Hear that the graph itself is broken."""
+        with self._lock:
+            self._tally.failed.append(message)
+            self._say(message)
+
+    def teardown_task(self, task: Any) -> None:
+        """Hear that a task's teardown starts."""
+
+    def complete_run(self) -> None:
+        """Sum up."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+        self._workshop.sweep()
+        if self._tally.built or (self._tally.cached and len(self._tally.cached) <= _LISTED):
+            self._table()
+        elif self._tally.cached:
+            print(f"{len(self._tally.cached)} images are up to date in {self._dist()}")
+        self._verdict()
+
+    # Showing
+
+    def _live(self) -> Progress | None:
+        if self._progress is None and self._console().is_terminal and not _in_actions():
+            from rich import progress  # noqa: PLC0415  only people at a terminal wait for it
+
+            self._progress = progress.Progress(
+                progress.SpinnerColumn(),
+                progress.TextColumn("{task.description}"),
+                progress.DownloadColumn(),
+                progress.TransferSpeedColumn(),
+                progress.TimeElapsedColumn(),
+                console=self._console(),
+                transient=True,
+            )
+            self._progress.start()
+        return self._progress
+
+    def _console(self) -> Console:
+        console: Console | None = getattr(self, "_made_console", None)
+        if console is None:
+            from rich.console import Console as Made  # noqa: PLC0415  not for a run with no work
+
+            console = self._made_console = Made(highlight=False, soft_wrap=True)
+        return console
+
+    def _end(self, name: str) -> _Running | None:
+        running = self._running.pop(name, None)
+        if running is not None and running.row is not None and self._progress is not None:
+            self._progress.remove_task(running.row)
+        return running
+
+    def _amount(self, step: str, name: str, running: _Running) -> str:
+        record = self._workshop.record("squash", name) if step == "squash" else None
+        size = int(record.facts["size"]) if record else running.done
+        return sizes.text(size) if size else ""
+
+    def _finished(
+        self, step: str, name: str, result: str, details: Sequence[str], *, bad: bool = False
+    ) -> None:
+        line = f"{step:<7} {name:<44} {result}"
+        if _in_actions() and details:
+            self._say("\n".join([f"::group::{line}", *details, "::endgroup::"]))
+            self._say(f"::error title={step}:{name}::{'%0A'.join(details)}")
+        else:
+            self._say("\n".join([line, *(f"  {detail}" for detail in details)]), bad=bad)
+
+    def _say(self, text: str, *, bad: bool = False) -> None:
+        self._console().print(text, style="red" if bad else None, markup=False)
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        rows = []
+        for name, image in self._images.items():
+            if name not in self._tally.built and name not in self._tally.cached:
+                continue
+            record = self._workshop.record("squash", name)
+            if record is None:
+                continue
+            size, contents = int(record.facts["size"]), int(record.facts["contents"])
+            built = name in self._tally.built
+            rows.append(
+                (
+                    name,
+                    sizes.text(size),
+                    f"{100 * size // contents} %" if contents else "",
+                    f"{record.seconds:.1f} s" if built else "",
+                    "built" if built else "cached",
+                    _near(self._workshop.file(image)),
+                )
+            )
+        return rows
+
+    def _table(self) -> None:
+        header = ("image", "size", "ratio", "time", "", "where")
+        rows = self._rows()
+        widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+        print()
+        for row in [header, *rows]:
+            cells = [f"{row[0]:<{widths[0]}}"]
+            cells += [f"{cell:>{width}}" for cell, width in zip(row[1:4], widths[1:4], strict=True)]
+            cells += [f"{row[4]:<{widths[4]}}", row[5]]
+            print("  ".join(cells).rstrip())
+        _write_step_summary(header, rows)
+
+    def _verdict(self) -> None:
+        tally = self._tally
+        seconds = time.monotonic() - self._started
+        if tally.failed:
+            print(f"\n{len(tally.failed)} failed: {', '.join(tally.failed)}")
+            if tally.skipped:
+                print(f"not done because of that: {', '.join(tally.skipped)}")
+            print("What is finished is kept; the same command continues.")
+        elif tally.built:
+            name = min(tally.built)
+            print(f"\n{len(tally.built)} built, {len(tally.cached)} cached, in {seconds:.1f} s.")
+            print(f"What next: look into {_near(self._workshop.staged(self._images[name]))}/tree,")
+            print("or follow recipes/NAME/README.md to put an image on a host.")
+
+    def _dist(self) -> str:
+        return _near(self._workshop.settings.dist)
+
+
+class _Line:
+    """The meter of one running task."""
+
+    def __init__(self, reporter: Reporter, running: _Running) -> None:
+        self._reporter = reporter
+        self._running = running
+
+    def expect(self, total: int | None) -> None:
+        """Show the total from now on."""
+        self._update(total=total)
+
+    def advance(self, count: int) -> None:
+        """Show more bytes."""
+        self._running.done += count
+        self._update(completed=self._running.done)
+
+    def restart(self, done: int = 0) -> None:
+        """Show the bytes that are there already."""
+        self._running.done = done
+        self._update(completed=done)
+
+    def _update(self, **changes: int | None) -> None:
+        progress = self._reporter._progress  # noqa: SLF001  one thing in two classes
+        if progress is not None and self._running.row is not None:
+            progress.update(self._running.row, **changes)  # type: ignore[arg-type]
+
+
+def _in_actions() -> bool:
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def _near(path: os.PathLike[str]) -> str:
+    relative = os.path.relpath(path)
+    return os.fspath(path) if relative.startswith("..") else relative
+
+
+def _write_step_summary(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    target = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not target:
+        return
+    lines = [header, ["---"] * len(header), *rows]
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    try:
+        with open(target, "a", encoding="utf-8") as file:  # noqa: PTH123  a path from outside
+            file.write(f"{text}\n")
+    except OSError as error:
+        print(f"the step summary can't be written: {error}", file=sys.stderr)

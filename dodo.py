@@ -1,0 +1,71 @@
+"""The task graph: fetch → stage → squash → check → build, for every image of every recipe.
+
+`doit list` is the menu, `doit build:docker-20.10.13` one release, `doit` everything.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from bakery import graph
+
+bakery = graph.load(Path(__file__).parent)
+shop = bakery.workshop
+
+DOIT_CONFIG = bakery.config
+
+
+def task_build():
+    """every release of every recipe: its images, checked, with checksums and release.json"""
+    for release in bakery.releases:
+        yield bakery.task(
+            release.name,
+            partial(shop.build, release),
+            done=partial(shop.is_built, release),
+            after=[f"squash:{image.id}" for image in release.images],
+            clean=partial(shop.clean, release),
+            doc=release.source.recipe.summary,
+        )
+
+
+def task_recipe():
+    """(one line for each recipe)"""
+    for source in bakery.sources.values():
+        releases = bakery.of(source)
+        yield bakery.group(
+            f"build:{source.name}",
+            [f"build:{release.name}" for release in releases],
+            doc=source.recipe.summary,
+        )
+
+
+def task_fetch():
+    """one step alone: an asset into the store"""
+    for name, asset, images in bakery.assets():
+        yield bakery.task(
+            name,
+            partial(shop.fetch, asset),
+            done=partial(shop.is_fetched, asset, images),
+            doc=asset.url,
+        )
+
+
+def task_stage():
+    """one step alone: an image's tree, to look into"""
+    for image in bakery.images:
+        yield bakery.task(
+            image.id,
+            partial(shop.stage, image),
+            done=partial(shop.is_staged, image),
+            after=[f"fetch:{graph.fetch_name(asset)}" for asset in image.contents.assets],
+        )
+
+
+def task_squash():
+    """one step alone: an image from its tree"""
+    for image in bakery.images:
+        yield bakery.task(
+            image.id,
+            partial(shop.squash, image),
+            done=partial(shop.is_squashed, image),
+            after=[f"stage:{image.id}"],
+        )
