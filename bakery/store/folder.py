@@ -56,7 +56,7 @@ class Store:
         """Tell whether the blob is there, sealed, and of this size where one is given."""
         try:
             found = self.path(sha256).stat()
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError:  # whatever keeps it from being looked at keeps it from being used
             return False
         return is_sealed(found) and size in (None, found.st_size)
 
@@ -147,6 +147,6 @@ def full(folder: Path, *, why: str) -> StoreFullError:
         "the disk that holds the store is full",
         where=str(folder),
         why=why,
-        fix="free some room (`bakery gc` removes what no lock names), or set BAKERY_STORE to a\n"
-        "folder on a larger disk; then run again: what has arrived is kept",
+        fix="free some room, perhaps with `bakery gc`, or set BAKERY_STORE to a folder on a\n"
+        "larger disk; then run again: what has arrived is kept",
     )

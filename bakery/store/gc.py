@@ -61,19 +61,26 @@ def collect(
         keep: digests that always stay.
         dry_run: only tell.
 
+    Raises:
+        StoreError: the store's folder can't be read or written.
+
     """
-    partials = list(_abandoned(store, dry_run=dry_run))
-    freed = sum(partials)
-    removed = []
-    found = sorted(_blobs(store), key=lambda blob: (blob.whole, blob.used_ns, blob.path.name))
-    left = sum(blob.size for blob in found)
-    for blob in found:
-        wanted = blob.whole and (left <= limit or blob.path.name in keep)
-        if not wanted and (dry_run or _remove(blob)):
-            removed.append(blob.path.name)
-            freed += blob.size
-            left -= blob.size
-    return Collected(blobs=tuple(removed), partials=len(partials), freed=freed, left=left)
+    with store.explained():
+        partials = list(_abandoned(store, dry_run=dry_run))
+        removed = []
+        found = sorted(_blobs(store), key=lambda blob: (blob.whole, blob.used_ns, blob.path.name))
+        left = sum(blob.size for blob in found)
+        for blob in found:
+            stays = blob.whole and (left <= limit or blob.path.name in keep)
+            if not stays and (dry_run or _remove(blob)):
+                removed.append(blob)
+                left -= blob.size
+    return Collected(
+        blobs=tuple(blob.path.name for blob in removed),
+        partials=len(partials),
+        freed=sum(partials) + sum(blob.size for blob in removed),
+        left=left,
+    )
 
 
 def _blobs(store: Store) -> Iterator[_Found]:

@@ -368,6 +368,13 @@ def test_a_changed_etag_starts_over(get: Get, upstream: Any) -> None:
     assert upstream.ranges == [None, f"bytes={HALF}-"]
 
 
+def test_a_validator_does_not_outlive_its_bytes(get: Get, upstream: Any) -> None:
+    anonymous = upstream.whole(BODY, etag=None, upto=HALF)
+    asset = upstream.asset(BODY, upstream.whole(BODY, upto=HALF), anonymous, upstream.whole(BODY))
+    assert get(asset).read_bytes() == BODY
+    assert upstream.ranges == [None, f"bytes={HALF}-", None]
+
+
 def _range(start: int, total: object, etag: str = '"one"') -> dict[str, object]:
     return {
         "Content-Range": f"bytes {start}-{len(BODY) - 1}/{total}",

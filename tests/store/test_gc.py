@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bakery.store.folder import SEAL_MTIME_NS, Store
-from bakery.store.gc import PARTIAL_AGE, collect
+from bakery.store.gc import PARTIAL_AGE, _blobs, _remove, collect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,6 +89,13 @@ def test_recent_and_running_downloads_stay(filled: Store) -> None:
         thread.start()
         thread.join()
     assert path.exists()
+
+
+def test_what_is_used_meanwhile_stays(filled: Store) -> None:
+    before = next(blob for blob in _blobs(filled) if blob.path.name == OLD)
+    filled.find(OLD)
+    assert not _remove(before)
+    assert filled.has(OLD)
 
 
 def test_an_empty_store_is_fine(store: Store) -> None:
