@@ -1,0 +1,1 @@
+"""One module per kind of image, each with `describe` and `write`."""

@@ -1,0 +1,62 @@
+"""Which version of a tool, and of the library it compresses with, is installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+from bakery.tools import ToolFailedError
+
+if TYPE_CHECKING:
+    from bakery.tools import Tool
+
+_VERSION = re.compile(r"^.*\d+\.\d+.*$", re.MULTILINE)
+
+
+def tool_version(tool: Tool, option: str) -> str:
+    """Return the line with which a tool tells its version, on either output, with any exit status.
+
+    Raises:
+        MissingToolError: it is not installed.
+        ToolFailedError: it does not start, or tells no version.
+
+    """
+    command = [tool.require(), option]
+    try:
+        said = subprocess.run(
+            command,
+            env={**os.environ, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        ).stdout
+    except OSError as error:
+        said = str(error)
+    line = _VERSION.search(said)
+    if line is None:
+        raise ToolFailedError(
+            f"{tool.program} does not tell its version", where=" ".join(command), why=said.strip()
+        )
+    return line[0].strip()
+
+
+def library_version(name: str, function: str) -> str:
+    """Return the version of the shared library that the system's tools load.
+
+    Args:
+        name: the library's file, such as `libzstd.so.1`.
+        function: its function that returns the version as a number.
+
+    """
+    import ctypes  # noqa: PLC0415  only images in need of a compressor pay for it
+
+    try:
+        number = getattr(ctypes.CDLL(name), function)()
+    except (OSError, AttributeError):
+        number = "built in"
+    return f"{name} {number}"

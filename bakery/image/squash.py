@@ -1,0 +1,124 @@
+"""From a staged tree to an image."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Literal
+
+from bakery.errors import BakeryError
+from bakery.image.formats import btrfs, erofs, ext4, folder, squashfs
+from bakery.image.formats.job import Job, Writer
+from bakery.image.survey import survey
+
+if TYPE_CHECKING:
+    from bakery.image.manifest import Manifest
+    from bakery.settings import Profile
+
+Format = Literal["squashfs", "erofs", "ext4", "btrfs", "folder"]
+
+_WRITERS: dict[Format, Writer] = {
+    "squashfs": squashfs,
+    "erofs": erofs,
+    "ext4": ext4,
+    "btrfs": btrfs,
+    "folder": folder,
+}
+
+
+_UNFIT = re.compile(r'[\x00-\x1f\x7f"]')
+
+
+class SquashError(BakeryError):
+    """A tree could not be read, or its image not written."""
+
+
+@cache
+def writers(format: Format, profile: Profile) -> str:  # noqa: A002  the recipe's word
+    """Return the tools, versions and options that decide an image's bytes, for its key.
+
+    Raises:
+        MissingToolError: a tool is not installed.
+        ToolFailedError: a tool does not start, or does not tell its version.
+
+    """
+    return f"{format}: {_WRITERS[format].describe(profile)}"
+
+
+def squash(
+    tree: Path,
+    output: Path,
+    *,
+    manifest: Manifest,
+    format: Format,  # noqa: A002  the recipe's word
+    profile: Profile,
+    processors: int,
+    work: Path,
+) -> None:
+    """Write an image: the manifest's paths, modes and time, owned by root.
+
+    The same tree and manifest give the same bytes wherever, whenever and by whomever they are
+    squashed, with any number of processors; `btrfs` is the exception that its module explains.
+
+    Args:
+        tree: the staged folder.
+        output: the file, or for `folder` the folder, to write; what is there is replaced, and
+            nothing is left there by a failure.
+        manifest: what the tree holds; its modes and time count, not the disk's.
+        format: the kind of image.
+        profile: how hard to compress.
+        processors: how many processors to use, where the tool can use several.
+        work: a folder for temporary files, on the file system of `output`.
+
+    Raises:
+        TreeChangedError: the tree does not hold what the manifest says.
+        MissingToolError: a tool is not installed.
+        ToolFailedError: a tool reported failure.
+        SquashError: a file can't be read or written, or a path has a control character or a
+            double quote.
+
+    """
+    _remove(output)
+    try:
+        _refuse_unfit_paths(manifest)
+        survey(tree, manifest)
+        with TemporaryDirectory(prefix="squash-", dir=work) as name:
+            _WRITERS[format].write(
+                Job(
+                    tree=tree,
+                    output=output,
+                    manifest=manifest,
+                    profile=profile,
+                    processors=processors,
+                    work=Path(name),
+                )
+            )
+    except OSError as error:
+        _remove(output)
+        raise SquashError(
+            "the image can't be written", where=error.filename or str(output), why=error.strerror
+        ) from error
+    except BaseException:
+        _remove(output)
+        raise
+
+
+def _refuse_unfit_paths(manifest: Manifest) -> None:
+    for entry in manifest.entries:
+        if _UNFIT.search(entry.path):
+            raise SquashError(
+                "a path has a double quote or a control character",
+                where=repr(entry.path),
+                why="the tools read paths from command files, where these have a meaning",
+                fix="leave the path out with `drop:` in the recipe",
+            )
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,383 @@
+"""Every kind of image, written with the real tools, mounted, merged, written again elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import pytest
+
+import bakery
+from bakery.image.manifest import Entry, Manifest, encode
+from bakery.image.squash import Format, squash, writers
+from bakery.tools import ToolFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bakery.settings import Profile
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(os.geteuid() != 0, reason="mounting images needs root"),
+]
+
+EPOCH = 1_577_836_800
+FORMATS = get_args(Format)
+IMAGES = [form for form in FORMATS if form != "folder"]
+PROGRAMS = {
+    "squashfs": "mksquashfs",
+    "erofs": "mkfs.erofs",
+    "ext4": "resize2fs",
+    "btrfs": "mkfs.btrfs",
+}
+
+SQUASH = """
+import hashlib, os, pathlib, sys  # all of it, while Python's own folder can be read
+from bakery.image.manifest import decode
+from bakery.image.squash import squash
+os.setgroups([])
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+os.umask(0o077)
+tree, output, manifest, form, processors = sys.argv[1:]
+output = pathlib.Path(output)
+squash(
+    pathlib.Path(tree),
+    output,
+    manifest=decode(pathlib.Path(manifest).read_bytes()),
+    format=form,
+    profile="default",
+    processors=int(processors),
+    work=output.parent,
+)
+"""
+
+
+@dataclass(frozen=True)
+class Node:
+    mode: int
+    content: bytes | None = None
+    target: str | None = None
+
+
+def sample() -> dict[str, Node]:
+    """Return a tree with what tools get wrong: modes, names, holes, twins, long links."""
+    words = random.Random(1)
+    binary = b"".join(words.choice([b"\0" * 512, words.randbytes(512)]) for _ in range(6000))
+    nodes = {
+        "usr/bin/tool": Node(0o755, binary),
+        "usr/bin/twin": Node(0o755, binary),
+        "usr/bin/setuid": Node(0o4755, binary[:70_000]),
+        "usr/bin/setgid": Node(0o2711, b"#!/bin/sh\n"),
+        "usr/bin/alias": Node(0o777, target="./tool"),
+        "usr/bin/far": Node(0o777, target="../share/" + "long/" * 60 + "end"),
+        "usr/lib/extension-release.d/extension-release.sample": Node(0o644, b"ID=_any\n"),
+        "usr/share/sample/empty": Node(0o644, b""),
+        "usr/share/sample/holes": Node(0o600, b"\0" * 2**20 + b"end" + b"\0" * 2**16),
+        "usr/share/sample/nothing here": Node(0o755),
+        "usr/share/sample/with space": Node(0o644, b"space"),
+        "usr/share/sample/#comment": Node(0o644, b"comment"),
+        "usr/share/sample/dev-disk\\x2dlabel.mount": Node(0o640, b"escaped"),
+        "usr/share/sample/'quoted' $HOME <7>": Node(0o644, b"quoted"),
+        "usr/share/sample/-n": Node(0o644, b"option"),
+        "usr/share/sample/Ünïcode": Node(0o644, b"name"),
+        **{f"usr/share/sample/many/{n:03}": Node(0o644, b"%d\n" % n) for n in range(400)},
+    }
+    parents = {str(parent) for path in nodes for parent in Path(path).parents} - {"."}
+    return {**{path: Node(0o755) for path in parents}, **nodes}
+
+
+def manifest_of(nodes: dict[str, Node]) -> Manifest:
+    entries = tuple(
+        Entry(
+            path=path,
+            type="link" if node.target else "directory" if node.content is None else "file",
+            mode=node.mode,
+            size=len(node.content or b""),
+            sha256=None if node.content is None else hashlib.sha256(node.content).hexdigest(),
+            target=node.target,
+        )
+        for path, node in sorted(nodes.items())
+    )
+    return Manifest(image="sample-1-x86-64", key="a key", epoch=EPOCH, entries=entries)
+
+
+def plant(root: Path, nodes: dict[str, Node], *, seed: int) -> None:
+    """Write the nodes in an order, and with times and modes of files, that the seed decides."""
+    chance = random.Random(seed)
+    root.mkdir()
+    order = sorted(nodes.items())
+    chance.shuffle(order)
+    for path, node in order:
+        place = root / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if node.target:
+            place.symlink_to(node.target)
+            continue
+        if node.content is None:
+            place.mkdir(exist_ok=True)
+            continue
+        place.write_bytes(node.content)
+        place.chmod(chance.choice([0o600, 0o644, 0o755]))
+        os.utime(place, (chance.randrange(10**9), chance.randrange(10**9)))
+
+
+def listing(root: Path) -> dict[str, tuple[object, ...]]:
+    """Return what a mounted image shows, in the words of `expected`."""
+    found: dict[str, tuple[object, ...]] = {}
+    for top, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            path = Path(top, name)
+            status = path.lstat()
+            regular = stat.S_ISREG(status.st_mode)
+            found[str(path.relative_to(root))] = (
+                stat.S_IMODE(status.st_mode),
+                status.st_uid,
+                status.st_gid,
+                status.st_mtime_ns,
+                status.st_size if regular else 0,
+                hashlib.sha256(path.read_bytes()).hexdigest() if regular else None,
+                os.readlink(path) if path.is_symlink() else None,  # noqa: PTH115  verbatim
+            )
+    return found
+
+
+def expected(manifest: Manifest) -> dict[str, tuple[object, ...]]:
+    return {
+        entry.path: (
+            entry.mode,
+            0,
+            0,
+            manifest.epoch * 10**9,
+            entry.size,
+            entry.sha256,
+            entry.target,
+        )
+        for entry in manifest.entries
+    }
+
+
+def need(form: str) -> None:
+    if form in PROGRAMS and not shutil.which(PROGRAMS[form], path="/usr/sbin:/usr/bin:/sbin:/bin"):
+        pytest.skip(f"{PROGRAMS[form]} is not installed")
+
+
+def make(folder: Path, form: Format, profile: Profile = "fast") -> Path:
+    need(form)
+    nodes = sample()
+    plant(folder / "tree", nodes, seed=1)
+    output = folder / "sample.raw"
+    squash(
+        folder / "tree",
+        output,
+        manifest=manifest_of(nodes),
+        format=form,
+        profile=profile,
+        processors=2,
+        work=folder,
+    )
+    return output
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "mounted"
+    place.mkdir()
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.parametrize("profile", ["fast", "default", "small"])
+@pytest.mark.parametrize("form", IMAGES)
+def test_an_image_shows_what_the_manifest_says(
+    tmp_path: Path, mounted: Path, form: Format, profile: Profile
+) -> None:
+    image = make(tmp_path, form, profile)
+    subprocess.run(["mount", "-t", form, "-o", "loop,ro", image, mounted], check=True)
+    assert listing(mounted) == expected(manifest_of(sample()))
+    assert stat.S_IMODE(mounted.stat().st_mode) == 0o755
+    assert mounted.stat().st_uid == mounted.stat().st_gid == 0
+
+
+def test_a_folder_shows_what_the_manifest_says(tmp_path: Path) -> None:
+    assert listing(make(tmp_path, "folder")) == expected(manifest_of(sample()))
+
+
+def test_an_ext4_image_is_sound_and_has_no_room_to_spare(tmp_path: Path) -> None:
+    image = make(tmp_path, "ext4")
+    subprocess.run(["e2fsck", "-fn", image], check=True, capture_output=True)
+    said = subprocess.run(["dumpe2fs", "-h", image], check=True, capture_output=True, text=True)
+    facts = dict(line.split(":", 1) for line in said.stdout.splitlines() if ":" in line)
+    assert "read-only" in facts["Filesystem features"].split()
+    assert int(facts["Free blocks"]) < 0.05 * int(facts["Block count"])
+
+
+@pytest.mark.parametrize("form", ["squashfs", "erofs", "ext4"])
+def test_systemd_takes_it_for_an_extension(tmp_path: Path, form: Format) -> None:
+    if not shutil.which("systemd-dissect"):
+        pytest.skip("systemd-dissect is not installed")
+    image = make(tmp_path, form)
+    said = subprocess.run(["systemd-dissect", image], check=True, capture_output=True, text=True)
+    assert "ID=_any" in said.stdout
+    assert any("✓" in line and "extension" in line for line in said.stdout.splitlines())
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_systemd_merges_it(tmp_path: Path, form: Format) -> None:
+    if not shutil.which("systemd-sysext"):
+        pytest.skip("systemd-sysext is not installed")
+    root = tmp_path / "host"
+    for folder in ("usr/lib", "etc", "var/lib/extensions", "opt", "run"):
+        (root / folder).mkdir(parents=True)
+    (root / "usr/lib/os-release").write_text("ID=test\nVERSION_ID=1\n")
+    (root / "etc/os-release").symlink_to("../usr/lib/os-release")
+    image = make(tmp_path, form)
+    name = "sample" if form == "folder" else "sample.raw"
+    image.rename(root / "var/lib/extensions" / name)
+    script = """
+        mount -t tmpfs tmpfs /run &&
+        mount --make-rshared / &&
+        systemd-sysext --root="$1" merge >&2 &&
+        sha256sum <"$1/usr/bin/tool"
+    """
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, "sh", root],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    tool = next(entry for entry in manifest_of(sample()).entries if entry.path == "usr/bin/tool")
+    assert done.stdout.split()[0] == tool.sha256
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Path]:
+    """Give a folder of another user on another file system."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="another place ") as name:
+        yield Path(name)
+
+
+def squash_elsewhere(folder: Path, form: Format) -> Path:
+    """Squash the sample with everything different that must not matter."""
+    preload = list(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    if not preload:
+        pytest.skip("faketime is not installed")
+    if form == "btrfs" and not shutil.which("fakeroot"):
+        pytest.skip("fakeroot is not installed")
+    nodes = sample()
+    plant(folder / "tree", nodes, seed=2)
+    (folder / "manifest.json").write_bytes(encode(manifest_of(nodes)))
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    output = folder / "written at night"
+    subprocess.run(
+        [
+            *("taskset", "--cpu-list", "0"),
+            *(sys.executable, "-c", SQUASH, folder / "tree", output),
+            *(folder / "manifest.json", form, "1"),
+        ],
+        env={
+            "PATH": "/usr/bin:/bin",
+            "LD_PRELOAD": str(preload[0]),
+            "FAKETIME": "+3456d",
+            "NO_FAKE_STAT": "1",
+            "PYTHONPATH": str(Path(bakery.__file__).parent.parent),
+            "TZ": "Pacific/Kiritimati",
+            "LC_ALL": "tr_TR.UTF-8",
+            "HOME": "/nonexistent",
+            "TMPDIR": str(folder),
+            "SOURCE_DATE_EPOCH": "86400",
+        },
+        check=True,
+    )
+    return output
+
+
+@pytest.mark.parametrize("form", ["squashfs", "erofs", "ext4"])
+def test_bytes_are_the_same_elsewhere(tmp_path: Path, elsewhere: Path, form: Format) -> None:
+    here = make(tmp_path, form, "default")
+    there = squash_elsewhere(elsewhere, form)
+    digests = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (here, there)}
+    assert len(digests) == 1
+
+
+def test_a_btrfs_image_holds_the_same_elsewhere(
+    tmp_path: Path, elsewhere: Path, mounted: Path
+) -> None:
+    here = make(tmp_path, "btrfs")
+    there = squash_elsewhere(elsewhere, "btrfs")
+    identities = {
+        subprocess.run(
+            ["blkid", "-p", "-s", "UUID", "-o", "value", image], check=True, capture_output=True
+        ).stdout
+        for image in (here, there)
+    }
+    assert len(identities) == 1
+    subprocess.run(["mount", "-t", "btrfs", "-o", "loop,ro", there, mounted], check=True)
+    assert listing(mounted) == expected(manifest_of(sample()))
+
+
+def test_a_folder_differs_elsewhere_by_its_owner_alone(tmp_path: Path, elsewhere: Path) -> None:
+    def disown(entry: tuple[object, ...]) -> tuple[object, ...]:
+        mode, _user, _group, *rest = entry
+        return (mode, *rest)
+
+    here = listing(make(tmp_path, "folder"))
+    there = listing(squash_elsewhere(elsewhere, "folder"))
+    assert {path: disown(entry) for path, entry in here.items()} == {
+        path: disown(entry) for path, entry in there.items()
+    }
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "small disk"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", place], check=True)
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.parametrize("form", IMAGES)
+def test_a_full_disk_is_explained_and_leaves_nothing(
+    tmp_path: Path, small_disk: Path, form: Format
+) -> None:
+    need(form)
+    nodes = sample()
+    plant(tmp_path / "tree", nodes, seed=3)
+    with pytest.raises(ToolFailedError) as caught:
+        squash(
+            tmp_path / "tree",
+            small_disk / "sample.raw",
+            manifest=manifest_of(nodes),
+            format=form,
+            profile="fast",
+            processors=2,
+            work=tmp_path,
+        )
+    assert "exit status" in (caught.value.why or "")
+    assert "make room for" in (caught.value.fix or "")
+    assert list(small_disk.iterdir()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["small disk", "tree"]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_writers_tell_the_tool_its_version_and_the_options(form: Format) -> None:
+    need(form)
+    profiles: tuple[Profile, ...] = ("fast", "default", "small")
+    texts = [writers(form, profile) for profile in profiles]
+    assert all(text.startswith(f"{form}: ") and "\n" not in text for text in texts)
+    assert len(set(texts)) == (3 if form in {"squashfs", "erofs"} else 1)
+    if form in PROGRAMS:
+        assert any(character.isdigit() for character in texts[0])
