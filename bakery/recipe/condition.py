@@ -5,8 +5,9 @@ from __future__ import annotations
 import operator
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from bakery.recipe.spelling import SpellingError
 from bakery.recipe.version import Version
 
 if TYPE_CHECKING:
@@ -21,11 +22,14 @@ _COMPARISONS: dict[str, Callable[[Version, Version], bool]] = {
     "<": operator.lt,
 }
 _CLAUSE = re.compile(r"\s*(>=|<=|==|!=|>|<)\s*(\S+)\s*")
+_GRAMMAR = rf"\s*(?:>=|<=|==|!=|>|<)\s*{Version.GRAMMAR}\s*"
 
 
 @dataclass(frozen=True)
 class Condition:
     """What a version must satisfy: comparisons separated by commas, all of which must hold."""
+
+    PATTERN: ClassVar[str] = f"^{_GRAMMAR}(?:,{_GRAMMAR})*$"
 
     text: str
     clauses: tuple[tuple[str, Version], ...]
@@ -35,18 +39,22 @@ class Condition:
         """Return the condition that `text` spells.
 
         Raises:
-            ValueError: it is not a condition.
+            SpellingError: it is not a condition.
 
         """
         clauses = []
+        start = 0
         for part in text.split(","):
             found = _CLAUSE.fullmatch(part)
             if found is None:
-                raise ValueError(
-                    f"{part.strip()!r} is not a comparison, such as >= 1.2 "
-                    "(several are separated by commas: >= 1.2, < v2)"
-                )
-            clauses.append((found[1], Version.parse(found[2])))
+                raise _no_comparison(part, start)
+            try:
+                bound = Version.parse(found[2])
+            except SpellingError as error:
+                span = (start + found.start(2), start + found.end(2))
+                raise SpellingError(error.what, fix=error.fix, span=span) from None
+            clauses.append((found[1], bound))
+            start += len(part) + 1
         return cls(text, tuple(clauses))
 
     def holds(self, version: Version) -> bool:
@@ -60,3 +68,13 @@ class Condition:
     def is_written(text: str) -> bool:
         """Return whether `text` is meant as a condition rather than as a version."""
         return text.lstrip().startswith((">", "<", "=", "!"))
+
+
+def _no_comparison(part: str, start: int) -> SpellingError:
+    word = part.strip()
+    begin = start + part.find(word)
+    return SpellingError(
+        f'"{word}" is not a comparison' if word else "a comparison is missing here",
+        fix='write ">= 1.2"; several are separated by commas: ">= 1.2, < 2"',
+        span=(begin, begin + len(word)),
+    )

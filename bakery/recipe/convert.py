@@ -16,23 +16,28 @@ import msgspec
 import yaml
 
 from bakery.names import nearest
-from bakery.recipe.document import TAG, error, read
+from bakery.recipe.document import TAG, error
+from bakery.recipe.reading import read
+from bakery.recipe.spelling import SpellingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 _T = TypeVar("_T", bound=msgspec.Struct)
-_WORDS = {
+_KINDS = {
     "str": "text",
     "int": "a number",
     "float": "a number",
     "bool": "a truth value",
     "null": "nothing",
     "timestamp": "a date",
+    "binary": "binary data",
     "map": "a mapping",
     "seq": "a list",
 }
+_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+_SYNONYMS = {"amd64": "x86-64", "x86_64": "x86-64", "aarch64": "arm64"}
 
 
 def load(path: Path, wanted: type[_T]) -> _T:
@@ -60,12 +65,12 @@ def convert(node: yaml.Node, wanted: Any) -> Any:  # noqa: PLR0911  one case per
         base, *metas = typing.get_args(wanted)
         return _constrained(node, convert(node, base), metas)
     if origin in (Union, types.UnionType):
-        return convert(node, _alternative(node, typing.get_args(wanted)))
+        return convert(node, _alternative(node, wanted))
     if origin is Literal:
         return _literal(node, typing.get_args(wanted))
     if origin is tuple:
         item = typing.get_args(wanted)[0]
-        return tuple(convert(child, item) for child in _sequence(node))
+        return tuple([convert(child, item) for child in _sequence(node)])
     if origin is dict:
         key_type, value_type = typing.get_args(wanted)
         return {convert(k, key_type): convert(v, value_type) for k, v in _mapping(node)}
@@ -77,97 +82,133 @@ def convert(node: yaml.Node, wanted: Any) -> Any:  # noqa: PLR0911  one case per
 
 
 @functools.cache
-def _fields(struct: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+def fields(struct: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """Return a struct's fields by the key that stands for each in a file."""
     return {field.encode_name: field for field in msgspec.structs.fields(struct)}
 
 
 def _struct(node: yaml.Node, struct: type[msgspec.Struct]) -> msgspec.Struct:
-    fields = _fields(struct)
+    known = fields(struct)
     values = {}
     for key, value in _mapping(node):
-        if key.value not in fields:
-            raise error(key, f'unknown key "{key.value}"', _did_you_mean(key.value, fields))
-        values[fields[key.value].name] = convert(value, fields[key.value].type)
-    for name, info in fields.items():
+        if key.value not in known:
+            raise error(key, f'unknown key "{key.value}"', _did_you_mean(key.value, known))
+        values[known[key.value].name] = convert(value, known[key.value].type)
+    for name, info in known.items():
         if info.required and info.name not in values:
-            raise error(node, f'the key "{name}" is missing', _description(info), width=1)
+            raise error(node, f'the key "{name}" is missing', _describe(name, info))
     return struct(**values)
 
 
-def _description(info: msgspec.structs.FieldInfo) -> str | None:
-    metas = [m for m in typing.get_args(info.type)[1:] if isinstance(m, msgspec.Meta)]
-    described = next((meta.description for meta in metas if meta.description), None)
-    return f"{info.encode_name}: {described}" if described else None
+def _describe(name: str, info: msgspec.structs.FieldInfo) -> str | None:
+    metas = [meta for meta in typing.get_args(info.type)[1:] if isinstance(meta, msgspec.Meta)]
+    described = [meta.description for meta in metas if meta.description]
+    return f"{name}: {described[-1]}" if described else None
 
 
-def _alternative(node: yaml.Node, alternatives: Sequence[Any]) -> Any:
-    fitting = [kind for kind in alternatives if _fits(node, kind)]
-    if not fitting:
-        wanted = " or ".join(
-            dict.fromkeys(_name(kind) for kind in alternatives if kind is not type(None))
-        )
-        raise error(node, f"expected {wanted}, not {_kind(node)}", _quote_hint(node, alternatives))
+@functools.cache
+def alternatives(union: Any) -> tuple[Any, ...]:
+    """Return the types of a union that a file can spell; None is spelled by leaving the key out."""
+    return tuple(kind for kind in typing.get_args(union) if kind is not types.NoneType)
+
+
+@functools.cache
+def telling_keys(structs: tuple[type[msgspec.Struct], ...]) -> dict[str, type[msgspec.Struct]]:
+    """Return for each of several structs its first required key that no other one has."""
+    return {
+        next(
+            name
+            for name, info in fields(struct).items()
+            if info.required and not any(name in fields(s) for s in structs if s is not struct)
+        ): struct
+        for struct in structs
+    }
+
+
+def _alternative(node: yaml.Node, union: Any) -> Any:
+    kinds = alternatives(union)
+    fitting = tuple(kind for kind in kinds if _fits(node, kind))
     if len(fitting) == 1:
         return fitting[0]
-    keys = [key.value for key, _ in _mapping(node)]
-    telling = {next(iter(_fields(struct))): struct for struct in fitting}
-    for key in keys:
-        if key in telling:
-            return telling[key]
-    first = next(iter(_mapping(node)), (node, node))[0]
-    guess = next((n for key in keys if (n := nearest(key, telling))), None)
-    raise error(
-        first,
-        f"this says none of {', '.join(telling)}",
-        f"did you mean {guess}?" if guess else f"give one of {', '.join(telling)}",
-    )
+    if fitting:
+        return _told_apart(node, fitting)
+    wanted = " or ".join(dict.fromkeys(_name(kind) for kind in kinds))
+    said = _kind(node)
+    if isinstance(node, yaml.ScalarNode) and node.tag == f"{TAG}str":
+        said = f'"{node.value}"'
+    raise error(node, f"expected {wanted}, not {said}", _hint(node, kinds))
 
 
-def _base(kind: Any) -> Any:
+def _told_apart(node: yaml.Node, structs: tuple[type[msgspec.Struct], ...]) -> Any:
+    telling = telling_keys(structs)
+    told = [key for key, _ in _mapping(node) if key.value in telling]
+    if len(told) > 1:
+        first, second = told[0].value, told[1].value
+        raise error(told[1], f"{first} and {second} exclude each other", "remove one of them")
+    if told:
+        return telling[told[0].value]
+    for key, _ in _mapping(node):
+        guess = nearest(key.value, telling)
+        if guess:
+            raise error(key, f'unknown key "{key.value}"', f"did you mean {guess}?")
+    raise error(node, f"one of the keys {', '.join(telling)} is missing")
+
+
+def plain(kind: Any) -> Any:
+    """Return a type without what annotates it."""
     return typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
 
 
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
 def _fits(node: yaml.Node, kind: Any) -> bool:
-    kind = _base(kind)
+    kind = plain(kind)
     origin = typing.get_origin(kind)
     if isinstance(node, yaml.MappingNode):
-        return origin is dict or (isinstance(kind, type) and issubclass(kind, msgspec.Struct))
+        return origin is dict or _is_struct(kind)
     if isinstance(node, yaml.SequenceNode):
         return origin is tuple
-    if kind is type(None) or origin in (dict, tuple):
-        return False
-    if origin is Literal or kind is str or hasattr(kind, "parse"):
+    if origin is Literal:
+        return node.tag == f"{TAG}str" and node.value in typing.get_args(kind)
+    if kind is str or hasattr(kind, "parse"):
         return bool(node.tag == f"{TAG}str")
     return kind in (int, bool) and bool(node.tag == f"{TAG}{kind.__name__}")
 
 
 def _name(kind: Any) -> str:
-    kind = _base(kind)
+    kind = plain(kind)
     origin = typing.get_origin(kind)
     if origin is Literal:
         return " or ".join(typing.get_args(kind))
-    if origin is dict or (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
-        return "a mapping"
-    return {tuple: "a list", int: "a number", bool: "true or false"}.get(origin or kind, "text")
+    if _is_struct(kind):
+        required = [name for name, info in fields(kind).items() if info.required]
+        return f"{{{', '.join(f'{name}: …' for name in required)}}}"
+    names = {dict: "a mapping", tuple: "a list", int: "a whole number", bool: "true or false"}
+    return names.get(origin or kind, "text")
 
 
 def _plain(node: yaml.Node, wanted: type) -> Any:
     if not isinstance(node, yaml.ScalarNode) or node.tag != f"{TAG}{wanted.__name__}":
-        raise error(
-            node, f"expected {_name(wanted)}, not {_kind(node)}", _quote_hint(node, [wanted])
-        )
+        raise error(node, f"expected {_name(wanted)}, not {_kind(node)}", _hint(node, [wanted]))
     if wanted is int:
-        try:
-            return int(node.value, 0)
-        except ValueError:
-            raise error(node, "expected a whole number") from None
-    return node.value.lower() in {"true", "yes", "on"} if wanted is bool else node.value
+        if not _DECIMAL.fullmatch(node.value):
+            raise error(node, "expected a whole number in decimal digits")
+        return int(node.value)
+    if wanted is bool:
+        if node.value not in {"true", "false"}:
+            raise error(node, f"expected true or false, not {node.value}")
+        return node.value == "true"
+    return node.value
 
 
 def _parsed(node: yaml.Node, wanted: Any) -> Any:
     text = _plain(node, str)
     try:
         return wanted.parse(text)
+    except SpellingError as cause:
+        raise error(node, cause.what, cause.fix, span=cause.span) from None
     except ValueError as cause:
         raise error(node, str(cause)) from None
 
@@ -181,20 +222,14 @@ def _literal(node: yaml.Node, words: Sequence[str]) -> str:
 
 def _constrained(node: yaml.Node, value: Any, metas: Iterable[msgspec.Meta]) -> Any:
     for meta in metas:
-        try:
-            _hold(value, meta)
-        except ValueError as cause:
-            raise error(node, str(cause), meta.description) from None
+        if meta.pattern is not None and ("\n" in value or not re.search(meta.pattern, value)):
+            wanted = meta.description or f"a text that fits {meta.pattern}"
+            raise error(node, f"expected {wanted}")
+        if meta.min_length is not None and len(value) < meta.min_length:
+            raise error(node, "this can't be empty", meta.description)
+        if meta.ge is not None and value < meta.ge:
+            raise error(node, f"expected at least {meta.ge}")
     return value
-
-
-def _hold(value: Any, meta: msgspec.Meta) -> None:
-    if meta.pattern is not None and not re.search(meta.pattern, value):
-        raise ValueError(f'"{value}" does not fit the pattern {meta.pattern}')
-    if meta.min_length is not None and len(value) < meta.min_length:
-        raise ValueError("this can't be empty")
-    if meta.ge is not None and value < meta.ge:
-        raise ValueError(f"expected at least {meta.ge}")
 
 
 def _sequence(node: yaml.Node) -> list[yaml.Node]:
@@ -207,27 +242,36 @@ def _sequence(node: yaml.Node) -> list[yaml.Node]:
 
 def _mapping(node: yaml.Node) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
     if not isinstance(node, yaml.MappingNode):
-        raise error(node, f"expected a mapping (key: value), not {_kind(node)}")
+        raise error(
+            node, f"expected a mapping, not {_kind(node)}", "write {a: b}, or a line a: b for each"
+        )
     return typing.cast("list[tuple[yaml.ScalarNode, yaml.Node]]", node.value)
 
 
 def _kind(node: yaml.Node) -> str:
     kind = node.tag.removeprefix(TAG)
-    word = _WORDS.get(kind, f"a value of type {node.tag}")
-    return f"{word} ({node.value})" if kind in {"int", "float", "bool", "timestamp"} else word
+    word = _KINDS.get(kind, "a special sign")
+    return word if kind in {"str", "null", "map", "seq"} else f"{word} ({node.value})"
 
 
-def _quote_hint(node: yaml.Node, wanted: Iterable[Any]) -> str | None:
-    textual = any(
-        _name(kind) == "text" or typing.get_origin(_base(kind)) is Literal for kind in wanted
-    )
-    if textual and isinstance(node, yaml.ScalarNode) and node.value:
-        return f'quote it: "{node.value}"'
+def _hint(node: yaml.Node, wanted: Iterable[Any]) -> str | None:
+    if node.tag == f"{TAG}null":
+        return "give it a value, or remove the key"
+    names = {_name(kind) for kind in wanted}
+    if isinstance(node, yaml.ScalarNode):
+        if node.tag == f"{TAG}str":
+            return "remove the quotation marks" if _DECIMAL.fullmatch(node.value) else None
+        quotable = "text" in names or any(typing.get_origin(plain(k)) is Literal for k in wanted)
+        return f'quote it: "{node.value}"' if quotable else None
+    lone = node.value[0] if "text" in names and len(node.value) == 1 else None
+    if lone and isinstance(node, yaml.MappingNode) and lone[1].tag == f"{TAG}null":
+        return f'quote it: "{{{lone[0].value}}}"'
     return None
 
 
 def _did_you_mean(word: str, valid: Iterable[str]) -> str:
-    valid = list(valid)
-    near = nearest(word, valid)
-    known = f"known here: {', '.join(sorted(valid))}"
+    valid = sorted(valid)
+    near = _SYNONYMS.get(word)
+    near = near if near in valid else nearest(word, valid)
+    known = f"known here: {', '.join(valid)}"
     return f"did you mean {near}?\n{known}" if near else known

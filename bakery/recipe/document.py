@@ -1,11 +1,7 @@
-"""YAML files as nodes that know their place, so that every mistake is shown where it stands.
-
-Stricter than YAML: keys are plain and unique, and there are no anchors.
-"""
+"""Places in YAML files, so that every mistake is shown where it stands."""
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Step = str | int
+Span = tuple[int, int]
 
-_LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 TAG = "tag:yaml.org,2002:"
 
 
@@ -43,86 +39,25 @@ class InvalidError(Exception):
         message: what is wrong.
         fix: what to write instead.
         at_key: whether the key itself is wrong rather than its value.
+        span: which characters of the text are wrong; None for all of them.
 
     """
 
     def __init__(
-        self, path: Sequence[Step], message: str, *, fix: str | None = None, at_key: bool = False
+        self,
+        path: Sequence[Step],
+        message: str,
+        *,
+        fix: str | None = None,
+        at_key: bool = False,
+        span: Span | None = None,
     ) -> None:
         super().__init__(message)
         self.path = tuple(path)
         self.message = message
         self.fix = fix
         self.at_key = at_key
-
-
-class _NamedText(io.StringIO):
-    """A text that gives its nodes the name of its file."""
-
-    def __init__(self, text: str, name: str) -> None:
-        super().__init__(text)
-        self.name = name
-
-
-def read(path: Path) -> yaml.MappingNode:
-    """Return the top mapping of a YAML file.
-
-    Raises:
-        DocumentError: the file can't be read, is not YAML, or is not a mapping.
-
-    """
-    try:
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise DocumentError(f"can't be read: {error.strerror}", where=show(path)) from error
-    except UnicodeDecodeError as error:
-        raise DocumentError(
-            "is not UTF-8 text", where=show(path), fix="save it with the encoding UTF-8"
-        ) from error
-    try:
-        node = yaml.compose(_NamedText(text, str(path)), Loader=_LOADER)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        if mark is None:
-            raise DocumentError("this is not YAML", where=show(path), why=f"  {error}") from None
-        problem = getattr(error, "problem", None)
-        raise _error_at(mark, f"this is not YAML: {problem}", 1, None) from None
-    if not isinstance(node, yaml.MappingNode):
-        raise DocumentError("expected a mapping (key: value)", where=f"{show(path)}:1:1")
-    _refuse_ambiguity(node)
-    return node
-
-
-def _refuse_ambiguity(top: yaml.Node) -> None:
-    seen: set[int] = set()
-    pending = [top]
-    while pending:
-        node = pending.pop()
-        if id(node) in seen:
-            raise error(node, "anchors and aliases are not part of the language", "write it out")
-        seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            pending.extend(node.value)
-        elif isinstance(node, yaml.MappingNode):
-            keys: set[str] = set()
-            for key, value in node.value:
-                if not isinstance(key, yaml.ScalarNode) or key.tag == f"{TAG}merge":
-                    raise error(key, "a key must be a plain text")
-                if key.value in keys:
-                    raise error(key, f'the key "{key.value}" stands here twice', "remove one")
-                keys.add(key.value)
-                pending.append(value)
-
-
-def overlay(base: yaml.MappingNode, variant: yaml.MappingNode) -> yaml.MappingNode:
-    """Return `base` with the keys of `variant` put over it: mappings merge, all else replaces."""
-    pairs = {key.value: (key, value) for key, value in base.value}
-    for key, value in variant.value:
-        below = pairs.get(key.value)
-        if below and isinstance(below[1], yaml.MappingNode) and isinstance(value, yaml.MappingNode):
-            value = overlay(below[1], value)  # noqa: PLW2901  the merged value takes its place
-        pairs[key.value] = (key, value)
-    return yaml.MappingNode(variant.tag, list(pairs.values()), variant.start_mark, variant.end_mark)
+        self.span = span
 
 
 def locate(top: yaml.Node, path: Sequence[Step], *, at_key: bool = False) -> yaml.Node:
@@ -145,30 +80,77 @@ def locate(top: yaml.Node, path: Sequence[Step], *, at_key: bool = False) -> yam
 
 def explain(top: yaml.Node, invalid: InvalidError) -> DocumentError:
     """Return the error that shows where in the document a rule is broken."""
-    return error(locate(top, invalid.path, at_key=invalid.at_key), invalid.message, invalid.fix)
+    node = locate(top, invalid.path, at_key=invalid.at_key)
+    return error(node, invalid.message, invalid.fix, span=invalid.span)
 
 
 def error(
-    node: yaml.Node, message: str, fix: str | None = None, *, width: int | None = None
+    node: yaml.Node, message: str, fix: str | None = None, *, span: Span | None = None
 ) -> DocumentError:
-    """Return the error that shows a node; `width` characters are marked, else the whole node."""
+    """Return the error that shows a node: its first line, or the `span` of its text."""
+    path = Path(node.start_mark.name)
+    lines = text_lines(path)
+    line, column, width = _marked(node, lines)
+    if span is not None and isinstance(node, yaml.ScalarNode):
+        line, column, width = _spanned(node, span, lines) or (line, column, width)
+    return error_at(path, line, column, message, fix, width=width, lines=lines)
+
+
+def _marked(node: yaml.Node, lines: Sequence[str]) -> tuple[int, int, int]:
     start, end = node.start_mark, node.end_mark
-    if width is None:
-        width = end.column - start.column if end.line == start.line else 1
-    return _error_at(start, message, width, fix)
+    if isinstance(node, yaml.MappingNode) and not node.flow_style and node.value:
+        end = node.value[0][0].end_mark
+    last = end.column if end.line == start.line else len(lines[start.line].rstrip())
+    return start.line, start.column, last - start.column
 
 
-def _error_at(mark: yaml.Mark, message: str, width: int, fix: str | None) -> DocumentError:
-    place = f"{show(Path(mark.name))}:{mark.line + 1}:{mark.column + 1}"
-    return DocumentError(message, where=place, why=_excerpt(Path(mark.name), mark, width), fix=fix)
+def _spanned(
+    node: yaml.ScalarNode, span: Span, lines: Sequence[str]
+) -> tuple[int, int, int] | None:
+    """Return line, column and width of a part of a text, or None where escapes hide it."""
+    first, behind = span
+    begin = node.value.rfind("\n", 0, first) + 1
+    wanted = node.value[begin:].partition("\n")[0]
+    for number in range(node.start_mark.line, min(node.end_mark.line + 1, len(lines))):
+        offset = node.start_mark.column if number == node.start_mark.line else 0
+        column = lines[number].find(wanted, offset)
+        if wanted and column >= 0:
+            return number, column + first - begin, min(behind - first, len(wanted))
+    return None
 
 
-def _excerpt(path: Path, mark: yaml.Mark, width: int) -> str:
-    lines = path.read_text("utf-8").splitlines()
-    line = lines[mark.line] if mark.line < len(lines) else ""
-    gutter = f"{mark.line + 1:>5} | "
-    caret = " " * len(gutter[:-2]) + "| " + " " * mark.column + "^" * max(width, 1)
-    return f"{gutter}{line}\n{caret}"
+def text_lines(path: Path) -> list[str]:
+    """Return the lines of a text file; none where it can't be read any more."""
+    try:
+        return path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
+def error_at(
+    path: Path,
+    line: int,
+    column: int,
+    message: str,
+    fix: str | None = None,
+    *,
+    width: int = 1,
+    lines: Sequence[str] | None = None,
+) -> DocumentError:
+    """Return the error that shows a place in a file; line and column count from 0."""
+    lines = text_lines(path) if lines is None else lines
+    return DocumentError(
+        message,
+        where=f"{show(path)}:{line + 1}:{column + 1}",
+        why=_excerpt(lines[line] if line < len(lines) else "", line, column, width),
+        fix=fix,
+    )
+
+
+def _excerpt(text: str, line: int, column: int, width: int) -> str:
+    gutter = f"{line + 1:>5} | "
+    indent = "".join(char if char == "\t" else " " for char in text[:column].ljust(column))
+    return f"{gutter}{text}\n{'| ':>{len(gutter)}}{indent}{'^' * max(width, 1)}"
 
 
 def show(path: Path) -> str:

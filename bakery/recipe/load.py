@@ -2,52 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
+import typing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from bakery.errors import BakeryError
 from bakery.names import nearest
-from bakery.recipe import glob
+from bakery.recipe import glob, local
 from bakery.recipe import lock as lockfile
-from bakery.recipe.convert import convert
-from bakery.recipe.document import InvalidError, explain, overlay, read, show
-from bakery.recipe.model import Recipe, RecipePart
+from bakery.recipe.convert import convert, fields, plain
+from bakery.recipe.document import InvalidError, error, explain, locate, show
+from bakery.recipe.local import Local, RecipeFolderError
+from bakery.recipe.model import Name, Recipe, RecipePart
+from bakery.recipe.reading import read
 from bakery.recipe.validate import validate
+from bakery.recipe.variant import overlay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     import yaml
+
+    from bakery.errors import BakeryError
 
 FILE = "recipe.yaml"
 LOCK = "lock.json"
 CHECK = "check.yaml"
-
-
-class RecipeFolderError(BakeryError):
-    """The recipes folder, or one recipe's folder, is not as it should be."""
-
-
-class Local(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A file or link below a recipe's files/.
-
-    Attributes:
-        path: where it lands in the image.
-        sha256: the digest of its content; of a link, None.
-        executable: whether its owner may execute it.
-        target: where a link points, verbatim.
-
-    """
-
-    path: str
-    sha256: str | None = None
-    executable: bool = False
-    target: str | None = None
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +43,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         lock: its lock.json.
         files: what lies below its files/ and those it extends, by path.
         places: for every path of `files`, the file it comes from.
+        script: its prepare script, which may lie in the folder of a recipe it extends.
         node: the YAML it was read from, for messages.
 
     """
@@ -70,27 +54,29 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     lock: lockfile.Lock
     files: tuple[Local, ...]
     places: Mapping[str, Path]
+    script: Path | None
     node: yaml.MappingNode
 
-    def invalid(self, error: InvalidError) -> BakeryError:
+    def invalid(self, broken: InvalidError) -> BakeryError:
         """Return the error that shows where in recipe.yaml a rule is broken."""
-        return explain(self.node, error)
+        return explain(self.node, broken)
 
 
 def load_all(folder: Path) -> dict[str, Source]:
     """Return all recipes below a folder, by name.
 
     Raises:
-        RecipeFolderError: the folder is not there, or a recipe's name is impossible.
+        RecipeFolderError: the folder is not there, a recipe's name is impossible, or a file below
+            files/ is.
         DocumentError: a recipe is wrong.
         LockError: a lock is damaged.
 
     """
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
+    except OSError as problem:
         raise RecipeFolderError(
-            f"there are no recipes: {error.strerror}",
+            f"there are no recipes: {problem.strerror}",
             where=show(folder),
             fix="set BAKERY_RECIPES to the folder that holds them",
         ) from None
@@ -99,6 +85,13 @@ def load_all(folder: Path) -> dict[str, Source]:
         for entry in entries
         if entry.is_dir() and not entry.name.startswith((".", "_"))
     }
+    for name, path in folders.items():
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
+            raise RecipeFolderError(
+                f'"{name}" can\'t be the name of a recipe',
+                where=show(path),
+                fix="use lower-case letters, digits and -",
+            )
     nodes = {name: read(path / FILE) for name, path in folders.items()}
     sources = {name: _load(name, folders, nodes) for name in folders}
     for source in sources.values():
@@ -106,31 +99,32 @@ def load_all(folder: Path) -> dict[str, Source]:
     return sources
 
 
+_MERGED = frozenset(
+    name for name, info in fields(Recipe).items() if typing.get_origin(plain(info.type)) is dict
+)
+
+
 def _load(name: str, folders: Mapping[str, Path], nodes: Mapping[str, yaml.MappingNode]) -> Source:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
-        raise RecipeFolderError(
-            f'"{name}" can\'t be the name of a recipe',
-            where=show(folders[name]),
-            fix="use lower-case letters, digits and -",
-        )
     lineage = _lineage(name, nodes)
     node = nodes[lineage[0]]
     for variant in lineage[1:]:
-        node = overlay(node, nodes[variant])
-    recipe = convert(node, Recipe)
-    places = {path: place for base in lineage for path, place in _walk(folders[base] / "files")}
+        node = overlay(node, nodes[variant], _MERGED)
+    recipe: Recipe = convert(node, Recipe)
+    places = local.find(folders[base] / "files" for base in lineage)
     try:
         validate(recipe)
         _check_files(recipe, places)
-    except InvalidError as error:
-        raise explain(node, error) from None
+        script = _script(recipe, [folders[base] for base in reversed(lineage)])
+    except InvalidError as invalid:
+        raise explain(node, invalid) from None
     return Source(
         name=name,
         folder=folders[name],
         recipe=recipe,
         lock=lockfile.read(folders[name] / LOCK),
-        files=tuple(_local(path, place) for path, place in sorted(places.items())),
+        files=tuple([local.read(path, place) for path, place in places.items()]),
         places=places,
+        script=script,
         node=node,
     )
 
@@ -140,48 +134,24 @@ def _lineage(name: str, nodes: Mapping[str, yaml.MappingNode]) -> list[str]:
     lineage = [name]
     while True:
         node = nodes[lineage[0]]
-        base = next((value for key, value in node.value if key.value == "extends"), None)
-        if base is None:
+        extends = locate(node, ["extends"])
+        if extends is node:
             return lineage
-        if base.value not in nodes or base.value in lineage:
-            problem = "extends itself" if base.value in lineage else "is not a recipe"
-            raise explain(
-                node,
-                InvalidError(
-                    ["extends"], f'"{base.value}" {problem}', fix=_guess(base.value, nodes)
-                ),
-            )
-        lineage.insert(0, base.value)
+        base = convert(extends, Name)
+        if base in lineage:
+            circle = " → ".join([*reversed(lineage[: lineage.index(base) + 1]), base])
+            raise error(extends, f"{base} extends itself: {circle}", "remove one extends:")
+        if base not in nodes:
+            raise error(extends, f'"{base}" is not a recipe', _guess(base, nodes))
+        lineage.insert(0, base)
 
 
 def _guess(name: str, valid: Mapping[str, object]) -> str | None:
-    near = nearest(str(name), set(valid) - {name})
+    near = nearest(name, valid)
     return f"did you mean {near}?" if near else None
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
-    for parent, folders, files in os.walk(folder):
-        for name in [*files, *(n for n in folders if Path(parent, n).is_symlink())]:
-            place = Path(parent, name)
-            yield place.relative_to(folder).as_posix(), place
-
-
-def _local(path: str, place: Path) -> Local:
-    if place.is_symlink():
-        return Local(path=path, target=str(place.readlink()))
-    data = place.read_bytes()
-    executable = bool(place.stat().st_mode & 0o100)
-    return Local(path=path, sha256=hashlib.sha256(data).hexdigest(), executable=executable)
-
-
 def _check_files(recipe: Recipe, places: Mapping[str, Path]) -> None:
-    for path, place in places.items():
-        if not path.startswith(("usr/", "opt/")):
-            raise RecipeFolderError(
-                "only usr/ and opt/ reach the host",
-                where=show(place),
-                fix="ship defaults below usr/share/NAME and copy them with a tmpfiles.d line",
-            )
     for pattern in recipe.files:
         if not any(glob.matches(pattern, path) for path in places):
             raise InvalidError(
@@ -190,28 +160,43 @@ def _check_files(recipe: Recipe, places: Mapping[str, Path]) -> None:
                 fix=_guess(pattern, places),
                 at_key=True,
             )
-    if recipe.prepare is not None and Path(recipe.prepare).name != recipe.prepare.removeprefix(
-        "./"
-    ):
+    for key, written in (("write", recipe.write), ("links", recipe.links)):
+        for place in written:
+            if str(place) in places:
+                raise InvalidError(
+                    [key, str(place)],
+                    f"{place} lies below files/ already",
+                    fix=f"remove it here or there: {show(places[str(place)])}",
+                    at_key=True,
+                )
+
+
+def _script(recipe: Recipe, folders: list[Path]) -> Path | None:
+    if recipe.prepare is None:
+        return None
+    name = recipe.prepare.removeprefix("./")
+    if "/" in name or name in {"", ".", ".."}:
         raise InvalidError(["prepare"], "the script must lie in the recipe's own folder")
+    for folder in folders:
+        if (folder / name).is_file():
+            return folder / name
+    raise InvalidError(["prepare"], f"there is no {name} in {show(folders[0])}")
 
 
 def _check_names(source: Source, sources: Mapping[str, Source]) -> None:
     recipe = source.recipe
-    for key, names in (("requires", recipe.requires), ("conflicts", recipe.conflicts)):
-        for index, name in enumerate(names):
-            if name not in sources or name == source.name:
-                raise source.invalid(
-                    InvalidError(
-                        [key, index], f'"{name}" is no other recipe', fix=_guess(name, sources)
-                    )
-                )
-    for part, kind in recipe.parts.items():
-        if isinstance(kind, RecipePart) and kind.recipe not in sources:
+    others = {name: other for name, other in sources.items() if name != source.name}
+    named = [
+        *((("requires", index), name) for index, name in enumerate(recipe.requires)),
+        *((("conflicts", index), name) for index, name in enumerate(recipe.conflicts)),
+        *(
+            (("parts", part, "recipe"), kind.recipe)
+            for part, kind in recipe.parts.items()
+            if isinstance(kind, RecipePart)
+        ),
+    ]
+    for path, name in named:
+        if name not in others:
             raise source.invalid(
-                InvalidError(
-                    ["parts", part, "recipe"],
-                    f'"{kind.recipe}" is not a recipe',
-                    fix=_guess(kind.recipe, sources),
-                )
+                InvalidError(path, f'"{name}" is no other recipe', fix=_guess(name, others))
             )

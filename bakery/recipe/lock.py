@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Literal, get_args
+import re
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import msgspec
 
 from bakery.errors import BakeryError
 from bakery.recipe.document import show
 from bakery.recipe.model import Trust
+from bakery.recipe.spelling import SpellingError
 from bakery.recipe.version import Version
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ class LockedAsset(
 
     url: str
     sha256: str
-    size: int | None = None
+    size: Annotated[int, msgspec.Meta(ge=0)] | None = None
     trust: TrustKind
     citation: str | None = None
 
@@ -72,10 +74,15 @@ class LockedAsset(
         if (self.trust == "cited") != (self.citation is not None):
             raise ValueError(f"{self.url}: trust `cited` and a citation go together")
 
+    @property
+    def level(self) -> Trust:
+        """How much is known about the digest, in the words of a recipe's `trust:`."""
+        return _LEVEL[self.trust]
+
     def is_trusted(self, least: Trust) -> bool:
         """Return whether as much is known about the digest as `least` asks for."""
         levels = get_args(Trust)
-        return levels.index(_LEVEL[self.trust]) >= levels.index(least)
+        return bool(levels.index(self.level) >= levels.index(least))
 
 
 class LockedVersion(
@@ -91,6 +98,13 @@ class LockedVersion(
     parts: dict[str, str] = {}
     assets: tuple[LockedAsset, ...]
 
+    def __post_init__(self) -> None:
+        """Refuse two digests for one address."""
+        if len(self.by_url) < len(self.assets):
+            urls = [asset.url for asset in self.assets]
+            twice = next(url for url in urls if urls.count(url) > 1)
+            raise ValueError(f"{twice} stands here twice")
+
     @functools.cached_property
     def by_url(self) -> Mapping[str, LockedAsset]:
         """The assets by their address."""
@@ -105,7 +119,10 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def __post_init__(self) -> None:
         """Refuse keys that are not versions."""
         for tag in self.versions:
-            Version.parse(tag)
+            try:
+                Version.parse(tag)
+            except SpellingError as error:
+                raise ValueError(error.what) from None
 
     @property
     def tags(self) -> list[str]:
@@ -128,15 +145,28 @@ def read(path: Path) -> Lock:
         data = path.read_bytes()
     except FileNotFoundError:
         return Lock()
+    except OSError as error:
+        raise LockError(f"the lock can't be read: {error.strerror}", where=show(path)) from None
     try:
         return msgspec.json.decode(data, type=Lock)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise LockError(
-            "the lock is damaged",
-            where=show(path),
-            why=str(error),
-            fix="restore it from version control; `bakery lock NAME VERSION` writes it",
-        ) from None
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, data, str(error)) from None
+
+
+def _damaged(path: Path, data: bytes, problem: str) -> LockError:
+    where = show(path)
+    at = re.search(r"\(byte (\d+)\)", problem)
+    if at:
+        before = data[: int(at[1])]
+        line = before.count(b"\n") + 1
+        column = len(before) - before.rfind(b"\n")
+        where += f":{line}:{column}"
+    return LockError(
+        "the lock is damaged",
+        where=where,
+        why=problem,
+        fix="restore it from version control, or have it written: bakery lock NAME VERSION",
+    )
 
 
 def encode(lock: Lock) -> bytes:

@@ -13,9 +13,8 @@ import msgspec
 
 from bakery.errors import BakeryError
 from bakery.recipe import glob
-from bakery.recipe.condition import Condition
 from bakery.recipe.document import show
-from bakery.recipe.load import LOCK, Local
+from bakery.recipe.load import LOCK
 from bakery.recipe.lock import LockError, differences
 from bakery.recipe.model import (
     AssetFile,
@@ -30,17 +29,22 @@ from bakery.recipe.model import (
     Written,
 )
 from bakery.recipe.template import Template
+from bakery.recipe.validate import is_fixed
 from bakery.recipe.version import Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from bakery.recipe.condition import Condition
     from bakery.recipe.load import Source
+    from bakery.recipe.local import Local
     from bakery.recipe.lock import LockedAsset, LockedVersion
-    from bakery.recipe.model import Arch, Archive, Recipe
+    from bakery.recipe.model import Arch, Archive
 
 _TARGETS = {"socket": "sockets.target", "timer": "timers.target"}
-_WHEEL_TAGS = re.compile(r"-(?P<version>[^-]+)(?:-\d[^-]*)?-[^-]+-[^-]+-(?P<platforms>[^-]+)\.whl")
+_WHEEL = re.compile(
+    r"[^/-]+-(?P<version>[^/-]+)(?:-\d[^/-]*)?-[^/-]+-[^/-]+-(?P<platforms>[^/-]+)\.whl"
+)
 
 
 class Asset(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,7 +197,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _is(self, url: str) -> bool:
-        found = _WHEEL_TAGS.search(url)
+        found = _WHEEL.fullmatch(url.rpartition("/")[2])
         return (
             found is not None
             and found["version"] == self.version
@@ -203,14 +207,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 def releases(source: Source) -> tuple[Release, ...]:
     """Return a release for every version that the lock holds or the recipe fixes, oldest first."""
-    tags = sorted({*source.lock.versions, *_fixed(source.recipe)}, key=Version.parse)
+    fixed = {str(policy) for policy in source.recipe.build if is_fixed(policy)}
+    tags = sorted({*source.lock.versions, *fixed}, key=lambda tag: (Version.parse(tag), tag))
     return tuple(_release(source, tag) for tag in tags)
-
-
-def _fixed(recipe: Recipe) -> Iterator[str]:
-    for policy in recipe.build:
-        if isinstance(policy, str) and policy != "latest" and not Condition.is_written(policy):
-            yield policy
 
 
 def _release(source: Source, tag: str) -> Release:
@@ -414,9 +413,9 @@ def _local_files(source: Source, tag: str) -> tuple[tuple[Local, ...], tuple[str
 
 
 def _script_digest(source: Source) -> str | None:
-    if source.recipe.prepare is None:
+    if source.script is None:
         return None
-    return hashlib.sha256((source.folder / source.recipe.prepare).read_bytes()).hexdigest()
+    return hashlib.sha256(source.script.read_bytes()).hexdigest()
 
 
 def _assets(source: Source, tag: str, arch: Arch, locked: LockedVersion) -> tuple[Asset, ...]:

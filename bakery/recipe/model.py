@@ -13,14 +13,58 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from bakery.recipe.condition import Condition  # noqa: TC001  types are read at run time
-from bakery.recipe.template import Place, Template
+from bakery.recipe.template import FilePlace, Place, Template, Url
 
 Arch = Literal["x86-64", "arm64"]
 Format = Literal["squashfs", "erofs", "ext4", "btrfs", "folder"]
 Archive = Literal["tar", "zip", "deb", "compressed", "plain"]
 Trust = Literal["first-use", "cited", "checksum", "signature"]
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$")]
-Address = Annotated[str, Meta(pattern=r"^https?://")]
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9-]*$",
+        description="the name of a recipe: lower-case letters, digits and -",
+    ),
+]
+Address = Annotated[
+    str,
+    Meta(pattern=r"^https?://\S+$", description="an address that begins with https:// or http://"),
+]
+Repository = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", description="OWNER/REPO on GitHub")
+]
+Project = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$",
+        description="the name of a project on the package index",
+    ),
+]
+Unit = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?!.*@\.)[A-Za-z0-9:_.\\@-]+"
+        r"\.(?:service|socket|timer|path|target|mount|automount|swap|device|slice|scope)$",
+        description="the full name of a unit, such as docker.service or getty@tty2.service",
+    ),
+]
+Mode = Annotated[
+    str, Meta(pattern=r"^[0-7]{4}$", description='four octal digits in quotes, such as "4755"')
+]
+Paths = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:usr/|opt/|\*)(?!(?:.*/)?\.{0,2}/)(?!(?:.*/)?\.{1,2}$)",
+        description="a glob of paths in the image, such as usr/share/doc/**",
+    ),
+]
+Text = Annotated[str, Meta(min_length=1)]
+Words = Annotated[
+    dict[Arch, str], Meta(min_length=1, description="architecture: upstream's word, {arch}")
+]
+Members = Annotated[
+    dict[Template, Place], Meta(min_length=1, description="{glob of archive members: path}")
+]
 
 
 class _Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -30,7 +74,7 @@ class _Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 class GithubUpstream(_Model, frozen=True):
     """Releases of a GitHub repository."""
 
-    github: Annotated[str, Meta(pattern=r"^[\w.-]+/[\w.-]+$", description="OWNER/REPO")]
+    github: Repository
 
 
 class ListingUpstream(_Model, frozen=True):
@@ -43,7 +87,7 @@ class ListingUpstream(_Model, frozen=True):
 class PypiUpstream(_Model, frozen=True):
     """Releases of a project on the package index that pip is configured for."""
 
-    pypi: str
+    pypi: Project
 
 
 class Latest(_Model, frozen=True):
@@ -62,13 +106,13 @@ class Since(_Model, frozen=True):
 class GithubPart(_Model, frozen=True):
     """A part with releases of its own on GitHub."""
 
-    github: Annotated[str, Meta(pattern=r"^[\w.-]+/[\w.-]+$", description="OWNER/REPO")]
+    github: Repository
 
 
 class TextPart(_Model, frozen=True):
     """A part whose version a published text file names."""
 
-    text: Template
+    text: Url
 
 
 class RecipePart(_Model, frozen=True):
@@ -80,30 +124,28 @@ class RecipePart(_Model, frozen=True):
 class Checksum(_Model, frozen=True):
     """Upstream's own checksum file for an asset; `{url}` is the asset's address."""
 
-    url: Template
+    url: Url
 
 
 class AssetFile(_Model, frozen=True):
     """One of several files that an asset's address stands for."""
 
-    name: str
+    name: Text
     when: Condition | None = None
 
 
 class UrlAsset(_Model, frozen=True):
     """A file that upstream publishes at an address (http, https or file)."""
 
-    url: Template
+    url: Url
     install: Annotated[
-        Place | dict[Template, Place],
+        Place | Members,
         Meta(description="where to: a path for a single file, or {glob of archive members: path}"),
     ]
     files: Annotated[
-        tuple[str | AssetFile, ...], Meta(description="values for {file}: one asset each")
+        tuple[Text | AssetFile, ...], Meta(description="values for {file}: one asset each")
     ] = ()
-    arch: Annotated[
-        dict[Arch, str] | None, Meta(description="upstream's words for {arch}, here only")
-    ] = None
+    arch: Annotated[Words | None, Meta(description="upstream's words for {arch}, here only")] = None
     archive: Annotated[
         Archive | None, Meta(description="what kind of file it is, if its name doesn't tell")
     ] = None
@@ -114,13 +156,13 @@ class UrlAsset(_Model, frozen=True):
 class PypiAsset(_Model, frozen=True):
     """A wheel, by project name, from the package index that pip is configured for."""
 
-    pypi: str
+    pypi: Project
     platform: Annotated[
         Template, Meta(description="the wheel's platform tag, such as musllinux_1_1_{arch}")
     ]
-    install: dict[Template, Place]
+    install: Members
     version: Template = Template.parse("{bare}")
-    arch: dict[Arch, str] | None = None
+    arch: Annotated[Words | None, Meta(description="upstream's words for {arch}, here only")] = None
     when: Condition | None = None
 
 
@@ -148,7 +190,7 @@ class Link(_Model, frozen=True):
 class Edit(_Model, frozen=True):
     """An exact replacement in an installed text file; the old text must be there."""
 
-    replace: Annotated[str, Meta(min_length=1)]
+    replace: Text
     by: str = field(name="with")
     when: Condition | None = None
 
@@ -156,30 +198,30 @@ class Edit(_Model, frozen=True):
 class Drop(_Model, frozen=True):
     """Paths to remove after everything is installed."""
 
-    path: str
+    path: Paths
     when: Condition | None = None
 
 
 class Start(_Model, frozen=True):
     """A unit that the image starts."""
 
-    unit: str
-    target: Annotated[str | None, Meta(description="the target that upholds it")] = None
+    unit: Unit
+    target: Annotated[Unit | None, Meta(description="the target that upholds it")] = None
     when: Condition | None = None
 
 
 class OsLevel(_Model, frozen=True):
     """Hosts with this ID and SYSEXT_LEVEL in os-release."""
 
-    id: str
-    level: str
+    id: Text
+    level: Text
 
 
 class OsVersion(_Model, frozen=True):
     """Hosts with this ID and VERSION_ID in os-release."""
 
-    id: str
-    version: str
+    id: Text
+    version: Text
 
 
 class Waiver(_Model, frozen=True):
@@ -187,56 +229,75 @@ class Waiver(_Model, frozen=True):
 
     rule: str
     path: str
-    reason: Annotated[str, Meta(min_length=1)]
+    reason: Text
 
 
 class Recipe(_Model, frozen=True):
     """What upstream publishes, where it goes in the image, and what starts."""
 
-    summary: Annotated[str, Meta(min_length=1, description="one line for `doit list`")]
+    summary: Annotated[str, Meta(pattern=r"^\S.*$", description="one line for `doit list`")]
     homepage: Address
-    license: Annotated[str, Meta(description="SPDX expression")]
+    license: Annotated[str, Meta(description="SPDX expression, such as Apache-2.0 OR MIT")]
     build: Annotated[
         tuple[str | Latest | Since, ...],
         Meta(min_length=1, description="what the lock must hold: versions, `latest`, ranges"),
     ]
-    arch: Annotated[
-        dict[Arch, str], Meta(min_length=1, description="architecture: upstream's word, {arch}")
-    ]
+    arch: Words
     extends: Annotated[Name | None, Meta(description="the recipe this one is a variant of")] = None
-    upstream: GithubUpstream | ListingUpstream | PypiUpstream | None = None
+    upstream: Annotated[
+        GithubUpstream | ListingUpstream | PypiUpstream | None,
+        Meta(description="where the versions are listed"),
+    ] = None
     parts: Annotated[
         dict[str, GithubPart | TextPart | RecipePart],
         Meta(description="further versions, pinned by the lock; each is a placeholder"),
     ] = {}
-    assets: tuple[UrlAsset | PypiAsset, ...] = ()
+    assets: Annotated[
+        tuple[UrlAsset | PypiAsset, ...], Meta(description="what upstream publishes")
+    ] = ()
     files: Annotated[dict[str, LocalFile], Meta(description="{glob below files/: treatment}")] = {}
-    write: dict[Place, Template | Written] = {}
-    links: dict[Place, Template | Link] = {}
-    edit: dict[Place, tuple[Edit, ...]] = {}
-    drop: tuple[str | Drop, ...] = ()
+    write: Annotated[
+        dict[FilePlace, Template | Written], Meta(description="{path: text of the file}")
+    ] = {}
+    links: Annotated[
+        dict[FilePlace, Template | Link], Meta(description="{path: where the link points}")
+    ] = {}
+    edit: Annotated[
+        dict[FilePlace, tuple[Edit, ...]], Meta(description="{path: exact replacements in it}")
+    ] = {}
+    drop: Annotated[
+        tuple[Paths | Drop, ...], Meta(description="what upstream ships and the image does not")
+    ] = ()
     modes: Annotated[
-        dict[Place, Annotated[str, Meta(pattern=r"^[0-7]{4}$")]],
-        Meta(description='permissions other than 0755 and 0644, such as "4755"'),
+        dict[FilePlace, Mode], Meta(description="permissions other than 0755 and 0644")
     ] = {}
     prepare: Annotated[
-        str | None, Meta(description="a script run in the tree, without network, as a last resort")
+        Text | None, Meta(description="a script run in the tree, without network, as a last resort")
     ] = None
-    start: tuple[str | Start, ...] = ()
+    start: Annotated[
+        tuple[Unit | Start, ...],
+        Meta(description="units that run as soon as hosts merge the image"),
+    ] = ()
     requires: Annotated[
         tuple[Name, ...], Meta(description="recipes whose image must be merged too")
     ] = ()
     replaces: Annotated[
-        tuple[str, ...], Meta(description="built-in extensions that hosts must mask")
+        tuple[Text, ...], Meta(description="built-in extensions that hosts must mask")
     ] = ()
     conflicts: Annotated[tuple[Name, ...], Meta(description="recipes it can't run beside")] = ()
-    os: Literal["any"] | OsLevel | OsVersion = "any"
-    format: Format = "squashfs"
+    os: Annotated[
+        Literal["any"] | OsLevel | OsVersion, Meta(description="the hosts that may merge the image")
+    ] = "any"
+    format: Annotated[Format, Meta(description="the file system of the image")] = "squashfs"
     trust: Annotated[Trust, Meta(description="the least that must be known about every digest")] = (
         "first-use"
     )
-    channels: tuple[Literal["minor"], ...] = ()
-    allow: tuple[Waiver, ...] = ()
+    channels: Annotated[
+        tuple[Literal["minor"], ...], Meta(description="further channels, one per minor series")
+    ] = ()
+    allow: Annotated[
+        tuple[Waiver, ...], Meta(description="rules that don't count here, and why")
+    ] = ()
 
 
 def normalised(value: object) -> object:

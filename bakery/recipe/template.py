@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from bakery.recipe.spelling import SpellingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
-_TOKEN = re.compile(r"\{\{|\}\}|\{([A-Za-z][\w-]*(?:\.bare)?)\}|[{}]")
+_NAME = r"[A-Za-z][A-Za-z0-9_-]*(?:\.bare)?"
+_TOKEN = re.compile(r"\{\{|\}\}|\{(" + _NAME + r")\}|[{}]")
+_GRAMMAR = r"(?:[^{}]|\{\{|\}\}|\{" + _NAME + r"\})*"
+_STEP = r"(?!\.{1,2}(?:/|$))[^/\x00-\x1f\x7f]+"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class UnknownPlaceholderError(ValueError):
@@ -38,6 +44,8 @@ class Template:
 
     """
 
+    PATTERN: ClassVar[str] = f"^{_GRAMMAR}$"
+
     text: str
     parts: tuple[str | Field, ...]
 
@@ -46,7 +54,7 @@ class Template:
         """Return the template that `text` spells.
 
         Raises:
-            ValueError: a brace stands alone, or a placeholder's name is malformed.
+            SpellingError: a brace stands alone, or a placeholder's name is malformed.
 
         """
         parts: list[str | Field] = []
@@ -57,10 +65,7 @@ class Template:
             if token[1]:
                 parts.append(Field(token[1]))
             elif len(token[0]) == 1:
-                raise ValueError(
-                    f"the brace at character {token.start() + 1} belongs to no placeholder; "
-                    f"write {token[0] * 2} for a brace itself"
-                )
+                raise _lone_brace(text, token.start())
             else:
                 parts.append(token[0][0])
         parts.append(text[end:])
@@ -70,6 +75,10 @@ class Template:
     def names(self) -> frozenset[str]:
         """The names of the placeholders in it."""
         return frozenset(part.name for part in self.parts if isinstance(part, Field))
+
+    def span(self, name: str) -> tuple[int, int]:
+        """Return where in the text a placeholder stands first."""
+        return next(token.span() for token in _TOKEN.finditer(self.text) if token[1] == name)
 
     def expand(self, values: Mapping[str, str]) -> str:
         """Return the text with every placeholder replaced by its value.
@@ -89,23 +98,109 @@ class Template:
         return self.text
 
 
+def _lone_brace(text: str, start: int) -> SpellingError:
+    brace = text[start]
+    close = text.find("}", start)
+    span = (start, close + 1) if brace == "{" and close > start else (start, start + 1)
+    return SpellingError(
+        "this is no placeholder" if span[1] > start + 1 else f"the brace {brace} stands alone",
+        fix=f"placeholders are written {{version}}; write {brace * 2} for a brace itself",
+        span=span,
+    )
+
+
+class Url(Template):
+    """An address: https, http or file; `{url}` stands for another one."""
+
+    PATTERN = rf"^(?:https?://|file://|\{{url\}}){_GRAMMAR}$"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the address that `text` spells.
+
+        Raises:
+            SpellingError: it has no scheme, or another one, or a blank in it.
+
+        """
+        if not text.startswith(("https://", "http://", "file://", "{url}")):
+            raise SpellingError(
+                "an address begins with https://, http:// or file://",
+                span=(0, len(text.partition("://")[0])),
+            )
+        return super().parse(text)
+
+
 class Place(Template):
     """A path in an image, below usr/ or opt/; a trailing slash means: into that folder."""
+
+    PATTERN = rf"^(?={_GRAMMAR}$)(?:usr|opt)/(?:{_STEP}(?:/{_STEP})*/?)?$"
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Return the path that `text` spells.
 
         Raises:
-            ValueError: it is absolute, not normalised, or outside of usr/ and opt/.
+            SpellingError: it is absolute, not normalised, or outside of usr/ and opt/.
 
         """
-        place = super().parse(text)
-        steps = text.rstrip("/").split("/")
-        if text.startswith("/"):
-            raise ValueError(f"a path in the image has no leading slash: {text.lstrip('/')}")
-        if any(step in {"", ".", ".."} for step in steps):
-            raise ValueError("a path in the image has no empty, '.' or '..' steps")
-        if steps[0] not in {"usr", "opt"} or (len(steps) == 1 and not text.endswith("/")):
-            raise ValueError("only usr/ and opt/ reach the host; put it below one of them")
-        return place
+        _check_path(text)
+        return super().parse(text)
+
+    def expand(self, values: Mapping[str, str]) -> str:
+        """Return the path with every placeholder replaced by its value.
+
+        Raises:
+            UnknownPlaceholderError: `values` lacks one.
+            SpellingError: a value makes it a path that `parse` refuses.
+
+        """
+        path = super().expand(values)
+        if len(self.parts) > 1:
+            _check_path(path)
+        return path
+
+
+class FilePlace(Place):
+    """The path of one file in an image, below usr/ or opt/."""
+
+    PATTERN = rf"^(?={_GRAMMAR}$)(?:usr|opt)/{_STEP}(?:/{_STEP})*$"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the path that `text` spells.
+
+        Raises:
+            SpellingError: it ends with a slash, or is none that `Place` takes.
+
+        """
+        if text.endswith("/"):
+            raise SpellingError(
+                "this is the path of a folder", fix="name the file: remove the slash at its end"
+            )
+        return super().parse(text)
+
+
+def _check_path(text: str) -> None:
+    relative = text.lstrip("/")
+    if not relative.startswith(("usr/", "opt/")):
+        raise SpellingError(
+            "only usr/ and opt/ reach the host",
+            fix="ship defaults below usr/share/{name}/ and copy them with a tmpfiles.d line",
+            span=(0, len(text) - len(relative) + len(relative.partition("/")[0])),
+        )
+    if text != relative:
+        raise SpellingError(
+            "a path in the image has no leading slash", fix=f"write {relative}", span=(0, 1)
+        )
+    start = 0
+    for step in text.removesuffix("/").split("/"):
+        if step in {"", ".", ".."}:
+            raise SpellingError(
+                f'a path in the image has no step "{step}"',
+                fix="write the path without detours",
+                span=(start, start + max(len(step), 1)),
+            )
+        start += len(step) + 1
+    control = _CONTROL.search(text)
+    if control:
+        raise SpellingError("a path can't hold a control character", span=control.span())

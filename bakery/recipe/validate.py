@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import re
+import warnings
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from bakery.names import nearest
 from bakery.recipe.condition import Condition
+from bakery.recipe.convert import fields
 from bakery.recipe.document import InvalidError
-from bakery.recipe.model import ListingUpstream, PypiAsset, Start, UrlAsset
+from bakery.recipe.model import ListingUpstream, PypiAsset, Since, UrlAsset
+from bakery.recipe.spelling import SpellingError
 from bakery.recipe.template import Template
 from bakery.recipe.version import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from bakery.recipe.document import Step
-    from bakery.recipe.model import Recipe
+    from bakery.recipe.model import Latest, Recipe
 
 VERSION_PLACEHOLDERS = ("version", "bare", "major", "minor", "name")
-_UNIT = re.compile(r"[\w:.\\@-]+\.(service|socket|timer|path|target|mount|swap|device|slice|scope)")
+_PLACEHOLDER = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 def validate(recipe: Recipe) -> None:
@@ -31,49 +34,78 @@ def validate(recipe: Recipe) -> None:
         InvalidError: with the place and what to write instead.
 
     """
+    _license(recipe)
     _policies(recipe)
     _parts(recipe)
     _architectures(recipe)
     _placeholders(recipe)
     _files_of_assets(recipe)
-    _units(recipe)
     _same_path_twice(recipe)
     _upstream(recipe)
 
 
+def _license(recipe: Recipe) -> None:
+    from packaging.licenses import (  # noqa: PLC0415  the commands that read no recipe don't pay
+        InvalidLicenseExpression,
+        canonicalize_license_expression,
+    )
+
+    try:
+        canonical = canonicalize_license_expression(recipe.license)
+    except InvalidLicenseExpression:
+        fix = "use SPDX identifiers with AND, OR and WITH, such as Apache-2.0 OR MIT"
+        raise InvalidError(
+            ["license"], f'"{recipe.license}" is not an SPDX expression', fix=fix
+        ) from None
+    if canonical != recipe.license:
+        raise InvalidError(["license"], "SPDX spells it otherwise", fix=f"write {canonical}")
+
+
 def _policies(recipe: Recipe) -> None:
     for index, policy in enumerate(recipe.build):
-        if not isinstance(policy, str) or policy == "latest":
-            continue
-        kind = Condition if Condition.is_written(policy) else Version
-        try:
-            kind.parse(policy)
-        except ValueError as error:
+        if isinstance(policy, Since):
+            _spelled(Version, policy.since, ["build", index, "since"])
+        elif isinstance(policy, str) and policy != "latest":
+            kind = Condition if Condition.is_written(policy) else Version
+            _spelled(kind, policy, ["build", index])
+        if recipe.upstream is None and not is_fixed(policy):
             raise InvalidError(
                 ["build", index],
-                str(error),
-                fix="a version, `latest`, a range such as '>= 1.2', {latest: minor, keep: 2} "
-                "or {since: 1.2}",
-            ) from None
+                "nothing says where the versions are listed",
+                fix="add upstream: {github: OWNER/REPO}, {pypi: PROJECT} or "
+                "{listing: ADDRESS, pattern: …}",
+            )
+
+
+def is_fixed(policy: str | Latest | Since) -> bool:
+    """Return whether an entry of `build:` names one version."""
+    return isinstance(policy, str) and policy != "latest" and not Condition.is_written(policy)
+
+
+def _spelled(kind: type[Condition | Version], text: str, path: list[Step]) -> None:
+    try:
+        kind.parse(text)
+    except SpellingError as error:
+        raise InvalidError(
+            path,
+            error.what,
+            fix='give a version, latest, a range such as ">= 1.2", {latest: minor, keep: 2} '
+            'or {since: "1.2"}',
+            span=error.span,
+        ) from None
 
 
 def _parts(recipe: Recipe) -> None:
     reserved = {*VERSION_PLACEHOLDERS, "arch", "file", "url"}
     for name in recipe.parts:
         if name in reserved:
-            raise InvalidError(
-                ["parts", name],
-                f"{{{name}}} is taken already",
-                fix="give the part another name",
-                at_key=True,
-            )
-        if not re.fullmatch(r"[A-Za-z][\w-]*", name):
-            raise InvalidError(
-                ["parts", name],
-                f'"{name}" can\'t be a placeholder',
-                fix="use letters, digits, - and _, beginning with a letter",
-                at_key=True,
-            )
+            problem, fix = f"{{{name}}} stands for something else already", "another name"
+        elif not _PLACEHOLDER.fullmatch(name):
+            problem = f'"{name}" can\'t be a placeholder'
+            fix = "a name of letters, digits, - and _ that begins with a letter"
+        else:
+            continue
+        raise InvalidError(["parts", name], problem, fix=f"give the part {fix}", at_key=True)
 
 
 def _architectures(recipe: Recipe) -> None:
@@ -91,15 +123,17 @@ def _placeholders(recipe: Recipe) -> None:
     names = {*VERSION_PLACEHOLDERS, *recipe.parts}
     versions = {"version", *recipe.parts}
     known = names | {f"{name}.bare" for name in versions} | {"arch"}
-    for path, template in _templates(recipe, ()):
+    for path, template, at_key in _templates(recipe, ()):
         here = known | _local_placeholders(recipe, path)
-        for name in template.names - here:
+        for name in sorted(template.names - here, key=template.span):
             near = nearest(name, here)
             listed = ", ".join(f"{{{word}}}" for word in sorted(here) if not word.endswith(".bare"))
             raise InvalidError(
                 path,
                 f"unknown placeholder {{{name}}}",
                 fix=(f"did you mean {{{near}}}?\n" if near else "") + f"known here: {listed}",
+                at_key=at_key,
+                span=template.span(name),
             )
 
 
@@ -113,18 +147,20 @@ def _local_placeholders(recipe: Recipe, path: tuple[Step, ...]) -> set[str]:
 
 def _templates(
     value: object, path: tuple[Step, ...]
-) -> Iterator[tuple[tuple[Step, ...], Template]]:
+) -> Iterator[tuple[tuple[Step, ...], Template, bool]]:
+    """Yield every template with its path, and whether it is the key at the end of that path."""
     if isinstance(value, Template):
-        yield path, value
+        yield path, value, False
     elif isinstance(value, msgspec.Struct):
-        for field in msgspec.structs.fields(value):
-            yield from _templates(getattr(value, field.name), (*path, field.encode_name))
+        for name, info in fields(type(value)).items():
+            yield from _templates(getattr(value, info.name), (*path, name))
     elif isinstance(value, tuple):
         for index, item in enumerate(value):
             yield from _templates(item, (*path, index))
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from _templates(key, (*path, str(key)))
+            if isinstance(key, Template):
+                yield (*path, str(key)), key, True
             yield from _templates(item, (*path, str(key)))
 
 
@@ -137,17 +173,6 @@ def _files_of_assets(recipe: Recipe) -> None:
                 ["assets", index, "url"],
                 "files are listed, but the address has no {file}",
                 fix="put {file} where their names stand in the address, or remove files",
-            )
-
-
-def _units(recipe: Recipe) -> None:
-    for index, start in enumerate(recipe.start):
-        unit = start.unit if isinstance(start, Start) else start
-        if not _UNIT.fullmatch(unit):
-            raise InvalidError(
-                ["start", index],
-                f'"{unit}" is not the name of a unit',
-                fix=f"write it with its kind, such as {unit}.service",
             )
 
 
@@ -165,15 +190,19 @@ def _same_path_twice(recipe: Recipe) -> None:
 def _upstream(recipe: Recipe) -> None:
     if not isinstance(recipe.upstream, ListingUpstream):
         return
+    path = ("upstream", "pattern")
     try:
-        groups: Iterable[str] = re.compile(recipe.upstream.pattern).groupindex
-    except re.error as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            groups = re.compile(recipe.upstream.pattern).groupindex
+    except (re.error, RecursionError, OverflowError, Warning) as error:
+        at = getattr(error, "pos", None)
         raise InvalidError(
-            ["upstream", "pattern"], f"this is not a regular expression: {error}"
+            path,
+            f"this is not a regular expression: {error}",
+            span=None if at is None else (at, at + 1),
         ) from None
     if "version" not in groups:
         raise InvalidError(
-            ["upstream", "pattern"],
-            "the pattern has no group named version",
-            fix="mark the version with (?P<version>...)",
+            path, "the pattern has no group named version", fix="mark it with (?P<version>…)"
         )

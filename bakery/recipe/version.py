@@ -5,12 +5,19 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
+from bakery.recipe.spelling import SpellingError
+
+_NUMBERS = r"[0-9]+(?:\.[0-9]+)*"
+_SUFFIX = r"[-._]?[A-Za-z][0-9A-Za-z.-]*|-[0-9A-Za-z.-]+"
+_BUILD = r"[0-9A-Za-z.-]+"
 _VERSION = re.compile(
-    r"(?P<prefix>[vV]?)(?P<numbers>\d+(?:\.\d+)*)(?P<pre>(?:[-._]?[A-Za-z][0-9A-Za-z.-]*|-[0-9A-Za-z.-]+)?)"
-    r"(?:\+(?P<build>[0-9A-Za-z.-]+))?"
+    rf"(?P<prefix>[vV]?)(?P<numbers>{_NUMBERS})(?P<suffix>{_SUFFIX})?(?:\+(?P<build>{_BUILD}))?"
 )
-_WORDS = re.compile(r"\d+|[A-Za-z]+")
+_WORDS = re.compile(r"[0-9]+|[A-Za-z]+")
+_POST = re.compile(r"[-._]?post", re.IGNORECASE)
+_LONGEST = 128
 
 
 @functools.total_ordering
@@ -18,18 +25,21 @@ _WORDS = re.compile(r"\d+|[A-Za-z]+")
 class Version:
     """A version tag: `v1.32.2+k3s1`, `20.10.13`, `1.0-rc.2`, `2024.11.02`.
 
-    Numbers compare as numbers and missing ones count as 0; a pre-release comes before its release;
-    a build suffix (`+k3s1`) breaks ties. A leading `v` has no meaning in the order.
+    Numbers compare as numbers and missing ones count as 0; a pre-release comes before its release,
+    a post-release (`.post1`) behind it; a build suffix (`+k3s1`) breaks ties. A leading `v` has no
+    meaning in the order.
 
     Attributes:
         tag: the version as upstream writes it.
 
     """
 
+    GRAMMAR: ClassVar[str] = rf"[vV]?{_NUMBERS}(?:{_SUFFIX})?(?:\+{_BUILD})?"
+
     tag: str
     prefix: str
-    numbers: tuple[int, ...]
-    pre: str
+    numbers: tuple[str, ...]
+    suffix: str
     build: str
 
     @classmethod
@@ -37,14 +47,16 @@ class Version:
         """Return the version that `tag` spells.
 
         Raises:
-            ValueError: it is not a version.
+            SpellingError: it is not a version.
 
         """
         found = _VERSION.fullmatch(tag)
-        if found is None:
-            raise ValueError(f"{tag!r} is not a version, such as 1.2.3 or v1.2.3+k3s1")
-        numbers = tuple(int(number) for number in found["numbers"].split("."))
-        return cls(tag, found["prefix"], numbers, found["pre"] or "", found["build"] or "")
+        if found is None or len(tag) > _LONGEST:
+            raise SpellingError(
+                f'"{tag[:_LONGEST]}" is not a version', fix="versions are 1.2.3 or v1.2.3+k3s1"
+            )
+        numbers = tuple(found["numbers"].split("."))
+        return cls(tag, found["prefix"], numbers, found["suffix"] or "", found["build"] or "")
 
     @property
     def bare(self) -> str:
@@ -59,19 +71,25 @@ class Version:
     @property
     def minor(self) -> str:
         """The tag's first two numbers, with the leading `v` where the tag has one."""
-        return self.prefix + ".".join(str(number) for number in self.numbers[:2])
+        return self.prefix + ".".join(self.numbers[:2])
 
     @property
     def is_prerelease(self) -> bool:
         """Whether the tag names something before a release."""
-        return bool(self.pre)
+        return self._rank < 0
+
+    @property
+    def _rank(self) -> int:
+        if not self.suffix:
+            return 0
+        return 1 if _POST.match(self.suffix) else -1
 
     @functools.cached_property
     def _order(self) -> tuple[object, ...]:
-        numbers = list(self.numbers)
+        numbers = [int(number) for number in self.numbers]
         while numbers and numbers[-1] == 0:
             numbers.pop()
-        return numbers, not self.pre, _words(self.pre), _words(self.build)
+        return numbers, self._rank, _words(self.suffix), _words(self.build)
 
     def __lt__(self, other: Version) -> bool:
         return self._order < other._order

@@ -1,0 +1,105 @@
+"""What lies below a recipe's files/ and lands in its images."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bakery.errors import BakeryError
+from bakery.recipe.document import show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+class RecipeFolderError(BakeryError):
+    """The recipes folder, or one recipe's folder, is not as it should be."""
+
+
+class Local(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A file or link below a recipe's files/.
+
+    Attributes:
+        path: where it lands in the image.
+        sha256: the digest of its content; of a link, None.
+        executable: whether its owner may execute it.
+        target: where a link points, verbatim.
+
+    """
+
+    path: str
+    sha256: str | None = None
+    executable: bool = False
+    target: str | None = None
+
+
+def find(folders: Iterable[Path]) -> dict[str, Path]:
+    """Return where each file and link below several folders lies; later folders go first.
+
+    Raises:
+        RecipeFolderError: it can't be read, or its path can't be part of an image.
+
+    """
+    places = {}
+    for folder in folders:
+        for path, place in _walk(folder, ""):
+            if not path.startswith(("usr/", "opt/")):
+                raise RecipeFolderError(
+                    "only usr/ and opt/ reach the host",
+                    where=show(place),
+                    fix="ship defaults below files/usr/share/NAME and copy them with a "
+                    "tmpfiles.d line",
+                )
+            places[path] = place
+    return dict(sorted(places.items()))
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                path, place = prefix + entry.name, Path(entry.path)
+                if not entry.name.isprintable():
+                    raise RecipeFolderError(
+                        "a file's name must be printable UTF-8",
+                        where=ascii(entry.path),
+                        fix="rename it",
+                    )
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _walk(place, path + "/")
+                elif entry.is_file(follow_symlinks=False) or entry.is_symlink():
+                    yield path, place
+                else:
+                    raise RecipeFolderError(
+                        "this is neither a file nor a link", where=show(place), fix="remove it"
+                    )
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _unreadable(folder, error) from None
+
+
+def read(path: str, place: Path) -> Local:
+    """Return the file or link that lands at `path`.
+
+    Raises:
+        RecipeFolderError: it can't be read.
+
+    """
+    try:
+        if place.is_symlink():
+            return Local(path=path, target=str(place.readlink()))
+        with place.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            executable = bool(os.fstat(file.fileno()).st_mode & 0o100)
+    except OSError as error:
+        raise _unreadable(place, error) from None
+    return Local(path=path, sha256=digest, executable=executable)
+
+
+def _unreadable(place: Path, error: OSError) -> RecipeFolderError:
+    return RecipeFolderError(f"this can't be read: {error.strerror}", where=show(place))
