@@ -126,7 +126,7 @@ class _Locker:
                     fix="find out why before anything else; if the new file is right, "
                     f"remove the line from {show(self._source.folder / LOCK)} and lock again",
                 )
-            if pinned.is_stronger_than(found):
+            if pinned.is_trusted(found.level):
                 return msgspec.structs.replace(pinned, size=found.size)
         if not found.is_trusted(self._source.recipe.trust):
             raise LockError(

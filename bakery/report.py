@@ -203,7 +203,7 @@ class Reporter:
         self._console().print(text, style="red" if bad else None, markup=False)
 
     def _rows(self) -> list[tuple[str, ...]]:
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for name, image in self._images.items():
             if name not in self._tally.built and name not in self._tally.cached:
                 continue

@@ -177,7 +177,7 @@ class Workshop:
                     processors=processors,
                     work=scratch,
                 )
-            facts = {
+            facts: dict[str, str | int] = {
                 "sha256": _digest(output),
                 "size": _size(output),
                 "contents": manifest.size,

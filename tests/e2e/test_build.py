@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from conftest import Mirror, Project
+
+pytestmark = pytest.mark.e2e
+
+IMAGE = "dist/docker-20.10.13/docker-20.10.13-x86-64.raw"
+MERGE = """
+set -eu
+mount --make-rshared /
+mount -t tmpfs tmpfs /run
+mkdir -p /run/extensions
+cp "$1" /run/extensions/docker.raw
+systemd-sysext merge
+systemd-sysext status --no-legend --no-pager
+/usr/bin/dockerd --version
+systemd-sysext unmerge
+"""
+
+
+def images(project: Project) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(project.dist.glob("*/*.raw"))}
+
+
+def everything(folder: Path) -> list[str]:
+    """Return all paths of a folder but the locks and records, which stay on purpose."""
+    return sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if not path.is_dir() and "/.bakery/lock/" not in str(path)
+    )
+
+
+def test_docker_is_built_and_merged_and_runs(docker_project: Project) -> None:
+    out = docker_project.doit("build:docker-20.10.13")
+    assert "docker-20.10.13-x86-64" in out
+    release = docker_project.dist / "docker-20.10.13"
+    assert sorted(path.name for path in release.iterdir()) == [
+        "SHA256SUMS",
+        "docker-20.10.13-arm64.raw",
+        "docker-20.10.13-x86-64.raw",
+        "release.json",
+    ]
+    subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=release, check=True)
+    document = json.loads((release / "release.json").read_text())
+    assert document["name"], document["version"] == ("docker", "20.10.13")
+    assert [image["arch"] for image in document["images"]] == ["x86-64", "arm64"]
+
+    image = docker_project.root / IMAGE
+    dissected = subprocess.run(
+        ["systemd-dissect", "--no-pager", image], check=True, capture_output=True, text=True
+    ).stdout
+    assert "Extension Release: " in dissected
+    merged = subprocess.run(
+        ["unshare", "-m", "--propagation", "slave", "sh", "-c", MERGE, "merge", image],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert merged.returncode == 0, merged.stderr
+    assert "docker" in merged.stdout
+    assert "Docker version" in merged.stdout
+
+
+def test_a_second_build_does_nothing(docker_project: Project, mirror: Mirror) -> None:
+    docker_project.doit("build:docker-20.10.13")
+    before = len(mirror.requests)
+    stamps = {path: path.stat().st_mtime_ns for path in docker_project.dist.rglob("*.raw")}
+    out = docker_project.doit("build:docker-20.10.13")
+    assert "built" not in out.replace("0 built", "")
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    assert len(mirror.requests) == before
+
+
+def test_only_what_changed_is_built_again(
+    docker_project: Project, mirror: Mirror, tmp_path: Path, digest: Callable[[Path], str]
+) -> None:
+    tool = docker_project.recipes / "tool"
+    url = "https://example.com/tool-1.0"
+    mirror.place(url).write_text("#!/bin/sh\necho tool\n")
+    docker_project.add(
+        "tool",
+        **{
+            "recipe.yaml": "summary: a tool\nhomepage: https://example.com\nlicense: MIT\n"
+            "build: ['1.0']\narch: {x86-64: x}\n"
+            "assets: [{url: 'https://example.com/tool-{version}', install: usr/bin/tool}]\n",
+            "files/usr/share/tool/note": "one\n",
+        },
+    )
+    docker_project.lock("tool", "1.0", {url: digest(mirror.place(url))})
+    docker_project.doit()
+    stamps = {path: path.stat().st_mtime_ns for path in docker_project.dist.rglob("*.raw")}
+    note = tool / "files/usr/share/tool/note"
+
+    note.touch()
+    docker_project.doit()
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+
+    note.write_text("two\n")
+    docker_project.doit()
+    changed = {path.name for path in stamps if path.stat().st_mtime_ns != stamps[path]}
+    assert changed == {"tool-1.0-x86-64.raw"}
+
+    stamps = {path: path.stat().st_mtime_ns for path in docker_project.dist.rglob("*.raw")}
+    second = "https://example.com/tool-2.0"
+    mirror.place(second).write_text("#!/bin/sh\necho tool 2\n")
+    recipe = tool / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("['1.0']", "['1.0', '2.0']"))
+    locked = docker_project.run("bakery", "lock", "tool", "2.0")
+    assert locked.returncode == 0, locked.stderr
+    docker_project.doit()
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    assert (docker_project.dist / "tool-2.0/tool-2.0-x86-64.raw").exists()
+
+
+def test_an_image_that_somebody_touched_is_made_again(docker_project: Project) -> None:
+    docker_project.doit("squash:docker-20.10.13-x86-64")
+    before = images(docker_project)
+    image = docker_project.root / IMAGE
+    image.write_bytes(b"damaged")
+    docker_project.doit("squash:docker-20.10.13-x86-64")
+    assert images(docker_project) == before
+
+
+def test_trees_and_assets_may_go_once_images_are_there(
+    docker_project: Project, mirror: Mirror
+) -> None:
+    docker_project.doit("build:docker")
+    shutil.rmtree(docker_project.store)
+    shutil.rmtree(docker_project.dist / "stage")
+    before = len(mirror.requests)
+    docker_project.doit("build:docker")
+    assert len(mirror.requests) == before
+
+
+def test_clean_leaves_nothing_but_assets(docker_project: Project) -> None:
+    docker_project.doit("build:docker")
+    docker_project.doit("clean", "build:docker-20.10.13")
+    assert everything(docker_project.dist) == []
+    assert list(docker_project.store.rglob("sha256/*/*"))
+
+
+def test_offline_builds_from_the_store_alone(docker_project: Project, mirror: Mirror) -> None:
+    docker_project.doit("fetch")
+    before = len(mirror.requests)
+    docker_project.doit("build:docker", BAKERY_OFFLINE="1")
+    assert len(mirror.requests) == before
+
+
+def test_offline_without_the_assets_says_what_to_do(docker_project: Project) -> None:
+    done = docker_project.run("doit", "build:docker", BAKERY_OFFLINE="1")
+    assert done.returncode != 0
+    assert "offline" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["build:docker-29.0.0"], "bakery lock docker 29.0.0"),
+        (["build:dokcer"], "did you mean build:docker"),
+        (["squash:docker-20.10.13-x86"], "did you mean squash:docker-20.10.13-x86-64"),
+        (["build:nothing*"], "there is no task build:nothing*"),
+        (["clean", "build:doker"], "did you mean build:docker"),
+    ],
+)
+def test_a_task_that_is_not_there_is_refused(
+    docker_project: Project, words: list[str], says: str
+) -> None:
+    done = docker_project.run("doit", *words)
+    assert done.returncode != 0
+    assert says in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_other_folders_need_nothing_but_settings(docker_project: Project, tmp_path: Path) -> None:
+    moved = tmp_path / "elsewhere"
+    docker_project.recipes.rename(moved)
+    (docker_project.root / "pyproject.toml").write_text(f'[tool.bakery]\nrecipes = "{moved}"\n')
+    docker_project.doit("stage:docker-20.10.13-x86-64", BAKERY_DIST=str(tmp_path / "out"))
+    assert (tmp_path / "out/stage/docker-20.10.13-x86-64/tree/usr/bin/dockerd").exists()
+
+
+def test_the_menu_names_every_recipe(docker_project: Project) -> None:
+    menu = docker_project.doit("list")
+    assert "build:docker " in menu
+    assert "Docker Engine" in menu
+    assert len(menu.splitlines()) < 12

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bakery.image import release_file
+from bakery.recipe.matrix import Contents
+from bakery.recipe.model import OsLevel, OsVersion
+
+if TYPE_CHECKING:
+    from bakery.recipe.model import Arch
+
+
+def contents(os: OsLevel | OsVersion | None, arch: Arch = "x86-64") -> Contents:
+    return Contents(
+        name="tool",
+        version="1.0",
+        arch=arch,
+        os=os,
+        assets=(),
+        files=(),
+        templates=(),
+        values={},
+        write=(),
+        links=(),
+        edit=(),
+        drop=(),
+        modes=(),
+        prepare=None,
+        start=(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("os", "expected"),
+    [
+        (None, "ID=_any\nARCHITECTURE=x86-64\n"),
+        (
+            OsLevel(id="flatcar", level="1.0"),
+            "ID=flatcar\nSYSEXT_LEVEL=1.0\nARCHITECTURE=x86-64\n",
+        ),
+        (OsVersion(id="debian", version="12"), "ID=debian\nVERSION_ID=12\nARCHITECTURE=x86-64\n"),
+    ],
+)
+def test_the_host_is_named_as_systemd_matches_it(
+    os: OsLevel | OsVersion | None, expected: str
+) -> None:
+    assert release_file.text(contents(os), ships_units=False) == expected
+
+
+def test_the_manager_reloads_only_for_units() -> None:
+    assert release_file.text(contents(None, "arm64"), ships_units=True) == (
+        "ID=_any\nARCHITECTURE=arm64\nEXTENSION_RELOAD_MANAGER=1\n"
+    )
+
+
+def test_its_name_is_the_one_the_host_sees() -> None:
+    assert release_file.path("docker") == "usr/lib/extension-release.d/extension-release.docker"

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from bakery.image.tree import Tree, TreeError, folded
+from bakery.progress import Silent
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path)
+
+
+def add(tree: Tree, path: str, data: bytes = b"data", *, executable: bool = False) -> None:
+    tree.add_stream(path, io.BytesIO(data), executable=executable, origin="asset", meter=Silent())
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("usr/sbin/x", "usr/bin/x"),
+        ("usr/sbin", "usr/bin"),
+        ("usr/lib/sbin/x", "usr/lib/sbin/x"),
+        ("usr/sbinary", "usr/sbinary"),
+    ],
+)
+def test_sbin_is_folded_into_bin_and_nothing_else_is(path: str, expected: str) -> None:
+    assert folded(path) == expected
+
+
+def test_files_links_and_their_folders_are_listed_with_modes_and_times(tree: Tree) -> None:
+    add(tree, "usr/bin/tool", b"\x7fELF")
+    add(tree, "usr/share/tool/readme", b"text")
+    add(tree, "usr/lib/tool/helper", executable=True)
+    tree.add_link("usr/bin/alias", "tool", origin="asset")
+    entries = {entry.path: entry for entry in tree.finish(1000)}
+    assert list(entries) == sorted(entries)
+    assert {path for path, entry in entries.items() if entry.type == "directory"} == {
+        "usr",
+        "usr/bin",
+        "usr/lib",
+        "usr/lib/tool",
+        "usr/share",
+        "usr/share/tool",
+    }
+    assert entries["usr/bin/tool"].mode == 0o755
+    assert entries["usr/lib/tool/helper"].mode == 0o755
+    assert entries["usr/share/tool/readme"].mode == 0o644
+    for path, entry in entries.items():
+        found = (tree.root / path).lstat()
+        assert found.st_mtime == 1000
+        if entry.type != "link":
+            assert found.st_mode & 0o7777 == entry.mode
+
+
+def test_the_umask_has_no_say(tree: Tree) -> None:
+    before = os.umask(0o077)
+    try:
+        add(tree, "usr/bin/tool")
+        tree.finish(0)
+    finally:
+        os.umask(before)
+    assert (tree.root / "usr").stat().st_mode & 0o777 == 0o755
+    assert (tree.root / "usr/bin/tool").stat().st_mode & 0o777 == 0o755
+
+
+def test_two_assets_can_not_be_one_path(tree: Tree) -> None:
+    add(tree, "usr/bin/tool")
+    with pytest.raises(TreeError, match="it comes from asset already"):
+        add(tree, "usr/sbin/tool")
+
+
+def test_nothing_is_written_through_a_link_or_below_a_file(tree: Tree, tmp_path: Path) -> None:
+    outside = tmp_path.parent / "outside"
+    outside.mkdir(exist_ok=True)
+    tree.add_link("usr/lib/tool", str(outside), origin="asset")
+    with pytest.raises(TreeError, match="is a link"):
+        add(tree, "usr/lib/tool/file")
+    add(tree, "usr/lib/plain")
+    with pytest.raises(TreeError, match="is a file"):
+        add(tree, "usr/lib/plain/below")
+    assert not list(outside.iterdir())
+
+
+def test_small_files_replace_what_is_there(tree: Tree) -> None:
+    add(tree, "usr/lib/x", b"old")
+    tree.add_bytes("usr/lib/x", b"new", origin="files/")
+    assert tree.read("usr/lib/x") == b"new"
+    assert tree.entries["usr/lib/x"].origin == "files/"
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("../sbin/tool", "../bin/tool"),
+        ("/usr/sbin/tool", "/usr/bin/tool"),
+        ("/var/lib/sbin/tool", "/var/lib/sbin/tool"),
+        ("tool", "tool"),
+    ],
+)
+def test_links_into_sbin_find_what_was_folded(tree: Tree, target: str, expected: str) -> None:
+    tree.add_link("usr/bin/alias", target, origin="asset")
+    assert tree.entries["usr/bin/alias"].target == expected
+
+
+def test_removed_files_take_their_empty_folders_along(tree: Tree) -> None:
+    add(tree, "usr/share/doc/tool/copyright")
+    add(tree, "usr/bin/tool")
+    tree.remove("usr/share/doc/tool/copyright")
+    assert [entry.path for entry in tree.finish(0)] == ["usr", "usr/bin", "usr/bin/tool"]
+    assert not (tree.root / "usr/share").exists()
+
+
+def test_a_rescan_keeps_origins_of_what_did_not_change(tree: Tree) -> None:
+    add(tree, "usr/bin/tool")
+    add(tree, "usr/bin/changed")
+    (tree.root / "usr/bin/changed").write_bytes(b"other")
+    (tree.root / "usr/bin/new").write_bytes(b"new")
+    (tree.root / "usr/bin/link").symlink_to("new")
+    tree.rescan("prepare")
+    assert {path: entry.origin for path, entry in tree.entries.items()} == {
+        "usr/bin/tool": "asset",
+        "usr/bin/changed": "prepare",
+        "usr/bin/new": "prepare",
+        "usr/bin/link": "prepare",
+    }
+
+
+def test_a_rescan_refuses_what_no_image_can_hold(tree: Tree) -> None:
+    os.mkfifo(tree.root / "pipe")
+    with pytest.raises(TreeError, match="neither a file"):
+        tree.rescan("prepare")
+
+
+def test_modes_are_set_where_the_recipe_says_so(tree: Tree) -> None:
+    add(tree, "usr/bin/tool")
+    assert tree.set_mode("usr/bin/tool", 0o4755)
+    assert not tree.set_mode("usr/bin/other", 0o4755)
+    tree.finish(0)
+    assert (tree.root / "usr/bin/tool").stat().st_mode & 0o7777 == 0o4755

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import threading
+
+from bakery.processors import Processors
+
+
+def test_no_more_than_all_are_granted() -> None:
+    with Processors(2).take(8) as granted:
+        assert granted == 2
+
+
+def test_never_more_are_in_use_than_there_are() -> None:
+    processors = Processors(3)
+    lock = threading.Lock()
+    in_use = peak = 0
+
+    def work(wanted: int) -> None:
+        nonlocal in_use, peak
+        for _ in range(50):
+            with processors.take(wanted) as granted:
+                with lock:
+                    in_use += granted
+                    peak = max(peak, in_use)
+                with lock:
+                    in_use -= granted
+
+    threads = [threading.Thread(target=work, args=(1 + i % 3,)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+        assert not thread.is_alive()
+    assert 0 < peak <= 3
+
+
+def test_who_wants_all_is_not_overtaken_for_ever() -> None:
+    processors = Processors(2)
+    order: list[str] = []
+    first_in, wide_waits = threading.Event(), threading.Event()
+
+    def wide() -> None:
+        wide_waits.set()
+        with processors.take(2):
+            order.append("wide")
+
+    def narrow() -> None:
+        with processors.take(1):
+            order.append("narrow")
+
+    with processors.take(1):
+        first_in.set()
+        threads = [threading.Thread(target=wide)]
+        threads[0].start()
+        wide_waits.wait(10)
+        while not processors._queue:
+            pass
+        threads.append(threading.Thread(target=narrow))
+        threads[1].start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert order == ["wide", "narrow"]
+
+
+def test_they_come_back_after_a_failure() -> None:
+    processors = Processors(1)
+    try:
+        with processors.take(1):
+            raise RuntimeError
+    except RuntimeError:
+        pass
+    with processors.take(1) as granted:
+        assert granted == 1

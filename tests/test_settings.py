@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bakery import settings
+from bakery.errors import SettingsError
+
+
+def write(root: Path, table: str) -> None:
+    (root / "pyproject.toml").write_text(f"[tool.bakery]\n{table}\n")
+
+
+def test_defaults_lie_in_the_project_and_in_the_users_cache(tmp_path: Path) -> None:
+    found = settings.load(tmp_path, {"XDG_CACHE_HOME": "/cache"})
+    assert found.recipes == tmp_path / "recipes"
+    assert found.dist == tmp_path / "dist"
+    assert found.store == Path("/cache/sysext-bakery")
+    assert found.profile == "default"
+    assert found.jobs >= 1
+    assert set(found.origins.values()) == {"default"}
+
+
+def test_the_environment_beats_pyproject_which_beats_defaults(tmp_path: Path) -> None:
+    write(tmp_path, 'dist = "from-project"\nprofile = "small"\noffline = true\njobs = 3')
+    found = settings.load(tmp_path, {"BAKERY_DIST": "/from/environment"})
+    assert found.dist == Path("/from/environment")
+    assert found.profile == "small"
+    assert found.offline is True
+    assert found.jobs == 3
+    assert found.origins["dist"] == "BAKERY_DIST"
+    assert found.origins["profile"] == "pyproject.toml, [tool.bakery]"
+    assert found.origins["recipes"] == "default"
+
+
+def test_relative_folders_are_relative_to_the_project(tmp_path: Path) -> None:
+    assert settings.load(tmp_path, {"BAKERY_DIST": "../out"}).dist == tmp_path.parent / "out"
+
+
+def test_an_address_loses_its_last_slash(tmp_path: Path) -> None:
+    assert settings.load(tmp_path, {"BAKERY_MIRROR": "http://m/x/"}).mirror == "http://m/x"
+    assert settings.load(tmp_path, {"BAKERY_MIRROR": ""}).mirror is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("BAKERY_PROFILE", "tiny", "one of default, fast, small"),
+        ("BAKERY_JOBS", "0", "a whole number from 1 up"),
+        ("BAKERY_JOBS", "two", "a whole number from 1 up"),
+        ("BAKERY_OFFLINE", "maybe", "1 or 0"),
+        ("BAKERY_MIRROR", "mirror.example", "an address"),
+    ],
+)
+def test_a_senseless_value_is_refused_with_what_would_do(
+    tmp_path: Path, variable: str, value: str, says: str
+) -> None:
+    with pytest.raises(SettingsError, match=says) as caught:
+        settings.load(tmp_path, {variable: value})
+    assert caught.value.where == variable
+
+
+def test_an_unknown_name_in_pyproject_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    write(tmp_path, 'recipies = "x"')
+    with pytest.raises(SettingsError, match="use recipes"):
+        settings.load(tmp_path, {})
+
+
+def test_a_broken_pyproject_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool")
+    with pytest.raises(SettingsError, match="can't be read"):
+        settings.load(tmp_path, {})
