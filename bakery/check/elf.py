@@ -30,6 +30,7 @@ _MACHINES = {  # systemd's name of the architecture, ConditionArchitecture= in s
 _DF_TEXTREL = 0x4
 _DF_1_PIE = 0x08000000
 _PF_X = 1
+_DAMAGED = "is not a complete ELF file"
 
 
 class ElfError(BakeryError):
@@ -109,21 +110,24 @@ def read(stream: BinaryIO) -> Elf:
         ElfError: the file is cut off or damaged.
 
     """
-    from elftools.elf.elffile import ELFFile  # noqa: PLC0415  60 ms, needed only where binaries are
-
     try:
-        elf = ELFFile(stream)
-        segments = list(elf.iter_segments())
-        missing = _missing_bytes(segments, stream.seek(0, os.SEEK_END))
-        result = _headers(elf, segments)
+        return _parse(stream)
+    except ElfError:
+        raise
     except Exception as error:
         # whatever damaged bytes provoke in the parser, the file is what is wrong
-        raise ElfError(
-            "is not a complete ELF file", why=str(error) or type(error).__name__
-        ) from error
+        raise ElfError(_DAMAGED, why=str(error) or type(error).__name__) from error
+
+
+def _parse(stream: BinaryIO) -> Elf:
+    from elftools.elf.elffile import ELFFile  # noqa: PLC0415  60 ms, needed only where binaries are
+
+    elf = ELFFile(stream)
+    segments = list(elf.iter_segments())
+    missing = _missing_bytes(segments, stream.seek(0, os.SEEK_END))
     if missing:
-        raise ElfError("is not a complete ELF file", why=f"{missing} bytes are missing at its end")
-    return result
+        raise ElfError(_DAMAGED, why=f"{missing} bytes are missing at its end")
+    return _headers(elf, segments)
 
 
 def _missing_bytes(segments: list[Any], size: int) -> int:

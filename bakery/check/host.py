@@ -16,8 +16,8 @@ _IN_BIN = """
     head hostname id install ionice ip ipcs join kill kmod last link ln logger ls lsblk lsmod md5sum
     mkdir mkfifo mknod mktemp mount mountpoint mv nice nl nohup nproc nsenter od paste pgrep pidof
     pkill printenv printf ps pwd readlink realpath renice rm rmdir sed seq setpriv setsid sh
-    sha256sum sha512sum sleep sort split stat stdbuf stty sync tac tail tar taskset tee test timeout touch tr
-    true truncate tty umount uname uniq unlink unshare wc who whoami xargs yes zcat
+    sha256sum sha512sum sleep sort split stat stdbuf stty sync tac tail tar taskset tee test
+    timeout touch tr true truncate tty umount uname uniq unlink unshare wc who whoami xargs yes zcat
     busctl hostnamectl journalctl loginctl networkctl systemctl systemd-analyze systemd-cat
     systemd-creds systemd-detect-virt systemd-escape systemd-id128 systemd-notify systemd-path
     systemd-run systemd-socket-activate systemd-stdio-bridge systemd-sysext systemd-sysusers

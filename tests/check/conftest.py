@@ -180,7 +180,7 @@ def make_good(folder: Folder) -> Folder:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def elf() -> Callable[..., bytes]:
     return make_elf
 

@@ -7,7 +7,6 @@ anyone's image, with or without root's rights.
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import tempfile
 from contextlib import contextmanager
@@ -16,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from bakery.check import fragment_files, unit_files
 from bakery.check.rule import Hit, Severity, Skip, rule
-from bakery.check.tree import inside
+from bakery.check.unit_files import SYSTEM
 from bakery.tools import Tool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bakery.check.subject import Subject
     from bakery.check.tree import Node
@@ -33,9 +32,9 @@ _UDEV_VERIFIES = 254  # the first version with `udevadm verify`
 _HOST_UNITS = Path("/usr/lib/systemd/system")
 _UDEV_RULES = "usr/lib/udev/rules.d"
 _MODE = re.compile(r"-|[~:]*[0-7]{3,4}")
-# what other rules report, or what is no fault of the unit's
+# what other rules report, is no fault of the unit's, or only sums up
 _NOT_OURS = re.compile(
-    r"is not executable: No such file|Failed to prepare filename|man .* not found"
+    r"is not executable: No such file|Failed to prepare filename|rules check failed|^\s*$"
 )
 # systemd goes on without the line: an older one than the unit was written for does, too
 _UNKNOWN = re.compile(r"Unknown (key|section|lvalue)|is marked (executable|world)", re.IGNORECASE)
@@ -52,7 +51,7 @@ def _laid_out(nodes: Sequence[Node]) -> Iterator[Path]:
         yield root
 
 
-def _complaints(command: Sequence[str | Path]) -> list[str]:
+def _complaints(command: Iterable[str | Path], **variables: str) -> list[str]:
     done = subprocess.run(
         [str(word) for word in command],
         env={
@@ -60,6 +59,7 @@ def _complaints(command: Sequence[str | Path]) -> list[str]:
             "SYSTEMD_COLORS": "0",
             "SYSTEMD_LOG_LEVEL": "warning",
             "PATH": "/usr/bin:/bin",
+            **variables,
         },
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -67,20 +67,17 @@ def _complaints(command: Sequence[str | Path]) -> list[str]:
         errors="replace",
         check=False,
     )
-    lines = done.stderr.splitlines()
-    if done.returncode < 0:
-        lines.append(f"{Path(command[0]).name} was killed by signal {-done.returncode}")
-    return lines
+    return [line for line in done.stderr.splitlines() if not _NOT_OURS.search(line)]
 
 
 def _placed(line: str, root: Path, nodes: Sequence[Node]) -> tuple[str, str]:
     """Return the file that a complaint is about, and the complaint without its scratch path."""
     text = line.replace(f"{root}/", "")
     for node in nodes:
-        if node.path in text or text.startswith(f"{node.name}:") or f"Unit {node.name} " in text:
-            return node.path, text.replace(
-                f"{node.path}:", "line ", 1
-            ) if node.path in text else text
+        if node.path in text:
+            return node.path, text.replace(f"{node.path}:", "line ", 1)
+        if text.startswith(f"{node.name}:") or f"Unit {node.name} " in text:
+            return node.path, text
     return nodes[0].folder, text
 
 
@@ -118,32 +115,15 @@ def units(subject: Subject) -> Iterator[Hit | Skip]:
     if program is None or not _HOST_UNITS.is_dir():
         yield Skip("systemd-analyze is not installed")
         return
-    drop_ins = _texts(subject, unit_files.SYSTEM, ".conf")
+    drop_ins = _texts(subject, SYSTEM, ".conf")
     beside = [node for tree in subject.context.companions for node in unit_files.units(tree)]
     with _laid_out([*beside, *nodes, *drop_ins]) as root:
-        _furnish(subject, root)
         files = [root / node.path for node in nodes]
-        options = ["verify", "--man=no", "--recursive-errors=no", f"--root={root}"]
-        for line in _complaints([program, *options, *files]):
-            if not _NOT_OURS.search(line):
-                severity: Severity = "warning" if _UNKNOWN.search(line) else "error"
-                path, text = _placed(line, root, [*nodes, *drop_ins])
-                yield Hit(path, text, severity=severity)
-
-
-def _furnish(subject: Subject, root: Path) -> None:
-    """Put this machine's units beside the image's, and something at the paths of all programs."""
-    for unit in _HOST_UNITS.rglob("*"):
-        place = root / unit_files.SYSTEM / unit.relative_to(_HOST_UNITS)
-        if unit.is_file() and not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(unit, place)
-    for setting in unit_files.settings(subject.tree):
-        name = unit_files.program(setting.value)[0] if setting.key.startswith("Exec") else ""
-        place = root / inside(name)
-        if name.startswith("/") and not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.touch(0o755)
+        options = ("verify", "--man=no", "--recursive-errors=no")
+        folders = f"{root}/{SYSTEM}:{_HOST_UNITS}"
+        for line in _complaints((program, *options, *files), SYSTEMD_UNIT_PATH=folders):
+            severity: Severity = "warning" if _UNKNOWN.search(line) else "error"
+            yield Hit(*_placed(line, root, [*nodes, *drop_ins]), severity=severity)
 
 
 @rule(
