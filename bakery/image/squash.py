@@ -7,7 +7,7 @@ import shutil
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
 from bakery.image.formats import btrfs, erofs, ext4, folder, squashfs
@@ -16,9 +16,8 @@ from bakery.image.survey import survey
 
 if TYPE_CHECKING:
     from bakery.image.manifest import Manifest
+    from bakery.recipe.model import Format
     from bakery.settings import Profile
-
-Format = Literal["squashfs", "erofs", "ext4", "btrfs", "folder"]
 
 _WRITERS: dict[Format, Writer] = {
     "squashfs": squashfs,
@@ -81,8 +80,8 @@ def squash(
             double quote.
 
     """
-    _remove(output)
     try:
+        _remove(output)
         _refuse_unfit_paths(manifest)
         survey(tree, manifest)
         with TemporaryDirectory(prefix="squash-", dir=work) as name:
@@ -96,13 +95,15 @@ def squash(
                     work=Path(name),
                 )
             )
-    except OSError as error:
+    except BaseException as error:
         _remove(output)
-        raise SquashError(
-            "the image can't be written", where=error.filename or str(output), why=error.strerror
-        ) from error
-    except BaseException:
-        _remove(output)
+        if isinstance(error, OSError):
+            raise SquashError(
+                "the image can't be written",
+                where=error.filename2 or error.filename or str(output),
+                why=error.strerror,
+                fix="make room or give access there, then run the same command again",
+            ) from error
         raise
 
 

@@ -10,8 +10,9 @@ import pytest
 from bakery.errors import MissingToolError
 from bakery.image.formats.job import Job
 from bakery.image.manifest import Entry, Manifest
-from bakery.image.squash import Format, SquashError, squash, writers
+from bakery.image.squash import SquashError, squash, writers
 from bakery.image.survey import TreeChangedError
+from bakery.recipe.model import Format
 
 if TYPE_CHECKING:
     from pathlib import Path

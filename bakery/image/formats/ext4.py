@@ -76,7 +76,8 @@ def _edit(job: Job, what: str, env: Mapping[str, str]) -> None:
     said = run(["sh", "-c", 'exec "$@" 2>&1', "sh", *command], what=what, env=env, fix=job.fix)
     complaints = [line for line in said.splitlines() if line and not line.startswith(_CHATTER)]
     if complaints:
-        raise ToolFailedError(what, where=" ".join(map(str, command)), why="\n".join(complaints))
+        where = " ".join(map(str, command))
+        raise ToolFailedError(what, where=where, why="\n".join(complaints), fix=job.fix)
 
 
 def _commands(job: Job) -> Iterator[bytes]:
