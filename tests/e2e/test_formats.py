@@ -208,6 +208,8 @@ def test_an_image_shows_what_the_manifest_says(
     assert listing(mounted) == expected(manifest_of(sample()))
     assert stat.S_IMODE(mounted.stat().st_mode) == 0o755
     assert mounted.stat().st_uid == mounted.stat().st_gid == 0
+    if form != "btrfs":
+        assert {path.lstat().st_ctime_ns for path in mounted.rglob("*")} == {EPOCH * 10**9}
 
 
 def test_a_folder_shows_what_the_manifest_says(tmp_path: Path) -> None:

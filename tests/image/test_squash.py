@@ -12,10 +12,11 @@ from bakery.image.formats.job import Job
 from bakery.image.manifest import Entry, Manifest
 from bakery.image.squash import SquashError, squash, writers
 from bakery.image.survey import TreeChangedError
-from bakery.recipe.model import Format
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from bakery.recipe.model import Format
 
 EPOCH = 1_577_836_800
 ENTRIES = (
