@@ -27,7 +27,6 @@ _WRITERS: dict[Format, Writer] = {
     "folder": folder,
 }
 
-
 _UNFIT = re.compile(r'[\x00-\x1f\x7f"]')
 
 

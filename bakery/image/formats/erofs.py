@@ -1,4 +1,4 @@
-"""erofs: faster to read than squashfs, bigger, and not in every host's kernel.
+"""erofs: for hosts that prefer it to squashfs; bigger, and not in every kernel.
 
 Bytes depend on the manifest and the tool alone: see the manual page mkfs.erofs(1). The tool
 uses one processor and takes modes from the disk, so it is given a copy that has the right ones.
