@@ -1,0 +1,1 @@
+"""Images merged by a real systemd: machines that boot them, and what must hold once they run."""

@@ -1,0 +1,75 @@
+"""The one process that is a machine: it never outlives the boot that started it."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bakery.check.boot.machine import MachineError
+from bakery.tools import Tool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_SETPRIV = Tool(program="setpriv", apt="util-linux", dnf="util-linux", zypper="util-linux")
+_MERCY = 5.0
+
+
+class Child:
+    """A process that was started here."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def ended(self) -> bool:
+        """Return whether it is over."""
+        return self._process.poll() is not None
+
+    def wait(self, seconds: float) -> bool:
+        """Return whether it ends within so many seconds."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def end(self) -> None:
+        """End it: politely first, then by force."""
+        if not self.ended():
+            self._process.terminate()
+        if not self.wait(_MERCY):
+            self._process.kill()
+            self._process.wait()
+
+
+@contextmanager
+def child(command: Sequence[str], *, terminal: int) -> Iterator[Child]:
+    """Start a command; it dies with the thread that started it, and at the context's end.
+
+    Args:
+        command: program and arguments.
+        terminal: its standard input and outputs.
+
+    Raises:
+        MachineError: it can't be started.
+
+    """
+    try:
+        process = subprocess.Popen(
+            [_SETPRIV.require(), "--pdeathsig", "KILL", "--", *command],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise MachineError(
+            "the machine can't be started", where=shlex.join(command), why=str(error)
+        ) from error
+    started = Child(process)
+    try:
+        yield started
+    finally:
+        started.end()
