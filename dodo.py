@@ -21,7 +21,7 @@ def task_build():
             release.name,
             partial(shop.build, release),
             done=partial(shop.is_built, release),
-            after=[f"squash:{image.id}" for image in release.images],
+            after=[f"check:{image.id}" for image in release.images],
             clean=partial(shop.clean, release),
             doc=release.source.recipe.summary,
         )
@@ -69,3 +69,22 @@ def task_squash():
             done=partial(shop.is_squashed, image),
             after=[f"stage:{image.id}"],
         )
+
+
+def task_check():
+    """one step alone: the rules, applied to an image; check:together compares all recipes'"""
+    for image in bakery.images:
+        yield bakery.task(
+            image.id,
+            partial(shop.check, image),
+            done=partial(shop.is_checked, image),
+            after=[f"squash:{image.id}"],
+        )
+    newest = bakery.newest()
+    yield bakery.task(
+        "together",
+        partial(shop.compare, newest),
+        done=partial(shop.are_apart, newest),
+        after=[f"squash:{image.id}" for image in newest],
+        doc="no two recipes ship one path differently",
+    )

@@ -62,7 +62,7 @@ class Graph:
         self.config: dict[str, Any] = {
             "backend": "sqlite3",
             "dep_file": ":memory:",  # what is done is recorded beside the outputs, not by doit
-            "default_tasks": ["build"],
+            "default_tasks": ["build", "check"],
             "num_process": self.workshop.settings.jobs + _DOWNLOADS,
             "par_type": "thread",
             "continue": True,
@@ -74,7 +74,7 @@ class Graph:
     def task(
         self,
         name: str,
-        work: Callable[[Meter], object],
+        work: Callable[[Meter], str | None],
         *,
         done: Callable[[], bool],
         after: Sequence[str] = (),
@@ -85,7 +85,7 @@ class Graph:
 
         Args:
             name: its name within its group.
-            work: what it does; told where to report progress.
+            work: what it does; told where to report progress, it may return what to show.
             done: whether there is nothing to do.
             after: the tasks that must be done before.
             doc: what `doit list --all` says about it.
@@ -95,9 +95,11 @@ class Graph:
 
         def act(task: Any) -> TaskFailed | None:
             try:
-                work(self._reporter.meter(task.name))
+                said = work(self._reporter.meter(task.name))
             except BakeryError as error:
                 return TaskFailed(error.render())
+            if said:
+                self._reporter.note(task.name, said)
             return None
 
         return {
@@ -128,13 +130,18 @@ class Graph:
         """Return the releases of one recipe, oldest first."""
         return [release for release in self.releases if release.source is source]
 
+    def newest(self) -> list[Image]:
+        """Return the images of each recipe's newest release that can be built."""
+        newest = {release.source.name: release for release in self.releases if release.images}
+        return [image for release in newest.values() for image in release.images]
+
     def _names(self) -> set[str]:
         images = {image.id for image in self.images}
         names = {
             f"{step}:{image}" for step in ("stage", "squash", "check", "boot") for image in images
         }
         names |= {f"build:{release.name}" for release in self.releases}
-        names |= {f"build:{name}" for name in self.sources}
+        names |= {f"build:{name}" for name in self.sources} | {"check:together"}
         return names | {f"fetch:{name}" for name, _, _ in self.assets()}
 
     def _refuse_unknown(self, arguments: Sequence[str]) -> None:

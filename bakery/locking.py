@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bakery import records
 from bakery.errors import BakeryError
+from bakery.ledger import write_whole
 from bakery.recipe import lock as lockfile
 from bakery.recipe.document import show
 from bakery.recipe.load import LOCK
@@ -71,7 +71,7 @@ def lock_version(
         assets = tuple(pool.map(lambda want: locker.asset(tag, want), asked.values()))
     locked = LockedVersion(parts=chosen, assets=assets)
     path = source.folder / LOCK
-    records.write_whole(path, lockfile.encode(lockfile.read(path).with_version(tag, locked)))
+    write_whole(path, lockfile.encode(lockfile.read(path).with_version(tag, locked)))
     return locked
 
 

@@ -61,6 +61,7 @@ class Reporter:
         self._workshop = workshop
         self._images = {image.id: image for image in images}
         self._running: dict[str, _Running] = {}
+        self._notes: dict[str, str] = {}
         self._tally = _Tally()
         self._lock = threading.RLock()
         self._progress: Progress | None = None
@@ -71,6 +72,11 @@ class Reporter:
         with self._lock:
             running = self._running.get(task)
         return Silent() if running is None else _Line(self, running)
+
+    def note(self, task: str, text: str) -> None:
+        """Show a text below the line of a task that is about to succeed."""
+        with self._lock:
+            self._notes[task] = text
 
     # doit's calls
 
@@ -103,7 +109,8 @@ class Reporter:
                 self._tally.built.add(name)
             seconds = time.monotonic() - running.started
             amount = self._amount(step, name, running)
-            self._finished(step, name, f"{amount:>10}  {seconds:6.1f} s", [])
+            notes = self._notes.pop(task.name, "").splitlines()
+            self._finished(step, name, f"{amount:>10}  {seconds:6.1f} s", notes)
 
     def add_failure(self, task: Any, fail: Any) -> None:
         """Hear that a task has failed, or can't run since another one has."""
@@ -145,7 +152,7 @@ class Reporter:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
-        self._workshop.sweep()
+        self._workshop.ledger.sweep()
         if self._tally.built or (self._tally.cached and len(self._tally.cached) <= _LISTED):
             self._table()
         elif self._tally.cached:
@@ -185,7 +192,7 @@ class Reporter:
         return running
 
     def _amount(self, step: str, name: str, running: _Running) -> str:
-        record = self._workshop.record("squash", name) if step == "squash" else None
+        record = self._workshop.ledger.record("squash", name) if step == "squash" else None
         size = int(record.facts["size"]) if record else running.done
         return sizes.text(size) if size else ""
 
@@ -195,7 +202,8 @@ class Reporter:
         line = f"{step:<7} {name:<44} {result}"
         if _in_actions() and details:
             self._say("\n".join([f"::group::{line}", *details, "::endgroup::"]))
-            self._say(f"::error title={step}:{name}::{'%0A'.join(details)}")
+            if bad:
+                self._say(f"::error title={step}:{name}::{'%0A'.join(details)}")
         else:
             self._say("\n".join([line, *(f"  {detail}" for detail in details)]), bad=bad)
 
@@ -207,7 +215,7 @@ class Reporter:
         for name, image in self._images.items():
             if name not in self._tally.built and name not in self._tally.cached:
                 continue
-            record = self._workshop.record("squash", name)
+            record = self._workshop.ledger.record("squash", name)
             if record is None:
                 continue
             size, contents = int(record.facts["size"]), int(record.facts["contents"])
