@@ -54,7 +54,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 def encode(manifest: Manifest) -> bytes:
     """Return the manifest as JSON, one entry a line, so that two of them can be compared by eye."""
-    head = msgspec.json.encode({"image": manifest.image, "key": manifest.key, "epoch": manifest.epoch})
+    head = msgspec.json.encode(
+        {"image": manifest.image, "key": manifest.key, "epoch": manifest.epoch}
+    )
     lines = b",\n".join(b"  " + msgspec.json.encode(entry) for entry in manifest.entries)
     return head[:-1] + b',"entries":[\n' + lines + b"\n]}\n"
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bakery.recipe.matrix import Release
-    from bakery.records import Record
+    from bakery.ledger import Record
 
 
 class ReleasedImage(msgspec.Struct, frozen=True, kw_only=True):
