@@ -37,6 +37,7 @@ TESTING_PROGRAMS = {
     **BAKING_PROGRAMS,
     "bwrap": "bubblewrap",
     "debootstrap": "debootstrap",
+    "fakeroot": "fakeroot",
     "faketime": "faketime",
     "gcc": "gcc",
     "git": "git",

@@ -3,15 +3,16 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from harness.project import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
-    from conftest import Mirror, Project
+    from harness.mirror import Mirror
+    from harness.project import Project
 
 pytestmark = pytest.mark.e2e
 
@@ -83,9 +84,7 @@ def test_a_second_build_does_nothing(docker_project: Project, mirror: Mirror) ->
     assert len(mirror.requests) == before
 
 
-def test_only_what_changed_is_built_again(
-    docker_project: Project, mirror: Mirror, tmp_path: Path, digest: Callable[[Path], str]
-) -> None:
+def test_only_what_changed_is_built_again(docker_project: Project, mirror: Mirror) -> None:
     tool = docker_project.recipes / "tool"
     url = "https://example.com/tool-1.0"
     mirror.place(url).write_text("#!/bin/sh\necho tool\n")

@@ -1,0 +1,81 @@
+"""Real programs from Debian packages."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "sysext-bakery", "tests")
+DEBIAN_ARCH = {"x86-64": "amd64", "arm64": "arm64"}
+DOCKER_PROGRAMS = {
+    "docker.io": ["usr/sbin/dockerd", "usr/bin/docker", "usr/sbin/docker-proxy"],
+    "containerd": ["usr/bin/containerd", "usr/bin/containerd-shim-runc-v2", "usr/bin/ctr"],
+    "runc": ["usr/sbin/runc"],
+    "tini": ["usr/bin/tini-static"],
+}
+
+
+class Debian:
+    """Packages of the machine's own Debian, for either architecture, unpacked and not installed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @functools.cache  # noqa: B019  one object for the session
+    def unpacked(self, arch: str, package: str) -> Path:
+        """Return the folder that a package is unpacked in."""
+        target = self._folder / arch / package
+        if not target.is_dir():
+            debs = self._download(arch, package)
+            partial = target.with_name(f"{package}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            subprocess.run(["dpkg-deb", "-x", debs, partial], check=True)
+            partial.rename(target)
+        return target
+
+    def _download(self, arch: str, package: str) -> Path:
+        apt = self._apt(arch)
+        folder = self._folder / arch / "debs"
+        folder.mkdir(exist_ok=True)
+        subprocess.run(
+            ["apt-get", *apt, "download", package], check=True, cwd=folder, capture_output=True
+        )
+        return next(folder.glob(f"{package}_*.deb"))
+
+    @functools.cache  # noqa: B019  one object for the session
+    def _apt(self, arch: str) -> tuple[str, ...]:
+        state = self._folder / arch / "apt"
+        for name in ("lists/partial", "archives/partial"):
+            (state / name).mkdir(parents=True, exist_ok=True)
+        (state / "status").touch()
+        options = {
+            "APT::Architecture": DEBIAN_ARCH[arch],
+            "APT::Architectures": DEBIAN_ARCH[arch],
+            "APT::Sandbox::User": "root",
+            "Dir::State::lists": str(state / "lists"),
+            "Dir::State::status": str(state / "status"),
+            "Dir::Cache": str(state),
+            "Acquire::Languages": "none",
+        }
+        words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+        subprocess.run(["apt-get", *words, "update"], check=True, capture_output=True)
+        return tuple(words)
+
+    def docker_tarball(self, arch: str, path: Path) -> None:
+        """Write a tar ball laid out as Docker's own, with Debian's programs."""
+        with tarfile.open(path, "w:gz", compresslevel=6) as tar:
+            for package, programs in DOCKER_PROGRAMS.items():
+                for program in programs:
+                    source = self.unpacked(arch, package) / program
+                    name = {"tini-static": "docker-init"}.get(source.name, source.name)
+                    tar.add(source, f"docker/{name}")
+
+
+def docker_url(version: str, arch: str) -> str:
+    """Return where Docker publishes its static binaries."""
+    word = {"x86-64": "x86_64", "arm64": "aarch64"}[arch]
+    return f"https://download.docker.com/linux/static/stable/{word}/docker-{version}.tgz"
