@@ -103,7 +103,7 @@ def _struct(node: yaml.Node, struct: type[msgspec.Struct]) -> msgspec.Struct:
 def _describe(name: str, info: msgspec.structs.FieldInfo) -> str | None:
     metas = [meta for meta in typing.get_args(info.type)[1:] if isinstance(meta, msgspec.Meta)]
     described = [meta.description for meta in metas if meta.description]
-    return f"{name}: {described[-1]}" if described else None
+    return f"add {name}: {described[-1]}" if described else f"add {name}:"
 
 
 @functools.cache
@@ -128,6 +128,8 @@ def telling_keys(structs: tuple[type[msgspec.Struct], ...]) -> dict[str, type[ms
 def _alternative(node: yaml.Node, union: Any) -> Any:
     kinds = alternatives(union)
     fitting = tuple(kind for kind in kinds if _fits(node, kind))
+    if _is_unquoted(node) and "text" in map(_name, kinds):
+        raise error(node, "a text that begins with a bracket needs quotes", _hint(node, kinds))
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
@@ -148,9 +150,8 @@ def _told_apart(node: yaml.Node, structs: tuple[type[msgspec.Struct], ...]) -> A
     if told:
         return telling[told[0].value]
     for key, _ in _mapping(node):
-        guess = nearest(key.value, telling)
-        if guess:
-            raise error(key, f'unknown key "{key.value}"', f"did you mean {guess}?")
+        if not any(key.value in fields(struct) for struct in structs):
+            raise error(key, f'unknown key "{key.value}"', _did_you_mean(key.value, telling))
     raise error(node, f"one of the keys {', '.join(telling)} is missing")
 
 
@@ -234,9 +235,9 @@ def _constrained(node: yaml.Node, value: Any, metas: Iterable[msgspec.Meta]) -> 
 
 def _sequence(node: yaml.Node) -> list[yaml.Node]:
     if not isinstance(node, yaml.SequenceNode):
-        raise error(
-            node, f"expected a list, not {_kind(node)}", "write [a, b], or a line with - for each"
-        )
+        lone = isinstance(node, yaml.ScalarNode) and node.tag == f"{TAG}str"
+        fix = f"write [{node.value}]" if lone else "write [a, b], or begin each with - and a blank"
+        raise error(node, f"expected a list, not {_kind(node)}", fix)
     return typing.cast("list[yaml.Node]", node.value)
 
 
@@ -263,10 +264,18 @@ def _hint(node: yaml.Node, wanted: Iterable[Any]) -> str | None:
             return "remove the quotation marks" if _DECIMAL.fullmatch(node.value) else None
         quotable = "text" in names or any(typing.get_origin(plain(k)) is Literal for k in wanted)
         return f'quote it: "{node.value}"' if quotable else None
-    lone = node.value[0] if "text" in names and len(node.value) == 1 else None
-    if lone and isinstance(node, yaml.MappingNode) and lone[1].tag == f"{TAG}null":
-        return f'quote it: "{{{lone[0].value}}}"'
+    if _is_unquoted(node) and "text" in names:
+        return f'quote it: "{{{node.value[0][0].value}}}"'
     return None
+
+
+def _is_unquoted(node: yaml.Node) -> bool:
+    """Return whether a mapping is a lone placeholder, which YAML reads as a key without value."""
+    return (
+        isinstance(node, yaml.MappingNode)
+        and bool(node.flow_style)
+        and [value.tag for _, value in node.value] == [f"{TAG}null"]
+    )
 
 
 def _did_you_mean(word: str, valid: Iterable[str]) -> str:

@@ -1,11 +1,14 @@
-"""Patterns for paths: `*` and `?` stay within one step, `**` spans any number of steps."""
+"""Patterns for paths: `*` and `?` stay within one step, `**` spans any number of steps.
+
+All other characters stand for themselves, brackets too.
+"""
 
 from __future__ import annotations
 
 import functools
 import re
 
-_TOKEN = re.compile(r"/\*\*$|\*\*/|\*\*|\*|\?|\[[^\]/]+\]")
+_TOKEN = re.compile(r"/\*\*$|\*\*/|\*\*|\*|\?")
 _MEANING = {"/**": "/.+", "**/": "(?:[^/]+/)*", "**": ".+", "*": "[^/]*", "?": "[^/]"}
 
 
@@ -15,10 +18,10 @@ def _regex(pattern: str) -> re.Pattern[str]:
     end = 0
     for token in _TOKEN.finditer(pattern):
         parts.append(re.escape(pattern[end : token.start()]))
-        parts.append(_MEANING.get(token[0], token[0]))
+        parts.append(_MEANING[token[0]])
         end = token.end()
     parts.append(re.escape(pattern[end:]))
-    return re.compile("".join(parts))
+    return re.compile("".join(parts), re.DOTALL)
 
 
 def matches(pattern: str, path: str) -> bool:

@@ -176,7 +176,9 @@ def _script(recipe: Recipe, folders: list[Path]) -> Path | None:
         return None
     name = recipe.prepare.removeprefix("./")
     if "/" in name or name in {"", ".", ".."}:
-        raise InvalidError(["prepare"], "the script must lie in the recipe's own folder")
+        raise InvalidError(
+            ["prepare"], "the script must lie in the recipe's own folder", fix="write ./NAME"
+        )
     for folder in folders:
         if (folder / name).is_file():
             return folder / name
@@ -197,6 +199,7 @@ def _check_names(source: Source, sources: Mapping[str, Source]) -> None:
     ]
     for path, name in named:
         if name not in others:
+            problem = "is this recipe itself" if name == source.name else "is not a recipe"
             raise source.invalid(
-                InvalidError(path, f'"{name}" is no other recipe', fix=_guess(name, others))
+                InvalidError(path, f'"{name}" {problem}', fix=_guess(name, others))
             )

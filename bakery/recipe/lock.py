@@ -70,7 +70,7 @@ class LockedAsset(
     def __post_init__(self) -> None:
         """Refuse what is not a digest, and a citation without its source."""
         if len(self.sha256) != 64 or not set(self.sha256) <= set("0123456789abcdef"):  # noqa: PLR2004
-            raise ValueError(f"{self.sha256!r} is not a SHA-256 in lower-case hexadecimal digits")
+            raise ValueError(f"{self.url}: {self.sha256!r} is no SHA-256, 64 digits of 0-9a-f")
         if (self.trust == "cited") != (self.citation is not None):
             raise ValueError(f"{self.url}: trust `cited` and a citation go together")
 

@@ -14,7 +14,7 @@ import msgspec
 from bakery.errors import BakeryError
 from bakery.recipe import glob
 from bakery.recipe.document import show
-from bakery.recipe.load import LOCK
+from bakery.recipe.load import FILE, LOCK
 from bakery.recipe.lock import LockError, differences
 from bakery.recipe.model import (
     AssetFile,
@@ -28,6 +28,7 @@ from bakery.recipe.model import (
     UrlAsset,
     Written,
 )
+from bakery.recipe.spelling import SpellingError
 from bakery.recipe.template import Template
 from bakery.recipe.validate import is_fixed
 from bakery.recipe.version import Version
@@ -230,6 +231,10 @@ def _release(source: Source, tag: str) -> Release:
         _check_parts(source, tag, locked)
         images = tuple(_image(source, tag, arch, locked) for arch in source.recipe.arch)
         _check_surplus(source, tag, locked, images)
+    except SpellingError as error:
+        where = show(source.folder / FILE)
+        problem = BakeryError(f"{source.name} {tag}: {error.what}", where=where, fix=error.fix)
+        return Release(source=source, version=tag, problem=problem)
     except BakeryError as problem:
         return Release(source=source, version=tag, problem=problem)
     return Release(source=source, version=tag, images=images)

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from bakery.recipe.condition import Condition  # noqa: TC001  types are read at run time
-from bakery.recipe.template import FilePlace, Place, Template, Url
+from bakery.recipe.template import STEP, FilePlace, Place, Template, Url
 
 Arch = Literal["x86-64", "arm64"]
 Format = Literal["squashfs", "erofs", "ext4", "btrfs", "folder"]
@@ -54,13 +54,14 @@ Mode = Annotated[
 Paths = Annotated[
     str,
     Meta(
-        pattern=r"^(?:usr/|opt/|\*)(?!(?:.*/)?\.{0,2}/)(?!(?:.*/)?\.{1,2}$)",
+        pattern=rf"^(?=usr/|opt/|\*){STEP}(?:/{STEP})*/?$",
         description="a glob of paths in the image, such as usr/share/doc/**",
     ),
 ]
 Text = Annotated[str, Meta(min_length=1)]
 Words = Annotated[
-    dict[Arch, str], Meta(min_length=1, description="architecture: upstream's word, {arch}")
+    dict[Arch, str],
+    Meta(min_length=1, description="architectures, each with upstream's word for it, {arch}"),
 ]
 Members = Annotated[
     dict[Template, Place], Meta(min_length=1, description="{glob of archive members: path}")
@@ -140,7 +141,7 @@ class UrlAsset(_Model, frozen=True):
     url: Url
     install: Annotated[
         Place | Members,
-        Meta(description="where to: a path for a single file, or {glob of archive members: path}"),
+        Meta(description="a path for a single file, or {glob of archive members: path}"),
     ]
     files: Annotated[
         tuple[Text | AssetFile, ...], Meta(description="values for {file}: one asset each")
@@ -235,7 +236,9 @@ class Waiver(_Model, frozen=True):
 class Recipe(_Model, frozen=True):
     """What upstream publishes, where it goes in the image, and what starts."""
 
-    summary: Annotated[str, Meta(pattern=r"^\S.*$", description="one line for `doit list`")]
+    summary: Annotated[
+        str, Meta(pattern=r"^\S.*$", description="one line of text, for `doit list`")
+    ]
     homepage: Address
     license: Annotated[str, Meta(description="SPDX expression, such as Apache-2.0 OR MIT")]
     build: Annotated[

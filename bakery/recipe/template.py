@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _NAME = r"[A-Za-z][A-Za-z0-9_-]*(?:\.bare)?"
 _TOKEN = re.compile(r"\{\{|\}\}|\{(" + _NAME + r")\}|[{}]")
 _GRAMMAR = r"(?:[^{}]|\{\{|\}\}|\{" + _NAME + r"\})*"
-_STEP = r"(?!\.{1,2}(?:/|$))[^/\x00-\x1f\x7f]+"
+STEP = r"(?!\.{1,2}(?:/|$))[^/\x00-\x1f\x7f]+"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -133,7 +133,7 @@ class Url(Template):
 class Place(Template):
     """A path in an image, below usr/ or opt/; a trailing slash means: into that folder."""
 
-    PATTERN = rf"^(?={_GRAMMAR}$)(?:usr|opt)/(?:{_STEP}(?:/{_STEP})*/?)?$"
+    PATTERN = rf"^(?={_GRAMMAR}$)(?:usr|opt)/(?:{STEP}(?:/{STEP})*/?)?$"
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -156,14 +156,17 @@ class Place(Template):
         """
         path = super().expand(values)
         if len(self.parts) > 1:
-            _check_path(path)
+            try:
+                _check_path(path)
+            except SpellingError as error:
+                raise SpellingError(f"{self} becomes {path}: {error.what}", fix=error.fix) from None
         return path
 
 
 class FilePlace(Place):
     """The path of one file in an image, below usr/ or opt/."""
 
-    PATTERN = rf"^(?={_GRAMMAR}$)(?:usr|opt)/{_STEP}(?:/{_STEP})*$"
+    PATTERN = rf"^(?={_GRAMMAR}$)(?:usr|opt)/{STEP}(?:/{STEP})*$"
 
     @classmethod
     def parse(cls, text: str) -> Self:
