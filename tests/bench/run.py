@@ -1,0 +1,325 @@
+"""Benchmarks: our build against bare pipelines of the same work, as ratios within one run.
+
+Every command line is printed. Give names to run some only; `--bash-bakery FOLDER` (a checkout of
+flatcar/sysext-bakery) adds the comparison with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from harness.debian import CACHE, DEBIAN_ARCH, Debian, docker_url
+from harness.mirror import Mirror
+from harness.project import Project, digest
+
+from bakery.recipe import lock as lockfile
+from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+SQUASH = "-quiet -no-progress -noappend -all-root -no-xattrs -comp zstd -Xcompression-level 6 -b 1M"
+FOUR = ("one", "two", "three", "four")
+TOOL = """summary: tool {name}
+homepage: https://example.com
+license: MIT
+build: ['1.0']
+arch: {{x86-64: x86_64}}
+assets:
+  - url: https://example.com/{name}-{{version}}.tgz
+    install: {{docker/*: usr/lib/{name}/}}
+"""
+FLAT = """summary: one of many
+homepage: https://example.com
+license: MIT
+build: ['1.0', '1.1', '1.2', '1.3', '1.4']
+arch: {x86-64: x86_64, arm64: aarch64}
+assets:
+  - url: https://example.com/{name}-{version}-{arch}
+    install: usr/bin/
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What benchmarks work on."""
+
+    folder: Path
+    mirror: Mirror
+    debian: Debian
+    bash_bakery: Path | None
+    repeat: int
+
+
+def timed(command: Sequence[str | Path], *, cwd: Path, env: dict[str, str] | None = None) -> float:
+    """Run a command and return its seconds."""
+    print("   $", shlex.join(str(word) for word in command), flush=True)
+    started = time.perf_counter()
+    done = subprocess.run(
+        [str(w) for w in command], cwd=cwd, env=env, capture_output=True, text=True, check=False
+    )
+    seconds = time.perf_counter() - started
+    if done.returncode != 0:
+        raise SystemExit(f"{done.stdout}\n{done.stderr}")
+    return seconds
+
+
+def show(what: str, ours: float, theirs: float, limit: float) -> None:
+    """Print a ratio and whether it keeps its promise."""
+    verdict = "ok" if ours / theirs <= limit else "TOO SLOW"
+    print(
+        f"{what}: {ours:.2f} s / {theirs:.2f} s = {ours / theirs:.2f} (at most {limit}) {verdict}"
+    )
+
+
+def bare(place: Place, urls: Sequence[str], inside: str) -> float:
+    """Return the seconds that curl, sha256sum, tar and mksquashfs take, one after another."""
+    script = [
+        f"curl -sSfo {i}.tgz {place.mirror.url}/{url.partition('://')[2]} && "
+        f"sha256sum {i}.tgz >{i}.sum && mkdir -p {i}/{inside} && "
+        f"tar -xzf {i}.tgz -C {i}/{inside} --strip-components=1 && "
+        f"mksquashfs {i} {i}.raw {SQUASH} >/dev/null"
+        for i, url in enumerate(urls)
+    ]
+    with tempfile.TemporaryDirectory(dir=place.folder) as folder:
+        return timed(["sh", "-ec", "\n".join(script)], cwd=Path(folder))
+
+
+def docker(place: Place) -> Project:
+    """Return a project with docker 20.10.13, whose mirror has Debian's programs."""
+    project = Project(
+        Path(tempfile.mkdtemp(dir=place.folder)) / "project", {"BAKERY_MIRROR": place.mirror.url}
+    )
+    folder = project.add("docker")
+    recipe = (folder / "recipe.yaml").read_text()
+    build = next(line for line in recipe.splitlines() if line.startswith("build:"))
+    (folder / "recipe.yaml").write_text(
+        recipe.replace(build, "build: [20.10.13]\nos: {id: debian, version: '12'}")
+    )
+    assets = {}
+    for arch in DEBIAN_ARCH:
+        url = docker_url("20.10.13", arch)
+        path = place.mirror.place(url)
+        if not path.exists():
+            place.debian.docker_tarball(arch, path)
+        assets[url] = digest(path)
+    project.lock("docker", "20.10.13", assets)
+    return project
+
+
+def cold(project: Project, *tasks: str) -> float:
+    """Return the seconds of a build with nothing in store."""
+    shutil.rmtree(project.dist, ignore_errors=True)
+    shutil.rmtree(project.store, ignore_errors=True)
+    return timed(project.command("doit", *tasks), cwd=project.root, env=project.environment)
+
+
+def bench_cold(place: Place) -> None:
+    """A cold build of docker against the bare pipeline; at most 1.15."""
+    project = docker(place)
+    urls = [docker_url("20.10.13", arch) for arch in DEBIAN_ARCH]
+    images = [f"squash:docker-20.10.13-{arch}" for arch in DEBIAN_ARCH]
+    ours, checked, theirs = [], [], []
+    for _ in range(place.repeat):
+        theirs.append(bare(place, urls, "usr/bin"))
+        ours.append(cold(project, *images))
+        checked.append(cold(project, "build:docker-20.10.13"))
+    show("cold, both images", min(ours), min(theirs), 1.15)
+    show("cold, checked and released (not in the bare pipeline)", min(checked), min(theirs), 1.15)
+
+
+def bench_four(place: Place) -> None:
+    """Four recipes at once against the sum of their bare pipelines; at most 0.9."""
+    docker(place)
+    project = Project(
+        Path(tempfile.mkdtemp(dir=place.folder)) / "project", {"BAKERY_MIRROR": place.mirror.url}
+    )
+    source = place.mirror.place(docker_url("20.10.13", "x86-64"))
+    urls = []
+    for number, name in enumerate(FOUR):
+        url = f"https://example.com/{name}-1.0.tgz"
+        target = place.mirror.place(url)
+        stamped = bytearray(source.read_bytes())
+        stamped[4:8] = number.to_bytes(4, "little")  # the time in gzip's header: another digest
+        target.write_bytes(stamped)
+        urls.append(url)
+        project.add(name, **{"recipe.yaml": TOOL.format(name=name)})
+        project.lock(name, "1.0", {url: digest(target)})
+    tasks = [f"squash:{name}-1.0-x86-64" for name in FOUR]
+    ours, theirs = [], []
+    for _ in range(place.repeat):
+        theirs.append(sum(bare(place, [url], "usr/bin") for url in urls))
+        ours.append(cold(project, *tasks))
+    show("four recipes at once", min(ours), min(theirs), 0.9)
+
+
+def bench_bash(place: Place) -> None:
+    """A cold build of docker against the bash bakery's `create docker`; at most 0.25."""
+    if place.bash_bakery is None:
+        print("skipped: give --bash-bakery FOLDER, a checkout of flatcar/sysext-bakery")
+        return
+    project = docker(place)
+    fake = place.folder / "curl"
+    fake.mkdir(exist_ok=True)
+    wrapper = fake / "curl"
+    wrapper.write_text(
+        f"#!/bin/sh\nexec {shutil.which('curl')} "
+        f'$(printf "%s\\n" "$@" | sed "s#https://#{place.mirror.url}/#")\n'
+    )
+    wrapper.chmod(0o755)
+    env = {**os.environ, "PATH": f"{fake}:{os.environ['PATH']}"}
+    command = [place.bash_bakery / "bakery.sh", "create", "docker", "20.10.13"]
+    ours, theirs = [], []
+    for _ in range(place.repeat):
+        with tempfile.TemporaryDirectory(dir=place.folder) as folder:
+            theirs.append(timed(command, cwd=Path(folder), env=env))
+            their_size = next(Path(folder).glob("*.raw")).stat().st_size
+        ours.append(cold(project, "squash:docker-20.10.13-x86-64"))
+    our_size = next(project.dist.glob("*/*x86-64.raw")).stat().st_size
+    show("cold against the bash bakery", min(ours), min(theirs), 0.25)
+    print(f"size: {our_size} / {their_size} = {our_size / their_size:.2f} (at most 0.93)")
+
+
+def bench_noop(place: Place) -> None:
+    """Builds with nothing to do against the bare import of doit; at most 3, and 10 for 1,000."""
+    project = docker(place)
+    cold(project, "build:docker-20.10.13")
+    base = fastest(place, [sys.executable, "-c", "import doit.doit_cmd"], project)
+    one = fastest(place, project.command("doit", "build:docker-20.10.13"), project)
+    show("no-op of one release", one, base, 3)
+    many = thousand(place)
+    all_ = fastest(place, many.command("doit", "build"), many)
+    show("no-op of 1,000 images", all_, base, 10)
+    print("where the time goes, seconds within functions:")
+    profile = [sys.executable, "-m", "cProfile", "-s", "tottime", "-m", "doit", "build"]
+    done = subprocess.run(
+        profile, cwd=many.root, env=many.environment, capture_output=True, text=True, check=True
+    )
+    start = done.stdout.index("   ncalls")
+    print("\n".join(done.stdout[start:].splitlines()[:16]))
+
+
+def fastest(place: Place, command: Sequence[str], project: Project) -> float:
+    """Return the least seconds of several runs."""
+    runs = 2 * place.repeat + 1
+    return min(timed(command, cwd=project.root, env=project.environment) for _ in range(runs))
+
+
+def thousand(place: Place) -> Project:
+    """Return a project of 100 recipes, 5 versions each, for both architectures, all built."""
+    project = Project(
+        Path(tempfile.mkdtemp(dir=place.folder)) / "project",
+        {"BAKERY_MIRROR": place.mirror.url, "BAKERY_PROFILE": "fast"},
+    )
+    for number in range(100):
+        name = f"tool-x{number}"
+        project.add(name, **{"recipe.yaml": FLAT, "files/usr/share/tool/note": f"{name}\n"})
+        versions = {}
+        for version in ("1.0", "1.1", "1.2", "1.3", "1.4"):
+            assets = []
+            for arch in ("x86_64", "aarch64"):
+                url = f"https://example.com/{name}-{version}-{arch}"
+                path = place.mirror.place(url)
+                path.write_text(f"#!/bin/sh\necho {url}\n")
+                assets.append(LockedAsset(url=url, sha256=digest(path), trust="first-use"))
+            versions[version] = LockedVersion(assets=tuple(assets))
+        lock = project.recipes / name / "lock.json"
+        lock.write_bytes(lockfile.encode(Lock(versions=versions)))
+    timed(project.command("doit", "build"), cwd=project.root, env=project.environment)
+    return project
+
+
+def bench_memory(place: Place) -> None:
+    """Peak memory of builds of a small and of a twentyfold asset; it must not grow with them."""
+    peaks = []
+    for megabytes in (20, 400):
+        project = Project(
+            Path(tempfile.mkdtemp(dir=place.folder)) / "project",
+            {"BAKERY_MIRROR": place.mirror.url},
+        )
+        url = "https://example.com/big-1.0.tgz"
+        with tempfile.TemporaryDirectory(dir=place.folder) as folder:
+            inner = Path(folder) / "docker" / "big"
+            inner.parent.mkdir()
+            block = os.urandom(1 << 20)
+            with inner.open("wb") as file:
+                for _ in range(megabytes):
+                    file.write(block)
+            timed(
+                ["tar", "-czf", place.mirror.place(url), "-C", folder, "docker"], cwd=place.folder
+            )
+        project.add("big", **{"recipe.yaml": TOOL.format(name="big")})
+        project.lock("big", "1.0", {url: digest(place.mirror.place(url))})
+        peaks.append(peak_memory(project, "stage:big-1.0-x86-64"))
+        print(f"   {megabytes} MiB: peak {peaks[-1] / 1024:.0f} MiB")
+    print(f"memory: {peaks[1]} / {peaks[0]} KiB = {peaks[1] / peaks[0]:.2f} for 20 times the bytes")
+
+
+def peak_memory(project: Project, task: str) -> int:
+    """Return the peak resident memory of a build in KiB."""
+    code = (
+        "import resource, runpy, sys; sys.argv = ['doit', *sys.argv[1:]]\n"
+        "try:\n    runpy.run_module('doit', run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        "    print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); raise"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, task],
+        cwd=project.root,
+        env=project.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SystemExit(done.stdout + done.stderr)
+    return int(done.stdout.rpartition("PEAK ")[2])
+
+
+def benchmarks() -> Iterator[tuple[str, Callable[[Place], None]]]:
+    """Yield the benchmarks' names and functions."""
+    for name, value in globals().items():
+        if name.startswith("bench_"):
+            yield name.removeprefix("bench_"), value
+
+
+def main() -> None:
+    """Run benchmarks."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    known = dict(benchmarks())
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(known)}")
+    parser.add_argument("--bash-bakery", type=Path)
+    parser.add_argument("--repeat", type=int, default=3)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bakery-bench-") as folder:
+        served = Path(folder) / "mirror"
+        served.mkdir()
+        place = Place(
+            folder=Path(folder),
+            mirror=Mirror(served),
+            debian=Debian(CACHE / "debian"),
+            bash_bakery=arguments.bash_bakery,
+            repeat=arguments.repeat,
+        )
+        try:
+            for name in arguments.names or known:
+                print(f"== {name}: {known[name].__doc__}")
+                known[name](place)
+        finally:
+            place.mirror.close()
+
+
+if __name__ == "__main__":
+    main()
