@@ -52,6 +52,7 @@ class Elf:
         relro: whether relocated data is write-protected after start.
         execstack: whether it asks for an executable stack.
         textrel: whether its code is written to while it is loaded.
+        go: whether Go's compiler made it, which says so in a note.
 
     """
 
@@ -66,6 +67,7 @@ class Elf:
     relro: bool = False
     execstack: bool = False
     textrel: bool = False
+    go: bool = False
 
     @property
     def dynamic(self) -> bool:
@@ -158,7 +160,14 @@ def _headers(elf: Any, segments: list[Any]) -> Elf:
         relro="PT_GNU_RELRO" in by_type,
         execstack=stack is not None and bool(stack.header.p_flags & _PF_X),
         textrel=dynamic.textrel,
+        go=any(note.n_name == "Go" for note in _notes(segments)),
     )
+
+
+def _notes(segments: list[Any]) -> Iterator[Any]:
+    for segment in segments:
+        if segment.header.p_type == "PT_NOTE":
+            yield from segment.iter_notes()
 
 
 def _tags(by_type: dict[str, Any]) -> Iterator[Any]:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.check.subject import Context, Subject, subject_of
+from bakery.check.tree import Tree
 from bakery.errors import BakeryError
 from bakery.tools import Tool, ToolFailedError, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from bakery.image.manifest import Manifest
 
 _MOUNT = Tool(program="mount", apt="mount", dnf="util-linux", zypper="util-linux")
 _UMOUNT = Tool(program="umount", apt="mount", dnf="util-linux", zypper="util-linux")
@@ -24,17 +28,23 @@ _UNSQUASHFS = Tool(
     zypper="squashfs",
     brew="squashfs",
 )
+DISSECT = Tool(
+    program="systemd-dissect",
+    apt="systemd-container",
+    dnf="systemd-container",
+    zypper="systemd-container",
+)
+_ROOT_MODE = 0o755
+_GPT = "gpt"
 _MAGICS = (  # file system, offset of its magic number, the number: linux/magic.h
     ("squashfs", 0, b"hsqs"),
+    (_GPT, 512, b"EFI PART"),
     ("erofs", 1024, b"\xe2\xe1\xf5\xe0"),
     ("ext4", 1024 + 56, b"\x53\xef"),
     ("btrfs", 65536 + 64, b"_BHRfS_M"),
 )
-_READ_ONLY = {  # a journal is not replayed: the image must not be written to
-    "ext4": "loop,ro,nodev,nosuid,noexec,noload",
-}
 _OPTIONS = "loop,ro,nodev,nosuid,noexec"
-_GPT = (512, b"EFI PART")
+_NO_REPLAY = {"ext4": ",noload"}  # a journal is not replayed: the image must not be written to
 
 
 class ImageUnreadableError(BakeryError):
@@ -63,30 +73,40 @@ def from_path(path: Path, context: Context | None = None) -> Subject:
         try:
             return subject_of(root, path, context, keeps_owners=_is_root(), file=path)
         except OSError as error:
-            raise ImageUnreadableError(
-                "the image is damaged",
-                where=str(path),
-                why=str(error),
-                fix="build or download it again",
-            ) from error
+            raise _damaged("the image is damaged", path, str(error)) from error
 
 
 def from_folder(folder: Path, context: Context | None = None) -> Subject:
     """Return a folder as a subject.
 
-    The owners in a staged tree, which has a manifest, don't count, since an image is written with
-    root as the owner of everything; nor do those in a folder that somebody else than root checks.
+    With a manifest it is a staged tree: an image of it is written with the manifest's modes and
+    time, and with root as the owner of everything. Nor do owners count in a folder that somebody
+    else than root checks.
 
     Raises:
         BakeryError: a folder below it can't be listed.
 
     """
     context = context or Context()
-    keeps_owners = _is_root() and context.manifest is None
+    staged = context.manifest
     try:
-        return subject_of(folder, folder.resolve(), context, keeps_owners=keeps_owners)
+        subject = subject_of(
+            folder, folder.resolve(), context, keeps_owners=_is_root() and staged is None
+        )
     except OSError as error:
         raise BakeryError("the folder can't be read", where=str(folder), why=str(error)) from error
+    return subject if staged is None else replace(subject, tree=_as_written(subject.tree, staged))
+
+
+def _as_written(tree: Tree, manifest: Manifest) -> Tree:
+    """Return a staged tree with the modes and times that an image of it gets."""
+    modes = {entry.path: entry.mode for entry in manifest.entries} | {".": _ROOT_MODE}
+    return Tree(
+        {
+            node.path: replace(node, mode=modes.get(node.path, node.mode), mtime=manifest.epoch)
+            for node in tree
+        }
+    )
 
 
 def file_system(path: Path) -> str | None:
@@ -110,8 +130,8 @@ def _contents(path: Path) -> Iterator[Path]:
         raise ImageUnreadableError(
             "this file is not an image",
             where=str(path),
-            why=_instead(path),
-            fix="give a file made by mksquashfs, mkfs.erofs, mkfs.ext4 or mkfs.btrfs",
+            why="it holds no squashfs, erofs, ext4 or btrfs, and no partitions",
+            fix="give an image such as `doit build` makes, or download it again",
         )
     if not _is_root() and kind != "squashfs":
         raise BakeryError(
@@ -129,52 +149,38 @@ def _contents(path: Path) -> Iterator[Path]:
             yield root
 
 
-def _instead(path: Path) -> str:
-    with path.open("rb") as file:
-        if not file.read(1):
-            return "it is empty"
-        file.seek(_GPT[0])
-        if file.read(len(_GPT[1])) == _GPT[1]:
-            return "it is a disk with partitions"
-    return "it holds no squashfs, erofs, ext4 or btrfs"
-
-
 @contextmanager
 def _mounted(path: Path, kind: str, root: Path) -> Iterator[None]:
     root.mkdir()
-    options = _READ_ONLY.get(kind, _OPTIONS)
+    image = path.resolve()
+    if kind == _GPT:
+        mount: list[str | Path] = [DISSECT.require(), "--mount", "--read-only", image, root]
+        unmount: list[str | Path] = [DISSECT.require(), "--umount", root]
+    else:
+        options = _OPTIONS + _NO_REPLAY.get(kind, "")
+        mount = [_MOUNT.require(), "-t", kind, "-o", options, "--", image, root]
+        unmount = [_UMOUNT.require(), root]
     try:
-        run(
-            [_MOUNT.require(), "-t", kind, "-o", options, "--", path.resolve(), root],
-            what="the kernel can't mount the image",
-        )
+        run(mount, what="the image can't be mounted")
     except ToolFailedError as error:
-        raise ImageUnreadableError(
-            f"the kernel's {kind} driver refuses the image",
-            where=str(path),
-            why=error.why,
-            fix="build or download it again",
-        ) from error
+        raise _damaged("the kernel can't mount the image", path, error.why) from error
     try:
         yield
     finally:
-        run([_UMOUNT.require(), root], what="the image can't be unmounted")
+        run(unmount, what="the image can't be unmounted")
+
+
+def _damaged(what: str, path: Path, why: str | None) -> ImageUnreadableError:
+    fix = "build or download it again"
+    return ImageUnreadableError(what, where=str(path), why=why, fix=fix)
 
 
 def _unpack(path: Path, root: Path) -> None:
     command = [_UNSQUASHFS.require(), "-no-progress", "-quiet", "-no-xattrs"]
-    little_memory = ["-data-queue", "16", "-frag-queue", "16"]  # MiB each
+    command += ["-data-queue", "16", "-frag-queue", "16"]  # MiB of memory
     # devices can't be made without root: the report says that the rule about them did not run
-    lenient = ["-ignore-errors"]
+    command += ["-ignore-errors", "-dest", str(root), str(path.resolve())]
     try:
-        run(
-            [*command, *little_memory, *lenient, "-dest", root, path.resolve()],
-            what="unsquashfs failed",
-        )
+        run(command, what="unsquashfs failed")
     except ToolFailedError as error:
-        raise ImageUnreadableError(
-            "the image can't be unpacked",
-            where=str(path),
-            why=error.why,
-            fix="build or download it again",
-        ) from error
+        raise _damaged("the image can't be unpacked", path, error.why) from error

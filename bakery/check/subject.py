@@ -132,7 +132,7 @@ def subject_of(
     """
     given = context.name
     return Subject(
-        label=given or path.name,
+        label=context.manifest.image if context.manifest else path.name,
         names=(given,) if given else image_name.candidates(path.name),
         tree=scan(root),
         context=context,

@@ -14,7 +14,14 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_GNU_STACK, PT_GNU_RELRO = 1, 2, 3, 0x6474E551, 0x6474E552
+PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_GNU_STACK, PT_GNU_RELRO = (
+    1,
+    2,
+    3,
+    4,
+    0x6474E551,
+    0x6474E552,
+)
 ET_EXEC, ET_DYN = 2, 3
 DT_NULL, DT_NEEDED, DT_STRTAB, DT_STRSZ, DT_SONAME, DT_RPATH, DT_TEXTREL, DT_RUNPATH = (
     0,
@@ -43,6 +50,7 @@ def make_elf(
     relro: bool = True,
     execstack: bool = False,
     textrel: bool = False,
+    go: bool = False,
 ) -> bytes:
     """A 64-bit little-endian ELF file that holds headers and a dynamic table, and no code."""
     strings = b"\0"
@@ -65,14 +73,17 @@ def make_elf(
     kinds += [PT_INTERP] if interpreter else []
     kinds += [PT_DYNAMIC] if dynamic else []
     kinds += [PT_GNU_RELRO] if relro else []
+    kinds += [PT_NOTE] if go else []
     start = 64 + 56 * len(kinds)
     path = (interpreter.encode() + b"\0") if interpreter else b""
     tags += [(DT_STRTAB, start + len(path)), (DT_STRSZ, len(strings)), (DT_NULL, 0)]
     table = b"".join(struct.pack("<QQ", *tag) for tag in tags) if dynamic else b""
-    body = path + strings + table
+    note = struct.pack("<III4s", 4, 4, 4, b"Go\0\0") + b"demo" if go else b""
+    body = path + strings + table + note
     spans = {
         PT_LOAD: (0, start + len(body)),
         PT_INTERP: (start, len(path)),
+        PT_NOTE: (start + len(path) + len(strings) + len(table), len(note)),
         PT_DYNAMIC: (start + len(path) + len(strings), len(table)),
     }
     headers = b""

@@ -45,6 +45,7 @@ def test_a_dynamic_program(elf: Callable[..., bytes]) -> None:
         ({"execstack": True}, {"execstack": True}),
         ({"textrel": True}, {"textrel": True}),
         ({"relro": False}, {"relro": False}),
+        ({"go": True}, {"go": True}),
     ],
 )
 def test_what_headers_say(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -250,6 +251,20 @@ class TestImages:
             "ext4": ["mke2fs", "-q", "-t", "ext4", "-d", good.root, image, "8M"],
             "btrfs": ["mkfs.btrfs", "-q", "-r", good.root, image],
         }[make]
+        subprocess.run(command, check=True, capture_output=True)
+        assert check_path(image)[0].findings == ()
+
+    def test_no_rule_fires_on_an_image_with_partitions(self, good: Any, tmp_path: Path) -> None:
+        if shutil.which("systemd-repart") is None:
+            pytest.skip("systemd-repart is not installed")
+        (tmp_path / "repart.d").mkdir()
+        (tmp_path / "repart.d/10-root.conf").write_text(
+            f"[Partition]\nType=root\nCopyBlocks={squash(good)}\n"
+        )
+        image = tmp_path / "demo.raw"
+        options = ["--empty=create", "--size=auto", "--dry-run=no", "--no-pager"]
+        definitions = f"--definitions={tmp_path / 'repart.d'}"
+        command = ["systemd-repart", *options, definitions, str(image)]
         subprocess.run(command, check=True, capture_output=True)
         assert check_path(image)[0].findings == ()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from bakery.check.command import check_path, check_paths
@@ -57,6 +58,15 @@ def test_a_binary_for_musl_is_explained(good: Any, elf: Any) -> None:
     assert "musl's" in only(good).message
 
 
+def test_what_go_makes_is_not_nagged_about(good: Any, elf: Any) -> None:
+    loader = "/usr/lib/demo/ld-linux-x86-64.so.2"
+    soft = {"interpreter": loader, "pie": False, "relro": False}
+    good.file("usr/bin/go", elf(**soft, go=True), 0o755)
+    assert findings(good) == ()
+    good.file("usr/bin/c", elf(**soft), 0o755)
+    assert [finding.rule for finding in findings(good)] == ["elf-pie", "elf-relro"]
+
+
 def test_a_wrong_path_in_a_unit_is_explained(good: Any) -> None:
     good.edit(SERVICE, "/usr/bin/demo ", "/usr/sbin/demo ")
     finding = only(good)
@@ -88,6 +98,25 @@ def test_users_that_units_make_themselves(good: Any) -> None:
         "usr/lib/systemd/system/dynamic.service",
         "[Service]\nDynamicUser=yes\nUser=ephemeral\nExecStart=/usr/bin/demo\n",
     )
+    assert findings(good) == ()
+
+
+def test_a_staged_tree_is_judged_by_the_modes_that_its_image_gets(good: Any) -> None:
+    entries = tuple(
+        msgspec.convert(node, Entry, from_attributes=True)
+        for node in from_path(good.root).tree
+        if node.path != "."
+    )
+    manifest = Manifest(image="demo-1.0-x86-64", key="k", epoch=1, entries=entries)
+    good.root.chmod(0o700)
+    (good.root / "usr/bin/demo").chmod(0o600)
+    report = check_path(good.root, Context(name="demo", manifest=manifest))[0]
+    assert report.findings == ()
+    assert report.label == "demo-1.0-x86-64"
+
+
+def test_users_may_join_the_groups_that_every_host_has(good: Any) -> None:
+    good.file("usr/lib/sysusers.d/more.conf", 'u more 500:disk "More"\nm demo audio\n')
     assert findings(good) == ()
 
 

@@ -30,6 +30,13 @@ def _binaries(subject: Subject) -> Iterator[tuple[Node, Elf]]:
             yield node, node.elf
 
 
+def _hardenable(subject: Subject) -> Iterator[tuple[Node, Elf]]:
+    """Yield dynamic binaries; Go's are memory-safe, and by default neither PIE nor RELRO."""
+    for node, elf in _binaries(subject):
+        if elf.dynamic and not elf.go:
+            yield node, elf
+
+
 @rule(
     "elf-damaged",
     "error",
@@ -150,8 +157,8 @@ def textrel(subject: Subject) -> Iterator[Hit]:
 )
 def relro(subject: Subject) -> Iterator[Hit]:
     """Find dynamic binaries without RELRO; a static one has little to protect."""
-    for node, elf in _binaries(subject):
-        if elf.dynamic and not elf.relro:
+    for node, elf in _hardenable(subject):
+        if not elf.relro:
             yield Hit(node.path, "is a dynamic binary without RELRO")
 
 
@@ -162,9 +169,9 @@ def relro(subject: Subject) -> Iterator[Hit]:
     fix="ask upstream to compile with -fPIE and link with -pie",
 )
 def pie(subject: Subject) -> Iterator[Hit]:
-    """Find dynamic programs at a fixed address; static ones mostly are, Go's by default."""
-    for node, elf in _binaries(subject):
-        if elf.kind == "executable" and elf.dynamic and not elf.pie:
+    """Find dynamic programs at a fixed address."""
+    for node, elf in _hardenable(subject):
+        if elf.kind == "executable" and not elf.pie:
             yield Hit(node.path, "is a dynamic program, but not position-independent")
 
 

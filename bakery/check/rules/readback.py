@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery.check.opened import DISSECT
 from bakery.check.rule import Hit, Rule, Skip, rule
 from bakery.check.subject import released_name
-from bakery.tools import Tool, ToolFailedError, run
+from bakery.tools import ToolFailedError, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,13 +18,6 @@ if TYPE_CHECKING:
     from bakery.check.subject import Subject
     from bakery.check.tree import Node
     from bakery.image.manifest import Entry
-
-_DISSECT = Tool(
-    program="systemd-dissect",
-    apt="systemd-container",
-    dnf="systemd-container",
-    zypper="systemd-container",
-)
 
 mount = Rule(
     id="image-mount",
@@ -89,7 +83,7 @@ def dissect(subject: Subject) -> Iterator[Hit | Skip]:
     """Ask systemd-dissect whether this is a system extension."""
     if subject.file is None or subject.release_file is None:
         return
-    program = _DISSECT.find()
+    program = DISSECT.find()
     if program is None:
         yield Skip("systemd-dissect is not installed")
     elif not subject.keeps_owners:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.check import fragment_files, unit_files
+from bakery.check import fragment_files, host, unit_files
 from bakery.check.rule import Hit, Severity, Skip, rule
 from bakery.check.unit_files import SYSTEM
 from bakery.tools import Tool
@@ -48,6 +48,9 @@ def _laid_out(nodes: Sequence[Node]) -> Iterator[Path]:
             place = root / node.path
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(node.text or "", "utf-8")
+        groups = (f"{name}:x:{number}:\n" for number, name in enumerate(sorted(host.GROUPS)))
+        (root / "etc").mkdir()
+        (root / "etc/group").write_text("".join(groups), "utf-8")
         yield root
 
 
@@ -138,7 +141,8 @@ def units(subject: Subject) -> Iterator[Hit | Skip]:
 def sysusers(subject: Subject) -> Iterator[Hit | Skip]:
     """Let systemd-sysusers parse the image's users."""
     nodes = _texts(subject, fragment_files.SYSUSERS, ".conf")
-    return _verdict(_SYSUSERS, nodes, "--dry-run") if nodes else iter(())
+    if nodes:
+        yield from _verdict(_SYSUSERS, nodes, "--dry-run")
 
 
 @rule(
