@@ -1,0 +1,92 @@
+"""Two clones at different paths, by other users, on other days, give the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from harness.project import REPOSITORY, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.project import Project
+
+pytestmark = pytest.mark.e2e
+
+# Dropping rights after Python has started lets the other user run it from wherever it is.
+AS_NOBODY = """
+import os, runpy, sys
+import doit, msgspec, yaml, filelock, requests
+os.setgroups([])
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+os.umask(0o077)
+sys.argv = ["doit", *sys.argv[1:]]
+runpy.run_module("doit", run_name="__main__")
+"""
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Path]:
+    """A folder on another file system, that belongs to somebody else, with a longer name."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to build as another user")
+    if not shutil.which("faketime"):
+        pytest.skip("needs faketime, to build on another day")
+    folder = Path(tempfile.mkdtemp(prefix="another place ", dir="/dev/shm"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def released(dist: Path) -> dict[str, str]:
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(dist.glob("docker-*/*"))
+    }
+
+
+def test_everything_varied_at_once_gives_the_same_release(
+    docker_project: Project, elsewhere: Path
+) -> None:
+    docker_project.doit("build:docker")
+    clone = elsewhere / "clone"
+    shutil.copytree(docker_project.root, clone, ignore=shutil.ignore_patterns("dist", "store"))
+    shutil.copytree(REPOSITORY / "bakery", clone / "bakery")
+    for path in [clone, *clone.rglob("*")]:
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+        os.utime(path, (12345, 12345), follow_symlinks=False)
+    shutil.copytree(docker_project.store, clone / "store")
+    for path in [clone / "store", *(clone / "store").rglob("*")]:
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    done = subprocess.run(
+        [
+            *("faketime", "-f", "+3456d", "taskset", "--cpu-list", "0"),
+            *(sys.executable, "-c", AS_NOBODY, "build:docker"),
+        ],
+        cwd=clone,
+        env={
+            **docker_project.environment,
+            "BAKERY_STORE": str(clone / "store"),
+            "BAKERY_JOBS": "1",
+            "HOME": str(clone),
+            "LC_ALL": "C.UTF-8",
+            "PYTHONPATH": str(clone),
+            "SOURCE_DATE_EPOCH": "1",
+            "TZ": "Asia/Kolkata",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert released(clone / "dist") == released(docker_project.dist)
+    assert digest(clone / "dist/docker-20.10.13/SHA256SUMS")

@@ -1,0 +1,247 @@
+"""Builds that are killed, doubled, starved of disk, or lied to by their upstream."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import pytest
+from harness.project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.e2e
+
+RECIPE = """summary: a tool
+homepage: https://example.com
+license: MIT
+build: ['1.0']
+arch: {x86-64: x86_64}
+assets: [{url: 'https://example.com/tool-{version}', install: usr/bin/tool}]
+"""
+URL = "https://example.com/tool-1.0"
+CONTENT = b"#!/bin/sh\necho " + bytes(range(65, 90)) * 40_000
+
+
+def images(project: Project) -> dict[str, str]:
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(project.dist.glob("*/*.raw"))
+    }
+
+
+def strays(project: Project) -> list[str]:
+    """Return the files that a finished build should not have left."""
+    found = list((project.dist / ".bakery" / "scratch").glob("*"))
+    found += list((project.store / "partial").glob("*"))
+    found += list(project.root.rglob("*.partial"))
+    found += list(project.root.rglob("*.replaced"))
+    return [str(path) for path in found]
+
+
+def test_killed_at_any_moment_it_continues_and_ends_the_same(docker_project: Project) -> None:
+    """Killed ten times at moments spread over a build, then run to the end."""
+    docker_project.doit("build:docker")
+    expected = images(docker_project)
+    moments = random.Random(20101013)
+    killed = 0
+    for _ in range(10):
+        if moments.random() < 0.3:
+            shutil.rmtree(docker_project.dist)
+            shutil.rmtree(docker_project.store)
+        process = subprocess.Popen(
+            docker_project.command("doit", "build:docker"),
+            cwd=docker_project.root,
+            env=docker_project.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            process.wait(timeout=moments.uniform(0.1, 6))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=30)
+            killed += 1
+    docker_project.doit("build:docker")
+    assert killed
+    assert images(docker_project) == expected
+    assert strays(docker_project) == []
+
+
+def test_two_builds_at_once_share_the_work(docker_project: Project) -> None:
+    both = [
+        subprocess.Popen(
+            docker_project.command("doit", "build:docker"),
+            cwd=docker_project.root,
+            env=docker_project.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], "\n".join(outputs)
+    once = images(docker_project)
+    assert strays(docker_project) == []
+    docker_project.doit("clean", "build:docker-20.10.13")
+    docker_project.doit("build:docker")
+    assert images(docker_project) == once
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to mount a small file system")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("setting", ["BAKERY_DIST", "BAKERY_STORE"])
+def test_a_full_disk_is_said_and_heals(
+    docker_project: Project, small_disk: Path, setting: str
+) -> None:
+    done = docker_project.run("doit", "build:docker", **{setting: str(small_disk)})
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "No space left" in said or "full" in said
+    assert "Traceback" not in said
+    assert not list(small_disk.rglob("*.raw"))
+    subprocess.run(["mount", "-o", "remount,size=2g", small_disk], check=True)
+    docker_project.doit("build:docker", **{setting: str(small_disk)})
+
+
+class Liar:
+    """An upstream that answers wrongly in one way, the first times or always."""
+
+    def __init__(self, behaviour: str, times: int) -> None:
+        liar = self
+        self.left = times
+        self.requests = 0
+        self.stop = threading.Event()
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                liar.requests += 1
+                self.close_connection = True
+                if liar.left > 0:
+                    liar.left -= 1
+                    getattr(liar, behaviour)(self)
+                else:
+                    liar.answer(self, CONTENT)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def answer(
+        self,
+        handler: BaseHTTPRequestHandler,
+        body: bytes,
+        *,
+        status: int = 200,
+        length: int | None = None,
+        **headers: str,
+    ) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(body) if length is None else length))
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        with contextlib.suppress(ConnectionError):
+            handler.wfile.write(body)
+
+    def truncates(self, handler: BaseHTTPRequestHandler) -> None:
+        self.answer(handler, CONTENT[:1000], length=len(CONTENT))
+
+    def says_too_little(self, handler: BaseHTTPRequestHandler) -> None:
+        self.answer(handler, CONTENT, length=1000)
+
+    def busy(self, handler: BaseHTTPRequestHandler) -> None:
+        self.answer(handler, b"", status=429, Retry_After="0")
+
+    def broken(self, handler: BaseHTTPRequestHandler) -> None:
+        self.answer(handler, b"oops", status=500)
+
+    def web_page(self, handler: BaseHTTPRequestHandler) -> None:
+        self.answer(handler, b"<!DOCTYPE html><p>Please log in", Content_Type="text/html")
+
+    def other_bytes(self, handler: BaseHTTPRequestHandler) -> None:
+        self.answer(handler, CONTENT[::-1])
+
+    def gone(self, handler: BaseHTTPRequestHandler) -> None:
+        self.answer(handler, b"", status=404)
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+def tool_project(tmp_path: Path, liar: Liar) -> Project:
+    project = Project(tmp_path / "project", {"BAKERY_MIRROR": liar.url})
+    project.add("tool", **{"recipe.yaml": RECIPE})
+    project.lock("tool", "1.0", {URL: hashlib.sha256(CONTENT).hexdigest()})
+    return project
+
+
+@pytest.mark.parametrize("behaviour", ["truncates", "busy", "broken"])
+def test_it_recovers_from_a_passing_fault(tmp_path: Path, behaviour: str) -> None:
+    liar = Liar(behaviour, times=1)
+    try:
+        project = tool_project(tmp_path, liar)
+        project.doit("stage:tool-1.0-x86-64")
+        tree = project.dist / "stage/tool-1.0-x86-64/tree"
+        assert (tree / "usr/bin/tool").read_bytes() == CONTENT
+        assert liar.requests == 2
+        assert strays(project) == []
+    finally:
+        liar.close()
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "says"),
+    [
+        ("says_too_little", "sha256"),
+        ("web_page", "html"),
+        ("other_bytes", "sha256"),
+        ("gone", "404"),
+    ],
+)
+def test_lies_are_told_and_never_become_an_image(tmp_path: Path, behaviour: str, says: str) -> None:
+    liar = Liar(behaviour, times=1000)
+    try:
+        project = tool_project(tmp_path, liar)
+        done = project.run("doit", "build:tool")
+        said = done.stdout + done.stderr
+        assert done.returncode != 0
+        assert says in said.lower()
+        assert "Traceback" not in said
+        assert images(project) == {}
+        assert not list(project.store.glob("sha256/*/*"))
+    finally:
+        liar.close()
