@@ -14,9 +14,9 @@ from bakery.recipe import lock as lockfile
 from bakery.recipe.document import show
 from bakery.recipe.load import LOCK
 from bakery.recipe.lock import LockedAsset, LockedVersion, LockError
-from bakery.recipe.matrix import values, wanted
 from bakery.recipe.model import RecipePart, TextPart
 from bakery.recipe.version import Version
+from bakery.recipe.wanted import values, wanted
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
 from bakery.upstream import checksums, pypi
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bakery.recipe.load import Source
-    from bakery.recipe.matrix import Wanted
+    from bakery.recipe.wanted import Wanted
     from bakery.settings import Settings
 
 _DOWNLOADS = 6

@@ -187,7 +187,6 @@ def _script(recipe: Recipe, folders: list[Path]) -> Path | None:
 
 def _check_names(source: Source, sources: Mapping[str, Source]) -> None:
     recipe = source.recipe
-    others = {name: other for name, other in sources.items() if name != source.name}
     named = [
         *((("requires", index), name) for index, name in enumerate(recipe.requires)),
         *((("conflicts", index), name) for index, name in enumerate(recipe.conflicts)),
@@ -198,8 +197,9 @@ def _check_names(source: Source, sources: Mapping[str, Source]) -> None:
         ),
     ]
     for path, name in named:
-        if name not in others:
-            problem = "is this recipe itself" if name == source.name else "is not a recipe"
+        if name == source.name:
+            raise source.invalid(InvalidError(path, f'"{name}" is this recipe itself'))
+        if name not in sources:
             raise source.invalid(
-                InvalidError(path, f'"{name}" {problem}', fix=_guess(name, others))
+                InvalidError(path, f'"{name}" is not a recipe', fix=_guess(name, sources))
             )

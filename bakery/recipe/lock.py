@@ -15,7 +15,7 @@ from bakery.recipe.spelling import SpellingError
 from bakery.recipe.version import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 TrustKind = Literal[
@@ -184,9 +184,3 @@ def encode(lock: Lock) -> bytes:
 
 def _json(value: object) -> str:
     return msgspec.json.format(msgspec.json.encode(value), indent=0).decode()
-
-
-def differences(expected: Iterable[str], locked: LockedVersion) -> tuple[list[str], list[str]]:
-    """Return the addresses that the lock lacks, and those nothing asks for."""
-    wanted = set(expected)
-    return sorted(wanted - locked.by_url.keys()), sorted(locked.by_url.keys() - wanted)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TAGS = frozenset(
+    f"{TAG}{kind}"
+    for kind in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value", "map", "seq")
+)
 _DEEPEST = 16
 _LARGEST = 1 << 20
 _SURELY_SHALLOW = 1000
@@ -105,17 +109,19 @@ def _check(top: yaml.MappingNode) -> None:
     pending: list[tuple[yaml.Node, int]] = [(top, 1)]
     while pending:
         node, depth = pending.pop()
-        if depth > _DEEPEST:
-            raise error(node, "this is nested too deeply")
-        if node.tag.startswith("!") or "/" in node.tag.removeprefix(TAG):
+        if node.tag not in _TAGS:
             raise error(
                 node, "tags are not part of the language", "quote a text that begins with !"
             )
-        if isinstance(node, yaml.SequenceNode):
-            pending.extend((item, depth + 1) for item in node.value)
-        elif isinstance(node, yaml.MappingNode):
+        if isinstance(node, yaml.ScalarNode):
+            continue
+        if depth > _DEEPEST:
+            raise error(node, "this is nested too deeply")
+        if isinstance(node, yaml.MappingNode):
             _check_keys(node)
-            pending.extend((value, depth + 1) for _, value in node.value)
+            pending.extend([(value, depth + 1) for _, value in node.value])
+        else:
+            pending.extend([(item, depth + 1) for item in node.value])
 
 
 def _check_keys(node: yaml.MappingNode) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import warnings
 from typing import TYPE_CHECKING
@@ -45,20 +46,25 @@ def validate(recipe: Recipe) -> None:
 
 
 def _license(recipe: Recipe) -> None:
+    canonical = _canonical(recipe.license)
+    if canonical is None:
+        fix = "use SPDX identifiers with AND, OR and WITH, such as Apache-2.0 OR MIT"
+        raise InvalidError(["license"], f'"{recipe.license}" is not an SPDX expression', fix=fix)
+    if canonical != recipe.license:
+        raise InvalidError(["license"], "SPDX spells it otherwise", fix=f"write {canonical}")
+
+
+@functools.cache
+def _canonical(text: str) -> str | None:
     from packaging.licenses import (  # noqa: PLC0415  the commands that read no recipe don't pay
         InvalidLicenseExpression,
         canonicalize_license_expression,
     )
 
     try:
-        canonical = canonicalize_license_expression(recipe.license)
+        return canonicalize_license_expression(text)
     except InvalidLicenseExpression:
-        fix = "use SPDX identifiers with AND, OR and WITH, such as Apache-2.0 OR MIT"
-        raise InvalidError(
-            ["license"], f'"{recipe.license}" is not an SPDX expression', fix=fix
-        ) from None
-    if canonical != recipe.license:
-        raise InvalidError(["license"], "SPDX spells it otherwise", fix=f"write {canonical}")
+        return None
 
 
 def _policies(recipe: Recipe) -> None:
@@ -153,7 +159,8 @@ def _templates(
         yield path, value, False
     elif isinstance(value, msgspec.Struct):
         for name, info in fields(type(value)).items():
-            yield from _templates(getattr(value, info.name), (*path, name))
+            if item := getattr(value, info.name):
+                yield from _templates(item, (*path, name))
     elif isinstance(value, tuple):
         for index, item in enumerate(value):
             yield from _templates(item, (*path, index))

@@ -1,0 +1,143 @@
+"""The assets that a recipe asks for, before the lock says which bytes they are."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bakery.recipe.model import AssetFile, PypiAsset
+from bakery.recipe.template import Template
+from bakery.recipe.version import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bakery.recipe.load import Source
+    from bakery.recipe.lock import LockedAsset, LockedVersion
+    from bakery.recipe.model import Arch, Archive, UrlAsset
+
+_WHEEL = re.compile(r"[^-]+-(?P<version>[^-]+)(?:-\d[^-]*)?-[^-]+-[^-]+-(?P<platforms>[^-]+)\.whl")
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """An asset that a recipe asks for.
+
+    Attributes:
+        url: its address; None for a wheel, whose address the index knows.
+        project: the wheel's project.
+        version: the wheel's version.
+        platform: the wheel's platform tag.
+        checksum: the address of upstream's checksum file.
+        archive: what kind of file it is; None when its name tells.
+        install: pairs of a glob of members and the place for what it matches.
+
+    """
+
+    url: str | None = None
+    project: str | None = None
+    version: str | None = None
+    platform: str | None = None
+    checksum: str | None = None
+    archive: Archive | None = None
+    install: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """How messages call it."""
+        return self.url or f"pypi:{self.project}/{self.version} for {self.platform}"
+
+    def finds(self, locked: LockedVersion) -> LockedAsset | None:
+        """Return the locked asset that this is, or None."""
+        if self.url is not None:
+            return locked.by_url.get(self.url)
+        prefix = f"pypi:{self.project}/"
+        return next(
+            (a for a in locked.assets if a.url.startswith(prefix) and self._is(a.url)), None
+        )
+
+    def _is(self, url: str) -> bool:
+        found = _WHEEL.fullmatch(url.rpartition("/")[2])
+        return (
+            found is not None
+            and found["version"] == self.version
+            and self.platform in found["platforms"].split(".")
+        )
+
+
+def values(source: Source, tag: str, parts: Mapping[str, str]) -> dict[str, str]:
+    """Return what the placeholders stand for that do not depend on an asset.
+
+    Args:
+        source: the recipe.
+        tag: upstream's version.
+        parts: the versions of its parts.
+
+    """
+    version = Version.parse(tag)
+    found = {
+        "name": source.name,
+        "version": tag,
+        "bare": version.bare,
+        "version.bare": version.bare,
+        "major": version.major,
+        "minor": version.minor,
+    }
+    for part, chosen in parts.items():
+        found[part] = chosen
+        found[f"{part}.bare"] = chosen.removeprefix("v")
+    return found
+
+
+def wanted(source: Source, tag: str, arch: Arch, parts: Mapping[str, str]) -> Iterator[Wanted]:
+    """Yield the assets that a recipe asks for at one version for one architecture.
+
+    Raises:
+        UnknownPlaceholderError: a part's version is not in `parts`.
+        SpellingError: a value makes a path that leads out of the image.
+
+    """
+    recipe = source.recipe
+    version = Version.parse(tag)
+    common = values(source, tag, parts)
+    for asset in recipe.assets:
+        if not applies(asset, version):
+            continue
+        words = {**common, "arch": (asset.arch or recipe.arch)[arch]}
+        if isinstance(asset, PypiAsset):
+            yield Wanted(
+                project=asset.pypi,
+                version=asset.version.expand(words),
+                platform=asset.platform.expand(words),
+                install=_install(asset, words),
+            )
+        else:
+            yield from _wanted_files(asset, version, words)
+
+
+def _wanted_files(asset: UrlAsset, version: Version, words: Mapping[str, str]) -> Iterator[Wanted]:
+    for file in asset.files or ("",):
+        if not applies(file, version):
+            continue
+        here = {**words, "file": file.name if isinstance(file, AssetFile) else file}
+        url = asset.url.expand(here)
+        sums = asset.checksum
+        yield Wanted(
+            url=url,
+            checksum=sums.url.expand({**here, "url": url}) if sums else None,
+            archive=asset.archive,
+            install=_install(asset, here),
+        )
+
+
+def _install(asset: UrlAsset | PypiAsset, words: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    if isinstance(asset.install, Template):
+        return (("*", asset.install.expand(words)),)
+    return tuple([(key.expand(words), to.expand(words)) for key, to in asset.install.items()])
+
+
+def applies(item: object, version: Version) -> bool:
+    """Return whether a part of a recipe counts for a version: its `when` holds, if it has one."""
+    when = getattr(item, "when", None)
+    return when is None or bool(when.holds(version))
