@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bakery.check.subject import Context
-    from bakery.check.verdict import Waiver
+    from bakery.recipe.model import Waiver
 
 
 def check_path(

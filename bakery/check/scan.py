@@ -51,12 +51,11 @@ class _Content:
     trouble: str | None
 
 
-def scan(root: Path, *, contents: bool = True) -> Tree:
+def scan(root: Path) -> Tree:
     """Return the folder as a value; no link is followed, and no file is read twice.
 
     Args:
         root: the folder that a host would see as `/`.
-        contents: also read the files; otherwise only paths and their metadata are known.
 
     Raises:
         OSError: a folder can't be listed. A file that can't be read is a node with its `trouble`.
@@ -64,8 +63,7 @@ def scan(root: Path, *, contents: bool = True) -> Tree:
     """
     workers = min(_MOST_WORKERS, len(os.sched_getaffinity(0)))
     with ThreadPoolExecutor(workers) as pool:
-        found = _walk(os.fspath(root))
-        nodes = pool.map(lambda node: _examine(root, node), found) if contents else found
+        nodes = pool.map(lambda node: _examine(root, node), _walk(os.fspath(root)))
         return Tree({node.path: node for node in sorted(nodes, key=lambda node: node.path)})
 
 

@@ -30,7 +30,7 @@ class Node:
         size: bytes of a file; 0 for everything else.
         target: where a link points, verbatim.
         capabilities: whether the file carries Linux capabilities.
-        sha256: digest of a file's content; None where contents were not read.
+        sha256: digest of a file's content; None where it could not be read.
         elf: what a binary's headers say.
         script: the words after `#!`.
         text: the content of a small file in a folder that rules parse.

@@ -15,25 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from bakery.check.subject import Subject
-
-
-class Waiver(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule that is allowed to be broken somewhere.
-
-    Attributes:
-        rule: the rule's id.
-        path: a glob over paths inside the image; `*` matches slashes too.
-        reason: why it is allowed, for whoever reads the recipe.
-
-    """
-
-    rule: str
-    path: str
-    reason: str
-
-    def covers(self, finding: Finding) -> bool:
-        """Tell whether a finding is allowed by this waiver."""
-        return self.rule == finding.rule and fnmatchcase(finding.path, self.path)
+    from bakery.recipe.model import Waiver
 
 
 class Waived(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +87,7 @@ def judge(
     waived: list[Waived] = []
     used: set[Waiver] = set()
     for finding in findings:
-        waiver = next((waiver for waiver in waivers if waiver.covers(finding)), None)
+        waiver = next((waiver for waiver in waivers if _covers(waiver, finding)), None)
         if waiver is None:
             kept.append(finding)
         else:
@@ -120,6 +102,11 @@ def judge(
         not_run=tuple(not_run),
         source=source,
     )
+
+
+def _covers(waiver: Waiver, finding: Finding) -> bool:
+    """Tell whether a finding is allowed; `*` in a waiver's path matches slashes too."""
+    return waiver.rule == finding.rule and fnmatchcase(finding.path, waiver.path)
 
 
 def _unused(waivers: Iterable[Waiver]) -> Iterator[Finding]:

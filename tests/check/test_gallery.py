@@ -15,8 +15,8 @@ from bakery.check.catalogue import RULES
 from bakery.check.command import check_path, check_paths
 from bakery.check.opened import from_path
 from bakery.check.subject import Context
-from bakery.check.verdict import Waiver
 from bakery.image.manifest import Entry, Manifest
+from bakery.recipe.model import Waiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,8 @@ import json
 from bakery.check import render
 from bakery.check.catalogue import RULES
 from bakery.check.rule import Hit, Rule
-from bakery.check.verdict import NotRun, Report, Waiver, judge
+from bakery.check.verdict import NotRun, Report, judge
+from bakery.recipe.model import Waiver
 
 BY_ID = {rule.id: rule for rule in RULES}
 

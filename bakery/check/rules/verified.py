@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from bakery.check.subject import Subject
-    from bakery.check.tree import Node
+    from bakery.check.tree import Node, Tree
 
 _ANALYZE = Tool(program="systemd-analyze", apt="systemd", dnf="systemd", zypper="systemd")
 _SYSUSERS = Tool(program="systemd-sysusers", apt="systemd", dnf="systemd", zypper="systemd")
@@ -70,7 +70,10 @@ def _complaints(command: Iterable[str | Path], **variables: str) -> list[str]:
         errors="replace",
         check=False,
     )
-    return [line for line in done.stderr.splitlines() if not _NOT_OURS.search(line)]
+    lines = [line for line in done.stderr.splitlines() if not _NOT_OURS.search(line)]
+    if done.returncode < 0:
+        lines.append(f"made the tool that parses it crash, by signal {-done.returncode}")
+    return lines
 
 
 def _placed(line: str, root: Path, nodes: Sequence[Node]) -> tuple[str, str]:
@@ -111,7 +114,7 @@ def _texts(subject: Subject, folder: str, suffix: str) -> list[Node]:
 )
 def units(subject: Subject) -> Iterator[Hit | Skip]:
     """Let systemd-analyze verify load the image's units beside those of this machine."""
-    nodes = [node for node in unit_files.units(subject.tree) if node.type == "file"]
+    nodes = _units(subject.tree)
     if not nodes:
         return
     program = _ANALYZE.find()
@@ -119,7 +122,7 @@ def units(subject: Subject) -> Iterator[Hit | Skip]:
         yield Skip("systemd-analyze is not installed")
         return
     drop_ins = _texts(subject, SYSTEM, ".conf")
-    beside = [node for tree in subject.context.companions for node in unit_files.units(tree)]
+    beside = [node for tree in subject.context.companions for node in _units(tree)]
     with _laid_out([*beside, *nodes, *drop_ins]) as root:
         files = [root / node.path for node in nodes]
         options = ("verify", "--man=no", "--recursive-errors=no")
@@ -127,6 +130,10 @@ def units(subject: Subject) -> Iterator[Hit | Skip]:
         for line in _complaints((program, *options, *files), SYSTEMD_UNIT_PATH=folders):
             severity: Severity = "warning" if _UNKNOWN.search(line) else "error"
             yield Hit(*_placed(line, root, [*nodes, *drop_ins]), severity=severity)
+
+
+def _units(tree: Tree) -> list[Node]:
+    return [node for node in unit_files.units(tree) if node.type == "file"]
 
 
 @rule(
