@@ -72,6 +72,11 @@ class Nspawn:
         """What Debian logs as errors in a container."""
         return (r"^dbus-daemon: .*Failed to set fd limit",)
 
+    @property
+    def root(self) -> debian.Root:
+        """What the system is made of."""
+        return debian.Root(suite=self.suite, arch=self.arch)
+
     def obstacle(self) -> str | None:
         """Return why this computer can't run such containers."""
         if self.arch == native_arch() or _translates(_QEMU_WORDS[self.arch]):
@@ -87,9 +92,7 @@ class Nspawn:
         nspawn = _NSPAWN.require()
         if os.geteuid() != 0:
             raise MachineError("only root can boot a container", fix="run it with sudo")
-        base = debian.provide(
-            debian.Root(suite=self.suite, arch=self.arch), self.cache, mirror=self.mirror
-        )
+        base = debian.provide(self.root, self.cache, mirror=self.mirror)
         with tempfile.TemporaryDirectory(prefix="bakery-boot-") as folder:
             root, share = Path(folder, "root"), Path(folder, "share")
             _copy_root(base, root)

@@ -147,20 +147,21 @@ def _still(unit: expect.Unit) -> Probe:
 
 def _listening(listener: expect.Listener) -> Probe:
     socket = listener.socket
+    unix = socket.kind == "unix"
 
     def judge(answer: Answer) -> Verdict:
         if answer.status != 0:
             return Verdict(False, answer.stderr.strip())
-        local = [line.split()[3] for line in answer.stdout.splitlines()]
-        ending = socket.place if socket.kind == "unix" else f":{socket.place}"
-        if any(place == ending or place.endswith(ending) for place in local):
+        column = 4 if unix else 3  # ss names the kind of Unix sockets first
+        local = [line.split()[column] for line in answer.stdout.splitlines()]
+        places = local if unix else [address.rpartition(":")[2] for address in local]
+        if socket.place in places:
             return Verdict(True)
         return Verdict(False, f"nobody listens there, only on {', '.join(local) or 'nothing'}")
 
-    options = {"tcp": "-Hlnt", "udp": "-Hlnu", "unix": "-Hlx | sed 's/^[^ ]* *//;s/^/- /'"}
     return Probe(
         title=f"{socket} is listened on",
-        script=f"ss {options[socket.kind]}",
+        script=f"ss --no-header --listening --numeric --{socket.kind}",
         judge=judge,
         timeout=listener.timeout,
     )

@@ -1,0 +1,273 @@
+"""Small real images on real machines: what runs, what does not, and what is said about it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from harness.debian import CACHE
+
+from bakery.check.boot import debian as roots
+from bakery.check.boot.expect import Command, Expectations, File, Listener, Socket, Text
+from bakery.check.boot.machine import BootImage, native_arch
+from bakery.check.boot.nspawn import Nspawn
+from bakery.check.boot.procedure import Deployment, boot
+from bakery.check.boot.report import BootReport, render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.debian import Debian
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can boot a container"),
+    *(
+        pytest.mark.skipif(shutil.which(tool) is None, reason=f"needs {tool}")
+        for tool in ("systemd-nspawn", "debootstrap", "mksquashfs")
+    ),
+]
+ROOTS = CACHE / "roots"
+SUITES = ("bookworm", "trixie")
+UNIT = "[Service]\nExecStart={program}\n"
+
+
+def nspawn(suite: str) -> Nspawn:
+    return Nspawn(suite=suite, cache=ROOTS, arch=native_arch())
+
+
+class Tree:
+    """The tree of a web server's extension; busybox serves one page."""
+
+    def __init__(self, folder: Path, busybox: Path) -> None:
+        self.folder = folder
+        self.release("ID=_any\nEXTENSION_RELOAD_MANAGER=1\n")
+        self.write(
+            "usr/lib/systemd/system/multi-user.target.d/10-web.conf",
+            "[Unit]\nUpholds=web.service\n",
+        )
+        self.run("/usr/bin/busybox httpd -f -p 8080 -h /usr/share/web")
+        self.write("usr/share/web/index.html", "version one\n")
+        self.program(busybox)
+
+    def write(self, path: str, text: str) -> None:
+        (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.folder / path).write_text(text, "utf-8")
+
+    def release(self, text: str) -> None:
+        self.write("usr/lib/extension-release.d/extension-release.web", text)
+
+    def run(self, program: str) -> None:
+        self.write("usr/lib/systemd/system/web.service", UNIT.format(program=program))
+
+    def program(self, source: Path) -> None:
+        (self.folder / "usr/bin").mkdir(exist_ok=True)
+        shutil.copy(source, self.folder / "usr/bin/busybox")
+
+    def image(self, name: str = "web") -> BootImage:
+        path = self.folder.with_name(f"{name}.raw")
+        squash = ["mksquashfs", self.folder, path, "-quiet", "-no-progress", "-all-root"]
+        subprocess.run([*squash, "-noappend"], check=True)
+        return BootImage(path=path, name=name)
+
+
+@pytest.fixture
+def tree(tmp_path: Path, debian: Debian) -> Tree:
+    busybox = debian.unpacked(native_arch(), "busybox-static") / "bin/busybox"
+    if not busybox.exists():
+        busybox = busybox.parents[1] / "usr/bin/busybox"
+    return Tree(tmp_path / "web", busybox)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "boot/journal.txt"
+
+
+def serving(text: str) -> Expectations:
+    return Expectations(
+        listen=(Listener(socket=Socket("tcp", "8080"), timeout=5),),
+        files=(File(path="/usr/bin/busybox", mode="0755"),),
+        commands=(
+            Command(run="curl --silent http://localhost:8080/", stdout=Text(equals=text)),
+            Command(run=("/usr/bin/busybox", "nothing"), status=127),
+        ),
+    )
+
+
+def deployment(*images: BootImage, text: str = "version one") -> Deployment:
+    return Deployment(images=images, start=["web.service"], expected=serving(text))
+
+
+def failures(report: BootReport) -> dict[str, str]:
+    return {finding.title: f"{finding.meaning} {finding.detail}" for finding in report.failures}
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_good_image_runs_and_is_replaced_while_it_runs(
+    tree: Tree, journal: Path, suite: str, tmp_path: Path
+) -> None:
+    first = tree.image()
+    newer = Tree(tmp_path / "newer/web", tree.folder / "usr/bin/busybox")
+    newer.write("usr/share/web/index.html", "version two\n")
+    report = boot(
+        deployment(first),
+        machine=nspawn(suite),
+        journal=journal,
+        then=[deployment(newer.image(), text="version two")],
+    )
+    assert report.outcome == "passed", render(report)
+    assert [each.merged for each in report.rounds] == [("web",), ("web",)]
+    assert (report.systemd or "").startswith({"bookworm": "252", "trixie": "257"}[suite])
+    assert report.journal_sha256 == hashlib.sha256(journal.read_bytes()).hexdigest()
+    assert "web.service" in journal.read_text("utf-8")
+
+
+def test_a_folder_is_merged_as_well(tree: Tree, journal: Path) -> None:
+    image = BootImage(path=tree.folder, name="web")
+    report = boot(deployment(image), machine=nspawn("trixie"), journal=journal)
+    assert report.outcome == "passed", render(report)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_wrong_path_in_a_unit_is_explained(tree: Tree, journal: Path, suite: str) -> None:
+    tree.run("/usr/bin/wed")
+    report = boot(deployment(tree.image()), machine=nspawn(suite), journal=journal)
+    assert "could not run /usr/bin/wed" in failures(report)["web.service is active"]
+    assert report.rounds[0].merged == ("web",)
+
+
+def test_a_program_for_another_c_library_is_explained(tree: Tree, journal: Path) -> None:
+    trixie = roots.provide(nspawn("trixie").root, ROOTS)
+    program = trixie / "usr/bin/bash"
+    assert b"GLIBC_2.38" in program.read_bytes()
+    tree.program(program)
+    report = boot(deployment(tree.image()), machine=nspawn("bookworm"), journal=journal)
+    assert "newer C library" in failures(report)["web.service is active"]
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_renamed_image_is_explained(tree: Tree, journal: Path, suite: str) -> None:
+    renamed = tree.image("wed")
+    report = boot(deployment(renamed), machine=nspawn(suite), journal=journal)
+    said = failures(report)["wed is merged"]
+    assert "install it as web.raw" in said
+    assert "No medium found" in said
+
+
+@pytest.mark.parametrize(
+    ("release", "words"),
+    [
+        ("ID=fedora\n", "for the system fedora only"),
+        ("ID=_any\nARCHITECTURE=riscv64\n", "for riscv64 computers"),
+        ("ID=debian\nVERSION_ID=7\n", "for version 7"),
+    ],
+)
+def test_an_image_for_something_else_is_explained(
+    tree: Tree, journal: Path, release: str, words: str
+) -> None:
+    tree.release(release)
+    report = boot(deployment(tree.image()), machine=nspawn("trixie"), journal=journal)
+    assert words in failures(report)["web is merged"]
+
+
+def test_what_does_not_hold_is_named(tree: Tree, journal: Path) -> None:
+    tree.run("/bin/sh -c 'echo \"<3>that is bad\"; exec /usr/bin/busybox httpd -f -p 8081'")
+    report = boot(deployment(tree.image()), machine=nspawn("trixie"), journal=journal)
+    failed = failures(report)
+    assert "only on *:8081" in failed["tcp/8080 is listened on"]
+    assert "exit status is 7" in failed["command: curl --silent http://localhost:8080/"]
+    assert "that is bad" in failed["the journal has no errors"]
+
+
+def test_a_command_that_hangs_is_cut_off(tree: Tree, journal: Path) -> None:
+    command = Command(run="sleep 1000", timeout=1)
+    hanging = Deployment(
+        images=[tree.image()], start=["web.service"], expected=Expectations(commands=(command,))
+    )
+    report = boot(hanging, machine=nspawn("trixie"), journal=journal)
+    assert "exit status is 124" in failures(report)["command: sleep 1000"]
+
+
+def test_two_boots_at_once_are_no_matter(tree: Tree, tmp_path: Path) -> None:
+    image = tree.image()
+    with ThreadPoolExecutor(2) as pool:
+        reports = list(
+            pool.map(
+                lambda suite: boot(
+                    deployment(image), machine=nspawn(suite), journal=tmp_path / suite / "journal"
+                ),
+                SUITES,
+            )
+        )
+    for report in reports:
+        assert report.outcome == "passed", render(report)
+
+
+def test_another_architecture_is_skipped_and_not_passed(tree: Tree, journal: Path) -> None:
+    other = "arm64" if native_arch() == "x86-64" else "x86-64"
+    machine = Nspawn(suite="trixie", cache=ROOTS, arch=other)
+    if machine.obstacle() is None:
+        pytest.skip("this computer runs programs of the other architecture")
+    report = boot(deployment(tree.image()), machine=machine, journal=journal)
+    assert report.outcome == "skipped"
+    assert other in (report.skipped or "")
+
+
+KILLED = """\
+import sys
+from pathlib import Path
+from bakery.check.boot.expect import Command, Expectations
+from bakery.check.boot.machine import BootImage, native_arch
+from bakery.check.boot.nspawn import Nspawn
+from bakery.check.boot.procedure import Deployment, boot
+
+image, journal, cache = map(Path, sys.argv[1:])
+boot(
+    Deployment(
+        images=[BootImage(path=image, name="web")],
+        expected=Expectations(commands=(Command(run="sleep 1000", timeout=1000),)),
+    ),
+    machine=Nspawn(suite="trixie", cache=cache, arch=native_arch()),
+    journal=journal,
+)
+"""
+
+
+def processes_with(word: str) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (process / "cmdline").read_bytes().decode("utf-8", "replace")
+        except OSError:
+            continue
+        if word in line:
+            found.append(line.replace("\0", " "))
+    return found
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_a_killed_boot_leaves_no_process_and_no_mount(tree: Tree, tmp_path: Path) -> None:
+    image = tree.image().path
+    roots.provide(nspawn("trixie").root, ROOTS)
+    console = tmp_path / "journal.console"
+    command = [sys.executable, "-c", KILLED, image, tmp_path / "journal", ROOTS]
+    with subprocess.Popen(command) as process:
+        wait_until(lambda: console.exists() and b"Multi-User" in console.read_bytes())
+        assert len(processes_with(str(image))) > 1
+        process.kill()
+    wait_until(lambda: not processes_with(str(image)))
+    assert str(image) not in Path("/proc/self/mountinfo").read_text("utf-8")
