@@ -8,6 +8,7 @@ and two processes can share a folder.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
@@ -21,6 +22,8 @@ from bakery.errors import BakeryError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class LedgerError(BakeryError):
@@ -146,9 +149,7 @@ class Ledger:
             seconds=work.seconds,
             facts=dict(facts or {}),
         )
-        path = self._path(step, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, msgspec.json.encode(record))
+        write_whole(self._path(step, name), msgspec.json.encode(record))
         self._known[step, name, key] = True
 
     def forget(self, step: str, name: str) -> None:
@@ -177,7 +178,9 @@ class Ledger:
                 raise LedgerError(
                     f"{step}:{name} can't be written: {error.strerror}",
                     where=str(error.filename or self.folder.parent),
-                    fix="make room, or set BAKERY_DIST to a folder with more",
+                    fix="make room, or set BAKERY_DIST to a folder with more"
+                    if error.errno in _FULL
+                    else "look at the folder's rights; BAKERY_DIST names another one",
                 ) from error
             finally:
                 remove(scratch)
@@ -229,6 +232,7 @@ def _are_there(outputs: Iterable[Output], folder: Path) -> bool:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a small file so that it appears complete or not at all; for one writer at a time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
         partial.write_bytes(data)
