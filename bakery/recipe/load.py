@@ -189,7 +189,6 @@ def _check_names(source: Source, sources: Mapping[str, Source]) -> None:
     recipe = source.recipe
     named = [
         *((("requires", index), name) for index, name in enumerate(recipe.requires)),
-        *((("conflicts", index), name) for index, name in enumerate(recipe.conflicts)),
         *(
             (("parts", part, "recipe"), kind.recipe)
             for part, kind in recipe.parts.items()

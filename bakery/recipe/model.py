@@ -287,7 +287,7 @@ class Recipe(_Model, frozen=True):
     replaces: Annotated[
         tuple[Text, ...], Meta(description="built-in extensions that hosts must mask")
     ] = ()
-    conflicts: Annotated[tuple[Name, ...], Meta(description="recipes it can't run beside")] = ()
+    conflicts: Annotated[tuple[Name, ...], Meta(description="extensions it can't run beside")] = ()
     os: Annotated[
         Literal["any"] | OsLevel | OsVersion, Meta(description="the hosts that may merge the image")
     ] = "any"

@@ -113,7 +113,7 @@ def docker(place: Place) -> Project:
         url = docker_url("20.10.13", arch)
         path = place.mirror.place(url)
         if not path.exists():
-            place.debian.docker_tarball(arch, path)
+            shutil.copy(place.debian.docker_tarball(arch), path)
         assets[url] = digest(path)
     project.lock("docker", "20.10.13", assets)
     return project

@@ -40,14 +40,9 @@ def project(tmp_path: Path, mirror: Mirror) -> Project:
 
 
 @pytest.fixture(scope="session")
-def docker_tarballs(debian: Debian, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def docker_tarballs(debian: Debian) -> dict[str, Path]:
     """Return tar balls laid out as Docker's own, with Debian's programs, by architecture."""
-    folder = tmp_path_factory.mktemp("docker")
-    found = {}
-    for arch in DEBIAN_ARCH:
-        found[arch] = folder / f"docker-{arch}.tgz"
-        debian.docker_tarball(arch, found[arch])
-    return found
+    return {arch: debian.docker_tarball(arch) for arch in DEBIAN_ARCH}
 
 
 @pytest.fixture

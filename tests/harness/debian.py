@@ -65,14 +65,19 @@ class Debian:
         subprocess.run(["apt-get", *words, "update"], check=True, capture_output=True)
         return tuple(words)
 
-    def docker_tarball(self, arch: str, path: Path) -> None:
-        """Write a tar ball laid out as Docker's own, with Debian's programs."""
-        with tarfile.open(path, "w:gz", compresslevel=6) as tar:
-            for package, programs in DOCKER_PROGRAMS.items():
-                for program in programs:
-                    source = self.unpacked(arch, package) / program
-                    name = {"tini-static": "docker-init"}.get(source.name, source.name)
-                    tar.add(source, f"docker/{name}")
+    def docker_tarball(self, arch: str) -> Path:
+        """Return a tar ball laid out as Docker's own, with Debian's programs."""
+        path = self._folder / arch / "docker.tgz"
+        if not path.exists():
+            partial = path.with_suffix(".partial")
+            with tarfile.open(partial, "w:gz", compresslevel=6) as tar:
+                for package, programs in DOCKER_PROGRAMS.items():
+                    for program in programs:
+                        source = self.unpacked(arch, package) / program
+                        name = {"tini-static": "docker-init"}.get(source.name, source.name)
+                        tar.add(source, f"docker/{name}")
+            partial.rename(path)
+        return path
 
 
 def docker_url(version: str, arch: str) -> str:
