@@ -60,25 +60,29 @@ def convert(node: yaml.Node, wanted: Any) -> Any:  # noqa: PLR0911  one case per
         DocumentError: it spells something else.
 
     """
-    origin = typing.get_origin(wanted)
+    origin, arguments = _form(wanted)
     if origin is Annotated:
-        base, *metas = typing.get_args(wanted)
+        base, *metas = arguments
         return _constrained(node, convert(node, base), metas)
     if origin in (Union, types.UnionType):
         return convert(node, _alternative(node, wanted))
     if origin is Literal:
-        return _literal(node, typing.get_args(wanted))
+        return _literal(node, arguments)
     if origin is tuple:
-        item = typing.get_args(wanted)[0]
-        return tuple([convert(child, item) for child in _sequence(node)])
+        return tuple([convert(child, arguments[0]) for child in _sequence(node)])
     if origin is dict:
-        key_type, value_type = typing.get_args(wanted)
+        key_type, value_type = arguments
         return {convert(k, key_type): convert(v, value_type) for k, v in _mapping(node)}
-    if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
+    if _is_struct(wanted):
         return _struct(node, wanted)
     if wanted in (str, int, bool):
         return _plain(node, wanted)
     return _parsed(node, wanted)
+
+
+@functools.cache
+def _form(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    return typing.get_origin(kind), typing.get_args(kind)
 
 
 @functools.cache
@@ -127,6 +131,8 @@ def telling_keys(structs: tuple[type[msgspec.Struct], ...]) -> dict[str, type[ms
 
 def _alternative(node: yaml.Node, union: Any) -> Any:
     kinds = alternatives(union)
+    if len(kinds) == 1:
+        return kinds[0]
     fitting = tuple(kind for kind in kinds if _fits(node, kind))
     if _is_unquoted(node) and "text" in map(_name, kinds):
         raise error(node, "a text that begins with a bracket needs quotes", _hint(node, kinds))
@@ -157,7 +163,8 @@ def _told_apart(node: yaml.Node, structs: tuple[type[msgspec.Struct], ...]) -> A
 
 def plain(kind: Any) -> Any:
     """Return a type without what annotates it."""
-    return typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
+    origin, arguments = _form(kind)
+    return arguments[0] if origin is Annotated else kind
 
 
 def _is_struct(kind: Any) -> bool:
@@ -166,13 +173,13 @@ def _is_struct(kind: Any) -> bool:
 
 def _fits(node: yaml.Node, kind: Any) -> bool:
     kind = plain(kind)
-    origin = typing.get_origin(kind)
+    origin, arguments = _form(kind)
     if isinstance(node, yaml.MappingNode):
         return origin is dict or _is_struct(kind)
     if isinstance(node, yaml.SequenceNode):
         return origin is tuple
     if origin is Literal:
-        return node.tag == f"{TAG}str" and node.value in typing.get_args(kind)
+        return node.tag == f"{TAG}str" and node.value in arguments
     if kind is str or hasattr(kind, "parse"):
         return bool(node.tag == f"{TAG}str")
     return kind in (int, bool) and bool(node.tag == f"{TAG}{kind.__name__}")
@@ -180,9 +187,9 @@ def _fits(node: yaml.Node, kind: Any) -> bool:
 
 def _name(kind: Any) -> str:
     kind = plain(kind)
-    origin = typing.get_origin(kind)
+    origin, arguments = _form(kind)
     if origin is Literal:
-        return " or ".join(typing.get_args(kind))
+        return " or ".join(arguments)
     if _is_struct(kind):
         required = [name for name, info in fields(kind).items() if info.required]
         return f"{{{', '.join(f'{name}: …' for name in required)}}}"
@@ -262,7 +269,7 @@ def _hint(node: yaml.Node, wanted: Iterable[Any]) -> str | None:
     if isinstance(node, yaml.ScalarNode):
         if node.tag == f"{TAG}str":
             return "remove the quotation marks" if _DECIMAL.fullmatch(node.value) else None
-        quotable = "text" in names or any(typing.get_origin(plain(k)) is Literal for k in wanted)
+        quotable = "text" in names or any(_form(plain(kind))[0] is Literal for kind in wanted)
         return f'quote it: "{node.value}"' if quotable else None
     if _is_unquoted(node) and "text" in names:
         return f'quote it: "{{{node.value[0][0].value}}}"'

@@ -147,6 +147,16 @@ def read(path: Path) -> Lock:
         return Lock()
     except OSError as error:
         raise LockError(f"the lock can't be read: {error.strerror}", where=show(path)) from None
+    return decode(data, path)
+
+
+def decode(data: bytes, path: Path) -> Lock:
+    """Return the lock that JSON text spells; `path` is named in messages.
+
+    Raises:
+        LockError: the text is damaged.
+
+    """
     try:
         return msgspec.json.decode(data, type=Lock)
     except (ValueError, RecursionError) as error:

@@ -33,7 +33,7 @@ def completed(text: str) -> str:
     """Return a recipe with the keys of the smallest one that it lacks."""
     given = set(re.findall(r"^(\w+):", text, re.MULTILINE))
     lines = [line for key, line in SMALLEST.items() if key not in given]
-    return text + "".join(f"{line}\n" for line in lines)
+    return "\n".join([text.rstrip("\n"), *lines, ""])
 
 
 def _mistake(title: str, section: str) -> Mistake:

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bakery.recipe import glob
+
+
+@pytest.mark.parametrize(
+    ("pattern", "inside", "outside"),
+    [
+        ("docker/*", ["docker/dockerd", "docker/.x"], ["docker", "docker/a/b", "x/docker/a"]),
+        ("*", ["a", ".a"], ["a/b"]),
+        ("**/*.so", ["a.so", "x/a.so", "x/y/a.so"], ["a.so.1", "x/a.so/b"]),
+        ("lib/**", ["lib/a", "lib/a/b"], ["lib", "lib2/a", "x/lib/a"]),
+        ("**", ["a", "a/b/c"], [""]),
+        ("a/**/z", ["a/z", "a/b/z", "a/b/c/z"], ["a/bz", "z"]),
+        ("*.data/scripts/*", ["uv-1.0.data/scripts/uv"], ["uv.data/scripts/a/b", "data/scripts/x"]),
+        ("app-?.?", ["app-1.2"], ["app-10.2", "app-/.2"]),
+        ("[a].+(b)$", ["[a].+(b)$"], ["a.+(b)$", "[a]xx(b)$"]),
+        ("a", ["a"], ["A", "a/", "ba"]),
+    ],
+)
+def test_what_a_pattern_matches(pattern: str, inside: list[str], outside: list[str]) -> None:
+    assert [path for path in inside if not glob.matches(pattern, path)] == []
+    assert [path for path in outside if glob.matches(pattern, path)] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "folder"),
+    [
+        ("docker/*", "docker/"),
+        ("*", ""),
+        ("**/*.so", ""),
+        ("lib/**", "lib/"),
+        ("a/b/c", "a/b/"),
+        ("a/b?/c", "a/"),
+        ("a", ""),
+    ],
+)
+def test_the_folder_that_all_matches_lie_in(pattern: str, folder: str) -> None:
+    assert glob.base(pattern) == folder
+
+
+@given(st.text(alphabet="ab*?/[]!.\\", max_size=10), st.text(alphabet="ab/[.\n", max_size=10))
+def test_every_match_lies_in_the_base(pattern: str, path: str) -> None:
+    if glob.matches(pattern, path):
+        assert path.startswith(glob.base(pattern))
+
+
+@given(st.text(max_size=10))
+def test_a_text_without_wildcards_matches_itself_only(text: str) -> None:
+    literal = text.replace("*", "").replace("?", "")
+    assert glob.matches(literal, literal)
+    assert not glob.matches(literal, literal + "x")
