@@ -246,7 +246,10 @@ class Recipe(_Model, frozen=True):
         Meta(min_length=1, description="what the lock must hold: versions, `latest`, ranges"),
     ]
     arch: Words
-    extends: Annotated[Name | None, Meta(description="the recipe this one is a variant of")] = None
+    extends: Annotated[
+        Name | None,
+        Meta(description="the recipe this one is a variant of; null takes away what it has"),
+    ] = None
     upstream: Annotated[
         GithubUpstream | ListingUpstream | PypiUpstream | None,
         Meta(description="where the versions are listed"),
