@@ -102,7 +102,7 @@ def _install(tree: Tree, image: Image, asset: Asset, archive: Path, meter: Meter
 
 
 def _destination(pattern: str, place: str, path: str) -> str:
-    return place + path.removeprefix(glob.base(pattern)) if place.endswith("/") else place
+    return place + glob.below(pattern, path) if place.endswith("/") else place
 
 
 def _copy_local_files(tree: Tree, image: Image) -> None:

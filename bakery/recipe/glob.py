@@ -29,12 +29,11 @@ def matches(pattern: str, path: str) -> bool:
     return _regex(pattern).fullmatch(path) is not None
 
 
-def base(pattern: str) -> str:
-    """Return the folder that all matches lie in: the steps before the first wildcard step.
+def below(pattern: str, path: str) -> str:
+    """Return what of a matching path is kept when it is installed into a folder.
 
-    A pattern without wildcards names one file, so its own folder is returned. The result is empty
-    or ends with a slash.
+    The file's name; or, of a pattern with `**`, the steps that it spans and those after them.
     """
-    first = _TOKEN.search(pattern)
-    literal = pattern if first is None else pattern[: first.start() + (first[0] == "/**")]
-    return literal[: literal.rfind("/") + 1]
+    steps = pattern.split("/")
+    fixed = next((i for i, step in enumerate(steps) if "**" in step), len(steps) - 1)
+    return "/".join(path.split("/")[fixed:])

@@ -28,25 +28,26 @@ def test_what_a_pattern_matches(pattern: str, inside: list[str], outside: list[s
 
 
 @pytest.mark.parametrize(
-    ("pattern", "folder"),
+    ("pattern", "path", "kept"),
     [
-        ("docker/*", "docker/"),
-        ("*", ""),
-        ("**/*.so", ""),
-        ("lib/**", "lib/"),
-        ("a/b/c", "a/b/"),
-        ("a/b?/c", "a/"),
-        ("a", ""),
+        ("docker/*", "docker/dockerd", "dockerd"),
+        ("*", "a", "a"),
+        ("a/b/c", "a/b/c", "c"),
+        ("*.data/scripts/*", "uv-1.0.data/scripts/uv", "uv"),
+        ("**/*.so", "x/y/a.so", "x/y/a.so"),
+        ("lib/**", "lib/x/a", "x/a"),
+        ("v*/lib/**/*.so", "v1/lib/x/a.so", "x/a.so"),
     ],
 )
-def test_the_folder_that_all_matches_lie_in(pattern: str, folder: str) -> None:
-    assert glob.base(pattern) == folder
+def test_what_is_kept_of_a_path(pattern: str, path: str, kept: str) -> None:
+    assert glob.matches(pattern, path)
+    assert glob.below(pattern, path) == kept
 
 
 @given(st.text(alphabet="ab*?/[]!.\\", max_size=10), st.text(alphabet="ab/[.\n", max_size=10))
-def test_every_match_lies_in_the_base(pattern: str, path: str) -> None:
+def test_what_is_kept_is_the_end_of_every_match(pattern: str, path: str) -> None:
     if glob.matches(pattern, path):
-        assert path.startswith(glob.base(pattern))
+        assert ("/" + path).endswith("/" + glob.below(pattern, path))
 
 
 @given(st.text(max_size=10))
