@@ -45,12 +45,15 @@ class Child:
 
 
 @contextmanager
-def child(command: Sequence[str], *, terminal: int) -> Iterator[Child]:
+def child(
+    command: Sequence[str], *, terminal: int, inherited: Sequence[int] = ()
+) -> Iterator[Child]:
     """Start a command; it dies with the thread that started it, and at the context's end.
 
     Args:
         command: program and arguments.
         terminal: its standard input and outputs.
+        inherited: further descriptors that it is given.
 
     Raises:
         MachineError: it can't be started.
@@ -62,6 +65,7 @@ def child(command: Sequence[str], *, terminal: int) -> Iterator[Child]:
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,
+            pass_fds=inherited,
             start_new_session=True,
         )
     except OSError as error:
