@@ -13,6 +13,7 @@ from bakery.image.tree import Tree
 from bakery.image.unpack import members
 from bakery.recipe import glob
 from bakery.recipe.document import InvalidError, show
+from bakery.recipe.model import Drop
 from bakery.recipe.template import Template, UnknownPlaceholderError
 
 if TYPE_CHECKING:
@@ -169,17 +170,16 @@ def _edit(tree: Tree, image: Image) -> None:
 
 
 def _prepare(tree: Tree, image: Image) -> None:
-    recipe = image.source.recipe
-    if recipe.prepare is None:
-        return
     contents = image.contents
+    if image.source.script is None:
+        return
     values = {"NAME": contents.name, "VERSION": contents.version, "ARCH": contents.arch}
-    run_sandboxed(image.source.folder / recipe.prepare, tree.root, values)
+    run_sandboxed(image.source.script, tree.root, values)
     tree.rescan("prepare")
 
 
 def _drop(tree: Tree, image: Image) -> None:
-    for index, pattern in enumerate(image.contents.drop):
+    for pattern in image.contents.drop:
         matching = [
             path
             for path in tree.entries
@@ -188,13 +188,19 @@ def _drop(tree: Tree, image: Image) -> None:
         if not matching:
             raise image.source.invalid(
                 InvalidError(
-                    ["drop", index],
+                    ["drop", _index(image, pattern)],
                     f"{pattern} matches nothing in {image.id}",
                     fix="correct or remove it, or add a `when`",
                 )
             )
         for path in matching:
             tree.remove(path)
+
+
+def _index(image: Image, pattern: str) -> int:
+    """Return where the recipe lists a pattern to drop; those whose `when` fails count too."""
+    listed = [drop.path if isinstance(drop, Drop) else drop for drop in image.source.recipe.drop]
+    return listed.index(pattern)
 
 
 def _start(tree: Tree, image: Image) -> None:
