@@ -72,23 +72,100 @@ class _Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     """What all types of the language share."""
 
 
-class GithubUpstream(_Model, frozen=True):
+class _Upstream(_Model, frozen=True, kw_only=True):
+    prerelease: Annotated[bool, Meta(description="count pre-releases as well")] = False
+
+
+class _Tagged(_Upstream, frozen=True, kw_only=True):
+    tag: Annotated[
+        str,
+        Meta(
+            pattern=r"^[^{}]*\{version\}[^{}]*$",
+            description="how tags are written, such as cli-{version}; others are passed over",
+        ),
+    ] = "{version}"
+
+
+class GithubUpstream(_Tagged, frozen=True, kw_only=True):
     """Releases of a GitHub repository."""
 
     github: Repository
+    tags: Annotated[bool, Meta(description="its tags, where it makes no releases")] = False
 
 
-class ListingUpstream(_Model, frozen=True):
-    """An HTML page whose links name the versions."""
+class GitlabUpstream(_Tagged, frozen=True, kw_only=True):
+    """Tags of a GitLab project."""
+
+    gitlab: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)+$",
+            description="GROUP/PROJECT on GitLab; a group may have groups in it",
+        ),
+    ]
+    host: Annotated[Address, Meta(description="the GitLab that has it")] = "https://gitlab.com"
+
+
+class HashicorpUpstream(_Upstream, frozen=True, kw_only=True):
+    """Free releases of a HashiCorp product, from their releases API."""
+
+    hashicorp: Annotated[
+        str,
+        Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", description="the product's name, such as consul"),
+    ]
+
+
+class KubernetesUpstream(_Upstream, frozen=True, kw_only=True):
+    """Patch releases of Kubernetes' supported minors, from the project's release schedule."""
+
+    kubernetes: Annotated[
+        Literal["schedule"], Meta(description="schedule: what kubernetes.io/releases shows")
+    ]
+
+
+class ListingUpstream(_Upstream, frozen=True, kw_only=True):
+    """A web page whose links end in what names the versions, each from a / on."""
 
     listing: Address
     pattern: Annotated[str, Meta(description="regular expression with a group named version")]
 
 
-class PypiUpstream(_Model, frozen=True):
+class PypiUpstream(_Upstream, frozen=True, kw_only=True):
     """Releases of a project on the package index that pip is configured for."""
 
     pypi: Project
+
+
+class DebianUpstream(_Upstream, frozen=True, kw_only=True):
+    """Versions of a package in a suite of the Debian mirror that apt is configured for."""
+
+    debian: Annotated[
+        str,
+        Meta(pattern=r"^[a-z0-9][a-z0-9+.-]+$", description="the name of a binary package"),
+    ]
+    suite: Annotated[
+        str, Meta(pattern=r"^[a-z][a-z0-9-]*$", description="a Debian release, such as trixie")
+    ]
+
+
+class ListUpstream(_Upstream, frozen=True, kw_only=True):
+    """Versions that the recipe names itself, or a text file with one a line."""
+
+    versions: Annotated[
+        Address | tuple[Text, ...], Meta(description="a list, or the address of a text file")
+    ]
+
+
+Upstream = (
+    GithubUpstream
+    | GitlabUpstream
+    | HashicorpUpstream
+    | KubernetesUpstream
+    | ListingUpstream
+    | PypiUpstream
+    | DebianUpstream
+    | ListUpstream
+)
 
 
 class Latest(_Model, frozen=True):
@@ -102,12 +179,6 @@ class Since(_Model, frozen=True):
     """Every release from this one on."""
 
     since: str
-
-
-class GithubPart(_Model, frozen=True):
-    """A part with releases of its own on GitHub."""
-
-    github: Repository
 
 
 class TextPart(_Model, frozen=True):
@@ -251,11 +322,11 @@ class Recipe(_Model, frozen=True):
         Meta(description="the recipe this one is a variant of; null takes away what it has"),
     ] = None
     upstream: Annotated[
-        GithubUpstream | ListingUpstream | PypiUpstream | None,
+        Upstream | None,
         Meta(description="where the versions are listed"),
     ] = None
     parts: Annotated[
-        dict[str, GithubPart | TextPart | RecipePart],
+        dict[str, Upstream | TextPart | RecipePart],
         Meta(description="further versions, pinned by the lock; each is a placeholder"),
     ] = {}
     assets: Annotated[

@@ -13,7 +13,7 @@ from bakery.names import nearest
 from bakery.recipe.condition import Condition
 from bakery.recipe.convert import fields
 from bakery.recipe.document import InvalidError
-from bakery.recipe.model import ListingUpstream, PypiAsset, Since, UrlAsset
+from bakery.recipe.model import ListingUpstream, ListUpstream, PypiAsset, Since, UrlAsset
 from bakery.recipe.spelling import SpellingError
 from bakery.recipe.template import Template
 from bakery.recipe.version import Version
@@ -195,13 +195,21 @@ def _same_path_twice(recipe: Recipe) -> None:
 
 
 def _upstream(recipe: Recipe) -> None:
-    if not isinstance(recipe.upstream, ListingUpstream):
-        return
-    path = ("upstream", "pattern")
+    upstreams: dict[tuple[str, ...], object] = {("upstream",): recipe.upstream}
+    upstreams |= {("parts", name): part for name, part in recipe.parts.items()}
+    for path, upstream in upstreams.items():
+        if isinstance(upstream, ListingUpstream):
+            _pattern(upstream.pattern, (*path, "pattern"))
+        elif isinstance(upstream, ListUpstream) and isinstance(upstream.versions, tuple):
+            for index, version in enumerate(upstream.versions):
+                _spelled(Version, version, [*path, "versions", index])
+
+
+def _pattern(pattern: str, path: tuple[str, ...]) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            groups = re.compile(recipe.upstream.pattern).groupindex
+            groups = re.compile(pattern).groupindex
     except (re.error, RecursionError, OverflowError, Warning) as error:
         at = getattr(error, "pos", None)
         raise InvalidError(
