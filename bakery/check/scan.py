@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import stat
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
 
 from bakery.check import elf
 from bakery.check.tree import Kind, Node, Tree
@@ -28,6 +26,7 @@ PARSED = (
 _HEAD = 256 * 1024  # a text longer than this is no configuration file
 _CHUNK = 1024 * 1024
 _MOST_WORKERS = 4
+_LARGE = 1024 * 1024
 _LONGEST_SHEBANG = 256  # the kernel's BINPRM_BUF_SIZE
 _CAPABILITIES = "security.capability"
 _MADE_BY_MKFS = "lost+found"  # of ext4; a merge ignores it
@@ -42,13 +41,16 @@ _KINDS: dict[int, Kind] = {
 }
 
 
-@dataclass(frozen=True)
-class _Content:
-    sha256: str
-    elf: elf.Elf | None
-    script: tuple[str, ...]
-    text: str | None
-    trouble: str | None
+class _Content(NamedTuple):
+    capabilities: bool = False
+    sha256: str | None = None
+    elf: elf.Elf | None = None
+    script: tuple[str, ...] = ()
+    text: str | None = None
+    trouble: str | None = None
+
+
+_NOTHING = _Content()
 
 
 def scan(root: Path) -> Tree:
@@ -61,32 +63,45 @@ def scan(root: Path) -> Tree:
         OSError: a folder can't be listed. A file that can't be read is a node with its `trouble`.
 
     """
-    workers = min(_MOST_WORKERS, len(os.sched_getaffinity(0)))
-    with ThreadPoolExecutor(workers) as pool:
-        nodes = pool.map(lambda node: _examine(root, node), _walk(os.fspath(root)))
-        return Tree({node.path: node for node in sorted(nodes, key=lambda node: node.path)})
+    folder = os.fspath(root)
+    nodes: list[Node] = []
+    with ThreadPoolExecutor(min(_MOST_WORKERS, len(os.sched_getaffinity(0)))) as pool:
+        large: list[Future[Node]] = []
+        for path in _walk(folder):
+            status = os.lstat(f"{folder}/{path}")
+            if status.st_size >= _LARGE:
+                large.append(pool.submit(_examine, folder, path, status))
+            else:  # handing it over costs more than reading it
+                nodes.append(_examine(folder, path, status))
+        nodes.extend(future.result() for future in large)
+    nodes.sort(key=lambda node: node.path)
+    return Tree({node.path: node for node in nodes})
 
 
-def _walk(root: str) -> Iterator[Node]:
-    yield _node(root, ".")
-    waiting = ["."]
+def _walk(root: str) -> Iterator[str]:
+    yield "."
+    waiting = [""]
     while waiting:
         folder = waiting.pop()
-        with os.scandir(os.path.join(root, folder)) as entries:  # noqa: PTH118  Path is ten times slower
-            paths = sorted(f"{folder}/{entry.name}".removeprefix("./") for entry in entries)
-        for path in paths:
-            if path == _MADE_BY_MKFS:
-                continue
-            node = _node(root, path)
-            if node.type == "directory":
-                waiting.append(path)
-            yield node
+        with os.scandir(f"{root}/{folder}") as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+        for entry in entries:
+            path = f"{folder}{entry.name}"
+            if path != _MADE_BY_MKFS:
+                yield path
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(f"{path}/")
 
 
-def _node(root: str, path: str) -> Node:
-    full = os.path.join(root, path)  # noqa: PTH118  Path is ten times slower
-    status = os.lstat(full)
+def _examine(root: str, path: str, status: os.stat_result) -> Node:
+    full = f"{root}/{path}"
     kind = _KINDS[stat.S_IFMT(status.st_mode)]
+    content = _NOTHING
+    if kind == "file":
+        try:
+            content = _read(full, path, status.st_size)
+        except OSError as error:
+            content = _Content(trouble=f"can't be read: {error.strerror}")
     return Node(
         path=path,
         type=kind,
@@ -95,59 +110,52 @@ def _node(root: str, path: str) -> Node:
         gid=status.st_gid,
         mtime=int(status.st_mtime),
         size=status.st_size if kind == "file" else 0,
-        target=os.readlink(full) if kind == "link" else None,  # noqa: PTH115  Path is ten times slower
+        target=os.readlink(full) if kind == "link" else None,  # noqa: PTH115  Path is slow
+        **content._asdict(),
     )
 
 
-def _examine(root: Path, node: Node) -> Node:
-    if node.type != "file":
-        return node
+def _read(full: str, path: str, size: int) -> _Content:
+    descriptor = os.open(full, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        descriptor = os.open(root / node.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with io.FileIO(descriptor) as file:
-            capable = _CAPABILITIES in os.listxattr(descriptor)
-            content = _content(node, file)
-    except OSError as error:
-        return replace(node, trouble=f"can't be read: {error.strerror}")
-    return replace(
-        node,
-        capabilities=capable,
-        sha256=content.sha256,
-        elf=content.elf,
-        script=content.script,
-        text=content.text,
-        trouble=content.trouble,
-    )
+        head = os.read(descriptor, min(size, _HEAD))
+        digest = hashlib.sha256(head)
+        if size > _HEAD:
+            buffer = memoryview(bytearray(_CHUNK))
+            while count := os.readv(descriptor, [buffer]):
+                digest.update(buffer[:count])
+        headers, trouble = _binary(head, descriptor)
+        return _Content(
+            capabilities=_is_capable(descriptor),
+            sha256=digest.hexdigest(),
+            elf=headers,
+            script=_script(head),
+            text=head.decode("utf-8", "replace") if _is_parsed(path, size) else None,
+            trouble=trouble,
+        )
+    finally:
+        os.close(descriptor)
 
 
-def _content(node: Node, file: io.FileIO) -> _Content:
-    head = file.read(_HEAD)
-    digest = hashlib.sha256(head)
-    if len(head) == _HEAD:
-        buffer = memoryview(bytearray(_CHUNK))
-        while count := file.readinto(buffer):
-            digest.update(buffer[:count])
-    headers, trouble = _binary(head, file)
-    wanted = node.path.startswith(PARSED) and node.size <= _HEAD
-    return _Content(
-        sha256=digest.hexdigest(),
-        elf=headers,
-        script=_script(head),
-        text=head.decode("utf-8", "replace") if wanted else None,
-        trouble=trouble,
-    )
+def _is_parsed(path: str, size: int) -> bool:
+    return path.startswith(PARSED) and size <= _HEAD
 
 
-def _binary(head: bytes, file: io.FileIO) -> tuple[elf.Elf | None, str | None]:
+def _is_capable(descriptor: int) -> bool:
+    try:
+        return _CAPABILITIES in os.listxattr(descriptor)
+    except OSError:  # a file system without extended attributes
+        return False
+
+
+def _binary(head: bytes, descriptor: int) -> tuple[elf.Elf | None, str | None]:
     if not head.startswith(elf.MAGIC):
         return None, None
-    stream = io.BufferedReader(file)
-    try:
-        return elf.read(stream), None
-    except elf.ElfError as error:
-        return None, f"{error.what}: {error.why}"
-    finally:
-        stream.detach()
+    with open(descriptor, "rb", closefd=False) as stream:
+        try:
+            return elf.read(stream), None
+        except elf.ElfError as error:
+            return None, f"{error.what}: {error.why}"
 
 
 def _script(head: bytes) -> tuple[str, ...]:

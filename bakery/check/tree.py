@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import posixpath
+from bisect import bisect_left
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -84,11 +86,16 @@ class Tree:
 
     def below(self, folder: str, *suffixes: str) -> Iterator[Node]:
         """Yield what lies below a folder, at any depth; only names with a given suffix."""
-        for node in self:
-            if node.path.startswith(folder + "/") and (
-                not suffixes or node.path.endswith(suffixes)
-            ):
-                yield node
+        after = chr(ord("/") + 1)
+        first = bisect_left(self._paths, f"{folder}/")
+        last = bisect_left(self._paths, folder + after)
+        for path in self._paths[first:last]:
+            if not suffixes or path.endswith(suffixes):
+                yield self.nodes[path]
+
+    @cached_property
+    def _paths(self) -> tuple[str, ...]:
+        return tuple(self.nodes)
 
     def resolve(self, path: str) -> Node | None:
         """Return what a host would find at an absolute path, if that comes from this tree.

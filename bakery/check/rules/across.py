@@ -35,28 +35,24 @@ class Shipped:
 
     Attributes:
         name: as hosts see it; images of one name are never merged together.
-        entries: by path, what makes two of them the same.
+        entries: what stands at each path.
         apart: names of images that are never merged beside it.
 
     """
 
     name: str
-    entries: Mapping[str, str]
+    entries: Mapping[str, Node | Entry]
     apart: frozenset[str] = frozenset()
 
 
 def of_subject(subject: Subject) -> Shipped:
     """Return what a checked image ships."""
-    return Shipped(
-        subject.name, {n.path: _sameness(n) for n in subject.tree}, subject.context.apart
-    )
+    return Shipped(subject.name, subject.tree.nodes, subject.context.apart)
 
 
 def of_manifest(name: str, manifest: Manifest, apart: Iterable[str] = ()) -> Shipped:
     """Return what a staged image ships."""
-    return Shipped(
-        name, {entry.path: _sameness(entry) for entry in manifest.entries}, frozenset(apart)
-    )
+    return Shipped(name, {entry.path: entry for entry in manifest.entries}, frozenset(apart))
 
 
 def _sameness(thing: Node | Entry) -> str:
@@ -82,8 +78,6 @@ def conflicts(images: Iterable[Shipped]) -> tuple[Finding, ...]:
 def _fights(path: str, images: list[Shipped]) -> Iterator[Hit]:
     for one, other in combinations(images, 2):
         apart = one.name == other.name or one.name in other.apart or other.name in one.apart
-        if not apart and one.entries[path] != other.entries[path]:
-            yield Hit(
-                path,
-                f"is {one.entries[path]} in {one.name}, and {other.entries[path]} in {other.name}",
-            )
+        here, there = _sameness(one.entries[path]), _sameness(other.entries[path])
+        if not apart and here != there:
+            yield Hit(path, f"is {here} in {one.name}, and {there} in {other.name}")

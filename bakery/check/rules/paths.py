@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from bakery.check.rule import Hit, rule
@@ -46,6 +45,8 @@ _OWNED = re.compile(
     r"|usr/bin/(sh|bash|env|ls|cat|cp|mv|rm|mount|umount|login|su|systemctl|journalctl|busctl|systemd-sysext"
     r"|systemd-tmpfiles|systemd-sysusers|init|udevadm)"
 )
+_UNDECODED = re.compile("[\udc80-\udcff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _top(subject: Subject) -> Iterator[Node]:
@@ -201,12 +202,11 @@ def _matching(subject: Subject, pattern: re.Pattern[str]) -> Iterable[Node]:
 )
 def case(subject: Subject) -> Iterator[Hit]:
     """Find names in one folder that differ only in case."""
-    groups: defaultdict[tuple[str, str], list[Node]] = defaultdict(list)
+    seen: dict[tuple[str, str], Node] = {}
     for node in subject.tree:
-        groups[node.folder, node.name.casefold()].append(node)
-    for first, *others in groups.values():
-        for other in others:
-            yield Hit(other.path, f"differs only in case from {first.name}")
+        first = seen.setdefault((node.folder, node.name.casefold()), node)
+        if first is not node:
+            yield Hit(node.path, f"differs only in case from {first.name}")
 
 
 @rule(
@@ -218,7 +218,7 @@ def case(subject: Subject) -> Iterator[Hit]:
 def encoding(subject: Subject) -> Iterator[Hit]:
     """Find names that can't be printed."""
     for node in subject.tree:
-        if any("\udc80" <= letter <= "\udcff" for letter in node.name):
+        if _UNDECODED.search(node.name):
             yield Hit(node.path, "has a name that is not UTF-8")
-        elif any(ord(letter) < ord(" ") or letter == "\x7f" for letter in node.name):
+        elif _CONTROL.search(node.name):
             yield Hit(node.path, "has control characters in its name")
