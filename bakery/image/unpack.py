@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from bakery.image.archive import deb, tar, zip  # noqa: A004  the format's name
 from bakery.image.archive.compression import unpacked
@@ -13,7 +13,7 @@ from bakery.image.archive.model import BrokenArchiveError, HostileArchiveError, 
 from bakery.image.archive.stream import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from bakery.image.archive.model import Members
@@ -46,7 +46,7 @@ def members(
     *,
     kind: Archive | None = None,
     limits: Limits = _LIMITS,
-) -> Iterator[tuple[Member, BinaryIO | None]]:
+) -> Members:
     """Yield the wanted members of an archive, each with its content until the next is asked for.
 
     Every member is judged, and read where the format is a stream, wanted or not; the archive is
@@ -87,9 +87,8 @@ def members(
             found = _plain(filename, wanted, guard)
     with closing(found):
         for member, stream in found:
-            yield member, stream
-            if stream:
-                stream.close()
+            with stream or nullcontext():
+                yield member, stream
 
 
 def _decompressed(filename: str, wanted: Callable[[str], bool], guard: Guard) -> Members:

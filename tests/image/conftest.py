@@ -19,7 +19,7 @@ Contents = dict[str, tuple[Member, bytes | None]]
 
 @pytest.fixture(scope="session")
 def unpack() -> Callable[..., Contents]:
-    """Returns a function that unpacks an archive into memory, and checks what every consumer relies on."""
+    """Returns a function that unpacks into memory, and checks what every consumer relies on."""
 
     def unpack(archive: Path, filename: str | None = None, **options: Any) -> Contents:
         found: Contents = {}
@@ -50,7 +50,7 @@ def tool() -> Callable[..., None]:
 def tar_of(tmp_path: Path) -> Callable[..., Path]:
     """Returns a function that packs headers, each with its data, as they are."""
 
-    def pack(*entries: tuple[dict[str, Any], bytes], mode: str = "w:gz") -> Path:
+    def pack(*entries: tuple[dict[str, Any], bytes], mode: Any = "w:gz") -> Path:
         path = tmp_path / "asset.tar.gz"
         with tarfile.open(path, mode, format=tarfile.GNU_FORMAT) as archive:
             for fields, data in entries:

@@ -43,14 +43,12 @@ def test_what_tar_packs(layout: str, tree: Path, tmp_path: Path, tool: Any, unpa
     _assert_same(unpack(archive), tree)
 
 
-@pytest.mark.parametrize(
-    ("option", "suffix"), [("-z", "tgz"), ("-J", "tar.xz"), ("-j", "tbz2"), ("--zstd", "tar.zst")]
-)
+@pytest.mark.parametrize("suffix", ["tgz", "tar.xz", "tbz2", "tar.zst"])
 def test_what_tar_compresses(
-    option: str, suffix: str, tree: Path, tmp_path: Path, tool: Any, unpack: Any
+    suffix: str, tree: Path, tmp_path: Path, tool: Any, unpack: Any
 ) -> None:
     archive = tmp_path / f"asset.{suffix}"
-    tool("tar", option, "-cf", archive, "-C", tree, ".", cwd=tmp_path)
+    tool("tar", "--auto-compress", "-cf", archive, "-C", tree, ".", cwd=tmp_path)
     _assert_same(unpack(archive), tree)
 
 
@@ -91,7 +89,12 @@ def test_files_with_holes(layout: str, tmp_path: Path, tool: Any, unpack: Any) -
 def test_only_what_is_wanted_is_yielded(tar_of: Pack, unpack: Any) -> None:
     asked: list[str] = []
     archive = tar_of(({"name": "./a"}, b"a"), ({"name": "b//c"}, b"c"), ({"name": "d"}, b"d"))
-    found = unpack(archive, wanted=lambda path: asked.append(path) or path == "b/c")
+
+    def wanted(path: str) -> bool:
+        asked.append(path)
+        return path == "b/c"
+
+    found = unpack(archive, wanted=wanted)
     assert {path: content for path, (_, content) in found.items()} == {"b/c": b"c"}
     assert asked == ["a", "b/c", "d"]
 
@@ -106,7 +109,7 @@ def test_a_stream_ends_with_its_turn(tar_of: Pack) -> None:
         first.read()
     assert second is not None
     assert second.read() == b"34"
-    turns.close()  # type: ignore[attr-defined]
+    turns.close()
 
 
 def test_a_hard_link_has_the_content_it_shares(tmp_path: Path, tool: Any, unpack: Any) -> None:
@@ -119,7 +122,7 @@ def test_a_hard_link_has_the_content_it_shares(tmp_path: Path, tool: Any, unpack
         found = unpack(tmp_path / "git.txz", wanted=names.__contains__)
         assert {
             name: (m.type, m.executable, m.size, data) for name, (m, data) in found.items()
-        } == {name: ("file", True, 5, b"#!git") for name in names}
+        } == dict.fromkeys(names, ("file", True, 5, b"#!git"))
 
 
 def test_a_hard_link_may_share_what_another_shares(tar_of: Pack, unpack: Any) -> None:
@@ -170,14 +173,13 @@ BEFORE = (
 )
 
 
-@pytest.mark.parametrize("wanted", [True, False], ids=["wanted", "unwanted"])
 @pytest.mark.parametrize(("why", "fields"), HOSTILE_ALWAYS.items(), ids=HOSTILE_ALWAYS)
-def test_refused_wanted_or_not(
-    why: str, fields: dict[str, Any], wanted: bool, tar_of: Pack, unpack: Any
-) -> None:
+def test_refused_wanted_or_not(why: str, fields: dict[str, Any], tar_of: Pack, unpack: Any) -> None:
     archive = tar_of(*BEFORE, (fields, b""))
+    with pytest.raises(HostileArchiveError, match=why):
+        unpack(archive)
     with pytest.raises(HostileArchiveError, match=why) as caught:
-        unpack(archive, "docker-1.tgz", wanted=lambda _: wanted)
+        unpack(archive, "docker-1.tgz", wanted=lambda _: False)
     assert "docker-1.tgz" in caught.value.what
     raw = fields["name"].encode(errors="surrogateescape").decode(errors="backslashreplace")
     assert repr(raw)[1:200] in (caught.value.where or "")
@@ -201,13 +203,13 @@ def test_a_folder_may_be_repeated_but_not_replaced(tar_of: Pack, unpack: Any) ->
         unpack(tar_of(({"name": "d"}, b""), folder))
 
 
-@pytest.mark.parametrize("wanted", [True, False], ids=["wanted", "unwanted"])
-def test_a_bomb_is_refused_while_it_grows(wanted: bool, tar_of: Pack, unpack: Any) -> None:
+@pytest.mark.parametrize("answer", [True, False], ids=["wanted", "unwanted"])
+def test_a_bomb_is_refused_while_it_grows(answer: Any, tar_of: Pack, unpack: Any) -> None:
     archive = tar_of(({"name": "zeros"}, bytes(8 << 20)))
     with pytest.raises(HostileArchiveError, match="100 times its size"):
-        unpack(archive, wanted=lambda _: wanted, limits=Limits(ratio=100, free=1 << 20))
+        unpack(archive, wanted=lambda _: answer, limits=Limits(ratio=100, free=1 << 20))
     with pytest.raises(HostileArchiveError, match=r"more than 7\.0 MiB"):
-        unpack(archive, wanted=lambda _: wanted, limits=Limits(total=7 << 20))
+        unpack(archive, wanted=lambda _: answer, limits=Limits(total=7 << 20))
     assert len(unpack(archive, limits=Limits(ratio=100))["zeros"][1]) == 8 << 20
 
 

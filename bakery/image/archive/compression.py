@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20
 _INPUT = 1 << 16
-_ZSTD_INPUT = 1 << 12  # at worst, 4 bytes of zstd become 128 KiB, and all at once
+_ZSTD_INPUT = 1 << 10  # at worst, 4 bytes of zstd become 128 KiB, and all at once
 _XZ_MEMORY = 1 << 30
 
 

@@ -7,12 +7,13 @@ bounds what bzip2 and lzma give nor minds what follows the declared size.
 from __future__ import annotations
 
 import copy
+import os
 import re
 import stat
 import struct
 import zipfile
 import zlib
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from bakery.image.archive.compression import CHUNK, Deflate, inflated
@@ -21,7 +22,7 @@ from bakery.image.archive.paths import LONGEST_PATH
 from bakery.image.archive.stream import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from bakery.image.archive.guard import Guard
     from bakery.image.archive.model import Members, MemberType
@@ -34,6 +35,8 @@ _TYPES: dict[int, MemberType] = {
     stat.S_IFDIR: "directory",
     stat.S_IFLNK: "link",
 }
+_END_SIZE = 22  # bytes of the record at the end, without the comment that follows it
+_MANY = 0xFFFF  # stands for a number that is in another record
 _WHEEL_SCRIPT = re.compile(r"[^/]+\.data/scripts/.+")
 
 
@@ -53,21 +56,37 @@ def members(wanted: Callable[[str], bool], guard: Guard, *, is_wheel: bool) -> M
     with _blaming(guard):
         archive = zipfile.ZipFile(guard.archive)
     with archive:
+        _compare_count(archive, guard)
         listed = [(info, _judged(info, guard, is_wheel=is_wheel)) for info in archive.infolist()]
         for info, member in listed:
             if not member.path or not wanted(member.path):
                 continue
             guard.member = _name(info)
-            content = readable(_content(archive, info, guard))
-            if member.type == "file":
-                yield member, content
-                continue
-            held = content.read(LONGEST_PATH + 1)  # to the end, so that the checksum is compared
-            if member.type == "directory":
-                yield member, None
-            else:
-                target = guard.target(held, member.path)
-                yield Member(path=member.path, type="link", target=target), None
+            with closing(_content(archive, info, guard)) as content:
+                if member.type == "file":
+                    yield member, readable(content)
+                elif member.type == "directory":
+                    for _ in content:
+                        pass  # the end compares what it declares
+                    yield member, None
+                else:
+                    target = guard.target(readable(content).read(LONGEST_PATH + 1), member.path)
+                    yield Member(path=member.path, type="link", target=target), None
+
+
+def _compare_count(archive: zipfile.ZipFile, guard: Guard) -> None:
+    """Refuse a directory that lists another number of members than the record at the end says.
+
+    A single damaged length in the directory hides members from the standard library.
+    """
+    with guard.archive.open("rb") as file:
+        file.seek(-_END_SIZE - len(archive.comment), os.SEEK_END)
+        end = file.read(_END_SIZE)
+    count = int.from_bytes(end[10:12], "little")
+    if not end.startswith(b"PK\5\6"):
+        raise guard.broken("it goes on behind its end")
+    if count not in (len(archive.infolist()), _MANY):
+        raise guard.broken(f"its directory does not list its {count} members")
 
 
 def _judged(info: zipfile.ZipInfo, guard: Guard, *, is_wheel: bool) -> Member:
@@ -76,8 +95,10 @@ def _judged(info: zipfile.ZipInfo, guard: Guard, *, is_wheel: bool) -> Member:
     kind = _TYPES.get(stat.S_IFMT(mode))
     if kind is None:
         raise guard.hostile("it is a device, a named pipe or a socket")
-    if kind == "file" and name.endswith(b"/"):
+    if kind == "file" and name.endswith(b"/"):  # as systems without modes have it
         kind = "directory"
+    if name.endswith(b"/") != (kind == "directory"):
+        raise guard.broken("its name and its mode disagree on whether it is a folder")
     path = guard.admit(name, kind)
     guard.declare(info.file_size)
     if kind != "file":
@@ -91,13 +112,13 @@ def _name(info: zipfile.ZipInfo) -> bytes:
     return info.orig_filename.encode("utf-8" if info.flag_bits & _UTF8 else "cp437")
 
 
-def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, guard: Guard) -> Iterator[bytes]:
-    stored = _stored(archive, info, guard)
-    if info.compress_type == zipfile.ZIP_STORED:
-        chunks = stored
-    elif info.compress_type == zipfile.ZIP_DEFLATED:
-        chunks = _inflated(stored, guard)
-    else:
+def _content(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, guard: Guard
+) -> Generator[bytes, None, None]:
+    chunks: Iterator[bytes] = _stored(archive, info, guard)
+    if info.compress_type == zipfile.ZIP_DEFLATED:
+        chunks = _inflated(chunks, guard)
+    elif info.compress_type != zipfile.ZIP_STORED:
         raise guard.broken(f"it is compressed by method {info.compress_type}; known is deflate")
     size = checksum = 0
     for chunk in chunks:
