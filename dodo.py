@@ -1,4 +1,4 @@
-"""The task graph: fetch → stage → squash → check → build, for every image of every recipe.
+"""The task graph: fetch → stage → squash → check → boot, for every image of every recipe.
 
 `doit list` is the menu, `doit build:docker-20.10.13` one release, `doit` everything.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 from bakery import graph
 
 bakery = graph.load(Path(__file__).parent)
-shop = bakery.workshop
+shop, trial = bakery.workshop, bakery.inspection
 
 DOIT_CONFIG = bakery.config
 
@@ -76,15 +76,27 @@ def task_check():
     for image in bakery.images:
         yield bakery.task(
             image.id,
-            partial(shop.check, image),
-            done=partial(shop.is_checked, image),
+            partial(trial.check, image),
+            done=partial(trial.is_checked, image),
             after=[f"squash:{image.id}"],
         )
     newest = bakery.newest()
     yield bakery.task(
         "together",
-        partial(shop.compare, newest),
-        done=partial(shop.are_apart, newest),
+        partial(trial.compare, newest),
+        done=partial(trial.are_compared, newest),
         after=[f"squash:{image.id}" for image in newest],
         doc="no two recipes ship one path differently",
     )
+
+
+def task_boot():
+    """one step alone: a real systemd merges an image, and its check.yaml holds"""
+    for image in bakery.images:
+        others = bakery.required(image)
+        yield bakery.task(
+            image.id,
+            partial(trial.boot, image, others),
+            done=partial(trial.is_booted, image, others),
+            after=[f"squash:{each.id}" for each in (image, *others)],
+        )

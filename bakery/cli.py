@@ -117,6 +117,71 @@ def schema(kind: str) -> None:
 
 
 @main.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json", "sarif", "github"]),
+    default="text",
+    show_default=True,
+)
+def check(paths: tuple[Path, ...], output: str) -> None:
+    """Apply the rules to images or folders, whoever made them.
+
+    The exit status is 1 when a rule is broken. `bakery rules` lists the rules.
+    """
+    from bakery.check import render  # noqa: PLC0415  only here
+    from bakery.check.command import check_paths  # noqa: PLC0415  with it
+
+    reports = check_paths(paths)
+    click.echo(getattr(render, output)(reports))
+    if any(report.errors for report in reports):
+        raise SystemExit(1)
+
+
+@main.command()
+def rules() -> None:
+    """List the rules that images must keep."""
+    from bakery.check import render  # noqa: PLC0415  only here
+
+    click.echo(render.rules())
+
+
+@main.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--on", "machines", multiple=True, metavar="MACHINE", help="Such as nspawn:trixie.")
+@click.option("--start", multiple=True, metavar="UNIT", help="A unit that must be active.")
+@click.option("--check", "expected", type=click.Path(path_type=Path), help="A check.yaml.")
+@click.option("--shell", is_flag=True, help="Look around in the booted system.")
+def boot(
+    images: tuple[Path, ...],
+    machines: tuple[str, ...],
+    start: tuple[str, ...],
+    expected: Path | None,
+    *,
+    shell: bool,
+) -> None:
+    """Boot a throw-away system with image files, whoever made them, and see whether it holds.
+
+    NAME-VERSION-ARCH.raw is merged as NAME, which its release file must carry.
+    """
+    from bakery.check.boot.command import boot_files  # noqa: PLC0415  only here
+
+    settings = _settings()
+    passed = boot_files(
+        images,
+        machines=machines or settings.machines,
+        store=settings.store,
+        start=start,
+        expected=expected,
+        shell=shell,
+        echo=click.echo,
+    )
+    if not passed:
+        raise SystemExit(1)
+
+
+@main.command()
 @click.option(
     "--limit", default="20G", metavar="SIZE", show_default=True, help="What the store may keep."
 )
@@ -155,6 +220,8 @@ def show_settings() -> None:
     settings = _settings()
     for name in settings_module.NAMES:
         value = getattr(settings, name)
+        if isinstance(value, tuple):
+            value = " ".join(value)
         if value is None or isinstance(value, bool):
             value = {None: "-", True: "yes", False: "no"}[value]
         click.echo(f"{name:<8} {value!s:<44} {settings.origins[name]}")

@@ -11,6 +11,7 @@ from doit.exceptions import InvalidDodoFile, TaskFailed
 
 from bakery import settings
 from bakery.errors import BakeryError
+from bakery.inspection import Inspection
 from bakery.names import nearest
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import LockError
@@ -35,7 +36,8 @@ class Graph:
     """Everything that dodo.py makes tasks of.
 
     Attributes:
-        workshop: does the steps.
+        workshop: does the steps that make images.
+        inspection: does the steps that try them.
         sources: the recipes, by name.
         releases: every version that a lock holds or a recipe fixes.
         images: every image of the releases that can be built.
@@ -58,6 +60,7 @@ class Graph:
             self._refuse_unknown(arguments)
         except BakeryError as error:
             raise InvalidDodoFile(error.render()) from None
+        self.inspection = Inspection(self.workshop)
         self._reporter = Reporter(self.workshop, self.images)
         self.config: dict[str, Any] = {
             "backend": "sqlite3",
@@ -129,6 +132,22 @@ class Graph:
     def of(self, source: Source) -> list[Release]:
         """Return the releases of one recipe, oldest first."""
         return [release for release in self.releases if release.source is source]
+
+    def required(self, image: Image) -> list[Image]:
+        """Return the newest images of the recipes that an image requires, theirs included."""
+        newest = {
+            each.contents.name: each
+            for each in self.newest()
+            if each.contents.arch == image.contents.arch
+        }
+        found: dict[str, Image] = {}
+        pending = list(image.source.recipe.requires)
+        while pending:
+            name = pending.pop()
+            if name in newest and name not in found:
+                found[name] = newest[name]
+                pending += newest[name].source.recipe.requires
+        return list(found.values())
 
     def newest(self) -> list[Image]:
         """Return the images of each recipe's newest release that can be built."""

@@ -31,6 +31,7 @@ class Settings:
         offline: use only what the store has.
         profile: how hard images are compressed.
         jobs: how many processors the work may use.
+        machines: what images are booted on, such as `nspawn:trixie`.
         origins: for every setting, where its value comes from.
 
     """
@@ -44,6 +45,7 @@ class Settings:
     offline: bool
     profile: Profile
     jobs: int
+    machines: tuple[str, ...]
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
@@ -84,6 +86,10 @@ def _count(text: str, _root: Path) -> int:
     return int(text)
 
 
+def _words(text: str, _root: Path) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
+
+
 def _cache_folder(environment: Mapping[str, str]) -> str:
     return str(Path(environment.get("XDG_CACHE_HOME") or "~/.cache") / "sysext-bakery")
 
@@ -97,6 +103,7 @@ _PARSERS: dict[str, Callable[[str, Path], Any]] = {
     "offline": _switch,
     "profile": _profile,
     "jobs": _count,
+    "machines": _words,
 }
 
 NAMES = tuple(_PARSERS)
@@ -123,6 +130,7 @@ def load(root: Path, environment: Mapping[str, str] | None = None) -> Settings:
         "store": _cache_folder(environment),
         "profile": "default",
         "jobs": str(len(os.sched_getaffinity(0))),
+        "machines": "nspawn:bookworm nspawn:trixie",
     }
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}

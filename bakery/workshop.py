@@ -1,4 +1,4 @@
-"""The steps of a build: fetch, stage, squash, check, build. Each knows whether it is done."""
+"""The steps that make a release: fetch, stage, squash, build. Each knows whether it is done."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from bakery.processors import Processors
 from bakery.store.folder import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from bakery.check.verdict import Report
     from bakery.image.manifest import Manifest
     from bakery.progress import Meter
     from bakery.recipe.matrix import Asset, Image, Release
@@ -29,12 +28,8 @@ class WorkshopError(BakeryError):
     """A step finds its material gone."""
 
 
-class CheckError(BakeryError):
-    """An image breaks rules."""
-
-
 @functools.cache
-def _code_digest(layer: str) -> str:
+def code_digest(layer: str) -> str:
     """Return the digest of a layer's code, which decides what it makes of its input."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).with_name(layer).rglob("*.py")):
@@ -42,7 +37,8 @@ def _code_digest(layer: str) -> str:
     return digest.hexdigest()
 
 
-def _key(*parts: str) -> str:
+def key_of(*parts: str) -> str:
+    """Return the digest of several texts."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -53,6 +49,7 @@ class Workshop:
         settings: where things are and how work is done.
         store: the assets.
         ledger: what has been made.
+        processors: shared by the steps that compute.
 
     """
 
@@ -60,7 +57,7 @@ class Workshop:
         self.settings = settings
         self.store = Store(settings.store)
         self.ledger = Ledger(settings.dist / ".bakery")
-        self._processors = Processors(settings.jobs)
+        self.processors = Processors(settings.jobs)
 
     def staged(self, image: Image) -> Path:
         """Return the folder of an image's tree and manifest.json."""
@@ -111,7 +108,7 @@ class Workshop:
             key = self._stage_key(image)
             tree = work.scratch / "tree"
             tree.mkdir()
-            with self._processors.take(1):
+            with self.processors.take(1):
                 manifest = stage(image, key, self._assets(image), tree, meter)
             (work.scratch / "manifest.json").write_bytes(manifests.encode(manifest))
             folder = self.staged(image)
@@ -134,14 +131,14 @@ class Workshop:
         return found
 
     def _stage_key(self, image: Image) -> str:
-        return _key("stage", image.digest(), _code_digest("image"))
+        return key_of("stage", image.digest(), code_digest("image"))
 
     # Squash
 
     def is_squashed(self, image: Image) -> bool:
         """Return whether an image is there, as its recipe and the tools would make it now."""
         try:
-            key = self._squash_key(image)
+            key = self.squash_key(image)
         except BakeryError:
             return False
         return self.ledger.holds("squash", image.id, key, self.folder(image.release))
@@ -157,7 +154,7 @@ class Workshop:
             manifest = manifests.decode(data)
             output = work.scratch / image.filename
             meter.expect(manifest.size)
-            with self._processors.take(1 + manifest.size // _BYTES_PER_PROCESSOR) as processors:
+            with self.processors.take(1 + manifest.size // _BYTES_PER_PROCESSOR) as processors:
                 squash(
                     self.tree(image),
                     output,
@@ -178,7 +175,7 @@ class Workshop:
             self.ledger.finish(
                 "squash",
                 image.id,
-                key=self._squash_key(image),
+                key=self.squash_key(image),
                 work=work,
                 folder=self.folder(image.release),
                 files=[image.filename],
@@ -190,109 +187,22 @@ class Workshop:
         path = self.ledger.folder / "squash" / f"{image.id}.manifest"
         return manifests.decode(path.read_bytes())
 
-    def _squash_key(self, image: Image) -> str:
+    def squash_key(self, image: Image) -> str:
+        """Return the digest of everything that decides an image's bytes."""
         from bakery.image.squash import writers  # noqa: PLC0415  not for `doit list`
 
-        return _key(
+        return key_of(
             "squash",
             self._stage_key(image),
             image.format,
             writers(image.format, self.settings.profile),
         )
 
-    # Check
-
-    def is_checked(self, image: Image) -> bool:
-        """Return whether the rules have been applied to an image as it is."""
-        return self.is_squashed(image) and self.ledger.holds(
-            "check", image.id, self._check_key(image), self.folder(image.release)
-        )
-
-    def check(self, image: Image, _meter: Meter) -> str:
-        """Apply the rules to a finished image; return its warnings as text.
-
-        Raises:
-            CheckError: it breaks rules that can't be waived by looking away.
-
-        """
-        from bakery.check.command import check_path  # noqa: PLC0415  only when needed
-        from bakery.check.subject import Context  # noqa: PLC0415  with it
-
-        recipe = image.source.recipe
-        context = Context(
-            name=image.contents.name,
-            arch=image.contents.arch,
-            start=tuple(unit.name for unit in image.contents.start),
-            manifest=self.manifest(image),
-            apart=frozenset((*recipe.replaces, *recipe.conflicts)),
-            source=str(image.source.folder / "recipe.yaml"),
-        )
-        with self.ledger.alone("check", image.id) as work:
-            if self.is_checked(image):
-                return ""
-            with self._processors.take(1):
-                report, _ = check_path(self.file(image), context, recipe.allow)
-            said = _judged(image.id, report)
-            self.ledger.finish(
-                "check",
-                image.id,
-                key=self._check_key(image),
-                work=work,
-                folder=self.folder(image.release),
-                files=[image.filename],
-                facts={"warnings": report.warnings, "not_run": len(report.not_run)},
-            )
-        return said
-
-    def are_apart(self, images: Sequence[Image]) -> bool:
-        """Return whether images have been compared path by path as they are."""
-        return all(self.is_squashed(image) for image in images) and self.ledger.holds(
-            "check", "together", self._together_key(images), self.settings.dist
-        )
-
-    def compare(self, images: Sequence[Image], _meter: Meter) -> str:
-        """Check that no two images that may be merged together ship one path differently.
-
-        Raises:
-            CheckError: two of them do.
-
-        """
-        from bakery.check.rules import across  # noqa: PLC0415  only when needed
-        from bakery.check.verdict import judge  # noqa: PLC0415  with it
-
-        with self.ledger.alone("check", "together") as work:
-            shipped = [
-                across.of_manifest(
-                    image.contents.name,
-                    self.manifest(image),
-                    (*image.source.recipe.replaces, *image.source.recipe.conflicts),
-                )
-                for image in images
-            ]
-            said = _judged("together", judge("together", across.conflicts(shipped)))
-            self.ledger.finish(
-                "check",
-                "together",
-                key=self._together_key(images),
-                work=work,
-                folder=self.settings.dist,
-            )
-        return said
-
-    def _check_key(self, image: Image) -> str:
-        recipe = image.source.recipe
-        allowed = [f"{waiver.rule} {waiver.path} {waiver.reason}" for waiver in recipe.allow]
-        apart = (*recipe.replaces, *recipe.conflicts)
-        return _key("check", self._squash_key(image), _code_digest("check"), *allowed, *apart)
-
-    def _together_key(self, images: Sequence[Image]) -> str:
-        return _key("together", *(self._check_key(image) for image in images))
-
     # Build
 
     def is_built(self, release: Release) -> bool:
         """Return whether a release's folder is complete."""
-        if release.problem or not all(self.is_checked(image) for image in release.images):
+        if release.problem or not all(self.is_squashed(image) for image in release.images):
             return False
         return self.ledger.holds(
             "build", release.name, self._build_key(release), self.folder(release.name)
@@ -338,8 +248,8 @@ class Workshop:
         locked = release.source.lock.versions[release.version]
         about = [recipe.summary, recipe.homepage, recipe.license, *recipe.requires]
         trust = [f"{asset.url} {asset.trust} {asset.citation}" for asset in locked.assets]
-        keys = [self._squash_key(image) for image in release.images]
-        return _key("build", _code_digest("release"), *keys, *about, *recipe.replaces, *trust)
+        keys = [self.squash_key(image) for image in release.images]
+        return key_of("build", code_digest("release"), *keys, *about, *recipe.replaces, *trust)
 
     # Clean
 
@@ -349,7 +259,7 @@ class Workshop:
             with self.ledger.alone("clean", image.id):
                 remove(self.staged(image))
                 remove(self.ledger.folder / "squash" / f"{image.id}.manifest")
-                for step in ("stage", "squash", "check", "boot"):
+                for step in ("stage", "squash"):
                     self.ledger.forget(step, image.id)
         with self.ledger.alone("clean", release.name):
             remove(self.folder(release.name))
@@ -361,16 +271,3 @@ def _digest(path: Path) -> str:
         return ""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _judged(name: str, report: Report) -> str:
-    from bakery.check import render  # noqa: PLC0415  only when needed
-
-    said = render.text([report]).strip() if report.findings else ""
-    if report.errors:
-        raise CheckError(
-            f"{name} breaks {report.errors} rules",
-            why=said,
-            fix="mend the recipe, or waive a rule for a path with `allow:` and a reason",
-        )
-    return said

@@ -1,0 +1,237 @@
+"""The steps that try an image: the rules, and boots with a real systemd."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bakery.errors import BakeryError
+from bakery.workshop import code_digest, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bakery.check.boot.machine import Machine
+    from bakery.check.boot.procedure import Deployment
+    from bakery.check.verdict import Report
+    from bakery.progress import Meter
+    from bakery.recipe.matrix import Image
+    from bakery.workshop import Workshop
+
+
+class CheckError(BakeryError):
+    """An image breaks rules."""
+
+
+class BootError(BakeryError):
+    """A system with the image does not do what it must."""
+
+
+class Inspection:
+    """Where images are tried.
+
+    Attributes:
+        workshop: where they are made.
+
+    """
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.workshop = workshop
+        self._ledger = workshop.ledger
+
+    # The rules
+
+    def is_checked(self, image: Image) -> bool:
+        """Return whether the rules have been applied to an image as it is."""
+        return self.workshop.is_squashed(image) and self._ledger.holds(
+            "check", image.id, self._check_key(image), self.workshop.folder(image.release)
+        )
+
+    def check(self, image: Image, _meter: Meter) -> str:
+        """Apply the rules to a finished image; return its warnings as text.
+
+        Raises:
+            CheckError: it breaks rules.
+
+        """
+        from bakery.check.command import check_path  # noqa: PLC0415  only when needed
+        from bakery.check.subject import Context  # noqa: PLC0415  with it
+
+        recipe = image.source.recipe
+        context = Context(
+            name=image.contents.name,
+            arch=image.contents.arch,
+            start=tuple(unit.name for unit in image.contents.start),
+            manifest=self.workshop.manifest(image),
+            apart=_apart(image),
+            source=str(image.source.folder / "recipe.yaml"),
+        )
+        with self._ledger.alone("check", image.id) as work:
+            if self.is_checked(image):
+                return ""
+            with self.workshop.processors.take(1):
+                report, _ = check_path(self.workshop.file(image), context, recipe.allow)
+            said = _judged(image.id, report)
+            self._ledger.finish(
+                "check",
+                image.id,
+                key=self._check_key(image),
+                work=work,
+                folder=self.workshop.folder(image.release),
+                files=[image.filename],
+                facts={"warnings": report.warnings, "not_run": len(report.not_run)},
+            )
+        return said
+
+    def are_compared(self, images: Sequence[Image]) -> bool:
+        """Return whether images have been compared path by path as they are."""
+        return all(self.workshop.is_squashed(image) for image in images) and self._ledger.holds(
+            "check", "together", self._together_key(images), self.workshop.settings.dist
+        )
+
+    def compare(self, images: Sequence[Image], _meter: Meter) -> str:
+        """Check that no two images that may be merged together ship one path differently.
+
+        Raises:
+            CheckError: two of them do.
+
+        """
+        from bakery.check.rules import across  # noqa: PLC0415  only when needed
+        from bakery.check.verdict import judge  # noqa: PLC0415  with it
+
+        with self._ledger.alone("check", "together") as work:
+            shipped = [
+                across.of_manifest(
+                    image.contents.name, self.workshop.manifest(image), _apart(image)
+                )
+                for image in images
+            ]
+            said = _judged("together", judge("together", across.conflicts(shipped)))
+            self._ledger.finish(
+                "check",
+                "together",
+                key=self._together_key(images),
+                work=work,
+                folder=self.workshop.settings.dist,
+            )
+        return said
+
+    def _check_key(self, image: Image) -> str:
+        allowed = [f"{waiver.rule} {waiver.path}" for waiver in image.source.recipe.allow]
+        return key_of(
+            "check",
+            self.workshop.squash_key(image),
+            code_digest("check"),
+            *allowed,
+            *sorted(_apart(image)),
+        )
+
+    def _together_key(self, images: Sequence[Image]) -> str:
+        return key_of("together", *(self._check_key(image) for image in images))
+
+    # Boots
+
+    def is_booted(self, image: Image, others: Sequence[Image]) -> bool:
+        """Return whether an image, as it is, has passed its boots with those it requires."""
+        return all(self.workshop.is_squashed(each) for each in (image, *others)) and (
+            self._ledger.holds(
+                "boot",
+                image.id,
+                self._boot_key(image, others),
+                self.workshop.folder(image.release),
+            )
+        )
+
+    def boot(self, image: Image, others: Sequence[Image], _meter: Meter) -> str:
+        """Boot an image on every machine of the settings; return what the boots showed.
+
+        Args:
+            image: what to try.
+            others: the images that it requires.
+
+        Raises:
+            BootError: something that must hold does not, or no machine here can boot it.
+
+        """
+        from bakery.check.boot.machines import machine  # noqa: PLC0415  only when needed
+        from bakery.check.boot.procedure import boot  # noqa: PLC0415  with it
+        from bakery.check.boot.report import render  # noqa: PLC0415  with it
+
+        deployment = self._deployment(image, others)
+        reports = []
+        with self._ledger.alone("boot", image.id) as work:
+            if self.is_booted(image, others):
+                return ""
+            for name in self.workshop.settings.machines:
+                made: Machine = machine(name, image.contents.arch, self.workshop.settings.store)
+                journal = self.workshop.settings.dist / "boot" / image.id / f"{name}.journal"
+                journal.parent.mkdir(parents=True, exist_ok=True)
+                with self.workshop.processors.take(1):
+                    reports.append(boot(deployment, machine=made, journal=journal))
+            said = "\n".join(render(report) for report in reports)
+            if any(report.outcome != "passed" for report in reports):
+                raise BootError(
+                    f"{image.id} has not passed its boots",
+                    why=said,
+                    fix=f"look around in it: bakery boot --shell {self.workshop.file(image)}",
+                )
+            self._ledger.finish(
+                "boot",
+                image.id,
+                key=self._boot_key(image, others),
+                work=work,
+                folder=self.workshop.folder(image.release),
+                files=[image.filename],
+                facts={
+                    f"{report.backend}:{report.system}": (
+                        f"systemd {report.systemd}, journal sha256 {report.journal_sha256}"
+                    )
+                    for report in reports
+                },
+            )
+        return said
+
+    def _deployment(self, image: Image, others: Sequence[Image]) -> Deployment:
+        from bakery.check.boot.expect import Expectations  # noqa: PLC0415  only when needed
+        from bakery.check.boot.machine import BootImage  # noqa: PLC0415  with it
+        from bakery.check.boot.procedure import Deployment  # noqa: PLC0415  with it
+        from bakery.recipe.convert import load  # noqa: PLC0415  with it
+
+        together = (*others, image)
+        expected = image.source.folder / "check.yaml"
+        return Deployment(
+            images=[
+                BootImage(path=self.workshop.file(each), name=each.contents.name)
+                for each in together
+            ],
+            start=[unit.name for each in together for unit in each.contents.start],
+            expected=load(expected, Expectations) if expected.exists() else Expectations(),
+            variables={"VERSION": image.contents.version},
+        )
+
+    def _boot_key(self, image: Image, others: Sequence[Image]) -> str:
+        expected = image.source.folder / "check.yaml"
+        return key_of(
+            "boot",
+            *(self.workshop.squash_key(each) for each in (image, *others)),
+            *self.workshop.settings.machines,
+            expected.read_text("utf-8") if expected.exists() else "",
+            code_digest("check/boot"),
+        )
+
+
+def _apart(image: Image) -> frozenset[str]:
+    recipe = image.source.recipe
+    return frozenset((*recipe.replaces, *recipe.conflicts))
+
+
+def _judged(name: str, report: Report) -> str:
+    from bakery.check import render  # noqa: PLC0415  only when needed
+
+    said = render.text([report]).strip() if report.findings else ""
+    if report.errors:
+        raise CheckError(
+            f"{name} breaks {report.errors} rules",
+            why=said,
+            fix="mend the recipe, or waive a rule for a path with `allow:` and a reason",
+        )
+    return said
