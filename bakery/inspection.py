@@ -215,7 +215,7 @@ class Inspection:
             *(self.workshop.squash_key(each) for each in (image, *others)),
             *self.workshop.settings.machines,
             expected.read_text("utf-8") if expected.exists() else "",
-            code_digest("check/boot"),
+            code_digest("check"),
         )
 
 
