@@ -16,7 +16,7 @@ from bakery.recipe import lock as lockfile
 from bakery.recipe.convert import convert, fields, plain
 from bakery.recipe.document import InvalidError, error, explain, locate, show
 from bakery.recipe.local import Local, RecipeFolderError
-from bakery.recipe.model import Name, Recipe, RecipePart
+from bakery.recipe.model import Name, Recipe, RecipePart, UrlAsset
 from bakery.recipe.reading import read
 from bakery.recipe.validate import validate
 from bakery.recipe.variant import overlay
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import yaml
 
     from bakery.errors import BakeryError
+    from bakery.recipe.document import Step
 
 FILE = "recipe.yaml"
 LOCK = "lock.json"
@@ -44,6 +45,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         files: what lies below its files/ and those it extends, by path.
         places: for every path of `files`, the file it comes from.
         script: its prepare script, which may lie in the folder of a recipe it extends.
+        keys: where the keys lie that signatures are checked with, by the recipe's word for them.
         node: the YAML it was read from, for messages.
 
     """
@@ -55,6 +57,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[Local, ...]
     places: Mapping[str, Path]
     script: Path | None
+    keys: Mapping[str, Path]
     node: yaml.MappingNode
 
     def invalid(self, broken: InvalidError) -> BakeryError:
@@ -114,7 +117,9 @@ def _load(name: str, folders: Mapping[str, Path], nodes: Mapping[str, yaml.Mappi
     try:
         validate(recipe)
         _check_files(recipe, places)
-        script = _script(recipe, [folders[base] for base in reversed(lineage)])
+        own = [folders[base] for base in reversed(lineage)]
+        script = _script(recipe, own)
+        keys = _keys(recipe, own)
     except InvalidError as invalid:
         raise explain(node, invalid) from None
     return Source(
@@ -125,6 +130,7 @@ def _load(name: str, folders: Mapping[str, Path], nodes: Mapping[str, yaml.Mappi
         files=tuple([local.read(path, place) for path, place in places.items()]),
         places=places,
         script=script,
+        keys=keys,
         node=node,
     )
 
@@ -179,10 +185,30 @@ def _script(recipe: Recipe, folders: list[Path]) -> Path | None:
         raise InvalidError(
             ["prepare"], "the script must lie in the recipe's own folder", fix="write ./NAME"
         )
+    return _own_file(name, folders, ["prepare"])
+
+
+def _keys(recipe: Recipe, folders: list[Path]) -> dict[str, Path]:
+    keys = {}
+    for index, asset in enumerate(recipe.assets):
+        if not isinstance(asset, UrlAsset):
+            continue
+        here: list[Step] = ["assets", index]
+        for path, signature in (
+            ([*here, "signature"], asset.signature),
+            ([*here, "checksum", "signature"], asset.checksum and asset.checksum.signature),
+        ):
+            key = getattr(signature, "key", "")
+            if key.startswith("./"):
+                keys[key] = _own_file(key.removeprefix("./"), folders, [*path, "key"])
+    return keys
+
+
+def _own_file(name: str, folders: list[Path], path: list[Step]) -> Path:
     for folder in folders:
         if (folder / name).is_file():
             return folder / name
-    raise InvalidError(["prepare"], f"there is no {name} in {show(folders[0])}")
+    raise InvalidError(path, f"there is no {name} in {show(folders[0])}")
 
 
 def _check_names(source: Source, sources: Mapping[str, Source]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
@@ -41,6 +42,7 @@ _LEVEL: dict[str, Trust] = {
     "minisign": "signature",
     "sigstore": "signature",
 }
+_EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 class LockError(BakeryError):
@@ -68,9 +70,11 @@ class LockedAsset(
     citation: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is not a digest, and a citation without its source."""
+        """Refuse what can't be an asset's digest, and a citation without its source."""
         if len(self.sha256) != 64 or not set(self.sha256) <= set("0123456789abcdef"):  # noqa: PLR2004
             raise ValueError(f"{self.url}: {self.sha256!r} is no SHA-256, 64 digits of 0-9a-f")
+        if self.sha256 == _EMPTY:
+            raise ValueError(f"{self.url}: this is the SHA-256 of an empty file")
         if (self.trust == "cited") != (self.citation is not None):
             raise ValueError(f"{self.url}: trust `cited` and a citation go together")
 

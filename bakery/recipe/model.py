@@ -59,6 +59,16 @@ Paths = Annotated[
     ),
 ]
 Text = Annotated[str, Meta(min_length=1)]
+KeyFile = Annotated[
+    str, Meta(pattern=r"^\./[^/]+$", description="a file in the recipe's folder, such as ./key.asc")
+]
+MinisignKey = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:\./[^/]+|RW[A-Za-z0-9+/]{54})$",
+        description="a file in the recipe's folder, such as ./minisign.pub, or the key: RW…",
+    ),
+]
 Words = Annotated[
     dict[Arch, str],
     Meta(min_length=1, description="architectures, each with upstream's word for it, {arch}"),
@@ -193,10 +203,40 @@ class RecipePart(_Model, frozen=True):
     recipe: Name
 
 
+class GpgSignature(_Model, frozen=True):
+    """A detached OpenPGP signature; `{url}` is the address of what is signed."""
+
+    gpg: Url
+    key: Annotated[KeyFile, Meta(description="the only keys that may sign: ./FILE, as exported")]
+
+
+class MinisignSignature(_Model, frozen=True):
+    """A signature by minisign; `{url}` is the address of what is signed."""
+
+    minisign: Url
+    key: Annotated[MinisignKey, Meta(description="who must have signed: ./FILE or the key, RW…")]
+
+
+class SigstoreSignature(_Model, frozen=True):
+    """A sigstore bundle; `{url}` is the address of what is signed."""
+
+    sigstore: Url
+    identity: Annotated[
+        Template, Meta(description="who must have signed: an e-mail address or a workflow's URI")
+    ]
+    issuer: Annotated[Address, Meta(description="who must have vouched for the identity")]
+
+
+Signature = GpgSignature | MinisignSignature | SigstoreSignature
+
+
 class Checksum(_Model, frozen=True):
     """Upstream's own checksum file for an asset; `{url}` is the asset's address."""
 
     url: Url
+    signature: Annotated[
+        Signature | None, Meta(description="upstream's signature of the checksum file")
+    ] = None
 
 
 class AssetFile(_Model, frozen=True):
@@ -222,6 +262,9 @@ class UrlAsset(_Model, frozen=True):
         Archive | None, Meta(description="what kind of file it is, if its name doesn't tell")
     ] = None
     checksum: Checksum | None = None
+    signature: Annotated[
+        Signature | None, Meta(description="upstream's signature of the asset itself")
+    ] = None
     when: Condition | None = None
 
 

@@ -148,7 +148,7 @@ def _local_placeholders(recipe: Recipe, path: tuple[Step, ...]) -> set[str]:
         return set()
     asset = recipe.assets[path[1]]
     found = {"file"} if isinstance(asset, UrlAsset) and asset.files else set()
-    return found | ({"url"} if "checksum" in path else set())
+    return found | ({"url"} if path[2] in {"checksum", "signature"} else set())
 
 
 def _templates(

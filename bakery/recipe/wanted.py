@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from bakery.recipe.model import AssetFile, PypiAsset
+from bakery.recipe.model import (
+    AssetFile,
+    GpgSignature,
+    MinisignSignature,
+    PypiAsset,
+    SigstoreSignature,
+)
 from bakery.recipe.template import Template
 from bakery.recipe.version import Version
 
@@ -16,9 +22,28 @@ if TYPE_CHECKING:
 
     from bakery.recipe.load import Source
     from bakery.recipe.lock import LockedAsset, LockedVersion
-    from bakery.recipe.model import Arch, Archive, UrlAsset
+    from bakery.recipe.model import Arch, Archive, Signature, UrlAsset
 
 _WHEEL = re.compile(r"[^-]+-(?P<version>[^-]+)(?:-\d[^-]*)?-[^-]+-[^-]+-(?P<platforms>[^-]+)\.whl")
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """A signature that a recipe asks for.
+
+    Attributes:
+        kind: what made it.
+        url: its address.
+        key: for gpg and minisign, the recipe's word for the key: `./FILE` or the key itself.
+        identity: for sigstore, who must have signed.
+        issuer: for sigstore, who must have vouched for the identity.
+
+    """
+
+    kind: Literal["gpg", "minisign", "sigstore"]
+    url: str
+    key: str = ""
+    identity: str = ""
+    issuer: str = ""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +55,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         version: the wheel's version.
         platform: the wheel's platform tag.
         checksum: the address of upstream's checksum file.
+        checksum_proof: the signature of that file.
+        proof: the signature of the asset itself.
         archive: what kind of file it is; None when its name tells.
         install: pairs of a glob of members and the place for what it matches.
 
@@ -40,6 +67,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     version: str | None = None
     platform: str | None = None
     checksum: str | None = None
+    checksum_proof: Proof | None = None
+    proof: Proof | None = None
     archive: Archive | None = None
     install: tuple[tuple[str, str], ...] = ()
 
@@ -123,12 +152,32 @@ def _wanted_files(asset: UrlAsset, version: Version, words: Mapping[str, str]) -
         here = {**words, "file": file.name if isinstance(file, AssetFile) else file}
         url = asset.url.expand(here)
         sums = asset.checksum
+        checksum = sums.url.expand({**here, "url": url}) if sums else None
         yield Wanted(
             url=url,
-            checksum=sums.url.expand({**here, "url": url}) if sums else None,
+            checksum=checksum,
+            checksum_proof=_proof(sums.signature, checksum or "", here) if sums else None,
+            proof=_proof(asset.signature, url, here),
             archive=asset.archive,
             install=_install(asset, here),
         )
+
+
+def _proof(signature: Signature | None, signed: str, words: Mapping[str, str]) -> Proof | None:
+    words = {**words, "url": signed}
+    match signature:
+        case GpgSignature():
+            return Proof(kind="gpg", url=signature.gpg.expand(words), key=signature.key)
+        case MinisignSignature():
+            return Proof(kind="minisign", url=signature.minisign.expand(words), key=signature.key)
+        case SigstoreSignature():
+            return Proof(
+                kind="sigstore",
+                url=signature.sigstore.expand(words),
+                identity=signature.identity.expand(words),
+                issuer=signature.issuer,
+            )
+    return None
 
 
 def _install(asset: UrlAsset | PypiAsset, words: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

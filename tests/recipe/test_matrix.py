@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from conftest import Bakery
 
 X86, ARM = "x86_64", "aarch64"
-SHA = hashlib.sha256(b"").hexdigest()
+SHA = hashlib.sha256(b"a").hexdigest()
 
 
 def lock(versions: dict[str, list[str]], parts: dict[str, str] | None = None) -> str:
@@ -254,5 +254,5 @@ def test_a_script_of_the_base_counts_for_its_variant(bakery: Bakery) -> None:
 
 
 def test_files_are_listed_with_their_digests(bakery: Bakery) -> None:
-    bakery.add("app/files/usr/share/c", "")
+    bakery.add("app/files/usr/share/c", "a")
     assert contents(bakery, "").files == (Local(path="usr/share/c", sha256=SHA),)
