@@ -27,8 +27,13 @@ each_recipe = pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 
 @each_recipe
 def test_every_release_is_locked(source: Source) -> None:
-    assert releases(source)
     assert [release.problem for release in releases(source) if release.problem] == []
+
+
+@each_recipe
+def test_the_readme_of_a_recipe_without_a_lock_says_how_to_get_one(source: Source) -> None:
+    text = (source.folder / "README.md").read_text()
+    assert releases(source) or f"`bakery lock {source.name} VERSION`" in text
 
 
 @each_recipe
