@@ -11,6 +11,7 @@ import msgspec
 from bakery.errors import BakeryError
 from bakery.ledger import write_whole
 from bakery.recipe import lock as lockfile
+from bakery.recipe.debian import tag as debian_tag
 from bakery.recipe.document import show
 from bakery.recipe.load import LOCK
 from bakery.recipe.lock import LockedAsset, LockedVersion, LockError
@@ -19,11 +20,12 @@ from bakery.recipe.version import Version
 from bakery.recipe.wanted import values, wanted
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
-from bakery.upstream import checksums, pypi
+from bakery.upstream import apt, checksums, debian, pypi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bakery.recipe.debian import Packages
     from bakery.recipe.load import Source
     from bakery.recipe.wanted import Wanted
     from bakery.settings import Settings
@@ -68,7 +70,8 @@ def lock_version(
         for want in wanted(source, tag, arch, chosen)
     }
     with ThreadPoolExecutor(_DOWNLOADS) as pool:
-        assets = tuple(pool.map(lambda want: locker.asset(tag, want), asked.values()))
+        found = pool.map(lambda want: locker.assets(tag, want), asked.values())
+        assets = tuple({asset.url: asset for each in found for asset in each}.values())
     locked = LockedVersion(parts=chosen, assets=assets)
     path = source.folder / LOCK
     write_whole(path, lockfile.encode(lockfile.read(path).with_version(tag, locked)))
@@ -111,10 +114,34 @@ class _Locker:
             Version.parse(chosen[name])
         return chosen
 
-    def asset(self, tag: str, want: Wanted) -> LockedAsset:
+    def assets(self, tag: str, want: Wanted) -> tuple[LockedAsset, ...]:
+        """Return what is wanted, pinned: one asset, or packages with all that they depend on."""
+        if want.packages is None:
+            return (self._asset(tag, want),)
+        return self._packages(tag, want.packages)
+
+    def _packages(self, tag: str, wanted: Packages) -> tuple[LockedAsset, ...]:
+        found = debian.closure(wanted, apt.mirrors(self._settings.debian_snapshot))
+        version = next(package.version for package in found if package.name == wanted.names[0])
+        expected = debian_tag(version)
+        if tag != expected and not tag.startswith(f"{expected}."):
+            raise LockError(
+                f"{wanted.suite} has {wanted.names[0]} {version}, not {tag}",
+                where=wanted.label,
+                why="the first package gives the recipe its version",
+                fix=f"bakery lock {self._source.name} {expected}\n"
+                f"where only its dependencies are newer, append a number: {expected}.1\n"
+                "an older one may be found with BAKERY_DEBIAN_SNAPSHOT",
+            )
+        return tuple(
+            LockedAsset(url=each.address, sha256=each.sha256, size=each.size, trust="apt")
+            for each in found
+        )
+
+    def _asset(self, tag: str, want: Wanted) -> LockedAsset:
         """Return one asset, pinned."""
         known = self._source.lock.versions.get(tag)
-        pinned = want.finds(known) if known else None
+        pinned = next(iter(want.finds(known)), None) if known else None
         found = self._wheel(want) if want.url is None else self._download(want)
         if pinned is not None:
             if pinned.sha256 != found.sha256:

@@ -27,6 +27,8 @@ class Settings:
         dist: where trees, images and releases are written.
         store: where assets are kept by digest; may be shared by many projects.
         mirror: serves `https://host/path` as `MIRROR/host/path`; None goes to upstream.
+        debian_snapshot: an archive of Debian as it was at some time, with `{archive}` where
+            `debian` or `debian-security` belongs; None for apt's own mirror.
         remote: a store reached over HTTP, asked before upstream; None for none.
         offline: use only what the store has.
         profile: how hard images are compressed.
@@ -41,6 +43,7 @@ class Settings:
     dist: Path
     store: Path
     mirror: str | None
+    debian_snapshot: str | None
     remote: str | None
     offline: bool
     profile: Profile
@@ -57,6 +60,12 @@ def _address(text: str, _root: Path) -> str | None:
     if text and "://" not in text:
         raise ValueError("an address, such as http://mirror.example/bakery")
     return text.rstrip("/") or None
+
+
+def _archives(text: str, root: Path) -> str | None:
+    if text and "{archive}" not in text:
+        raise ValueError("an address with {archive} for debian and debian-security")
+    return _address(text, root)
 
 
 def _switch(text: str, _root: Path) -> bool:
@@ -99,6 +108,7 @@ _PARSERS: dict[str, Callable[[str, Path], Any]] = {
     "dist": _folder,
     "store": _folder,
     "mirror": _address,
+    "debian_snapshot": _archives,
     "remote": _address,
     "offline": _switch,
     "profile": _profile,

@@ -86,9 +86,16 @@ class Workshop:
     def fetch(self, asset: Asset, meter: Meter) -> None:
         """Bring an asset into the store."""
         from bakery.store.download import fetch  # noqa: PLC0415  requests is heavy
-        from bakery.upstream.pypi import resolve  # noqa: PLC0415  with it
+        from bakery.upstream.resolve import resolve  # noqa: PLC0415  with it
 
-        fetch(self.store, asset, settings=self.settings, meter=meter, resolve=resolve)
+        settings = self.settings
+        fetch(
+            self.store,
+            asset,
+            settings=settings,
+            meter=meter,
+            resolve=lambda address: resolve(address, settings),
+        )
 
     # Stage
 

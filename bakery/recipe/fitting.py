@@ -49,11 +49,10 @@ def pinned(source: Source, tag: str, locked: LockedVersion) -> dict[Arch, Pinned
     if not missing:
         for arch, pins in found.items():
             for want in wanted(source, tag, arch, locked.parts):
-                pin = want.finds(locked)
-                if pin is None:
+                fitting_pins = want.finds(locked)
+                pins.extend((want, pin) for pin in fitting_pins)
+                if not fitting_pins:
                     missing.append(f"the lock lacks {want.label}")
-                else:
-                    pins.append((want, pin))
         used = {pin.url for pins in found.values() for _, pin in pins}
         surplus += [
             f"nothing asks for {url} any more" for url in sorted(locked.by_url.keys() - used)

@@ -42,6 +42,7 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
         filename: the name it is published under.
         archive: what kind of file it is; None when its name tells.
         install: pairs of a glob of members and the place for what it matches.
+        bundle: what names the assets that share `install`; None for one that stands alone.
 
     """
 
@@ -51,6 +52,7 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     filename: str
     archive: Archive | None
     install: tuple[tuple[str, str], ...]
+    bundle: str | None = None
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -66,6 +68,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         values: what placeholders stand for in the files that are templates.
         templates: which of `files` are templates.
+        self_contained: whether programs bring their loader and libraries along.
         prepare: digest of the script, where there is one.
 
     The others are the recipe's keys, expanded and filtered by `when`.
@@ -77,6 +80,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     arch: Arch
     os: OsLevel | OsVersion | None
     assets: tuple[Asset, ...]
+    self_contained: bool
     files: tuple[Local, ...]
     templates: tuple[str, ...]
     values: dict[str, str]
@@ -179,6 +183,7 @@ def _image(source: Source, arch: Arch, pins: fitting.Pinned, common: Mapping[str
         arch=arch,
         os=None if recipe.os == "any" else recipe.os,
         assets=tuple([_asset(want, pin) for want, pin in pins]),
+        self_contained=recipe.self_contained,
         files=files,
         templates=templates,
         values=words if templates else {},
@@ -226,6 +231,7 @@ def _asset(want: Wanted, pin: LockedAsset) -> Asset:
         filename=unquote(re.split(r"[?#]", pin.url)[0].rpartition("/")[2]),
         archive=want.archive,
         install=want.install,
+        bundle=want.label if want.packages else None,
     )
 
 

@@ -78,6 +78,16 @@ Members = Annotated[
 ]
 
 
+Suite = Annotated[
+    str,
+    Meta(pattern=r"^[a-z][a-z0-9-]*$", description="a release of Debian by its name: trixie"),
+]
+Package = Annotated[
+    str,
+    Meta(pattern=r"^[a-z0-9][a-z0-9.+-]+$", description="the name of a Debian package"),
+]
+
+
 class _Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What all types of the language share."""
 
@@ -281,6 +291,30 @@ class PypiAsset(_Model, frozen=True):
     when: Condition | None = None
 
 
+class DebianPackages(_Model, frozen=True):
+    """Packages of a Debian release; apt chooses them and all that they depend on."""
+
+    packages: Annotated[
+        tuple[Package, ...],
+        Meta(min_length=1, description="packages; the version of the first is the recipe's"),
+    ]
+    suite: Suite
+
+
+class DebianAsset(_Model, frozen=True):
+    """Packages from the Debian mirror that apt is configured for, with their dependencies."""
+
+    debian: DebianPackages
+    install: Annotated[Members | None, Meta(description="{glob of the packages' files: path}")] = (
+        None
+    )
+    exclude: Annotated[
+        tuple[Package, ...],
+        Meta(description="packages to do without, and without what only they depend on"),
+    ] = ()
+    when: Condition | None = None
+
+
 class LocalFile(_Model, frozen=True):
     """How files below the recipe's files/ are treated."""
 
@@ -373,8 +407,12 @@ class Recipe(_Model, frozen=True):
         Meta(description="further versions, pinned by the lock; each is a placeholder"),
     ] = {}
     assets: Annotated[
-        tuple[UrlAsset | PypiAsset, ...], Meta(description="what upstream publishes")
+        tuple[UrlAsset | PypiAsset | DebianAsset, ...], Meta(description="what upstream publishes")
     ] = ()
+    self_contained: Annotated[
+        bool,
+        Meta(description="bring along the loader and libraries that programs need: the assets'"),
+    ] = field(default=False, name="self-contained")
     files: Annotated[dict[str, LocalFile], Meta(description="{glob below files/: treatment}")] = {}
     write: Annotated[
         dict[FilePlace, Template | Written], Meta(description="{path: text of the file}")

@@ -13,7 +13,7 @@ from bakery.names import nearest
 from bakery.recipe.condition import Condition
 from bakery.recipe.convert import fields
 from bakery.recipe.document import InvalidError
-from bakery.recipe.model import ListingUpstream, ListUpstream, PypiAsset, Since, UrlAsset
+from bakery.recipe.model import DebianAsset, ListingUpstream, ListUpstream, Since, UrlAsset
 from bakery.recipe.spelling import SpellingError
 from bakery.recipe.template import Template
 from bakery.recipe.version import Version
@@ -116,8 +116,9 @@ def _parts(recipe: Recipe) -> None:
 
 def _architectures(recipe: Recipe) -> None:
     for index, asset in enumerate(recipe.assets):
+        words = None if isinstance(asset, DebianAsset) else asset.arch
         for arch in recipe.arch:
-            if asset.arch is not None and arch not in asset.arch:
+            if words is not None and arch not in words:
                 raise InvalidError(
                     ["assets", index, "arch"],
                     f"this asset has no word for {arch}, which the recipe builds",
@@ -173,7 +174,7 @@ def _templates(
 
 def _files_of_assets(recipe: Recipe) -> None:
     for index, asset in enumerate(recipe.assets):
-        if isinstance(asset, PypiAsset) or not asset.files:
+        if not isinstance(asset, UrlAsset) or not asset.files:
             continue
         if "file" not in asset.url.names:
             raise InvalidError(

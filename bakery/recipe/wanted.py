@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from bakery.recipe import debian
 from bakery.recipe.model import (
     AssetFile,
+    DebianAsset,
     GpgSignature,
     MinisignSignature,
     PypiAsset,
@@ -47,13 +49,14 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """An asset that a recipe asks for.
+    """An asset that a recipe asks for, or Debian packages that come together.
 
     Attributes:
-        url: its address; None for a wheel, whose address the index knows.
+        url: its address; None for a wheel, whose address the index knows, and for packages.
         project: the wheel's project.
         version: the wheel's version.
         platform: the wheel's platform tag.
+        packages: the packages.
         checksum: the address of upstream's checksum file.
         checksum_proof: the signature of that file.
         proof: the signature of the asset itself.
@@ -66,6 +69,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     project: str | None = None
     version: str | None = None
     platform: str | None = None
+    packages: debian.Packages | None = None
     checksum: str | None = None
     checksum_proof: Proof | None = None
     proof: Proof | None = None
@@ -75,16 +79,19 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def label(self) -> str:
         """How messages call it."""
+        if self.packages is not None:
+            return self.packages.label
         return self.url or f"pypi:{self.project}/{self.version} for {self.platform}"
 
-    def finds(self, locked: LockedVersion) -> LockedAsset | None:
-        """Return the locked asset that this is, or None."""
+    def finds(self, locked: LockedVersion) -> tuple[LockedAsset, ...]:
+        """Return the locked assets that this is: one, many for packages, none where it lacks."""
+        if self.packages is not None:
+            return self.packages.find(locked)
         if self.url is not None:
-            return locked.by_url.get(self.url)
+            found = locked.by_url.get(self.url)
+            return (found,) if found else ()
         prefix = f"pypi:{self.project}/"
-        return next(
-            (a for a in locked.assets if a.url.startswith(prefix) and self._is(a.url)), None
-        )
+        return tuple([a for a in locked.assets if a.url.startswith(prefix) and self._is(a.url)][:1])
 
     def _is(self, url: str) -> bool:
         found = _WHEEL.fullmatch(url.rpartition("/")[2])
@@ -133,6 +140,10 @@ def wanted(source: Source, tag: str, arch: Arch, parts: Mapping[str, str]) -> It
     for asset in recipe.assets:
         if not applies(asset, version):
             continue
+        if isinstance(asset, DebianAsset):
+            words = {**common, "arch": recipe.arch[arch]}
+            yield Wanted(packages=_packages(asset, arch), install=_install(asset, words))
+            continue
         words = {**common, "arch": (asset.arch or recipe.arch)[arch]}
         if isinstance(asset, PypiAsset):
             yield Wanted(
@@ -143,6 +154,15 @@ def wanted(source: Source, tag: str, arch: Arch, parts: Mapping[str, str]) -> It
             )
         else:
             yield from _wanted_files(asset, version, words)
+
+
+def _packages(asset: DebianAsset, arch: Arch) -> debian.Packages:
+    return debian.Packages(
+        suite=asset.debian.suite,
+        names=asset.debian.packages,
+        exclude=asset.exclude,
+        arch=debian.WORDS[arch],
+    )
 
 
 def _wanted_files(asset: UrlAsset, version: Version, words: Mapping[str, str]) -> Iterator[Wanted]:
@@ -180,10 +200,13 @@ def _proof(signature: Signature | None, signed: str, words: Mapping[str, str]) -
     return None
 
 
-def _install(asset: UrlAsset | PypiAsset, words: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+def _install(
+    asset: UrlAsset | PypiAsset | DebianAsset, words: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
     if isinstance(asset.install, Template):
         return (("*", asset.install.expand(words)),)
-    return tuple([(key.expand(words), to.expand(words)) for key, to in asset.install.items()])
+    members = asset.install or {}
+    return tuple([(key.expand(words), to.expand(words)) for key, to in members.items()])
 
 
 def applies(item: object, version: Version) -> bool:

@@ -69,7 +69,7 @@ class Pull:
                 f"{file_name(url)} can't be downloaded",
                 where=shown(source),
                 why=str(error),
-                fix=_way_out(error, mirror=through_mirror),
+                fix=_way_out(error, url, mirror=through_mirror),
             ) from error
 
     def complete(self, source: str) -> None:
@@ -170,11 +170,17 @@ def _excerpt(partial: Partial) -> str:
     return ascii(partial.head())[1:]
 
 
-def _way_out(error: RefusedError | TransientError, *, mirror: str | None) -> str:
+def _way_out(error: RefusedError | TransientError, url: str, *, mirror: str | None) -> str:
     if isinstance(error, TransientError):
         return "check the network and the proxy (HTTPS_PROXY), then run again: it goes on from here"
     if mirror:
         return "put the file there, or unset BAKERY_MIRROR to ask upstream itself"
+    if url.startswith("debian:"):
+        return (
+            "the mirror has probably moved on to a newer version: lock that one, with\n"
+            "`bakery lock NAME VERSION`; or set BAKERY_DEBIAN_SNAPSHOT to an archive that keeps\n"
+            "old versions, such as http://mirror.example/{archive}/20250801T000000Z"
+        )
     if error.status in (401, 403, 407):
         return "put a login for the host into ~/.netrc, or use another proxy (HTTPS_PROXY)"
     return "look whether upstream moved the file, correct the recipe, and lock it again"

@@ -1,0 +1,203 @@
+"""Debian packages and all that they depend on, chosen by apt; see apt-get(8), apt.conf(5).
+
+apt works on a state of its own: packages of another release and architecture than the computer's
+are no matter, nothing is installed, and its own signature checks hold. Of the computer's
+configuration it keeps the proxies and logins.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import msgspec
+
+from bakery.errors import BakeryError
+from bakery.recipe import debian
+from bakery.tools import Tool, ToolFailedError, run
+from bakery.upstream import apt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bakery.recipe.debian import Packages
+    from bakery.upstream.apt import Mirrors
+
+_APT_GET = Tool(program="apt-get", apt="apt", dnf="apt", zypper="apt")
+_APT_CACHE = Tool(program="apt-cache", apt="apt", dnf="apt", zypper="apt")
+_GPGV = Tool(program="gpgv", apt="gpgv", dnf="gnupg2", zypper="gpg2", brew="gnupg")
+_TIMEOUT = 30  # seconds without a byte
+
+# What maintainer scripts and services of packages call, and every host has or no image needs.
+# apt takes these for installed, so that what only they depend on doesn't come either.
+HOST = (
+    *("adduser", "base-files", "base-passwd", "bash", "ca-certificates", "coreutils", "dash"),
+    *("debconf", "debianutils", "dpkg", "grep", "gzip", "hostname"),
+    *("init-system-helpers", "iproute2", "iptables", "kmod", "libc-bin", "login", "lsb-base"),
+    *("mount", "netbase", "passwd", "perl", "perl-base", "procps", "sed", "sensible-utils"),
+    *("systemd", "systemd-sysv", "sysvinit-utils", "tar", "tzdata", "ucf", "udev", "util-linux"),
+)
+_INSTALLED = """\
+Package: {name}
+Status: install ok installed
+Version: 9999:0
+Architecture: {arch}
+Multi-Arch: allowed
+Maintainer: nobody
+Description: the host's
+
+"""
+
+
+class DebianError(BakeryError):
+    """The Debian mirror does not have what is asked for."""
+
+
+class Package(msgspec.Struct, frozen=True, kw_only=True):
+    """A package that the mirror has.
+
+    Attributes:
+        address: how locks call it; see `bakery.recipe.debian`.
+        name: the package's name.
+        version: its version, an epoch included.
+        sha256: its digest, from an index that the archive has signed.
+        size: its bytes.
+
+    """
+
+    address: str
+    name: str
+    version: str
+    sha256: str
+    size: int
+
+
+def closure(packages: Packages, mirrors: Mirrors) -> tuple[Package, ...]:
+    """Return packages and all that they depend on, less what they exclude and what hosts have.
+
+    Raises:
+        DebianError: there is no such package, or its dependencies can't be had.
+        ToolFailedError: the mirror can't be reached, or its index is not signed as it must be.
+        MissingToolError: apt is not installed.
+
+    """
+    _GPGV.require()
+    with tempfile.TemporaryDirectory(prefix="bakery-apt-") as folder:
+        state = _State(Path(folder), packages, mirrors)
+        state.update()
+        return tuple(state.describe(state.solve()))
+
+
+class _State:
+    """A state of apt's own, in a throw-away folder."""
+
+    def __init__(self, folder: Path, packages: Packages, mirrors: Mirrors) -> None:
+        self._packages = packages
+        for name in ("lists/partial", "archives/partial"):
+            (folder / name).mkdir(parents=True)
+        absent = dict.fromkeys((*HOST, *packages.exclude))
+        (folder / "status").write_text(
+            "".join(
+                _INSTALLED.format(name=name, arch=packages.arch)
+                for name in absent
+                if name not in packages.names
+            )
+        )
+        (folder / "debian.sources").write_text(_sources(packages.suite, mirrors))
+        options = {
+            "APT::Architecture": packages.arch,
+            "APT::Architectures": packages.arch,
+            "APT::Get::AllowUnauthenticated": "false",
+            "APT::Install-Recommends": "false",
+            "APT::Sandbox::User": "",
+            "Acquire::AllowInsecureRepositories": "false",
+            "Acquire::Check-Valid-Until": "false",  # a snapshot is old; the lock is what counts
+            "Acquire::Languages": "none",
+            "Acquire::Retries": "3",
+            "Acquire::http::Timeout": str(_TIMEOUT),
+            "Dir::Cache": str(folder),
+            "Dir::Etc::preferences": "/dev/null",
+            "Dir::Etc::preferencesparts": "/dev/null",
+            "Dir::Etc::sourcelist": str(folder / "debian.sources"),
+            "Dir::Etc::sourceparts": "/dev/null",
+            "Dir::State": str(folder),
+            "Dir::State::status": str(folder / "status"),
+        }
+        self._options = [f"-o{name}={value}" for name, value in options.items()]
+
+    def update(self) -> None:
+        """Fetch the indexes, signatures checked."""
+        run(
+            [_APT_GET.require(), *self._options, "-qq", "--error-on=any", "update"],
+            what=f"the index of Debian {self._packages.suite} can't be had",
+            fix=f"look at /etc/apt/sources.list.d; another mirror is set with {apt.VARIABLE}",
+        )
+
+    def solve(self) -> list[str]:
+        """Return NAME:ARCH=VERSION of all packages that apt would install."""
+        try:
+            said = run(
+                [
+                    *(_APT_GET.require(), *self._options, "-qq", "--yes", "--simulate"),
+                    *("install", "--", *self._packages.names),
+                ],
+                what="apt can't resolve these packages",
+            )
+        except ToolFailedError as error:
+            raise DebianError(
+                "apt can't resolve these packages",
+                where=self._packages.label,
+                why=error.why,
+                fix="correct packages:, suite: or exclude: in the recipe",
+            ) from None
+        pattern = r"(?m)^Inst (\S+) \((\S+) .*\[(\S+)\]\)"
+        return [f"{name}:{arch}={version}" for name, version, arch in re.findall(pattern, said)]
+
+    def describe(self, chosen: list[str]) -> Iterator[Package]:
+        """Yield what the signed index says of packages."""
+        said = run(
+            [_APT_CACHE.require(), *self._options, "show", "--", *chosen],
+            what="apt can't describe packages",
+        )
+        for stanza in filter(None, re.split(r"\n\n+", said)):
+            fields = dict(re.findall(r"(?m)^(Package|Version|Filename|Size|SHA256): (.*)$", stanza))
+            yield Package(
+                address=f"{debian.SCHEME}{self._packages.suite}/{fields['Filename']}",
+                name=fields["Package"],
+                version=fields["Version"],
+                sha256=fields["SHA256"],
+                size=int(fields["Size"]),
+            )
+
+
+def _sources(suite: str, mirrors: Mirrors) -> str:
+    signed = f"Signed-By: {mirrors.keyring}\n" if mirrors.keyring else ""
+    stanzas = [(mirrors.main, f"{suite} {suite}-updates")]
+    if mirrors.security:
+        stanzas.append((mirrors.security, f"{suite}-security"))
+    return "\n".join(
+        f"Types: deb\nURIs: {address}\nSuites: {suites}\nComponents: main\n{signed}"
+        for address, suites in stanzas
+    )
+
+
+def resolve(address: str, mirrors: Mirrors) -> str:
+    """Return where a mirror has a locked package.
+
+    Raises:
+        DebianError: the address is malformed, or the package is in an archive nobody named.
+
+    """
+    deb = debian.parse(address)
+    archive = mirrors.of(deb.path) if deb else None
+    if deb is None or archive is None:
+        raise DebianError(
+            "the archive of a Debian package is not known",
+            where=address,
+            why="it is a security update, and apt knows no archive of these" if deb else None,
+            fix=f"add it to /etc/apt/sources.list.d, or set {apt.VARIABLE}",
+        )
+    return f"{archive}/{quote(deb.path)}"

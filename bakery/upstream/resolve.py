@@ -1,0 +1,25 @@
+"""Where an asset of a lock can be fetched now: wheels and packages move, their names don't."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bakery.recipe.debian import SCHEME as DEBIAN
+from bakery.upstream import apt, debian, pypi
+
+if TYPE_CHECKING:
+    from bakery.settings import Settings
+
+
+def resolve(address: str, settings: Settings) -> str:
+    """Return the web address of a wheel or a Debian package; others unchanged.
+
+    Raises:
+        PackageIndexError: the package index does not have the wheel any more.
+        NoMirrorError: no Debian mirror is known.
+        DebianError: the package is in an archive that the mirror does not have.
+
+    """
+    if address.startswith(DEBIAN):
+        return debian.resolve(address, apt.mirrors(settings.debian_snapshot))
+    return pypi.resolve(address)
