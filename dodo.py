@@ -74,11 +74,12 @@ def task_squash():
 def task_check():
     """one step alone: the rules, applied to an image; check:together compares all recipes'"""
     for image in bakery.images:
+        others = bakery.required(image)
         yield bakery.task(
             image.id,
-            partial(trial.check, image),
-            done=partial(trial.is_checked, image),
-            after=[f"squash:{image.id}"],
+            partial(trial.check, image, others),
+            done=partial(trial.is_checked, image, others),
+            after=[f"squash:{each.id}" for each in (image, *others)],
         )
     newest = bakery.newest()
     yield bakery.task(

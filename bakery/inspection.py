@@ -40,20 +40,30 @@ class Inspection:
 
     # The rules
 
-    def is_checked(self, image: Image) -> bool:
+    def is_checked(self, image: Image, others: Sequence[Image]) -> bool:
         """Return whether the rules have been applied to an image as it is."""
-        return self.workshop.is_squashed(image) and self._ledger.holds(
-            "check", image.id, self._check_key(image), self.workshop.folder(image.release)
+        return all(self.workshop.is_squashed(each) for each in (image, *others)) and (
+            self._ledger.holds(
+                "check",
+                image.id,
+                self._check_key(image, others),
+                self.workshop.folder(image.release),
+            )
         )
 
-    def check(self, image: Image, _meter: Meter) -> str:
+    def check(self, image: Image, others: Sequence[Image], _meter: Meter) -> str:
         """Apply the rules to a finished image; return its warnings as text.
+
+        Args:
+            image: what to check.
+            others: the images that it requires, whose programs and units it may use.
 
         Raises:
             CheckError: it breaks rules.
 
         """
         from bakery.check.command import check_path  # noqa: PLC0415  only when needed
+        from bakery.check.opened import from_path  # noqa: PLC0415  with it
         from bakery.check.subject import Context  # noqa: PLC0415  with it
 
         recipe = image.source.recipe
@@ -62,11 +72,12 @@ class Inspection:
             arch=image.contents.arch,
             start=tuple(unit.name for unit in image.contents.start),
             manifest=self.workshop.manifest(image),
+            companions=tuple(from_path(self.workshop.file(other)).tree for other in others),
             apart=_apart(image),
             source=str(image.source.folder / "recipe.yaml"),
         )
         with self._ledger.alone("check", image.id) as work:
-            if self.is_checked(image):
+            if self.is_checked(image, others):
                 return ""
             with self.workshop.processors.take(1):
                 report, _ = check_path(self.workshop.file(image), context, recipe.allow)
@@ -74,7 +85,7 @@ class Inspection:
             self._ledger.finish(
                 "check",
                 image.id,
-                key=self._check_key(image),
+                key=self._check_key(image, others),
                 work=work,
                 folder=self.workshop.folder(image.release),
                 files=[image.filename],
@@ -115,11 +126,11 @@ class Inspection:
             )
         return said
 
-    def _check_key(self, image: Image) -> str:
+    def _check_key(self, image: Image, others: Sequence[Image] = ()) -> str:
         allowed = [f"{waiver.rule} {waiver.path}" for waiver in image.source.recipe.allow]
         return key_of(
             "check",
-            self.workshop.squash_key(image),
+            *(self.workshop.squash_key(each) for each in (image, *others)),
             code_digest("check"),
             *allowed,
             *sorted(_apart(image)),
@@ -168,11 +179,17 @@ class Inspection:
                 with self.workshop.processors.take(1):
                     reports.append(boot(deployment, machine=made, journal=journal))
             said = "\n".join(render(report) for report in reports)
-            if any(report.outcome != "passed" for report in reports):
+            if any(report.outcome == "failed" for report in reports):
                 raise BootError(
                     f"{image.id} has not passed its boots",
                     why=said,
                     fix=f"look around in it: bakery boot --shell {self.workshop.file(image)}",
+                )
+            if any(report.outcome == "skipped" for report in reports):
+                raise BootError(
+                    f"{image.id} can't be booted here",
+                    why=said,
+                    fix="boot it where that is possible, or name other machines: BAKERY_MACHINES",
                 )
             self._ledger.finish(
                 "boot",
@@ -205,7 +222,7 @@ class Inspection:
             ],
             start=[unit.name for each in together for unit in each.contents.start],
             expected=load(expected, Expectations) if expected.exists() else Expectations(),
-            variables={"VERSION": image.contents.version},
+            variables={"BAKERY_VERSION": image.contents.version},
         )
 
     def _boot_key(self, image: Image, others: Sequence[Image]) -> str:
