@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bakery.check.elf import Elf
+    from bakery.image.elf import Elf
 
 Kind = Literal["file", "directory", "link", "device", "fifo", "socket"]
 

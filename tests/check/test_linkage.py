@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from bakery.check.elf import Elf
 from bakery.check.linkage import missing_from_library, missing_from_program
 from bakery.check.tree import Node, Tree
+from bakery.image.elf import Elf
 
 Kind = Literal["executable", "library"]
 LOADER = "/usr/lib/demo/ld.so"

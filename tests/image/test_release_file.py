@@ -19,6 +19,7 @@ def contents(os: OsLevel | OsVersion | None, arch: Arch = "x86-64") -> Contents:
         arch=arch,
         os=os,
         assets=(),
+        self_contained=False,
         files=(),
         templates=(),
         values={},

@@ -11,9 +11,9 @@ from bakery.check.tree import inside
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.check.elf import Elf
     from bakery.check.subject import Subject
     from bakery.check.tree import Node
+    from bakery.image.elf import Elf
 
 _FIRMWARE = "usr/lib/firmware/"  # runs on other processors than the host's
 _NO_HOST = ("EM_BPF",)  # programs for the kernel's own machine, the same on every architecture
