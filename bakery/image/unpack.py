@@ -57,7 +57,7 @@ def members(
         archive: the file to read.
         filename: the name that it was published under: it tells the kind, and names the one member
             of a file that is no archive.
-        wanted: tells by a member's path whether it is yielded; asked once for every path.
+        wanted: tells by a member's path whether it is yielded; asked for every member.
         kind: what kind of file it is, where the name misleads. A tar archive's compression is told
             by its first bytes in any case.
         limits: how much it may hold.

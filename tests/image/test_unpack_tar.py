@@ -335,7 +335,7 @@ MALFORMED = [
     ("not octal", _altered(124, b"9" * 12)),
     ("outside", _altered(386, b"00000000001\000000000001\0", b"S")),
     ("map is too long", _altered(482, b"\1", b"S") + (bytes(504) + b"\1" + bytes(7)) * 2049),
-    ("behind its end", _pax("path=a") + bytes(1024)),
+    ("member that is not there", _pax("path=a") + bytes(1024)),
 ]
 
 

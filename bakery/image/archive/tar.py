@@ -154,7 +154,9 @@ def _entries(blocks: Blocks, guard: Guard) -> Iterator[_Entry]:
             pass
         blocks.exactly(-entry.stored % BLOCK)
         guard.member = None
-    if own or any(bytes(piece).strip(b"\0") for piece in blocks.remaining()):
+    if own:
+        raise guard.broken("its last header speaks of a member that is not there")
+    if any(bytes(piece).strip(b"\0") for piece in blocks.remaining()):
         raise guard.broken("it goes on behind its end")
 
 
