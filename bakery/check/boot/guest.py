@@ -7,6 +7,7 @@ channel is a pair of FIFOs in a shared folder, or a virtio-serial port: both are
 from __future__ import annotations
 
 import base64
+import math
 import os
 import select
 import time
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from bakery.check.boot.process import Child
 
 SHARE = "/run/bakery"
-_GRACE = 10.0
+_START = 90.0
+_STOP = 30.0
+_GRACE = 30.0
 _CHUNK = 1 << 16
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -101,8 +104,9 @@ class Guest:
     Attributes:
         child: the process that is the machine.
         console: what it shows and takes.
-        reader: where answers are read; not blocking.
+        reader: where answers are read.
         writer: where requests are written.
+        pace: how many times longer everything may take than on a usual computer.
 
     """
 
@@ -110,17 +114,18 @@ class Guest:
     console: Console
     reader: int
     writer: int
+    pace: float = 1
     _numbers: Iterator[int] = field(default_factory=count)
     _received: bytearray = field(default_factory=bytearray)
 
-    def wait_ready(self, seconds: float) -> None:
+    def wait_ready(self) -> None:
         """Return once the agent is there.
 
         Raises:
             GuestError: the machine ended, or was not that far in time.
 
         """
-        if self._line(seconds, "start") != b"ready":
+        if self._line(_START * self.pace, "start") != b"ready":
             raise self._lost("the booted system's agent said something strange")
 
     def ask(self, script: str, *, limit: float = 30) -> Answer:
@@ -128,25 +133,26 @@ class Guest:
 
         Args:
             script: for sh; its standard input is empty.
-            limit: seconds after which it is ended; 0 for never.
+            limit: seconds after which it is ended, times the guest's pace; 0 for never.
 
         Raises:
             GuestError: the system is gone or does not answer.
 
         """
         number = next(self._numbers)
+        seconds = math.ceil(limit * self.pace)
         encoded = base64.b64encode(script.encode()).decode()
-        os.write(self.writer, f"{number} {limit:.0f} {encoded}\n".encode())
-        line = self._line(limit + _GRACE if limit else None, "answer")
+        os.write(self.writer, f"{number} {seconds} {encoded}\n".encode())
+        line = self._line(seconds + _GRACE if limit else None, "answer")
         answered, status, stdout, stderr = line.split(b" ")
         if int(answered) != number:
             raise self._lost("the booted system's agent answered another question")
         return Answer(int(status), _decode(stdout), _decode(stderr))
 
-    def power_off(self, seconds: float) -> bool:
+    def power_off(self) -> bool:
         """Return whether the system powers off in time when it is told to."""
         self.ask("systemctl --no-block poweroff")
-        return self.child.wait(seconds)
+        return self.child.wait(_STOP * self.pace)
 
     def _line(self, seconds: float | None, what: str) -> bytes:
         deadline = None if seconds is None else time.monotonic() + seconds

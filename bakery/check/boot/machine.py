@@ -76,10 +76,6 @@ class Machine(Protocol):
     def noise(self) -> Sequence[str]:
         """Patterns of journal errors that this machine has without any image."""
 
-    @property
-    def patience(self) -> float:
-        """Seconds until the system must have come up."""
-
     def obstacle(self) -> str | None:
         """Return why this computer can't run such a machine at all; None when it can."""
 

@@ -7,6 +7,7 @@ is a plain folder in which services can make overlays of their own.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import tempfile
@@ -35,6 +36,15 @@ _QEMU_WORDS = {"arm64": "aarch64", "x86-64": "x86_64"}
 _LOOP_CONTROL = Path("/dev/loop-control")
 _LOOP_MAJOR = 7
 _SPARE_LOOPS = 64
+# A container outlives its systemd-nspawn if that is killed; then it finds the lock free and ends.
+_LEASH_UNIT = f"""\
+[Unit]
+DefaultDependencies=no
+[Service]
+ExecStart=/bin/sh -c "flock {guest.SHARE}/leash true && systemctl poweroff --force --force"
+[Install]
+WantedBy=sysinit.target
+"""
 # The mount lives in a namespace of its own: it goes with the process, however that ends.
 _WITH_USR = 'mount --bind "$1" "$2" && mount -o remount,bind,ro "$2" && shift 2 && exec "$@"'
 
@@ -55,7 +65,6 @@ class Nspawn:
     cache: Path
     arch: Arch
     mirror: str | None = None
-    patience: float = 60
 
     @property
     def backend(self) -> str:
@@ -96,8 +105,8 @@ class Nspawn:
         with tempfile.TemporaryDirectory(prefix="bakery-boot-") as folder:
             root, share = Path(folder, "root"), Path(folder, "share")
             _copy_root(base, root)
-            reader, writer = _fill_share(share, load)
-            try:
+            _fill_share(share, load)
+            with _opened(share) as (reader, writer):
                 command = [
                     *(_UNSHARE.require(), "--mount", "--propagation=slave", "--"),
                     *("/bin/sh", "-c", _WITH_USR, "sh", str(base / "usr"), str(root / "usr")),
@@ -110,11 +119,8 @@ class Nspawn:
                     running = guest.Guest(
                         child=started, console=shown, reader=reader, writer=writer
                     )
-                    running.wait_ready(self.patience)
+                    running.wait_ready()
                     yield running
-            finally:
-                os.close(reader)
-                os.close(writer)
 
 
 def _copy_root(base: Path, root: Path) -> None:
@@ -124,13 +130,13 @@ def _copy_root(base: Path, root: Path) -> None:
     for name in ("usr", "proc", "sys", "var/lib/extensions"):
         (root / name).mkdir(exist_ok=True)
     system = root / "etc/systemd/system"
-    for name, text in guest.units(f"{guest.SHARE}/requests", f"{guest.SHARE}/answers").items():
+    units = guest.units(f"{guest.SHARE}/requests", f"{guest.SHARE}/answers")
+    for name, text in {**units, "bakery-leash.service": _LEASH_UNIT}.items():
         (system / name).write_text(text, "utf-8")
         (system / "sysinit.target.wants" / name).symlink_to(f"../{name}")
 
 
-def _fill_share(share: Path, load: Load) -> tuple[int, int]:
-    """Fill the folder that the guest sees; return the ends of its channel: reader, writer."""
+def _fill_share(share: Path, load: Load) -> None:
     (share / "images").mkdir(parents=True)
     (share / "agent").write_text(guest.AGENT, "utf-8")
     (share / "setup").write_text(f"cp -a {guest.SHARE}/dev/. /dev/\n{load.setup}", "utf-8")
@@ -144,8 +150,18 @@ def _fill_share(share: Path, load: Load) -> tuple[int, int]:
             place.touch()
     for name in ("answers", "requests"):
         os.mkfifo(share / name, 0o600)
-    reader = os.open(share / "answers", os.O_RDWR | os.O_NONBLOCK)
-    return reader, os.open(share / "requests", os.O_RDWR)
+
+
+@contextmanager
+def _opened(share: Path) -> Iterator[tuple[int, int]]:
+    """Hold the guest's leash; yield its channel's ends, for reading and for writing."""
+    with (
+        (share / "leash").open("wb") as leash,
+        (share / "answers").open("r+b", buffering=0) as answers,
+        (share / "requests").open("r+b", buffering=0) as requests,
+    ):
+        fcntl.flock(leash, fcntl.LOCK_EX)
+        yield answers.fileno(), requests.fileno()
 
 
 def _make_loops(folder: Path) -> None:

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
-import shlex
 import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bakery.check.boot import explain, merge
+from bakery.check.boot import interview, merge
 from bakery.check.boot.expect import Expectations
 from bakery.check.boot.guest import image_path
 from bakery.check.boot.machine import BootImage, GuestError, Load, Machine, MachineError
-from bakery.check.boot.probe import Probe, probes
-from bakery.check.boot.report import BootReport, Finding, Round, concise
+from bakery.check.boot.probe import probes
+from bakery.check.boot.report import BootReport, Finding, Round
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from bakery.check.boot.guest import Guest
 
-_INTERVAL = 0.2
-_STOPPING = 30.0
-_ONCE = 10.0
 _SHELL = """\
 systemd-run --quiet --wait --collect --service-type=exec --setenv=HOME=/root \\
   --setenv=TERM=xterm --property=StandardInput=tty-force --property=StandardOutput=tty \\
@@ -139,10 +134,12 @@ class _Session:
     ) -> None:
         """Try one deployment after the other, keep the journal, and end the system."""
         for deployment, placed in deployments:
+            if any(not finding.passed for each in self.rounds for finding in each.findings):
+                break
             first = (
                 merge.replace(guest, placed, deployment.start)
                 if self.rounds
-                else _booted(guest, self._machine.patience)
+                else interview.booted(guest)
             )
             self.systemd = self.systemd or _systemd(guest)
             self.rounds.append(self._round(guest, deployment, placed, first))
@@ -177,7 +174,11 @@ class _Session:
             noise=self._machine.noise,
             systemd=int(found[0]) if found else 0,
         )
-        findings.extend(_asked(guest, wanted, deployment.variables, findings))
+        findings.extend(
+            interview.findings(
+                guest, wanted, deployment.variables, patient=all(f.passed for f in findings)
+            )
+        )
         return Round(
             images=tuple(image.name for image in deployment.images),
             merged=names,
@@ -196,76 +197,7 @@ def _systemd(guest: Guest) -> str:
     return guest.ask("systemctl --version").stdout.partition("\n")[0].removeprefix("systemd ")
 
 
-def _booted(guest: Guest, patience: float) -> Finding:
-    """Wait until the boot is over, whether or not all went well."""
-    began = time.monotonic()
-    title = "the system boots"
-    while time.monotonic() - began < patience:
-        if guest.ask("systemctl is-system-running").stdout.strip() in {"running", "degraded"}:
-            return Finding(title=title, passed=True, seconds=_since(began))
-        time.sleep(_INTERVAL)
-    jobs = guest.ask("systemctl list-jobs --no-pager; systemctl --failed --no-pager").stdout
-    return Finding(title=title, passed=False, detail=jobs, seconds=_since(began))
-
-
 def _powered_off(guest: Guest) -> Finding:
-    began = time.monotonic()
-    passed = guest.power_off(_STOPPING)
-    detail = "" if passed else f"still there after {_STOPPING:.0f} s:\n{guest.console.tail()}"
-    return Finding(
-        title="the system powers off", passed=passed, detail=detail, seconds=_since(began)
-    )
-
-
-def _asked(
-    guest: Guest, wanted: Iterator[Probe], variables: Mapping[str, str], before: Sequence[Finding]
-) -> Iterator[Finding]:
-    """Yield what every probe shows.
-
-    Once one failed, nothing more is waited for, and a unit that failed is not asked about again.
-    """
-    patient = all(finding.passed for finding in before)
-    exports = "".join(f"export {key}={shlex.quote(text)}\n" for key, text in variables.items())
-    failed: set[str] = set()
-    for probe in wanted:
-        if probe.unit in failed:
-            continue
-        finding = _ask(guest, probe, exports, probe.timeout if patient else 0)
-        if not finding.passed:
-            patient = False
-            failed.update([probe.unit] if probe.unit else ())
-        yield finding
-
-
-def _ask(guest: Guest, probe: Probe, exports: str, timeout: float) -> Finding:
-    began = time.monotonic()
-    while True:
-        left = began + timeout - time.monotonic()
-        limit = max(1, math.ceil(left)) if timeout else _ONCE
-        verdict = probe.judge(guest.ask(exports + probe.script, limit=limit))
-        if verdict.holds:
-            return Finding(title=probe.title, passed=True, seconds=_since(began))
-        if verdict.final or time.monotonic() - began >= timeout:
-            break
-        time.sleep(_INTERVAL)
-    detail = "\n".join(filter(None, [verdict.detail, _log(guest, probe.unit)]))
-    return Finding(
-        title=probe.title,
-        passed=False,
-        detail=detail,
-        meaning=explain.meaning(detail),
-        seconds=_since(began),
-    )
-
-
-def _log(guest: Guest, unit: str | None) -> str:
-    if unit is None:
-        return ""
-    name = shlex.quote(unit)
-    status = guest.ask(f"systemctl status --no-pager --full --lines=0 -- {name}").stdout
-    log = guest.ask(f"journalctl --boot --quiet --output=cat --lines=200 --unit={name}").stdout
-    return f"{status.strip()}\n{concise(log)}".strip()
-
-
-def _since(began: float) -> float:
-    return round(time.monotonic() - began, 3)
+    passed = guest.power_off()
+    detail = "" if passed else f"it is still there:\n{guest.console.tail()}"
+    return Finding(title="the system powers off", passed=passed, detail=detail)

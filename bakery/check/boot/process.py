@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.check.boot.machine import MachineError
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _SETPRIV = Tool(program="setpriv", apt="util-linux", dnf="util-linux", zypper="util-linux")
-_MERCY = 5.0
+_MERCY = 2.0
 
 
 class Child:
@@ -36,12 +39,22 @@ class Child:
         return True
 
     def end(self) -> None:
-        """End it: politely first, then by force."""
+        """End it by force, its children first: a container does not end with what started it."""
         if not self.ended():
-            self._process.terminate()
+            for pid in _children(self._process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         if not self.wait(_MERCY):
             self._process.kill()
             self._process.wait()
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8")
+    except OSError:
+        return []
+    return [int(word) for word in text.split()]
 
 
 @contextmanager

@@ -56,11 +56,6 @@ class Qemu:
         return ()
 
     @property
-    def patience(self) -> float:
-        """Seconds until the system must have come up."""
-        return vm.patience()
-
-    @property
     def root(self) -> debian.Root:
         """What the system is made of."""
         units = vm.units()
@@ -91,7 +86,10 @@ class Qemu:
         vm.PLATFORMS[self.arch].qemu.require()
         root = debian.provide(self.root, self.cache, mirror=self.mirror)
         platform = vm.PLATFORMS[self.arch]
-        words = f"root=LABEL={_LABEL} rw console={platform.console} quiet systemd.show_status=1"
+        words = (
+            f"root=LABEL={_LABEL} rw console={platform.console} quiet panic=-1"
+            " systemd.show_status=1"
+        )
         machine = vm.Vm(
             arch=self.arch,
             disk=_disk(root),
@@ -100,7 +98,6 @@ class Qemu:
                 *("-initrd", str(_only(root, "boot/initrd.img-*"))),
                 *("-append", words),
             ],
-            patience=self.patience,
         )
         with vm.started(machine, load) as guest:
             yield guest

@@ -92,7 +92,6 @@ class Vm:
         disk: the disk that it boots from.
         options: further words of qemu's command line.
         memory: in MiB.
-        patience: seconds until the agent must have answered.
 
     """
 
@@ -100,7 +99,6 @@ class Vm:
     disk: Path
     options: Sequence[str]
     memory: int = 2048
-    patience: float
 
 
 def accelerated(kvm: Path = Path("/dev/kvm"), processors: Path = Path("/proc/cpuinfo")) -> bool:
@@ -115,9 +113,9 @@ def accelerated(kvm: Path = Path("/dev/kvm"), processors: Path = Path("/proc/cpu
     return flags is None or not {"vmx", "svm"}.isdisjoint(flags[1].split())
 
 
-def patience() -> float:
-    """Return how many seconds a boot may take: emulated processors are slow."""
-    return 90 if accelerated() else 600
+def pace() -> float:
+    """Return how many times longer everything may take: emulated processors are slow."""
+    return 1 if accelerated() else 8
 
 
 def obstacle(arch: Arch) -> str | None:
@@ -149,7 +147,8 @@ def command(vm: Vm, share: Path, agent: int) -> list[str]:
         platform.qemu.require(),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
         *("-machine", platform.machine, *accelerators, "-accel", "tcg", "-cpu", "max"),
-        *("-smp", "2", "-m", str(vm.memory), "-device", "virtio-rng-pci"),
+        *("-smp", "2" if accelerators else "1", "-m", str(vm.memory)),
+        *("-device", "virtio-rng-pci"),
         *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
         *_drive("root", vm.disk, f"format={_format(vm.disk)},snapshot=on"),
         *_drive(_SHARE, share, "format=raw,readonly=on"),
@@ -185,9 +184,13 @@ def started(vm: Vm, load: Load) -> Iterator[guest.Guest]:
             ) as process,
         ):
             running = guest.Guest(
-                child=process, console=shown, reader=ours.fileno(), writer=ours.fileno()
+                child=process,
+                console=shown,
+                reader=ours.fileno(),
+                writer=ours.fileno(),
+                pace=pace(),
             )
-            running.wait_ready(vm.patience)
+            running.wait_ready()
             yield running
 
 

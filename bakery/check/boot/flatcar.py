@@ -1,0 +1,100 @@
+"""Machines that are virtual: Flatcar's published qemu images, set up by Ignition.
+
+See the Ignition specification 3.3.0, and Flatcar's documentation on qemu: its Ignition reads the
+firmware configuration `opt/org.flatcar-linux/config` at the first boot, and every boot here is one.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bakery.check.boot import vm
+from bakery.check.boot.machine import Arch, Load, MachineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bakery.check.boot.guest import Guest
+
+_FIRMWARE_CONFIG = "opt/org.flatcar-linux/config"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flatcar:
+    """A virtual machine with Flatcar.
+
+    Attributes:
+        disk: Flatcar's disk image, `flatcar_production_qemu_image.img`, unpacked.
+        arch: this computer's.
+        masked: extensions of Flatcar's own that must not be merged, such as `docker-flatcar`.
+
+    """
+
+    disk: Path
+    arch: Arch
+    masked: Sequence[str] = ()
+
+    @property
+    def backend(self) -> str:
+        """The name of this kind of machine."""
+        return "qemu"
+
+    @property
+    def system(self) -> str:
+        """The system that boots."""
+        return "flatcar"
+
+    @property
+    def noise(self) -> Sequence[str]:
+        """What Flatcar logs as errors in a virtual machine: the kernel's are about the machine."""
+        return (r"^kernel: ",)
+
+    def obstacle(self) -> str | None:
+        """Return why this computer can't run such machines."""
+        return vm.obstacle(self.arch)
+
+    @contextmanager
+    def start(self, load: Load) -> Iterator[Guest]:
+        """Start the machine; see `Machine.start`."""
+        if not self.disk.is_file():
+            raise MachineError(
+                "there is no Flatcar image",
+                where=str(self.disk),
+                fix="download flatcar_production_qemu_image.img of a release and unpack it there",
+            )
+        with tempfile.TemporaryDirectory(prefix="bakery-flatcar-") as folder:
+            config = Path(folder, "config.ign")
+            config.write_text(ignition(self.masked), "utf-8")
+            escaped = str(config).replace(",", ",,")
+            machine = vm.Vm(
+                arch=self.arch,
+                disk=self.disk,
+                options=["-fw_cfg", f"name={_FIRMWARE_CONFIG},file={escaped}"],
+            )
+            with vm.started(machine, load) as guest:
+                yield guest
+
+
+def ignition(masked: Sequence[str] = ()) -> str:
+    """Return the Ignition configuration that starts the guest's agent.
+
+    Args:
+        masked: extensions in /etc/extensions that links to /dev/null switch off.
+
+    """
+    units = [{"name": name, "enabled": True, "contents": text} for name, text in vm.units().items()]
+    links = [
+        {"path": f"/etc/extensions/{name}.raw", "target": "/dev/null", "overwrite": True}
+        for name in masked
+    ]
+    config = {
+        "ignition": {"version": "3.3.0"},
+        "storage": {"links": links},
+        "systemd": {"units": units},
+    }
+    return json.dumps(config, indent=2) + "\n"
