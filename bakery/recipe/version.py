@@ -16,7 +16,11 @@ _VERSION = re.compile(
     rf"(?P<prefix>[vV]?)(?P<numbers>{_NUMBERS})(?P<suffix>{_SUFFIX})?(?:\+(?P<build>{_BUILD}))?"
 )
 _WORDS = re.compile(r"[0-9]+|[A-Za-z]+")
-_POST = re.compile(r"[-._]?post", re.IGNORECASE)
+# 1.0.post1, 1.0-p2, 12.4-1 (a revision), 2024-11-02, v24.8.1.1-lts: none of these is a preview.
+_NO_PREVIEW = re.compile(
+    r"[-._]?(?:post|patch|p[0-9]|stable|final|lts\b)|-[0-9]+(?![0-9A-Za-z])", re.IGNORECASE
+)
+_PREVIEW = re.compile(r"alpha|beta|rc|pre|dev|nightly|snapshot", re.IGNORECASE)
 _LONGEST = 128
 
 
@@ -26,8 +30,8 @@ class Version:
     """A version tag: `v1.32.2+k3s1`, `20.10.13`, `1.0-rc.2`, `2024.11.02`.
 
     Numbers compare as numbers and missing ones count as 0; a pre-release comes before its release,
-    a post-release (`.post1`) behind it; a build suffix (`+k3s1`) breaks ties. A leading `v` has no
-    meaning in the order.
+    a post-release (`.post1`) or a revision (`-1`) behind it; a build suffix (`+k3s1`) breaks ties.
+    A leading `v` has no meaning in the order.
 
     Attributes:
         tag: the version as upstream writes it.
@@ -50,13 +54,22 @@ class Version:
             SpellingError: it is not a version.
 
         """
-        found = _VERSION.fullmatch(tag)
-        if found is None or len(tag) > _LONGEST:
+        found = _VERSION.fullmatch(tag) if len(tag) <= _LONGEST else None
+        if found is None:
             raise SpellingError(
                 f'"{tag[:_LONGEST]}" is not a version', fix="versions are 1.2.3 or v1.2.3+k3s1"
             )
         numbers = tuple(found["numbers"].split("."))
         return cls(tag, found["prefix"], numbers, found["suffix"] or "", found["build"] or "")
+
+    @classmethod
+    def is_written(cls, tag: str) -> bool:
+        """Return whether `tag` spells a version."""
+        return len(tag) <= _LONGEST and _VERSION.fullmatch(tag) is not None
+
+    def series(self, depth: int) -> tuple[int, ...]:
+        """Return the first `depth` numbers: 1 for the major series, 2 for the minor one."""
+        return tuple(int(number) for number in (*self.numbers, *"0" * depth)[:depth])
 
     @property
     def bare(self) -> str:
@@ -82,7 +95,8 @@ class Version:
     def _rank(self) -> int:
         if not self.suffix:
             return 0
-        return 1 if _POST.match(self.suffix) else -1
+        harmless = _NO_PREVIEW.match(self.suffix) and not _PREVIEW.search(self.suffix)
+        return 1 if harmless else -1
 
     @functools.cached_property
     def _order(self) -> tuple[object, ...]:

@@ -1,0 +1,281 @@
+"""Web APIs that list versions: conditional requests, pages, tokens, rate limits.
+
+Answers are kept with their ETags, so that asking again costs a `304 Not Modified` (RFC 9110, 13.1)
+where nothing is new; GitHub does not count those against the limit of a token.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import time
+from contextlib import suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+
+from bakery.errors import BakeryError
+from bakery.store.address import mirrored, shown
+from bakery.store.causes import explain, is_permanent
+from bakery.store.patience import RETRY_AFTER_LIMIT, Patience, retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Self
+
+    from requests import PreparedRequest, Response
+
+    from bakery.settings import Settings
+
+_T = TypeVar("_T")
+_PAGES = 100
+_TRANSIENT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+
+
+class UpstreamError(BakeryError):
+    """Upstream does not say which versions there are."""
+
+
+class NotFoundError(UpstreamError):
+    """Upstream has nothing at an address."""
+
+
+class RateLimitError(UpstreamError):
+    """Upstream wants no more requests for longer than anybody waits."""
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks.
+
+    Attributes:
+        value: the secret; None where none is set.
+        variable: the environment variable that holds it, for messages.
+
+    """
+
+    value: str | None
+    variable: str
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Put the token into a request, as requests' authentication does."""
+        if self.value:
+            request.headers["Authorization"] = f"Bearer {self.value}"
+        return request
+
+
+class Api:
+    """Asks web APIs, and remembers their answers from run to run. Safe for several threads.
+
+    Attributes:
+        settings: for mirrors, and the store that keeps the answers.
+        environment: where tokens and the addresses of APIs are looked for.
+
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        environment: Mapping[str, str] | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        from requests_cache import (  # noqa: PLC0415  takes 300 ms
+            EXPIRE_IMMEDIATELY,
+            CachedSession,
+        )
+        from requests_cache.backends.sqlite import SQLiteCache  # noqa: PLC0415  with it
+
+        self.settings = settings
+        self.environment = os.environ if environment is None else environment
+        self._patience = patience or Patience()
+        settings.store.mkdir(parents=True, exist_ok=True)
+        self._session = CachedSession(
+            backend=SQLiteCache(settings.store / "answers.sqlite", serializer="json"),
+            expire_after=EXPIRE_IMMEDIATELY,  # kept if it has an ETag or date, to ask with it
+        )
+        self._session.headers["User-Agent"] = "sysext-bakery"
+
+    def __enter__(self) -> Self:
+        """Return itself; at the end of the block it is closed."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close connections and the file of answers."""
+        self._session.close()  # type: ignore[no-untyped-call]
+
+    def get(
+        self, url: str, *, token: Token | None = None, accept: str = "*/*", direct: bool = False
+    ) -> Response:
+        """Return what an address answers, perhaps from an earlier run if it is still the same.
+
+        Args:
+            url: upstream's address; a mirror, if one is set, is asked in its place.
+            token: who asks; mirrors aren't told.
+            accept: the wanted media types.
+            direct: the mirror does not serve this.
+
+        Raises:
+            RateLimitError: it wants no more requests for now.
+            UpstreamError: it does not answer, or with an error.
+
+        """
+        if self.settings.offline:
+            raise UpstreamError(
+                "what upstream publishes is not known offline",
+                where=shown(url),
+                fix="run without BAKERY_OFFLINE",
+            )
+        source = url if direct else self._source(url)
+        if source != url:
+            token = None
+        failures = 0
+        while True:
+            wait = None
+            try:
+                response = self._request(source, token, accept)
+            except _LostError as error:
+                problem = str(error)
+            else:
+                if response.ok:
+                    return response
+                problem, wait = self._assess(response, token)
+            failures += 1
+            if failures >= self._patience.tries:
+                raise UpstreamError(
+                    "upstream does not answer",
+                    where=shown(source),
+                    why=f"{problem} (after {failures} tries)",
+                    fix="check the network and the proxy (HTTPS_PROXY), or try again later",
+                )
+            self._patience.wait(failures, wait)
+
+    def pages(self, url: str, *, token: Token | None = None, accept: str) -> Iterator[Response]:
+        """Yield an answer and those that its `Link: rel="next"` leads to (RFC 8288).
+
+        Raises:
+            UpstreamError: as `get`, or the pages don't end.
+
+        """
+        following = url
+        for _ in range(_PAGES):
+            response = self.get(following, token=token, accept=accept)
+            yield response
+            link = response.links.get("next", {}).get("url")
+            if link is None:
+                return
+            following = urljoin(response.url, link)
+            if token is not None and urlsplit(following).netloc != urlsplit(url).netloc:
+                token = None
+        raise UpstreamError(
+            "upstream's list of versions does not end", where=shown(url), why=f"{_PAGES} pages read"
+        )
+
+    def decoded(self, response: Response, kind: type[_T]) -> _T:
+        """Return an answer's JSON as a value of a type.
+
+        Raises:
+            UpstreamError: it is something else.
+
+        """
+        try:
+            return msgspec.json.decode(response.content, type=kind)
+        except (ValueError, RecursionError) as error:
+            raise UpstreamError(
+                "upstream answers with something else than its API's documentation says",
+                where=shown(response.url),
+                why=f"{error}\nit begins with {response.content[:60]!r}",
+                fix="look whether a proxy or a login page answered, or the API has changed",
+            ) from None
+
+    def _source(self, url: str) -> str:
+        mirror = self.settings.mirror
+        return url if mirror is None or url.startswith(f"{mirror}/") else mirrored(url, mirror)
+
+    def _request(self, source: str, token: Token | None, accept: str) -> Response:
+        from requests import exceptions  # noqa: PLC0415  loaded already
+
+        try:
+            return self._session.get(
+                source,
+                headers={"Accept": accept},
+                auth=token if token and token.value else None,
+                timeout=(self._patience.connect, self._patience.stall),
+            )
+        except exceptions.RequestException as error:
+            if is_permanent(error) or not isinstance(
+                error, (exceptions.ConnectionError, exceptions.Timeout)
+            ):
+                raise UpstreamError(
+                    "upstream can't be asked",
+                    where=shown(source),
+                    why=explain(error),
+                    fix="check the address, the network and the proxy (HTTPS_PROXY)",
+                ) from error
+            raise _LostError(explain(error)) from error
+
+    def _assess(self, response: Response, token: Token | None) -> tuple[str, float | None]:
+        """Return what is wrong and how long to wait where trying again helps; else raise."""
+        status = response.status_code
+        why = f"HTTP {status} {response.reason or ''}".strip()
+        wait = _asked_to_wait(response)
+        throttled = status == HTTPStatus.FORBIDDEN and wait is not None
+        if wait is not None and wait > RETRY_AFTER_LIMIT:
+            raise RateLimitError(
+                "upstream wants no more requests for now",
+                where=shown(response.url),
+                why=f"{why}; it will answer again in {wait / 60:.0f} minutes",
+                fix=_set(token, "has a higher limit") or "try again then",
+            )
+        if throttled or status in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return why, wait
+        kind = NotFoundError if status == HTTPStatus.NOT_FOUND else UpstreamError
+        raise kind(
+            "upstream refuses to say which versions there are",
+            where=shown(response.url),
+            why=why,
+            fix=_way_out(status, token),
+        )
+
+
+def day(text: str) -> dt.date | None:
+    """Return the date (ISO 8601) that a text begins with, if it does."""
+    with suppress(ValueError):
+        return dt.date.fromisoformat(text[:10])
+    return None
+
+
+class _LostError(Exception):
+    """The connection failed in a way that another try may mend."""
+
+
+def _asked_to_wait(response: Response) -> float | None:
+    """Return for how many seconds upstream wants no request.
+
+    GitHub gives the time of a used-up limit in X-RateLimit-Reset, GitLab in RateLimit-Reset, both
+    in seconds since 1970, beside a count of remaining requests.
+    """
+    headers = response.headers
+    wait = retry_after(headers.get("Retry-After"), now=time.time())
+    for prefix in ("X-RateLimit-", "RateLimit-"):
+        if wait is None and headers.get(f"{prefix}Remaining") == "0":
+            with suppress(ValueError):
+                wait = max(0.0, float(headers.get(f"{prefix}Reset", "")) - time.time())
+    return wait
+
+
+def _set(token: Token | None, reason: str) -> str | None:
+    if token is None or token.value:
+        return None
+    return f"set {token.variable} to a token: whoever has one {reason}"
+
+
+def _way_out(status: int, token: Token | None) -> str:
+    if status == HTTPStatus.UNAUTHORIZED and token and token.value:
+        return f"the token in {token.variable} is not accepted: renew it"
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return _set(token, "may be let in") or "look at the address and what the token may do"
+    return "correct the recipe's upstream:" + (
+        f"; if it is private, give {token.variable} a token that may read it" if token else ""
+    )

@@ -1,0 +1,82 @@
+"""What an upstream of any kind publishes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bakery.recipe.model import (
+    DebianUpstream,
+    GithubUpstream,
+    GitlabUpstream,
+    HashicorpUpstream,
+    KubernetesUpstream,
+    ListingUpstream,
+    ListUpstream,
+    PypiUpstream,
+)
+from bakery.recipe.policy import Published, offered
+from bakery.upstream import (
+    debian_versions,
+    github,
+    gitlab,
+    hashicorp,
+    kubernetes,
+    listing,
+    plain,
+    simple_index,
+)
+from bakery.upstream.api import UpstreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from bakery.recipe.model import Upstream
+    from bakery.upstream.api import Api
+
+_KINDS: dict[type, Callable[[Any, Api], Iterable[Published]]] = {
+    GithubUpstream: github.versions,
+    GitlabUpstream: gitlab.versions,
+    HashicorpUpstream: hashicorp.versions,
+    KubernetesUpstream: kubernetes.versions,
+    ListingUpstream: listing.versions,
+    PypiUpstream: simple_index.versions,
+    DebianUpstream: debian_versions.versions,
+    ListUpstream: plain.versions,
+}
+
+
+def offers(upstream: Upstream, api: Api) -> list[Published]:
+    """Return the versions of an upstream that may be chosen without being named, oldest first.
+
+    Raises:
+        UpstreamError: upstream does not tell, or has none.
+
+    """
+    published = list(_KINDS[type(upstream)](upstream, api))
+    if isinstance(upstream, (GithubUpstream, GitlabUpstream)):
+        published = _untagged(published, upstream.tag)
+    found = offered(published, prerelease=upstream.prerelease)
+    if not found:
+        seen = ", ".join(item.tag for item in published[:5])
+        raise UpstreamError(
+            "upstream has no version that can be chosen",
+            where=str(upstream),
+            why=f"it publishes {seen}" if seen else "nothing that it publishes fits",
+            fix="correct the recipe's upstream: (its tag: or pattern:), or add prerelease: true",
+        )
+    return found
+
+
+def _untagged(published: Iterable[Published], tag: str) -> list[Published]:
+    """Return the versions whose tags are written as `tag` says, without what is around them."""
+    before, _, behind = tag.partition("{version}")
+    return [
+        Published(
+            item.tag[len(before) : len(item.tag) - len(behind)],
+            date=item.date,
+            prerelease=item.prerelease,
+            yanked=item.yanked,
+        )
+        for item in published
+        if item.tag.startswith(before) and item.tag.endswith(behind)
+    ]

@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness.service import Reply, paged
+
+from bakery.recipe.model import (
+    GithubUpstream,
+    GitlabUpstream,
+    HashicorpUpstream,
+    KubernetesUpstream,
+    ListingUpstream,
+    ListUpstream,
+    PypiUpstream,
+)
+from bakery.recipe.policy import Published
+from bakery.upstream import hashicorp, kubernetes, listing, simple_index
+from bakery.upstream.api import UpstreamError
+from bakery.upstream.versions import offers
+
+if TYPE_CHECKING:
+    from conftest import Clients
+    from harness.service import Service
+
+    from bakery.recipe.model import Upstream
+
+DAY = dt.date(2026, 3, 4)
+
+
+def release(tag: str, **more: object) -> dict[str, object]:
+    at = "2026-03-04T05:06:07Z"
+    return {"tag_name": tag, "draft": False, "prerelease": False, "published_at": at, **more}
+
+
+def offered(clients: Clients, upstream: Upstream, *, mirrored: bool = True) -> list[Published]:
+    with clients.api(mirrored=mirrored) as api:
+        return offers(upstream, api)
+
+
+def tags(clients: Clients, upstream: Upstream) -> list[str]:
+    return [item.tag for item in offered(clients, upstream)]
+
+
+def github(service: Service, *releases: dict[str, object]) -> None:
+    service.offer("/api.github.com/repos/o/app/releases?per_page=100", list(releases))
+
+
+def test_github_releases(service: Service, clients: Clients) -> None:
+    draft = release("v3.0.0", draft=True, published_at=None)
+    preview, foreign = release("v2.0.0", prerelease=True), release("api/v1.9.0")
+    github(service, draft, preview, release("v1.10.0"), release("v1.9.0"), foreign)
+    upstream = GithubUpstream(github="o/app")
+    assert offered(clients, upstream) == [Published("v1.9.0", DAY), Published("v1.10.0", DAY)]
+    assert service.asked[0].headers["Accept"] == "application/vnd.github+json"
+
+
+def test_previews_count_where_they_are_asked_for(service: Service, clients: Clients) -> None:
+    github(service, release("v2.0.0", prerelease=True), release("v1.0.0"), release("v1.1.0-rc.1"))
+    assert tags(clients, GithubUpstream(github="o/app")) == ["v1.0.0"]
+    asked = GithubUpstream(github="o/app", prerelease=True)
+    assert tags(clients, asked) == ["v1.0.0", "v1.1.0-rc.1", "v2.0.0"]
+
+
+def test_tags_that_hold_a_version(service: Service, clients: Clients) -> None:
+    github(service, release("cli-v1.2.0"), release("v9.0.0"), release("cli-v1.1.0"))
+    upstream = GithubUpstream(github="o/app", tag="cli-{version}")
+    assert offered(clients, upstream) == [Published("v1.1.0", DAY), Published("v1.2.0", DAY)]
+
+
+def test_github_tags(service: Service, clients: Clients) -> None:
+    page = [{"name": "v1.1", "commit": {"sha": "0" * 40, "url": ""}}, {"name": "api/v9"}]
+    path = "/api.github.com/repos/o/app/tags?per_page=100"
+    paged(service, path, [page, [{"name": "v1.0"}]])
+    assert tags(clients, GithubUpstream(github="o/app", tags=True)) == ["v1.0", "v1.1"]
+
+
+def test_gitlab_tags(service: Service, clients: Clients) -> None:
+    def tag(name: str, made: str | None, committed: str) -> dict[str, Any]:
+        return {"name": name, "created_at": made, "commit": {"created_at": committed}}
+
+    page = [
+        tag("v2.0.0", "2026-03-04T09:00:00.000+02:00", "2026-03-01T09:00:00.000+02:00"),
+        tag("v1.0.0", None, "2026-03-04T09:00:00.000+02:00"),
+    ]
+    path = "/gitlab.com/api/v4/projects/group%2Fsub%2Fapp/repository/tags?per_page=100"
+    paged(service, path, [page[:1], page[1:]])
+    upstream = GitlabUpstream(gitlab="group/sub/app")
+    assert offered(clients, upstream) == [Published("v1.0.0", DAY), Published("v2.0.0", DAY)]
+
+
+@pytest.mark.parametrize(("known", "sent"), [(["CI_SERVER_URL"], "Bearer secret"), ([], None)])
+def test_gitlabs_token_goes_to_gitlabs_that_are_known(
+    service: Service, clients: Clients, known: list[str], sent: str | None
+) -> None:
+    service.offer(
+        "/api/v4/projects/o%2Fapp/repository/tags?per_page=100", [{"name": "v1", "commit": {}}]
+    )
+    with clients.api(GITLAB_TOKEN="secret", **dict.fromkeys(known, service.url)) as api:
+        offers(GitlabUpstream(gitlab="o/app", host=service.url), api)
+    assert service.asked[0].headers["Authorization"] == sent
+
+
+def consul(version: str, at: str = "2026-03-04T05:06:07.891Z", **more: object) -> dict[str, object]:
+    return {
+        "name": "consul",
+        "version": version,
+        "is_prerelease": False,
+        "license_class": "oss",
+        "timestamp_created": at,
+        "status": {"state": "supported", "timestamp_updated": at},
+        **more,
+    }
+
+
+def test_hashicorp(service: Service, clients: Clients) -> None:
+    base = "/api.releases.hashicorp.com/v1/releases/consul?license_class=oss&limit=20"
+    first = [consul(f"1.21.{patch}") for patch in range(20, 0, -1)]
+    service.offer(base, first)
+    second = [
+        consul("1.22.0-rc1", is_prerelease=True),
+        consul("1.19.9", status={"state": "withdrawn"}),
+        consul("1.19.8"),
+        consul("1.19.8+ent", license_class="enterprise"),
+    ]
+    service.offer(f"{base}&after=2026-03-04T05%3A06%3A07.891Z", second)
+    found = offered(clients, HashicorpUpstream(hashicorp="consul"))
+    assert [item.tag for item in found] == ["1.19.8", *(f"1.21.{n}" for n in range(1, 21))]
+    assert found[0].date == DAY
+
+
+def test_hashicorps_pages_end_though_many_were_made_at_once(
+    service: Service, clients: Clients
+) -> None:
+    base = "/api.releases.hashicorp.com/v1/releases/consul?license_class=oss&limit=20"
+    page = [consul(f"1.21.{patch}") for patch in range(20)]
+    service.offer(base, page)
+    service.offer(f"{base}&after=2026-03-04T05%3A06%3A07.891Z", page)
+    with clients.api(mirrored=True) as api:
+        assert len(list(hashicorp.versions(HashicorpUpstream(hashicorp="consul"), api))) == 40
+
+
+SCHEDULE = """\
+---
+# A comment
+schedules:
+- release: 1.30
+  releaseDate: 2026-01-01
+  endOfLifeDate: "2027-06-28"
+  next:
+    release: 1.30.2
+    targetDate: 2026-04-01
+  previousPatches:
+    - release: 1.30.1
+      cherryPickDeadline: "2026-02-27"
+      targetDate: "2026-03-04"
+      note: >-
+        [Regression](https://example.org)
+    - release: 1.30.0
+      cherryPickDeadline: ""
+- release: "1.29"
+  previousPatches:
+    - {release: 1.29.10, targetDate: 2026-03-04}
+- release: "1.31"
+"""
+
+
+def test_kubernetes_schedule(service: Service, clients: Clients) -> None:
+    service.offer(kubernetes.SCHEDULE.removeprefix("https:/"), SCHEDULE)
+    assert offered(clients, KubernetesUpstream(kubernetes="schedule")) == [
+        Published("v1.29.10", DAY),
+        Published("v1.30.0"),
+        Published("v1.30.1", DAY),
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "schedules: 3", "[1, 2]", "a: {", "schedules: [3]"])
+def test_another_schedule(service: Service, clients: Clients, text: str) -> None:
+    service.offer(kubernetes.SCHEDULE.removeprefix("https:/"), text)
+    with pytest.raises(UpstreamError, match="can't be read"):
+        offered(clients, KubernetesUpstream(kubernetes="schedule"))
+
+
+NGINX = """<html><head><title>Index of /stable/</title></head><body><h1>Index</h1><hr><pre>
+<a href="../">../</a>
+<a href="app-1.9.0.tgz">app-1.9.0.tgz</a>              04-Mar-2026 05:06      1234
+<a href="app-1.10.0.tgz">app-1.10.0.tgz</a>            04-Mar-2026 05:06      1234
+<a href="app-extras-9.9.0.tgz">app-extras-9.9.0.tgz</a>  04-Mar-2026 05:06      1234
+<a href="app-1.10.0.tgz.asc">app-1.10.0.tgz.asc</a>    04-Mar-2026 05:06      1234
+</pre></body></html>"""
+APACHE = """<table>
+<tr><td><a href="/pub/app/1.9.0/">1.9.0/</a></td><td align="right">2026-03-04 05:06  </td></tr>
+<tr><td><a href="/pub/app/1.10.0/">1.10.0/</a></td><td align="right">2026-03-04 05:06  </td></tr>
+</table>"""
+
+
+@pytest.mark.parametrize(
+    ("page", "pattern"),
+    [(NGINX, r"app-(?P<version>[0-9.]+)\.tgz"), (APACHE, r"(?P<version>[0-9.]+)")],
+    ids=["nginx", "apache"],
+)
+def test_listings(service: Service, clients: Clients, page: str, pattern: str) -> None:
+    service.offer("/example.org/stable/", page)
+    upstream = ListingUpstream(listing="https://example.org/stable/", pattern=pattern)
+    assert offered(clients, upstream) == [Published("1.9.0", DAY), Published("1.10.0", DAY)]
+
+
+@pytest.mark.parametrize(
+    ("link", "found"),
+    [
+        ("app-1.0.tgz", ["1.0"]),
+        ("https://cdn.example.org/x/app-1.0.tgz?token=1#top", ["1.0"]),
+        ("app-1.0%2Btilde.tgz", []),
+        ("app-1.0.tgz/index.html", []),
+        ("myapp-1.0.tgz", []),
+    ],
+)
+def test_which_links_name_a_version(
+    service: Service, clients: Clients, link: str, found: list[str]
+) -> None:
+    service.offer("/example.org/", f'<a name=top><a HREF="{link}" class=x>app</a>')
+    upstream = ListingUpstream(
+        listing="https://example.org/", pattern=r"app-(?P<version>[0-9.]+)\.tgz"
+    )
+    with clients.api(mirrored=True) as api:
+        assert [item.tag for item in listing.versions(upstream, api)] == found
+
+
+def wheel(version: str, platform: str, **more: object) -> dict[str, object]:
+    return {"filename": f"some_app-{version}-py3-none-{platform}.whl", "url": "", **more}
+
+
+FILES = [
+    {"filename": "some_app-2.0.tar.gz", "upload-time": "2026-01-01T00:00:00Z"},
+    wheel("1.10", "any", **{"upload-time": "2026-03-05T05:06:07.123Z"}),
+    wheel("1.10", "linux_x86_64", yanked="broken", **{"upload-time": "2026-03-04T05:06:07Z"}),
+    wheel("1.9", "any", yanked=False),
+    wheel("1.8", "any", yanked=True),
+    wheel("2.0rc1", "any"),
+]
+
+
+@pytest.mark.parametrize("form", ["json", "html"])
+def test_package_index(
+    service: Service, clients: Clients, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    yanked = {True: ' data-yanked=""', "broken": ' data-yanked="broken"'}
+    links = [
+        f'<a href="../../{file["filename"]}#sha256=0"{yanked.get(file.get("yanked"), "")}>x</a>'
+        for file in FILES
+    ]
+    json_type = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
+    reply = Reply(json.dumps({"files": FILES}).encode(), headers=json_type)
+    html = Reply("".join(links).encode(), headers={"Content-Type": "text/html"})
+    service.offer("/simple/some-app/", reply if form == "json" else html)
+    monkeypatch.setenv("PIP_INDEX_URL", f"{service.url}/simple/")
+    day = DAY if form == "json" else None
+    found = offered(clients, PypiUpstream(pypi="Some_App"))
+    assert found == [Published("1.9"), Published("1.10", day)]
+
+
+def test_the_index_is_pips_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "https://me:secret@index.example.org/root/simple/")
+    assert simple_index.index() == "https://index.example.org/root/simple"
+
+
+def test_lists(service: Service, clients: Clients) -> None:
+    service.offer("/example.org/stable.txt", "# stable\nv1.10.0  # new\n\nv1.9.0\n")
+    for versions in ("https://example.org/stable.txt", ("v1.10.0", "v1.9.0")):
+        assert tags(clients, ListUpstream(versions=versions)) == ["v1.9.0", "v1.10.0"]
+
+
+def test_nothing_to_choose(service: Service, clients: Clients) -> None:
+    github(service, release("nightly"), release("v1.0-rc1"))
+    with pytest.raises(UpstreamError, match="no version that can be chosen") as caught:
+        offered(clients, GithubUpstream(github="o/app"))
+    assert "it publishes nightly, v1.0-rc1" in str(caught.value)
