@@ -30,17 +30,18 @@ class Debian:
         """Return the folder that a package is unpacked in."""
         target = self._folder / arch / package
         if not target.is_dir():
-            debs = self._download(arch, package)
+            debs = self.package(arch, package)
             partial = target.with_name(f"{package}.partial")
             shutil.rmtree(partial, ignore_errors=True)
             subprocess.run(["dpkg-deb", "-x", debs, partial], check=True)
             partial.rename(target)
         return target
 
-    def _download(self, arch: str, package: str) -> Path:
+    def package(self, arch: str, package: str) -> Path:
+        """Return the .deb file of a package."""
         apt = self._apt(arch)
         folder = self._folder / arch / "debs"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         subprocess.run(
             ["apt-get", *apt, "download", package], check=True, cwd=folder, capture_output=True
         )

@@ -1,0 +1,78 @@
+"""The first recipes, built from real binaries, checked, and booted on systemd 252 and 257."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from harness.debian import Debian
+from harness.mirror import Mirror
+from harness.project import Project, digest
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can boot a container"),
+    pytest.mark.skipif(not shutil.which("systemd-nspawn"), reason="needs systemd-nspawn"),
+]
+
+MACHINES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "sysext-bakery")
+SERVED = ["caddy", "nats-server", "uv"]
+LIBRARY = "https://example.com/libdevmapper.deb"
+# Debian's dockerd is dynamic; on a Debian host that is as good as Docker's own static one.
+ON_DEBIAN = f"""
+allow:
+  - {{rule: dynamic-binary, path: usr/bin/*, reason: "Debian's programs on a Debian host"}}
+assets:
+  - url: https://download.docker.com/linux/static/stable/{{arch}}/docker-{{version}}.tgz
+    install: {{docker/*: usr/bin/}}
+  - url: {LIBRARY}
+    install: {{"lib/x86_64-linux-gnu/libdevmapper.so.*": usr/lib/x86_64-linux-gnu/}}
+"""
+
+
+def newest(project: Project, name: str) -> str:
+    lock = (project.recipes / name / "lock.json").read_text()
+    return re.findall(r'^    "([^"]+)": \{', lock, flags=re.MULTILINE)[-1]
+
+
+def test_recipes_from_the_package_index_boot_and_work(tmp_path: Path) -> None:
+    """caddy answers HTTP, nats-server passes a message, uv knows Pythons; all by check.yaml."""
+    project = Project(tmp_path / "project")
+    for name in SERVED:
+        project.add(name)
+    tasks = [f"boot:{name}-{newest(project, name)}-x86-64" for name in SERVED]
+    project.environment["BAKERY_STORE"] = str(MACHINES)
+    out = project.doit(*tasks)
+    assert out.count("passed on nspawn, bookworm, systemd 252") == len(SERVED)
+    assert out.count("passed on nspawn, trixie, systemd 257") == len(SERVED)
+    assert "MSG greetings" not in out
+    again = project.doit(*tasks)
+    assert "passed on" not in again
+
+
+def test_docker_boots_and_dockerd_answers(project: Project, mirror: Mirror, debian: Debian) -> None:
+    folder = project.add("docker")
+    recipe = (folder / "recipe.yaml").read_text()
+    recipe = re.sub(r"^build: .*$", "build: [20.10.24]", recipe, flags=re.MULTILINE)
+    recipe = re.sub(r"^arch: .*$", "arch: {x86-64: x86_64}", recipe, flags=re.MULTILINE)
+    recipe = re.sub(r"^assets:\n(  .*\n)+", ON_DEBIAN.lstrip(), recipe, flags=re.MULTILINE)
+    (folder / "recipe.yaml").write_text(recipe)
+    url = "https://download.docker.com/linux/static/stable/x86_64/docker-20.10.24.tgz"
+    shutil.copy(debian.docker_tarball("x86-64"), mirror.place(url))
+    shutil.copy(debian.package("x86-64", "libdevmapper1.02.1"), mirror.place(LIBRARY))
+    project.lock(
+        "docker",
+        "20.10.24",
+        {url: digest(mirror.place(url)), LIBRARY: digest(mirror.place(LIBRARY))},
+    )
+    store = MACHINES / "machines"
+    store.mkdir(parents=True, exist_ok=True)
+    project.store.mkdir()
+    (project.store / "machines").symlink_to(store)
+    out = project.doit("boot:docker-20.10.24-x86-64")
+    assert "passed on nspawn, bookworm, systemd 252" in out
+    assert "passed on nspawn, trixie, systemd 257" in out
+    assert "docker version" in out
