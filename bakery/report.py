@@ -182,7 +182,7 @@ class Reporter:
         if console is None:
             from rich.console import Console as Made  # noqa: PLC0415  not for a run with no work
 
-            console = self._made_console = Made(highlight=False, soft_wrap=True)
+            console = self._made_console = Made(emoji=False, highlight=False, soft_wrap=True)
         return console
 
     def _end(self, name: str) -> _Running | None:

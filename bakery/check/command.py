@@ -47,8 +47,7 @@ def check_paths(paths: Iterable[Path], waivers: Sequence[Waiver] = ()) -> tuple[
     results = [check_path(path, waivers=waivers) for path in paths]
     reports = [report for report, _ in results]
     shipped = [image for _, image in results if image is not None]
-    if len(shipped) > 1:
-        reports.append(
-            judge(" + ".join(image.name for image in shipped), across.conflicts(shipped))
-        )
+    names = dict.fromkeys(image.name for image in shipped)
+    if len(names) > 1:
+        reports.append(judge(" + ".join(names), across.conflicts(shipped)))
     return tuple(reports)

@@ -6,11 +6,14 @@ import os
 import re
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from harness.debian import Debian
-from harness.mirror import Mirror
 from harness.project import Project, digest
+
+if TYPE_CHECKING:
+    from harness.debian import Debian
+    from harness.mirror import Mirror
 
 pytestmark = [
     pytest.mark.e2e,

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from doit.exceptions import InvalidDodoFile
+
+from bakery.graph import Graph
+from bakery.recipe import lock as lockfile
+from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RECIPE = """summary: {name}
+homepage: https://example.com
+license: MIT
+build: {build}
+requires: {requires}
+arch: {{x86-64: x, arm64: a}}
+assets: [{{url: 'https://example.com/{name}-{{version}}-{{arch}}', install: usr/bin/{name}}}]
+"""
+
+
+def add(root: Path, name: str, *, locked: list[str], build: list[str], requires: list[str]) -> None:
+    folder = root / "recipes" / name
+    folder.mkdir(parents=True)
+    quoted = [f"'{version}'" for version in build]
+    (folder / "recipe.yaml").write_text(
+        RECIPE.format(
+            name=name, build=f"[{', '.join(quoted)}]", requires=f"[{', '.join(requires)}]"
+        )
+    )
+    versions = {
+        version: LockedVersion(
+            assets=tuple(
+                LockedAsset(
+                    url=f"https://example.com/{name}-{version}-{arch}",
+                    sha256=f"{index}{ord(version[0]):x}{len(name):x}".ljust(64, "0"),
+                    trust="first-use",
+                )
+                for index, arch in enumerate("xa")
+            )
+        )
+        for version in locked
+    }
+    (folder / "lock.json").write_bytes(lockfile.encode(Lock(versions=versions)))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    add(tmp_path, "base", locked=["1.0", "2.0"], build=["1.0", "2.0"], requires=[])
+    add(tmp_path, "middle", locked=["1.0"], build=["1.0"], requires=["base"])
+    add(tmp_path, "top", locked=["3.0"], build=["3.0", "4.0"], requires=["middle"])
+    return tmp_path
+
+
+def test_every_locked_version_has_images_and_a_fixed_one_has_a_reason(root: Path) -> None:
+    graph = Graph(root, [])
+    assert [release.name for release in graph.releases] == [
+        *("base-1.0", "base-2.0", "middle-1.0", "top-3.0", "top-4.0")
+    ]
+    unlocked = graph.releases[-1]
+    assert unlocked.images == ()
+    assert unlocked.problem is not None
+    assert unlocked.problem.fix == "bakery lock top 4.0"
+
+
+def test_what_is_required_comes_newest_and_of_the_same_architecture(root: Path) -> None:
+    graph = Graph(root, [])
+    top = next(image for image in graph.images if image.id == "top-3.0-arm64")
+    assert [image.id for image in graph.required(top)] == ["middle-1.0-arm64", "base-2.0-arm64"]
+
+
+def test_an_asset_is_fetched_once_however_many_images_use_it(root: Path) -> None:
+    graph = Graph(root, [])
+    names = [name for name, _, _ in graph.assets()]
+    assert len(names) == len(set(names)) == 8
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["list"],
+        ["build"],
+        ["build:base"],
+        ["build:b*"],
+        ["-n", "4", "squash:base-1.0-x86-64"],
+        ["clean", "build:top-3.0"],
+        ["list", "--all", "build"],
+    ],
+)
+def test_what_is_there_is_accepted(root: Path, words: list[str]) -> None:
+    Graph(root, words)
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("build:bsae", "did you mean build:base?"),
+        ("build:base-3.0", "base 3.0 is not locked"),
+        ("build:zzzzzz*", "there is no task build:zzzzzz*"),
+        ("skuash:base-1.0-x86-64", "did you mean squash:base-1.0-x86-64?"),
+    ],
+)
+def test_what_is_not_there_is_refused_with_what_was_meant(root: Path, word: str, says: str) -> None:
+    with pytest.raises(InvalidDodoFile) as caught:
+        Graph(root, [word])
+    assert says in str(caught.value)
+
+
+def test_a_broken_recipe_is_one_message(root: Path) -> None:
+    (root / "recipes/base/recipe.yaml").write_text("sumary: x\n")
+    with pytest.raises(InvalidDodoFile, match="did you mean summary"):
+        Graph(root, [])
