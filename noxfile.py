@@ -1,7 +1,7 @@
 """Everything a contributor or a CI runs: bake, tests, lint, bench.
 
-With nothing but Python and pip, `python3 noxfile.py -s bake` works as well as `nox -s bake`: nox
-itself is then installed into a folder of the project.
+Where nox is not installed, `python3 noxfile.py -s bake` does what `nox -s bake` does: it needs
+nothing but Python and pip, and installs into a folder of the project.
 """
 
 import os
@@ -13,17 +13,33 @@ from pathlib import Path
 ROOT = Path(__file__).parent
 BOOTSTRAP = ROOT / ".nox" / "bootstrap"
 
-if __name__ == "__main__" and BOOTSTRAP.is_dir():
-    sys.path.insert(0, str(BOOTSTRAP))
+
+def bootstrap() -> None:
+    """Run this script again with a nox of its own, installed with nothing but pip.
+
+    Debian's pip installs into a folder only, and its Python may lack venv: so virtualenv is put
+    into a folder, and makes the environment that nox lives in.
+    """
+    python = BOOTSTRAP / "env" / "bin" / "python"
+    pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    if not (BOOTSTRAP / "env" / "bin" / "nox").exists():
+        seed = str(BOOTSTRAP / "seed")
+        subprocess.run(
+            [sys.executable, *pip, "--target", seed, "--upgrade", "virtualenv"], check=True
+        )
+        seeded = {**os.environ, "PYTHONPATH": seed}
+        command = [sys.executable, "-m", "virtualenv", "--quiet", BOOTSTRAP / "env"]
+        subprocess.run(command, env=seeded, check=True)
+        subprocess.run([python, *pip, "nox>=2025.2.9"], check=True)
+    os.execv(python, [python, *sys.argv])  # noqa: S606  this very script again
+
 
 try:
     import nox
 except ImportError:
     if __name__ != "__main__":
         raise
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--target", BOOTSTRAP, "nox>=2025.2.9"], check=True)
-    os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606  this very script again
+    bootstrap()
 
 nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_existing_virtualenvs = True

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bakery.workshop import Workshop
 
 _LISTED = 40
+_NAME = 44
 
 
 @dataclass
@@ -199,7 +200,7 @@ class Reporter:
     def _finished(
         self, step: str, name: str, result: str, details: Sequence[str], *, bad: bool = False
     ) -> None:
-        line = f"{step:<7} {name:<44} {result}"
+        line = f"{step:<7} {_shortened(name):<{_NAME}} {result}"
         if _in_actions() and details:
             self._say("\n".join([f"::group::{line}", *details, "::endgroup::"]))
             if bad:
@@ -287,6 +288,12 @@ class _Line:
         progress = self._reporter._progress  # noqa: SLF001  one thing in two classes
         if progress is not None and self._running.row is not None:
             progress.update(self._running.row, **changes)  # type: ignore[arg-type]
+
+
+def _shortened(name: str) -> str:
+    """Return a name of at most `_NAME` characters; what tells names apart stands at the ends."""
+    half = _NAME // 2
+    return name if len(name) <= _NAME else f"{name[: half - 1]}…{name[-half:]}"
 
 
 def _in_actions() -> bool:
