@@ -1,0 +1,111 @@
+"""Every recipe of this repository, built from a mirror with files in its upstream's layout."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from harness.elf import program
+from harness.imitation import Imitator
+from harness.project import REPOSITORY
+
+from bakery.recipe.load import load_all
+from bakery.recipe.lock import Lock, LockedAsset, LockedVersion, encode
+from bakery.recipe.matrix import releases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from harness.mirror import Mirror
+    from harness.project import Project
+
+    from bakery.recipe.matrix import Asset, Image, Release
+
+pytestmark = pytest.mark.e2e
+
+_BUILD = re.compile(r"^build:.*\n(?:[ -].*\n)*", re.MULTILINE)
+_TRUST = re.compile(r"^trust:.*\n", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> list[tuple[Release, ...]]:
+    """Return, by recipe, the oldest and the newest release whose assets have addresses."""
+    found = []
+    for source in load_all(REPOSITORY / "recipes").values():
+        every = [
+            release
+            for release in releases(source)
+            if all(asset.url.startswith("https://") for _, asset in assets(release))
+        ]
+        if every:
+            found.append(
+                tuple({release.version: release for release in (every[0], every[-1])}.values())
+            )
+    return found
+
+
+def assets(release: Release) -> Iterator[tuple[Image, Asset]]:
+    """Yield a release's assets, each with an image that is made from it."""
+    for image in release.images:
+        for asset in image.contents.assets:
+            yield image, asset
+
+
+def publish(
+    some: tuple[Release, ...], project: Project, mirror: Mirror, imitator: Imitator
+) -> None:
+    """Put releases' assets on the mirror, and their recipe into the project, locked to them."""
+    source = some[0].source
+    versions = {}
+    for release in some:
+        pins = {}
+        for image, asset in assets(release):
+            data = imitator.make(image, asset)
+            mirror.place(asset.url).write_bytes(data)
+            digest = hashlib.sha256(data).hexdigest()
+            pins[asset.url] = LockedAsset(url=asset.url, sha256=digest, trust="first-use")
+        parts = source.lock.versions[release.version].parts
+        versions[release.version] = LockedVersion(parts=parts, assets=tuple(pins.values()))
+    recipe = (source.folder / "recipe.yaml").read_text()
+    build = f"build: {json.dumps(list(versions))}\n"
+    project.add(source.name, **{"recipe.yaml": _TRUST.sub("", _BUILD.sub(build, recipe))})
+    (project.recipes / source.name / "lock.json").write_bytes(encode(Lock(versions=versions)))
+
+
+def test_the_layout_of_every_archive_is_known(catalogue: list[tuple[Release, ...]]) -> None:
+    imitator = Imitator()
+    unknown = {
+        asset.filename
+        for some in catalogue
+        for release in some
+        for _, asset in assets(release)
+        if not imitator.knows(asset)
+    }
+    assert unknown == set(), "say in tests/e2e/layouts.yaml what is in them"
+
+
+def test_every_recipe_builds_and_breaks_no_rule(
+    catalogue: list[tuple[Release, ...]], project: Project, mirror: Mirror
+) -> None:
+    imitator = Imitator()
+    for some in catalogue:
+        publish(some, project, mirror, imitator)
+    project.doit("-n", "2", "check")
+    built = {path.name for path in project.dist.glob("*/*.raw")}
+    assert built == {
+        image.filename for some in catalogue for release in some for image in release.images
+    }
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="needs a machine that can start it")
+def test_the_programs_in_the_archives_are_real(tmp_path: Path) -> None:
+    path = tmp_path / "program"
+    path.write_bytes(program("x86-64"))
+    path.chmod(0o755)
+    subprocess.run([path], check=True)

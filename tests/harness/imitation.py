@@ -1,0 +1,98 @@
+"""Files as upstreams publish them, by what their archives are known to hold."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+import zstandard
+
+from bakery.image.unpack import kind_of
+from bakery.recipe.template import Template
+from bakery.recipe.wanted import values
+from harness.elf import program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bakery.recipe.matrix import Asset, Image
+
+LAYOUTS = Path(__file__).parents[1] / "e2e" / "layouts.yaml"
+_COMPRESSION = {"gz": "gz", "tgz": "gz", "xz": "xz", "bz2": "bz2", "tbz": "bz2"}
+
+
+class Imitator:
+    """Makes assets out of small programs, in the layouts of layouts.yaml."""
+
+    def __init__(self) -> None:
+        self._layouts: dict[str, list[str | dict[str, str]]] = yaml.safe_load(LAYOUTS.read_text())
+
+    def knows(self, asset: Asset) -> bool:
+        """Return whether an asset can be made: it is no archive, or has a known layout."""
+        return _kind(asset) == "plain" or self._layout(asset) is not None
+
+    def make(self, image: Image, asset: Asset) -> bytes:
+        """Return the bytes that are published as one of an image's assets."""
+        if _kind(asset) == "plain":
+            return program(image.contents.arch, asset.filename)
+        members = list(self._members(image, asset))
+        if _kind(asset) == "zip":
+            return _zip(members)
+        suffix = asset.filename.rpartition(".")[2]
+        if suffix == "zst":
+            return zstandard.compress(_tar(members, ""))
+        return _tar(members, _COMPRESSION[suffix])
+
+    def _layout(self, asset: Asset) -> list[str | dict[str, str]] | None:
+        return next(
+            (found for glob, found in self._layouts.items() if fnmatchcase(asset.filename, glob)),
+            None,
+        )
+
+    def _members(self, image: Image, asset: Asset) -> Iterator[tuple[str, bytes | str]]:
+        """Yield paths with the content of a file, or the target of a link."""
+        source, contents = image.source, image.contents
+        parts = source.lock.versions[contents.version].parts
+        words = {
+            **values(source, contents.version, parts),
+            "arch": source.recipe.arch[contents.arch],
+        }
+        for member in self._layout(asset) or ():
+            path, text = next(iter(member.items())) if isinstance(member, dict) else (member, None)
+            path, _, target = Template.parse(path).expand(words).partition(" -> ")
+            if text is not None:
+                yield path, (text or path).encode()
+            else:
+                yield path, target or program(contents.arch, f"{path} of {asset.url}")
+
+
+def _kind(asset: Asset) -> str:
+    return asset.archive or kind_of(asset.filename)
+
+
+def _tar(members: list[tuple[str, bytes | str]], compression: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=f"w:{compression}") as tar:  # type: ignore[call-overload]
+        for path, content in members:
+            member = tarfile.TarInfo(path)
+            member.mode = 0o755 if content[:1] in {b"\x7f", b"#"} else 0o644
+            if isinstance(content, str):
+                member.type, member.linkname = tarfile.SYMTYPE, content
+                tar.addfile(member)
+            else:
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _zip(members: list[tuple[str, bytes | str]]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path, content in members:
+            archive.writestr(path, content)
+    return buffer.getvalue()
