@@ -17,6 +17,7 @@ from harness.project import REPOSITORY
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion, encode
 from bakery.recipe.matrix import releases
+from bakery.store.folder import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,13 +36,13 @@ _TRUST = re.compile(r"^trust:.*\n", re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def catalogue() -> list[tuple[Release, ...]]:
-    """Return, by recipe, the oldest and the newest release whose assets have addresses."""
+    """Return, by recipe, the oldest and the newest release made of downloads and wheels."""
     found = []
     for source in load_all(REPOSITORY / "recipes").values():
         every = [
             release
             for release in releases(source)
-            if all(asset.url.startswith("https://") for _, asset in assets(release))
+            if all(asset.url.startswith(("https://", "pypi:")) for _, asset in assets(release))
         ]
         if every:
             found.append(
@@ -57,6 +58,14 @@ def assets(release: Release) -> Iterator[tuple[Image, Asset]]:
             yield image, asset
 
 
+def keep(data: bytes, digest: str, store: Store) -> None:
+    """Put a wheel into the store: pip knows its own index alone, and no mirror of ours."""
+    store.partials.mkdir(parents=True, exist_ok=True)
+    temporary = store.partials / digest
+    temporary.write_bytes(data)
+    store.adopt(temporary, digest)
+
+
 def publish(
     some: tuple[Release, ...], project: Project, mirror: Mirror, imitator: Imitator
 ) -> None:
@@ -67,8 +76,11 @@ def publish(
         pins = {}
         for image, asset in assets(release):
             data = imitator.make(image, asset)
-            mirror.place(asset.url).write_bytes(data)
             digest = hashlib.sha256(data).hexdigest()
+            if asset.url.startswith("pypi:"):
+                keep(data, digest, Store(project.store))
+            else:
+                mirror.place(asset.url).write_bytes(data)
             pins[asset.url] = LockedAsset(url=asset.url, sha256=digest, trust="first-use")
         parts = source.lock.versions[release.version].parts
         versions[release.version] = LockedVersion(parts=parts, assets=tuple(pins.values()))
