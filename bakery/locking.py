@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,9 +17,10 @@ from bakery.recipe.lock import LockedAsset, LockedVersion, LockError
 from bakery.recipe.model import RecipePart, TextPart
 from bakery.recipe.version import Version
 from bakery.recipe.wanted import values, wanted
-from bakery.store.download import download_unpinned
-from bakery.store.folder import Store
-from bakery.upstream import apt, checksums, debian, pypi
+from bakery.upstream import apt, debian
+from bakery.upstream.api import Api
+from bakery.upstream.evidence import Evidence
+from bakery.upstream.versions import offers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,19 +57,20 @@ def lock_version(
         parts: versions chosen for parts; the others are looked up.
 
     Raises:
-        LockError: a part's version is not known, or too little is known about an asset.
+        LockError: a part's version can't be read, or too little is known about an asset.
+        UpstreamError: a part's upstream does not tell its versions.
         ChangedUpstreamError: a locked asset has other bytes now.
         BakeryError: an asset can't be had.
 
     """
-    locker = _Locker(source, settings)
-    chosen = locker.parts(tag, sources, parts)
-    asked = {
-        want.label: want
-        for arch in source.recipe.arch
-        for want in wanted(source, tag, arch, chosen)
-    }
-    with ThreadPoolExecutor(_DOWNLOADS) as pool:
+    with Api(settings) as api, ThreadPoolExecutor(_DOWNLOADS) as pool:
+        locker = _Locker(source, settings, api)
+        chosen = locker.parts(tag, sources, parts)
+        asked = {
+            want.label: want
+            for arch in source.recipe.arch
+            for want in wanted(source, tag, arch, chosen)
+        }
         found = pool.map(lambda want: locker.assets(tag, want), asked.values())
         assets = tuple({asset.url: asset for each in found for asset in each}.values())
     locked = LockedVersion(parts=chosen, assets=assets)
@@ -78,11 +79,32 @@ def lock_version(
     return locked
 
 
+def unchanged(source: Source, pinned: LockedAsset, found: LockedAsset) -> LockedAsset:
+    """Return a locked asset with the better of what was known and what is found now.
+
+    Raises:
+        ChangedUpstreamError: it has another digest now.
+
+    """
+    if pinned.sha256 != found.sha256:
+        raise ChangedUpstreamError(
+            "upstream has changed a file that is locked",
+            where=pinned.url,
+            why=f"locked:  sha256 {pinned.sha256} ({pinned.trust})\n"
+            f"now:     sha256 {found.sha256} ({found.trust})",
+            fix="find out why before anything else; if the new file is right, "
+            f"remove the line from {show(source.folder / LOCK)} and lock again",
+        )
+    best = pinned if pinned.is_trusted(found.level) else found
+    return msgspec.structs.replace(best, size=found.size or pinned.size)
+
+
 class _Locker:
-    def __init__(self, source: Source, settings: Settings) -> None:
+    def __init__(self, source: Source, settings: Settings, api: Api) -> None:
         self._source = source
         self._settings = settings
-        self._store = Store(settings.store)
+        self._api = api
+        self._evidence = Evidence(source, settings, api)
 
     def parts(
         self, tag: str, sources: Mapping[str, Source], given: Mapping[str, str]
@@ -106,11 +128,7 @@ class _Locker:
             elif name in locked:
                 chosen[name] = locked[name]
             else:
-                raise LockError(
-                    f"which version of the part {name}?",
-                    where=f"{self._source.name} {tag}",
-                    fix=f"bakery lock {self._source.name} {tag} --part {name}=VERSION",
-                )
+                chosen[name] = offers(kind, self._api)[-1].tag
             Version.parse(chosen[name])
         return chosen
 
@@ -139,77 +157,34 @@ class _Locker:
         )
 
     def _asset(self, tag: str, want: Wanted) -> LockedAsset:
-        """Return one asset, pinned."""
         known = self._source.lock.versions.get(tag)
         pinned = next(iter(want.finds(known)), None) if known else None
-        found = self._wheel(want) if want.url is None else self._download(want)
+        found = self._evidence.establish(want)
         if pinned is not None:
-            if pinned.sha256 != found.sha256:
-                raise ChangedUpstreamError(
-                    "upstream has changed a file that is locked",
-                    where=pinned.url,
-                    why=f"locked:  sha256 {pinned.sha256} ({pinned.trust})\n"
-                    f"now:     sha256 {found.sha256}",
-                    fix="find out why before anything else; if the new file is right, "
-                    f"remove the line from {show(self._source.folder / LOCK)} and lock again",
-                )
-            if pinned.is_trusted(found.level):
-                return msgspec.structs.replace(pinned, size=found.size)
+            found = unchanged(self._source, pinned, found)
         if not found.is_trusted(self._source.recipe.trust):
+            key = "signature" if self._source.recipe.trust == "signature" else "checksum"
             raise LockError(
                 "too little is known about an asset",
                 where=found.url,
                 why=f"it would be locked by `{found.trust}`, "
                 f"but the recipe asks for `trust: {self._source.recipe.trust}`",
-                fix="name upstream's checksum file in the recipe's checksum:",
+                fix=f"if upstream publishes a {key}, name it in the recipe's {key}:",
             )
         return found
 
-    def _download(self, want: Wanted) -> LockedAsset:
-        url = want.url or ""
-        blob = download_unpinned(self._store, url, settings=self._settings)
-        if want.checksum is None:
-            return LockedAsset(url=url, sha256=blob.sha256, size=blob.size, trust="first-use")
-        filename = PurePosixPath(url).name
-        expected = checksums.digest_of(filename, self._text_of(want.checksum), want.checksum)
-        if expected != blob.sha256:
-            raise BakeryError(
-                f"{filename} is not what upstream's checksum file says",
-                where=want.checksum,
-                why=f"it says sha256 {expected}\nthe file has  {blob.sha256}",
-                fix="try again later; if it stays, tell upstream",
-            )
-        return LockedAsset(url=url, sha256=blob.sha256, size=blob.size, trust="checksum-file")
-
-    def _wheel(self, want: Wanted) -> LockedAsset:
-        found = pypi.wheel(want.project or "", want.version or "", [want.platform or ""])
-        blob = download_unpinned(
-            self._store, found.address, settings=self._settings, resolve=lambda _: found.url
-        )
-        if blob.sha256 != found.sha256:
-            raise BakeryError(
-                "a wheel is not what the package index says",
-                where=found.address,
-                why=f"it says sha256 {found.sha256}\nthe file has  {blob.sha256}",
-                fix="try again; look at the proxy or mirror between",
-            )
-        return LockedAsset(url=found.address, sha256=blob.sha256, size=blob.size, trust="registry")
-
     def _text(self, url: str) -> str:
-        text = self._text_of(url).strip()
+        text = self._evidence.text(url).strip()
         try:
             return Version.parse(text).tag
         except ValueError as error:
             raise LockError("a part's version can't be read", where=url, why=str(error)) from None
 
-    def _text_of(self, url: str) -> str:
-        blob = download_unpinned(self._store, url, settings=self._settings)
-        return blob.path.read_text("utf-8", errors="replace")
-
     def _newest(self, source: Source) -> str:
-        if not source.lock.versions:
+        lock = lockfile.read(source.folder / LOCK)  # may have grown since it was loaded
+        if not lock.versions:
             raise LockError(
                 f"{self._source.name} follows {source.name}, which has no locked version",
                 fix=f"bakery lock {source.name} VERSION",
             )
-        return source.lock.tags[-1]
+        return lock.tags[-1]

@@ -6,6 +6,7 @@ and JSON that maps names to digests.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from bakery.errors import BakeryError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_EMPTY = hashlib.sha256(b"").hexdigest()
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})")
 _GNU = re.compile(r"\\?([0-9a-fA-F]{64})[ \t]+[ *]?(\S.*)")
 _BSD = re.compile(r"SHA2?-?256 ?\((.+)\) ?= ?([0-9a-fA-F]{64})", re.IGNORECASE)
@@ -33,12 +35,14 @@ def digest_of(filename: str, text: str, where: str) -> str:
         where: its address, for messages.
 
     Raises:
-        ChecksumError: it gives none, or several that differ.
+        ChecksumError: it gives none, several that differ, or that of an empty file.
 
     """
     found = {digest for name, digest in _entries(text) if name in (None, filename)}
-    if len(found) != 1:
+    if len(found) != 1 or _EMPTY in found:
         reason = "it names several digests for it" if found else "it does not name it"
+        if found == {_EMPTY}:
+            reason = "it gives the digest of an empty file"
         raise ChecksumError(
             f"upstream's checksum file does not tell the digest of {filename}",
             where=where,

@@ -35,7 +35,8 @@ assets:
   - url: https://example.org/{version}/{arch}/{file}.tgz
     files: [app, {name: ctl, when: ">= 1.1"}]
     arch: {x86-64: "", arm64: -arm64}
-    checksum: {url: "{url}.sha256"}
+    checksum: {url: "{url}.sha256", signature: {gpg: "{url}.asc", key: ./key.asc}}
+    signature: {sigstore: "{url}.json", identity: "https://a/b@{version}", issuer: "https://c"}
     install: {"{file}/*": usr/bin/, "**/*.so": usr/lib/app/}
     when: "< 3"
   - pypi: app-bin
@@ -66,6 +67,7 @@ allow: [{rule: elf, path: usr/bin/app, reason: it is old}]
 def whole(bakery: Bakery) -> Bakery:
     bakery.add("app/recipe.yaml", WHOLE)
     bakery.add("app/prepare.sh", "#!/bin/sh\n", mode=0o755)
+    bakery.add("app/key.asc", "a key")
     bakery.add("app/files/usr/share/app/config", "a = {arch}\n")
     bakery.recipe("requires: [app]\n", "other")
     return bakery
@@ -80,6 +82,7 @@ def test_the_whole_language(whole: Bakery) -> None:
     assert isinstance(source.recipe.start[1], Start)
     assert [file.path for file in source.files] == ["usr/share/app/config"]
     assert source.script == whole.folder / "app/prepare.sh"
+    assert source.keys == {"./key.asc": whole.folder / "app/key.asc"}
 
 
 def test_a_variant_takes_what_it_does_not_change(whole: Bakery) -> None:
@@ -103,6 +106,7 @@ def test_a_variant_takes_what_it_does_not_change(whole: Bakery) -> None:
     assert list(third.places) == ["usr/share/app/config", "usr/share/app/mine2"]
     assert third.places["usr/share/app/config"] == whole.folder / "app/files/usr/share/app/config"
     assert third.script == whole.folder / "variant/other.sh"
+    assert third.keys == {"./key.asc": whole.folder / "app/key.asc"}
     assert not third.lock.versions
 
 

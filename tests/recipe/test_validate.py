@@ -15,13 +15,25 @@ parts: {cni: {github: example/cni}}
 assets:
   - url: "https://example.org/URL"
     FILES
-    checksum: {url: "CHECKSUM"}
+    checksum:
+      url: "CHECKSUM"
+      signature:
+        {minisign: "SIGNATURE", key: RWaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}
+    signature: {sigstore: "{url}.json", identity: "IDENTITY", issuer: "https://example.org"}
     install: {"MEMBER": "usr/lib/PLACE"}
 """
 
 
 def asset(**texts: str) -> str:
-    given = {"URL": "app", "FILES": "", "CHECKSUM": "{url}.sha256", "MEMBER": "*", "PLACE": "app/"}
+    given = {
+        "URL": "app",
+        "FILES": "",
+        "CHECKSUM": "{url}.sha256",
+        "SIGNATURE": "{url}.sig",
+        "IDENTITY": "a",
+        "MEMBER": "*",
+        "PLACE": "app/",
+    }
     recipe = ASSET
     for word, text in {**given, **texts}.items():
         recipe = recipe.replace(word, text)
@@ -53,6 +65,9 @@ def test_what_is_fine(bakery: Bakery, recipe: str) -> None:
         (asset(URL="{url}"), "{url}"),
         (asset(URL="{major.bare}"), "{major.bare}"),
         (asset(CHECKSUM="{url}.{file}"), "{file}"),
+        (asset(SIGNATURE="{url}.{file}"), "{file}"),
+        (asset(IDENTITY="{vers}"), "{vers}"),
+        (asset(MEMBER="{url}"), "{url}"),
         (asset(MEMBER="{a}/{b}"), "{a}"),
         (asset(PLACE="{cni2}/"), "{cni2}"),
         ("links: {usr/a: {target: '{file}'}}\n", "{file}"),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from bakery.upstream.checksums import ChecksumError, digest_of
 
 A, B = "a" * 64, "b" * 64
+EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -39,6 +42,8 @@ def test_every_dialect_is_read(text: str) -> None:
         ("", "does not name it"),
         ('{"tool.tgz": "1234"}', "does not name it"),
         (f"{A[:40]}  tool.tgz\n", "does not name it"),
+        (f"{EMPTY}  tool.tgz\n", "digest of an empty file"),
+        (EMPTY, "digest of an empty file"),
         ("{" * 100_000, "does not name it"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Signatures that upstreams make: OpenPGP, minisign and sigstore."""

@@ -1,0 +1,110 @@
+"""OpenPGP signatures, checked by gpg in a keyring of its own that holds the recipe's keys alone.
+
+gpgv is no choice: it takes keys that have expired or are revoked (man gpgv). The verdict is read
+from gpg's status lines (GnuPG's doc/DETAILS), never from its exit status or its messages.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from typing import TYPE_CHECKING
+
+from bakery.errors import BakeryError
+from bakery.tools import Tool
+from bakery.upstream.signature.errors import SignatureError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOOL = Tool(program="gpg", apt="gnupg", dnf="gnupg2", zypper="gpg2", brew="gnupg")
+
+_STATUS = "[GNUPG:] "
+_ALTERED = "the file or its signature has been altered"
+_PROBLEMS = {
+    "BADSIG": (_ALTERED, "try again later; if it stays, tell upstream"),
+    "EXPSIG": ("the signature has expired", "look for a newer one at upstream's"),
+    "EXPKEYSIG": (
+        "the key it is made with has expired",
+        "get upstream's prolonged key from where upstream announces it, and review it",
+    ),
+    "REVKEYSIG": (
+        "the key it is made with is revoked",
+        "find out why upstream revoked it; get the new key from where upstream announces it",
+    ),
+}
+
+
+def verify(signed: Path, signature: Path, key: Path, *, where: str) -> None:
+    """Check a detached signature, armoured or not.
+
+    A signature by several keys holds if one of them is the recipe's and none is wrong.
+
+    Args:
+        signed: the file that is signed.
+        signature: its signature.
+        key: the public keys that may sign, armoured or not.
+        where: the signature's address, for messages.
+
+    Raises:
+        SignatureError: the signature is wrong, or by another key.
+        MissingToolError: gpg is not installed.
+
+    """
+    gpg = TOOL.require()
+    with tempfile.TemporaryDirectory(prefix="gpg-") as home:
+        command = [gpg, "--homedir", home, "--batch", "--no-tty", "--no-autostart"]
+        command += ["--no-auto-key-retrieve", "--trust-model=always", "--status-fd=1"]
+        imported = _status([*command, "--import", key])
+        fingerprints = sorted({words[2] for words in imported if words[0] == "IMPORT_OK"})
+        if not fingerprints:
+            raise BakeryError(
+                "this holds no OpenPGP key",
+                where=str(key),
+                fix="write it with: gpg --armor --export FINGERPRINT",
+            )
+        verdicts = _status([*command, "--verify", signature, signed])
+    _judge(verdicts, fingerprints, signed, where)
+
+
+def _judge(verdicts: list[list[str]], fingerprints: list[str], signed: Path, where: str) -> None:
+    said = {words[0]: words for words in verdicts}
+    if "GOODSIG" in said and "VALIDSIG" in said and "BADSIG" not in said:
+        return
+    what = "a signature does not hold"
+    for word, (why, fix) in _PROBLEMS.items():
+        if word in said:
+            raise SignatureError(what, where=where, why=f"{why} ({_who(said[word])})", fix=fix)
+    if "NO_PUBKEY" in said:
+        raise SignatureError(
+            "a signature is by another key than the recipe's",
+            where=where,
+            why=f"it is by the key {said['NO_PUBKEY'][1]}\n"
+            f"the recipe has {', '.join(fingerprints)}",
+            fix="find out at upstream's whose key it is before you take it into the recipe",
+        )
+    raise SignatureError(
+        what,
+        where=where,
+        why=f"gpg finds no signature of {signed.name} in it that it can check",
+        fix="look at the file, and correct the recipe's signature:",
+    )
+
+
+def _who(words: list[str]) -> str:
+    return " ".join(words[1:])
+
+
+def _status(command: list[str | Path]) -> list[list[str]]:
+    done = subprocess.run(
+        command,
+        env={**os.environ, "LC_ALL": "C"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    return [line.removeprefix(_STATUS).split() for line in lines if line.startswith(_STATUS)]
