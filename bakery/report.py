@@ -149,7 +149,14 @@ class Reporter:
         """Hear that a task's teardown starts."""
 
     def complete_run(self) -> None:
-        """Sum up."""
+        """Sum up; who reads no further, as `head` does, misses nothing but that."""
+        try:
+            self._sum_up()
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def _sum_up(self) -> None:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
