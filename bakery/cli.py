@@ -13,7 +13,7 @@ from bakery.errors import BakeryError
 from bakery.names import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bakery.recipe.load import Source
     from bakery.settings import Settings
@@ -70,29 +70,48 @@ def _source(name: str, sources: Mapping[str, Source]) -> Source:
     return sources[name]
 
 
+def _chosen(names: Iterable[str], sources: Mapping[str, Source]) -> dict[str, Source]:
+    return {name: _source(name, sources) for name in names} or dict(sources)
+
+
+def _end(failed: Sequence[tuple[str, BakeryError]]) -> None:
+    """Report what failed, and end with status 1 if anything did."""
+    for name, error in failed:
+        click.echo(f"{click.style(f'{name}:', fg='red', bold=True)} {error.render()}", err=True)
+    if failed:
+        raise SystemExit(1)
+
+
+_markdown = click.option("--markdown", is_flag=True, help="Write it for a pull request.")
+
+
 @main.command()
 @click.argument("name")
-@click.argument("version")
+@click.argument("version", required=False)
 @click.option(
     "--part", "parts", multiple=True, metavar="PART=VERSION", help="Choose a part's version."
 )
-def lock(name: str, version: str, parts: tuple[str, ...]) -> None:
+def lock(name: str, version: str | None, parts: tuple[str, ...]) -> None:
     """Pin all assets of one VERSION of the recipe NAME in its lock.json.
 
-    Assets are downloaded and hashed; upstream's checksum file is compared where the recipe names
-    one. What is locked already never changes silently.
+    Without VERSION, of all that the recipe's build: asks for and the lock lacks. Assets are
+    downloaded and hashed; upstream's checksum file is compared where the recipe names one. What is
+    locked already never changes silently.
     """
     from bakery.locking import lock_version  # noqa: PLC0415  requests is heavy
     from bakery.recipe.version import Version  # noqa: PLC0415  with it
 
-    try:
-        Version.parse(version)
-    except ValueError as error:
-        raise BakeryError(str(error), fix="give it as upstream tags it") from None
     chosen = dict(_pair(part) for part in parts)
     settings = _settings()
     sources = _sources(settings)
     source = _source(name, sources)
+    if version is None:
+        _update({name: source}, sources, settings, parts=chosen)
+        return
+    try:
+        Version.parse(version)
+    except ValueError as error:
+        raise BakeryError(str(error), fix="give it as upstream tags it") from None
     locked = lock_version(source, version, sources=sources, settings=settings, parts=chosen)
     for part, found in locked.parts.items():
         click.echo(f"{part} {found}")
@@ -100,6 +119,87 @@ def lock(name: str, version: str, parts: tuple[str, ...]) -> None:
         size = sizes.text(asset.size) if asset.size is not None else ""
         click.echo(f"{asset.sha256}  {size:>10}  {asset.trust:<13}  {asset.url}")
     click.echo(f"locked; build it with: doit build:{name}-{version}")
+
+
+@main.command()
+@click.argument("names", nargs=-1)
+@click.option("--prune", is_flag=True, help="Drop versions that build: does not ask for.")
+@_markdown
+def update(names: tuple[str, ...], *, prune: bool, markdown: bool) -> None:
+    """Lock what the recipes' build: asks for and their locks lack.
+
+    All recipes, or those NAMES, side by side. One that fails stops no other; the exit status is
+    then 1.
+    """
+    settings = _settings()
+    sources = _sources(settings)
+    _update(_chosen(names, sources), sources, settings, prune=prune, markdown=markdown)
+
+
+def _update(
+    chosen: Mapping[str, Source],
+    sources: Mapping[str, Source],
+    settings: Settings,
+    *,
+    parts: Mapping[str, str] | None = None,
+    prune: bool = False,
+    markdown: bool = False,
+) -> None:
+    from bakery import bulletin, updating  # noqa: PLC0415  requests is heavy
+
+    done = []
+    for one in updating.update(
+        chosen, sources=sources, settings=settings, parts=parts, prune=prune
+    ):
+        click.echo(bulletin.update_line(one), err=markdown)
+        done.append(one)
+    failed = [(one.name, error) for one in done for error in one.failures]
+    if markdown:
+        click.echo(bulletin.updates(done) + bulletin.failures(failed))
+    _end(failed)
+
+
+@main.command()
+@click.argument("names", nargs=-1)
+@_markdown
+def outdated(names: tuple[str, ...], *, markdown: bool) -> None:
+    """Show the newest locked version of recipes beside upstream's newest, and how old that is.
+
+    The exit status is 1 when an upstream could not be asked.
+    """
+    import datetime as dt  # noqa: PLC0415  with them
+
+    from bakery import bulletin, updating  # noqa: PLC0415  requests is heavy
+
+    settings = _settings()
+    found = updating.standings(_chosen(names, _sources(settings)), settings)
+    failed = [(one.name, one.failure) for one in found if one.failure]
+    click.echo(bulletin.standings(found, dt.datetime.now(dt.UTC).date(), markdown=markdown))
+    if markdown:
+        click.echo(bulletin.failures(failed))
+    _end(failed)
+
+
+@main.command()
+@click.argument("names", nargs=-1)
+@click.option("--download", is_flag=True, help="Have the assets themselves again, and hash them.")
+@_markdown
+def verify(names: tuple[str, ...], *, download: bool, markdown: bool) -> None:
+    """Ask upstream again about every locked asset, whether it is there and still the same.
+
+    Checksum files, signatures and the digests of indexes are had again. A file that upstream has
+    changed is an alarm; the exit status is then 1, and nothing is updated.
+    """
+    from bakery import bulletin, verifying  # noqa: PLC0415  requests is heavy
+
+    settings = _settings()
+    chosen = _chosen(names, _sources(settings))
+    found = list(verifying.verify(chosen, settings, download=download))
+    failed = [(f"{one.name} {one.tag}", one.failure) for one in found if one.failure]
+    click.echo(bulletin.findings(found, markdown=markdown))
+    if markdown:
+        click.echo(bulletin.failures(failed))
+    _end(failed)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _PAGES = 100
+_IDENTITY = {"Accept-Encoding": "identity"}  # sizes are of the file, not of a coding of it
 _TRANSIENT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 
 
@@ -93,6 +94,7 @@ class Api:
         settings.store.mkdir(parents=True, exist_ok=True)
         self._session = CachedSession(
             backend=SQLiteCache(settings.store / "answers.sqlite", serializer="json"),
+            allowable_methods=("GET",),
             expire_after=EXPIRE_IMMEDIATELY,  # kept if it has an ETag or date, to ask with it
         )
         self._session.headers["User-Agent"] = "sysext-bakery"
@@ -121,6 +123,33 @@ class Api:
             UpstreamError: it does not answer, or with an error.
 
         """
+        return self._answer("GET", url, token=token, accept=accept, direct=direct)
+
+    def size(self, url: str, *, direct: bool = False) -> int | None:
+        """Return how many bytes a file has, None where the server does not tell.
+
+        Args:
+            url: upstream's address; a mirror, if one is set, is asked in its place.
+            direct: the mirror does not serve this.
+
+        Raises:
+            NotFoundError: there is no such file.
+            UpstreamError: as `get`.
+
+        """
+        response = self._answer("HEAD", url, direct=direct)
+        length = response.headers.get("Content-Length", "")
+        return int(length) if length.isdecimal() else None
+
+    def _answer(
+        self,
+        method: str,
+        url: str,
+        *,
+        token: Token | None = None,
+        accept: str = "*/*",
+        direct: bool,
+    ) -> Response:
         if self.settings.offline:
             raise UpstreamError(
                 "what upstream publishes is not known offline",
@@ -134,7 +163,7 @@ class Api:
         while True:
             wait = None
             try:
-                response = self._request(source, token, accept)
+                response = self._request(method, source, token, accept)
             except _LostError as error:
                 problem = str(error)
             else:
@@ -193,13 +222,14 @@ class Api:
         mirror = self.settings.mirror
         return url if mirror is None or url.startswith(f"{mirror}/") else mirrored(url, mirror)
 
-    def _request(self, source: str, token: Token | None, accept: str) -> Response:
+    def _request(self, method: str, source: str, token: Token | None, accept: str) -> Response:
         from requests import exceptions  # noqa: PLC0415  loaded already
 
         try:
-            return self._session.get(
+            return self._session.request(
+                method,
                 source,
-                headers={"Accept": accept},
+                headers={"Accept": accept, **({} if method == "GET" else _IDENTITY)},
                 auth=token if token and token.value else None,
                 timeout=(self._patience.connect, self._patience.stall),
             )

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer; `validated` ones have an ETag and are 304 to whoever knows it."""
+    """One answer; `validated` ones have an ETag and are 304 to whoever knows it.
+
+    It waits at `meet` for other requests that do, which proves that they come side by side.
+    """
 
     body: bytes
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     validated: bool = True
+    meet: threading.Barrier | None = None
 
     @property
     def etag(self) -> str:
@@ -91,6 +95,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.close_connection = True
         reply = self.server.next(self.path, self.headers)
+        if reply.meet:
+            reply.meet.wait()
         self.send_response(reply.status)
         headers = {"Connection": "close", "Content-Length": str(len(reply.body)), **reply.headers}
         if reply.status == 304:
