@@ -1,4 +1,4 @@
-"""The smallest program there is: it ends at once, and is glad about it."""
+"""The smallest programs there are: they end at once, and say that all is well."""
 
 from __future__ import annotations
 
@@ -6,39 +6,44 @@ import struct
 
 _BASE = 0x400000
 _HEADER, _SEGMENT = 64, 56
-_PT_LOAD, _PT_GNU_STACK = 1, 0x6474E551
-_READABLE, _WRITABLE, _EXECUTABLE = 4, 2, 1
-_MACHINES = {  # number: elf(5); code: exit(0), by the numbers of syscall(2)
-    "x86-64": (62, bytes.fromhex("b83c000000 31ff 0f05")),
-    "arm64": (183, bytes.fromhex("a80b8052 000080d2 010000d4")),
+_PT_LOAD, _PT_INTERP, _PT_GNU_STACK = 1, 3, 0x6474E551
+_MACHINES = {  # number: elf(5); code: exit(0), by the numbers of syscall(2); loader: glibc's
+    "x86-64": (62, "b83c000000 31ff 0f05", b"/lib64/ld-linux-x86-64.so.2\0"),
+    "arm64": (183, "a80b8052 000080d2 010000d4", b"/lib/ld-linux-aarch64.so.1\0"),
+    "riscv64": (243, "9308d005 13050000 73000000", b"/lib/ld-linux-riscv64-lp64d.so.1\0"),
 }
 
 
-def program(arch: str, label: str = "") -> bytes:
-    """Return a static program for an architecture, as elf(5) has it.
+def program(machine: str, label: str = "", *, dynamic: bool = False) -> bytes:
+    """Return a program, as elf(5) has it.
 
     Args:
-        arch: `x86-64` or `arm64`.
+        machine: `x86-64`, `arm64` or `riscv64`.
         label: a text to carry, so that programs differ.
+        dynamic: let it ask for glibc's loader.
 
     """
-    machine, code = _MACHINES[arch]
-    start = _HEADER + 2 * _SEGMENT
-    content = code + label.encode() + b"\0"
-    size = start + len(content)
+    number, code, loader = _MACHINES[machine]
+    start = _HEADER + 3 * _SEGMENT
+    content = loader + bytes.fromhex(code) + label.encode() + b"\0"
     header = struct.pack(
         "<4s5B7xHHIQQQIHHHHHH",
         *(b"\x7fELF", 2, 1, 1, 0, 0),  # 64 bits, little-endian, version 1, System V
-        *(2, machine, 1),  # an executable
-        *(_BASE + start, _HEADER, 0, 0),
-        *(_HEADER, _SEGMENT, 2, 0, 0, 0),
+        *(2, number, 1),  # an executable
+        *(_BASE + start + len(loader), _HEADER, 0, 0),
+        *(_HEADER, _SEGMENT, 3 if dynamic else 2, 0, 0, 0),
     )
-    return header + _segment(_PT_LOAD, _READABLE | _EXECUTABLE, size) + _stack() + content
+    return b"".join(
+        (
+            header,
+            _segment(_PT_LOAD, 0, start + len(content), flags=5),
+            _segment(_PT_GNU_STACK, 0, 0, flags=6),
+            _segment(_PT_INTERP, start, len(loader), flags=4),
+            content,
+        )
+    )
 
 
-def _segment(kind: int, flags: int, size: int) -> bytes:
-    return struct.pack("<IIQQQQQQ", kind, flags, 0, _BASE, _BASE, size, size, 0x1000)
-
-
-def _stack() -> bytes:
-    return struct.pack("<IIQQQQQQ", _PT_GNU_STACK, _READABLE | _WRITABLE, 0, 0, 0, 0, 0, 16)
+def _segment(kind: int, offset: int, size: int, *, flags: int) -> bytes:
+    place = _BASE + offset if size else 0
+    return struct.pack("<IIQQQQQQ", kind, flags, offset, place, place, size, size, 0x1000)

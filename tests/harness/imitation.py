@@ -38,11 +38,15 @@ class Imitator:
 
     def make(self, image: Image, asset: Asset) -> bytes:
         """Return the bytes that are published as one of an image's assets."""
-        if _kind(asset) == "plain":
+        if _kind(asset) == "plain" and self._layout(asset) is None:
             return program(image.contents.arch, asset.filename)
+        if _kind(asset) == "plain":
+            return asset.filename.encode()
         members = list(self._members(image, asset))
         if _kind(asset) == "zip":
             return _zip(members)
+        if _kind(asset) == "deb":
+            return _deb(members)
         suffix = asset.filename.rpartition(".")[2]
         if suffix == "zst":
             return zstandard.compress(_tar(members, ""))
@@ -65,10 +69,15 @@ class Imitator:
         for member in self._layout(asset) or ():
             path, text = next(iter(member.items())) if isinstance(member, dict) else (member, None)
             path, _, target = Template.parse(path).expand(words).partition(" -> ")
+            path, _, kind = path.removesuffix(")").partition(" (")
             if text is not None:
                 yield path, (text or path).encode()
+            elif target:
+                yield path, target
             else:
-                yield path, target or program(contents.arch, f"{path} of {asset.url}")
+                machine = "riscv64" if kind == "firmware" else contents.arch
+                label = f"{path} of {asset.url}"
+                yield path, program(machine, label, dynamic=kind == "dynamic")
 
 
 def _kind(asset: Asset) -> str:
@@ -96,3 +105,18 @@ def _zip(members: list[tuple[str, bytes | str]]) -> bytes:
         for path, content in members:
             archive.writestr(path, content)
     return buffer.getvalue()
+
+
+def _deb(members: list[tuple[str, bytes | str]]) -> bytes:
+    """Return a package as deb(5) has it: an archive by ar(5) of a version and two tar balls."""
+    control = _tar([("./control", b"Package: imitation\n")], "gz")
+    files = {
+        "debian-binary": b"2.0\n",
+        "control.tar.gz": control,
+        "data.tar.gz": _tar(members, "gz"),
+    }
+    archive = b"!<arch>\n"
+    for name, data in files.items():
+        header = f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(data):<10}`\n"
+        archive += header.encode() + data + b"\n" * (len(data) % 2)
+    return archive
