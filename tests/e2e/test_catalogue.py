@@ -13,6 +13,7 @@ import pytest
 from harness.elf import program
 from harness.imitation import Imitator
 from harness.project import REPOSITORY
+from harness.unlocked import as_if_locked
 
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion, encode
@@ -38,10 +39,11 @@ _TRUST = re.compile(r"^trust:.*\n", re.MULTILINE)
 def catalogue() -> list[tuple[Release, ...]]:
     """Return, by recipe, the oldest and the newest release made of downloads and wheels."""
     found = []
-    for source in load_all(REPOSITORY / "recipes").values():
+    sources = load_all(REPOSITORY / "recipes")
+    for source in sources.values():
         every = [
             release
-            for release in releases(source)
+            for release in releases(as_if_locked(source, sources))
             if all(asset.url.startswith(("https://", "pypi:")) for _, asset in assets(release))
         ]
         if every:
