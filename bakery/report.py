@@ -97,7 +97,8 @@ class Reporter:
             self._running[task.name] = running
             live = self._live()
             if live is not None:
-                running.row = live.add_task(task.name, total=None)
+                step, _, name = task.name.partition(":")
+                running.row = live.add_task(_line(step, name), total=None)
 
     def add_success(self, task: Any) -> None:
         """Hear that a task has done its work."""
@@ -171,17 +172,9 @@ class Reporter:
 
     def _live(self) -> Progress | None:
         if self._progress is None and self._console().is_terminal and not _in_actions():
-            from rich import progress  # noqa: PLC0415  only people at a terminal wait for it
+            from bakery.live import progress  # noqa: PLC0415  only people at a terminal wait for it
 
-            self._progress = progress.Progress(
-                progress.SpinnerColumn(),
-                progress.TextColumn("{task.description}"),
-                progress.DownloadColumn(),
-                progress.TransferSpeedColumn(),
-                progress.TimeElapsedColumn(),
-                console=self._console(),
-                transient=True,
-            )
+            self._progress = progress(self._console())
             self._progress.start()
         return self._progress
 
@@ -207,7 +200,7 @@ class Reporter:
     def _finished(
         self, step: str, name: str, result: str, details: Sequence[str], *, bad: bool = False
     ) -> None:
-        line = f"{step:<7} {_shortened(name):<{_NAME}} {result}"
+        line = f"{_line(step, name)} {result}"
         if _in_actions() and details:
             self._say("\n".join([f"::group::{line}", *details, "::endgroup::"]))
             if bad:
@@ -297,10 +290,11 @@ class _Line:
             progress.update(self._running.row, **changes)  # type: ignore[arg-type]
 
 
-def _shortened(name: str) -> str:
-    """Return a name of at most `_NAME` characters; what tells names apart stands at the ends."""
+def _line(step: str, name: str) -> str:
+    """Return a task's name in columns; a long one loses its middle, for its ends tell it apart."""
     half = _NAME // 2
-    return name if len(name) <= _NAME else f"{name[: half - 1]}…{name[-half:]}"
+    shortened = name if len(name) <= _NAME else f"{name[: half - 1]}…{name[-half:]}"
+    return f"{step:<7} {shortened:<{_NAME}}"
 
 
 def _in_actions() -> bool:

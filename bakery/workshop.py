@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
 from bakery.image import manifest as manifests
+from bakery.image import patchelf
 from bakery.ledger import Ledger, remove, replace, write_whole
 from bakery.processors import Processors
 from bakery.store.folder import Store
@@ -138,7 +139,8 @@ class Workshop:
         return found
 
     def _stage_key(self, image: Image) -> str:
-        return key_of("stage", image.digest(), code_digest("image"))
+        rewriter = patchelf.version() if image.contents.self_contained else ""
+        return key_of("stage", image.digest(), code_digest("image"), rewriter)
 
     # Squash
 
@@ -150,7 +152,7 @@ class Workshop:
             return False
         return self.ledger.holds("squash", image.id, key, self.folder(image.release))
 
-    def squash(self, image: Image, meter: Meter) -> None:
+    def squash(self, image: Image, _meter: Meter) -> None:
         """Write an image from its tree."""
         from bakery.image.squash import squash, writers  # noqa: PLC0415  not for `doit list`
 
@@ -160,7 +162,6 @@ class Workshop:
             data = (self.staged(image) / "manifest.json").read_bytes()
             manifest = manifests.decode(data)
             output = work.scratch / image.filename
-            meter.expect(manifest.size)
             with self.processors.take(1 + manifest.size // _BYTES_PER_PROCESSOR) as processors:
                 squash(
                     self.tree(image),
