@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,16 @@ from bakery.errors import BakeryError
 from bakery.locking import lock_version
 from bakery.recipe import lock as lockfile
 from bakery.recipe.load import load_all
+from bakery.recipe.wanted import wanted
+from bakery.upstream.api import Api
+from bakery.upstream.evidence import Evidence
+from bakery.upstream.signature.errors import SignatureError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from bakery.recipe.lock import LockedAsset
 
 BASE = "https://github.com/example/app/releases/download"
 EMPTY = hashlib.sha256(b"").hexdigest()
@@ -45,6 +52,14 @@ class Upstream:
         url = "https://api.github.com/repos/example/app/releases/tags/v1"
         self._mirror.place(url).write_text(json.dumps({"tag_name": "v1", "assets": assets}))
 
+    def index(self, content: str) -> str:
+        """Publish a wheel of some content where the index says that it is `app`."""
+        wheel = "app-1.0-py3-none-any.whl"
+        self._mirror.place(f"https://index/app/{wheel}").write_text(content)
+        page = f'<a href="{wheel}#sha256={sha256("app")}">{wheel}</a>'
+        self._mirror.place("https://index/app/index.html").write_text(page)
+        return f"{self._mirror.url}/index"
+
     def asset(self, keys: str, trust: str = "first-use") -> None:
         self.project.add(
             "app",
@@ -55,6 +70,13 @@ class Upstream:
                 f'  - {{url: "{BASE}/{{version}}/app", install: usr/bin/, {keys}}}\n'
             },
         )
+
+    def look_up(self) -> LockedAsset | None:
+        """Return what is published about the asset."""
+        source = load_all(self.recipe.parent)["app"]
+        (want,) = wanted(source, "v1", "x86-64", {})
+        with Api(self._settings) as api:
+            return Evidence(source, self._settings, api).look_up(want)
 
     def lock(self) -> str:
         """Return the trust of the asset that was locked, or the message."""
@@ -216,6 +238,36 @@ def test_checksum_files_seen_in_the_wild(upstream: Upstream, text: str, says: st
     upstream.asset('checksum: {url: "{url}.sums"}')
     upstream.publish("app.sums", text)
     assert says in upstream.lock()
+
+
+def test_what_is_published_is_looked_up_without_the_asset(signed: Upstream) -> None:
+    signed.publish("app", "").unlink()
+    found = signed.look_up()
+    assert found is not None
+    assert (found.sha256, found.trust, found.size) == (sha256("app"), "gpg", None)
+    signed.publish("app.sums", SUMS.replace(sha256("app"), sha256("evil")))
+    with pytest.raises(SignatureError):
+        signed.look_up()
+
+
+def test_nothing_published_is_nothing_found(upstream: Upstream) -> None:
+    upstream.asset("")
+    assert upstream.look_up() is None
+
+
+def test_a_wheel_is_what_its_index_says(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    monkeypatch.setenv("PIP_INDEX_URL", upstream.index("evil"))
+    upstream.asset("", trust="checksum")
+    recipe = upstream.recipe / "recipe.yaml"
+    asset = '  - {pypi: app, platform: any, install: {"*": usr/bin/}, version: "1.0"}\n'
+    recipe.write_text(recipe.read_text().partition("  - ")[0] + asset)
+    assert "DO NOT MATCH THE HASHES" in upstream.lock()
 
 
 def test_a_file_released_again_is_an_alarm(upstream: Upstream) -> None:

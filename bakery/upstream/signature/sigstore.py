@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _STATEMENT = "application/vnd.in-toto+json"
+_ONE_REFRESH = threading.Lock()
 
 
 class _Subject(msgspec.Struct):
@@ -53,8 +55,10 @@ def verify(
         raise MissingLibraryError("sigstore") from None
 
     signer = policy.Identity(identity=identity, issuer=issuer)
+    with _ONE_REFRESH:
+        verifier = _verifier(offline=offline)
     try:
-        signed = _signed(sha256, bundle.read_bytes(), signer, _verifier(offline=offline))
+        signed = _signed(sha256, bundle.read_bytes(), signer, verifier)
     except (errors.Error, ValueError) as error:
         raise SignatureError(
             "a signature does not hold",
