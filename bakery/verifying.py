@@ -14,7 +14,7 @@ from bakery.recipe.wanted import wanted
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
 from bakery.upstream.api import Api
-from bakery.upstream.evidence import Evidence
+from bakery.upstream.evidence import ContradictionError, Evidence
 from bakery.upstream.resolve import resolve
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Finding:
     @property
     def is_alarm(self) -> bool:
         """Whether upstream has changed what it had published."""
-        return isinstance(self.failure, ChangedUpstreamError)
+        return isinstance(self.failure, (ChangedUpstreamError, ContradictionError))
 
 
 def verify(

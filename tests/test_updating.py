@@ -267,6 +267,17 @@ def test_verify_reads_the_checksum_file_again(bakery: Bakery) -> None:
     assert [asked.path for asked in bakery.service.asked].count("/example.org/app-1.0") == 2
 
 
+def test_an_asset_that_its_checksum_file_no_longer_fits_is_an_alarm(bakery: Bakery) -> None:
+    bakery.recipe("app", CHECKED)
+    bakery.offer("https://example.org/versions.txt", "1.0")
+    bakery.offer("https://example.org/app-1.0", "one", "rebuilt")
+    bakery.offer("https://example.org/app-1.0.sha256", ONE)
+    assert bakery.update()["app"].failures == ()
+    (finding,) = bakery.verify(download=True)
+    assert finding.is_alarm
+    assert "what is published about app-1.0 does not agree" in str(finding.failure)
+
+
 def test_verify_compares_sizes(bakery: Bakery) -> None:
     bakery.recipe()
     url = "https://example.org/app-{}"
