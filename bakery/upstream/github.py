@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bakery.recipe.model import GithubUpstream
     from bakery.upstream.api import Api
 
-ACCEPT = "application/vnd.github+json"
+ACCEPT = "application/vnd.github+json, application/json;q=0.9"
 _API = "https://api.github.com"
 
 

@@ -1,0 +1,84 @@
+"""Upstreams as they really are: GitHub's own description, the package index, a Debian mirror."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from harness import prism
+
+from bakery import settings
+from bakery.recipe.model import DebianUpstream, GithubUpstream, PypiUpstream
+from bakery.store.patience import Patience
+from bakery.upstream import github_digest
+from bakery.upstream.api import Api, UpstreamError
+from bakery.upstream.versions import offers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bakery.recipe.model import Upstream
+    from bakery.recipe.policy import Published
+    from bakery.settings import Settings
+
+pytestmark = pytest.mark.e2e
+
+REPOSITORY = "/repos/{owner}/{repo}"
+RELEASES = f"{REPOSITORY}/releases"
+PATHS = [RELEASES, f"{RELEASES}/tags/{{tag}}", f"{REPOSITORY}/tags"]
+
+
+@pytest.fixture(scope="module")
+def github(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with prism.github(tmp_path_factory.mktemp("github"), PATHS) as address:
+        yield address
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Settings:
+    return settings.load(tmp_path, {"BAKERY_STORE": str(tmp_path / "store")})
+
+
+def asked(here: Settings, upstream: Upstream, **environment: str) -> list[Published]:
+    with Api(here, environment=environment, patience=Patience(tries=1)) as api:
+        return offers(upstream, api)
+
+
+def test_our_requests_are_as_github_describes_them(here: Settings, github: str) -> None:
+    for upstream, tag in (
+        (GithubUpstream(github="octocat/Hello-World"), "v1.0.0"),
+        (GithubUpstream(github="octocat/Hello-World", tags=True), "v0.1"),
+    ):
+        found = asked(here, upstream, GITHUB_API_URL=github, GITHUB_TOKEN="secret")
+        assert [item.tag for item in found] == [tag]
+
+
+def test_so_is_the_one_for_the_digest_of_an_asset(here: Settings, github: str) -> None:
+    url = "https://github.com/octocat/Hello-World/releases/download/v1.0.0/example.zip"
+    with Api(here, environment={"GITHUB_API_URL": github}, patience=Patience(tries=1)) as api:
+        assert len(github_digest.digest_of(url, api) or "") == 64
+
+
+def test_a_request_that_github_does_not_describe_is_found_out(here: Settings, github: str) -> None:
+    wrong = requests.get(f"{github}/repos/octocat/Hello-World/tags?per_page=many", timeout=60)
+    assert wrong.status_code == 422
+    with pytest.raises(UpstreamError, match="HTTP 404"):
+        asked(here, GithubUpstream(github="a/b/c"), GITHUB_API_URL=github)
+
+
+def test_the_package_index(here: Settings) -> None:
+    found = asked(here, PypiUpstream(pypi="uv"))
+    again = asked(here, PypiUpstream(pypi="uv"))
+    assert found == again
+    versions = {item.tag: item.date for item in found}
+    assert versions["0.5.0"] == dt.date(2024, 11, 7)
+    with pytest.raises(UpstreamError, match="HTTP 404"):
+        asked(here, PypiUpstream(pypi="no-such-project-of-the-sysext-bakery"))
+
+
+def test_a_debian_suite(here: Settings) -> None:
+    (found,) = asked(here, DebianUpstream(debian="btop", suite="bookworm"))
+    assert found.tag.startswith("1.2.13-1")
