@@ -58,6 +58,7 @@ TESTING_PROGRAMS = {
     "gcc": "gcc",
     "git": "git",
     "gpg": "gnupg",
+    "minisign": "minisign",
     "mkfs.btrfs": "btrfs-progs",
     "mkfs.erofs": "erofs-utils",
     "mkfs.ext4": "e2fsprogs",
