@@ -49,12 +49,14 @@ class Platform:
         qemu: the program.
         machine: its machine type.
         console: the kernel's name for the first serial port.
+        emulated: the processor to emulate where there is no KVM.
 
     """
 
     qemu: Tool
     machine: str
     console: str
+    emulated: str
 
 
 PLATFORMS: dict[Arch, Platform] = {
@@ -68,6 +70,7 @@ PLATFORMS: dict[Arch, Platform] = {
         ),
         "q35",
         "ttyS0",
+        "max,-cx16",  # qemu 7.2 confuses the flags of cmpxchg16b, which crashes kernels
     ),
     "arm64": Platform(
         Tool(
@@ -79,6 +82,7 @@ PLATFORMS: dict[Arch, Platform] = {
         ),
         "virt",
         "ttyAMA0",
+        "max",
     ),
 }
 
@@ -142,13 +146,15 @@ def command(vm: Vm, share: Path, agent: int) -> list[str]:
 
     """
     platform = PLATFORMS[vm.arch]
-    accelerators = ("-accel", "kvm") if accelerated() else ()
+    if accelerated():
+        processors = ("-accel", "kvm", "-cpu", "host", "-smp", "2")
+    else:
+        processors = ("-accel", "tcg", "-cpu", platform.emulated, "-smp", "1")
     return [
         platform.qemu.require(),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
-        *("-machine", platform.machine, *accelerators, "-accel", "tcg", "-cpu", "max"),
-        *("-smp", "2" if accelerators else "1", "-m", str(vm.memory)),
-        *("-device", "virtio-rng-pci"),
+        *("-machine", platform.machine, *processors),
+        *("-m", str(vm.memory), "-device", "virtio-rng-pci"),
         *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
         *_drive("root", vm.disk, f"format={_format(vm.disk)},snapshot=on"),
         *_drive(_SHARE, share, "format=raw,readonly=on"),
