@@ -224,7 +224,7 @@ def test_another_architecture_is_skipped_and_not_passed(tree: Tree, journal: Pat
     assert other in (report.skipped or "")
 
 
-KILLED = """\
+ALONE = """\
 import sys
 from pathlib import Path
 from bakery.check.boot.expect import Command, Expectations
@@ -232,14 +232,16 @@ from bakery.check.boot.machine import BootImage, native_arch
 from bakery.check.boot.nspawn import Nspawn
 from bakery.check.boot.procedure import Deployment, boot
 
-image, journal, cache = map(Path, sys.argv[1:])
+image, journal, cache = map(Path, sys.argv[1:4])
+command = sys.argv[4]
 boot(
     Deployment(
         images=[BootImage(path=image, name="web")],
-        expected=Expectations(commands=(Command(run="sleep 1000", timeout=1000),)),
+        expected=Expectations(commands=(Command(run=command, timeout=1000),)),
     ),
     machine=Nspawn(suite="trixie", cache=cache, arch=native_arch()),
     journal=journal,
+    shell=sys.stdin.isatty(),
 )
 """
 
@@ -264,12 +266,30 @@ def test_a_killed_boot_leaves_no_process_and_no_mount(tree: Tree, tmp_path: Path
     image = tree.image().path
     roots.provide(nspawn("trixie").root, ROOTS)
     console = tmp_path / "journal.console"
-    command = [sys.executable, "-c", KILLED, image, tmp_path / "journal", ROOTS]
+    command = [sys.executable, "-c", ALONE, image, tmp_path / "journal", ROOTS, "sleep 1000"]
     with subprocess.Popen(command) as process:
         wait_until(lambda: console.exists() and b"Multi-User" in console.read_bytes())
         assert "systemd" in processes_that_mount(image)
         process.kill()
     wait_until(lambda: not processes_that_mount(image))
+
+
+def test_a_shell_can_be_used_in_the_booted_system(tree: Tree, tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-c", ALONE, tree.image().path, tmp_path / "journal", ROOTS, "true"]
+    said = b""
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, start_new_session=True) as process:
+        os.close(theirs)
+        while b"root@bakery" not in said:
+            said += os.read(ours, 4096)
+        os.write(ours, b"echo $((6 * 7)); systemd-sysext status --no-pager; exit\r")
+        with suppress(OSError):  # a terminal's end
+            while data := os.read(ours, 4096):
+                said += data
+    os.close(ours)
+    assert process.returncode == 0
+    assert b"42" in said
+    assert b"web" in said.partition(b"42")[2]
 
 
 def test_a_virtual_machine_runs_it_too(tree: Tree, journal: Path) -> None:
