@@ -1,0 +1,99 @@
+"""Units of the catalogue in a booted host, where their programs can be had or don't matter."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import shutil
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from harness.project import digest
+
+if TYPE_CHECKING:
+    from harness.debian import Debian
+    from harness.mirror import Mirror
+    from harness.project import Project
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can boot a container"),
+    pytest.mark.skipif(not shutil.which("systemd-nspawn"), reason="needs systemd-nspawn"),
+]
+
+STORE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "sysext-bakery")
+ETCD = "https://github.com/etcd-io/etcd/releases/download/v3.4.24/etcd-v3.4.24-linux-amd64.tar.gz"
+KUBERNETES = "https://dl.k8s.io/release/v1.36.4/bin/linux/amd64/"
+CNI = "https://github.com/containernetworking/plugins/releases/download/v1.9.1/cni-plugins-linux-amd64-v1.9.1.tgz"
+NODE = """
+units: [{name: kubelet.service, state: inactive}]
+files: [/etc/kubernetes/manifests, /usr/libexec/kubernetes/kubelet-plugins/volume/exec/.]
+commands:
+  - run: mkdir -p /var/lib/kubelet && touch /var/lib/kubelet/config.yaml
+  - run: systemctl restart kubelet-boot.service && systemctl start kubelet.service
+  - run: [readlink, /opt/cni/bin/bridge]
+    stdout: {equals: /usr/lib/cni/bridge}
+  - run: [systemctl, show, --property=UpheldBy, kubelet.service]
+    stdout: {equals: UpheldBy=}
+  - run: systemctl stop kubelet.service && systemctl is-active kubelet.service
+    status: 3
+"""
+
+
+def boot(project: Project, name: str, version: str) -> str:
+    """Boot a recipe for x86-64 alone, at one version, on the newer systemd."""
+    recipe = project.recipes / name / "recipe.yaml"
+    text = re.sub(r"(?m)^build: .*", f"build: [{version}]", recipe.read_text())
+    text = re.sub(r"(?m)^trust: .*\n", "", text).replace(", arm64: arm64}", "}")
+    recipe.write_text(text)
+    project.environment["BAKERY_STORE"] = str(STORE)
+    return project.doit(f"boot:{name}-{version}-x86-64", BAKERY_MACHINES="nspawn:trixie")
+
+
+def tarball(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for path, content in members.items():
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(content), 0o755
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def test_etcd_works_as_confined_as_its_unit_has_it(
+    project: Project, mirror: Mirror, debian: Debian
+) -> None:
+    programs = {
+        f"etcd-v3.4.24-linux-amd64/{name}": (
+            debian.unpacked("x86-64", package) / "usr/bin" / name
+        ).read_bytes()
+        for package, name in (("etcd-server", "etcd"), ("etcd-client", "etcdctl"))
+    }
+    mirror.place(ETCD).write_bytes(tarball(programs))
+    check = project.add("etcd") / "check.yaml"
+    own = [line for line in check.read_text().splitlines() if "--version" not in line]
+    check.write_text("\n".join(own))
+    project.lock("etcd", "v3.4.24", {ETCD: digest(mirror.place(ETCD))})
+    out = boot(project, "etcd", "v3.4.24")
+    assert "✓ command: etcdctl get --print-value-only greeting" in out
+
+
+def test_a_kubelet_runs_once_it_is_configured_and_stops_when_told(
+    project: Project, mirror: Mirror
+) -> None:
+    digests = {}
+    programs = {
+        KUBERNETES + name: f"#!/bin/sh\n: {name}\nexec sleep infinity\n".encode()
+        for name in ("kubeadm", "kubectl", "kubelet")
+    }
+    for url, data in {**programs, CNI: tarball({"./bridge": b"#!/bin/sh\n"})}.items():
+        mirror.place(url).write_bytes(data)
+        digests[url] = hashlib.sha256(data).hexdigest()
+    project.add("kubernetes", **{"check.yaml": NODE})
+    project.lock("kubernetes", "v1.36.4", digests, cni="v1.9.1")
+    out = boot(project, "kubernetes", "v1.36.4")
+    assert "✓ kubelet-boot.service stays active" in out
