@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bakery.settings import Settings
 
 _T = TypeVar("_T")
-_RECIPES = 8
+_RECIPES = 6
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -36,7 +36,7 @@ _TRANSIENT = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_M
 
 
 class UpstreamError(BakeryError):
-    """Upstream does not say which versions there are."""
+    """Upstream, or what stands for it, does not answer as it should."""
 
 
 class NotFoundError(UpstreamError):
@@ -91,12 +91,14 @@ class Api:
         self.settings = settings
         self.environment = os.environ if environment is None else environment
         self._patience = patience or Patience()
-        settings.store.mkdir(parents=True, exist_ok=True)
-        self._session = CachedSession(
-            backend=SQLiteCache(settings.store / "answers.sqlite", serializer="json"),
-            allowable_methods=("GET",),
-            expire_after=EXPIRE_IMMEDIATELY,  # kept if it has an ETag or date, to ask with it
-        )
+        self._answers = settings.store / "answers.sqlite"
+        with self._kept():
+            settings.store.mkdir(parents=True, exist_ok=True)
+            self._session = CachedSession(
+                backend=SQLiteCache(self._answers, serializer="json"),
+                allowable_methods=("GET",),
+                expire_after=EXPIRE_IMMEDIATELY,  # kept if it has an ETag or date, to ask with it
+            )
         self._session.headers["User-Agent"] = "sysext-bakery"
 
     def __enter__(self) -> Self:
@@ -218,6 +220,21 @@ class Api:
                 fix="look whether a proxy or a login page answered, or the API has changed",
             ) from None
 
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Explain why answers can't be kept, where they can't."""
+        import sqlite3  # noqa: PLC0415  loaded with the session
+
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise UpstreamError(
+                "what upstream answers can't be kept",
+                where=str(self._answers),
+                why=str(error),
+                fix="look at the folder and the space left on its disk; the file may be removed",
+            ) from error
+
     def _source(self, url: str) -> str:
         mirror = self.settings.mirror
         return url if mirror is None or url.startswith(f"{mirror}/") else mirrored(url, mirror)
@@ -225,32 +242,29 @@ class Api:
     def _request(self, method: str, source: str, token: Token | None, accept: str) -> Response:
         from requests import exceptions  # noqa: PLC0415  loaded already
 
-        try:
-            return self._session.request(
-                method,
-                source,
-                headers={"Accept": accept, **({} if method == "GET" else _IDENTITY)},
-                auth=token if token and token.value else None,
-                timeout=(self._patience.connect, self._patience.stall),
-            )
-        except exceptions.RequestException as error:
-            if is_permanent(error) or not isinstance(
-                error, (exceptions.ConnectionError, exceptions.Timeout)
-            ):
-                raise UpstreamError(
-                    "upstream can't be asked",
-                    where=shown(source),
-                    why=explain(error),
-                    fix="check the address, the network and the proxy (HTTPS_PROXY)",
-                ) from error
-            raise _LostError(explain(error)) from error
+        with self._kept():
+            try:
+                return self._session.request(
+                    method,
+                    source,
+                    headers={"Accept": accept, **({} if method == "GET" else _IDENTITY)},
+                    auth=token if token and token.value else None,
+                    timeout=(self._patience.connect, self._patience.stall),
+                )
+            except (exceptions.ConnectionError, exceptions.Timeout) as error:
+                if not is_permanent(error):
+                    raise _LostError(explain(error)) from error
+                raise _unreachable(source, explain(error)) from error
+            except OSError as error:  # all other errors of requests, and missing certificates
+                raise _unreachable(source, str(error)) from error
 
     def _assess(self, response: Response, token: Token | None) -> tuple[str, float | None]:
         """Return what is wrong and how long to wait where trying again helps; else raise."""
         status = response.status_code
         why = f"HTTP {status} {response.reason or ''}".strip()
-        wait = _asked_to_wait(response)
-        throttled = status == HTTPStatus.FORBIDDEN and wait is not None
+        broken = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        refused = status == HTTPStatus.FORBIDDEN or status in _TRANSIENT
+        wait = _asked_to_wait(response) if refused or broken else None
         if wait is not None and wait > RETRY_AFTER_LIMIT:
             raise RateLimitError(
                 "upstream wants no more requests for now",
@@ -258,11 +272,11 @@ class Api:
                 why=f"{why}; it will answer again in {wait / 60:.0f} minutes",
                 fix=_set(token, "has a higher limit") or "try again then",
             )
-        if throttled or status in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if wait is not None or status in _TRANSIENT or broken:
             return why, wait
         kind = NotFoundError if status == HTTPStatus.NOT_FOUND else UpstreamError
         raise kind(
-            "upstream refuses to say which versions there are",
+            "upstream refuses to answer",
             where=shown(response.url),
             why=why,
             fix=_way_out(status, token),
@@ -278,6 +292,15 @@ def day(text: str) -> dt.date | None:
 
 class _LostError(Exception):
     """The connection failed in a way that another try may mend."""
+
+
+def _unreachable(source: str, why: str) -> UpstreamError:
+    return UpstreamError(
+        "upstream can't be asked",
+        where=shown(source),
+        why=why,
+        fix="check the address, the network and the proxy (HTTPS_PROXY)",
+    )
 
 
 def _asked_to_wait(response: Response) -> float | None:
@@ -306,6 +329,6 @@ def _way_out(status: int, token: Token | None) -> str:
         return f"the token in {token.variable} is not accepted: renew it"
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return _set(token, "may be let in") or "look at the address and what the token may do"
-    return "correct the recipe's upstream:" + (
+    return "look whether upstream has moved it, and correct the recipe" + (
         f"; if it is private, give {token.variable} a token that may read it" if token else ""
     )

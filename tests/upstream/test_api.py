@@ -9,7 +9,7 @@ from harness.service import Reply, Service, paged
 from bakery import settings
 from bakery.recipe.model import GithubUpstream
 from bakery.upstream import github
-from bakery.upstream.api import Api, RateLimitError, Token, UpstreamError
+from bakery.upstream.api import Api, NotFoundError, RateLimitError, Token, UpstreamError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,8 +148,12 @@ def test_a_broken_server_is_asked_again_then_reported(service: Service, clients:
         (401, ME, "the token in GITHUB_TOKEN is not accepted"),
         (401, NOBODY, "set GITHUB_TOKEN"),
         (403, None, "look at the address"),
-        (404, NOBODY, "correct the recipe's upstream:; if it is private, give GITHUB_TOKEN"),
-        (404, None, "correct the recipe's upstream:"),
+        (
+            404,
+            NOBODY,
+            "look whether upstream has moved it, and correct the recipe; if it is private",
+        ),
+        (404, None, "look whether upstream has moved it"),
     ],
 )
 def test_a_refusal_says_what_to_do(
@@ -192,3 +196,43 @@ def test_offline_nothing_is_asked(service: Service, tmp_path: Path) -> None:
     with Api(quiet, environment={}) as api, pytest.raises(UpstreamError, match="offline"):
         api.get(f"{service.url}/x")
     assert service.asked == []
+
+
+def test_a_limit_that_this_request_used_up_is_no_reason_to_wait(
+    service: Service, clients: Clients
+) -> None:
+    reset = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 3000)}
+    url = service.offer("/x", Reply(b"{}", 404, reset, validated=False))
+    with clients.api() as api, pytest.raises(NotFoundError):
+        api.get(url)
+
+
+def test_the_size_of_a_file(service: Service, clients: Clients) -> None:
+    there = service.offer("/there", Reply(b"12345"))
+    moved = service.offer("/moved", Reply(b"", 302, {"Location": there}, validated=False))
+    with clients.api() as api:
+        assert [api.size(there), api.size(moved), api.size(there)] == [5, 5, 5]
+        with pytest.raises(NotFoundError):
+            api.size(f"{service.url}/gone")
+    assert service.statuses == [200, 302, 200, 200, 404]
+
+
+def test_a_store_that_is_no_folder(tmp_path: Path, clients: Clients) -> None:
+    (tmp_path / "store").write_text("")
+    with pytest.raises(UpstreamError, match="can't be kept"):
+        clients.api()
+
+
+def test_damaged_answers(tmp_path: Path, service: Service, clients: Clients) -> None:
+    url = service.offer("/x", "x")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "answers.sqlite").write_text("no database, but long enough" * 100)
+    with pytest.raises(UpstreamError, match="may be removed"), clients.api() as api:
+        api.get(url)
+
+
+def test_certificates_that_are_not_there(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/certificates.pem")
+    with clients.api() as api, pytest.raises(UpstreamError, match="can't be asked") as caught:
+        api.get("https://127.0.0.1:9/")
+    assert "/nowhere/certificates.pem" in str(caught.value)
