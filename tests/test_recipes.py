@@ -92,6 +92,19 @@ def test_drop_ins_and_fragments_have_the_suffix_that_is_read(source: Source) -> 
 
 
 @each_recipe
+def test_what_tmpfiles_makes_at_boot_needs_no_account_of_the_image(source: Source) -> None:
+    """At boot the lines are read before anything can have made the image's accounts."""
+    lines = [
+        line.split()
+        for path, place in source.places.items()
+        if path.startswith("usr/lib/tmpfiles.d/")
+        for line in place.read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    assert {owner for line in lines for owner in line[3:5]} <= {"root", "-"}
+
+
+@each_recipe
 def test_units_to_start_are_in_the_image(source: Source) -> None:
     units = {Path(file.path).name for file in source.files if "/systemd/system/" in file.path}
     images = [image for release in releases(source) for image in release.images]
