@@ -240,7 +240,12 @@ class Api:
         return url if mirror is None or url.startswith(f"{mirror}/") else mirrored(url, mirror)
 
     def _request(self, method: str, source: str, token: Token | None, accept: str) -> Response:
-        from requests import exceptions  # noqa: PLC0415  loaded already
+        from requests.exceptions import (  # noqa: PLC0415  loaded already
+            ChunkedEncodingError,
+            ConnectionError,  # noqa: A004  requests' own
+            RequestException,
+            Timeout,
+        )
 
         with self._kept():
             try:
@@ -251,11 +256,13 @@ class Api:
                     auth=token if token and token.value else None,
                     timeout=(self._patience.connect, self._patience.stall),
                 )
-            except (exceptions.ConnectionError, exceptions.Timeout) as error:
+            except (ConnectionError, Timeout, ChunkedEncodingError) as error:
                 if not is_permanent(error):
                     raise _LostError(explain(error)) from error
                 raise _unreachable(source, explain(error)) from error
-            except OSError as error:  # all other errors of requests, and missing certificates
+            except RequestException as error:  # its text may show secrets of the address
+                raise _unreachable(source, type(error).__name__) from error
+            except OSError as error:  # certificates that REQUESTS_CA_BUNDLE names are not there
                 raise _unreachable(source, str(error)) from error
 
     def _assess(self, response: Response, token: Token | None) -> tuple[str, float | None]:

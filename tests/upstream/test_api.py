@@ -236,3 +236,11 @@ def test_certificates_that_are_not_there(clients: Clients, monkeypatch: pytest.M
     with clients.api() as api, pytest.raises(UpstreamError, match="can't be asked") as caught:
         api.get("https://127.0.0.1:9/")
     assert "/nowhere/certificates.pem" in str(caught.value)
+
+
+def test_a_cut_answer_is_asked_for_again(service: Service, clients: Clients) -> None:
+    cut = Reply(b"half", headers={"Content-Length": "8"}, validated=False)
+    url = service.offer("/x", cut, "complete")
+    with clients.api() as api:
+        assert api.get(url).text == "complete"
+    assert len(clients.waits) == 1
