@@ -166,6 +166,7 @@ class Inspection:
         from bakery.check.boot.machines import machine  # noqa: PLC0415  only when needed
         from bakery.check.boot.procedure import boot  # noqa: PLC0415  with it
         from bakery.check.boot.report import render  # noqa: PLC0415  with it
+        from bakery.release import boots  # noqa: PLC0415  with it
 
         deployment = self._deployment(image, others)
         reports = []
@@ -198,12 +199,7 @@ class Inspection:
                 work=work,
                 folder=self.workshop.folder(image.release),
                 files=[image.filename],
-                facts={
-                    f"{report.backend}:{report.system}": (
-                        f"systemd {report.systemd}, journal sha256 {report.journal_sha256}"
-                    )
-                    for report in reports
-                },
+                facts=boots.facts(reports),
             )
         return said
 

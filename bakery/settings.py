@@ -34,6 +34,8 @@ class Settings:
         profile: how hard images are compressed.
         jobs: how many processors the work may use.
         machines: what images are booted on, such as `nspawn:trixie`.
+        publish_url: where releases are published, each in a folder of its name; hosts follow it.
+        boot_waiver: why images may be published without a passed boot; None if they may not.
         origins: for every setting, where its value comes from.
 
     """
@@ -49,6 +51,8 @@ class Settings:
     profile: Profile
     jobs: int
     machines: tuple[str, ...]
+    publish_url: str
+    boot_waiver: str | None
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
@@ -103,6 +107,26 @@ def _cache_folder(environment: Mapping[str, str]) -> str:
     return str(Path(environment.get("XDG_CACHE_HOME") or "~/.cache") / "sysext-bakery")
 
 
+def _publish_url(text: str, root: Path) -> str:
+    address = _address(text, root)
+    if address is None:
+        raise ValueError("an address, such as https://github.com/OWNER/REPO/releases/download")
+    return address
+
+
+def _reason(text: str, _root: Path) -> str | None:
+    return " ".join(text.split()) or None
+
+
+def _downloads(environment: Mapping[str, str]) -> str:
+    """Return where GitHub serves the releases of the repository whose workflow this runs in."""
+    repository = environment.get("GITHUB_REPOSITORY")
+    if not repository:
+        return "http://localhost:8000"
+    server = environment.get("GITHUB_SERVER_URL") or "https://github.com"
+    return f"{server}/{repository}/releases/download"
+
+
 _PARSERS: dict[str, Callable[[str, Path], Any]] = {
     "recipes": _folder,
     "dist": _folder,
@@ -114,6 +138,8 @@ _PARSERS: dict[str, Callable[[str, Path], Any]] = {
     "profile": _profile,
     "jobs": _count,
     "machines": _words,
+    "publish_url": _publish_url,
+    "boot_waiver": _reason,
 }
 
 NAMES = tuple(_PARSERS)
@@ -141,6 +167,7 @@ def load(root: Path, environment: Mapping[str, str] | None = None) -> Settings:
         "profile": "default",
         "jobs": str(len(os.sched_getaffinity(0))),
         "machines": "nspawn:bookworm nspawn:trixie",
+        "publish_url": _downloads(environment),
     }
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}

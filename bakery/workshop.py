@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from bakery.image.manifest import Manifest
     from bakery.progress import Meter
     from bakery.recipe.matrix import Asset, Image, Release
+    from bakery.release.boots import Boot
+    from bakery.release.finished import Finished
     from bakery.settings import Settings
 
 _BYTES_PER_PROCESSOR = 32 << 20  # less than this is not worth another processor
@@ -154,6 +156,7 @@ class Workshop:
 
     def squash(self, image: Image, _meter: Meter) -> None:
         """Write an image from its tree."""
+        from bakery.image import inventory as inventories  # noqa: PLC0415  binaries are read
         from bakery.image.squash import squash, writers  # noqa: PLC0415  not for `doit list`
 
         with self.ledger.alone("squash", image.id) as work:
@@ -162,6 +165,8 @@ class Workshop:
             data = (self.staged(image) / "manifest.json").read_bytes()
             manifest = manifests.decode(data)
             output = work.scratch / image.filename
+            with self.processors.take(1):
+                inventory = inventories.encode(inventories.take(self.tree(image), manifest))
             with self.processors.take(1 + manifest.size // _BYTES_PER_PROCESSOR) as processors:
                 squash(
                     self.tree(image),
@@ -179,7 +184,8 @@ class Workshop:
                 "tools": writers(image.format, self.settings.profile),
             }
             replace(output, self.file(image))
-            write_whole(self.ledger.folder / "squash" / f"{image.id}.manifest", data)
+            write_whole(self._kept(image.id, "manifest"), data)
+            write_whole(self._kept(image.id, "inventory"), inventory)
             self.ledger.finish(
                 "squash",
                 image.id,
@@ -192,8 +198,10 @@ class Workshop:
 
     def manifest(self, image: Image) -> Manifest:
         """Return the manifest of a finished image."""
-        path = self.ledger.folder / "squash" / f"{image.id}.manifest"
-        return manifests.decode(path.read_bytes())
+        return manifests.decode(self._kept(image.id, "manifest").read_bytes())
+
+    def _kept(self, image: str, what: str) -> Path:
+        return self.ledger.folder / "squash" / f"{image}.{what}"
 
     def squash_key(self, image: Image) -> str:
         """Return the digest of everything that decides an image's bytes."""
@@ -209,55 +217,105 @@ class Workshop:
     # Build
 
     def is_built(self, release: Release) -> bool:
-        """Return whether a release's folder is complete."""
+        """Return whether a release's folder is complete, and as the settings and boots ask for."""
         if release.problem or not all(self.is_squashed(image) for image in release.images):
             return False
-        return self.ledger.holds(
-            "build", release.name, self._build_key(release), self.folder(release.name)
-        )
+        try:
+            key = self._build_key(release)
+        except BakeryError:
+            return False
+        return self.ledger.holds("build", release.name, key, self.folder(release.name))
 
     def build(self, release: Release, _meter: Meter) -> None:
-        """Complete a release's folder: checksums and release.json beside the images.
+        """Complete a release's folder: everything that lies beside the images.
 
         Raises:
-            BakeryError: the release's lock has a problem.
+            BakeryError: the release's lock has a problem, or the signing key.
 
         """
-        from bakery.release import document, sums  # noqa: PLC0415  only when needed
+        from bakery.release.assemble import assemble  # noqa: PLC0415  only when needed
 
         if release.problem:
             raise release.problem
         with self.ledger.alone("build", release.name) as work:
+            previous, before = self._before(release)
+            files = assemble(
+                release,
+                [self._finished(image) for image in release.images],
+                settings=self.settings,
+                previous=previous,
+                before=before,
+            )
             folder = self.folder(release.name)
-            facts = {image.id: self.ledger.required("squash", image.id) for image in release.images}
-            data = document.encode(document.describe(release, facts))
-            digests = {
-                image.filename: str(facts[image.id].facts["sha256"])
-                for image in release.images
-                if image.format != "folder"
-            }
-            digests["release.json"] = hashlib.sha256(data).hexdigest()
+            images = [image.filename for image in release.images]
             for path in folder.iterdir():
-                if path.name not in {image.filename for image in release.images}:
+                if path.name not in images:
                     remove(path)
-            write_whole(folder / "release.json", data)
-            write_whole(folder / sums.FILE, sums.encode(digests))
+            for name, data in files.items():
+                write_whole(folder / name, data)
             self.ledger.finish(
                 "build",
                 release.name,
                 key=self._build_key(release),
                 work=work,
                 folder=folder,
-                files=sorted([sums.FILE, *digests]),
+                files=sorted(files),
             )
 
+    def _finished(self, image: Image) -> Finished:
+        from bakery.image import inventory as inventories  # noqa: PLC0415  only when needed
+        from bakery.release.finished import Finished  # noqa: PLC0415  with it
+
+        return Finished(
+            image=image,
+            record=self.ledger.required("squash", image.id),
+            manifest=self.manifest(image),
+            inventory=inventories.decode(self._kept(image.id, "inventory").read_bytes()),
+            boots=self.boots(image),
+        )
+
+    def boots(self, image: Image) -> tuple[Boot, ...]:
+        """Return the boots that an image has passed as the bytes that it is now."""
+        from bakery.release import boots  # noqa: PLC0415  not for `doit list`
+
+        record = self.ledger.record("boot", image.id)
+        folder = self.folder(image.release)
+        if record is None or not self.ledger.holds("boot", image.id, record.key, folder):
+            return ()
+        return boots.read(record.facts)
+
+    def _before(self, release: Release) -> tuple[str | None, dict[str, Manifest]]:
+        """Return the version before a release, and its manifests as far as they are here."""
+        tags = release.source.lock.tags
+        at = tags.index(release.version)
+        if at == 0:
+            return None, {}
+        found: dict[str, Manifest] = {}
+        for image in release.images:
+            arch = image.contents.arch
+            path = self._kept(f"{release.source.name}-{tags[at - 1]}-{arch}", "manifest")
+            if path.exists():
+                found[arch] = manifests.decode(path.read_bytes())
+        return tags[at - 1], found
+
     def _build_key(self, release: Release) -> str:
+        from bakery.release import signing  # noqa: PLC0415  not for `doit list`
+
         recipe = release.source.recipe
         locked = release.source.lock.versions[release.version]
-        about = [recipe.summary, recipe.homepage, recipe.license, *recipe.requires]
-        trust = [f"{asset.url} {asset.trust} {asset.citation}" for asset in locked.assets]
-        keys = [self.squash_key(image) for image in release.images]
-        return key_of("build", code_digest("release"), *keys, *about, *recipe.replaces, *trust)
+        signer = signing.configured()
+        return key_of(
+            "build",
+            code_digest("release"),
+            *(self.squash_key(image) for image in release.images),
+            *(str(self.boots(image)) for image in release.images),
+            *(recipe.summary, recipe.homepage, recipe.license),
+            *(*recipe.requires, *recipe.replaces, *recipe.channels),
+            *(f"{asset.url} {asset.trust} {asset.citation}" for asset in locked.assets),
+            self.settings.publish_url,
+            self.settings.boot_waiver or "",
+            signer.fingerprint if signer else "",
+        )
 
     # Clean
 
@@ -266,7 +324,8 @@ class Workshop:
         for image in release.images:
             with self.ledger.alone("clean", image.id):
                 remove(self.staged(image))
-                remove(self.ledger.folder / "squash" / f"{image.id}.manifest")
+                for what in ("manifest", "inventory"):
+                    remove(self._kept(image.id, what))
                 for step in ("stage", "squash"):
                     self.ledger.forget(step, image.id)
         with self.ledger.alone("clean", release.name):

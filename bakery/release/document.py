@@ -8,12 +8,16 @@ import msgspec
 
 from bakery.recipe.lock import TrustKind  # noqa: TC001  types are read at run time
 from bakery.recipe.model import Arch, Format, OsLevel, OsVersion, normalised
+from bakery.release.boots import Boot  # noqa: TC001  types are read at run time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Sequence
 
     from bakery.recipe.matrix import Release
-    from bakery.ledger import Record
+    from bakery.release.finished import Finished
+
+
+FILE = "release.json"
 
 
 class ReleasedImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +32,7 @@ class ReleasedImage(msgspec.Struct, frozen=True, kw_only=True):
         key: the digest of everything that decided its bytes.
         contents: the bytes of all files in it together.
         tools: the programs and options that wrote it.
+        boots: the boots that these very bytes have passed.
 
     """
 
@@ -39,6 +44,7 @@ class ReleasedImage(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     contents: int
     tools: str
+    boots: tuple[Boot, ...]
 
 
 class ReleasedAsset(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -64,6 +70,11 @@ class ReleaseDocument(msgspec.Struct, frozen=True, kw_only=True):
         replaces: built-in extensions that the host must mask.
         images: one per architecture.
         assets: where their contents came from.
+        boot_waiver: why it may be published although an image has passed no boot; None where all
+            have, or where it may not.
+        sbom: the names of its bills of materials, beside release.json.
+        transfers: the names of the files that make systemd-sysupdate follow it.
+        signed_by: the fingerprint of the key that signs its checksums; None where nobody does.
 
     """
 
@@ -78,14 +89,30 @@ class ReleaseDocument(msgspec.Struct, frozen=True, kw_only=True):
     replaces: tuple[str, ...]
     images: tuple[ReleasedImage, ...]
     assets: tuple[ReleasedAsset, ...]
+    boot_waiver: str | None
+    sbom: tuple[str, ...]
+    transfers: tuple[str, ...]
+    signed_by: str | None
 
 
-def describe(release: Release, squashed: Mapping[str, Record]) -> ReleaseDocument:
+def describe(
+    release: Release,
+    images: Sequence[Finished],
+    *,
+    boot_waiver: str | None,
+    sbom: Iterable[str],
+    transfers: Iterable[str],
+    signed_by: str | None,
+) -> ReleaseDocument:
     """Return the document of a release.
 
     Args:
         release: what was built.
-        squashed: the records of its images, by the images' names.
+        images: its images.
+        boot_waiver: why it may be published if one has passed none.
+        sbom: the names of its bills of materials.
+        transfers: the names of its transfer definitions.
+        signed_by: the signing key's fingerprint.
 
     """
     recipe = release.source.recipe
@@ -102,16 +129,17 @@ def describe(release: Release, squashed: Mapping[str, Record]) -> ReleaseDocumen
         replaces=recipe.replaces,
         images=tuple(
             ReleasedImage(
-                file=image.filename,
-                arch=image.contents.arch,
-                format=image.format,
-                size=int(squashed[image.id].facts["size"]),
-                sha256=str(squashed[image.id].facts["sha256"]),
-                key=squashed[image.id].key,
-                contents=int(squashed[image.id].facts["contents"]),
-                tools=str(squashed[image.id].facts["tools"]),
+                file=each.image.filename,
+                arch=each.image.contents.arch,
+                format=each.image.format,
+                size=int(each.record.facts["size"]),
+                sha256=each.sha256,
+                key=each.record.key,
+                contents=int(each.record.facts["contents"]),
+                tools=str(each.record.facts["tools"]),
+                boots=each.boots,
             )
-            for image in release.images
+            for each in images
         ),
         assets=tuple(
             ReleasedAsset(
@@ -123,9 +151,23 @@ def describe(release: Release, squashed: Mapping[str, Record]) -> ReleaseDocumen
             )
             for asset in locked.assets
         ),
+        boot_waiver=None if all(each.boots for each in images) else boot_waiver,
+        sbom=tuple(sbom),
+        transfers=tuple(transfers),
+        signed_by=signed_by,
     )
 
 
 def encode(document: ReleaseDocument) -> bytes:
     """Return the document as JSON for people and programs."""
     return msgspec.json.format(msgspec.json.encode(normalised(document)), indent=2) + b"\n"
+
+
+def decode(data: bytes) -> ReleaseDocument:
+    """Return the document that `encode` wrote.
+
+    Raises:
+        msgspec.DecodeError: the bytes are none.
+
+    """
+    return msgspec.json.decode(data, type=ReleaseDocument)

@@ -51,6 +51,11 @@ def test_docker_is_built_and_merged_and_runs(docker_project: Project) -> None:
         "SHA256SUMS",
         "docker-20.10.13-arm64.raw",
         "docker-20.10.13-x86-64.raw",
+        "docker-20.10.13.cdx.json",
+        "docker-20.10.13.spdx.json",
+        "docker.conf",
+        "docker.transfer",
+        "notes.md",
         "release.json",
     ]
     subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=release, check=True)

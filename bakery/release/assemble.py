@@ -1,0 +1,89 @@
+"""The small files of a release: all that lies beside the images."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bakery.release import cyclonedx, document, notes, signing, spdx, sums, sysupdate
+from bakery.release.bill import bill
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bakery.image.manifest import Manifest
+    from bakery.recipe.matrix import Release
+    from bakery.release.finished import Finished
+    from bakery.settings import Settings
+
+KEYRING = "import-pubring.gpg"
+
+
+def assemble(
+    release: Release,
+    images: Sequence[Finished],
+    *,
+    settings: Settings,
+    previous: str | None,
+    before: Mapping[str, Manifest],
+) -> dict[str, bytes]:
+    """Return a release's small files by name, in the order in which to write them.
+
+    SHA256SUMS names every file but itself, its signatures and the notes: they are no part of what
+    hosts get, and tell of the version before only if it was made here too.
+
+    Args:
+        release: what is released.
+        images: its images.
+        settings: where it will be published, and with which waiver.
+        previous: the version before; None when this is the first.
+        before: that version's manifests by architecture, as far as they are here.
+
+    Raises:
+        SysupdateError: hosts can't follow it.
+        BakeryError: the signing key can't be used.
+
+    """
+    key = signing.configured()
+    files = {**sysupdate.files(release, settings.publish_url), **_sbom(release, images)}
+    described = document.describe(
+        release,
+        images,
+        boot_waiver=settings.boot_waiver,
+        sbom=[name for name in files if name.endswith(".json")],
+        transfers=[name for name in files if name.endswith(sysupdate.SUFFIXES)],
+        signed_by=key.fingerprint if key else None,
+    )
+    files[document.FILE] = document.encode(described)
+    if key:
+        files[KEYRING] = key.public
+    files[notes.FILE] = notes.write(described, images, previous, before)
+    files[sums.FILE] = sums.encode(_digests(images, files))
+    if key:
+        signature = signing.sign(files[sums.FILE])
+        files[sums.SIGNATURE] = signature.binary
+        files[sums.ARMORED] = signature.armored
+    return files
+
+
+def _sbom(release: Release, images: Sequence[Finished]) -> dict[str, bytes]:
+    described = bill(release, images)
+    return {
+        f"{release.name}.{kind}.json": _json(made)
+        for kind, made in (
+            ("cdx", cyclonedx.document(described)),
+            ("spdx", spdx.document(described)),
+        )
+    }
+
+
+def _json(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
+
+
+def _digests(images: Sequence[Finished], files: Mapping[str, bytes]) -> dict[str, str]:
+    digests = {each.image.filename: each.sha256 for each in images if each.is_file}
+    listed = {name: data for name, data in files.items() if name != notes.FILE}
+    return digests | {name: hashlib.sha256(data).hexdigest() for name, data in listed.items()}

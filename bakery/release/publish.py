@@ -1,0 +1,251 @@
+"""How a release is published: draft → upload → look again → compare → publish.
+
+The procedure looks at what is there, takes the next steps, and looks again until nothing is left
+to do, so that it continues after any failure at any request. Every publisher has a draft of its
+own, in which nobody else changes anything; what is public is never replaced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bakery import sizes
+from bakery.release.publisher import PublishError, UnsettledError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from bakery.release.publisher import Posted, Publisher, Stored
+    from bakery.store.patience import Patience
+
+    Step = Callable[[Publisher], None]
+
+_ROUNDS = 40  # of looking and doing; a handful is usual
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that is to be published.
+
+    Attributes:
+        name: what it is downloaded as.
+        path: where it is; None until it is known to be needed.
+        size: its bytes.
+        sha256: its digest.
+
+    """
+
+    name: str
+    path: Path
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> File:
+        """Return a file as it is."""
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return cls(name=path.name, path=path, size=path.stat().st_size, sha256=sha256)
+
+    def is_stored(self, stored: Stored | None) -> bool:
+        """Return whether this is it."""
+        return (
+            stored is not None
+            and stored.whole
+            and (stored.size, stored.sha256) == (self.size, self.sha256)
+        )
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A release as it is to be published.
+
+    Attributes:
+        tag: its name.
+        notes: its description, in Markdown.
+        files: what it holds; a reader who sees one of them may ask for all before it.
+
+    """
+
+    tag: str
+    notes: str
+    files: tuple[File, ...]
+
+
+def publish(
+    wanted: Wanted, publisher: Publisher, patience: Patience, known: Sequence[Posted] | None = None
+) -> None:
+    """Publish a release, or finish publishing it; do nothing when it is done.
+
+    Args:
+        wanted: the release.
+        publisher: where.
+        patience: how often a failure is met with another try.
+        known: what was at the publisher a while ago; None to look.
+
+    Raises:
+        PublishError: it is refused, or has not succeeded after some tries.
+
+    """
+    settle(
+        wanted.tag, publisher, patience, lambda found: steps(wanted, found), known=_of(wanted, known)
+    )
+
+
+def settle(
+    tag: str,
+    publisher: Publisher,
+    patience: Patience,
+    plan: Callable[[Sequence[Posted]], list[Step]],
+    *,
+    known: Sequence[Posted] | None = None,
+) -> None:
+    """Look at the releases of a tag and take the steps that are planned, until there are none.
+
+    Raises:
+        PublishError: a step is refused, or fails again and again.
+
+    """
+    failures = 0
+    for _ in range(_ROUNDS):
+        try:
+            found = publisher.find(tag) if known is None else known
+            planned = plan(found)
+            known = None
+            if not planned:
+                return
+            for step in planned:
+                step(publisher)
+                failures = 0
+        except UnsettledError as error:
+            failures += 1
+            if failures >= patience.tries:
+                raise PublishError(
+                    f"{tag} is not published yet: {error.what}",
+                    where=error.where,
+                    why=f"{error.why or error.what} (after {failures} tries)",
+                    fix=error.fix,
+                ) from error
+            patience.wait(failures, error.wait)
+    raise PublishError(
+        f"{tag} does not settle",
+        why="what is uploaded is not what is listed afterwards, or others change it all the time",
+        fix="see that nobody else publishes it, and run it again",
+    )
+
+
+def steps(wanted: Wanted, found: Sequence[Posted]) -> list[Step]:
+    """Return what to do next for a release; nothing when it is published and nothing is left over.
+
+    Args:
+        wanted: the release.
+        found: what the publisher has of its name.
+
+    Raises:
+        PublishError: something else is public under its name.
+
+    """
+    public = next((release for release in found if release.visibility == "public"), None)
+    drafts = [release for release in found if release is not public]
+    if public is not None:
+        return [*_mend(wanted, public), *_discard(drafts)]
+    own = next((release for release in drafts if release.visibility == "draft"), None)
+    if own is None:
+        return [lambda publisher: publisher.draft(wanted.tag)]
+    wrong = _wrong(wanted, own)
+    missing = _missing(wanted, own, wrong)
+    if wrong or missing:
+        return [*_delete(own, wrong), *_upload(own, missing)]
+    rest = [release for release in drafts if release is not own]
+    return [
+        lambda publisher: publisher.publish(own, title=wanted.tag, notes=wanted.notes),
+        *_discard(rest),
+    ]
+
+
+def preview(wanted: Wanted, found: Sequence[Posted]) -> list[str]:
+    """Return, for people, what publishing a release would do.
+
+    Raises:
+        PublishError: something else is public under its name.
+
+    """
+    public = next((release for release in found if release.visibility == "public"), None)
+    own = next((release for release in found if release.visibility == "draft"), None)
+    base = public or own
+    if public is not None:
+        _mend(wanted, public)
+    lines = [] if base else [f"create a draft of {wanted.tag}"]
+    for file in wanted.files:
+        there = base is not None and file.is_stored(base.asset(file.name))
+        lines.append(f"{'keep' if there else 'upload'} {file.name} ({sizes.text(file.size)})")
+    if public is None:
+        lines.append("look again, compare names, sizes and digests, and publish")
+    return lines
+
+
+def is_same(wanted: Wanted, public: Posted) -> bool:
+    """Return whether a public release has the wanted images.
+
+    Two publishers sign at different times and boot on different machines: what they write about
+    equal images differs, and what is public first stays.
+    """
+    return all(
+        file.is_stored(public.asset(file.name))
+        for file in wanted.files
+        if file.name.endswith(".raw")
+    )
+
+
+def _mend(wanted: Wanted, public: Posted) -> list[Step]:
+    unfinished = [asset for asset in public.assets if not asset.whole]
+    missing = _missing(wanted, public, unfinished)
+    different = [
+        file.name
+        for file in wanted.files
+        if file not in missing and not file.is_stored(public.asset(file.name))
+    ]
+    if different and (missing or not is_same(wanted, public)):
+        raise PublishError(
+            f"{wanted.tag} is published with other files",
+            why=f"different: {', '.join(different)}",
+            fix="what is published never changes; delete that release yourself to publish it anew",
+        )
+    return [*_delete(public, unfinished), *_upload(public, missing)]
+
+
+def _wrong(wanted: Wanted, own: Posted) -> list[Stored]:
+    files = {file.name: file for file in wanted.files}
+    return [
+        asset
+        for asset in own.assets
+        if asset.name not in files or not files[asset.name].is_stored(asset)
+    ]
+
+
+def _missing(wanted: Wanted, release: Posted, gone: Iterable[Stored]) -> list[File]:
+    there = {asset.name for asset in release.assets} - {asset.name for asset in gone}
+    return [file for file in wanted.files if file.name not in there]
+
+
+def _delete(release: Posted, assets: Iterable[Stored]) -> list[Step]:
+    return [lambda publisher, asset=asset: publisher.delete(release, asset) for asset in assets]
+
+
+def _upload(release: Posted, files: Iterable[File]) -> list[Step]:
+    return [
+        lambda publisher, file=file: publisher.upload(release, file.name, file.path)
+        for file in files
+    ]
+
+
+def _discard(drafts: Iterable[Posted]) -> list[Step]:
+    return [lambda publisher, draft=draft: publisher.discard(draft) for draft in drafts]
+
+
+def _of(wanted: Wanted, known: Sequence[Posted] | None) -> list[Posted] | None:
+    if known is None:
+        return None
+    return [release for release in known if release.tag == wanted.tag]

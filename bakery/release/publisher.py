@@ -1,0 +1,116 @@
+"""What a place for finished releases can do, whether it is a folder or GitHub."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import msgspec
+
+from bakery.errors import BakeryError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Visibility = Literal["public", "draft", "foreign"]
+
+
+class PublishError(BakeryError):
+    """A release can't be published; another try would end the same."""
+
+
+class UnsettledError(BakeryError):
+    """A request failed, and may have had its effect or not: look again, then go on.
+
+    Attributes:
+        wait: how many seconds the publisher asks to wait.
+
+    """
+
+    def __init__(
+        self, what: str, *, where: str | None = None, why: str | None = None, wait: float = 0
+    ) -> None:
+        super().__init__(what, where=where, why=why, fix="run it again: it continues")
+        self.wait = wait
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """A file at the publisher.
+
+    Attributes:
+        name: what it is downloaded as.
+        size: its bytes.
+        sha256: its digest; None where the publisher knows none.
+        id: what the publisher calls it.
+        whole: whether its upload has ended.
+
+    """
+
+    name: str
+    size: int
+    sha256: str | None
+    id: str
+    whole: bool = True
+
+
+class Posted(msgspec.Struct, frozen=True, kw_only=True):
+    """A release at the publisher.
+
+    Attributes:
+        tag: its name.
+        id: what the publisher calls it.
+        visibility: `public`; a `draft` of ours, which nobody else changes; or `foreign`, the draft
+            of another publisher, who may be at work on it.
+        assets: its files.
+
+    """
+
+    tag: str
+    id: str
+    visibility: Visibility
+    assets: tuple[Stored, ...] = ()
+
+    def asset(self, name: str) -> Stored | None:
+        """Return the file of a name, if it is there."""
+        return next((asset for asset in self.assets if asset.name == name), None)
+
+
+class Publisher(Protocol):
+    """A place for finished releases.
+
+    Every method raises `UnsettledError` when it can't tell whether it had its effect, or finds
+    something else than was listed; and `PublishError` when it never will have.
+    """
+
+    def releases(self) -> list[Posted]:
+        """Return all releases, drafts included, with their files."""
+
+    def find(self, tag: str) -> list[Posted]:
+        """Return the releases of one name as they are now: one public one at most, and drafts."""
+
+    def draft(self, tag: str) -> None:
+        """Begin a release of our own, which readers don't see."""
+
+    def upload(self, release: Posted, name: str, file: Path) -> None:
+        """Add a file to a release."""
+
+    def publish(self, draft: Posted, *, title: str, notes: str) -> None:
+        """Let readers see a draft, all its files at once, unless a release of its name is public.
+
+        Args:
+            draft: one of ours.
+            title: its headline.
+            notes: its description, in Markdown.
+
+        """
+
+    def replace(self, release: Posted, asset: Stored, name: str) -> None:
+        """Put a file of a release in the place of the one called `name`."""
+
+    def delete(self, release: Posted, asset: Stored) -> None:
+        """Remove a file from a release."""
+
+    def discard(self, draft: Posted) -> None:
+        """Remove a draft."""
+
+    def fetch(self, release: Posted, asset: Stored, target: Path) -> None:
+        """Download a file, and check its digest."""

@@ -1,0 +1,138 @@
+"""Signatures by gpg, with a private key from the environment.
+
+The key is only ever written into a keyring of its own, which nobody else can read and which is
+gone, with the agent that serves it, as soon as the signature is there.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bakery.errors import BakeryError
+from bakery.tools import Tool, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEY = "BAKERY_SIGNING_KEY"
+PASSPHRASE = "BAKERY_SIGNING_PASSPHRASE"  # noqa: S105  a variable's name
+
+_GPG = Tool(program="gpg", apt="gnupg", dnf="gnupg2", zypper="gpg2", brew="gnupg")
+_GPGCONF = Tool(program="gpgconf", apt="gnupg", dnf="gnupg2", zypper="gpg2", brew="gnupg")
+_ARMOR = "-----BEGIN PGP PRIVATE KEY BLOCK-----"
+
+
+class SigningError(BakeryError):
+    """The key can't be used."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A detached signature as OpenPGP packets, which systemd reads, and armored."""
+
+    binary: bytes
+    armored: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class SigningKey:
+    """A private key, not shown by accident.
+
+    Attributes:
+        fingerprint: the primary key's, in hexadecimal digits.
+        public: what hosts put into /etc/systemd/import-pubring.gpg.
+
+    """
+
+    fingerprint: str
+    public: bytes
+
+
+def configured() -> SigningKey | None:
+    """Return the key that the environment names; None if it names none.
+
+    Raises:
+        SigningError: it names something else.
+        MissingToolError: gpg is not installed.
+
+    """
+    text = os.environ.get(KEY, "").strip()
+    return _inspected(_armored(text)) if text else None
+
+
+def sign(data: bytes) -> Signature:
+    """Return the signature of some bytes by the key that the environment names.
+
+    Raises:
+        SigningError: it names none.
+        ToolFailedError: gpg refuses to sign, as with a wrong passphrase or an expired key.
+
+    """
+    key = _armored(os.environ.get(KEY, "").strip())
+    with _keyring(key) as home:
+        (home / "data").write_bytes(data)
+        (home / "passphrase").write_text(os.environ.get(PASSPHRASE, ""), "utf-8")
+        for option, output in (("--no-armor", "binary"), ("--armor", "armored")):
+            _gpg(
+                home,
+                *("--pinentry-mode=loopback", "--passphrase-file", home / "passphrase"),
+                *(option, "--output", home / output, "--detach-sign", home / "data"),
+                what="the checksums can't be signed",
+            )
+        return Signature((home / "binary").read_bytes(), (home / "armored").read_bytes())
+
+
+def _armored(text: str) -> str:
+    if text.startswith(_ARMOR):
+        return text
+    try:
+        return Path(text).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise SigningError(
+            "the signing key can't be read",
+            where=KEY,
+            why="it is neither an armored private key nor the path of one",
+            fix="write it with: gpg --armor --export-secret-keys FINGERPRINT",
+        ) from None
+
+
+@functools.cache
+def _inspected(key: str) -> SigningKey:
+    with _keyring(key) as home:
+        listed = _gpg(home, "--with-colons", "--list-secret-keys", what="gpg can't list the key")
+        lines = [line.split(":") for line in listed.splitlines()]
+        primary = [lines[at + 1][9] for at, line in enumerate(lines[:-1]) if line[0] == "sec"]
+        if len(primary) != 1:
+            raise SigningError(
+                f"{len(primary)} private keys are given to sign with",
+                where=KEY,
+                fix="give one: gpg --armor --export-secret-keys FINGERPRINT",
+            )
+        public = home / "public"
+        minimal = "--export-options=export-minimal"
+        _gpg(home, minimal, "--output", public, "--export", what="gpg can't export the key")
+        return SigningKey(fingerprint=primary[0], public=public.read_bytes())
+
+
+@contextmanager
+def _keyring(key: str) -> Iterator[Path]:
+    gpgconf = _GPGCONF.require()
+    with tempfile.TemporaryDirectory(prefix="gpg-") as folder:
+        home = Path(folder)
+        (home / "key").write_text(key + "\n", "utf-8")
+        try:
+            _gpg(home, "--import", home / "key", what=f"gpg takes no key from {KEY}")
+            yield home
+        finally:
+            run([gpgconf, "--homedir", home, "--kill", "all"], what="gpg's agent does not end")
+
+
+def _gpg(home: Path, *words: str | Path, what: str) -> str:
+    command = [_GPG.require(), "--homedir", str(home), "--batch", "--no-tty", "--quiet"]
+    return run([*command, *words], what=what, fix=f"check {KEY} and {PASSPHRASE}")

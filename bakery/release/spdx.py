@@ -1,0 +1,158 @@
+"""SPDX 2.3 as JSON: https://spdx.github.io/spdx-spec/v2.3/."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any
+
+from bakery.release.bill import AUTHOR, CREATED, go_purl, identity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bakery.image.gobuild import GoModule
+    from bakery.recipe.lock import LockedAsset
+    from bakery.release.bill import Bill, BilledFile, BilledImage
+
+_UNKNOWN = "NOASSERTION"
+_DOCUMENT = "SPDXRef-DOCUMENT"
+_OWN_LICENSE = re.compile(r"LicenseRef-[A-Za-z0-9.-]+")
+
+_Json = dict[str, Any]
+
+
+def document(bill: Bill) -> _Json:
+    """Return the SPDX document of a release: images, files, assets and Go modules."""
+    return {
+        "spdxVersion": "SPDX-2.3",
+        "dataLicense": "CC0-1.0",
+        "SPDXID": _DOCUMENT,
+        "name": bill.release,
+        "documentNamespace": f"https://spdx.org/spdxdocs/{bill.release}-{bill.uuid}",
+        "creationInfo": {"created": CREATED, "creators": [f"Tool: {AUTHOR}"]},
+        "packages": [
+            *(_image(bill, image) for image in bill.images),
+            *(_asset(bill, asset) for asset in bill.assets),
+            *(_module(module) for module in bill.modules),
+        ],
+        "files": [_file(image, file) for image in bill.images for file in image.files],
+        "hasExtractedLicensingInfos": _own_licenses(bill),
+        "relationships": [
+            {"spdxElementId": one, "relationshipType": kind, "relatedSpdxElement": other}
+            for one, kind, other in _relationships(bill)
+        ],
+    }
+
+
+def _id(kind: str, *words: str) -> str:
+    return f"SPDXRef-{kind}-{identity(*words)}"
+
+
+def _image(bill: Bill, image: BilledImage) -> _Json:
+    verification = hashlib.sha1(usedforsecurity=False)
+    for sha1 in sorted(file.sha1 for file in image.files):
+        verification.update(sha1.encode())
+    return {
+        "SPDXID": _id("Image", image.filename),
+        "name": bill.name,
+        "versionInfo": bill.version,
+        "packageFileName": image.filename,
+        "summary": bill.summary,
+        "homepage": bill.homepage,
+        "downloadLocation": _UNKNOWN,
+        "filesAnalyzed": True,
+        "packageVerificationCode": {"packageVerificationCodeValue": verification.hexdigest()},
+        "checksums": _checksums(SHA256=image.sha256),
+        "licenseConcluded": _UNKNOWN,
+        "licenseDeclared": bill.license,
+        "licenseInfoFromFiles": [_UNKNOWN],
+        "copyrightText": _UNKNOWN,
+        "supplier": _UNKNOWN,
+        "primaryPackagePurpose": "ARCHIVE",
+    }
+
+
+def _asset(bill: Bill, asset: LockedAsset) -> _Json:
+    is_address = asset.url.startswith(("https://", "http://"))
+    return {
+        "SPDXID": _id("Asset", asset.url),
+        "name": asset.url.rpartition("/")[2],
+        "versionInfo": bill.version,
+        "downloadLocation": asset.url if is_address else _UNKNOWN,
+        "sourceInfo": f"{asset.url}, whose digest is known by {asset.trust}",
+        "filesAnalyzed": False,
+        "checksums": _checksums(SHA256=asset.sha256),
+        "licenseConcluded": _UNKNOWN,
+        "licenseDeclared": bill.license,
+        "copyrightText": _UNKNOWN,
+        "supplier": _UNKNOWN,
+        "primaryPackagePurpose": "ARCHIVE",
+    }
+
+
+def _module(module: GoModule) -> _Json:
+    return {
+        "SPDXID": _id("Go", module.path, module.version),
+        "name": module.path,
+        "versionInfo": module.version or _UNKNOWN,
+        "downloadLocation": _UNKNOWN,
+        "filesAnalyzed": False,
+        "licenseConcluded": _UNKNOWN,
+        "licenseDeclared": _UNKNOWN,
+        "copyrightText": _UNKNOWN,
+        "supplier": _UNKNOWN,
+        "primaryPackagePurpose": "LIBRARY",
+        "externalRefs": [
+            {
+                "referenceCategory": "PACKAGE-MANAGER",
+                "referenceType": "purl",
+                "referenceLocator": go_purl(module),
+            }
+        ],
+    }
+
+
+def _file(image: BilledImage, file: BilledFile) -> _Json:
+    compiler = f"; compiled by {file.go.go}" if file.go else ""
+    return {
+        "SPDXID": _id("File", image.filename, file.path),
+        "fileName": f"./{file.path}",
+        "fileTypes": ["BINARY" if file.binary else "OTHER"],
+        "checksums": _checksums(SHA1=file.sha1, SHA256=file.sha256),
+        "licenseConcluded": file.license or _UNKNOWN,
+        "licenseInfoInFiles": [_UNKNOWN],
+        "copyrightText": _UNKNOWN,
+        "comment": f"from {file.origin}{compiler}",
+    }
+
+
+def _checksums(**digests: str) -> list[_Json]:
+    return [
+        {"algorithm": name, "checksumValue": digests[name]} for name in digests if digests[name]
+    ]
+
+
+def _own_licenses(bill: Bill) -> list[_Json]:
+    return [
+        {
+            "licenseId": name,
+            "name": name.removeprefix("LicenseRef-"),
+            "extractedText": f"See {bill.homepage}",
+        }
+        for name in sorted(set(_OWN_LICENSE.findall(bill.license)))
+    ]
+
+
+def _relationships(bill: Bill) -> Iterator[tuple[str, str, str]]:
+    assets = {asset.url for asset in bill.assets}
+    for image in bill.images:
+        whole = _id("Image", image.filename)
+        yield _DOCUMENT, "DESCRIBES", whole
+        for file in image.files:
+            one = _id("File", image.filename, file.path)
+            yield whole, "CONTAINS", one
+            if file.origin in assets:
+                yield one, "EXPANDED_FROM_ARCHIVE", _id("Asset", file.origin)
+            for module in file.modules:
+                yield one, "STATIC_LINK", _id("Go", module.path, module.version)

@@ -1,0 +1,103 @@
+"""Transfer definitions: what makes hosts follow a recipe with systemd-sysupdate (sysupdate.d(5)).
+
+A host has one component for each extension, since transfers in one folder are kept at one version.
+The images lie beside the index in the channel's folder, below one address. All versions that lock
+files hold can be written in sysupdate's patterns: letters, digits and `.-_+`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bakery.errors import BakeryError
+from bakery.recipe.version import Version
+
+if TYPE_CHECKING:
+    from bakery.recipe.load import Source
+    from bakery.recipe.matrix import Release
+
+SUFFIXES = (".conf", ".transfer")  # what systemd reads up to 256, and from 257 on
+
+# A failed update then leaves two versions: the one that runs and the one before.
+_INSTANCES = 3
+_TRANSFER = """\
+# Has systemd-sysupdate follow {channel}, a systemd-sysext image: put it into
+# /etc/sysupdate.{name}.d/ and the publisher's keys into /etc/systemd/import-pubring.gpg, then run
+# systemd-sysupdate --component={name} update; systemctl restart systemd-sysext.
+# Before version 257, systemd reads {channel}.conf; from then on {channel}.transfer.
+
+[Transfer]
+Verify=yes
+
+[Source]
+Type=url-file
+Path={url}/{channel}
+MatchPattern={stem}@v-%a.raw
+
+[Target]
+Type=regular-file
+Path=/opt/extensions/{name}
+MatchPattern={stem}@v-%a.raw
+Mode=0644
+InstancesMax={instances}
+CurrentSymlink=/etc/extensions/{name}.raw
+"""
+
+
+class SysupdateError(BakeryError):
+    """Hosts can't follow a release in the way its recipe asks for."""
+
+
+def channels(release: Release) -> dict[str, str]:
+    """Return the channels of a release, each with how the names of its images begin.
+
+    The version is what stands between that and the architecture.
+
+    Raises:
+        SysupdateError: a version is not told apart from its minor series.
+
+    """
+    name = release.source.name
+    found = {name: f"{name}-"}
+    for _ in release.source.recipe.channels:
+        minor = Version.parse(release.version).minor
+        if not release.version.startswith(f"{minor}."):
+            raise SysupdateError(
+                f"hosts can't follow {name} {minor} to {release.version}",
+                where=str(release.source.folder / "recipe.yaml"),
+                why=f"in a channel for one minor series, versions must begin with {minor}.",
+                fix="take away `channels:`, or don't build this version",
+            )
+        found[f"{name}-{minor}"] = f"{name}-{minor}."
+    return found
+
+
+def files(release: Release, url: str) -> dict[str, bytes]:
+    """Return the transfer definitions of a release's channels, by file name.
+
+    Args:
+        release: what is published.
+        url: where it is published; every channel has a folder there.
+
+    Raises:
+        SysupdateError: hosts can't follow it.
+
+    """
+    if all(image.format == "folder" for image in release.images):
+        return {}
+    return {
+        f"{channel}{suffix}": _text(release.source, channel, stem, url)
+        for channel, stem in channels(release).items()
+        for suffix in SUFFIXES
+    }
+
+
+def _text(source: Source, channel: str, stem: str, url: str) -> bytes:
+    return _TRANSFER.format(
+        name=source.name, channel=channel, stem=stem, url=_literal(url), instances=_INSTANCES
+    ).encode()
+
+
+def _literal(text: str) -> str:
+    """Return a text in which nothing is a specifier (systemd.syntax(7))."""
+    return text.replace("%", "%%")
