@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import time
 from contextlib import contextmanager
 from functools import cached_property
 from http import HTTPStatus
@@ -40,6 +39,7 @@ _LARGEST = 2 << 30  # bytes; an asset must be smaller
 _CHUNK = 1 << 20
 _DRAFT = "{tag}, a draft of {owner}"
 _VERSION = "2022-11-28"
+_RIGHTS = "see that BAKERY_PUBLISHER names the repository, and that GITHUB_TOKEN may write to it"
 _TRANSIENT = {
     HTTPStatus.NOT_FOUND,  # another publisher has removed it
     HTTPStatus.REQUEST_TIMEOUT,
@@ -264,11 +264,12 @@ def _refusal(response: Response) -> PublishError | UnsettledError:
             why=why,
             fix=f"run it again in {wait / 60:.0f} minutes: it continues",
         )
+    listing = response.request.method == "GET" and status == HTTPStatus.NOT_FOUND
+    if listing and "/assets/" not in response.url:
+        return PublishError("GitHub knows no such repository", where=where, why=why, fix=_RIGHTS)
     if wait is not None or status in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return UnsettledError(what, where=where, why=why, wait=wait or 0)
-    return PublishError(
-        what, where=where, why=why, fix="give GITHUB_TOKEN the right to write contents"
-    )
+    return PublishError(what, where=where, why=why, fix=_RIGHTS)
 
 
 def _said(response: Response) -> str:

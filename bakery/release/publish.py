@@ -8,6 +8,9 @@ own, in which nobody else changes anything; what is public is never replaced.
 from __future__ import annotations
 
 import hashlib
+from functools import partial
+from operator import methodcaller
+from pathlib import Path  # noqa: TC003  msgspec reads the annotations
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,7 +20,6 @@ from bakery.release.publisher import PublishError, UnsettledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from pathlib import Path
 
     from bakery.release.publisher import Posted, Publisher, Stored
     from bakery.store.patience import Patience
@@ -27,12 +29,12 @@ if TYPE_CHECKING:
 _ROUNDS = 40  # of looking and doing; a handful is usual
 
 
-class File(msgspec.Struct, frozen=True, kw_only=True):
+class LocalFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file that is to be published.
 
     Attributes:
         name: what it is downloaded as.
-        path: where it is; None until it is known to be needed.
+        path: where it is.
         size: its bytes.
         sha256: its digest.
 
@@ -44,7 +46,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
     @classmethod
-    def of(cls, path: Path) -> File:
+    def of(cls, path: Path) -> LocalFile:
         """Return a file as it is."""
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -71,7 +73,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     tag: str
     notes: str
-    files: tuple[File, ...]
+    files: tuple[LocalFile, ...]
 
 
 def publish(
@@ -89,9 +91,8 @@ def publish(
         PublishError: it is refused, or has not succeeded after some tries.
 
     """
-    settle(
-        wanted.tag, publisher, patience, lambda found: steps(wanted, found), known=_of(wanted, known)
-    )
+    known = None if known is None else [each for each in known if each.tag == wanted.tag]
+    settle(wanted.tag, publisher, patience, partial(steps, wanted), known=known)
 
 
 def settle(
@@ -109,16 +110,18 @@ def settle(
 
     """
     failures = 0
+    left = 0
     for _ in range(_ROUNDS):
         try:
             found = publisher.find(tag) if known is None else known
-            planned = plan(found)
-            known = None
+            planned, known = plan(found), None
             if not planned:
                 return
+            if len(planned) < left:
+                failures = 0
+            left = len(planned)
             for step in planned:
                 step(publisher)
-                failures = 0
         except UnsettledError as error:
             failures += 1
             if failures >= patience.tries:
@@ -153,16 +156,14 @@ def steps(wanted: Wanted, found: Sequence[Posted]) -> list[Step]:
         return [*_mend(wanted, public), *_discard(drafts)]
     own = next((release for release in drafts if release.visibility == "draft"), None)
     if own is None:
-        return [lambda publisher: publisher.draft(wanted.tag)]
+        return [methodcaller("draft", wanted.tag)]
     wrong = _wrong(wanted, own)
     missing = _missing(wanted, own, wrong)
     if wrong or missing:
         return [*_delete(own, wrong), *_upload(own, missing)]
     rest = [release for release in drafts if release is not own]
-    return [
-        lambda publisher: publisher.publish(own, title=wanted.tag, notes=wanted.notes),
-        *_discard(rest),
-    ]
+    now = methodcaller("publish", own, title=wanted.tag, notes=wanted.notes)
+    return [now, *_discard(rest)]
 
 
 def preview(wanted: Wanted, found: Sequence[Posted]) -> list[str]:
@@ -225,27 +226,18 @@ def _wrong(wanted: Wanted, own: Posted) -> list[Stored]:
     ]
 
 
-def _missing(wanted: Wanted, release: Posted, gone: Iterable[Stored]) -> list[File]:
+def _missing(wanted: Wanted, release: Posted, gone: Iterable[Stored]) -> list[LocalFile]:
     there = {asset.name for asset in release.assets} - {asset.name for asset in gone}
     return [file for file in wanted.files if file.name not in there]
 
 
 def _delete(release: Posted, assets: Iterable[Stored]) -> list[Step]:
-    return [lambda publisher, asset=asset: publisher.delete(release, asset) for asset in assets]
+    return [methodcaller("delete", release, asset) for asset in assets]
 
 
-def _upload(release: Posted, files: Iterable[File]) -> list[Step]:
-    return [
-        lambda publisher, file=file: publisher.upload(release, file.name, file.path)
-        for file in files
-    ]
+def _upload(release: Posted, files: Iterable[LocalFile]) -> list[Step]:
+    return [methodcaller("upload", release, file.name, file.path) for file in files]
 
 
 def _discard(drafts: Iterable[Posted]) -> list[Step]:
-    return [lambda publisher, draft=draft: publisher.discard(draft) for draft in drafts]
-
-
-def _of(wanted: Wanted, known: Sequence[Posted] | None) -> list[Posted] | None:
-    if known is None:
-        return None
-    return [release for release in known if release.tag == wanted.tag]
+    return [methodcaller("discard", draft) for draft in drafts]

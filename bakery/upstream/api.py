@@ -271,7 +271,7 @@ class Api:
         why = f"HTTP {status} {response.reason or ''}".strip()
         broken = status >= HTTPStatus.INTERNAL_SERVER_ERROR
         refused = status == HTTPStatus.FORBIDDEN or status in _TRANSIENT
-        wait = _asked_to_wait(response) if refused or broken else None
+        wait = asked_to_wait(response) if refused or broken else None
         if wait is not None and wait > RETRY_AFTER_LIMIT:
             raise RateLimitError(
                 "upstream wants no more requests for now",
@@ -310,7 +310,7 @@ def _unreachable(source: str, why: str) -> UpstreamError:
     )
 
 
-def _asked_to_wait(response: Response) -> float | None:
+def asked_to_wait(response: Response) -> float | None:
     """Return for how many seconds upstream wants no request.
 
     GitHub gives the time of a used-up limit in X-RateLimit-Reset, GitLab in RateLimit-Reset, both
