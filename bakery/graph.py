@@ -125,9 +125,9 @@ class Graph:
         users: dict[str, tuple[Asset, list[Image]]] = {}
         for image in self.images:
             for asset in image.contents.assets:
-                users.setdefault(asset.sha256, (asset, []))[1].append(image)
-        for asset, images in users.values():
-            yield fetch_name(asset), asset, images
+                users.setdefault(fetch_name(asset), (asset, []))[1].append(image)
+        for name, (asset, images) in users.items():
+            yield name, asset, images
 
     def of(self, source: Source) -> list[Release]:
         """Return the releases of one recipe, oldest first."""
