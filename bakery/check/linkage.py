@@ -38,7 +38,7 @@ def missing_from_program(tree: Tree, program: Node) -> tuple[str, ...]:
         if node.elf is None:
             continue
         folders = _folders(node, node.elf, handed_down)
-        own = () if node.elf.runpath else _expand(node, node.elf.rpath)
+        own = () if node.elf.runpath else tuple(_expand(node, node.elf.rpath))
         for name in node.elf.needed:
             if name in loaded:
                 continue

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from bakery.image.references import Reference  # noqa: TC001  msgspec reads it at run time
+
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One path of a tree.
@@ -38,6 +40,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         key: the key that the tree was staged for.
         epoch: the modification time of every entry, in seconds since 1970.
         entries: the paths, in the order of their code points.
+        references: paths that binaries mention and that are not there.
 
     """
 
@@ -45,6 +48,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     epoch: int
     entries: tuple[Entry, ...]
+    references: tuple[Reference, ...] = ()
 
     @property
     def size(self) -> int:
@@ -55,7 +59,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 def encode(manifest: Manifest) -> bytes:
     """Return the manifest as JSON, one entry a line, so that two of them can be compared by eye."""
     head = msgspec.json.encode(
-        {"image": manifest.image, "key": manifest.key, "epoch": manifest.epoch}
+        {
+            "image": manifest.image,
+            "key": manifest.key,
+            "epoch": manifest.epoch,
+            "references": manifest.references,
+        }
     )
     lines = b",\n".join(b"  " + msgspec.json.encode(entry) for entry in manifest.entries)
     return head[:-1] + b',"entries":[\n' + lines + b"\n]}\n"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.errors import BakeryError
 from bakery.image import release_file, units
+from bakery.image.install import StageError, install
 from bakery.image.manifest import Manifest
+from bakery.image.pool import Pool
+from bakery.image.relocate import relocate
 from bakery.image.sandbox import run_sandboxed
 from bakery.image.tree import Tree
-from bakery.image.unpack import members
 from bakery.recipe import glob
 from bakery.recipe.document import InvalidError, show
 from bakery.recipe.model import Drop
@@ -18,18 +21,12 @@ from bakery.recipe.template import Template, UnknownPlaceholderError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+    from bakery.image.references import Reference
     from bakery.progress import Meter
-    from bakery.recipe.matrix import Asset, Image
+    from bakery.recipe.matrix import Image
 
 EPOCH = 1577836800  # 2020-01-01: every file's time, since upstream's and the build's say nothing
-
-_LISTED = 12
-
-
-class StageError(BakeryError):
-    """A recipe and its assets don't fit together."""
 
 
 def stage(image: Image, key: str, assets: Mapping[str, Path], root: Path, meter: Meter) -> Manifest:
@@ -50,8 +47,7 @@ def stage(image: Image, key: str, assets: Mapping[str, Path], root: Path, meter:
 
     """
     tree = Tree(root)
-    for asset in image.contents.assets:
-        _install(tree, image, asset, assets[asset.sha256], meter)
+    references = _install(tree, image, assets, meter)
     _copy_local_files(tree, image)
     for path, text in image.contents.write:
         tree.add_bytes(path, text.encode(), origin="write")
@@ -63,47 +59,23 @@ def stage(image: Image, key: str, assets: Mapping[str, Path], root: Path, meter:
     _drop(tree, image)
     _start(tree, image)
     _set_modes(tree, image)
-    return Manifest(image=image.id, key=key, epoch=EPOCH, entries=tree.finish(EPOCH))
+    return Manifest(
+        image=image.id, key=key, epoch=EPOCH, entries=tree.finish(EPOCH), references=references
+    )
 
 
-def _install(tree: Tree, image: Image, asset: Asset, archive: Path, meter: Meter) -> None:
-    unmatched = {pattern for pattern, _ in asset.install}
-    seen: list[str] = []
-
-    def is_wanted(path: str) -> bool:
-        seen.append(path)
-        return any(glob.matches(pattern, path) for pattern, _ in asset.install)
-
-    for member, stream in members(archive, asset.filename, is_wanted, kind=asset.archive):
-        if member.type == "directory":
-            continue
-        pattern, place = next(
-            (pattern, place)
-            for pattern, place in asset.install
-            if glob.matches(pattern, member.path)
-        )
-        unmatched.discard(pattern)
-        path = _destination(pattern, place, member.path)
-        if member.target is not None:
-            tree.add_link(path, member.target, origin=asset.url)
-        elif stream is not None:
-            tree.add_stream(
-                path, stream, executable=member.executable, origin=asset.url, meter=meter
-            )
-    for pattern in sorted(unmatched):
-        listed = "\n".join(seen[:_LISTED]) + (
-            f"\n… and {len(seen) - _LISTED} more" if len(seen) > _LISTED else ""
-        )
-        raise StageError(
-            f"{image.id}: nothing in {asset.filename} matches {pattern!r}",
-            where=show(image.source.folder / "recipe.yaml"),
-            why=f"the asset holds:\n{listed}",
-            fix="correct the pattern below install:, or give versions that differ a `when`",
-        )
-
-
-def _destination(pattern: str, place: str, path: str) -> str:
-    return place + glob.below(pattern, path) if place.endswith("/") else place
+def _install(
+    tree: Tree, image: Image, assets: Mapping[str, Path], meter: Meter
+) -> tuple[Reference, ...]:
+    if not image.contents.self_contained:
+        install(tree, image, assets, None, meter)
+        return ()
+    with tempfile.TemporaryDirectory(dir=tree.root.parent) as folder:
+        kept = Path(folder, "kept")
+        kept.mkdir()
+        pool = Pool(kept)
+        install(tree, image, assets, pool, meter)
+        return relocate(tree, image.contents.name, pool, Path(folder))
 
 
 def _copy_local_files(tree: Tree, image: Image) -> None:

@@ -16,6 +16,7 @@ from bakery.check.command import check_path, check_paths
 from bakery.check.opened import from_path
 from bakery.check.subject import Context
 from bakery.image.manifest import Entry, Manifest
+from bakery.image.references import Reference
 from bakery.recipe.model import Waiver
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ SPECIAL = {
     "image-dissect",
     "unreadable",
     "path-conflict",
+    "elf-path",
     "waiver-unused",
 }
 
@@ -163,6 +165,22 @@ def test_a_unit_to_start_that_is_not_there(good: Any) -> None:
     report = check(good, start=("demo.service", "demo@1.service"))
     assert [(f.rule, f.message) for f in report.findings] == [
         ("start-unit", "is to start demo@1.service, which is not there")
+    ]
+
+
+def test_paths_that_lead_nowhere_are_the_manifests(good: Any) -> None:
+    left = (
+        Reference(path="usr/bin/demo", mentions="usr/share/demo/a"),
+        Reference(path="usr/bin/demo", mentions="usr/share/b", place="usr/lib/demo/long/b"),
+    )
+    manifest = msgspec.structs.replace(manifest_of(good, 1), references=left)
+    found = [f for f in check(good, manifest=manifest).findings if f.rule == "elf-path"]
+    assert [(f.path, f.message) for f in found] == [
+        (
+            "usr/bin/demo",
+            "looks for what its packages have at "
+            "/usr/share/demo/a, /usr/share/b (now usr/lib/demo/long/b)",
+        )
     ]
 
 

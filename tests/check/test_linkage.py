@@ -50,6 +50,12 @@ def test_an_rpath_is_handed_down_and_a_runpath_is_not() -> None:
     )
     assert missing(program(rpath=("/usr/lib/demo",)), *libraries) == ()
     assert missing(program(runpath=("/usr/lib/demo",)), *libraries) == ("libb.so",)
+    more = binary("usr/lib/demo/liba.so", needed=("libb.so", "libc.so"))
+    branch = binary("usr/lib/demo/libb.so", needed=("libd.so",))
+    rest = (binary("usr/lib/demo/libc.so", needed=("libe.so",)), binary("usr/lib/demo/libd.so"))
+    last = binary("usr/lib/demo/libe.so")
+    handed = program(rpath=("/usr/lib/demo",))
+    assert missing(handed, more, branch, *rest, last) == ()
     both = program(rpath=("/usr/lib/demo",), runpath=("/usr/lib/demo",))
     assert missing(both, *libraries) == ("libb.so",)
 

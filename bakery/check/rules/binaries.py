@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from bakery.check import host, linkage
@@ -173,6 +174,25 @@ def pie(subject: Subject) -> Iterator[Hit]:
     for node, elf in _hardenable(subject):
         if elf.kind == "executable" and not elf.pie:
             yield Hit(node.path, "is a dynamic program, but not position-independent")
+
+
+@rule(
+    "elf-path",
+    "warning",
+    reason="a program finds nothing at such a path, or what a host happens to have there",
+    fix=(
+        "install: what it looks for; or tell the program by its configuration or environment where"
+        " to look; or, if it can do without, accept it with `allow:`"
+    ),
+)
+def mentions(subject: Subject) -> Iterator[Hit]:
+    """Find paths in self-contained programs that don't lead to what upstream has there."""
+    manifest = subject.context.manifest
+    for path, left in groupby(manifest.references if manifest else (), key=lambda r: r.path):
+        paths = ", ".join(
+            f"/{each.mentions}" + (f" (now {each.place})" if each.place else "") for each in left
+        )
+        yield Hit(path, f"looks for what its packages have at {paths}")
 
 
 @rule(
