@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import stat
 import tempfile
 from contextlib import contextmanager
@@ -192,7 +193,7 @@ def _command(nspawn: str, root: Path, share: Path, load: Load) -> list[str]:
         "--quiet",
         "--boot",
         f"--directory={root}",
-        "--machine=bakery",
+        f"--machine=bakery-{secrets.token_hex(4)}",
         "--hostname=bakery",
         "--register=no",
         "--private-network",

@@ -69,7 +69,7 @@ def boot(
         shell: give the user a shell in the system before it ends.
 
     Raises:
-        MachineError: the machine can't be made or started.
+        MachineError: an image is missing, or the machine can't be made or started.
         MissingToolError: a program that it needs is not installed.
 
     """
@@ -78,6 +78,9 @@ def boot(
         raise MachineError("a shell needs a terminal", fix="leave out the shell, or use a terminal")
     if obstacle := machine.obstacle():
         return BootReport(backend=machine.backend, system=machine.system, skipped=obstacle)
+    for image in (image for each in (deployment, *then) for image in each.images):
+        if not image.path.exists():
+            raise MachineError("there is no such image", where=str(image.path))
     journal.parent.mkdir(parents=True, exist_ok=True)
     placed = _placed([deployment, *then])
     load = Load(

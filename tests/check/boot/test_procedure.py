@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bakery.check.boot.machine import BootImage, MachineError, native_arch
+from bakery.check.boot.nspawn import Nspawn
+from bakery.check.boot.procedure import Deployment, boot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(("there", "what"), [(False, "no such image"), (True, "needs a terminal")])
+def test_mistakes_are_told_before_anything_boots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, there: bool, what: str
+) -> None:
+    image = tmp_path / "a.raw"
+    if there:
+        image.touch()
+    with (tmp_path / "input").open("w+") as stream, pytest.raises(MachineError, match=what):
+        monkeypatch.setattr("sys.stdin", stream)
+        boot(
+            Deployment(images=[BootImage(path=image, name="a")]),
+            machine=Nspawn(suite="trixie", cache=tmp_path, arch=native_arch()),
+            journal=tmp_path / "journal",
+            shell=there,
+        )
+    assert not (tmp_path / "journal.console").exists()
