@@ -24,7 +24,7 @@ from bakery.store.address import shown
 from bakery.store.causes import explain, is_permanent
 from bakery.store.patience import RETRY_AFTER_LIMIT, Patience
 from bakery.upstream import github
-from bakery.upstream.api import asked_to_wait
+from bakery.upstream.refusal import asked_to_wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

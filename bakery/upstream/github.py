@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.recipe.policy import Published
-from bakery.upstream.api import Token
+from bakery.upstream.refusal import Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from bakery.upstream import github
-from bakery.upstream.api import NotFoundError
+from bakery.upstream.errors import NotFoundError
 
 if TYPE_CHECKING:
     from bakery.upstream.api import Api

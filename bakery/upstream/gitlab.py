@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 
 from bakery.recipe.policy import Published
-from bakery.upstream.api import Token
+from bakery.upstream.refusal import Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import yaml
 
 from bakery.recipe.policy import Published
-from bakery.upstream.api import UpstreamError, day
+from bakery.upstream.api import day
+from bakery.upstream.errors import UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from bakery.recipe.policy import Published
-from bakery.upstream.api import UpstreamError
+from bakery.upstream.errors import UpstreamError
 from bakery.upstream.listing import Links
 
 if TYPE_CHECKING:

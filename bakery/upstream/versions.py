@@ -25,7 +25,7 @@ from bakery.upstream import (
     plain,
     simple_index,
 )
-from bakery.upstream.api import UpstreamError
+from bakery.upstream.errors import UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -13,7 +13,8 @@ from bakery import settings
 from bakery.recipe.model import DebianUpstream, GithubUpstream, PypiUpstream
 from bakery.store.patience import Patience
 from bakery.upstream import github_digest
-from bakery.upstream.api import Api, UpstreamError
+from bakery.upstream.api import Api
+from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
 
 if TYPE_CHECKING:

@@ -9,7 +9,9 @@ from harness.service import Reply, Service, paged
 from bakery import settings
 from bakery.recipe.model import GithubUpstream
 from bakery.upstream import github
-from bakery.upstream.api import Api, NotFoundError, RateLimitError, Token, UpstreamError
+from bakery.upstream.api import Api
+from bakery.upstream.errors import NotFoundError, RateLimitError, UpstreamError
+from bakery.upstream.refusal import Token
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness.service import Reply
 
-from bakery.upstream.api import UpstreamError
+from bakery.upstream.errors import UpstreamError
 from bakery.upstream.github_digest import digest_of
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from bakery.recipe.model import (
 )
 from bakery.recipe.policy import Published
 from bakery.upstream import hashicorp, kubernetes, listing, simple_index
-from bakery.upstream.api import UpstreamError
+from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
 
 if TYPE_CHECKING:
