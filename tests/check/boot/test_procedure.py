@@ -19,12 +19,10 @@ def test_mistakes_are_told_before_anything_boots(
     image = tmp_path / "a.raw"
     if there:
         image.touch()
-    with (tmp_path / "input").open("w+") as stream, pytest.raises(MachineError, match=what):
+    machine = Nspawn(suite="trixie", cache=tmp_path, arch=native_arch())
+    deployment = Deployment(images=[BootImage(path=image, name="a")])
+    with (tmp_path / "input").open("w+") as stream:
         monkeypatch.setattr("sys.stdin", stream)
-        boot(
-            Deployment(images=[BootImage(path=image, name="a")]),
-            machine=Nspawn(suite="trixie", cache=tmp_path, arch=native_arch()),
-            journal=tmp_path / "journal",
-            shell=there,
-        )
+        with pytest.raises(MachineError, match=what):
+            boot(deployment, machine=machine, journal=tmp_path / "journal", shell=there)
     assert not (tmp_path / "journal.console").exists()
