@@ -216,6 +216,28 @@ def schema(kind: str) -> None:
     click.echo(schemas.text(kind), nl=False)
 
 
+@main.command("verify-release")
+@click.argument("place", metavar="URL|FOLDER")
+@click.option(
+    "--keyring",
+    type=click.Path(path_type=Path),
+    default="/etc/systemd/import-pubring.gpg",
+    show_default=True,
+    help="The keys that may have signed it; this host's own unless given.",
+)
+@click.option("--unsigned", is_flag=True, help="Do without a signature.")
+def verify_release(place: str, keyring: Path, *, unsigned: bool) -> None:
+    """Check a release or a channel as a consumer: signature, digests, names, release.json.
+
+    Everything is read once, from a folder or over HTTP; nothing is kept.
+    """
+    from bakery.release.verify import verify  # noqa: PLC0415  only here
+
+    for good in verify(place, keyring=None if unsigned else keyring):
+        click.echo(f"{good.name:<44} {sizes.text(good.size):>10}  {good.what}")
+    click.echo(f"{place} is as it should be{', but for a signature' if unsigned else ''}")
+
+
 @main.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.recipe.lock import TrustKind  # noqa: TC001  types are read at run time
-from bakery.recipe.model import Arch, Format, OsLevel, OsVersion, normalised
+from bakery.recipe.model import Arch, Format, normalised
 from bakery.release.boots import Boot  # noqa: TC001  types are read at run time
 
 if TYPE_CHECKING:
@@ -57,6 +57,14 @@ class ReleasedAsset(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     citation: str | None = None
 
 
+class ReleasedOs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The one kind of host that an image fits: its ID, with a level or a version."""
+
+    id: str
+    level: str | None = None
+    version: str | None = None
+
+
 class ReleaseDocument(msgspec.Struct, frozen=True, kw_only=True):
     """One recipe at one version, all architectures.
 
@@ -64,7 +72,7 @@ class ReleaseDocument(msgspec.Struct, frozen=True, kw_only=True):
         name: the recipe's name; hosts see the extension under it.
         version: upstream's tag.
         summary, homepage, license: as in the recipe.
-        os: which hosts it fits: `any`, or an ID with its level or version.
+        os: which hosts it fits: `any`, or one kind.
         parts: the versions of parts with releases of their own.
         requires: extensions that must be merged too.
         replaces: built-in extensions that the host must mask.
@@ -83,7 +91,7 @@ class ReleaseDocument(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     homepage: str
     license: str
-    os: OsLevel | OsVersion | str
+    os: ReleasedOs | str
     parts: dict[str, str]
     requires: tuple[str, ...]
     replaces: tuple[str, ...]
@@ -123,7 +131,7 @@ def describe(
         summary=recipe.summary,
         homepage=recipe.homepage,
         license=recipe.license,
-        os=recipe.os,
+        os=msgspec.convert(normalised(recipe.os), ReleasedOs | str),
         parts=locked.parts,
         requires=recipe.requires,
         replaces=recipe.replaces,

@@ -96,7 +96,7 @@ def test_an_altered_signature(person: Person, upstream: str, file: Path, key: Pa
 def test_another_key(person: Person, upstream: str, other: str, file: Path, key: Path) -> None:
     error = refusal(file, person.sign(file, other), key)
     assert error.what == "a signature is by another key than the recipe's"
-    assert error.why == f"it is by the key {other[-16:]}\nthe recipe has {upstream}"
+    assert error.why == f"it is by the key {other[-16:]}\ntrusted are {upstream}"
 
 
 def test_the_users_own_keyring_does_not_count(
