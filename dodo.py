@@ -1,4 +1,4 @@
-"""The task graph: fetch → stage → squash → check → boot, for every image of every recipe.
+"""The task graph: fetch → stage → squash → check → boot → build → publish → channel.
 
 `doit list` is the menu, `doit build:docker-20.10.13` one release, `doit` everything.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 from bakery import graph
 
 bakery = graph.load(Path(__file__).parent)
-shop, trial = bakery.workshop, bakery.inspection
+shop, trial, press = bakery.workshop, bakery.inspection, bakery.publishing
 
 DOIT_CONFIG = bakery.config
 
@@ -101,3 +101,30 @@ def task_boot():
             done=partial(trial.is_booted, image, others),
             after=[f"squash:{each.id}" for each in (image, *others)],
         )
+
+
+def task_publish():
+    """a release whose images have been booted, to the publisher (--dry-run: only say what)"""
+    for release in bakery.releases:
+        yield bakery.task(
+            release.name,
+            partial(press.publish, release),
+            preview=partial(press.preview, release),
+            after=[*bakery.required_boots(release), f"build:{release.name}"],
+        )
+
+
+def task_channel():
+    """what hosts follow, from what is published: a recipe's newest versions; channel:index"""
+    for source in bakery.sources.values():
+        yield bakery.task(
+            source.name,
+            partial(press.follow, source),
+            preview=partial(press.preview_channels, source),
+        )
+    yield bakery.task(
+        "index",
+        press.index,
+        preview=press.preview_index,
+        doc="bakery.json, which lists everything that is published",
+    )

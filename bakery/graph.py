@@ -13,6 +13,7 @@ from bakery import settings
 from bakery.errors import BakeryError
 from bakery.inspection import Inspection
 from bakery.names import nearest
+from bakery.publishing import Publishing
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import LockError
 from bakery.recipe.matrix import releases
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 Task = dict[str, Any]
 
+_DRY_RUN = {"name": "dry_run", "long": "dry-run", "type": bool, "default": False}
 _DOWNLOADS = 6  # threads beyond those that compute, so that downloads never wait for processors
 
 
@@ -38,6 +40,7 @@ class Graph:
     Attributes:
         workshop: does the steps that make images.
         inspection: does the steps that try them.
+        publishing: does the steps that bring releases to their readers.
         sources: the recipes, by name.
         releases: every version that a lock holds or a recipe fixes.
         images: every image of the releases that can be built.
@@ -61,6 +64,7 @@ class Graph:
         except BakeryError as error:
             raise InvalidDodoFile(error.render()) from None
         self.inspection = Inspection(self.workshop)
+        self.publishing = Publishing(self.workshop)
         self._reporter = Reporter(self.workshop, self.images)
         self.config: dict[str, Any] = {
             "backend": "sqlite3",
@@ -79,26 +83,29 @@ class Graph:
         name: str,
         work: Callable[[Meter], str | None],
         *,
-        done: Callable[[], bool],
+        done: Callable[[], bool] | None = None,
         after: Sequence[str] = (),
         doc: str = "",
         clean: Callable[[], object] | None = None,
+        preview: Callable[[Meter], str] | None = None,
     ) -> Task:
         """Return a task that does `work` unless it is `done`.
 
         Args:
             name: its name within its group.
             work: what it does; told where to report progress, it may return what to show.
-            done: whether there is nothing to do.
+            done: whether there is nothing to do; None where only asking elsewhere tells.
             after: the tasks that must be done before.
             doc: what `doit list --all` says about it.
             clean: what `doit clean` does.
+            preview: says what `work` would do; `--dry-run` behind the name asks for that.
 
         """
 
-        def act(task: Any) -> TaskFailed | None:
+        def act(task: Any, dry_run: bool = False) -> TaskFailed | None:  # noqa: FBT001, FBT002  doit's way
+            act_now = preview if preview and dry_run else work
             try:
-                said = work(self._reporter.meter(task.name))
+                said = act_now(self._reporter.meter(task.name))
             except BakeryError as error:
                 return TaskFailed(error.render())
             if said:
@@ -109,10 +116,11 @@ class Graph:
             "name": name,
             "doc": doc,
             "actions": [(act,)],
-            "uptodate": [done],
+            "uptodate": [done or False],
             "task_dep": list(after),
             "io": {"capture": False},
             "clean": [clean] if clean else [],
+            "params": [_DRY_RUN] if preview else [],
         }
 
     @staticmethod
@@ -149,6 +157,12 @@ class Graph:
                 pending += newest[name].source.recipe.requires
         return list(found.values())
 
+    def required_boots(self, release: Release) -> list[str]:
+        """Return the tasks that boot a release's images, unless that is waived."""
+        if self.workshop.settings.boot_waiver is not None:
+            return []
+        return [f"boot:{image.id}" for image in release.images]
+
     def newest(self) -> list[Image]:
         """Return the images of each recipe's newest release that can be built."""
         newest = {release.source.name: release for release in self.releases if release.images}
@@ -160,7 +174,9 @@ class Graph:
             f"{step}:{image}" for step in ("stage", "squash", "check", "boot") for image in images
         }
         names |= {f"build:{release.name}" for release in self.releases}
-        names |= {f"build:{name}" for name in self.sources} | {"check:together"}
+        names |= {f"publish:{release.name}" for release in self.releases}
+        names |= {f"{step}:{name}" for step in ("build", "channel") for name in self.sources}
+        names |= {"check:together", "channel:index"}
         return names | {f"fetch:{name}" for name, _, _ in self.assets()}
 
     def _refuse_unknown(self, arguments: Sequence[str]) -> None:

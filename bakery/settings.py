@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,8 @@ class Settings:
         profile: how hard images are compressed.
         jobs: how many processors the work may use.
         machines: what images are booted on, such as `nspawn:trixie`.
+        publisher: where releases go: `directory:PATH` or `github:OWNER/REPO`.
+        keep: how many versions a channel has.
         publish_url: where releases are published, each in a folder of its name; hosts follow it.
         boot_waiver: why images may be published without a passed boot; None if they may not.
         origins: for every setting, where its value comes from.
@@ -51,6 +54,8 @@ class Settings:
     profile: Profile
     jobs: int
     machines: tuple[str, ...]
+    publisher: str
+    keep: int
     publish_url: str
     boot_waiver: str | None
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
@@ -118,10 +123,19 @@ def _reason(text: str, _root: Path) -> str | None:
     return " ".join(text.split()) or None
 
 
-def _downloads(environment: Mapping[str, str]) -> str:
-    """Return where GitHub serves the releases of the repository whose workflow this runs in."""
-    repository = environment.get("GITHUB_REPOSITORY")
-    if not repository:
+def _publisher(text: str, _root: Path) -> str:
+    kind, _, place = text.partition(":")
+    if kind == "directory" and place:
+        return text
+    if kind == "github" and re.fullmatch(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", place):
+        return text
+    raise ValueError("directory:PATH or github:OWNER/REPO")
+
+
+def _downloads(publisher: str, environment: Mapping[str, str]) -> str:
+    """Return where GitHub serves a repository's releases, or where a folder may be tried out."""
+    kind, _, repository = publisher.partition(":")
+    if kind != "github":
         return "http://localhost:8000"
     server = environment.get("GITHUB_SERVER_URL") or "https://github.com"
     return f"{server}/{repository}/releases/download"
@@ -138,6 +152,8 @@ _PARSERS: dict[str, Callable[[str, Path], Any]] = {
     "profile": _profile,
     "jobs": _count,
     "machines": _words,
+    "publisher": _publisher,
+    "keep": _count,
     "publish_url": _publish_url,
     "boot_waiver": _reason,
 }
@@ -167,8 +183,11 @@ def load(root: Path, environment: Mapping[str, str] | None = None) -> Settings:
         "profile": "default",
         "jobs": str(len(os.sched_getaffinity(0))),
         "machines": "nspawn:bookworm nspawn:trixie",
-        "publish_url": _downloads(environment),
+        "publisher": "directory:published",
+        "keep": "3",
     }
+    publisher = environment.get("BAKERY_PUBLISHER", table.get("publisher", ""))
+    defaults["publish_url"] = _downloads(str(publisher), environment)
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for name, parse in _PARSERS.items():

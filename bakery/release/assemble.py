@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from bakery.release.finished import Finished
     from bakery.settings import Settings
 
-KEYRING = "import-pubring.gpg"
-
 
 def assemble(
     release: Release,
@@ -58,7 +56,7 @@ def assemble(
     )
     files[document.FILE] = document.encode(described)
     if key:
-        files[KEYRING] = key.public
+        files[signing.KEYRING] = key.public
     files[notes.FILE] = notes.write(described, images, previous, before)
     files[sums.FILE] = sums.encode(_digests(images, files))
     if key:

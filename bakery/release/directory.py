@@ -99,6 +99,8 @@ class Directory:
         """Copy a file."""
         with _looking(Path(release.id)):
             shutil.copyfile(Path(release.id) / asset.name, target)
+            if self._stored(target).sha256 != asset.sha256:
+                raise UnsettledError("a file changes while it is read", where=asset.name)
 
     def _posted(self, folder: Path) -> Posted:
         owner = folder.parent.name if folder.parent.parent.name == _DRAFTS else None

@@ -92,18 +92,28 @@ def publish(
 
     """
     known = None if known is None else [each for each in known if each.tag == wanted.tag]
-    settle(wanted.tag, publisher, patience, partial(steps, wanted), known=known)
+    look = partial(publisher.find, wanted.tag)
+    settle(wanted.tag, publisher, patience, look=look, plan=partial(steps, wanted), known=known)
 
 
 def settle(
-    tag: str,
+    what: str,
     publisher: Publisher,
     patience: Patience,
-    plan: Callable[[Sequence[Posted]], list[Step]],
     *,
+    look: Callable[[], Sequence[Posted]],
+    plan: Callable[[Sequence[Posted]], list[Step]],
     known: Sequence[Posted] | None = None,
 ) -> None:
-    """Look at the releases of a tag and take the steps that are planned, until there are none.
+    """Look, and take the steps that are planned, until there are none.
+
+    Args:
+        what: what is published, for messages.
+        publisher: where.
+        patience: how often a failure is met with another try.
+        look: returns the releases concerned as they are now.
+        plan: returns the next steps for what `look` found.
+        known: what `look` found a while ago; None to look.
 
     Raises:
         PublishError: a step is refused, or fails again and again.
@@ -113,7 +123,7 @@ def settle(
     left = 0
     for _ in range(_ROUNDS):
         try:
-            found = publisher.find(tag) if known is None else known
+            found = look() if known is None else known
             planned, known = plan(found), None
             if not planned:
                 return
@@ -126,14 +136,14 @@ def settle(
             failures += 1
             if failures >= patience.tries:
                 raise PublishError(
-                    f"{tag} is not published yet: {error.what}",
+                    f"{what} is not published yet: {error.what}",
                     where=error.where,
                     why=f"{error.why or error.what} (after {failures} tries)",
                     fix=error.fix,
                 ) from error
             patience.wait(failures, error.wait)
     raise PublishError(
-        f"{tag} does not settle",
+        f"{what} does not settle",
         why="what is uploaded is not what is listed afterwards, or others change it all the time",
         fix="see that nobody else publishes it, and run it again",
     )

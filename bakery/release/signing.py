@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 KEY = "BAKERY_SIGNING_KEY"
 PASSPHRASE = "BAKERY_SIGNING_PASSPHRASE"  # noqa: S105  a variable's name
+KEYRING = "import-pubring.gpg"
+"""The file that has the public key, as hosts name it."""
 
 _GPG = Tool(program="gpg", apt="gnupg", dnf="gnupg2", zypper="gpg2", brew="gnupg")
 _GPGCONF = Tool(program="gpgconf", apt="gnupg", dnf="gnupg2", zypper="gpg2", brew="gnupg")

@@ -1,0 +1,181 @@
+"""The steps that bring releases to their readers: publish, the channels, the index."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import threading
+import uuid
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from bakery.progress import Meter
+    from bakery.recipe.load import Source
+    from bakery.recipe.matrix import Release
+    from bakery.release.channel import Channels
+    from bakery.release.moving import Wish
+    from bakery.release.publish import Step, Wanted
+    from bakery.release.publisher import Posted, Publisher
+    from bakery.store.patience import Patience
+    from bakery.workshop import Workshop
+
+    _Wishes = Callable[[Channels, Sequence[Posted]], list[Wish]]
+
+
+class Publishing:
+    """Where releases are published. One release or channel at a time, as GitHub asks for.
+
+    Attributes:
+        workshop: where they are made.
+        patience: how often a failure is met with another try.
+
+    """
+
+    def __init__(self, workshop: Workshop, patience: Patience | None = None) -> None:
+        self.workshop = workshop
+        self._patience = patience
+        self._alone = threading.Lock()
+        self._seen: list[Posted] | None = None
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """The publisher of the settings."""
+        from bakery.release.directory import Directory  # noqa: PLC0415  only when needed
+        from bakery.release.github import Github  # noqa: PLC0415  with it
+
+        kind, _, place = self.workshop.settings.publisher.partition(":")
+        owner = _owner(self.workshop.settings.dist)
+        if kind == "github":
+            return Github(place, owner)
+        return Directory(self.workshop.settings.root / place, owner)
+
+    @cached_property
+    def patience(self) -> Patience:
+        """How often a failure is met with another try."""
+        from bakery.store.patience import Patience  # noqa: PLC0415  only when needed
+
+        return self._patience or Patience()
+
+    # Releases
+
+    def publish(self, release: Release, meter: Meter) -> str:
+        """Publish a release, or finish publishing it; return where it is.
+
+        Raises:
+            UnbootedError: an image has passed no boot as the bytes that it is.
+            PublishError: the publisher refuses it.
+
+        """
+        from bakery.release import publish  # noqa: PLC0415  only when needed
+
+        wanted = self._wanted(release, meter)
+        with self._alone, self.workshop.ledger.alone("publish", release.name):
+            known = self._seen or self._look()
+            publish.publish(wanted, self.publisher, self.patience, known)
+        return f"{self.workshop.settings.publish_url}/{wanted.tag}"
+
+    def preview(self, release: Release, meter: Meter) -> str:
+        """Return what publishing a release would do."""
+        from bakery.release import publish  # noqa: PLC0415  only when needed
+
+        wanted = self._wanted(release, meter)
+        return "\n".join(publish.preview(wanted, self.publisher.find(wanted.tag)))
+
+    def _wanted(self, release: Release, meter: Meter) -> Wanted:
+        from bakery.release.presented import presented  # noqa: PLC0415  only when needed
+
+        if not self.workshop.is_built(release):
+            self.workshop.build(release, meter)  # boots are on record since
+        return presented(self.workshop.folder(release.name))
+
+    # Channels
+
+    def follow(self, source: Source, meter: Meter) -> str:
+        """Bring the channels of a recipe up to what is published; return where they are.
+
+        Raises:
+            PublishError: the publisher refuses it.
+
+        """
+        return self._move(source.name, self._channels(source), meter)
+
+    def preview_channels(self, source: Source, _meter: Meter) -> str:
+        """Return what bringing a recipe's channels up to date would do."""
+        return self._preview(self._channels(source))
+
+    def index(self, meter: Meter) -> str:
+        """Bring the index of everything up to what is published; return where it is.
+
+        Raises:
+            PublishError: the publisher refuses it.
+
+        """
+        return self._move("the index", _index, meter)
+
+    def preview_index(self, _meter: Meter) -> str:
+        """Return what bringing the index up to date would do."""
+        return self._preview(_index)
+
+    @staticmethod
+    def _channels(source: Source) -> _Wishes:
+        minors = "minor" in source.recipe.channels
+        return lambda channels, found: channels.of(source.name, found, minors=minors)
+
+    def _move(self, what: str, wishes: _Wishes, _meter: Meter) -> str:
+        from bakery.release import moving, publish  # noqa: PLC0415  only when needed
+
+        tags: dict[str, None] = {}
+        with self._alone, self._made() as channels:
+
+            def plan(found: Sequence[Posted]) -> list[Step]:
+                wished = wishes(channels, found)
+                tags.update(dict.fromkeys(wish.tag for wish in wished))
+                return [step for wish in wished for step in moving.steps(wish, found)]
+
+            publish.settle(
+                what, self.publisher, self.patience, look=self._look, plan=plan, known=self._seen
+            )
+        return "\n".join(f"{self.workshop.settings.publish_url}/{tag}" for tag in tags)
+
+    def _preview(self, wishes: _Wishes) -> str:
+        from bakery.release import moving  # noqa: PLC0415  only when needed
+
+        with self._alone, self._made() as channels:
+            found = self._look()
+            lines = [
+                line for wish in wishes(channels, found) for line in moving.preview(wish, found)
+            ]
+        return "\n".join(lines) or "nothing is to be done"
+
+    @contextmanager
+    def _made(self) -> Iterator[Channels]:
+        from bakery.release.channel import Channels  # noqa: PLC0415  only when needed
+        from bakery.release.moving import Scratch  # noqa: PLC0415  with it
+        from bakery.release.seal import Sealer  # noqa: PLC0415  with it
+
+        settings = self.workshop.settings
+        settings.dist.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=settings.dist, prefix=".channel-") as folder:
+            scratch = Scratch(Path(folder))
+            yield Channels(scratch, Sealer(self.publisher, scratch), settings.keep)
+
+    def _look(self) -> list[Posted]:
+        self._seen = self.publisher.releases()
+        return self._seen
+
+
+def _index(channels: Channels, found: Sequence[Posted]) -> list[Wish]:
+    return channels.index(found)
+
+
+def _owner(dist: Path) -> str:
+    """Return who publishes from a folder: a run of a workflow, its repetitions, or a machine."""
+    run = os.environ.get("GITHUB_RUN_ID")
+    place = f"{os.environ.get('GITHUB_JOB')} {run}" if run else f"{uuid.getnode()} {dist}"
+    return hashlib.sha256(place.encode()).hexdigest()[:12]
