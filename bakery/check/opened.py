@@ -139,35 +139,41 @@ def _contents(path: Path) -> Iterator[Path]:
             where=str(path),
             fix=f"sudo bakery check {path}",
         )
-    with tempfile.TemporaryDirectory(prefix="bakery-check-") as scratch:
-        root = Path(scratch) / "root"
-        if _is_root():
-            with _mounted(path, kind, root):
-                yield root
-        else:
-            _unpack(path, root)
+    if _is_root():
+        with _mounted(path, kind) as root:
             yield root
+    else:
+        with tempfile.TemporaryDirectory(prefix="bakery-check-") as scratch:
+            _unpack(path, Path(scratch, "root"))
+            yield Path(scratch, "root")
 
 
 @contextmanager
-def _mounted(path: Path, kind: str, root: Path) -> Iterator[None]:
-    root.mkdir()
+def _mounted(path: Path, kind: str) -> Iterator[Path]:
+    """Mount an image where nobody else sees it.
+
+    The mount is taken off its folder as soon as it is open, so it lives as long as the descriptor
+    does and goes with the process, however that ends (man umount, --lazy).
+    """
     image = path.resolve()
-    if kind == _GPT:
-        mount: list[str | Path] = [DISSECT.require(), "--mount", "--read-only", image, root]
-        unmount: list[str | Path] = [DISSECT.require(), "--umount", root]
-    else:
-        options = _OPTIONS + _NO_REPLAY.get(kind, "")
-        mount = [_MOUNT.require(), "-t", kind, "-o", options, "--", image, root]
-        unmount = [_UMOUNT.require(), root]
+    with tempfile.TemporaryDirectory(prefix="bakery-check-") as folder:
+        if kind == _GPT:
+            mount = [DISSECT.require(), "--mount", "--read-only", str(image), folder]
+        else:
+            options = _OPTIONS + _NO_REPLAY.get(kind, "")
+            mount = [_MOUNT.require(), "-t", kind, "-o", options, "--", str(image), folder]
+        try:
+            run(mount, what="the image can't be mounted")
+        except ToolFailedError as error:
+            raise _damaged("the kernel can't mount the image", path, error.why) from error
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        finally:
+            run([_UMOUNT.require(), "--lazy", folder], what="the image can't be unmounted")
     try:
-        run(mount, what="the image can't be mounted")
-    except ToolFailedError as error:
-        raise _damaged("the kernel can't mount the image", path, error.why) from error
-    try:
-        yield
+        yield Path(f"/proc/self/fd/{descriptor}")
     finally:
-        run(unmount, what="the image can't be unmounted")
+        os.close(descriptor)
 
 
 def _damaged(what: str, path: Path, why: str | None) -> ImageUnreadableError:

@@ -89,13 +89,39 @@ def image_with(tmp_path: Path, fill: Callable[[Path], None]) -> Path:
     return tmp_path / "demo.raw"
 
 
+def loops(image: Path) -> str:
+    return subprocess.run(
+        ["losetup", "-j", image], capture_output=True, text=True, check=True
+    ).stdout
+
+
 @root_only
 def test_an_image_is_unmounted_again(tmp_path: Path) -> None:
     image = image_with(tmp_path, lambda folder: script(folder, "/bin/sh"))
     assert check_path(image)[0].findings == ()
-    assert "bakery-check-" not in Path("/proc/self/mounts").read_text("utf-8")
-    loops = subprocess.run(["losetup", "-j", image], capture_output=True, text=True, check=True)
-    assert loops.stdout == ""
+    assert loops(image) == ""
+
+
+@root_only
+def test_a_killed_check_leaves_no_mount(tmp_path: Path) -> None:
+    image = image_with(tmp_path, lambda folder: script(folder, "/bin/sh"))
+    code = (
+        "import sys; from pathlib import Path; from bakery.check.opened import _contents\n"
+        "with _contents(Path(sys.argv[1])) as root:\n"
+        "    print((root / 'usr/bin/demo').read_text(), flush=True); sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, image],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "#!/bin/sh\n"
+        assert loops(image) != ""
+        process.kill()
+    assert loops(image) == ""
 
 
 @root_only
