@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from bakery.processors import Processors
 
 
@@ -64,10 +66,12 @@ def test_who_wants_all_is_not_overtaken_for_ever() -> None:
 
 def test_they_come_back_after_a_failure() -> None:
     processors = Processors(1)
-    try:
+
+    def fail() -> None:
         with processors.take(1):
-            raise RuntimeError
-    except RuntimeError:
-        pass
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
     with processors.take(1) as granted:
         assert granted == 1

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bakery.image.tree import Tree, TreeError, folded
 from bakery.progress import Silent
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 
 import pytest
@@ -54,7 +55,5 @@ def test_a_file_that_does_not_tell_is_refused(text: str, says: str) -> None:
 
 @given(st.text())
 def test_nothing_makes_it_stumble(text: str) -> None:
-    try:
+    with contextlib.suppress(ChecksumError):
         digest_of("tool.tgz", text, "https://x/SUMS")
-    except ChecksumError:
-        pass
