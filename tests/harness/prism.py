@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PACKAGES = ("@octokit/openapi@23.0.2", "@stoplight/prism-cli@5.14.2")
 _DESCRIPTION = "node_modules/@octokit/openapi/generated/api.github.com.deref.json"
+_ASSET = "/repos/{owner}/{repo}/releases/assets/{asset_id}"
 _TIMEOUT = 300
 
 
@@ -31,7 +32,7 @@ class _Description(msgspec.Struct):
 
 
 @contextmanager
-def github(folder: Path, paths: Iterable[str]) -> Iterator[str]:
+def github(folder: Path, paths: Iterable[str], *, before: str | None = None) -> Iterator[str]:
     """Serve some paths of GitHub's API, with the description's own examples; yield the address.
 
     A request that the description doesn't allow is answered with an error, as are other paths.
@@ -39,13 +40,15 @@ def github(folder: Path, paths: Iterable[str]) -> Iterator[str]:
     Args:
         folder: where to put files.
         paths: the paths, as the description spells them.
+        before: a server to stand before, whose answers are then held to the description too.
 
     """
     packages = _installed()
     description = folder / "github.json"
     description.write_bytes(_excerpt(packages / _DESCRIPTION, paths))
+    words = ["mock", description] if before is None else ["proxy", description, before]
     prism = subprocess.Popen(
-        [packages / "node_modules/.bin/prism", "mock", "--port=0", "--errors", description],
+        [packages / "node_modules/.bin/prism", *words, "--port=0", "--errors"],
         env={**os.environ, "NO_COLOR": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -91,6 +94,8 @@ def _excerpt(path: Path, wanted: Iterable[str]) -> bytes:
         for operation in operations.values():
             for response in operation["responses"].values():
                 response.pop("headers", None)  # the example of a Link leads to the real GitHub
+    if download := paths.get(_ASSET):  # its text tells of these bytes, its schema does not
+        download["get"]["responses"]["200"]["content"]["application/octet-stream"] = {}
     return msgspec.json.encode({"openapi": whole.openapi, "info": whole.info, "paths": paths})
 
 

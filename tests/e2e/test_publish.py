@@ -1,0 +1,331 @@
+"""Publishing to GitHub as it behaves: each request fails in each way, and many publish at once."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from harness import prism
+from harness.github import FAULTS, REPOSITORY, GitHub, Release
+
+from bakery.release import moving, publish
+from bakery.release.channel import INDEX, Channels
+from bakery.release.github import Github
+from bakery.release.moving import Scratch
+from bakery.release.publish import LocalFile, Wanted
+from bakery.release.publisher import PublishError
+from bakery.release.seal import Sealer
+from bakery.store.patience import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from harness.github import Fault
+
+    from bakery.release.publish import Step
+    from bakery.release.publisher import Posted
+
+pytestmark = pytest.mark.e2e
+
+NOW = Patience(tries=1, connect=5, stall=5)
+PATIENT = Patience(tries=6, connect=5, stall=5, sleep=lambda _seconds: None)
+TAG = "k3s-v1.32.2+k3s1"
+MOVING = {"k3s", INDEX}
+THREE = ("k3s-v1.31.9+k3s1", "k3s-v1.32.1+k3s1", "k3s-v1.32.2+k3s1")
+
+RELEASES = "/repos/{owner}/{repo}/releases"
+PATHS = [
+    RELEASES,
+    f"{RELEASES}/{{release_id}}",
+    f"{RELEASES}/{{release_id}}/assets",
+    f"{RELEASES}/assets/{{asset_id}}",
+]
+
+
+@pytest.fixture
+def github() -> Iterator[GitHub]:
+    with GitHub() as server:
+        yield server
+
+
+def files(tag: str) -> dict[str, bytes]:
+    name = tag.partition("-")[0]
+    return {
+        f"{tag}-x86-64.raw": f"image of {tag}".encode() * 4096,
+        f"{tag}-arm64.raw": f"other image of {tag}".encode() * 64,
+        f"{name}.transfer": b"[Transfer]\n",
+        "release.json": b"{}",
+        "SHA256SUMS": f"sums of {tag}".encode(),
+    }
+
+
+def wanted(folder: Path, tag: str = TAG) -> Wanted:
+    folder = folder / tag
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in files(tag).items():
+        (folder / name).write_bytes(data)
+    found = tuple(LocalFile.of(folder / name) for name in files(tag))
+    return Wanted(tag=tag, notes="what is new", files=found)
+
+
+def client(github: GitHub, owner: str = "us") -> Github:
+    return Github(REPOSITORY, owner, environment=github.environment, patience=NOW)
+
+
+def watched(github: GitHub) -> list[str]:
+    """Return what readers have seen of releases that they must not."""
+    seen: list[str] = []
+
+    def watch(public: list[Release]) -> None:
+        seen.extend(
+            f"{release.tag}: {sorted(release.files)}"
+            for release in public
+            if release.tag not in MOVING and release.files != files(release.tag)
+        )
+
+    github.watch = watch
+    return seen
+
+
+def test_a_release_is_published_whole_and_its_names_stay(github: GitHub, tmp_path: Path) -> None:
+    seen = watched(github)
+    publish.publish(wanted(tmp_path), client(github), NOW)
+    (release,) = github.releases.values()
+    assert (release.draft, release.name, release.body) == (False, TAG, "what is new")
+    assert release.files == files(TAG)
+    assert seen == []
+    before = len(github.requests)
+    publish.publish(wanted(tmp_path), client(github), NOW)
+    assert [request.split()[0] for request in github.requests[before:]] == ["GET"]
+
+
+@pytest.mark.parametrize("patience", [NOW, PATIENT], ids=["run-again", "one-run"])
+@pytest.mark.parametrize("how", FAULTS)
+def test_any_request_may_fail_in_any_way(how: Fault, patience: Patience, tmp_path: Path) -> None:
+    want = wanted(tmp_path)
+    number = 0
+    failed = True
+    while failed:
+        number += 1
+        with GitHub() as github:
+            seen = watched(github)
+            github.fault = (number, how)
+            try:
+                publish.publish(want, client(github), patience)
+                failed = number <= len(github.requests)
+            except PublishError:
+                assert patience is NOW
+                assert all(release.files == files(TAG) for release in github.public)
+                publish.publish(want, client(github), NOW)
+            assert seen == [], (number, github.requests)
+            assert github.drafts == [], (number, github.requests)
+            assert [release.files for release in github.public] == [files(TAG)]
+    assert number > len(want.files) + 4
+
+
+@pytest.mark.parametrize("count", [2, 8])
+def test_many_publish_one_release_at_once(github: GitHub, count: int, tmp_path: Path) -> None:
+    seen = watched(github)
+    want = wanted(tmp_path)
+    start = threading.Barrier(count)
+    patience = Patience(tries=20, first=0.01, longest=0.05, connect=5, stall=5)
+
+    def run(number: int) -> None:
+        start.wait()
+        publish.publish(want, client(github, f"runner-{number}"), patience)
+
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(run, range(count)))
+    assert seen == []
+    assert github.drafts == []
+    assert [release.files for release in github.public] == [files(TAG)]
+
+
+def test_a_draft_that_somebody_else_works_on_is_left_alone(github: GitHub, tmp_path: Path) -> None:
+    somebody = client(github, "somebody")
+    somebody.draft(TAG)
+    (tmp_path / "x").write_bytes(b"half of it")
+    somebody.upload(somebody.find(TAG)[0], "SHA256SUMS", tmp_path / "x")
+    steps = publish.steps(wanted(tmp_path), client(github).find(TAG))
+    assert [str(step) for step in steps] == [f"operator.methodcaller('draft', '{TAG}')"]
+
+
+def test_a_published_image_is_never_replaced(github: GitHub, tmp_path: Path) -> None:
+    want = wanted(tmp_path)
+    publish.publish(want, client(github), NOW)
+    want.files[0].path.write_bytes(b"another image")
+    other = Wanted(tag=TAG, notes="", files=tuple(LocalFile.of(f.path) for f in want.files))
+    with pytest.raises(PublishError, match="is published with other files"):
+        publish.publish(other, client(github), NOW)
+    assert github.public[0].files == files(TAG)
+
+
+def test_what_another_has_signed_stays_if_the_images_are_the_same(
+    github: GitHub, tmp_path: Path
+) -> None:
+    want = wanted(tmp_path)
+    publish.publish(want, client(github), NOW)
+    want.files[-1].path.write_bytes(b"the same sums, signed later")
+    other = Wanted(tag=TAG, notes="", files=tuple(LocalFile.of(f.path) for f in want.files))
+    publish.publish(other, client(github), NOW)
+    assert github.public[0].files == files(TAG)
+
+
+def test_a_file_that_a_published_release_has_lost_comes_back(
+    github: GitHub, tmp_path: Path
+) -> None:
+    publish.publish(wanted(tmp_path), client(github), NOW)
+    release = github.public[0]
+    lost = release.named(f"{TAG}-arm64.raw")
+    assert lost is not None
+    del release.assets[lost.id]
+    publish.publish(wanted(tmp_path), client(github), NOW)
+    assert release.files == files(TAG)
+
+
+def test_a_name_that_github_changes_is_refused(github: GitHub, tmp_path: Path) -> None:
+    (tmp_path / "app-1~rc1.raw").write_bytes(b"image")
+    want = Wanted(tag="app-1", notes="", files=(LocalFile.of(tmp_path / "app-1~rc1.raw"),))
+    with pytest.raises(PublishError, match=r"stores app-1~rc1.raw as app-1.rc1.raw"):
+        publish.publish(want, client(github), NOW)
+    assert github.public == []
+
+
+def test_a_wrong_or_missing_token_is_explained(github: GitHub, tmp_path: Path) -> None:
+    environment = {**github.environment, "GITHUB_TOKEN": "mistyped"}
+    publisher = Github(REPOSITORY, "us", environment=environment, patience=NOW)
+    with pytest.raises(PublishError) as caught:
+        publish.publish(wanted(tmp_path), publisher, PATIENT)
+    assert "HTTP 401: Bad credentials" in str(caught.value)
+    assert "mistyped" not in str(caught.value)
+    with pytest.raises(PublishError) as caught:
+        Github(REPOSITORY, "us", environment={}).releases()
+    assert "set GITHUB_TOKEN" in str(caught.value)
+
+
+# Channels
+
+
+def follow(
+    github: GitHub, folder: Path, patience: Patience, owner: str = "us", *, minors: bool = True
+) -> None:
+    """Bring the channels of k3s, and the index, up to what is published."""
+    publisher = client(github, owner)
+    folder.mkdir(parents=True, exist_ok=True)
+    scratch = Scratch(folder)
+    channels = Channels(scratch, Sealer(publisher, scratch), keep=2)
+
+    def plan(found: Sequence[Posted]) -> list[Step]:
+        wishes = [*channels.of("k3s", found, minors=minors), *channels.index(found)]
+        return [step for wish in wishes for step in moving.steps(wish, found)]
+
+    publish.settle("k3s", publisher, patience, look=publisher.releases, plan=plan)
+
+
+def moved(github: GitHub, tag: str) -> Release:
+    return next(release for release in github.public if release.tag == tag)
+
+
+def images_of(*tags: str) -> set[str]:
+    return {f"{tag}-{arch}.raw" for tag in tags for arch in ("x86-64", "arm64")}
+
+
+def release_all(github: GitHub, folder: Path, *tags: str) -> None:
+    for tag in tags:
+        publish.publish(wanted(folder, tag), client(github), NOW)
+
+
+def check_channel(github: GitHub, *tags: str) -> None:
+    """Require that the channel has just these versions, and that the index knows them."""
+    found = moved(github, "k3s").files
+    listed = {line.split()[1] for line in found["SHA256SUMS"].decode().splitlines()}
+    assert listed == {*images_of(*tags), "k3s.transfer"}
+    assert found.keys() == {*listed, "SHA256SUMS"}
+    for tag in tags:
+        assert found[f"{tag}-arm64.raw"] == files(tag)[f"{tag}-arm64.raw"]
+        assert tag in moved(github, INDEX).files["bakery.json"].decode()
+    assert github.drafts == []
+
+
+def test_channels_follow_the_newest_versions(github: GitHub, tmp_path: Path) -> None:
+    release_all(github, tmp_path, *THREE[:2])
+    follow(github, tmp_path / "a", NOW)
+    check_channel(github, *THREE[:2])
+    release_all(github, tmp_path, THREE[2])
+    follow(github, tmp_path / "b", NOW)
+    check_channel(github, *THREE[1:])
+    assert images_of(*THREE[1:]) < moved(github, "k3s-v1.32").files.keys()
+    assert images_of(THREE[0]) < moved(github, "k3s-v1.31").files.keys()
+    before = len(github.requests)
+    follow(github, tmp_path / "c", NOW)
+    assert {request.split()[0] for request in github.requests[before:]} == {"GET"}
+
+
+@pytest.mark.parametrize("how", FAULTS)
+def test_a_channel_survives_any_failure(github: GitHub, how: Fault, tmp_path: Path) -> None:
+    release_all(github, tmp_path, *THREE[:2])
+    follow(github, tmp_path / "before", NOW, minors=False)
+    release_all(github, tmp_path, THREE[2])
+    before = github.releases
+    number = 0
+    failed = True
+    while failed:
+        number += 1
+        github.releases = copy.deepcopy(before)
+        started = len(github.requests)
+        github.fault = (started + number, how)
+        seen = watched(github)
+        try:
+            follow(github, tmp_path / "failing", NOW, minors=False)
+            failed = started + number <= len(github.requests)
+        except PublishError:
+            follow(github, tmp_path / "again", NOW, minors=False)
+        check_channel(github, *THREE[1:])
+        assert seen == []
+    assert number > 20
+
+
+def test_a_damaged_channel_heals(github: GitHub, tmp_path: Path) -> None:
+    release_all(github, tmp_path, *THREE[:2])
+    follow(github, tmp_path / "a", NOW)
+    first, *_, last = moved(github, "k3s").assets.values()
+    first.data = b"damaged"
+    del moved(github, "k3s").assets[last.id]
+    follow(github, tmp_path / "b", NOW)
+    check_channel(github, *THREE[:2])
+
+
+@pytest.mark.parametrize("count", [2, 8])
+def test_no_writer_loses_what_another_has_published(
+    github: GitHub, count: int, tmp_path: Path
+) -> None:
+    tags = [f"k3s-v1.33.{number}+k3s1" for number in range(count)]
+    patience = Patience(tries=100, first=0.01, longest=0.05, connect=5, stall=5)
+    start = threading.Barrier(count)
+
+    def run(number: int) -> None:
+        start.wait()
+        publish.publish(wanted(tmp_path, tags[number]), client(github, f"{number}"), patience)
+        follow(github, tmp_path / f"scratch-{number}", patience, f"{number}")
+
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(run, range(count)))
+    check_channel(github, *tags[-2:])
+
+
+def test_every_request_and_answer_is_as_github_describes_them(
+    github: GitHub, tmp_path: Path
+) -> None:
+    with prism.github(tmp_path, PATHS, before=github.url) as address:
+        github.shown = address
+        release_all(github, tmp_path, *THREE[:2])
+        follow(github, tmp_path / "a", NOW)
+        release_all(github, tmp_path, THREE[2])
+        follow(github, tmp_path / "b", NOW)
+    check_channel(github, *THREE[1:])
+    kinds = {request.split()[0] for request in github.requests}
+    assert kinds == {"GET", "POST", "PATCH", "DELETE"}
