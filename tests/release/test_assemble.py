@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import configparser
+import hashlib
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import msgspec
+import pytest
+
+from bakery import schemas
+from bakery.check.boot.report import BootReport, Finding, Round
+from bakery.release import boots, document, sums, sysupdate
+
+if TYPE_CHECKING:
+    from conftest import Shop
+
+
+def test_every_file_but_the_notes_is_in_the_index(assembled: Any, shop: Shop) -> None:
+    files = assembled("v1.1.0")
+    images = {image.filename: image.id for image in shop.releases["v1.1.0"].images}
+    assert sums.decode(files[sums.FILE]) == {
+        **{name: hashlib.sha256(text.encode()).hexdigest() for name, text in images.items()},
+        **{
+            name: hashlib.sha256(data).hexdigest()
+            for name, data in files.items()
+            if name not in {"notes.md", "SHA256SUMS"}
+        },
+    }
+    assert list(files)[-1] == sums.FILE
+
+
+def test_the_same_release_is_the_same_bytes(assembled: Any) -> None:
+    assert assembled("v1.1.0") == assembled("v1.1.0")
+
+
+def test_release_json_follows_its_schema_and_is_read_again(assembled: Any) -> None:
+    data = assembled("v1.1.0", BAKERY_BOOT_WAIVER="no such machine here")[document.FILE]
+    jsonschema.validate(json.loads(data), json.loads(schemas.text("release")))
+    described = document.decode(data)
+    assert document.encode(described) == data
+    assert described.boot_waiver == "no such machine here"
+    assert described.sbom == ("tool-v1.1.0.cdx.json", "tool-v1.1.0.spdx.json")
+    assert described.transfers == tuple(
+        f"{channel}{suffix}" for channel in ("tool", "tool-v1.1") for suffix in sysupdate.SUFFIXES
+    )
+    assert described.signed_by is None
+
+
+def test_a_waiver_is_not_written_where_all_have_booted(shop: Shop) -> None:
+    passed = boots.Boot(machine="nspawn:trixie", systemd="257", checks=3, journal_sha256="0" * 64)
+    images = [replace(each, boots=(passed,)) for each in shop.finished("v1.0.0")]
+    described = document.describe(
+        shop.releases["v1.0.0"],
+        images,
+        boot_waiver="in a hurry",
+        sbom=(),
+        transfers=(),
+        signed_by=None,
+    )
+    assert described.boot_waiver is None
+    assert [image.boots for image in described.images] == [(passed,), (passed,)]
+
+
+@pytest.mark.parametrize(
+    ("name", "channel", "pattern"),
+    [
+        ("tool.conf", "tool", "tool-@v-%a.raw"),
+        ("tool.transfer", "tool", "tool-@v-%a.raw"),
+        ("tool-v1.1.conf", "tool-v1.1", "tool-v1.1.@v-%a.raw"),
+        ("tool-v1.1.transfer", "tool-v1.1", "tool-v1.1.@v-%a.raw"),
+    ],
+)
+def test_transfers_verify_and_name_the_channel(
+    assembled: Any, name: str, channel: str, pattern: str
+) -> None:
+    text = assembled("v1.1.0", BAKERY_PUBLISH_URL="https://example.com/a%20b/")[name].decode()
+    transfer = configparser.ConfigParser(interpolation=None)
+    transfer.optionxform = str  # type: ignore[assignment,method-assign]
+    transfer.read_string(text)
+    assert transfer["Transfer"]["Verify"] == "yes"
+    assert transfer["Source"]["Path"] == f"https://example.com/a%%20b/{channel}"
+    assert transfer["Source"]["MatchPattern"] == transfer["Target"]["MatchPattern"] == pattern
+    assert transfer["Target"]["Path"] == "/opt/extensions/tool"
+    assert transfer["Target"]["CurrentSymlink"] == "/etc/extensions/tool.raw"
+    assert int(transfer["Target"]["InstancesMax"]) >= 2
+
+
+def test_a_version_that_is_its_own_minor_series_has_no_channel_for_it(shop: Shop) -> None:
+    release = msgspec.structs.replace(shop.releases["v1.1.0"], version="v1.1")
+    with pytest.raises(sysupdate.SysupdateError, match=r"can't follow tool v1\.1 to v1\.1"):
+        sysupdate.files(release, "https://example.com")
+
+
+def test_notes_tell_what_changed(assembled: Any) -> None:
+    first, second = assembled("v1.0.0"), assembled("v1.1.0")
+    assert "## Files, x86-64" in first["notes.md"].decode()
+    notes = second["notes.md"].decode()
+    assert "## What changed since v1.0.0, x86-64" in notes
+    assert "- changed `/usr/bin/tool`, " in notes
+    assert "- added `/usr/share/tool/extra`" in notes
+    assert "Units are the same." in notes
+    assert "Starts `tool.service`" in notes
+    assert "[Upstream](https://example.com/)" in notes
+    assert "https://example.com/extra-v1.1.0" in notes
+
+
+def test_boots_are_read_as_they_were_recorded() -> None:
+    finding = Finding(title="it is merged", passed=True)
+    each = Round(images=("tool",), merged=("tool",), findings=(finding, finding))
+    report = BootReport(
+        backend="nspawn",
+        system="trixie",
+        systemd="257 (257.8-1)",
+        rounds=(each,),
+        journal_sha256="1" * 64,
+    )
+    (boot,) = boots.read(boots.facts([report]))
+    assert boot == boots.Boot(
+        machine="nspawn:trixie", systemd="257 (257.8-1)", checks=2, journal_sha256="1" * 64
+    )
+    assert boots.read({"nspawn:trixie": "something else"}) == ()

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness.openpgp import Person
+
+from bakery.release import signing, sums
+from bakery.release.verify import VerifyError, verify
+from bakery.tools import ToolFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conftest import Shop
+
+pytestmark = pytest.mark.skipif(shutil.which("gpg") is None, reason="needs gpg")
+
+
+@pytest.fixture(scope="module")
+def person() -> Iterator[Person]:
+    someone = Person()
+    yield someone
+    someone.close()
+
+
+@pytest.fixture(scope="module")
+def secret(person: Person) -> str:
+    fingerprint = person.key("the publisher")
+    return person.gpg("--armor", "--export-secret-keys", fingerprint).decode()
+
+
+@pytest.fixture(autouse=True)
+def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for temporary files, short enough for sockets, in which nothing must stay."""
+    monkeypatch.delenv(signing.KEY, raising=False)
+    monkeypatch.delenv(signing.PASSPHRASE, raising=False)
+    with tempfile.TemporaryDirectory(prefix="t-") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+        assert list(Path(folder).iterdir()) == []
+
+
+def test_without_a_key_nothing_is_signed(assembled: Any) -> None:
+    assert signing.configured() is None
+    assert not {sums.SIGNATURE, sums.ARMORED, signing.KEYRING} & set(assembled("v1.0.0"))
+
+
+def test_gpg_accepts_both_signatures(
+    secret: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(signing.KEY, secret)
+    key = signing.configured()
+    assert key is not None
+    signature = signing.sign(b"data")
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / "data").write_bytes(b"data")
+    (home / "keyring").write_bytes(key.public)
+    for name, data in (("binary", signature.binary), ("armored", signature.armored)):
+        (home / name).write_bytes(data)
+        done = subprocess.run(
+            ["gpgv", "--keyring", home / "keyring", home / name, home / "data"],
+            check=False,
+            capture_output=True,
+            env={**os.environ, "GNUPGHOME": str(home)},
+        )
+        if name == "binary":
+            assert b"BEGIN" not in data
+        assert done.returncode == 0, done.stderr
+    assert b"PRIVATE" not in key.public
+
+
+def test_a_key_may_be_a_file_and_have_a_passphrase(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    someone = Person()
+    words = ["--pinentry-mode", "loopback", "--passphrase", "open sesame"]
+    someone.gpg(*words, "--quick-gen-key", "locked", "ed25519", "sign", "never")
+    path = tmp_path / "key.asc"
+    path.write_bytes(someone.gpg(*words, "--armor", "--export-secret-keys"))
+    someone.close()
+    monkeypatch.setenv(signing.KEY, str(path))
+    with pytest.raises(ToolFailedError, match="can't be signed") as caught:
+        signing.sign(b"data")
+    assert signing.PASSPHRASE in (caught.value.fix or "")
+    monkeypatch.setenv(signing.PASSPHRASE, "open sesame")
+    assert signing.sign(b"data").armored.startswith(b"-----BEGIN PGP SIGNATURE-----")
+
+
+def test_what_is_no_private_key_is_refused(
+    person: Person, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(signing.KEY, "/nowhere/key.asc")
+    with pytest.raises(signing.SigningError, match="can't be read"):
+        signing.configured()
+    public = person.export(tmp_path / "public.asc")
+    monkeypatch.setenv(signing.KEY, str(public))
+    with pytest.raises(signing.SigningError, match="0 private keys"):
+        signing.configured()
+    for name in ("one", "another"):
+        person.key(name)
+    monkeypatch.setenv(signing.KEY, person.gpg("--armor", "--export-secret-keys").decode())
+    with pytest.raises(signing.SigningError, match=r"[2-9] private keys"):
+        signing.configured()
+
+
+@pytest.fixture
+def release(assembled: Any, shop: Shop, secret: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(signing.KEY, secret)
+    return shop.publish(assembled("v1.1.0"), "v1.1.0")
+
+
+def test_a_release_is_verified(release: Path) -> None:
+    found = [each.name for each in verify(str(release), keyring=release / signing.KEYRING)]
+    assert found[0] == sums.SIGNATURE
+    assert {*found} == {path.name for path in release.iterdir()} - {
+        sums.FILE,
+        sums.ARMORED,
+        "notes.md",
+    }
+
+
+def test_somebody_else_s_signature_is_refused(
+    release: Path, person: Person, tmp_path: Path
+) -> None:
+    other = person.export(tmp_path / "other.asc", person.key("a third one"))
+    with pytest.raises(VerifyError, match="signature of SHA256SUMS does not hold"):
+        list(verify(str(release), keyring=other))
+
+
+def test_an_altered_index_is_refused(release: Path) -> None:
+    index = release / sums.FILE
+    index.write_bytes(index.read_bytes().replace(b"a", b"b"))
+    with pytest.raises(VerifyError, match="signature of SHA256SUMS does not hold"):
+        list(verify(str(release), keyring=release / signing.KEYRING))
+
+
+def test_a_missing_signature_is_told(release: Path) -> None:
+    (release / sums.SIGNATURE).unlink()
+    with pytest.raises(VerifyError, match=r"SHA256SUMS\.gpg can't be read"):
+        list(verify(str(release), keyring=release / signing.KEYRING))

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from harness.mirror import Mirror
+
+from bakery.cli import main
+from bakery.release import document, sums
+from bakery.release.verify import VerifyError, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Shop
+
+IMAGE = "tool-v1.1.0-arm64.raw"
+
+
+@pytest.fixture
+def release(assembled: Any, shop: Shop) -> Path:
+    return shop.publish(assembled("v1.1.0"), "v1.1.0")
+
+
+def check(place: Path | str) -> list[str]:
+    return [each.name for each in verify(str(place), keyring=None)]
+
+
+def index(folder: Path) -> None:
+    """Write the index anew, for what is there."""
+    names = sorted(
+        path.name for path in folder.iterdir() if path.name not in {"notes.md", sums.FILE}
+    )
+    digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
+    (folder / sums.FILE).write_bytes(sums.encode(digests))
+
+
+def test_a_release_is_the_same_over_http(release: Path) -> None:
+    server = Mirror(release.parent)
+    try:
+        assert check(f"{server.url}/{release.name}/") == check(release)
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("name", [IMAGE, "tool.conf", "release.json", "tool-v1.1.0.cdx.json"])
+def test_a_file_that_is_not_what_the_index_names(release: Path, name: str) -> None:
+    (release / name).write_bytes((release / name).read_bytes() + b" ")
+    with pytest.raises(VerifyError, match=f"{name} is not the file that SHA256SUMS names"):
+        check(release)
+
+
+def test_a_file_that_is_missing(release: Path) -> None:
+    (release / IMAGE).unlink()
+    with pytest.raises(VerifyError, match=f"{IMAGE} can't be read"):
+        check(release)
+
+
+def test_a_file_that_nobody_vouches_for(release: Path) -> None:
+    (release / "extra.raw").write_bytes(b"")
+    with pytest.raises(VerifyError) as caught:
+        check(release)
+    assert "nobody vouches for extra.raw" in str(caught.value)
+
+
+def change(key: str, value: object) -> Callable[[Any], None]:
+    def act(described: Any) -> None:
+        described["images"][1][key] = value
+
+    return act
+
+
+def drop(described: Any) -> None:
+    del described["images"][1]
+
+
+def rename(described: Any) -> None:
+    described["version"] = "v9"
+
+
+@pytest.mark.parametrize(
+    ("act", "says"),
+    [
+        (change("sha256", "0" * 64), "another digest"),
+        (change("size", 1), "has 17 bytes, and 1 there"),
+        (change("file", "tool-v1.1.0-riscv64.raw"), "does not name tool-v1.1.0-riscv64.raw"),
+        (drop, f"does not describe {IMAGE}"),
+        (rename, "is not what tool v9 is called"),
+    ],
+)
+def test_a_release_json_that_tells_something_else(
+    release: Path, act: Callable[[Any], None], says: str
+) -> None:
+    path = release / document.FILE
+    described = json.loads(path.read_bytes())
+    act(described)
+    path.write_text(json.dumps(described))
+    index(release)
+    with pytest.raises(VerifyError, match=r"release\.json contradicts") as caught:
+        check(release)
+    assert says in str(caught.value)
+
+
+def test_a_release_json_that_is_none(release: Path) -> None:
+    (release / document.FILE).write_text('{"name": 1}')
+    index(release)
+    with pytest.raises(VerifyError, match="does not follow its schema"):
+        check(release)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"<html>", "line 1 is no SHA-256"),
+        (b"0" * 64 + b"  ../up\n", "line 1 is no SHA-256"),
+        (b"0" * 64 + b"  -x\n", "line 1 is no SHA-256"),
+        ((b"0" * 64 + b"  a.raw\n") * 2, "line 2 names a.raw again"),
+        ("ü".encode(), "can't decode"),
+        (b"", "names no image"),
+    ],
+)
+def test_an_index_that_is_none(tmp_path: Path, data: bytes, says: str) -> None:
+    (tmp_path / sums.FILE).write_bytes(data)
+    with pytest.raises(VerifyError) as caught:
+        check(tmp_path)
+    assert says in str(caught.value)
+
+
+def test_a_channel_has_no_release_json(release: Path) -> None:
+    (release / document.FILE).unlink()
+    index(release)
+    assert IMAGE in check(release)
+
+
+def test_the_command_says_what_is_good_and_what_is_wrong(release: Path) -> None:
+    good = CliRunner().invoke(main, ["verify-release", "--unsigned", str(release)])
+    assert good.exit_code == 0
+    assert IMAGE in good.output
+    no_keys = CliRunner().invoke(main, ["verify-release", "--keyring", "/none", str(release)])
+    assert no_keys.exit_code == 1
+    assert "there is no such keyring" in no_keys.output
