@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ ADDRESS = "http://127.0.0.1:8000"
 SETUP = """
 set -e
 mkdir -p /etc/extensions /etc/sysupdate.caddy.d
-cp {channel}/caddy/caddy{suffix} /etc/sysupdate.caddy.d/
+cp {site}/caddy/caddy{suffix} /etc/sysupdate.caddy.d/
 cp {keyring} /etc/systemd/import-pubring.gpg
 """
 STATE = """
@@ -51,35 +52,32 @@ curl --silent --fail http://127.0.0.1/
 
 @dataclass(frozen=True)
 class Publisher:
-    """Caddy's two newest versions, released and signed, and a channel that carries them."""
+    """Caddy's two newest versions, published one after the other.
+
+    Attributes:
+        releases: the folder of the published releases.
+        versions: the older and the newer one.
+        states: the channel as it was after each, by version.
+        site: what hosts see; its folder `caddy` is the channel.
+
+    """
 
     releases: Path
     versions: list[str]
-    channel: Path
+    states: Path
+    site: Path
 
     @property
-    def folder(self) -> Path:
-        return self.channel / "caddy"
+    def channel(self) -> Path:
+        return self.site / "caddy"
 
     def image(self, version: str) -> Path:
-        return self.folder / f"caddy-{version}-{native_arch()}.raw"
+        return self.channel / f"caddy-{version}-{native_arch()}.raw"
 
-    def publish(self, *versions: str) -> None:
-        """Make the channel anew: images first, the index and its signature last."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
-        for version in versions:
-            release = self.releases / f"caddy-{version}"
-            for path in (*release.glob("*.raw"), *release.glob("caddy.*")):
-                shutil.copy(path, self.folder)
-        self.index()
-
-    def index(self) -> None:
-        """Write the index of what is there, signed."""
-        data = sums.encode({path.name: digest(path) for path in self.folder.glob("*.raw")})
-        signature = signing.sign(data)
-        (self.folder / sums.FILE).write_bytes(data)
-        (self.folder / sums.SIGNATURE).write_bytes(signature.binary)
+    def offer(self, version: str) -> None:
+        """Let the channel be as it was when a version was published."""
+        shutil.rmtree(self.channel, ignore_errors=True)
+        shutil.copytree(self.states / version, self.channel)
 
 
 @pytest.fixture(scope="module")
@@ -90,23 +88,26 @@ def person() -> Iterator[Person]:
 
 
 @pytest.fixture(scope="module")
-def publisher(person: Person, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publisher]:
+def publisher(person: Person, tmp_path_factory: pytest.TempPathFactory) -> Publisher:
     tmp_path = tmp_path_factory.mktemp("publisher")
     versions = lockfile.read(REPOSITORY / "recipes/caddy/lock.json").tags[-2:]
     secret = person.gpg("--armor", "--export-secret-keys", person.key("the publisher")).decode()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(signing.KEY, secret)
-        project = Project(
-            tmp_path / "project",
-            {
-                "BAKERY_STORE": str(CACHE / "store"),
-                "BAKERY_PUBLISH_URL": ADDRESS,
-                signing.KEY: secret,
-            },
-        )
-        project.add("caddy")
-        project.doit(*(f"build:caddy-{version}" for version in versions))
-        yield Publisher(project.dist, versions, tmp_path / "channel")
+    project = Project(
+        tmp_path / "project",
+        {
+            "BAKERY_STORE": str(CACHE / "store"),
+            "BAKERY_PUBLISHER": f"directory:{tmp_path / 'published'}",
+            "BAKERY_PUBLISH_URL": ADDRESS,
+            "BAKERY_BOOT_WAIVER": "the test boots it",
+            signing.KEY: secret,
+        },
+    )
+    project.add("caddy")
+    for version in versions:
+        project.doit(f"publish:caddy-{version}")
+        project.doit("channel:caddy")
+        shutil.copytree(tmp_path / "published/caddy", tmp_path / "states" / version)
+    return Publisher(tmp_path / "published", versions, tmp_path / "states", tmp_path / "site")
 
 
 def flip(path: Path) -> None:
@@ -125,13 +126,13 @@ def test_hosts_follow_a_channel_and_refuse_what_is_not_the_publishers(
     machine = follower(suite)
     tools = built(machine)
     old, new = publisher.versions
-    publisher.publish(old)
+    publisher.offer(old)
     keyring = publisher.releases / f"caddy-{old}/import-pubring.gpg"
-    images = [publisher.channel, keyring, *([tools] if tools else [])]
-    channel, keys, *ours = [image_path(number, path) for number, path in enumerate(images)]
+    images = [publisher.site, keyring, *([tools] if tools else [])]
+    site, keys, *ours = [image_path(number, path) for number, path in enumerate(images)]
     update = f"{f'{ours[0]}/systemd-sysupdate' if ours else SHIPPED} --component=caddy update"
     load = Load(
-        setup=SETUP.format(channel=channel, keyring=keys, suffix=suffix),
+        setup=SETUP.format(site=site, keyring=keys, suffix=suffix),
         images=images,
         log=tmp_path / "console",
     )
@@ -154,31 +155,34 @@ def test_hosts_follow_a_channel_and_refuse_what_is_not_the_publishers(
         assert state(guest) == runs(old)
 
     with machine.start(load) as guest:
-        served = guest.ask(f"busybox httpd -p 127.0.0.1:8000 -h {channel}")
+        served = guest.ask(f"busybox httpd -p 127.0.0.1:8000 -h {site}")
         assert served.status == 0, served.stderr
         followed = guest.ask(update, limit=120)
         assert followed.status == 0, followed.stdout + followed.stderr
         assert state(guest) == runs(old)
 
-        publisher.publish(old, new)
+        publisher.offer(new)
         flip(publisher.image(new))
         refused(guest, "SHA256")
 
-        data = sums.encode({p.name: digest(p) for p in publisher.folder.glob("*.raw")})
-        (publisher.folder / sums.FILE).write_bytes(data)
+        index = publisher.channel / sums.FILE
+        digests = {
+            name: digest(publisher.channel / name) for name in sums.decode(index.read_bytes())
+        }
+        index.write_bytes(sums.encode(digests))
         refused(guest, "signature")
 
-        publisher.publish(old, new)
-        (publisher.folder / sums.SIGNATURE).unlink()
+        publisher.offer(new)
+        (publisher.channel / sums.SIGNATURE).unlink()
         refused(guest, "SHA256SUMS.gpg")
 
-        publisher.publish(old, new)
+        publisher.offer(new)
         stranger = person.key(f"a stranger on {suite}")
-        forged = person.sign(publisher.folder / sums.FILE, stranger, armour=False)
-        forged.replace(publisher.folder / sums.SIGNATURE)
+        forged = person.sign(publisher.channel / sums.FILE, stranger, armour=False)
+        forged.replace(publisher.channel / sums.SIGNATURE)
         refused(guest, "signature")
 
-        publisher.publish(old, new)
+        publisher.offer(new)
         followed = guest.ask(update, limit=120)
         assert followed.status == 0, followed.stdout + followed.stderr
         assert state(guest) == runs(new)
@@ -190,6 +194,8 @@ def test_consumers_can_check_a_release_and_see_what_is_wrong(
     release = publisher.releases / f"caddy-{publisher.versions[1]}"
     keyring = release / "import-pubring.gpg"
     good = {each.name for each in verify(str(release), keyring=keyring)}
+    document = json.loads((release / f"{release.name}.cdx.json").read_bytes())
+    assert any(each.get("purl", "").startswith("pkg:golang/") for each in document["components"])
     assert good == {path.name for path in release.iterdir()} - {
         "SHA256SUMS",
         "SHA256SUMS.asc",
