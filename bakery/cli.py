@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bakery.recipe.load import Source
+    from bakery.recipe.matrix import Release
     from bakery.settings import Settings
+    from bakery.workshop import Workshop
 
 
 class _Explaining(click.Group):
@@ -119,6 +121,31 @@ def lock(name: str, version: str | None, parts: tuple[str, ...]) -> None:
         size = sizes.text(asset.size) if asset.size is not None else ""
         click.echo(f"{asset.sha256}  {size:>10}  {asset.trust:<13}  {asset.url}")
     click.echo(f"locked; build it with: doit build:{name}-{version}")
+
+
+@main.command()
+@click.argument("name")
+@click.option("--github", metavar="OWNER/REPO", help="Its releases.")
+@click.option("--pypi", metavar="PROJECT", help="Its wheels on the package index.")
+@click.option("--url", metavar="ADDRESS", help="An address with {version}, and perhaps {arch}.")
+@click.option("--version", help="Which version; the newest by default.")
+@click.option("--unit", is_flag=True, help="Add a hardened service, to start from.")
+def new(name: str, version: str | None, *, unit: bool, **places: str | None) -> None:
+    """Write a recipe NAME for a project, and lock a version of it.
+
+    The project's files for Linux are opened, to see what they hold. What was chosen and why is
+    told, and what to do next.
+    """
+    from bakery.scaffold.create import create  # noqa: PLC0415  requests is heavy
+
+    given = [(kind, place) for kind, place in places.items() if place]
+    if len(given) != 1:
+        raise BakeryError(
+            "the project must be named in one way",
+            fix="give --github OWNER/REPO, --pypi PROJECT or --url ADDRESS",
+        )
+    ((kind, place),) = given
+    create(name, kind, place, settings=_settings(), version=version, unit=unit, echo=click.echo)
 
 
 @main.command()
@@ -334,6 +361,137 @@ def _locked_digests(settings: Settings) -> set[str]:
         for locked in source.lock.versions.values()
         for asset in locked.assets
     }
+
+
+_arch = click.option(
+    "--arch", type=click.Choice(["x86-64", "arm64"]), default="x86-64", show_default=True
+)
+_policy = click.option(
+    "--policy",
+    type=click.Choice(["reload", "reboot"]),
+    default="reload",
+    show_default=True,
+    help="What hosts that follow a channel do when an update has come.",
+)
+_unsigned = click.option("--unsigned", is_flag=True, help="Follow channels that nobody signs, too.")
+
+
+@main.command()
+@click.argument("references", metavar="IMAGE|RELEASE|CHANNEL…", nargs=-1, required=True)
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["butane", "ignition", "cloud-init", "shell", "clc"]),
+    default="butane",
+    show_default=True,
+    help="What sets the machine up; clc is the older Container Linux Config.",
+)
+@click.option(
+    "--host",
+    type=click.Choice(["flatcar", "fcos", "any"]),
+    default="flatcar",
+    show_default=True,
+    help="The system on it.",
+)
+@click.option("--offline", is_flag=True, help="Embed the images, which must be small.")
+@_arch
+@_policy
+@_unsigned
+def provision(references: tuple[str, ...], **options: Any) -> None:
+    """Write what a new machine needs to run extensions.
+
+    A release, such as docker-20.10.13, or an image stays as it is; a channel, such as docker, is
+    followed. All may be paths or addresses as well.
+    """
+    from bakery.provision import command  # noqa: PLC0415  only here
+
+    click.echo(command.provision(references, settings=_settings(), **options), nl=False)
+
+
+_root = click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="The root of a mounted file system.",
+)
+
+
+@main.command()
+@click.argument("reference", metavar="IMAGE|RELEASE|CHANNEL")
+@_root
+@click.option("--host", type=click.Choice(["flatcar", "fcos", "any"]), default="any")
+@_arch
+@_policy
+@_unsigned
+def install(reference: str, root: Path, **options: Any) -> None:
+    """Lay an extension into a root file system, such as a golden image's.
+
+    Of a channel, the files that make hosts follow it as well.
+    """
+    from bakery.provision import command  # noqa: PLC0415  only here
+
+    for path in command.install(reference, root, settings=_settings(), **options):
+        click.echo(path)
+
+
+@main.command()
+@click.argument("name")
+@_root
+def uninstall(name: str, root: Path) -> None:
+    """Take an extension out of a root file system again."""
+    from bakery.provision.install import uninstall as remove  # noqa: PLC0415  only here
+
+    for path in remove(name, root):
+        click.echo(path)
+
+
+@main.command()
+@click.option("--shards", type=int, default=20, show_default=True, help="How many jobs at most.")
+@click.option("--since", metavar="REF", help="Only what has changed since this commit.")
+@click.option("--unpublished", is_flag=True, help="Only releases that are not published.")
+def matrix(shards: int, since: str | None, *, unpublished: bool) -> None:
+    """Print which images each job of a workflow is to bake and boot, as JSON for its matrix.
+
+    Jobs are balanced by how long images took here before, or by their assets' sizes.
+    """
+    import msgspec  # noqa: PLC0415  only here
+
+    from bakery import shards as dividing  # noqa: PLC0415  only here
+
+    workshop, releases = _bakeable()
+    sources = {release.source.name: release.source for release in releases}
+    images = [image for release in releases for image in release.images]
+    if since is not None:
+        images = dividing.touched(releases, sources, workshop.settings, since)
+    if unpublished:
+        from bakery.publishing import Publishing  # noqa: PLC0415  only here
+
+        public = Publishing(workshop).public()
+        images = [image for image in images if image.release not in public]
+    click.echo(msgspec.json.encode(dividing.matrix(images, workshop.ledger, shards)))
+
+
+@main.command()
+def restore() -> None:
+    """Take over images that were baked elsewhere and copied into the output folder.
+
+    What is then complete is printed as tasks for doit.
+    """
+    from bakery.restoring import restore as take_over  # noqa: PLC0415  only here
+
+    for release in take_over(*_bakeable()):
+        click.echo(f"publish:{release.name}")
+
+
+def _bakeable() -> tuple[Workshop, list[Release]]:
+    from bakery.recipe.matrix import releases  # noqa: PLC0415  not for `bakery --help`
+    from bakery.workshop import Workshop  # noqa: PLC0415  with it
+
+    settings = _settings()
+    sources = _sources(settings)
+    found = [release for source in sources.values() for release in releases(source)]
+    return Workshop(settings), found
 
 
 @main.command("settings")

@@ -1,0 +1,81 @@
+"""Write what machines need, in the format that sets them up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from bakery.provision import (
+    butane,
+    cloud_init,
+    container_linux,
+    extension,
+    ignition,
+    shell,
+)
+from bakery.provision import install as installing
+from bakery.provision.plan import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bakery.provision.plan import Host, Policy
+    from bakery.recipe.model import Arch
+    from bakery.settings import Settings
+
+Output = Literal["butane", "ignition", "cloud-init", "shell", "clc"]
+
+
+def provision(
+    references: Sequence[str],
+    *,
+    settings: Settings,
+    output: Output,
+    host: Host,
+    arch: Arch,
+    policy: Policy,
+    offline: bool,
+    unsigned: bool,
+) -> str:
+    """Return a configuration for what users name; see `extension.find` and `plan.plan`.
+
+    Raises:
+        ProvisionError: a machine can't be given that.
+
+    """
+    found = [extension.find(each, settings=settings, arch=arch) for each in references]
+    machine = plan(found, host=host, policy=policy, offline=offline, unsigned=unsigned)
+    match output:
+        case "butane":
+            return butane.render(machine, "fcos" if host == "fcos" else "flatcar")
+        case "ignition":
+            return ignition.render(machine)
+        case "cloud-init":
+            return cloud_init.render(machine)
+        case "shell":
+            return shell.render(machine)
+        case "clc":
+            return container_linux.render(machine)
+
+
+def install(
+    reference: str,
+    root: Path,
+    *,
+    settings: Settings,
+    host: Host,
+    arch: Arch,
+    policy: Policy,
+    unsigned: bool,
+) -> list[str]:
+    """Lay what a user names into a root file system; see `install.install`.
+
+    Raises:
+        ProvisionError: that can't be done.
+
+    """
+    found = extension.find(reference, settings=settings, arch=arch)
+    alone = replace(found, requires=())  # others may be there already
+    machine = plan([alone], host=host, policy=policy, unsigned=unsigned)
+    return installing.install(found, machine, root)

@@ -1,0 +1,185 @@
+"""Extensions in a root file system that is mounted somewhere: golden images, other disks."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bakery.provision.extension import ProvisionError
+from bakery.provision.machine import UNITS, Remote, unit_files
+from bakery.provision.plan import IMAGES
+from bakery.store.patience import Patience
+from bakery.store.transport import SourceError, request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from bakery.provision.extension import Extension
+    from bakery.provision.machine import File, Machine
+
+_RECORD = "installed"
+_MODE = 0o644
+_CHUNK = 1 << 20
+_MAX_LINKS = 40
+
+
+def install(extension: Extension, machine: Machine, root: Path) -> list[str]:
+    """Lay one extension into a root file system, and return the paths that are its own.
+
+    They are recorded beside the image, for `uninstall`. Nothing is started or loaded.
+
+    Args:
+        extension: what is installed.
+        machine: what a machine needs for it, and for nothing else.
+        root: the root of the file system.
+
+    Raises:
+        ProvisionError: the root is none, can't be written, or the image is not as it should be.
+
+    """
+    _refuse_no_root(root)
+    enabled = [
+        (f"{UNITS}/{unit.wanted_by}.wants/{unit.name}", _home(unit.name, own=unit.text is not None))
+        for unit in machine.units
+        if unit.wanted_by
+    ]
+    links = [*((link.path, link.target) for link in machine.links), *enabled]
+    files = (*machine.files, *unit_files(machine))
+    record = _inside(root, _record(extension.name))
+    with _writing(root):
+        for file in files:
+            _lay(file, extension.local, root)
+        for path, target in links:
+            _placed(root, path).symlink_to(target)
+        shared = {file.path for file in files if file.shared}
+        shared |= {path for path, target in enabled if not target.startswith(UNITS)}
+        laid = (*(file.path for file in files), *(path for path, _ in links))
+        own = [path for path in laid if path not in shared]
+        _remove(root, set(_recorded(record)) - {*own, *shared})
+        record.write_text("\n".join(own) + "\n", "utf-8")
+    return own
+
+
+def uninstall(name: str, root: Path) -> list[str]:
+    """Take what `install` laid for an extension out of a root file system; return its paths.
+
+    Raises:
+        ProvisionError: there is no record of it, or it can't be removed.
+
+    """
+    _refuse_no_root(root)
+    record = _inside(root, _record(name))
+    if not record.is_file():
+        raise ProvisionError(
+            f"{name} was not installed here with `bakery install`", where=str(root)
+        )
+    with _writing(root):
+        own = _recorded(record)
+        _remove(root, own)
+        shutil.rmtree(record.parent)
+    return own
+
+
+def _recorded(record: Path) -> list[str]:
+    return record.read_text("utf-8").splitlines() if record.is_file() else []
+
+
+def _remove(root: Path, paths: Iterable[str]) -> None:
+    for path in paths:
+        place = _inside(root, path)
+        place.unlink(missing_ok=True)
+        if place.parent.name.startswith("sysupdate.") and not any(place.parent.iterdir()):
+            place.parent.rmdir()
+
+
+def _record(name: str) -> str:
+    return f"{IMAGES}/{name}/{_RECORD}"
+
+
+def _home(unit: str, *, own: bool) -> str:
+    return f"{UNITS if own else '/usr/lib/systemd/system'}/{unit}"
+
+
+def _lay(file: File, local: Path | None, root: Path) -> None:
+    place = _placed(root, file.path)
+    partial = place.with_name(f".{place.name}.part")
+    if isinstance(file.contents, Remote):
+        source = local.absolute().as_uri() if local else file.contents.url
+        digest = _copy(source, partial)
+        if digest != file.contents.sha256:
+            partial.unlink()
+            raise ProvisionError(
+                f"{place.name} is not the file it should be",
+                where=source,
+                why=f"its SHA-256 is {digest}\nthe release has {file.contents.sha256}",
+                fix="build or publish it again",
+            )
+    else:
+        partial.write_bytes(file.contents.data)
+    partial.chmod(_MODE)
+    partial.replace(place)
+
+
+def _copy(source: str, target: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with request(source, None, Patience()) as answer, target.open("wb") as file:
+            while chunk := answer.read():
+                digest.update(chunk)
+                file.write(chunk)
+    except SourceError as error:
+        target.unlink(missing_ok=True)
+        raise ProvisionError("the image can't be read", where=source, why=str(error)) from None
+    return digest.hexdigest()
+
+
+def _placed(root: Path, path: str) -> Path:
+    """Return a place below the root, free, in a folder that is there."""
+    place = _inside(root, path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.unlink(missing_ok=True)
+    return place
+
+
+def _inside(root: Path, path: str) -> Path:
+    """Return where a path of the system lies, following its folders' links as the system does."""
+    todo, here, followed = path.strip("/").split("/"), root, 0
+    while len(todo) > 1:
+        step = todo.pop(0)
+        place = here / step
+        if step == "..":
+            here = here if here == root else here.parent
+        elif place.is_symlink() and followed < _MAX_LINKS:
+            followed += 1
+            target = str(place.readlink())
+            here = root if target.startswith("/") else here
+            todo = [*(part for part in target.split("/") if part not in ("", ".")), *todo]
+        else:
+            here = place
+    return here / todo[0]
+
+
+def _refuse_no_root(root: Path) -> None:
+    if not (root / "etc").is_dir() or not (root / "usr").is_dir():
+        raise ProvisionError(
+            "there is no root file system",
+            where=str(root),
+            why="it has no folders etc and usr",
+            fix="mount one there: systemd-dissect --mount DISK.img DIR",
+        )
+
+
+@contextmanager
+def _writing(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ProvisionError(
+            "the root file system can't be written",
+            where=str(error.filename or root),
+            why=error.strerror,
+            fix="mount it for writing, and run this as root",
+        ) from None

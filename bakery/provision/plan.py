@@ -1,0 +1,177 @@
+"""From extensions to everything that a machine needs to run them, and to keep them up to date."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from bakery import sizes
+from bakery.provision.extension import ProvisionError
+from bakery.provision.machine import File, Inline, Link, Machine, Remote, Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bakery.provision.extension import Extension, Follow
+
+Host = Literal["flatcar", "fcos", "any"]
+Policy = Literal["reload", "reboot"]
+
+KEYRING = "/etc/systemd/import-pubring.gpg"
+EXTENSIONS = "/etc/extensions"
+IMAGES = "/opt/extensions"
+EMBEDDABLE = 16 << 20
+
+_HOST_IDS: dict[Host, str] = {"flatcar": "flatcar", "fcos": "fedora"}
+_BUILT_IN = "-flatcar"  # how Flatcar's built-in extensions end
+_TORCX = "/etc/systemd/system-generators/torcx-generator"
+_ACTIVATE: dict[Policy, str] = {
+    "reload": "systemctl restart systemd-sysext.service",
+    "reboot": "systemctl --no-block reboot",
+}
+# Before version 255 nothing loads the units that a merge brings. Flatcar has its own way.
+_LOAD_UNITS = """\
+[Service]
+ExecStartPost=/usr/bin/systemctl daemon-reload
+"""
+# A unit for each extension, beside the stock one, which serves the default component only (before
+# systemd 262) and fails where there is none: so none of them stops another's updates.
+_UPDATE = """\
+[Unit]
+Description=Update the extension {name}
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -ec '\\
+  before=$$(readlink -f {link}); \\
+  /usr/lib/systemd/systemd-sysupdate --component={name} update; \\
+  test "$$before" = "$$(readlink -f {link})" || {activate}'
+"""
+_TIMER = """\
+[Unit]
+Description=Look for updates of the extension {name}
+
+[Timer]
+OnBootSec=15min
+OnUnitActiveSec=6h
+RandomizedDelaySec=1h
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+def plan(
+    extensions: Sequence[Extension],
+    *,
+    host: Host,
+    policy: Policy = "reload",
+    offline: bool = False,
+    unsigned: bool = False,
+) -> Machine:
+    """Return what a machine needs.
+
+    Args:
+        extensions: what it runs.
+        host: the system on it; `any` for others than the two.
+        policy: what it does when an update has come: merge it at once, or reboot.
+        offline: whether the images come with the configuration.
+        unsigned: follow channels that nobody signs.
+
+    Raises:
+        ProvisionError: the extensions don't fit the host or lack one that they require, an image
+            can't be embedded, or a channel is not signed.
+
+    """
+    _refuse_misfits(extensions, host)
+    files = [file for each in extensions for file in _files(each, offline=offline)]
+    links = [link for each in extensions for link in _links(each, host)]
+    followed = [(each.name, each.follow) for each in extensions if each.follow]
+    files += [file for name, follow in followed for file in _component(name, follow, unsigned)]
+    files += _keyring([follow for _, follow in followed])
+    drop_ins = {} if host == "flatcar" else {"10-load-units.conf": _LOAD_UNITS}
+    merging = Unit(name="systemd-sysext.service", drop_ins=drop_ins, wanted_by="sysinit.target")
+    updating = [unit for name, _ in followed for unit in _updating(name, policy)]
+    return Machine(
+        extensions=tuple(each.name for each in extensions),
+        files=tuple(files),
+        links=tuple(dict.fromkeys(links)),
+        units=(merging, *updating),
+    )
+
+
+def _refuse_misfits(extensions: Sequence[Extension], host: Host) -> None:
+    names = [each.name for each in extensions]
+    for each in extensions:
+        if names.count(each.name) > 1:
+            raise ProvisionError(f"{each.name} is asked for twice", fix="choose one version")
+        if host in _HOST_IDS and each.os not in ("any", _HOST_IDS[host]):
+            raise ProvisionError(f"{each.file} does not fit: it is made for {each.os}")
+        missing = [name for name in each.requires if name not in names]
+        if missing:
+            raise ProvisionError(
+                f"{each.name} needs {' and '.join(missing)} beside it",
+                fix=f"bakery provision {' '.join((*names, *missing))}",
+            )
+
+
+def _image(each: Extension) -> str:
+    return f"{IMAGES}/{each.name}/{each.file}"
+
+
+def _files(each: Extension, *, offline: bool) -> Iterator[File]:
+    contents = _embedded(each) if offline else Remote(url=each.url, sha256=each.sha256)
+    yield File(path=_image(each), contents=contents)
+
+
+def _embedded(each: Extension) -> Inline:
+    if each.local is None:
+        raise ProvisionError(
+            f"{each.file} is not on this computer", fix="give the image file or its folder"
+        )
+    size = each.local.stat().st_size
+    if size > EMBEDDABLE:
+        raise ProvisionError(
+            f"{each.file} is too large to embed: {sizes.text(size)}",
+            where=str(each.local),
+            why=f"configurations hold images up to {sizes.text(EMBEDDABLE)}",
+            fix="let the machine download it, or lay it into the disk: bakery install --root DIR",
+        )
+    return Inline(data=each.local.read_bytes())
+
+
+def _links(each: Extension, host: Host) -> Iterator[Link]:
+    yield Link(path=f"{EXTENSIONS}/{each.name}.raw", target=_image(each))
+    masked = [name for name in each.replaces if host != "fcos" or not name.endswith(_BUILT_IN)]
+    for name in masked:
+        yield Link(path=f"{EXTENSIONS}/{name}.raw", target="/dev/null")
+    if any(name.endswith(_BUILT_IN) for name in masked):
+        # What is built in now came from Torcx before: its generator would unpack it again.
+        yield Link(path=_TORCX, target="/dev/null")
+
+
+def _component(name: str, follow: Follow, unsigned: bool) -> Iterator[File]:  # noqa: FBT001  the caller's switch
+    if follow.keyring is None and not unsigned:
+        raise ProvisionError(
+            f"nobody signs the channel that {name} would follow",
+            why="machines would run whatever is put there",
+            fix="publish with BAKERY_SIGNING_KEY set, or give --unsigned",
+        )
+    for file, text in follow.transfers.items():
+        data = text if follow.keyring else text.replace(b"\nVerify=yes\n", b"\nVerify=no\n")
+        yield File(path=f"/etc/sysupdate.{name}.d/{file}", contents=Inline(data=data))
+
+
+def _keyring(followed: Sequence[Follow]) -> list[File]:
+    keys = dict.fromkeys(follow.keyring for follow in followed if follow.keyring)
+    data = b"".join(keys)
+    return [File(path=KEYRING, contents=Inline(data=data), shared=True)] if data else []
+
+
+def _updating(name: str, policy: Policy) -> Iterator[Unit]:
+    link = f"{EXTENSIONS}/{name}.raw"
+    text = _UPDATE.format(name=name, link=link, activate=_ACTIVATE[policy])
+    yield Unit(name=f"sysext-update-{name}.service", text=text)
+    timer = _TIMER.format(name=name)
+    yield Unit(name=f"sysext-update-{name}.timer", text=timer, wanted_by="timers.target")

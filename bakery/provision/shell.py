@@ -1,0 +1,141 @@
+"""A shell script (POSIX) that sets up a running host, and takes everything away again."""
+
+from __future__ import annotations
+
+import base64
+import shlex
+from typing import TYPE_CHECKING
+
+from bakery.provision.machine import Remote, unit_files
+from bakery.provision.plan import EXTENSIONS, IMAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bakery.provision.machine import File, Machine
+
+_SCRIPT = """\
+#!/bin/sh
+# Sets up {extensions} as systemd-sysext extensions; give it the word uninstall to take them away.
+# Run it as root, as often as you like. It needs systemd, coreutils, and curl or wget.
+set -eu
+umask 022
+
+fetch() {{ # PATH URL SHA256
+  if [ -e "$1" ] && echo "$3  $1" | sha256sum --check --status; then return; fi
+  mkdir -p "${{1%/*}}"
+  if command -v curl >/dev/null; then
+    curl --fail --silent --show-error --location --retry 3 --output "$1.part" "$2"
+  else
+    wget --quiet --output-document="$1.part" "$2"
+  fi
+  if ! echo "$3  $1.part" | sha256sum --check --status; then
+    rm -f "$1.part"
+    echo "$2 is not the file it should be; nothing was changed" >&2
+    exit 1
+  fi
+  mv "$1.part" "$1"
+}}
+
+write() {{ # PATH, and the contents in base64 on standard input
+  mkdir -p "${{1%/*}}"
+  base64 --decode >"$1.part"
+  mv "$1.part" "$1"
+}}
+
+link() {{ # PATH TARGET
+  mkdir -p "${{1%/*}}"
+  ln -sfn "$2" "$1"
+}}
+
+keep() {{ # NAME FILE: the one image of the extension that stays
+  find "{images}/$1" -name '*.raw' ! -name "$2" -delete
+}}
+
+started() {{ # NAME: the units that it starts
+  cat /usr/lib/systemd/system/*.d/"10-$1.conf" 2>/dev/null | sed -n 's/^Upholds=//p'
+}}
+
+install() {{
+{install}
+}}
+
+uninstall() {{
+{uninstall}
+}}
+
+case "${{1-install}}" in
+  install) install ;;
+  uninstall) uninstall ;;
+  *)
+    echo "usage: $0 [install|uninstall]" >&2
+    exit 2
+    ;;
+esac
+"""
+
+
+def render(machine: Machine) -> str:
+    """Return the script. What is shared with other extensions stays when it uninstalls."""
+    return _SCRIPT.format(
+        extensions=", ".join(machine.extensions),
+        images=IMAGES,
+        install=_indented(_install(machine)),
+        uninstall=_indented(_uninstall(machine)),
+    )
+
+
+def _install(machine: Machine) -> Iterable[str]:
+    files = (*machine.files, *unit_files(machine))
+    for file in sorted(files, key=lambda file: not isinstance(file.contents, Remote)):
+        yield _laid(file)  # downloads first: where one fails, nothing has changed
+    for link in machine.links:
+        yield _words("link", link.path, link.target)
+    yield "systemctl daemon-reload"
+    for unit in machine.units:
+        if unit.wanted_by:
+            start = ["--now"] if unit.text is not None else []
+            yield _words("systemctl", "--quiet", "enable", *start, unit.name)
+    yield "systemctl restart systemd-sysext.service"
+    for name in machine.extensions:
+        image = next(link.target for link in machine.links if link.path == _link(name))
+        yield _words("keep", name, image.rpartition("/")[2])
+
+
+def _uninstall(machine: Machine) -> Iterable[str]:
+    own = [unit.name for unit in machine.units if unit.text is not None]
+    if own:
+        yield f"{_words('systemctl', '--quiet', 'disable', '--now', *own)} 2>/dev/null || true"
+    names = shlex.join(machine.extensions)
+    yield f'units=$(for name in {names}; do started "$name"; done)'
+    yield _words("rm", "-f", *(link.path for link in machine.links))
+    laid = [file.path for file in (*machine.files, *unit_files(machine)) if not file.shared]
+    yield _words("rm", "-f", *laid)
+    yield _words("rm", "-rf", *(f"{IMAGES}/{name}" for name in machine.extensions))
+    components = {file.path.rpartition("/")[0] for file in machine.files}
+    for folder in sorted(each for each in components if each.startswith("/etc/sysupdate.")):
+        yield f"rmdir {folder} 2>/dev/null || true"
+    yield "systemctl restart systemd-sysext.service"
+    yield "systemctl daemon-reload"
+    yield "# shellcheck disable=SC2086 # several units"
+    yield '[ -z "$units" ] || systemctl stop $units'
+
+
+def _link(name: str) -> str:
+    return f"{EXTENSIONS}/{name}.raw"
+
+
+def _laid(file: File) -> str:
+    if isinstance(file.contents, Remote):
+        return _words("fetch", file.path, file.contents.url, file.contents.sha256)
+    text = base64.encodebytes(file.contents.data).decode()
+    return f"{_words('write', file.path)} <<'END'\n{text}END"
+
+
+def _words(*words: str) -> str:
+    return shlex.join(words)
+
+
+def _indented(lines: Iterable[str]) -> str:
+    """Return commands inside a function; here-documents stay at the margin."""
+    return "\n".join(f"  {line}" for line in lines)

@@ -1,0 +1,104 @@
+"""A publisher's folder with a release of caddy, one of docker, and docker's signed channel."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, get_args
+
+import pytest
+from harness.mirror import Mirror
+
+from bakery import settings as settings_module
+from bakery.recipe.model import Arch
+from bakery.release import document, signing, sums
+from bakery.release.document import ReleasedImage, ReleaseDocument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bakery.settings import Settings
+
+CHANNEL = """\
+[Transfer]
+Verify=yes
+
+[Source]
+Path=https://example.com/docker
+
+[Target]
+CurrentSymlink=/etc/extensions/docker.raw
+"""
+KEYRING = b"\x99\x01public keys"
+
+
+def release(root: Path, name: str, version: str, **fields: Any) -> Path:
+    """Publish images that are no images."""
+    folder = root / f"{name}-{version}"
+    folder.mkdir(parents=True)
+    images = []
+    for arch in get_args(Arch):
+        data = f"{name} {version} {arch}".encode() * 9 + bytes(range(256))
+        file = f"{name}-{version}-{arch}.raw"
+        (folder / file).write_bytes(data)
+        images.append(
+            ReleasedImage(
+                file=file,
+                arch=arch,
+                format="squashfs",
+                size=len(data),
+                sha256=hashlib.sha256(data).hexdigest(),
+                key="",
+                contents=0,
+                tools="",
+                boots=(),
+            )
+        )
+    given: dict[str, Any] = {"os": "any", "requires": (), "replaces": (), **fields}
+    described = ReleaseDocument(
+        name=name,
+        version=version,
+        summary="",
+        homepage="",
+        license="",
+        parts={},
+        images=tuple(images),
+        assets=(),
+        boot_waiver=None,
+        sbom=(),
+        transfers=(),
+        signed_by=None,
+        **given,
+    )
+    (folder / document.FILE).write_bytes(document.encode(described))
+    return folder
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """The folder that is published."""
+    root = tmp_path / "published"
+    release(root, "caddy", "v2.11.7")
+    built_in = ("docker-flatcar", "containerd-flatcar")
+    channel = root / "docker"
+    channel.mkdir()
+    digests = {}
+    for version in ("20.10.9", "20.10.13"):
+        folder = release(root, "docker", version, replaces=built_in)
+        for image in folder.glob("*.raw"):
+            digests[image.name] = hashlib.sha256(image.read_bytes()).hexdigest()
+    for name in ("docker.conf", "docker.transfer"):
+        (channel / name).write_text(CHANNEL)
+    (channel / signing.KEYRING).write_bytes(KEYRING)
+    digests[signing.KEYRING] = hashlib.sha256(KEYRING).hexdigest()
+    (channel / sums.FILE).write_bytes(sums.encode(digests))
+    return root
+
+
+@pytest.fixture
+def settings(tmp_path: Path, published: Path) -> Iterator[Settings]:
+    """Settings of a project that publishes there."""
+    server = Mirror(published)
+    environment = {"BAKERY_PUBLISH_URL": server.url, "HOME": str(tmp_path)}
+    yield settings_module.load(tmp_path, environment)
+    server.close()

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+import pytest
+import yaml
+
+from bakery.provision import command
+from bakery.provision.extension import ProvisionError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bakery.settings import Settings
+
+
+def given(settings: Settings, *references: str, **options: Any) -> str:
+    usual: dict[str, Any] = {
+        "output": "ignition",
+        "host": "flatcar",
+        "arch": "x86-64",
+        "policy": "reload",
+        "offline": False,
+        "unsigned": False,
+    }
+    return command.provision(references, settings=settings, **usual | options)
+
+
+def ignition(settings: Settings, *references: str, **options: Any) -> dict[str, Any]:
+    return json.loads(given(settings, *references, **options))  # type: ignore[no-any-return]
+
+
+def files(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the bytes, or the address, of every file of an Ignition or Butane config."""
+    return {file["path"]: contents(file["contents"]) for file in config["storage"]["files"]}
+
+
+def contents(found: dict[str, Any]) -> bytes | str:
+    if "inline" in found:
+        return found["inline"].encode()  # type: ignore[no-any-return]
+    source = found["source"]
+    if not source.startswith("data:"):
+        return f"{source} {found['verification']['hash']}"
+    head, _, data = source.partition(",")
+    plain = base64.b64decode(data) if head.endswith("base64") else unquote_to_bytes(data)
+    return gzip.decompress(plain) if found.get("compression") == "gzip" else plain
+
+
+def meaning(config: dict[str, Any]) -> list[Any]:
+    storage = config["storage"]
+    modes = {file["path"]: (file["mode"], file["overwrite"]) for file in storage["files"]}
+    return [files(config), modes, storage["links"], config["systemd"]]
+
+
+def test_a_release_is_downloaded_verified_and_linked(settings: Settings, published: Path) -> None:
+    config = ignition(settings, "caddy-v2.11.7")
+    image = "/opt/extensions/caddy/caddy-v2.11.7-x86-64.raw"
+    made = published / "caddy-v2.11.7/caddy-v2.11.7-x86-64.raw"
+    digest = hashlib.sha256(made.read_bytes()).hexdigest()
+    assert config == {
+        "ignition": {"version": "3.3.0"},
+        "storage": {
+            "files": [
+                {
+                    "path": image,
+                    "mode": 0o644,
+                    "overwrite": True,
+                    "contents": {
+                        "source": f"{settings.publish_url}/caddy-v2.11.7/caddy-v2.11.7-x86-64.raw",
+                        "verification": {"hash": f"sha256-{digest}"},
+                    },
+                }
+            ],
+            "links": [{"path": "/etc/extensions/caddy.raw", "target": image, "overwrite": True}],
+        },
+        "systemd": {"units": [{"name": "systemd-sysext.service", "enabled": True}]},
+    }
+
+
+def test_a_channel_gives_its_newest_version_and_is_followed(settings: Settings) -> None:
+    config = ignition(settings, "docker", arch="arm64")
+    laid = files(config)
+    assert [path for path in laid if path.endswith(".raw")] == [
+        "/opt/extensions/docker/docker-20.10.13-arm64.raw"
+    ]
+    assert b"Verify=yes" in laid["/etc/sysupdate.docker.d/docker.conf"]
+    assert laid["/etc/sysupdate.docker.d/docker.transfer"]
+    assert laid["/etc/systemd/import-pubring.gpg"] == b"\x99\x01public keys"
+    units = {unit["name"]: unit for unit in config["systemd"]["units"]}
+    assert units["sysext-update-docker.timer"]["enabled"]
+    text = units["sysext-update-docker.service"]["contents"]
+    assert "--component=docker update" in text
+    assert "systemctl restart systemd-sysext.service" in text
+    rebooting = given(settings, "docker", policy="reboot")
+    assert "systemctl --no-block reboot" in rebooting
+
+
+def test_what_flatcar_has_built_in_is_masked_there(settings: Settings) -> None:
+    def masked(host: str) -> list[str]:
+        links = ignition(settings, "docker", host=host)["storage"]["links"]
+        return [link["path"] for link in links if link["target"] == "/dev/null"]
+
+    assert masked("flatcar") == [
+        "/etc/extensions/docker-flatcar.raw",
+        "/etc/extensions/containerd-flatcar.raw",
+        "/etc/systemd/system-generators/torcx-generator",
+    ]
+    assert masked("fcos") == []
+
+
+@pytest.mark.parametrize(("host", "version"), [("flatcar", "1.0.0"), ("fcos", "1.4.0")])
+@pytest.mark.parametrize("offline", [False, True])
+def test_butane_and_ignition_say_the_same(
+    settings: Settings, published: Path, host: str, version: str, *, offline: bool
+) -> None:
+    references = [str(published / "caddy-v2.11.7"), str(published / "docker-20.10.13")]
+    options = {"host": host, "offline": offline}
+    written = yaml.safe_load(given(settings, *references, output="butane", **options))
+    assert (written["variant"], written["version"]) == (host, version)
+    assert meaning(written) == meaning(ignition(settings, *references, **options))
+    followed = yaml.safe_load(given(settings, "docker", output="butane", host=host))
+    assert meaning(followed) == meaning(ignition(settings, "docker", host=host))
+
+
+def test_embedded_images_are_whole(settings: Settings, published: Path) -> None:
+    image = published / "caddy-v2.11.7/caddy-v2.11.7-arm64.raw"
+    laid = files(ignition(settings, str(image), offline=True))
+    assert laid[f"/opt/extensions/caddy/{image.name}"] == image.read_bytes()
+
+
+def test_permissions_are_octal_for_people(settings: Settings) -> None:
+    for output in ("butane", "clc"):
+        assert "mode: 0644\n" in given(settings, "docker", output=output)
+
+
+def test_container_linux_config_compares_before_it_merges(settings: Settings) -> None:
+    config = yaml.safe_load(given(settings, "docker-20.10.13", output="clc"))
+    assert config["storage"]["files"][0]["contents"]["remote"]["url"].endswith("x86-64.raw")
+    merging = config["systemd"]["units"][0]
+    assert "sha256sum --check" in merging["dropins"][-1]["contents"]
+
+
+def test_cloud_init_runs_the_shell_script(settings: Settings) -> None:
+    text = given(settings, "docker", "caddy-v2.11.7", output="cloud-init")
+    assert text.startswith("#cloud-config\n")
+    config = yaml.safe_load(text)
+    script = given(settings, "docker", "caddy-v2.11.7", output="shell")
+    (written,) = config["write_files"]
+    assert written["content"] == script
+    assert config["runcmd"] == [[written["path"]]]
+
+
+@pytest.mark.parametrize(
+    ("references", "options", "what"),
+    [
+        (["nothing"], {}, "no release and no channel nothing"),
+        (["caddy-v2.11.7", "caddy-v2.11.7"], {}, "caddy is asked for twice"),
+        (["caddy-v2.11.7"], {"offline": True}, "is not on this computer"),
+        (["missing.raw"], {}, "there is no such image"),
+    ],
+)
+def test_what_cannot_be_is_explained(
+    settings: Settings, references: list[str], options: dict[str, Any], what: str
+) -> None:
+    with pytest.raises(ProvisionError, match=what):
+        given(settings, *references, **options)
+
+
+def test_unsigned_channels_are_refused_unless_asked_for(
+    settings: Settings, published: Path
+) -> None:
+    index = published / "docker/SHA256SUMS"
+    lines = [line for line in index.read_text().splitlines() if "import-pubring" not in line]
+    index.write_text("\n".join(lines) + "\n")
+    with pytest.raises(ProvisionError, match="nobody signs the channel"):
+        given(settings, "docker")
+    laid = files(ignition(settings, "docker", unsigned=True))
+    assert b"Verify=no" in laid["/etc/sysupdate.docker.d/docker.conf"]
+
+
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="needs shellcheck")
+def test_shellcheck_has_nothing_to_say(settings: Settings, tmp_path: Path) -> None:
+    script = tmp_path / "install"
+    script.write_text(given(settings, "docker", "caddy-v2.11.7", output="shell", host="any"))
+    done = subprocess.run(["shellcheck", script], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+
+
+@pytest.mark.skipif(not shutil.which("ignition-validate"), reason="needs ignition-validate")
+@pytest.mark.parametrize("host", ["flatcar", "fcos", "any"])
+def test_ignition_accepts_it(settings: Settings, tmp_path: Path, host: str) -> None:
+    config = tmp_path / "config.ign"
+    config.write_text(given(settings, "docker", "caddy-v2.11.7", host=host))
+    done = subprocess.run(
+        ["ignition-validate", config], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bakery.provision import command
+from bakery.provision.extension import ProvisionError
+from bakery.provision.install import uninstall
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bakery.settings import Settings
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A root file system whose /opt is a link, as Fedora CoreOS has it."""
+    folder = tmp_path / "root"
+    for name in ("etc", "usr", "var/opt"):
+        (folder / name).mkdir(parents=True)
+    (folder / "opt").symlink_to("/var/opt")
+    return folder
+
+
+def install(settings: Settings, reference: str, root: Path, **options: Any) -> list[str]:
+    usual: dict[str, Any] = {"host": "any", "arch": "x86-64", "policy": "reload", "unsigned": False}
+    return command.install(reference, root, settings=settings, **usual | options)
+
+
+def paths(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir()}
+
+
+def test_a_channel_is_laid_and_taken_out_again(
+    settings: Settings, published: Path, root: Path
+) -> None:
+    before = paths(root)
+    install(settings, "docker", root)
+    file = "docker-20.10.13-x86-64.raw"
+    laid = root / "var/opt/extensions/docker" / file
+    assert laid.read_bytes() == (published / "docker-20.10.13" / file).read_bytes()
+    assert laid.stat().st_mode & 0o777 == 0o644
+    link = root / "etc/extensions/docker.raw"
+    assert str(link.readlink()) == f"/opt/extensions/docker/{file}"
+    assert paths(root) - before == {
+        "etc/extensions/containerd-flatcar.raw",
+        "etc/extensions/docker-flatcar.raw",
+        "etc/extensions/docker.raw",
+        "etc/systemd/import-pubring.gpg",
+        "etc/systemd/system-generators/torcx-generator",
+        "etc/systemd/system/sysext-update-docker.service",
+        "etc/systemd/system/sysext-update-docker.timer",
+        "etc/systemd/system/sysinit.target.wants/systemd-sysext.service",
+        "etc/systemd/system/systemd-sysext.service.d/10-load-units.conf",
+        "etc/systemd/system/timers.target.wants/sysext-update-docker.timer",
+        "etc/sysupdate.docker.d/docker.conf",
+        "etc/sysupdate.docker.d/docker.transfer",
+        f"var/opt/extensions/docker/{file}",
+        "var/opt/extensions/docker/installed",
+    }
+    uninstall("docker", root)
+    assert paths(root) - before == {
+        "etc/systemd/import-pubring.gpg",
+        "etc/systemd/system/sysinit.target.wants/systemd-sysext.service",
+        "etc/systemd/system/systemd-sysext.service.d/10-load-units.conf",
+    }
+    assert not (root / "etc/sysupdate.docker.d").exists()
+
+
+def test_a_newer_version_takes_the_place_of_an_older(settings: Settings, root: Path) -> None:
+    install(settings, "docker-20.10.9", root)
+    install(settings, "docker-20.10.13", root)
+    link = root / "etc/extensions/docker.raw"
+    assert str(link.readlink()).endswith("/docker-20.10.13-x86-64.raw")
+    assert sorted(path.name for path in (root / "var/opt/extensions/docker").iterdir()) == [
+        "docker-20.10.13-x86-64.raw",
+        "installed",
+    ]
+
+
+def test_a_wrong_digest_is_refused(settings: Settings, published: Path, root: Path) -> None:
+    (published / "caddy-v2.11.7/caddy-v2.11.7-x86-64.raw").write_bytes(b"something else")
+    before = paths(root)
+    with pytest.raises(ProvisionError, match="not the file it should be"):
+        install(settings, "caddy-v2.11.7", root)
+    assert paths(root) == before
+
+
+def test_only_roots_and_what_was_installed(settings: Settings, tmp_path: Path, root: Path) -> None:
+    with pytest.raises(ProvisionError, match="no root file system"):
+        install(settings, "caddy-v2.11.7", tmp_path)
+    with pytest.raises(ProvisionError, match="was not installed here"):
+        uninstall("caddy", root)
