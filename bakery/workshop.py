@@ -12,6 +12,7 @@ from bakery.image import manifest as manifests
 from bakery.image import patchelf
 from bakery.ledger import Ledger, remove, replace, write_whole
 from bakery.processors import Processors
+from bakery.release import records
 from bakery.store.folder import Store
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from bakery.image.manifest import Manifest
     from bakery.progress import Meter
     from bakery.recipe.matrix import Asset, Image, Release
-    from bakery.release.boots import Boot
-    from bakery.release.finished import Finished
     from bakery.settings import Settings
 
 _BYTES_PER_PROCESSOR = 32 << 20  # less than this is not worth another processor
@@ -184,8 +183,8 @@ class Workshop:
                 "tools": writers(image.format, self.settings.profile),
             }
             replace(output, self.file(image))
-            write_whole(self._kept(image.id, "manifest"), data)
-            write_whole(self._kept(image.id, "inventory"), inventory)
+            write_whole(records.kept(self.ledger, image.id, "manifest"), data)
+            write_whole(records.kept(self.ledger, image.id, "inventory"), inventory)
             self.ledger.finish(
                 "squash",
                 image.id,
@@ -198,10 +197,7 @@ class Workshop:
 
     def manifest(self, image: Image) -> Manifest:
         """Return the manifest of a finished image."""
-        return manifests.decode(self._kept(image.id, "manifest").read_bytes())
-
-    def _kept(self, image: str, what: str) -> Path:
-        return self.ledger.folder / "squash" / f"{image}.{what}"
+        return manifests.decode(records.kept(self.ledger, image.id, "manifest").read_bytes())
 
     def squash_key(self, image: Image) -> str:
         """Return the digest of everything that decides an image's bytes."""
@@ -238,15 +234,15 @@ class Workshop:
         if release.problem:
             raise release.problem
         with self.ledger.alone("build", release.name) as work:
-            previous, before = self._before(release)
+            folder = self.folder(release.name)
+            previous, before = records.before(self.ledger, release)
             files = assemble(
                 release,
-                [self._finished(image) for image in release.images],
+                [records.finished(self.ledger, image, folder) for image in release.images],
                 settings=self.settings,
                 previous=previous,
                 before=before,
             )
-            folder = self.folder(release.name)
             images = [image.filename for image in release.images]
             for path in folder.iterdir():
                 if path.name not in images:
@@ -262,56 +258,15 @@ class Workshop:
                 files=sorted(files),
             )
 
-    def _finished(self, image: Image) -> Finished:
-        from bakery.image import inventory as inventories  # noqa: PLC0415  only when needed
-        from bakery.release.finished import Finished  # noqa: PLC0415  with it
-
-        return Finished(
-            image=image,
-            record=self.ledger.required("squash", image.id),
-            manifest=self.manifest(image),
-            inventory=inventories.decode(self._kept(image.id, "inventory").read_bytes()),
-            boots=self.boots(image),
-        )
-
-    def boots(self, image: Image) -> tuple[Boot, ...]:
-        """Return the boots that an image has passed as the bytes that it is now."""
-        from bakery.release import boots  # noqa: PLC0415  not for `doit list`
-
-        record = self.ledger.record("boot", image.id)
-        folder = self.folder(image.release)
-        if record is None or not self.ledger.holds("boot", image.id, record.key, folder):
-            return ()
-        return boots.read(record.facts)
-
-    def _before(self, release: Release) -> tuple[str | None, dict[str, Manifest]]:
-        """Return the version before a release, and its manifests as far as they are here."""
-        tags = release.source.lock.tags
-        at = tags.index(release.version)
-        if at == 0:
-            return None, {}
-        found: dict[str, Manifest] = {}
-        for image in release.images:
-            arch = image.contents.arch
-            path = self._kept(f"{release.source.name}-{tags[at - 1]}-{arch}", "manifest")
-            if path.exists():
-                found[arch] = manifests.decode(path.read_bytes())
-        return tags[at - 1], found
-
     def _build_key(self, release: Release) -> str:
         from bakery.release import signing  # noqa: PLC0415  not for `doit list`
 
-        recipe = release.source.recipe
-        locked = release.source.lock.versions[release.version]
         signer = signing.configured()
         return key_of(
             "build",
             code_digest("release"),
             *(self.squash_key(image) for image in release.images),
-            *(str(self.boots(image)) for image in release.images),
-            *(recipe.summary, recipe.homepage, recipe.license),
-            *(*recipe.requires, *recipe.replaces, *recipe.channels),
-            *(f"{asset.url} {asset.trust} {asset.citation}" for asset in locked.assets),
+            *records.decisive(self.ledger, release, self.folder(release.name)),
             self.settings.publish_url,
             self.settings.boot_waiver or "",
             signer.fingerprint if signer else "",
@@ -324,8 +279,8 @@ class Workshop:
         for image in release.images:
             with self.ledger.alone("clean", image.id):
                 remove(self.staged(image))
-                for what in ("manifest", "inventory"):
-                    remove(self._kept(image.id, what))
+                for what in records.KEPT:
+                    remove(records.kept(self.ledger, image.id, what))
                 for step in ("stage", "squash"):
                     self.ledger.forget(step, image.id)
         with self.ledger.alone("clean", release.name):
