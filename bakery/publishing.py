@@ -62,6 +62,12 @@ class Publishing:
 
         return self._patience or Patience()
 
+    def public(self) -> set[str]:
+        """Return the names of the releases that are published."""
+        from bakery.release.published import editions  # noqa: PLC0415  only when needed
+
+        return {edition.posted.tag for edition in editions(self._look())}
+
     # Releases
 
     def publish(self, release: Release, meter: Meter) -> str:
