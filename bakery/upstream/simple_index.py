@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -70,6 +71,26 @@ def versions(upstream: PypiUpstream, api: Api) -> Iterator[Published]:
             date=min(days, default=None),
             yanked=all(file.yanked is not False for file in files),
         )
+
+
+def wheels(project: str, version: str, api: Api) -> list[str]:
+    """Return the names of a version's wheels.
+
+    Raises:
+        UpstreamError: the index does not have the project, or pip tells no index.
+
+    """
+    from packaging.utils import (  # noqa: PLC0415  not for other kinds
+        InvalidWheelFilename,
+        parse_wheel_filename,
+    )
+
+    found = []
+    for file in _files(project, api):
+        with suppress(InvalidWheelFilename):  # a source archive
+            if str(parse_wheel_filename(file.filename)[1]) == version:
+                found.append(file.filename)
+    return found
 
 
 def _files(project: str, api: Api) -> list[_File]:

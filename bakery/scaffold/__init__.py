@@ -1,0 +1,1 @@
+"""New recipes, made from what an upstream publishes."""

@@ -1,0 +1,142 @@
+"""Files at addresses that have the version in them, and perhaps the processor."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from bakery.errors import BakeryError
+from bakery.recipe.model import ListingUpstream
+from bakery.recipe.version import Version
+from bakery.scaffold.release import About, File, Release
+from bakery.store.address import file_name
+from bakery.upstream.errors import UpstreamError
+from bakery.upstream.versions import offers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bakery.recipe.model import Arch
+    from bakery.upstream.api import Api
+
+_WORDS: dict[Arch, tuple[str, ...]] = {
+    "x86-64": ("amd64", "x86_64", "x64"),
+    "arm64": ("arm64", "aarch64"),
+}
+_OWN_SUMS = (".sha256", ".sha256sum")
+_SHARED_SUMS = ("SHA256SUMS", "sha256sum.txt", "sha256sums.txt", "checksums.txt")
+
+
+def look(address: str, name: str, version: str | None, api: Api) -> Release:
+    """Return a version with its files.
+
+    Args:
+        address: of a file, with `{version}` or `{bare}`, and `{arch}` where it has the processor.
+        name: what the recipe will be called.
+        version: which version; None for the newest that the folder above it lists.
+        api: asks the server.
+
+    Raises:
+        BakeryError: the address has no version in it, or nothing is there.
+        UpstreamError: the server does not answer, or lists no versions.
+
+    """
+    if not re.search(r"\{(?:version|bare)\}", address) or not re.match(r"https?://", address):
+        raise BakeryError(
+            "the address does not say where its version stands",
+            where=address,
+            fix="put {version} (v1.2.3), or {bare} (1.2.3), in its place, and {arch} in that of\n"
+            "the processor: https://dl.example.org/{version}/app-linux-{arch}.tar.gz",
+        )
+    notes, upstream = [], None
+    if version is None:
+        listing, version = _newest(address, api)
+        upstream = {"listing": listing.listing, "pattern": listing.pattern}
+        notes.append(f"{version}, the newest below {listing.listing}")
+    parsed = Version.parse(version)
+    words = {"version": parsed.tag, "bare": parsed.bare}
+    files = {
+        arch: _file(url, api)
+        for arch in _WORDS
+        if (url := _existing(_filled(address, words), arch, api)) is not None
+    }
+    if not files:
+        raise UpstreamError(
+            "nothing is at the address",
+            where=_filled(address, words),
+            why="for {arch}, " + ", ".join(word for each in _WORDS.values() for word in each),
+            fix="look at the address in a browser; another version: --version VERSION",
+        )
+    notes += [f"{arch}: {files[arch].name if arch in files else 'nothing'}" for arch in _WORDS]
+    return Release(
+        version=parsed,
+        upstream=upstream,
+        about=About(
+            summary=f"{name}, as {urlsplit(address).hostname} publishes it",
+            homepage=f"https://{urlsplit(address).hostname}/",
+        ),
+        files=files,
+        notes=tuple(notes),
+    )
+
+
+def _filled(text: str, words: dict[str, str]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda found: words.get(found[1], found[0]), text)
+
+
+def _newest(address: str, api: Api) -> tuple[ListingUpstream, str]:
+    """Return the page that lists versions, above the first step with one, and the newest of them.
+
+    Raises:
+        UpstreamError: there is no such page.
+
+    """
+    addresses = dict.fromkeys(address.replace("{arch}", word) for word in _WORDS["x86-64"])
+    for spelt in addresses:
+        listing = _listing(spelt)
+        with suppress(UpstreamError):
+            return listing, offers(listing, api)[-1].tag
+    raise UpstreamError(
+        "no page lists the versions",
+        where=listing.listing,
+        why=f"no link there ends in what fits {listing.pattern}",
+        fix="name one: --version VERSION",
+    )
+
+
+def _listing(address: str) -> ListingUpstream:
+    before, placeholder, behind = re.split(r"(\{version\}|\{bare\})", address, maxsplit=1)
+    folder, _, start = before.rpartition("/")
+    version = "[0-9][0-9.]*" if placeholder == "{bare}" else "v?[0-9][0-9.]*"
+    end = re.escape(re.split(r"[/{]", behind)[0]) + ("[^/]*" if "{" in behind.split("/")[0] else "")
+    return ListingUpstream(
+        listing=f"{folder}/", pattern=f"{re.escape(start)}(?P<version>{version}){end}"
+    )
+
+
+def _existing(address: str, arch: Arch, api: Api) -> str | None:
+    """Return the address for a processor; one without {arch} is taken to be for x86-64."""
+    if "{arch}" not in address:
+        return address if arch == "x86-64" and _is_there(address, api) else None
+    urls = (address.replace("{arch}", word) for word in _WORDS[arch])
+    return next((url for url in urls if _is_there(url, api)), None)
+
+
+def _is_there(url: str, api: Api) -> bool:
+    with suppress(UpstreamError):
+        api.size(url)
+        return True
+    return False
+
+
+def _file(url: str, api: Api) -> File:
+    return File(name=file_name(url), url=url, label=url, sums=tuple(_sums(url, api)))
+
+
+def _sums(url: str, api: Api) -> Iterator[str]:
+    folder = url.rpartition("/")[0]
+    candidates = [url + suffix for suffix in _OWN_SUMS]
+    candidates += [f"{folder}/{name}" for name in _SHARED_SUMS]
+    yield from (candidate for candidate in candidates if _is_there(candidate, api))

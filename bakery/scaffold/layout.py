@@ -1,0 +1,138 @@
+"""What a recipe installs of its assets: places for what was found in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping  # noqa: TC003  msgspec reads the annotations
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bakery.scaffold.filenames import program_name
+from bakery.scaffold.patterns import glob, versioned
+
+if TYPE_CHECKING:
+    from bakery.recipe.model import Arch
+    from bakery.recipe.version import Version
+    from bakery.scaffold.peek import Content
+
+
+class Layout(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes where.
+
+    Attributes:
+        install: a path for a single file, or pairs of a pattern and a place.
+        programs: the names of programs as hosts see them.
+        dynamic: those that need a loader and libraries.
+        licences: whether licences come along.
+
+    """
+
+    install: str | Mapping[str, str]
+    programs: tuple[str, ...]
+    dynamic: tuple[str, ...]
+    licences: bool
+
+
+def lay_out(
+    contents: Mapping[Arch, Content], words: Mapping[Arch, str], version: Version, name: str
+) -> Layout | None:
+    """Return where to install what assets hold; None if they don't hold the same.
+
+    Args:
+        contents: what the asset for each processor holds.
+        words: what the recipe's `{arch}` stands for.
+        version: the release's.
+        name: the recipe's.
+
+    """
+    programs = [_by_name(content, version) for content in contents.values()]
+    names = tuple(programs[0])
+    if any(set(found) != set(names) for found in programs):
+        return None
+    all_found = [program for content in contents.values() for program in content.programs]
+    dynamic = {_called(program.path, version) for program in all_found if program.dynamic}
+    pairs: dict[str, str] = {}
+    if any(content.single for content in contents.values()):
+        single = names[0]
+        install: str | dict[str, str] = f"usr/bin/{single}"
+    else:
+        for called in names:
+            paths = {arch: found[called] for arch, found in zip(contents, programs, strict=True)}
+            if not _same_depth(paths):
+                return None
+            own = {PurePosixPath(path).name for path in paths.values()} == {called}
+            place = "usr/bin/" if own else f"usr/bin/{called}"
+            pairs[_pattern(paths, words, version)] = place
+        pairs = _folded(pairs, contents, words, version)
+        pairs |= _licences(contents, words, version, name)
+        install = pairs
+    return Layout(
+        install=install,
+        programs=names,
+        dynamic=tuple(sorted(dynamic)),
+        licences=any(place.startswith("usr/share/licenses/") for place in pairs.values()),
+    )
+
+
+def _by_name(content: Content, version: Version) -> dict[str, str]:
+    return {_called(program.path, version): program.path for program in content.programs}
+
+
+def _called(path: str, version: Version) -> str:
+    return program_name(PurePosixPath(path).name, version.bare)
+
+
+def _same_depth(paths: Mapping[Arch, str]) -> bool:
+    return len({path.count("/") for path in paths.values()}) == 1
+
+
+def _pattern(paths: Mapping[Arch, str], words: Mapping[Arch, str], version: Version) -> str:
+    return glob({arch: versioned(path, version) for arch, path in paths.items()}, words)
+
+
+def _folded(
+    pairs: Mapping[str, str],
+    contents: Mapping[Arch, Content],
+    words: Mapping[Arch, str],
+    version: Version,
+) -> dict[str, str]:
+    """Return `FOLDER/*` for folders that hold several programs and nothing else."""
+    folders = [_program_folders(content) for content in contents.values()]
+    patterns = {
+        _pattern(dict(zip(contents, several, strict=True)), words, version)
+        for several in zip(*map(sorted, folders), strict=False)
+        if len({folder.count("/") for folder in several}) == 1
+    }
+    found: dict[str, str] = {}
+    for pattern, place in pairs.items():
+        folder = pattern.rpartition("/")[0]
+        whole = folder in patterns and place == "usr/bin/"
+        found[f"{folder}/*" if whole else pattern] = place
+    return found
+
+
+def _program_folders(content: Content) -> set[str]:
+    programs = {program.path for program in content.programs}
+    folders = {path.rpartition("/")[0] for path in programs} - {""}
+    return {
+        folder
+        for folder in folders
+        if len(below := [f for f in content.files if f.rpartition("/")[0] == folder]) > 1
+        and set(below) <= programs
+    }
+
+
+def _licences(
+    contents: Mapping[Arch, Content], words: Mapping[Arch, str], version: Version, name: str
+) -> dict[str, str]:
+    """Return places for licences that the assets for all processors have in the same place."""
+    patterns = [
+        {_pattern({arch: path}, words, version) for path in content.licences}
+        for arch, content in contents.items()
+    ]
+    shared = sorted(set.intersection(*patterns))
+    folder = shared[0].rpartition("/")[0] if shared else ""
+    if folder.endswith("/licenses"):
+        shared = [f"{folder}/*"]
+    return dict.fromkeys(shared, f"usr/share/licenses/{name}/")

@@ -1,0 +1,152 @@
+"""The newest release of a GitHub repository, and its files for Linux.
+
+https://docs.github.com/rest/releases/releases and /rest/repos/repos#get-a-repository
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from bakery.recipe.model import GithubUpstream
+from bakery.recipe.version import Version
+from bakery.scaffold import filenames
+from bakery.scaffold.release import About, File, Release, expression, one_line
+from bakery.upstream import github
+from bakery.upstream.errors import NotFoundError, UpstreamError
+from bakery.upstream.versions import offers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bakery.recipe.model import Arch
+    from bakery.upstream.api import Api
+
+_TAG = re.compile(r"(?P<before>.*[-_/@])v?[0-9]+\.[0-9].*")
+_LISTED = 12
+_T = TypeVar("_T")
+
+
+class _Asset(msgspec.Struct):
+    name: str
+    browser_download_url: str
+    digest: str | None = None
+
+
+class _Release(msgspec.Struct):
+    assets: list[_Asset]
+
+
+class _Licence(msgspec.Struct):
+    spdx_id: str | None = None
+
+
+class _Repository(msgspec.Struct):
+    description: str | None = None
+    homepage: str | None = None
+    license: _Licence | None = None
+
+
+def look(repository: str, name: str, version: str | None, api: Api) -> Release:
+    """Return a release with its files for Linux.
+
+    Args:
+        repository: OWNER/REPO.
+        name: what the recipe will be called.
+        version: which release; None for the newest.
+        api: asks GitHub.
+
+    Raises:
+        UpstreamError: GitHub does not tell, or nothing in the release is for Linux.
+
+    """
+    upstream = _upstream(repository, name, api)
+    tag = version or offers(upstream, api)[-1].tag
+    whole = upstream.tag.replace("{version}", tag)
+    path = f"repos/{repository}/releases/tags/{quote(whole, safe='')}"
+    assets = {asset.name: asset for asset in _get(path, _Release, api).assets}
+    parsed = Version.parse(tag)
+    picked = filenames.pick(assets, (repository.partition("/")[2], name), parsed.bare)
+    if not picked:
+        raise _nothing_for_linux(repository, whole, list(assets))
+    chosen = {arch: names[0] for arch, names in picked.items()}
+    notes = [f"{repository} {whole}" + ("" if version else ", its newest release")]
+    notes += _reasons(picked, assets)
+    keys = {"github": repository}
+    return Release(
+        version=parsed,
+        upstream=keys if upstream.tag == "{version}" else {**keys, "tag": upstream.tag},
+        about=_about(repository, name, api),
+        files={arch: _file(assets, file, arch) for arch, file in chosen.items()},
+        digests=all(assets[file].digest for file in chosen.values()),
+        notes=tuple(notes),
+    )
+
+
+def _get(path: str, kind: type[_T], api: Api) -> _T:
+    environment = api.environment
+    answer = api.get(
+        f"{github.base(environment)}/{path}", token=github.token(environment), accept=github.ACCEPT
+    )
+    return api.decoded(answer, kind)
+
+
+def _upstream(repository: str, name: str, api: Api) -> GithubUpstream:
+    """Return the upstream, with the form of its tags where they are no plain versions."""
+    plain = GithubUpstream(github=repository)
+    tags = [item.tag for item in github.versions(plain, api) if not item.prerelease]
+    forms = [found["before"] for tag in tags if (found := _TAG.fullmatch(tag))]
+    if not forms or any(map(Version.is_written, tags)):
+        return plain
+    own = [before for before in forms if before.rstrip("-_/@v").lower() == name]
+    return GithubUpstream(github=repository, tag=f"{(own or forms)[0]}{{version}}")
+
+
+def _file(assets: dict[str, _Asset], name: str, arch: Arch) -> File:
+    url = assets[name].browser_download_url
+    sums = filenames.checksum_files(assets, name, arch)
+    return File(
+        name=name,
+        url=url,
+        label=url,
+        sums=tuple(assets[file].browser_download_url for file in sums),
+    )
+
+
+def _reasons(picked: dict[Arch, list[str]], assets: dict[str, _Asset]) -> Iterator[str]:
+    for arch, (first, *others) in picked.items():
+        yield f"{arch}: {first}" + (f" rather than {', '.join(others)}" if others else "")
+        signed = filenames.signatures(assets, first)
+        if signed:
+            yield f"{arch}: it is signed, by {', '.join(signed)}: the recipe could ask for that"
+    for arch in filenames.ARCHITECTURES:
+        if arch not in picked:
+            yield f"{arch}: nothing is published for it, as far as names tell"
+
+
+def _about(repository: str, name: str, api: Api) -> About:
+    page = f"https://github.com/{repository}"
+    try:
+        found = _get(f"repos/{repository}", _Repository, api)
+    except NotFoundError:  # by a mirror that has releases alone
+        found = _Repository()
+    return About(
+        summary=one_line(found.description, f"{name}, as {repository} publishes it"),
+        homepage=found.homepage or page,
+        licence=expression(found.license.spdx_id if found.license else None),
+    )
+
+
+def _nothing_for_linux(repository: str, tag: str, names: Sequence[str]) -> UpstreamError:
+    listed = "\n".join(names[:_LISTED]) + (
+        f"\n… and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    )
+    return UpstreamError(
+        "nothing in the release is a program for Linux, as far as names tell",
+        where=f"{repository} {tag}",
+        why=f"it has:\n{listed}" if names else "it has no files",
+        fix="projects that publish elsewhere: bakery new NAME --url ADDRESS-with-{version}",
+    )

@@ -1,0 +1,78 @@
+"""The newest version of a project on the package index, and its wheels for Linux."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bakery.recipe.model import PypiUpstream
+from bakery.recipe.version import Version
+from bakery.scaffold.release import About, File, Release
+from bakery.upstream import pypi, simple_index
+from bakery.upstream.errors import UpstreamError
+from bakery.upstream.versions import offers
+
+if TYPE_CHECKING:
+    from bakery.recipe.model import Arch
+    from bakery.upstream.api import Api
+
+_PROCESSORS: dict[Arch, str] = {"x86-64": "_x86_64", "arm64": "_aarch64"}
+
+
+def look(project: str, name: str, version: str | None, api: Api) -> Release:
+    """Return a version with its wheels for Linux.
+
+    Args:
+        project: the project's name on the index.
+        name: what the recipe will be called.
+        version: which version; None for the newest.
+        api: asks the index.
+
+    Raises:
+        UpstreamError: the index does not have it, or no wheel that fits any Python on Linux.
+        PackageIndexError: pip does not find the wheel.
+
+    """
+    tag = version or offers(PypiUpstream(pypi=project), api)[-1].tag
+    names = simple_index.wheels(project, tag, api)
+    platforms = {arch: _platforms(names, end) for arch, end in _PROCESSORS.items()}
+    chosen = {arch: found[0] for arch, found in platforms.items() if found}
+    if not chosen:
+        raise UpstreamError(
+            "no wheel holds programs for Linux, as far as names tell",
+            where=f"{project} {tag}",
+            why="\n".join(names[:12]) or "it has no wheels",
+            fix="wheels with programs of their own end in py3-none-musllinux… or …-manylinux…",
+        )
+    notes = [f"{project} {tag}" + ("" if version else ", its newest version")]
+    for arch, found in platforms.items():
+        others = f" rather than {', '.join(found[1:])}" if found[1:] else ""
+        notes.append(f"{arch}: {found[0]}{others}" if found else f"{arch}: there is no wheel")
+    return Release(
+        version=Version.parse(tag),
+        upstream={"pypi": project},
+        project=project,
+        about=About(
+            summary=f"{name}, from the wheels of {project}",
+            homepage=f"https://pypi.org/project/{project}/",
+        ),
+        files={arch: _file(project, tag, platform) for arch, platform in chosen.items()},
+        digests=True,
+        notes=tuple(notes),
+    )
+
+
+def _platforms(names: list[str], processor: str) -> list[str]:
+    """Return the platform tags of wheels for any Python, musl's first, then the oldest glibc's."""
+    found = []
+    for name in names:
+        *_, abi, platforms = name.removesuffix(".whl").split("-")
+        tags = [tag for tag in platforms.split(".") if tag.endswith(processor)]
+        if abi == "none" and "linux" in platforms and tags:
+            found.append(tags[0])
+    return sorted(found, key=lambda tag: ("musllinux" not in tag, tag))
+
+
+def _file(project: str, version: str, platform: str) -> File:
+    wheel = pypi.wheel(project, version, [platform])
+    name = wheel.address.rpartition("/")[2]
+    return File(name=name, url=wheel.url, label=platform)

@@ -1,0 +1,159 @@
+"""What an asset holds: its programs and licences, found by their headers and names."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bakery.errors import BakeryError
+from bakery.image import elf
+from bakery.image.unpack import kind_of, members
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from bakery.recipe.model import Arch
+
+_LICENCE = re.compile(r"(?:UN)?LICEN[SC]E\b.*|COPYING\b.*|NOTICE\b.*|COPYRIGHT", re.IGNORECASE)
+_METADATA = 1 << 20
+
+
+class NothingToInstallError(BakeryError):
+    """An asset holds no program that could be installed."""
+
+
+class Program(msgspec.Struct, frozen=True):
+    """A program for one processor.
+
+    Attributes:
+        path: of the archive's member, or the name of the file.
+        dynamic: whether it needs a loader and libraries.
+
+    """
+
+    path: str
+    dynamic: bool
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """What an asset holds.
+
+    Attributes:
+        single: whether it is one file, compressed or not.
+        files: the paths of all files.
+        programs: those that hosts would run.
+        licences: the paths of licences.
+        others: programs that lie where only other programs look.
+        scripts: executable scripts.
+        metadata: of a wheel: its METADATA file.
+
+    """
+
+    single: bool
+    files: tuple[str, ...]
+    programs: tuple[Program, ...]
+    licences: tuple[str, ...]
+    others: tuple[str, ...]
+    scripts: tuple[str, ...]
+    metadata: str
+
+
+def peek(path: Path, filename: str, arch: Arch) -> Content:
+    """Return what an asset holds that is worth installing.
+
+    Args:
+        path: the file.
+        filename: what upstream calls it, which tells its kind.
+        arch: the processor that its programs must be for.
+
+    Raises:
+        NothingToInstallError: it has no program for that processor.
+        HostileArchiveError: the archive has something in it that no honest publisher packs.
+        BrokenArchiveError: it is cut short, altered, or no archive.
+
+    """
+    programs: list[Program] = []
+    files: list[str] = []
+    scripts: list[str] = []
+    machines: set[str] = set()
+    metadata = ""
+    for member, stream in members(path, filename, lambda _: True):
+        if stream is None:
+            continue
+        files.append(member.path)
+        if filename.endswith(".whl") and member.path.endswith(".dist-info/METADATA"):
+            metadata = stream.read(_METADATA).decode(errors="replace")
+            continue
+        start = stream.read(len(elf.MAGIC))
+        if start == elf.MAGIC:
+            headers = _headers(start, stream)
+            machines.add(headers.machine)
+            if headers.kind == "executable" and headers.machine == arch:
+                programs.append(Program(member.path, headers.dynamic))
+        elif start.startswith(b"#!") and member.executable:
+            scripts.append(member.path)
+    if not programs:
+        raise _nothing(filename, arch, machines, scripts)
+    chosen = _in_sight(programs)
+    return Content(
+        single=kind_of(filename) in {"plain", "compressed"},
+        files=tuple(files),
+        programs=tuple(chosen),
+        licences=tuple(_licences(files)),
+        others=tuple(program.path for program in programs if program not in chosen),
+        scripts=tuple(scripts),
+        metadata=metadata,
+    )
+
+
+def _headers(start: bytes, stream: BinaryIO) -> elf.Elf:
+    with tempfile.TemporaryFile() as copy:  # the parser seeks, members of archives can't
+        copy.write(start)
+        shutil.copyfileobj(stream, copy)
+        return elf.read(copy)
+
+
+def _in_sight(programs: list[Program]) -> list[Program]:
+    """Return the programs that people run: in a wheel's scripts, in bin/ or on top; else all."""
+
+    def place(program: Program) -> int:
+        folder = PurePosixPath(program.path).parent
+        if folder.match("*.data/scripts"):
+            return 0
+        return 1 if folder.name in {"bin", "sbin"} or len(folder.parts) <= 1 else 2
+
+    best = min(map(place, programs))
+    return [program for program in programs if place(program) == best]
+
+
+def _licences(files: list[str]) -> list[str]:
+    """Return licences on top, or where wheels have them; the first of each name."""
+    found: dict[str, str] = {}
+    for file in files:
+        path = PurePosixPath(file)
+        own = len(path.parts) <= 2 or path.parent.match("*.dist-info/licenses")  # noqa: PLR2004  on top or one below
+        if own and _LICENCE.fullmatch(path.name):
+            found.setdefault(path.name, file)
+    return list(found.values())
+
+
+def _nothing(
+    filename: str, arch: Arch, machines: set[str], scripts: list[str]
+) -> NothingToInstallError:
+    why = "it has no ELF file at all"
+    if machines:
+        why = f"its binaries are libraries, or for {', '.join(sorted(machines))}"
+    if scripts:
+        why += f"; it has scripts, which need an interpreter: {', '.join(scripts[:3])}"
+    return NothingToInstallError(
+        f"no program for {arch} is in it",
+        where=filename,
+        why=why,
+        fix="write the recipe by hand (CONTRIBUTING has the language), or look for another asset",
+    )

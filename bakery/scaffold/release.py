@@ -1,0 +1,110 @@
+"""What is known about a release before its assets are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping  # noqa: TC003  msgspec reads the annotations
+from email.parser import HeaderParser
+
+import msgspec
+
+from bakery.recipe.model import Arch  # noqa: TC001  with it
+from bakery.recipe.version import Version  # noqa: TC001  with it
+
+UNKNOWN_LICENCE = "LicenseRef-Unknown"
+_CLASSIFIERS = {
+    "Apache Software License": "Apache-2.0",
+    "ISC License (ISCL)": "ISC",
+    "MIT License": "MIT",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+}
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What a recipe says about a project. The licence is an SPDX expression."""
+
+    summary: str
+    homepage: str
+    licence: str = UNKNOWN_LICENCE
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True):
+    """A published file.
+
+    Attributes:
+        name: its name.
+        url: where it is had.
+        label: what the recipe calls it: its address, or the platform tag of a wheel.
+        sums: addresses of files that may tell its digest, the most likely first.
+
+    """
+
+    name: str
+    url: str
+    label: str
+    sums: tuple[str, ...] = ()
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a project, with the files to make images of.
+
+    Attributes:
+        version: upstream's version.
+        upstream: the recipe's `upstream:`; None where nothing lists versions.
+        project: the wheels' project; None for files at addresses.
+        about: the project.
+        files: a file for each processor.
+        digests: whether its index or API gives every file's digest.
+        notes: what was chosen, and why.
+
+    """
+
+    version: Version
+    upstream: Mapping[str, str] | None
+    project: str | None = None
+    about: About
+    files: Mapping[Arch, File]
+    digests: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def one_line(text: str | None, fallback: str) -> str:
+    """Return a description as one line of text without a full stop, or what stands in for none."""
+    return " ".join((text or "").split()).rstrip(".") or fallback
+
+
+def expression(text: str | None) -> str:
+    """Return the SPDX expression that a text is, in SPDX's spelling, or the one for `unknown`."""
+    from packaging.licenses import (  # noqa: PLC0415  only here
+        InvalidLicenseExpression,
+        canonicalize_license_expression,
+    )
+
+    try:
+        return canonicalize_license_expression(text or "")
+    except InvalidLicenseExpression:
+        return UNKNOWN_LICENCE
+
+
+def from_metadata(text: str, about: About) -> About:
+    """Return what a wheel's METADATA says about its project, over what was known before.
+
+    https://packaging.python.org/en/latest/specifications/core-metadata/
+    """
+    headers = HeaderParser().parsestr(text)
+    pairs = (line.partition(",") for line in headers.get_all("Project-URL", []))
+    links = {label.strip().lower(): url.strip() for label, _, url in pairs}
+    pages = (links.get(label) for label in ("homepage", "repository", "source", "source code"))
+    licences = [
+        _CLASSIFIERS[name]
+        for line in headers.get_all("Classifier", [])
+        if (name := line.rpartition(" :: ")[2]) in _CLASSIFIERS
+    ]
+    spelt = headers["License-Expression"] or headers["License"]
+    licence = expression(spelt)
+    if licence == UNKNOWN_LICENCE and licences:
+        licence = " OR ".join(sorted(set(licences)))
+    return About(
+        summary=one_line(headers["Summary"], about.summary),
+        homepage=headers["Home-page"] or next(filter(None, pages), about.homepage),
+        licence=licence,
+    )
