@@ -279,9 +279,10 @@ class Workshop:
         for image in release.images:
             with self.ledger.alone("clean", image.id):
                 remove(self.staged(image))
+                remove(self.settings.dist / "boot" / image.id)
                 for what in records.KEPT:
                     remove(records.kept(self.ledger, image.id, what))
-                for step in ("stage", "squash"):
+                for step in ("stage", "squash", "check", "boot"):
                     self.ledger.forget(step, image.id)
         with self.ledger.alone("clean", release.name):
             remove(self.folder(release.name))
