@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from bakery.provision.machine import File, Machine
 
+_END = b"END\n"  # closes here-documents
 _SCRIPT = """\
 #!/bin/sh
 # Sets up {extensions} as systemd-sysext extensions; give it the word uninstall to take them away.
@@ -37,9 +38,9 @@ fetch() {{ # PATH URL SHA256
   mv "$1.part" "$1"
 }}
 
-write() {{ # PATH, and the contents in base64 on standard input
+write() {{ # PATH, and the contents on standard input
   mkdir -p "${{1%/*}}"
-  base64 --decode >"$1.part"
+  cat >"$1.part"
   mv "$1.part" "$1"
 }}
 
@@ -128,8 +129,11 @@ def _link(name: str) -> str:
 def _laid(file: File) -> str:
     if isinstance(file.contents, Remote):
         return _words("fetch", file.path, file.contents.url, file.contents.sha256)
-    text = base64.encodebytes(file.contents.data).decode()
-    return f"{_words('write', file.path)} <<'END'\n{text}END"
+    data = file.contents.data
+    if data.isascii() and data.endswith(b"\n") and b"\n" + _END not in b"\n" + data:
+        return f"{_words('write', file.path)} <<'END'\n{data.decode('ascii')}END"
+    encoded = base64.encodebytes(data).decode("ascii")
+    return f"base64 --decode <<'END' | {_words('write', file.path)}\n{encoded}END"
 
 
 def _words(*words: str) -> str:

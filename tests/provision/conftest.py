@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 from harness.mirror import Mirror
+from harness.released import release
 
 from bakery import settings as settings_module
 from bakery.recipe.model import Arch
-from bakery.release import document, signing, sums
-from bakery.release.document import ReleasedImage, ReleaseDocument
+from bakery.release import signing, sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,59 +32,22 @@ CurrentSymlink=/etc/extensions/docker.raw
 KEYRING = b"\x99\x01public keys"
 
 
-def release(root: Path, name: str, version: str, **fields: Any) -> Path:
-    """Publish images that are no images."""
-    folder = root / f"{name}-{version}"
-    folder.mkdir(parents=True)
-    images = []
-    for arch in get_args(Arch):
-        data = f"{name} {version} {arch}".encode() * 9 + bytes(range(256))
-        file = f"{name}-{version}-{arch}.raw"
-        (folder / file).write_bytes(data)
-        images.append(
-            ReleasedImage(
-                file=file,
-                arch=arch,
-                format="squashfs",
-                size=len(data),
-                sha256=hashlib.sha256(data).hexdigest(),
-                key="",
-                contents=0,
-                tools="",
-                boots=(),
-            )
-        )
-    given: dict[str, Any] = {"os": "any", "requires": (), "replaces": (), **fields}
-    described = ReleaseDocument(
-        name=name,
-        version=version,
-        summary="",
-        homepage="",
-        license="",
-        parts={},
-        images=tuple(images),
-        assets=(),
-        boot_waiver=None,
-        sbom=(),
-        transfers=(),
-        signed_by=None,
-        **given,
-    )
-    (folder / document.FILE).write_bytes(document.encode(described))
-    return folder
+def images(text: str) -> dict[Arch, bytes]:
+    """Return files that are no images."""
+    return {arch: f"{text} {arch}".encode() * 9 + bytes(range(256)) for arch in get_args(Arch)}
 
 
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
     """The folder that is published."""
     root = tmp_path / "published"
-    release(root, "caddy", "v2.11.7")
+    release(root, "caddy", "v2.11.7", images("caddy v2.11.7"))
     built_in = ("docker-flatcar", "containerd-flatcar")
     channel = root / "docker"
     channel.mkdir()
     digests = {}
     for version in ("20.10.9", "20.10.13"):
-        folder = release(root, "docker", version, replaces=built_in)
+        folder = release(root, "docker", version, images(version), replaces=built_in)
         for image in folder.glob("*.raw"):
             digests[image.name] = hashlib.sha256(image.read_bytes()).hexdigest()
     for name in ("docker.conf", "docker.transfer"):

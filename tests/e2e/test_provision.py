@@ -1,0 +1,167 @@
+"""A machine set up by Ignition, then updated, cleared and set up again by the shell script."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness.mirror import Mirror
+from harness.released import release
+
+from bakery import settings as settings_module
+from bakery.check.boot import guest as guests
+from bakery.check.boot.machine import Load, native_arch
+from bakery.check.boot.machines import machine
+from bakery.provision import command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bakery.check.boot.guest import Guest
+    from bakery.provision.command import Output
+
+IGNITION = Path("/usr/lib/dracut/modules.d/30ignition/ignition")
+LAST_STEP = "Ignition failed: failed to handle relabeling"  # a Debian without SELinux: all is laid
+STORE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "sysext-bakery")
+FILES = {
+    "usr/lib/systemd/system/greeter.service": """\
+[Service]
+ExecStart=/bin/sh -c 'cp /usr/share/greeter/version /run/greeter; exec sleep infinity'
+""",
+    "usr/lib/systemd/system/multi-user.target.d/10-greeter.conf": """\
+[Unit]
+Upholds=greeter.service
+""",
+    "usr/lib/extension-release.d/extension-release.greeter": """\
+ID=_any
+EXTENSION_RELOAD_MANAGER=1
+""",
+}
+GREETING = "timeout 20 sh -c 'until grep -qx %s /run/greeter; do sleep 0.1; done'"
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can boot a container"),
+    pytest.mark.skipif(not IGNITION.exists(), reason="needs the package ignition"),
+    pytest.mark.skipif(native_arch() != "x86-64", reason="the images are for x86-64"),
+]
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """Two versions of an extension with a service."""
+    folder = tmp_path / "published"
+    for version in ("1.0", "2.0"):
+        tree, image = tmp_path / version, tmp_path / f"{version}.raw"
+        for path, text in {**FILES, "usr/share/greeter/version": f"{version}\n"}.items():
+            (tree / path).parent.mkdir(parents=True, exist_ok=True)
+            (tree / path).write_text(text)
+        subprocess.run(["mksquashfs", tree, image, "-quiet", "-all-root"], check=True)
+        release(folder, "greeter", version, {"x86-64": image.read_bytes()})
+    return folder
+
+
+@pytest.fixture
+def server(published: Path) -> Iterator[Mirror]:
+    """Serves it."""
+    mirror = Mirror(published)
+    yield mirror
+    mirror.close()
+
+
+def provision(version: str, published: Path, url: str, output: Output) -> str:
+    usual: dict[str, Any] = {
+        "host": "any",
+        "arch": "x86-64",
+        "policy": "reload",
+        "offline": False,
+        "unsigned": False,
+    }
+    settings = settings_module.load(published, {"BAKERY_PUBLISH_URL": url, "HOME": "/root"})
+    place = str(published / f"greeter-{version}")
+    return command.provision([place], settings=settings, output=output, **usual)
+
+
+def ignite(config: str, root: Path) -> subprocess.CompletedProcess[str]:
+    """Apply a configuration with Ignition's own stages; all but labels for SELinux."""
+    scratch = root.with_name(f"{root.name}.ignition")
+    scratch.mkdir()
+    (scratch / "config.ign").write_text(config)
+    for stage in ("fetch", "files"):
+        done = subprocess.run(
+            [
+                *(IGNITION, "-platform=file", f"-stage={stage}", f"-root={root}"),
+                *(f"-config-cache={scratch}/cache.json", f"-state-file={scratch}/state"),
+                "-log-to-stdout",
+            ],
+            env={**os.environ, "IGNITION_CONFIG_FILE": str(scratch / "config.ign")},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        if done.returncode:
+            break
+    return done
+
+
+def holds(guest: Guest, script: str) -> str:
+    answer = guest.ask(script, limit=60)
+    assert answer.status == 0, f"{script}\n{answer.stdout}{answer.stderr}"
+    return answer.stdout
+
+
+def test_ignition_refuses_other_bytes(tmp_path: Path, published: Path, server: Mirror) -> None:
+    config = provision("1.0", published, server.url, "ignition")
+    (published / "greeter-1.0/greeter-1.0-x86-64.raw").write_bytes(b"something else")
+    done = ignite(config, tmp_path / "root")
+    assert LAST_STEP not in done.stdout
+    assert "hash verification failed" in done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("systemd-nspawn"), reason="needs systemd-nspawn")
+def test_a_machine_comes_up_and_follows_the_script(
+    tmp_path: Path, published: Path, server: Mirror
+) -> None:
+    root, scripts = tmp_path / "root", tmp_path / "scripts"
+    done = ignite(provision("1.0", published, server.url, "ignition"), root)
+    assert LAST_STEP in done.stdout
+
+    bound = [root, published, scripts]
+    places = [guests.image_path(number, path) for number, path in enumerate(bound)]
+    scripts.mkdir()
+    text = provision("2.0", published, f"file://{places[1]}", "shell")
+    (scripts / "install").write_text(text)
+    (scripts / "wrong").write_text(text.replace("greeter-2.0", "greeter-1.0"))
+    load = Load(
+        setup=f"cp -a {places[0]}/etc/. /etc/\ncp -a {places[0]}/opt/. /opt/\n",
+        images=bound,
+        log=tmp_path / "console",
+    )
+    run = f"sh {places[2]}"
+    with machine("nspawn:bookworm", "x86-64", STORE).start(load) as guest:
+        holds(guest, "systemctl is-system-running --wait || systemctl --failed")
+        holds(guest, GREETING % "1.0")
+
+        assert guest.ask(f"{run}/wrong").status == 1
+        assert "1.0" in holds(guest, "cat /usr/share/greeter/version")
+
+        holds(guest, f"{run}/install")
+        holds(guest, "systemctl restart greeter")
+        holds(guest, GREETING % "2.0")
+        assert holds(guest, "ls /opt/extensions/greeter") == "greeter-2.0-x86-64.raw\n"
+
+        holds(guest, f"{run}/install uninstall")
+        assert holds(guest, "ls /opt/extensions /etc/extensions").split() == [
+            "/etc/extensions:",
+            "/opt/extensions:",
+        ]
+        assert guest.ask("systemctl is-active greeter").stdout == "inactive\n"
+        assert guest.ask("test -e /usr/share/greeter").status == 1
+
+        holds(guest, f"rm -f /run/greeter; {run}/install")
+        holds(guest, GREETING % "2.0")
