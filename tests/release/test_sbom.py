@@ -4,6 +4,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cyclonedx.model.bom import Bom
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from spdx_tools.spdx.parser.parse_anything import parse_file
+from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from bakery.release import cyclonedx, spdx
 from bakery.release.bill import Bill, bill
@@ -26,21 +31,16 @@ def by(items: list[Any], key: str, value: str) -> Any:
 
 
 def test_spdx_s_own_library_finds_nothing_wrong(billed: Bill, tmp_path: Path) -> None:
-    parser = pytest.importorskip("spdx_tools.spdx.parser.parse_anything")
-    validator = pytest.importorskip("spdx_tools.spdx.validation.document_validator")
     path = tmp_path / "tool.spdx.json"
     path.write_text(json.dumps(spdx.document(billed)))
-    assert validator.validate_full_spdx_document(parser.parse_file(str(path))) == []
+    assert validate_full_spdx_document(parse_file(str(path))) == []
 
 
 def test_cyclonedx_s_own_library_finds_nothing_wrong(billed: Bill) -> None:
-    validation = pytest.importorskip("cyclonedx.validation.json")
-    schema = pytest.importorskip("cyclonedx.schema")
-    model = pytest.importorskip("cyclonedx.model.bom")
     document = cyclonedx.document(billed)
-    validator = validation.JsonStrictValidator(schema.SchemaVersion.V1_6)
+    validator = JsonStrictValidator(SchemaVersion.V1_6)
     assert validator.validate_str(json.dumps(document)) is None
-    assert model.Bom.from_json(document).validate()
+    assert Bom.from_json(document).validate()
 
 
 def test_spdx_tells_of_every_binary_where_it_came_from(billed: Bill) -> None:
