@@ -16,7 +16,7 @@ from bakery.recipe.version import Version
 from bakery.scaffold import filenames
 from bakery.scaffold.release import About, File, Release, expression, one_line
 from bakery.upstream import github
-from bakery.upstream.errors import NotFoundError, UpstreamError
+from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _about(repository: str, name: str, api: Api) -> About:
     page = f"https://github.com/{repository}"
     try:
         found = _get(f"repos/{repository}", _Repository, api)
-    except NotFoundError:  # by a mirror that has releases alone
+    except UpstreamError:  # such as from a mirror that has releases alone
         found = _Repository()
     return About(
         summary=one_line(found.description, f"{name}, as {repository} publishes it"),

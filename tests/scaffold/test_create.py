@@ -1,0 +1,266 @@
+"""From a server shaped like GitHub, or a plain one, to a recipe and its lock."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from harness.elf import program
+from harness.mirror import Mirror
+
+from bakery import settings
+from bakery.check.boot.expect import Expectations
+from bakery.errors import BakeryError
+from bakery.recipe import convert
+from bakery.recipe import lock as lockfile
+from bakery.recipe.load import CHECK, load_all
+from bakery.recipe.matrix import releases
+from bakery.scaffold.create import create
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from bakery.settings import Settings
+
+API = "https://api.github.com/repos/example/app"
+TAG = "v1.2.3"
+X86, ARM = program("x86-64"), program("arm64")
+
+
+def tarball(files: Mapping[str, bytes]) -> bytes:
+    """Return a tar ball of executable files."""
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), 0o755
+            archive.addfile(member, io.BytesIO(content))
+    return target.getvalue()
+
+
+class Bench:
+    """A mirror that an upstream fills, and an empty project."""
+
+    def __init__(self, folder: Path, mirror: Mirror) -> None:
+        (folder / "recipes").mkdir()
+        environment = {"BAKERY_MIRROR": mirror.url, "BAKERY_STORE": str(folder / "store")}
+        self.settings: Settings = settings.load(folder, environment)
+        self.said: list[str] = []
+        self._mirror = mirror
+
+    def serve(self, url: str, content: bytes) -> None:
+        self._mirror.place(url).write_bytes(content)
+
+    def release(
+        self,
+        files: Mapping[str, bytes],
+        *,
+        tag: str = TAG,
+        digests: bool = True,
+        about: object = None,
+    ) -> None:
+        """Publish a release as GitHub does, and a description of the repository."""
+        assets = []
+        for name, content in files.items():
+            url = f"https://github.com/example/app/releases/download/{tag}/{name}"
+            self.serve(url, content)
+            digest = f"sha256:{hashlib.sha256(content).hexdigest()}" if digests else None
+            assets.append({"name": name, "browser_download_url": url, "digest": digest})
+        release = {"tag_name": tag, "draft": False, "prerelease": False, "assets": assets}
+        self.serve(f"{API}/releases/index.html", json.dumps([release]).encode())
+        self.serve(f"{API}/releases/tags/{tag}", json.dumps(release).encode())
+        if about is not None:
+            self.serve(f"{API}/index.html", json.dumps(about).encode())
+
+    def make(self, kind: str = "github", place: str = "example/app", **options: object) -> str:
+        """Make the recipe `app`; return its text."""
+        create("app", kind, place, settings=self.settings, echo=self.said.append, **options)  # type: ignore[arg-type]
+        return (self.settings.recipes / "app" / "recipe.yaml").read_text()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    (tmp_path / "mirror").mkdir()
+    mirror = Mirror(tmp_path / "mirror")
+    yield Bench(tmp_path, mirror)
+    mirror.close()
+
+
+def sums(files: Mapping[str, bytes]) -> bytes:
+    lines = (f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items())
+    return "".join(lines).encode()
+
+
+def test_archives_with_a_checksum_file(bench: Bench) -> None:
+    files = {
+        f"app-1.2.3-linux-{word}.tar.gz": tarball(
+            {
+                f"app-1.2.3-linux-{word}/app": content,
+                f"app-1.2.3-linux-{word}/LICENSE": b"MIT",
+                f"app-1.2.3-linux-{word}/install.sh": b"#!/bin/sh\n",
+            }
+        )
+        for word, content in (("amd64", X86), ("arm64", ARM))
+    }
+    about = {"description": "An app: for tests.", "license": {"spdx_id": "MIT"}, "homepage": None}
+    bench.release({**files, "SHA256SUMS": sums(files)}, about=about)
+    base = "https://github.com/example/app/releases/download/{version}"
+    assert yaml.safe_load(bench.make()) == {
+        "summary": "An app: for tests",
+        "homepage": "https://github.com/example/app",
+        "license": "MIT",
+        "upstream": {"github": "example/app"},
+        "build": [TAG, "latest"],
+        "arch": {"x86-64": "amd64", "arm64": "arm64"},
+        "assets": [
+            {
+                "url": f"{base}/app-{{bare}}-linux-{{arch}}.tar.gz",
+                "checksum": {"url": f"{base}/SHA256SUMS"},
+                "install": {
+                    "app-{bare}-linux-{arch}/app": "usr/bin/",
+                    "app-{bare}-linux-{arch}/LICENSE": "usr/share/licenses/app/",
+                },
+            }
+        ],
+        "trust": "checksum",
+    }
+    source = load_all(bench.settings.recipes)["app"]
+    assert {asset.trust for asset in source.lock.versions[TAG].assets} == {"checksum-file"}
+    assert [image.id for image in releases(source)[0].images] == [
+        f"app-{TAG}-x86-64",
+        f"app-{TAG}-arm64",
+    ]
+    assert convert.load(source.folder / CHECK, Expectations).commands[0].run == ("app", "--version")
+    assert "# other scripts, left out: app-1.2.3-linux-amd64/install.sh" in bench.said
+    assert bench.said[-1] == f"doit boot:app-{TAG}-x86-64"
+
+
+def test_bare_programs_with_githubs_digests(bench: Bench) -> None:
+    bench.release({"app": X86, "app-arm64": ARM, "app-armhf": b"x"})
+    recipe = yaml.safe_load(bench.make(unit=True))
+    assert recipe["arch"] == {"x86-64": "", "arm64": "-arm64"}
+    assert recipe["assets"] == [
+        {
+            "url": "https://github.com/example/app/releases/download/{version}/app{arch}",
+            "install": "usr/bin/app",
+        }
+    ]
+    assert (recipe["license"], recipe["start"]) == ("LicenseRef-Unknown", ["app.service"])
+    source = load_all(bench.settings.recipes)["app"]
+    assert [file.path for file in source.files] == ["usr/lib/systemd/system/app.service"]
+    assert {asset.trust for asset in source.lock.versions[TAG].assets} == {"github-digest"}
+    assert any("summary and license, how app.service starts app" in line for line in bench.said)
+
+
+def test_a_checksum_file_for_each_asset(bench: Bench) -> None:
+    files = {"app-linux-amd64": X86, "app-linux-arm64": ARM}
+    own = {f"{name}.sha256": sums({name: data}) for name, data in files.items()}
+    bench.release({**files, **own}, tag="app-1.0", digests=False)
+    recipe = yaml.safe_load(bench.make())
+    assert recipe["upstream"] == {"github": "example/app", "tag": "app-{version}"}
+    assert recipe["build"] == ["1.0", "latest"]
+    assert recipe["assets"][0]["checksum"] == {"url": "{url}.sha256"}
+
+
+def test_a_checksum_file_for_each_processor(bench: Bench) -> None:
+    files = {"app-linux-amd64": X86, "app-linux-arm64": ARM}
+    own = {f"sha256sum-{n[10:]}.txt": sums({n: data}) for n, data in files.items()}
+    bench.release({**files, **own}, digests=False)
+    checksum = yaml.safe_load(bench.make())["assets"][0]["checksum"]["url"]
+    assert checksum.endswith("/{version}/sha256sum-{arch}.txt")
+
+
+def test_a_checksum_file_that_tells_nothing_is_passed_over(bench: Bench) -> None:
+    bench.release({"app-linux-amd64": X86, "checksums.txt": b"none\n"}, digests=False)
+    recipe = yaml.safe_load(bench.make())
+    assert "checksum" not in recipe["assets"][0]
+    assert "trust" not in recipe
+    assert "# checksums.txt does not tell the digest of app-linux-amd64" in bench.said
+    assert "# arm64: nothing is published for it, as far as names tell" in bench.said
+
+
+def test_a_processor_with_another_layout_is_left_out(bench: Bench) -> None:
+    bench.release(
+        {
+            "app-linux-amd64.tar.gz": tarball({"app": X86}),
+            "app-linux-arm64.tar.gz": tarball({"app": ARM, "helper": ARM}),
+        }
+    )
+    assert yaml.safe_load(bench.make())["arch"] == {"x86-64": "amd64"}
+    assert any(line.startswith("# arm64: left out") for line in bench.said)
+
+
+def test_addresses_and_the_folder_that_lists_them(bench: Bench) -> None:
+    for version, word in (("1.9", "x86_64"), ("1.10", "x86_64"), ("1.10", "aarch64")):
+        wheel = io.BytesIO()
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr("bin/app", X86 if word == "x86_64" else ARM)
+            archive.writestr("bin/appctl", X86 if word == "x86_64" else ARM)
+        bench.serve(f"https://dl.example.org/app/app-{version}-{word}.zip", wheel.getvalue())
+    address = "https://dl.example.org/app/app-{version}-{arch}.zip"
+    recipe = yaml.safe_load(bench.make("url", address))
+    assert recipe["build"] == ["1.10", "latest"]
+    assert recipe["upstream"]["listing"] == "https://dl.example.org/app/"
+    assert recipe["assets"] == [{"url": address, "install": {"bin/*": "usr/bin/"}}]
+    lock = lockfile.read(bench.settings.recipes / "app" / "lock.json")
+    assert len(lock.versions["1.10"].assets) == 2
+
+
+def test_a_version_may_be_chosen_where_nothing_lists_them(bench: Bench) -> None:
+    bench.serve("https://dl.example.org/v2.0/linux/app", X86)
+    recipe = yaml.safe_load(
+        bench.make("url", "https://dl.example.org/{version}/linux/app", version="v2.0")
+    )
+    assert (recipe["build"], "upstream" in recipe) == (["v2.0"], False)
+    assert recipe["arch"] == {"x86-64": "x86-64"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "problem"),
+    [
+        ("github", "example", "is no repository"),
+        ("url", "https://example.org/app", "does not say where its version stands"),
+        ("url", "https://dl.example.org/{version}/app", "no page lists the versions"),
+        ("github", "example/nothing", "refuses to answer"),
+    ],
+)
+def test_what_can_not_be_found_is_explained(
+    bench: Bench, kind: str, place: str, problem: str
+) -> None:
+    with pytest.raises(BakeryError, match=problem):
+        bench.make(kind, place)
+    assert list(bench.settings.recipes.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "problem"),
+    [
+        ({"app-darwin-arm64": b"x", "app.deb": b"x"}, "nothing in the release is a program"),
+        (
+            {"app-linux-amd64.tar.gz": tarball({"app": b"#!/usr/bin/python3\n"})},
+            "scripts, which need an interpreter: app",
+        ),
+        ({"app-linux-amd64": ARM}, "or for arm64"),
+    ],
+)
+def test_releases_without_programs_for_linux_are_refused(
+    bench: Bench, files: Mapping[str, bytes], problem: str
+) -> None:
+    bench.release(files)
+    with pytest.raises(BakeryError, match=problem):
+        bench.make()
+
+
+def test_what_is_there_is_not_overwritten(bench: Bench) -> None:
+    (bench.settings.recipes / "app").mkdir()
+    with pytest.raises(BakeryError, match="there is a recipe app already"):
+        bench.make()
+    with pytest.raises(BakeryError, match="can't be the name of a recipe"):
+        create("App", "pypi", "app", settings=bench.settings, echo=bench.said.append)
