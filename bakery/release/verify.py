@@ -56,8 +56,7 @@ def verify(place: str, *, keyring: Path | None) -> Iterator[Verified]:
             does without a signature.
 
     Raises:
-        VerifyError: something is missing, altered, or contradicts something else.
-        SignatureError: the signature does not hold.
+        VerifyError: something is missing, altered, unsigned, or contradicts something else.
         MissingToolError: gpg is not installed.
 
     """
