@@ -270,10 +270,11 @@ def bench_memory(place: Place) -> None:
 def peak_memory(project: Project, task: str) -> int:
     """Return the peak resident memory of a build in KiB."""
     code = (
-        "import resource, runpy, sys; sys.argv = ['doit', *sys.argv[1:]]\n"
+        "import runpy, sys; sys.argv = ['doit', *sys.argv[1:]]\n"
         "try:\n    runpy.run_module('doit', run_name='__main__')\n"
         "except SystemExit as end:\n"
-        "    print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); raise"
+        "    status = open('/proc/self/status').read().partition('VmHWM:')[2]\n"
+        "    print('PEAK', status.split()[0]); raise"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, task],

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.e2e
 
 BLOCK = bytes(1 << 20)
 CLIENT = """
-import resource, sys
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from bakery import settings
@@ -26,7 +26,7 @@ from bakery.store.folder import Store
 root, url, sha256 = sys.argv[1:]
 fetch(Store(Path(root)), SimpleNamespace(url=url, sha256=sha256, size=None),
       settings=settings.load(Path(root), {}))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(int(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0]) * 1024)
 """
 
 
