@@ -68,7 +68,7 @@ def matrix(images: Iterable[Image], ledger: Ledger, count: int) -> Matrix:
     work: dict[Arch, dict[str, float]] = defaultdict(dict)
     for image in images:
         work[image.contents.arch][image.id] = expected(image, ledger)
-    if not len(work) <= count <= LIMIT:
+    if not max(1, len(work)) <= count <= LIMIT:
         raise ShardError(
             f"{count} jobs are {'too many' if count > LIMIT else 'too few'}",
             fix=f"give --shards {max(1, len(work))} to {LIMIT}",
@@ -99,7 +99,7 @@ def expected(image: Image, ledger: Ledger) -> float:
 def _divided(seconds: Mapping[Arch, float], count: int) -> dict[Arch, int]:
     """Return how many jobs each architecture gets; one at least, and `count` together at most."""
     counts = dict.fromkeys(seconds, 1)
-    for _ in range(count - len(counts)):
+    for _ in range(count - len(counts) if counts else 0):
         neediest = max(counts, key=lambda arch: seconds[arch] / counts[arch])
         counts[neediest] += 1
     return counts
