@@ -181,6 +181,8 @@ def _way_out(error: RefusedError | TransientError, url: str, *, mirror: str | No
             "`bakery lock NAME VERSION`; or set BAKERY_DEBIAN_SNAPSHOT to an archive that keeps\n"
             "old versions, such as http://mirror.example/{archive}/20250801T000000Z"
         )
+    if error.status is None:
+        return "check the network, or set BAKERY_MIRROR to a server that has the file"
     if error.status in (401, 403, 407):
         return "put a login for the host into ~/.netrc, or use another proxy (HTTPS_PROXY)"
     return "look whether upstream moved the file, correct the recipe, and lock it again"
