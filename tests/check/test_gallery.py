@@ -178,8 +178,10 @@ def test_paths_that_lead_nowhere_are_the_manifests(good: Any) -> None:
     assert [(f.path, f.message) for f in found] == [
         (
             "usr/bin/demo",
-            "looks for what its packages have at "
-            "/usr/share/demo/a, /usr/share/b (now usr/lib/demo/long/b)",
+            (
+                "looks for what its packages have at "
+                "/usr/share/demo/a, /usr/share/b (now usr/lib/demo/long/b)"
+            ),
         )
     ]
 
