@@ -67,6 +67,7 @@ TESTING_PROGRAMS = {
     "mkfs.btrfs": "btrfs-progs",
     "mkfs.erofs": "erofs-utils",
     "mkfs.ext4": "e2fsprogs",
+    "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",
     "xz": "xz-utils",
     "zip": "zip",
