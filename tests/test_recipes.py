@@ -107,6 +107,11 @@ def test_what_tmpfiles_makes_at_boot_needs_no_account_of_the_image(source: Sourc
 @each_recipe
 def test_units_to_start_are_in_the_image(source: Source) -> None:
     units = {Path(file.path).name for file in source.files if "/systemd/system/" in file.path}
+    installed = (getattr(asset, "install", None) for asset in source.recipe.assets)
+    patterns = (
+        str(pattern) for members in installed if isinstance(members, dict) for pattern in members
+    )
+    units |= {pattern.rpartition("/")[2] for pattern in patterns if "/systemd/system/" in pattern}
     images = [image for release in releases(source) for image in release.images]
     started = {unit.name for image in images for unit in image.contents.start}
     assert started <= units
