@@ -1,0 +1,58 @@
+"""`bakery new`, from a project's name to a built and checked image."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from harness.elf import program
+
+if TYPE_CHECKING:
+    from harness.mirror import Mirror
+    from harness.project import Project
+
+pytestmark = pytest.mark.e2e
+
+
+def run(project: Project, *words: str) -> str:
+    done = project.run("bakery", "new", *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_github_project_with_a_service(project: Project, mirror: Mirror) -> None:
+    api = "https://api.github.com/repos/example/app/releases"
+    assets = []
+    for word, machine in (("amd64", "x86-64"), ("arm64", "arm64")):
+        name = f"app_1.2.3_linux_{word}"
+        url = f"https://github.com/example/app/releases/download/v1.2.3/{name}"
+        mirror.place(url).write_bytes(program(machine))
+        digest = f"sha256:{hashlib.sha256(program(machine)).hexdigest()}"
+        assets.append({"name": name, "browser_download_url": url, "digest": digest})
+    release = {"tag_name": "v1.2.3", "draft": False, "prerelease": False, "assets": assets}
+    mirror.place(f"{api}/index.html").write_text(json.dumps([release]))
+    mirror.place(f"{api}/tags/v1.2.3").write_text(json.dumps(release))
+    mirror.place("https://api.github.com/repos/example/app/index.html").write_text(
+        json.dumps({"description": "An app", "license": {"spdx_id": "MIT"}})
+    )
+    said = run(project, "app", "--github", "example/app", "--unit")
+    assert said.endswith("doit build:app\ndoit boot:app-v1.2.3-x86-64\n")
+    project.doit("build:app")
+    built = {path.name for path in (project.dist / "app-v1.2.3").glob("*.raw")}
+    assert built == {"app-v1.2.3-x86-64.raw", "app-v1.2.3-arm64.raw"}
+    tree = project.dist / "stage" / "app-v1.2.3-x86-64" / "tree"
+    assert (tree / "usr/bin/app").read_bytes() == program("x86-64")
+    again = project.run("bakery", "new", "app", "--github", "example/app")
+    assert (again.returncode, "there is a recipe app already" in again.stderr) == (1, True)
+
+
+def test_a_project_of_the_real_package_index(project: Project) -> None:
+    del project.environment["BAKERY_MIRROR"]
+    said = run(project, "just", "--pypi", "rust-just")
+    assert "# programs: just\n" in said
+    project.doit("build:just")
+    recipe = (project.recipes / "just" / "recipe.yaml").read_text()
+    assert "platform: musllinux_" in recipe
+    assert len(list(project.dist.glob("just-*/just-*.raw"))) == 2
