@@ -254,10 +254,10 @@ class Reporter:
                 print(f"not done because of that: {', '.join(tally.skipped)}")
             print("What is finished is kept; the same command continues.")
         elif tally.built:
-            name = min(tally.built)
+            name = max(tally.built)
             print(f"\n{len(tally.built)} built, {len(tally.cached)} cached, in {seconds:.1f} s.")
-            print(f"What next: look into {_near(self._workshop.staged(self._images[name]))}/tree,")
-            print("or follow recipes/NAME/README.md to put an image on a host.")
+            print(f"What next: boot it in a real system, as root: doit boot:{name}")
+            print(f"or look into it first: {_near(self._workshop.staged(self._images[name]))}/tree")
 
     def _dist(self) -> str:
         return _near(self._workshop.settings.dist)
