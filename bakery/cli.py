@@ -494,6 +494,35 @@ def _bakeable() -> tuple[Workshop, list[Release]]:
     return Workshop(settings), found
 
 
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("name", required=False)
+@click.option("--os", metavar="ID:VERSION_ID", help="The only system that may merge it.")
+@click.option("--recipe", is_flag=True, help="Write a recipe to keep, and no image.")
+def torcx(file: Path, name: str | None, os: str | None, *, recipe: bool) -> None:
+    """Convert the Torcx image FILE to an extension, called NAME, in the current folder.
+
+    Images with dynamic programs need --os, since they fit one version of one system. The exit
+    status is 1 when the image breaks a rule.
+    """
+    from bakery.check import render  # noqa: PLC0415  only here
+    from bakery.provision import torcx_build  # noqa: PLC0415  with it
+    from bakery.provision.torcx import convert  # noqa: PLC0415  with it
+
+    settings = _settings()
+    if recipe:
+        done = convert(file, name, os, settings.recipes)
+        click.echo(f"wrote {settings.recipes / done.name}; build it with: doit build:{done.name}")
+        click.echo(done.told())
+        return
+    done, image, report = torcx_build.build(file, name, os, Path.cwd(), settings)
+    click.echo(f"wrote {image.name}")
+    click.echo(done.told())
+    click.echo(render.text([report]))
+    if report.errors:
+        raise SystemExit(1)
+
+
 @main.command("settings")
 def show_settings() -> None:
     """Print every setting, its value, and where it comes from."""
