@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from bakery.check.boot import debian
 from bakery.check.boot.machine import native_arch
 from bakery.check.boot.nspawn import Nspawn
+from bakery.upstream import apt as sources
 from harness.debian import CACHE
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _source(suite: str, root: Path, folder: Path) -> Path:
     for name in ("lists/partial", "archives/partial"):
         (folder / "apt" / name).mkdir(parents=True)
     keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
-    lines = f"deb-src [signed-by={keys}] {debian.find_mirror()} {suite} main\n"
+    lines = f"deb-src [signed-by={keys}] {sources.mirrors().main} {suite} main\n"
     (folder / "apt/sources.list").write_text(lines)
     options = {
         "APT::Sandbox::User": "root",

@@ -7,18 +7,14 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from bakery.check.boot.machine import Arch, MachineError
+from bakery.recipe.debian import WORDS
 from bakery.tools import Tool, run
+from bakery.upstream import apt
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-VARIABLE = "BAKERY_DEBIAN_MIRROR"
-WORDS: dict[str, str] = {"x86-64": "amd64", "arm64": "arm64"}
 _DEBOOTSTRAP = Tool(
     program="debootstrap", apt="debootstrap", dnf="debootstrap", zypper="debootstrap"
 )
@@ -99,6 +95,7 @@ def provide(root: Root, cache: Path, *, mirror: str | None = None) -> Path:
 
     Raises:
         MachineError: it can't be made here.
+        NoMirrorError: no Debian mirror is known.
         MissingToolError: debootstrap is not installed.
         ToolFailedError: debootstrap failed.
 
@@ -115,7 +112,7 @@ def provide(root: Root, cache: Path, *, mirror: str | None = None) -> Path:
         if not folder.is_dir():
             partial = cache / f".{root.name}.partial"
             _remove(partial)
-            _bootstrap(root, partial, mirror or find_mirror())
+            _bootstrap(root, partial, mirror or apt.mirrors().main)
             _settle(root, partial)
             partial.rename(folder)
     return folder
@@ -137,7 +134,7 @@ def _bootstrap(root: Root, folder: Path, mirror: str) -> None:
         ],
         what=f"debootstrap could not make a Debian {root.suite} system",
         env={"DEBIAN_FRONTEND": "noninteractive"},
-        fix=f"see {folder}/debootstrap/debootstrap.log; another mirror is set with {VARIABLE}",
+        fix=f"see {folder}/debootstrap/debootstrap.log; another mirror is set with {apt.VARIABLE}",
     )
 
 
@@ -183,51 +180,3 @@ def systemd_version(folder: Path) -> int:
         if found := re.search(r"shared-(\d+)", library.name):
             return int(found[1])
     raise MachineError("there is no systemd in the root file system", where=str(folder))
-
-
-def find_mirror(environment: Mapping[str, str] | None = None, system: Path = Path("/")) -> str:
-    """Return the address of the Debian archive that this computer installs from.
-
-    Args:
-        environment: where `BAKERY_DEBIAN_MIRROR` is looked for first; this process's when None.
-        system: the root of the computer's file system.
-
-    Raises:
-        MachineError: this is not Debian, or apt has no such address.
-
-    """
-    environment = os.environ if environment is None else environment
-    if mirror := environment.get(VARIABLE):
-        return mirror.rstrip("/")
-    release = _values(system / "etc/os-release")
-    if release.get("ID") == "debian":
-        for address, suite in _sources(system / "etc/apt"):
-            if suite == release.get("VERSION_CODENAME"):
-                return address.rstrip("/")
-    raise MachineError(
-        "no Debian archive to make a system from",
-        why="this computer's apt has no address of one",
-        fix=f"set {VARIABLE} to a Debian mirror's address, which ends in /debian",
-    )
-
-
-def _values(path: Path) -> dict[str, str]:
-    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-    pairs = (line.partition("=") for line in lines if "=" in line)
-    return {key.strip(): value.strip().strip("\"'") for key, _, value in pairs}
-
-
-def _sources(apt: Path) -> Iterator[tuple[str, str]]:
-    """Yield address and suite of every binary archive with `main`; sources.list(5)."""
-    for path in (apt / "sources.list", *sorted(apt.glob("sources.list.d/*.list"))):
-        lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-        for line in lines:
-            if found := re.match(r"\s*deb\s+(?:\[[^]]*\]\s*)?(\S+)\s+(\S+)\s.*\bmain\b", line):
-                yield found[1], found[2]
-    for path in sorted(apt.glob("sources.list.d/*.sources")):
-        for stanza in re.split(r"\n\s*\n", path.read_text("utf-8")):
-            fields = dict(re.findall(r"(?m)^([A-Za-z-]+):[ \t]*(.*(?:\n[ \t]+.*)*)", stanza))
-            words = {name.lower(): text.split() for name, text in fields.items()}
-            if "deb" in words.get("types", ()) and "main" in words.get("components", ()):
-                for address in words.get("uris", ()):
-                    yield from ((address, suite) for suite in words.get("suites", ()))

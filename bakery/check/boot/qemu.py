@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bakery.check.boot import debian, vm
 from bakery.check.boot.machine import Arch, Load, MachineError
+from bakery.recipe.debian import WORDS
 from bakery.tools import Tool, run
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Qemu:
                 *debian.PACKAGES,
                 "udev",
                 "initramfs-tools",
-                f"linux-image-cloud-{debian.WORDS[self.arch]}",
+                f"linux-image-cloud-{WORDS[self.arch]}",
             ),
             files={f"{folder}/{name}": text for name, text in units.items()},
             links={
