@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from bakery.errors import BakeryError
 from bakery.ledger import write_whole
 from bakery.locking import lock_version
@@ -14,7 +16,7 @@ from bakery.scaffold import at_address, on_github, on_index, texts
 from bakery.scaffold.layout import lay_out
 from bakery.scaffold.patterns import versioned, with_words, worded
 from bakery.scaffold.peek import peek
-from bakery.scaffold.release import UNKNOWN_LICENCE, from_metadata
+from bakery.scaffold.release import UNKNOWN_LICENCE, from_metadata, licence_of
 from bakery.store.address import file_name
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from bakery.recipe.model import Arch
     from bakery.scaffold.layout import Layout
     from bakery.scaffold.peek import Content
-    from bakery.scaffold.release import File, Release
+    from bakery.scaffold.release import About, File, Release
     from bakery.settings import Settings
     from bakery.store.download import Blob
 
@@ -118,10 +120,9 @@ class _Drafting:
         files, words, label, layout = self._fitting(contents)
         self._explain(next(iter(contents.values())), layout)
         asset, trust = self._asset(files, words, label)
-        metadata = next(iter(contents.values())).metadata
         return texts.Draft(
             name=self._name,
-            about=from_metadata(metadata, release.about) if metadata else release.about,
+            about=self._about(next(iter(contents.values()))),
             upstream=release.upstream,
             tag=release.version.tag,
             words=words,
@@ -130,6 +131,16 @@ class _Drafting:
             trust=trust,
             unit=unit,
         )
+
+    def _about(self, content: Content) -> About:
+        about = self._release.about
+        if content.metadata:
+            about = from_metadata(content.metadata, about)
+        if about.licence != UNKNOWN_LICENCE:
+            return about
+        licence = licence_of(content.wording)
+        self._echo(f"# license: {licence}, as far as the text of the one inside tells")
+        return msgspec.structs.replace(about, licence=licence)
 
     def _open(self, arch: Arch, file: File) -> Content:
         self._echo(f"# downloading {file.name}")

@@ -79,10 +79,24 @@ def look(repository: str, name: str, version: str | None, api: Api) -> Release:
     return Release(
         version=parsed,
         upstream=keys if upstream.tag == "{version}" else {**keys, "tag": upstream.tag},
-        about=_about(repository, name, api),
+        about=about(repository, name, api),
         files={arch: _file(assets, file, arch) for arch, file in chosen.items()},
         digests=all(assets[file].digest for file in chosen.values()),
         notes=tuple(notes),
+    )
+
+
+def about(repository: str, name: str, api: Api) -> About:
+    """Return what GitHub says about a repository, as far as it says anything."""
+    page = f"https://github.com/{repository}"
+    try:
+        found = _get(f"repos/{repository}", _Repository, api)
+    except UpstreamError:  # such as from a mirror that has releases alone
+        found = _Repository()
+    return About(
+        summary=one_line(found.description, f"{name}, as {repository} publishes it"),
+        homepage=found.homepage or page,
+        licence=expression(found.license.spdx_id if found.license else None),
     )
 
 
@@ -125,19 +139,6 @@ def _reasons(picked: dict[Arch, list[str]], assets: dict[str, _Asset]) -> Iterat
     for arch in filenames.ARCHITECTURES:
         if arch not in picked:
             yield f"{arch}: nothing is published for it, as far as names tell"
-
-
-def _about(repository: str, name: str, api: Api) -> About:
-    page = f"https://github.com/{repository}"
-    try:
-        found = _get(f"repos/{repository}", _Repository, api)
-    except UpstreamError:  # such as from a mirror that has releases alone
-        found = _Repository()
-    return About(
-        summary=one_line(found.description, f"{name}, as {repository} publishes it"),
-        homepage=found.homepage or page,
-        licence=expression(found.license.spdx_id if found.license else None),
-    )
 
 
 def _nothing_for_linux(repository: str, tag: str, names: Sequence[str]) -> UpstreamError:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bakery.recipe.model import Arch
 
 _LICENCE = re.compile(r"(?:UN)?LICEN[SC]E\b.*|COPYING\b.*|NOTICE\b.*|COPYRIGHT", re.IGNORECASE)
-_METADATA = 1 << 20
+_LONGEST = 1 << 20
 
 
 class NothingToInstallError(BakeryError):
@@ -52,6 +52,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
         others: programs that lie where only other programs look.
         scripts: executable scripts.
         metadata: of a wheel: its METADATA file.
+        wording: the text of the first licence.
 
     """
 
@@ -62,6 +63,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     others: tuple[str, ...]
     scripts: tuple[str, ...]
     metadata: str
+    wording: str
 
 
 def peek(path: Path, filename: str, arch: Arch) -> Content:
@@ -82,13 +84,16 @@ def peek(path: Path, filename: str, arch: Arch) -> Content:
     files: list[str] = []
     scripts: list[str] = []
     machines: set[str] = set()
-    metadata = ""
+    metadata = wording = ""
     for member, stream in members(path, filename, lambda _: True):
         if stream is None:
             continue
         files.append(member.path)
-        if filename.endswith(".whl") and member.path.endswith(".dist-info/METADATA"):
-            metadata = stream.read(_METADATA).decode(errors="replace")
+        if member.path.endswith(".dist-info/METADATA"):
+            metadata = stream.read(_LONGEST).decode(errors="replace")
+            continue
+        if not wording and _licences([member.path]):
+            wording = stream.read(_LONGEST).decode(errors="replace")
             continue
         start = stream.read(len(elf.MAGIC))
         if start == elf.MAGIC:
@@ -109,6 +114,7 @@ def peek(path: Path, filename: str, arch: Arch) -> Content:
         others=tuple(program.path for program in programs if program not in chosen),
         scripts=tuple(scripts),
         metadata=metadata,
+        wording=wording,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping  # noqa: TC003  msgspec reads the annotations
 from email.parser import HeaderParser
 
@@ -16,6 +17,15 @@ _CLASSIFIERS = {
     "ISC License (ISCL)": "ISC",
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+}
+_WORDINGS = {  # licences whose text says which one it is, without versions to choose from
+    "Apache-2.0": "Apache License Version 2.0",
+    "BSD-3-Clause": "Neither the name of",
+    "CC0-1.0": "CC0 1.0 Universal",
+    "ISC": "Permission to use, copy, modify, and/or distribute this software for any purpose",
+    "MIT": "Permission is hereby granted, free of charge, to any person obtaining a copy",
+    "MPL-2.0": "Mozilla Public License Version 2.0",
+    "Unlicense": "This is free and unencumbered software released into the public domain",
 }
 
 
@@ -83,6 +93,15 @@ def expression(text: str | None) -> str:
         return canonicalize_license_expression(text or "")
     except InvalidLicenseExpression:
         return UNKNOWN_LICENCE
+
+
+def licence_of(text: str) -> str:
+    """Return the SPDX identifier of a licence by its text, or the one for `unknown`."""
+    flat = re.sub(r"[\s,]+", " ", text.replace("*", " ")).lower()
+    names = [
+        name for name, phrase in _WORDINGS.items() if re.sub(r"[\s,]+", " ", phrase).lower() in flat
+    ]
+    return names[0] if len(names) == 1 else UNKNOWN_LICENCE
 
 
 def from_metadata(text: str, about: About) -> About:
