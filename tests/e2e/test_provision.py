@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from harness import torcx
 from harness.mirror import Mirror
 from harness.released import release
 
 from bakery import settings as settings_module
 from bakery.check.boot import guest as guests
+from bakery.check.boot.command import boot_files
 from bakery.check.boot.machine import Load, native_arch
 from bakery.check.boot.machines import machine
-from bakery.provision import command
+from bakery.provision import command, torcx_build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,3 +167,23 @@ def test_a_machine_comes_up_and_follows_the_script(
 
         holds(guest, f"rm -f /run/greeter; {run}/install")
         holds(guest, GREETING % "2.0")
+
+
+@pytest.mark.skipif(not shutil.which("systemd-nspawn"), reason="needs systemd-nspawn")
+def test_a_converted_torcx_image_boots(tmp_path: Path) -> None:
+    image = torcx.squash(tmp_path / "docker:20.10.13.torcx.squashfs", torcx.contents())
+    settings = settings_module.load(tmp_path, {"HOME": str(tmp_path)})
+    _, made, report = torcx_build.build(image, None, None, tmp_path, settings)
+    assert made.name == "docker-20.10.13-x86-64.raw"
+    assert report.errors == 0
+    said: list[str] = []
+    passed = boot_files(
+        [made],
+        machines=["nspawn:bookworm", "nspawn:trixie"],
+        store=STORE,
+        start=["docker.service"],
+        expected=None,
+        shell=False,
+        echo=said.append,
+    )
+    assert passed, "\n".join(said)
