@@ -121,10 +121,12 @@ def task_channel():
             source.name,
             partial(press.follow, source),
             preview=partial(press.preview_channels, source),
+            after=bakery.asked(bakery.of(source)),
         )
     yield bakery.task(
         "index",
         press.index,
         preview=press.preview_index,
+        after=bakery.asked(bakery.releases),
         doc="bakery.json, which lists everything that is published",
     )

@@ -55,6 +55,7 @@ class Graph:
             InvalidDodoFile: a recipe, a lock or a setting is wrong, or an argument names no task.
 
         """
+        self._arguments = arguments
         try:
             self.workshop = Workshop(settings.load(root))
             self.sources = load_all(self.workshop.settings.recipes)
@@ -162,6 +163,15 @@ class Graph:
         if self.workshop.settings.boot_waiver is not None:
             return []
         return [f"boot:{image.id}" for image in release.images]
+
+    def asked(self, releases: Sequence[Release]) -> list[str]:
+        """Return the tasks that publish releases, those that this run is to do."""
+        names = [f"publish:{release.name}" for release in releases]
+        return [
+            name
+            for name in names
+            if any(word == "publish" or fnmatchcase(name, word) for word in self._arguments)
+        ]
 
     def newest(self) -> list[Image]:
         """Return the images of each recipe's newest release that can be built."""

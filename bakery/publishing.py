@@ -33,13 +33,11 @@ class Publishing:
 
     Attributes:
         workshop: where they are made.
-        patience: how often a failure is met with another try.
 
     """
 
-    def __init__(self, workshop: Workshop, patience: Patience | None = None) -> None:
+    def __init__(self, workshop: Workshop) -> None:
         self.workshop = workshop
-        self._patience = patience
         self._alone = threading.Lock()
         self._seen: list[Posted] | None = None
 
@@ -60,13 +58,13 @@ class Publishing:
         """How often a failure is met with another try."""
         from bakery.store.patience import Patience  # noqa: PLC0415  only when needed
 
-        return self._patience or Patience()
+        return Patience()
 
     def public(self) -> set[str]:
         """Return the names of the releases that are published."""
         from bakery.release.published import editions  # noqa: PLC0415  only when needed
 
-        return {edition.posted.tag for edition in editions(self._look())}
+        return {edition.posted.tag for edition in editions(self._known())}
 
     # Releases
 
@@ -82,8 +80,8 @@ class Publishing:
 
         wanted = self._wanted(release, meter)
         with self._alone, self.workshop.ledger.alone("publish", release.name):
-            known = self._seen or self._look()
-            publish.publish(wanted, self.publisher, self.patience, known)
+            if publish.publish(wanted, self.publisher, self.patience, self._known()):
+                self._seen = None
         return f"{self.workshop.settings.publish_url}/{wanted.tag}"
 
     def preview(self, release: Release, meter: Meter) -> str:
@@ -91,7 +89,9 @@ class Publishing:
         from bakery.release import publish  # noqa: PLC0415  only when needed
 
         wanted = self._wanted(release, meter)
-        return "\n".join(publish.preview(wanted, self.publisher.find(wanted.tag)))
+        with self._alone:
+            there = [release for release in self._known() if release.tag == wanted.tag]
+        return "\n".join(publish.preview(wanted, there))
 
     def _wanted(self, release: Release, meter: Meter) -> Wanted:
         from bakery.release.presented import presented  # noqa: PLC0415  only when needed
@@ -153,7 +153,7 @@ class Publishing:
         from bakery.release import moving  # noqa: PLC0415  only when needed
 
         with self._alone, self._made() as channels:
-            found = self._look()
+            found = self._known()
             lines = [
                 line for wish in wishes(channels, found) for line in moving.preview(wish, found)
             ]
@@ -170,6 +170,21 @@ class Publishing:
         with tempfile.TemporaryDirectory(dir=settings.dist, prefix=".channel-") as folder:
             scratch = Scratch(Path(folder))
             yield Channels(scratch, Sealer(self.publisher, scratch), settings.keep)
+
+    def _known(self) -> list[Posted]:
+        """Return what was at the publisher when it was last looked at."""
+        from bakery.release.publish import settle  # noqa: PLC0415  only when needed
+
+        if self._seen is None:
+            nothing: list[Step] = []
+            settle(
+                self.workshop.settings.publisher,
+                self.publisher,
+                self.patience,
+                look=self._look,
+                plan=lambda _found: nothing,
+            )
+        return self._seen or []
 
     def _look(self) -> list[Posted]:
         self._seen = self.publisher.releases()

@@ -114,3 +114,20 @@ def test_a_broken_recipe_is_one_message(root: Path) -> None:
     (root / "recipes/base/recipe.yaml").write_text("sumary: x\n")
     with pytest.raises(InvalidDodoFile, match="did you mean summary"):
         Graph(root, [])
+
+
+def test_what_is_published_in_the_same_run_comes_before_channels(root: Path) -> None:
+    graph = Graph(root, ["publish:base-2*", "channel:base"])
+    base = [release for release in graph.releases if release.source.name == "base"]
+    assert graph.asked(base) == ["publish:base-2.0"]
+    assert Graph(root, ["channel:base"]).asked(base) == []
+
+
+def test_boots_come_before_publishing_unless_they_are_waived(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = Graph(root, []).releases[0]
+    boots = ["boot:base-1.0-x86-64", "boot:base-1.0-arm64"]
+    assert Graph(root, []).required_boots(release) == boots
+    monkeypatch.setenv("BAKERY_BOOT_WAIVER", "no machine for it")
+    assert Graph(root, []).required_boots(release) == []

@@ -71,3 +71,15 @@ def test_a_broken_pyproject_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool")
     with pytest.raises(SettingsError, match="can't be read"):
         settings.load(tmp_path, {})
+
+
+@pytest.mark.parametrize("wrong", ["github:nobody", "ftp:here", "directory:", "github:a/b/c"])
+def test_a_publisher_is_a_folder_or_a_repository(wrong: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="publisher"):
+        settings.load(tmp_path, {"BAKERY_PUBLISHER": wrong})
+
+
+def test_hosts_follow_where_it_is_published(tmp_path: Path) -> None:
+    chosen = settings.load(tmp_path, {"BAKERY_PUBLISHER": "github:me/bakery"})
+    assert chosen.publish_url == "https://github.com/me/bakery/releases/download"
+    assert "localhost" in settings.load(tmp_path, {}).publish_url

@@ -99,7 +99,7 @@ class Channels:
                 pieces.append(self._scratch.copy(newest, transfer))
         return Wish(
             tag=tag,
-            notes=_notes(tag, kept),
+            notes=f"What hosts find that follow `{tag}` with systemd-sysupdate.",
             pieces=self._sealer.seal(pieces, _public(tag, found)),
             is_old=partial(_is_old, kept[-1]),
         )
@@ -119,8 +119,3 @@ def _is_old(oldest: Edition, file: str) -> bool:
     if found is None or not Version.is_written(found[1]):
         return False
     return Version.parse(found[1]) < Version.parse(oldest.version)
-
-
-def _notes(tag: str, kept: Sequence[Edition]) -> str:
-    head = f"Hosts that follow `{tag}` with systemd-sysupdate find the newest versions here."
-    return "\n".join([head, "", *(f"- {edition.version}" for edition in kept)])

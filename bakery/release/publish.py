@@ -78,8 +78,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 def publish(
     wanted: Wanted, publisher: Publisher, patience: Patience, known: Sequence[Posted] | None = None
-) -> None:
-    """Publish a release, or finish publishing it; do nothing when it is done.
+) -> bool:
+    """Publish a release, or finish publishing it; return whether there was anything to do.
 
     Args:
         wanted: the release.
@@ -93,7 +93,9 @@ def publish(
     """
     known = None if known is None else [each for each in known if each.tag == wanted.tag]
     look = partial(publisher.find, wanted.tag)
-    settle(wanted.tag, publisher, patience, look=look, plan=partial(steps, wanted), known=known)
+    return settle(
+        wanted.tag, publisher, patience, look=look, plan=partial(steps, wanted), known=known
+    )
 
 
 def settle(
@@ -104,8 +106,8 @@ def settle(
     look: Callable[[], Sequence[Posted]],
     plan: Callable[[Sequence[Posted]], list[Step]],
     known: Sequence[Posted] | None = None,
-) -> None:
-    """Look, and take the steps that are planned, until there are none.
+) -> bool:
+    """Look, and take the steps that are planned, until there are none; return whether any were.
 
     Args:
         what: what is published, for messages.
@@ -121,12 +123,12 @@ def settle(
     """
     failures = 0
     left = 0
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         try:
             found = look() if known is None else known
             planned, known = plan(found), None
             if not planned:
-                return
+                return number > 0
             if len(planned) < left:
                 failures = 0
             left = len(planned)
