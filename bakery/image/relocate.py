@@ -34,7 +34,6 @@ _SHEBANG = re.compile(rb"#![ \t]*(/[^ \t\r\n]+)")
 class _Binary:
     path: str
     headers: Elf
-    data: bytes
 
     @property
     def wants(self) -> Iterator[str]:
@@ -42,11 +41,6 @@ class _Binary:
         if self.headers.interpreter:
             yield _name(self.headers.interpreter)
         yield from (_name(needed) for needed in self.headers.needed)
-
-    @property
-    def opens(self) -> Iterator[str]:
-        """The names of libraries that it may open at run time."""
-        yield from (found.decode() for found in _OPENED.findall(self.data))
 
 
 def relocate(tree: Tree, name: str, pool: Pool, scratch: Path) -> tuple[Reference, ...]:
@@ -104,16 +98,16 @@ class _Relocation:
         with (self._tree.root / path).open("rb") as file:
             if file.read(len(elf.MAGIC)) != elf.MAGIC:
                 return None
-            headers = elf.read(file)
-            file.seek(0)
-            return _Binary(path, headers, file.read())
+            return _Binary(path, elf.read(file))
 
     def _brought_by(self, binary: _Binary) -> Iterator[_Binary]:
         """Yield libraries that a binary is the first to need."""
         if not binary.headers.dynamic and binary.headers.kind != "library":
             return
         needed = dict.fromkeys(binary.wants, True)
-        for name, required in {**dict.fromkeys(binary.opens, False), **needed}.items():
+        data = self._tree.read(binary.path) or b""
+        opened = dict.fromkeys((found.decode() for found in _OPENED.findall(data)), False)
+        for name, required in {**opened, **needed}.items():
             path = f"{self._libraries}/{name}"
             if path in self._tree.entries:
                 continue
@@ -123,7 +117,7 @@ class _Relocation:
                     self._tree.add_stream(
                         path,
                         stream,
-                        executable=glibc.is_loader(name),  # the kernel insists
+                        executable=name.startswith("ld-"),  # the kernel insists, of a loader
                         origin=found.origin,
                         meter=Silent(),
                     )
@@ -140,7 +134,7 @@ class _Relocation:
         headers = binary.headers
         if not headers.dynamic and headers.kind != "library":
             return ()
-        data = binary.data
+        before = data = self._tree.read(binary.path) or b""
         if headers.interpreter or headers.rpath or headers.runpath:
             data = patchelf.rewritten(
                 self._tree.root / binary.path,
@@ -153,7 +147,7 @@ class _Relocation:
         confined = glibc.confined(_name(binary.path), data)
         if confined != data:
             _, left = redirection.apply(binary.path, confined)
-        self._replace(binary.path, binary.data, confined)
+        self._replace(binary.path, before, confined)
         return left
 
     def _redirect_script(self, path: str) -> None:
