@@ -11,7 +11,7 @@ from harness.released import release
 
 from bakery import settings as settings_module
 from bakery.recipe.model import Arch
-from bakery.release import signing, sums
+from bakery.release import signing, sums, sysupdate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,16 +19,13 @@ if TYPE_CHECKING:
 
     from bakery.settings import Settings
 
-CHANNEL = """\
-[Transfer]
-Verify=yes
-
-[Source]
-Path=https://example.com/docker
-
-[Target]
-CurrentSymlink=/etc/extensions/docker.raw
-"""
+CHANNEL = sysupdate._TRANSFER.format(
+    name="docker",
+    channel="docker",
+    stem="docker-",
+    url="https://example.com/releases",
+    instances=3,
+)
 KEYRING = b"\x99\x01public keys"
 
 

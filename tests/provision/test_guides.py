@@ -1,0 +1,38 @@
+"""The guides show what the commands in them write."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from bakery import cli
+
+if TYPE_CHECKING:
+    from bakery.settings import Settings
+
+GUIDES = sorted((Path(__file__).parents[2] / ".github/docs").glob("*.md"))
+SHOWN = re.compile(r"```console\n\$ (bakery provision .*)\n```\n\n```\w+\n(.*?)```\n", re.DOTALL)
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
+def test_a_guide_shows_what_is_written(
+    guide: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = SHOWN.search(guide.read_text("utf-8"))
+    assert found is not None
+    monkeypatch.setenv("BAKERY_PUBLISH_URL", settings.publish_url)
+    monkeypatch.chdir(settings.root)
+    done = CliRunner().invoke(cli.main, shlex.split(found[1])[1:])
+    assert done.exit_code == 0, done.output
+    assert found[2] == done.output.replace(settings.publish_url, "https://example.com/releases")
+
+
+def test_links_between_guides_lead_somewhere() -> None:
+    for guide in GUIDES:
+        for link in re.findall(r"\]\(([\w./-]+)\)", guide.read_text("utf-8")):
+            assert (guide.parent / link).exists(), f"{guide.name}: {link}"
