@@ -80,8 +80,7 @@ def _judge(verdicts: list[list[str]], fingerprints: list[str], signed: Path, whe
         raise SignatureError(
             "a signature is by another key than the recipe's",
             where=where,
-            why=f"it is by the key {said['NO_PUBKEY'][1]}\n"
-            f"trusted are {', '.join(fingerprints)}",
+            why=f"it is by the key {said['NO_PUBKEY'][1]}\ntrusted are {', '.join(fingerprints)}",
             fix="find out at upstream's whose key it is before you take it into the recipe",
         )
     raise SignatureError(
