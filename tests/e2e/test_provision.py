@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import torcx
 from harness.mirror import Mirror
-from harness.released import release
+from harness.released import channel, release
+from harness.sysupdate import follower
 
 from bakery import settings as settings_module
 from bakery.check.boot import guest as guests
@@ -43,6 +44,7 @@ ID=_any
 EXTENSION_RELOAD_MANAGER=1
 """,
 }
+HERE = "http://127.0.0.1:8000"  # in the guest
 GREETING = "timeout 20 sh -c 'until grep -qx %s /run/greeter; do sleep 0.1; done'"
 
 pytestmark = [
@@ -75,17 +77,16 @@ def server(published: Path) -> Iterator[Mirror]:
     mirror.close()
 
 
-def provision(version: str, published: Path, url: str, output: Output) -> str:
+def provision(reference: str, url: str, output: Output) -> str:
     usual: dict[str, Any] = {
         "host": "any",
         "arch": "x86-64",
         "policy": "reload",
         "offline": False,
-        "unsigned": False,
+        "unsigned": True,
     }
-    settings = settings_module.load(published, {"BAKERY_PUBLISH_URL": url, "HOME": "/root"})
-    place = str(published / f"greeter-{version}")
-    return command.provision([place], settings=settings, output=output, **usual)
+    settings = settings_module.load(Path("/"), {"BAKERY_PUBLISH_URL": url, "HOME": "/root"})
+    return command.provision([reference], settings=settings, output=output, **usual)
 
 
 def ignite(config: str, root: Path) -> subprocess.CompletedProcess[str]:
@@ -118,7 +119,7 @@ def holds(guest: Guest, script: str) -> str:
 
 
 def test_ignition_refuses_other_bytes(tmp_path: Path, published: Path, server: Mirror) -> None:
-    config = provision("1.0", published, server.url, "ignition")
+    config = provision("greeter-1.0", server.url, "ignition")
     (published / "greeter-1.0/greeter-1.0-x86-64.raw").write_bytes(b"something else")
     done = ignite(config, tmp_path / "root")
     assert LAST_STEP not in done.stdout
@@ -130,13 +131,13 @@ def test_a_machine_comes_up_and_follows_the_script(
     tmp_path: Path, published: Path, server: Mirror
 ) -> None:
     root, scripts = tmp_path / "root", tmp_path / "scripts"
-    done = ignite(provision("1.0", published, server.url, "ignition"), root)
+    done = ignite(provision("greeter-1.0", server.url, "ignition"), root)
     assert LAST_STEP in done.stdout
 
     bound = [root, published, scripts]
     places = [guests.image_path(number, path) for number, path in enumerate(bound)]
     scripts.mkdir()
-    text = provision("2.0", published, f"file://{places[1]}", "shell")
+    text = provision(str(published / "greeter-2.0"), f"file://{places[1]}", "shell")
     (scripts / "install").write_text(text)
     (scripts / "wrong").write_text(text.replace("greeter-2.0", "greeter-1.0"))
     load = Load(
@@ -167,6 +168,31 @@ def test_a_machine_comes_up_and_follows_the_script(
 
         holds(guest, f"rm -f /run/greeter; {run}/install")
         holds(guest, GREETING % "2.0")
+
+
+@pytest.mark.skipif(not shutil.which("systemd-nspawn"), reason="needs systemd-nspawn")
+def test_a_machine_follows_a_channel(tmp_path: Path, published: Path, server: Mirror) -> None:
+    channel(published, "greeter", HERE, "1.0")
+    script = provision("greeter", server.url, "shell").replace(server.url, HERE)
+    (published / "install").write_text(script)
+    site = guests.image_path(0, published)
+    load = Load(setup="", images=[published], log=tmp_path / "console")
+    merge = "systemctl show --property=InvocationID systemd-sysext.service"
+    update = "systemctl start sysext-update-greeter.service"
+    with follower("trixie").start(load) as guest:
+        holds(guest, f"busybox httpd -p 127.0.0.1:8000 -h {site}")
+        holds(guest, f"sh {site}/install")
+        holds(guest, GREETING % "1.0")
+        holds(guest, "systemctl is-active sysext-update-greeter.timer")
+        before = holds(guest, merge)
+        holds(guest, update)
+        assert holds(guest, merge) == before
+
+        channel(published, "greeter", HERE, "1.0", "2.0")
+        holds(guest, update)
+        assert holds(guest, "cat /usr/share/greeter/version") == "2.0\n"
+        holds(guest, f"sh {site}/install uninstall")
+        assert holds(guest, "ls -d /etc/sysupdate.* /opt/extensions/* || true") == ""
 
 
 @pytest.mark.skipif(not shutil.which("systemd-nspawn"), reason="needs systemd-nspawn")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from typing import TYPE_CHECKING, Any
 
-from bakery.release import document
+from bakery.release import document, signing, sums, sysupdate
 from bakery.release.document import ReleasedImage, ReleaseDocument
 
 if TYPE_CHECKING:
@@ -55,4 +56,24 @@ def release(
         **given,
     )
     (folder / document.FILE).write_bytes(document.encode(described))
+    return folder
+
+
+def channel(root: Path, name: str, url: str, *versions: str, keyring: bytes | None = None) -> Path:
+    """Write the channel of a recipe beside its releases; return its folder."""
+    folder = root / name
+    folder.mkdir(exist_ok=True)
+    for version in versions:
+        for image in (root / f"{name}-{version}").glob("*.raw"):
+            shutil.copy(image, folder)
+    if keyring is not None:
+        (folder / signing.KEYRING).write_bytes(keyring)
+    text = sysupdate._TRANSFER.format(
+        name=name, channel=name, stem=f"{name}-", url=url, instances=3
+    )
+    for suffix in sysupdate.SUFFIXES:
+        (folder / f"{name}{suffix}").write_text(text)
+    listed = [*folder.glob("*.raw"), *folder.glob(signing.KEYRING)]
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in listed}
+    (folder / sums.FILE).write_bytes(sums.encode(digests))
     return folder

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, get_args
 
 import pytest
 from harness.mirror import Mirror
-from harness.released import release
+from harness.released import channel, release
 
 from bakery import settings as settings_module
 from bakery.recipe.model import Arch
-from bakery.release import signing, sums, sysupdate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,13 +17,6 @@ if TYPE_CHECKING:
 
     from bakery.settings import Settings
 
-CHANNEL = sysupdate._TRANSFER.format(
-    name="docker",
-    channel="docker",
-    stem="docker-",
-    url="https://example.com/releases",
-    instances=3,
-)
 KEYRING = b"\x99\x01public keys"
 
 
@@ -40,18 +31,10 @@ def published(tmp_path: Path) -> Path:
     root = tmp_path / "published"
     release(root, "caddy", "v2.11.7", images("caddy v2.11.7"))
     built_in = ("docker-flatcar", "containerd-flatcar")
-    channel = root / "docker"
-    channel.mkdir()
-    digests = {}
-    for version in ("20.10.9", "20.10.13"):
-        folder = release(root, "docker", version, images(version), replaces=built_in)
-        for image in folder.glob("*.raw"):
-            digests[image.name] = hashlib.sha256(image.read_bytes()).hexdigest()
-    for name in ("docker.conf", "docker.transfer"):
-        (channel / name).write_text(CHANNEL)
-    (channel / signing.KEYRING).write_bytes(KEYRING)
-    digests[signing.KEYRING] = hashlib.sha256(KEYRING).hexdigest()
-    (channel / sums.FILE).write_bytes(sums.encode(digests))
+    versions = ("20.10.9", "20.10.13")
+    for version in versions:
+        release(root, "docker", version, images(version), replaces=built_in)
+    channel(root, "docker", "https://example.com/releases", *versions, keyring=KEYRING)
     return root
 
 
