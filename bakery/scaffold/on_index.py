@@ -62,14 +62,18 @@ def look(project: str, name: str, version: str | None, api: Api) -> Release:
 
 
 def _platforms(names: list[str], processor: str) -> list[str]:
-    """Return the platform tags of wheels for any Python, musl's first, then the oldest glibc's."""
+    """Return a platform tag for each wheel for any Python, musl's first, then glibc's."""
     found = []
     for name in names:
         *_, abi, platforms = name.removesuffix(".whl").split("-")
-        tags = [tag for tag in platforms.split(".") if tag.endswith(processor)]
-        if abi == "none" and "linux" in platforms and tags:
-            found.append(tags[0])
-    return sorted(found, key=lambda tag: ("musllinux" not in tag, tag))
+        tags = [tag for tag in platforms.split(".") if tag.endswith(processor) and "linux" in tag]
+        if abi == "none" and tags:
+            found.append(min(tags, key=_preference))
+    return sorted(found, key=_preference)
+
+
+def _preference(tag: str) -> tuple[bool, str]:
+    return "musllinux" not in tag, tag
 
 
 def _file(project: str, version: str, platform: str) -> File:
