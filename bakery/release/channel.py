@@ -32,13 +32,19 @@ _ARCHES = "|".join(get_args(Arch))
 def channels(name: str, found: Sequence[Posted], *, minors: bool) -> dict[str, list[Edition]]:
     """Return the channels of a recipe, each with all that it could hold, newest first.
 
+    Pre-releases are left out: hosts would take 1.0-rc.2 for newer than 1.0 (systemd's order).
+
     Args:
         name: the recipe's.
         found: what is at the publisher.
         minors: whether each minor series has a channel too.
 
     """
-    editions = [edition for edition in published.editions(found) if edition.name == name]
+    editions = [
+        edition
+        for edition in published.editions(found)
+        if edition.name == name and not Version.parse(edition.version).is_prerelease
+    ]
     grouped = {name: editions} if editions else {}
     for edition in editions if minors else ():
         minor = Version.parse(edition.version).minor
