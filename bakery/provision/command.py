@@ -14,12 +14,14 @@ from bakery.provision import (
     shell,
 )
 from bakery.provision import install as installing
+from bakery.provision.extension import ProvisionError
 from bakery.provision.plan import plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from bakery.provision.extension import Extension
     from bakery.provision.plan import Host, Policy
     from bakery.recipe.model import Arch
     from bakery.settings import Settings
@@ -45,6 +47,8 @@ def provision(
 
     """
     found = [extension.find(each, settings=settings, arch=arch) for each in references]
+    if not offline:
+        _refuse_nowhere(settings, found)
     machine = plan(found, host=host, policy=policy, offline=offline, unsigned=unsigned)
     match output:
         case "butane":
@@ -79,3 +83,15 @@ def install(
     alone = replace(found, requires=())  # others may be there already
     machine = plan([alone], host=host, policy=policy, unsigned=unsigned)
     return installing.install(found, machine, root)
+
+
+def _refuse_nowhere(settings: Settings, found: Sequence[Extension]) -> None:
+    """Refuse addresses of this very computer that nobody chose: machines would not find it."""
+    url = settings.publish_url
+    by_default = settings.origins.get("publish_url") == "default" and "//localhost" in url
+    if by_default and any(each.url.startswith(url) for each in found):
+        raise ProvisionError(
+            "nobody has said where machines find the images",
+            fix='set BAKERY_PUBLISH_URL, or publish_url below [tool.bakery], as in "https://…"; '
+            "or give --offline",
+        )

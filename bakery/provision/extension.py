@@ -5,27 +5,28 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import msgspec
 
+from bakery.check import image_name
 from bakery.errors import BakeryError
 from bakery.recipe.version import Version
 from bakery.release import document, signing, sums, sysupdate
 from bakery.store.patience import Patience
-from bakery.store.transport import RefusedError, SourceError, request
+from bakery.store.transport import SourceError, request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from bakery.recipe.model import Arch
     from bakery.release.document import ReleasedImage, ReleaseDocument
     from bakery.settings import Settings
 
 _SMALL = 16 << 20  # bytes of an index, a keyring or release.json
-_FOREIGN = re.compile(r"(?P<name>.+?)(-(?P<version>v?\d.*))?(-(x86-64|arm64))?\.raw")
 _FOLLOWED = re.compile(r"^CurrentSymlink=/etc/extensions/([a-z0-9-]+)\.raw$", re.MULTILINE)
 
 
@@ -79,7 +80,8 @@ def find(reference: str, *, settings: Settings, arch: Arch) -> Extension:
     """Return what a user means.
 
     Args:
-        reference: an image file; the folder, address or name of a release, such as
+        reference: an image file, which is expected to be published under its own name unless it
+            belongs to a release; the folder, address or name of a release, such as
             `docker-20.10.13`; or the name or address of a channel, such as `docker`, whose newest
             version is taken and which the machine then follows.
         settings: where releases are made and published.
@@ -111,8 +113,7 @@ def _image(path: Path, settings: Settings) -> Extension:
         for image in described.images:
             if image.file == path.name:
                 return _of(described, image, settings.publish_url, path)
-    found = _FOREIGN.fullmatch(path.name)
-    name = found["name"] if found else path.stem
+    name = image_name.candidates(path.name)[-1]
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     url = f"{settings.publish_url}/{quote(path.name)}"
@@ -141,19 +142,27 @@ def _channel(base: str, arch: Arch) -> Extension:
         for name in (f"{channel}{suffix}" for suffix in sysupdate.SUFFIXES)
     }
     named = _FOLLOWED.search(next(iter(transfers.values())).decode("utf-8", "replace"))
-    ending = f"-{arch}.raw"
-    images = [name for name in digests if name.endswith(ending)]
-    if named is None or not images:
+    tag = _newest(digests, f"{named[1]}-", f"-{arch}.raw") if named else None
+    if tag is None:
         raise ProvisionError(f"the channel {channel} has no image for {arch}", where=base)
-    prefix = f"{named[1]}-"
-    newest = max(images, key=lambda n: Version.parse(n.removeprefix(prefix).removesuffix(ending)))
-    tag = newest.removesuffix(ending)
+    newest = f"{tag}-{arch}.raw"
     described = _decoded(f"{published}/{tag}", _required(f"{published}/{tag}", document.FILE))
     found = _described(described, published, arch)
     if found.sha256 != digests[newest]:
         raise ProvisionError(f"the channel and the release have different files {newest}")
     keyring = _required(base, signing.KEYRING) if signing.KEYRING in digests else None
     return replace(found, follow=Follow(transfers=transfers, keyring=keyring))
+
+
+def _newest(files: Iterable[str], prefix: str, ending: str) -> str | None:
+    """Return the release with the newest version of those whose images are listed."""
+    versions = (
+        file.removeprefix(prefix).removesuffix(ending)
+        for file in files
+        if file.startswith(prefix) and file.endswith(ending)
+    )
+    written = [version for version in versions if Version.is_written(version)]
+    return prefix + max(written, key=Version.parse) if written else None
 
 
 def _described(described: ReleaseDocument, published: str, arch: Arch) -> Extension:
@@ -213,10 +222,14 @@ def _read(base: str, name: str) -> bytes | None:
             while (chunk := answer.read()) and len(kept) <= _SMALL:
                 kept += chunk
     except SourceError as error:
-        missing = isinstance(error, RefusedError) and error.status in (404, None)
-        if missing and (error.status == 404 or base.startswith("file:")):  # noqa: PLR2004  not found
+        if error.status == HTTPStatus.NOT_FOUND or base.startswith("file:"):
             return None
-        raise ProvisionError(f"{name} can't be read", where=base, why=str(error)) from None
+        raise ProvisionError(
+            f"{name} can't be read",
+            where=base,
+            why=str(error),
+            fix="give the folder or the address of a release; `bakery settings` has the usual ones",
+        ) from None
     if len(kept) > _SMALL:
         raise ProvisionError(f"{name} is too large to be true", where=base)
     return bytes(kept)

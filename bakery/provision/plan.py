@@ -88,7 +88,9 @@ def plan(
     files = [file for each in extensions for file in _files(each, offline=offline)]
     links = [link for each in extensions for link in _links(each, host)]
     followed = [(each.name, each.follow) for each in extensions if each.follow]
-    files += [file for name, follow in followed for file in _component(name, follow, unsigned)]
+    files += [
+        file for name, follow in followed for file in _component(name, follow, unsigned=unsigned)
+    ]
     files += _keyring([follow for _, follow in followed])
     drop_ins = {} if host == "flatcar" else {"10-load-units.conf": _LOAD_UNITS}
     merging = Unit(name="systemd-sysext.service", drop_ins=drop_ins, wanted_by="sysinit.target")
@@ -151,7 +153,7 @@ def _links(each: Extension, host: Host) -> Iterator[Link]:
         yield Link(path=_TORCX, target="/dev/null")
 
 
-def _component(name: str, follow: Follow, unsigned: bool) -> Iterator[File]:  # noqa: FBT001  the caller's switch
+def _component(name: str, follow: Follow, *, unsigned: bool) -> Iterator[File]:
     if follow.keyring is None and not unsigned:
         raise ProvisionError(
             f"nobody signs the channel that {name} would follow",

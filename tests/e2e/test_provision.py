@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import torcx
+from harness.debian import DOCKER_PROGRAMS
 from harness.mirror import Mirror
 from harness.released import channel, release
 from harness.sysupdate import follower
@@ -23,6 +24,8 @@ from bakery.provision import command, torcx_build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from harness.debian import Debian
 
     from bakery.check.boot.guest import Guest
     from bakery.provision.command import Output
@@ -46,6 +49,22 @@ EXTENSION_RELOAD_MANAGER=1
 }
 HERE = "http://127.0.0.1:8000"  # in the guest
 GREETING = "timeout 20 sh -c 'until grep -qx %s /run/greeter; do sleep 0.1; done'"
+
+DOCKER = """\
+[Unit]
+After=network.target torcx.target
+Requires=torcx.target
+
+[Service]
+Type=notify
+EnvironmentFile=/run/metadata/torcx
+ExecStart=/usr/bin/env PATH=${TORCX_BINDIR}:${PATH} ${TORCX_BINDIR}/dockerd --storage-driver=vfs
+"""
+ANSWERS = """\
+commands:
+  - run: [docker, version, --format, "{{.Server.Os}}"]
+    stdout: {equals: linux}
+"""
 
 pytestmark = [
     pytest.mark.e2e,
@@ -209,6 +228,46 @@ def test_a_converted_torcx_image_boots(tmp_path: Path) -> None:
         store=STORE,
         start=["docker.service"],
         expected=None,
+        shell=False,
+        echo=said.append,
+    )
+    assert passed, "\n".join(said)
+
+
+@pytest.mark.skipif(not shutil.which("systemd-nspawn"), reason="needs systemd-nspawn")
+def test_docker_in_a_torcx_image_answers_as_an_extension(tmp_path: Path, debian: Debian) -> None:
+    """Debian's Docker is dynamic, so the extension is coupled to that very Debian."""
+    tree = tmp_path / "tree"
+    for path, data in torcx.contents(bin=["/bin"]).items():
+        if isinstance(data, bytes):
+            (tree / path).parent.mkdir(parents=True, exist_ok=True)
+            (tree / path).write_bytes(data)
+    (tree / "lib/systemd/system/docker.service").write_text(DOCKER)
+    wants = tree / "lib/systemd/system/multi-user.target.wants"
+    wants.mkdir()
+    (wants / "docker.service").symlink_to("../docker.service")
+    for package, programs in DOCKER_PROGRAMS.items():
+        for program in programs:
+            shutil.copy(debian.unpacked("x86-64", package) / program, tree / "bin")
+    libraries = tree / "lib/x86_64-linux-gnu"
+    libraries.mkdir()
+    found = debian.unpacked("x86-64", "libdevmapper1.02.1").rglob("libdevmapper.so.*")
+    shutil.copy(next(iter(found)), libraries)
+    image = tmp_path / "docker:20.10.torcx.squashfs"
+    level = ["-comp", "zstd", "-Xcompression-level", "1"]
+    subprocess.run(["mksquashfs", tree, image, "-quiet", "-no-progress", *level], check=True)
+    environment = {"HOME": str(tmp_path), "BAKERY_PROFILE": "fast"}
+    settings = settings_module.load(tmp_path, environment)
+    _, made, report = torcx_build.build(image, None, "debian:12", tmp_path, settings)
+    assert report.errors == 0, report
+    (tmp_path / "check.yaml").write_text(ANSWERS)
+    said: list[str] = []
+    passed = boot_files(
+        [made],
+        machines=["nspawn:bookworm"],
+        store=STORE,
+        start=["docker.service"],
+        expected=tmp_path / "check.yaml",
         shell=False,
         echo=said.append,
     )

@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 import pytest
 import yaml
 
+from bakery import settings as settings_module
 from bakery.provision import command
 from bakery.provision.extension import ProvisionError
 
@@ -183,6 +184,13 @@ def test_unsigned_channels_are_refused_unless_asked_for(
         given(settings, "docker")
     laid = files(ignition(settings, "docker", unsigned=True))
     assert b"Verify=no" in laid["/etc/sysupdate.docker.d/docker.conf"]
+
+
+def test_machines_are_not_sent_to_their_own_localhost(tmp_path: Path, published: Path) -> None:
+    settings = settings_module.load(tmp_path, {"HOME": str(tmp_path)})
+    with pytest.raises(ProvisionError, match="where machines find the images"):
+        given(settings, str(published / "caddy-v2.11.7"))
+    assert given(settings, str(published / "caddy-v2.11.7"), offline=True)
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="needs shellcheck")
