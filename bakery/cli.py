@@ -298,12 +298,19 @@ def rules() -> None:
 
 @main.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--then",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="A newer image, merged in the running system.",
+)
 @click.option("--on", "machines", multiple=True, metavar="MACHINE", help="Such as nspawn:trixie.")
 @click.option("--start", multiple=True, metavar="UNIT", help="A unit that must be active.")
 @click.option("--check", "expected", type=click.Path(path_type=Path), help="A check.yaml.")
 @click.option("--shell", is_flag=True, help="Look around in the booted system.")
 def boot(
     images: tuple[Path, ...],
+    then: tuple[Path, ...],
     machines: tuple[str, ...],
     start: tuple[str, ...],
     expected: Path | None,
@@ -319,8 +326,9 @@ def boot(
     settings = _settings()
     passed = boot_files(
         images,
+        then=then,
         machines=machines or settings.machines,
-        store=settings.store,
+        settings=settings,
         start=start,
         expected=expected,
         shell=shell,

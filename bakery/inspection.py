@@ -174,8 +174,13 @@ class Inspection:
             if self.is_booted(image, others):
                 return ""
             for name in self.workshop.settings.machines:
-                made: Machine = machine(name, image.contents.arch, self.workshop.settings.store)
-                journal = self.workshop.settings.dist / "boot" / image.id / f"{name}.journal"
+                made: Machine = machine(
+                    name,
+                    image.contents.arch,
+                    self.workshop.settings,
+                    masked=image.source.recipe.replaces,
+                )
+                journal = self.workshop.settings.dist / "boot" / image.id / _journal_name(name)
                 journal.parent.mkdir(parents=True, exist_ok=True)
                 with self.workshop.processors.take(1):
                     reports.append(boot(deployment, machine=made, journal=journal))
@@ -230,6 +235,10 @@ class Inspection:
             expected.read_text("utf-8") if expected.exists() else "",
             code_digest("check"),
         )
+
+
+def _journal_name(machine: str) -> str:
+    return f"{machine.replace('/', '_')}.journal"
 
 
 def _apart(image: Image) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,7 @@ from harness.sysupdate import follower
 
 from bakery import settings as settings_module
 from bakery.check.boot import guest as guests
-from bakery.check.boot.command import boot_files
 from bakery.check.boot.machine import Load, native_arch
-from bakery.check.boot.machines import machine
 from bakery.provision import command, torcx_build
 
 if TYPE_CHECKING:
@@ -32,7 +31,9 @@ if TYPE_CHECKING:
 
 IGNITION = Path("/usr/lib/dracut/modules.d/30ignition/ignition")
 LAST_STEP = "Ignition failed: failed to handle relabeling"  # a Debian without SELinux: all is laid
-STORE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "sysext-bakery")
+SETTINGS = settings.load(
+    Path(__file__).parents[2], {"XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", "")}
+)
 FILES = {
     "usr/lib/systemd/system/greeter.service": """\
 [Service]
@@ -131,6 +132,19 @@ def ignite(config: str, root: Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
+def boot(image: Path, *options: str) -> None:
+    """Boot an image, in which docker.service must start."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bakery.cli", "boot", image, "--start", "docker.service", *options],
+        env={**os.environ, "BAKERY_STORE": str(STORE)},
+        cwd=image.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def holds(guest: Guest, script: str) -> str:
     answer = guest.ask(script, limit=60)
     assert answer.status == 0, f"{script}\n{answer.stdout}{answer.stderr}"
@@ -165,7 +179,7 @@ def test_a_machine_comes_up_and_follows_the_script(
         log=tmp_path / "console",
     )
     run = f"sh {places[2]}"
-    with machine("nspawn:bookworm", "x86-64", STORE).start(load) as guest:
+    with machine("nspawn:bookworm", "x86-64", SETTINGS).start(load) as guest:
         holds(guest, "systemctl is-system-running --wait || systemctl --failed")
         holds(guest, GREETING % "1.0")
 
@@ -221,17 +235,7 @@ def test_a_converted_torcx_image_boots(tmp_path: Path) -> None:
     _, made, report = torcx_build.build(image, None, None, tmp_path, settings)
     assert made.name == "docker-20.10.13-x86-64.raw"
     assert report.errors == 0
-    said: list[str] = []
-    passed = boot_files(
-        [made],
-        machines=["nspawn:bookworm", "nspawn:trixie"],
-        store=STORE,
-        start=["docker.service"],
-        expected=None,
-        shell=False,
-        echo=said.append,
-    )
-    assert passed, "\n".join(said)
+    boot(made, "--on", "nspawn:bookworm", "--on", "nspawn:trixie")
 
 
 @pytest.mark.skipif(not shutil.which("systemd-nspawn"), reason="needs systemd-nspawn")
@@ -261,14 +265,4 @@ def test_docker_in_a_torcx_image_answers_as_an_extension(tmp_path: Path, debian:
     _, made, report = torcx_build.build(image, None, "debian:12", tmp_path, settings)
     assert report.errors == 0, report
     (tmp_path / "check.yaml").write_text(ANSWERS)
-    said: list[str] = []
-    passed = boot_files(
-        [made],
-        machines=["nspawn:bookworm"],
-        store=STORE,
-        start=["docker.service"],
-        expected=tmp_path / "check.yaml",
-        shell=False,
-        echo=said.append,
-    )
-    assert passed, "\n".join(said)
+    boot(made, "--on", "nspawn:bookworm", "--check", str(tmp_path / "check.yaml"))

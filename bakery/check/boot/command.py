@@ -17,12 +17,15 @@ from bakery.recipe.convert import load
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bakery.settings import Settings
+
 
 def boot_files(
     paths: Sequence[Path],
     *,
     machines: Sequence[str],
-    store: Path,
+    settings: Settings,
+    then: Sequence[Path],
     start: Sequence[str],
     expected: Path | None,
     shell: bool,
@@ -33,7 +36,8 @@ def boot_files(
     Args:
         paths: the images, each merged under the name that its file's name begins with.
         machines: names of machines, as in `machines.machine`.
-        store: the folder that keeps systems between boots.
+        settings: for the store, which keeps systems between boots.
+        then: images that replace those of the same name while the system runs.
         start: units that must be active.
         expected: a check.yaml; None expects the units alone.
         shell: give the user a shell in each system before it ends.
@@ -43,22 +47,31 @@ def boot_files(
         BakeryError: a machine can't be made, or check.yaml can't be read.
 
     """
-    images = [BootImage(path=path, name=image_name.candidates(path.name)[-1]) for path in paths]
-    deployment = Deployment(
-        images=images,
-        start=start,
-        expected=load(expected, Expectations) if expected else Expectations(),
-    )
+    wanted = load(expected, Expectations) if expected else Expectations()
+    images = {_name(path): path for path in paths}
+    newer = images | {_name(path): path for path in then}
+    first, *later = [
+        Deployment(
+            images=[BootImage(path=path, name=name) for name, path in each.items()],
+            start=start,
+            expected=wanted,
+        )
+        for each in ([images, newer] if then else [images])
+    ]
     arch = _architecture(paths)
     passed = True
     with tempfile.TemporaryDirectory(prefix="bakery-boot-") as folder:
         for name in machines:
-            made = machine(name, arch, store)
+            made = machine(name, arch, settings)
             journal = Path(folder) / f"{name.replace('/', '_')}.journal"
-            report = boot(deployment, machine=made, journal=journal, shell=shell)
+            report = boot(first, machine=made, journal=journal, then=later, shell=shell)
             echo(render(report))
             passed &= report.outcome == "passed"
     return passed
+
+
+def _name(path: Path) -> str:
+    return image_name.candidates(path.name)[-1]
 
 
 def _architecture(paths: Sequence[Path]) -> Arch:

@@ -6,7 +6,9 @@ firmware configuration `opt/org.flatcar-linux/config` at the first boot, and eve
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +17,14 @@ from typing import TYPE_CHECKING
 
 from bakery.check.boot import vm
 from bakery.check.boot.machine import Arch, Load, MachineError
+from bakery.store.address import file_name
+from bakery.store.folder import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bakery.check.boot.guest import Guest
+    from bakery.settings import Settings
 
 _FIRMWARE_CONFIG = "opt/org.flatcar-linux/config"
 
@@ -78,6 +83,37 @@ class Flatcar:
             )
             with vm.started(machine, load) as guest:
                 yield guest
+
+
+def provide(address: str, settings: Settings) -> Path:
+    """Return the disk image that is published at an address, downloaded and unpacked once.
+
+    Args:
+        address: of `flatcar_production_qemu_image.img`, plain or compressed.
+        settings: where the store is, and from where downloads come.
+
+    Raises:
+        BakeryError: it can't be had, or is damaged.
+
+    """
+    from filelock import FileLock  # noqa: PLC0415  only boots pay for it
+
+    from bakery.image.unpack import members  # noqa: PLC0415  with it
+    from bakery.store.download import download_unpinned  # noqa: PLC0415  with it
+
+    folder = settings.store / "machines"
+    folder.mkdir(parents=True, exist_ok=True)
+    disk = folder / f"flatcar-{hashlib.sha256(address.encode()).hexdigest()[:12]}.img"
+    with FileLock(disk.with_suffix(".lock")):
+        if disk.is_file():
+            return disk
+        blob = download_unpinned(Store(settings.store), address, settings=settings)
+        partial = disk.with_suffix(".partial")
+        for _, stream in members(blob.path, file_name(address), lambda _: True):
+            if stream is not None:
+                with partial.open("wb") as file:
+                    shutil.copyfileobj(stream, file, 1 << 20)
+        return partial.rename(disk)
 
 
 def ignition(masked: Sequence[str] = ()) -> str:

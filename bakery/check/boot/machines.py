@@ -1,11 +1,11 @@
-"""Machines by name: `nspawn:bookworm`, `nspawn:trixie`, `qemu:trixie`, `flatcar:DISK`."""
+"""Machines by name: `nspawn:trixie`, `qemu:bookworm`, `flatcar:DISK`, `flatcar:ADDRESS`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.check.boot.flatcar import Flatcar
+from bakery.check.boot import flatcar
 from bakery.check.boot.machine import MachineError
 from bakery.check.boot.nspawn import Nspawn
 from bakery.check.boot.qemu import Qemu
@@ -14,32 +14,36 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bakery.check.boot.machine import Arch, Machine
+    from bakery.settings import Settings
 
 SUITES = ("bookworm", "trixie")
 
 
-def machine(name: str, arch: Arch, store: Path, masked: Sequence[str] = ()) -> Machine:
+def machine(name: str, arch: Arch, settings: Settings, masked: Sequence[str] = ()) -> Machine:
     """Return the machine that a name stands for.
 
     Args:
         name: the backend and what it boots.
         arch: the architecture of the images.
-        store: the folder that keeps systems between boots, in a folder of it.
+        settings: for the store, which keeps systems between boots.
         masked: extensions of the system's own that must not be merged.
 
     Raises:
         MachineError: there is no such machine.
+        BakeryError: its disk image can't be had.
 
     """
     backend, _, system = name.partition(":")
-    cache = store / "machines"
+    cache = settings.store / "machines"
     if backend == "flatcar" and system:
-        return Flatcar(disk=Path(system), arch=arch, masked=masked)
+        disk = flatcar.provide(system, settings) if "://" in system else Path(system)
+        return flatcar.Flatcar(disk=disk, arch=arch, masked=masked)
     if system in SUITES and backend == "nspawn":
         return Nspawn(suite=system, cache=cache, arch=arch)
     if system in SUITES and backend == "qemu":
         return Qemu(suite=system, cache=cache, arch=arch)
     known = [f"{kind}:{suite}" for kind in ("nspawn", "qemu") for suite in SUITES]
     raise MachineError(
-        f"there is no machine {name!r}", fix=f"one of {', '.join(known)}, flatcar:DISK-IMAGE"
+        f"there is no machine {name!r}",
+        fix=f"one of {', '.join(known)}, flatcar:DISK, flatcar:ADDRESS",
     )

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import bz2
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bakery import settings
 from bakery.check.boot import vm
 from bakery.check.boot.flatcar import Flatcar, ignition
 from bakery.check.boot.machine import Load, MachineError, native_arch
+from bakery.check.boot.machines import machine
 from bakery.check.boot.qemu import Qemu
 
 if TYPE_CHECKING:
@@ -84,3 +87,18 @@ def test_the_debian_root_of_a_virtual_machine_has_kernel_and_units(tmp_path: Pat
 def test_virtual_machines_are_of_the_computers_architecture() -> None:
     other: Arch = "arm64" if native_arch() == "x86-64" else "x86-64"
     assert other in (vm.obstacle(other) or "")
+
+
+@pytest.mark.parametrize("name", ["disk.img", "disk.img.bz2"])
+def test_a_published_disk_image_is_fetched_and_unpacked_once(tmp_path: Path, name: str) -> None:
+    disk = b"a disk image, with many zeros" + bytes(1 << 20)
+    served = tmp_path / name
+    served.write_bytes(bz2.compress(disk) if name.endswith(".bz2") else disk)
+    chosen = settings.load(tmp_path, {"BAKERY_STORE": str(tmp_path / "store")})
+    first = machine(f"flatcar:{served.as_uri()}", "x86-64", chosen, masked=["docker-flatcar"])
+    served.unlink()
+    second = machine(f"flatcar:{served.as_uri()}", "x86-64", chosen, masked=["docker-flatcar"])
+    assert first == second
+    assert isinstance(first, Flatcar)
+    assert first.disk.read_bytes() == disk
+    assert not list((tmp_path / "store/machines").glob("*.partial"))
