@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -63,10 +62,11 @@ def look(address: str, name: str, version: str | None, api: Api) -> Release:
         if (url := _existing(_filled(address, words), arch, api)) is not None
     }
     if not files:
+        last = _filled(address, words).replace("{arch}", _WORDS["arm64"][-1])
         raise UpstreamError(
             "nothing is at the address",
             where=_filled(address, words),
-            why="for {arch}, " + ", ".join(word for each in _WORDS.values() for word in each),
+            why=str(_refusal(last, api)),
             fix="look at the address in a browser; another version: --version VERSION",
         )
     notes += [f"{arch}: {files[arch].name if arch in files else 'nothing'}" for arch in _WORDS]
@@ -94,14 +94,15 @@ def _newest(address: str, api: Api) -> tuple[ListingUpstream, str]:
 
     """
     addresses = dict.fromkeys(address.replace("{arch}", word) for word in _WORDS["x86-64"])
-    for spelt in addresses:
-        listing = _listing(spelt)
-        with suppress(UpstreamError):
+    for listing in map(_listing, addresses):
+        try:
             return listing, offers(listing, api)[-1].tag
+        except UpstreamError as error:
+            refusal = error
     raise UpstreamError(
         "no page lists the versions",
         where=listing.listing,
-        why=f"no link there ends in what fits {listing.pattern}",
+        why=str(refusal),
         fix="name one: --version VERSION",
     )
 
@@ -125,10 +126,15 @@ def _existing(address: str, arch: Arch, api: Api) -> str | None:
 
 
 def _is_there(url: str, api: Api) -> bool:
-    with suppress(UpstreamError):
+    return _refusal(url, api) is None
+
+
+def _refusal(url: str, api: Api) -> UpstreamError | None:
+    try:
         api.size(url)
-        return True
-    return False
+    except UpstreamError as error:
+        return error
+    return None
 
 
 def _file(url: str, api: Api) -> File:

@@ -48,14 +48,14 @@ def lay_out(
     """
     programs = [_by_name(content, version) for content in contents.values()]
     names = tuple(programs[0])
-    if any(set(found) != set(names) for found in programs):
+    kinds = {content.single for content in contents.values()}
+    if len(kinds) > 1 or any(set(found) != set(names) for found in programs):
         return None
     all_found = [program for content in contents.values() for program in content.programs]
     dynamic = {_called(program.path, version) for program in all_found if program.dynamic}
     pairs: dict[str, str] = {}
-    if any(content.single for content in contents.values()):
-        single = names[0]
-        install: str | dict[str, str] = f"usr/bin/{single}"
+    if kinds == {True}:
+        install: str | dict[str, str] = f"usr/bin/{names[0]}"
     else:
         for called in names:
             paths = {arch: found[called] for arch, found in zip(contents, programs, strict=True)}

@@ -45,6 +45,7 @@ class _Licence(msgspec.Struct):
 
 
 class _Repository(msgspec.Struct):
+    html_url: str | None = None
     description: str | None = None
     homepage: str | None = None
     license: _Licence | None = None
@@ -88,14 +89,13 @@ def look(repository: str, name: str, version: str | None, api: Api) -> Release:
 
 def about(repository: str, name: str, api: Api) -> About:
     """Return what GitHub says about a repository, as far as it says anything."""
-    page = f"https://github.com/{repository}"
     try:
         found = _get(f"repos/{repository}", _Repository, api)
     except UpstreamError:  # such as from a mirror that has releases alone
         found = _Repository()
     return About(
         summary=one_line(found.description, f"{name}, as {repository} publishes it"),
-        homepage=found.homepage or page,
+        homepage=found.homepage or found.html_url or f"https://github.com/{repository}",
         licence=expression(found.license.spdx_id if found.license else None),
     )
 

@@ -239,6 +239,16 @@ def test_what_can_not_be_found_is_explained(
     assert list(bench.settings.recipes.iterdir()) == []
 
 
+def test_a_version_that_is_not_there_is_explained(bench: Bench) -> None:
+    with pytest.raises(BakeryError, match=r"nothing is at the address(?s:.)*HTTP 404"):
+        bench.make("url", "https://dl.example.org/{version}/app-{arch}", version="1.0")
+
+
+def test_an_archive_and_a_bare_program_do_not_make_one_recipe(bench: Bench) -> None:
+    bench.release({"app-linux-amd64.tar.gz": tarball({"app": X86}), "app-linux-arm64": ARM})
+    assert yaml.safe_load(bench.make())["arch"] == {"x86-64": "amd64"}
+
+
 @pytest.mark.parametrize(
     ("files", "problem"),
     [
