@@ -26,6 +26,7 @@ _ENABLED = re.compile(_UNITS + r"(?P<target>[^/]+)\.(?:wants|requires)/(?P<unit>
 _FILE = re.compile(r"(?P<name>.+?)(?::(?P<version>.+))?")
 _ARCHES = ("x86-64", "arm64")
 _DOCKER = ["docker-flatcar", "containerd-flatcar"]
+_SCHEMA = "# yaml-language-server: $schema=../../bakery/recipe/recipe.schema.json\n"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -159,6 +160,7 @@ def _fill(folder: Path, image: TorcxImage, done: Conversion) -> list[tuple[str, 
             done.changed.append(f"{place}: {enabled['target']} upholds the unit instead")
             continue
         if target.exists() or target.is_symlink():
+            done.lost.append(f"{path}: another file of the image has its place, {place}")
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_symlink():
@@ -167,6 +169,8 @@ def _fill(folder: Path, image: TorcxImage, done: Conversion) -> list[tuple[str, 
             _unit(source, place, target, done)
         else:
             shutil.copy(source, target)
+    if not started and any(place.startswith(_UNITS) for place in image.places.values()):
+        done.lost.append("no unit was enabled in the image: add `start:` to a recipe of it")
     return list(dict.fromkeys(started))
 
 
@@ -225,4 +229,4 @@ def _recipe(
     }
     if host is not None:
         recipe["os"] = host
-    return dump({key: value for key, value in recipe.items() if value})
+    return _SCHEMA + dump({key: value for key, value in recipe.items() if value})

@@ -19,6 +19,7 @@ from harness.sysupdate import follower
 from bakery import settings as settings_module
 from bakery.check.boot import guest as guests
 from bakery.check.boot.machine import Load, native_arch
+from bakery.check.boot.nspawn import Nspawn
 from bakery.provision import command, torcx_build
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ if TYPE_CHECKING:
 
 IGNITION = Path("/usr/lib/dracut/modules.d/30ignition/ignition")
 LAST_STEP = "Ignition failed: failed to handle relabeling"  # a Debian without SELinux: all is laid
-SETTINGS = settings.load(
-    Path(__file__).parents[2], {"XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", "")}
-)
+STORE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "sysext-bakery")
 FILES = {
     "usr/lib/systemd/system/greeter.service": """\
 [Service]
@@ -179,7 +178,8 @@ def test_a_machine_comes_up_and_follows_the_script(
         log=tmp_path / "console",
     )
     run = f"sh {places[2]}"
-    with machine("nspawn:bookworm", "x86-64", SETTINGS).start(load) as guest:
+    machine = Nspawn(suite="bookworm", cache=STORE / "machines", arch="x86-64")
+    with machine.start(load) as guest:
         holds(guest, "systemctl is-system-running --wait || systemctl --failed")
         holds(guest, GREETING % "1.0")
 

@@ -106,6 +106,18 @@ def test_paths_that_are_not_there_are_told(tmp_path: Path) -> None:
     assert "/lib/tmpfiles.d/gone.conf: the manifest names it, and it is not there" in done.lost
 
 
+def test_what_has_no_place_and_what_nobody_enabled_are_told(tmp_path: Path) -> None:
+    files = torcx.contents(units=["/lib/systemd/system/docker.service"])
+    del files["lib/systemd/system/multi-user.target.wants/docker.service"]
+    files |= {"sbin/dockerd": b"another", "bin/gone": "../share/gone"}
+    image = torcx.tar(tmp_path / "docker:1.torcx.tgz", files)
+    done = convert(image, None, None, tmp_path / "recipes")
+    assert "sbin/dockerd: another file of the image has its place, usr/bin/dockerd" in done.lost
+    assert "bin/gone: a link to ../share/gone, which the extension does not have" in done.lost
+    assert "no unit was enabled in the image: add `start:` to a recipe of it" in done.lost
+    assert "start:" not in (tmp_path / "recipes/docker/recipe.yaml").read_text()
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "target"),
     [
