@@ -47,7 +47,7 @@ class _Tally:
     cached: set[str] = field(default_factory=set)
     failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
-    executed: int = 0
+    steps: set[str] = field(default_factory=set)
 
 
 class Reporter:
@@ -92,7 +92,7 @@ class Reporter:
         if not task.actions:
             return
         with self._lock:
-            self._tally.executed += 1
+            self._tally.steps.add(task.name.partition(":")[0])
             running = _Running(started=time.monotonic())
             self._running[task.name] = running
             live = self._live()
@@ -256,8 +256,9 @@ class Reporter:
         elif tally.built:
             name = max(tally.built)
             print(f"\n{len(tally.built)} built, {len(tally.cached)} cached, in {seconds:.1f} s.")
-            print(f"What next: boot it in a real system, as root: doit boot:{name}")
-            print(f"or look into it first: {_near(self._workshop.staged(self._images[name]))}/tree")
+            if "boot" not in tally.steps:
+                print(f"What next: boot it in a real system, as root: doit boot:{name}")
+            print(f"Look into it: {_near(self._workshop.staged(self._images[name]))}/tree")
 
     def _dist(self) -> str:
         return _near(self._workshop.settings.dist)
