@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
 from bakery.check import image_name
+from bakery.check.boot.errors import MachineError
 from bakery.check.boot.expect import Expectations
-from bakery.check.boot.machine import Arch, BootImage, MachineError, native_arch
+from bakery.check.boot.machine import Arch, BootImage, native_arch
 from bakery.check.boot.machines import machine
 from bakery.check.boot.procedure import Deployment, boot
 from bakery.check.boot.report import render

@@ -7,13 +7,17 @@ import os
 import re
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from bakery.check.boot.machine import Arch, MachineError
+from bakery.check.boot.errors import MachineError
 from bakery.recipe.debian import WORDS
 from bakery.tools import Tool, run
 from bakery.upstream import apt
+
+if TYPE_CHECKING:
+    from bakery.check.boot.machine import Arch
 
 _DEBOOTSTRAP = Tool(
     program="debootstrap", apt="debootstrap", dnf="debootstrap", zypper="debootstrap"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.check.boot import vm
-from bakery.check.boot.machine import Arch, Load, MachineError
+from bakery.check.boot.errors import MachineError
 from bakery.store.address import file_name
 from bakery.store.folder import Store
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bakery.check.boot.guest import Guest
+    from bakery.check.boot.machine import Arch, Load
     from bakery.settings import Settings
 
 _FIRMWARE_CONFIG = "opt/org.flatcar-linux/config"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
-from bakery.check.boot.machine import GuestError
+from bakery.check.boot.errors import GuestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,6 @@ import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from bakery.errors import BakeryError
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
@@ -16,14 +14,6 @@ if TYPE_CHECKING:
     from bakery.check.boot.guest import Guest
 
 Arch = Literal["x86-64", "arm64"]
-
-
-class MachineError(BakeryError):
-    """A machine can't be made or started, whatever the images are like."""
-
-
-class GuestError(BakeryError):
-    """The booted system went silent, or went away."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.check.boot import flatcar
-from bakery.check.boot.machine import MachineError
+from bakery.check.boot.errors import MachineError
 from bakery.check.boot.nspawn import Nspawn
 from bakery.check.boot.qemu import Qemu
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.check.boot import console, debian, guest
-from bakery.check.boot.machine import Arch, Load, MachineError, native_arch
+from bakery.check.boot.errors import MachineError
+from bakery.check.boot.machine import Arch, Load, native_arch
 from bakery.check.boot.process import child
 from bakery.tools import Tool, run
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bakery.check.boot import interview, merge
+from bakery.check.boot.errors import GuestError, MachineError
 from bakery.check.boot.expect import Expectations
 from bakery.check.boot.guest import image_path
-from bakery.check.boot.machine import BootImage, GuestError, Load, Machine, MachineError
+from bakery.check.boot.machine import BootImage, Load, Machine
 from bakery.check.boot.probe import probes
 from bakery.check.boot.report import BootReport, Finding, Round
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.check.boot.machine import MachineError
+from bakery.check.boot.errors import MachineError
 from bakery.tools import Tool
 
 if TYPE_CHECKING:

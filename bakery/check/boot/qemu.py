@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakery.check.boot import debian, vm
-from bakery.check.boot.machine import Arch, Load, MachineError
+from bakery.check.boot.errors import MachineError
 from bakery.recipe.debian import WORDS
 from bakery.tools import Tool, run
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bakery.check.boot.guest import Guest
+    from bakery.check.boot.machine import Arch, Load
 
 _MKFS = Tool(
     program="mkfs.ext4", apt="e2fsprogs", dnf="e2fsprogs", zypper="e2fsprogs", brew="e2fsprogs"

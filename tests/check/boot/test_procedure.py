@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bakery.check.boot.machine import BootImage, MachineError, native_arch
+from bakery.check.boot.errors import MachineError
+from bakery.check.boot.machine import BootImage, native_arch
 from bakery.check.boot.nspawn import Nspawn
 from bakery.check.boot.procedure import Deployment, boot
 

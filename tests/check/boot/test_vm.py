@@ -9,8 +9,9 @@ import pytest
 
 from bakery import settings
 from bakery.check.boot import vm
+from bakery.check.boot.errors import MachineError
 from bakery.check.boot.flatcar import Flatcar, ignition
-from bakery.check.boot.machine import Load, MachineError, native_arch
+from bakery.check.boot.machine import Load, native_arch
 from bakery.check.boot.machines import machine
 from bakery.check.boot.qemu import Qemu
 
