@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bakery.errors import BakeryError
+from bakery.image.stage import EPOCH, StageError, stage
+from bakery.image.tree import TreeError
+from bakery.progress import Silent
+from bakery.recipe import lock as lockfile
+from bakery.recipe.document import DocumentError
+from bakery.recipe.load import load_all
+from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
+from bakery.recipe.matrix import releases
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bakery.image.manifest import Manifest
+
+URL = "https://example.com/tool-1.2.tgz"
+HEAD = """summary: a tool
+homepage: https://example.com
+license: MIT
+build: ['1.2']
+arch: {x86-64: amd64}
+assets:
+  - url: https://example.com/tool-{version}.tgz
+    install: {tool/bin/*: usr/bin/, tool/share/**: usr/share/tool/}
+"""
+MEMBERS = {
+    "tool/bin/tool": b"\x7fELF program",
+    "tool/share/conf": b"path = /opt/tool\n",
+    "tool/share/doc/manual": b"read me\n",
+    "tool/LICENSE": b"MIT",
+}
+
+
+class Kitchen:
+    """A recipes folder with one recipe, an archive for it, and a place to stage."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.recipe = folder / "recipes" / "tool"
+        self.recipe.mkdir(parents=True)
+        self.members = dict(MEMBERS)
+
+    def file(self, path: str, text: str) -> Path:
+        """Write a file of the recipe's folder."""
+        place = self.recipe / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+        return place
+
+    def stage(self, more: str = "", head: str = HEAD) -> Manifest:
+        """Stage the recipe with further keys; the tree lies in `self.root`."""
+        self.file("recipe.yaml", head + more)
+        archive = self.folder / "tool.tgz"
+        with tarfile.open(archive, "w:gz") as tar:
+            for name, data in self.members.items():
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                info.mode = 0o600
+                tar.addfile(info, BytesIO(data))
+        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+        asset = LockedAsset(url=URL, sha256=digest, trust="first-use")
+        lock = Lock(versions={"1.2": LockedVersion(assets=(asset,))})
+        (self.recipe / "lock.json").write_bytes(lockfile.encode(lock))
+        (release,) = releases(load_all(self.folder / "recipes")["tool"])
+        if release.problem:
+            raise release.problem
+        self.root = self.folder / "tree"
+        self.root.mkdir()
+        return stage(release.images[0], "key", {digest: archive}, self.root, Silent())
+
+    def text(self, path: str) -> str:
+        """Return a staged file's text."""
+        return (self.root / path).read_text()
+
+
+@pytest.fixture
+def kitchen(tmp_path: Path) -> Kitchen:
+    return Kitchen(tmp_path)
+
+
+def files(manifest: Manifest) -> dict[str, int]:
+    return {entry.path: entry.mode for entry in manifest.entries if entry.type == "file"}
+
+
+def test_members_land_where_the_recipe_says_with_modes_and_times(kitchen: Kitchen) -> None:
+    manifest = kitchen.stage()
+    assert files(manifest) == {
+        "usr/bin/tool": 0o755,
+        "usr/lib/extension-release.d/extension-release.tool": 0o644,
+        "usr/share/tool/conf": 0o644,
+        "usr/share/tool/doc/manual": 0o644,
+    }
+    assert (kitchen.root / "usr/bin/tool").stat().st_mtime == EPOCH
+    assert {entry.origin for entry in manifest.entries if entry.path == "usr/bin/tool"} == {URL}
+
+
+def test_only_units_ask_for_a_reload(kitchen: Kitchen) -> None:
+    kitchen.stage()
+    release = kitchen.text("usr/lib/extension-release.d/extension-release.tool")
+    assert release == "ID=_any\nARCHITECTURE=x86-64\n"
+
+
+def test_units_are_upheld_and_find_programs_that_were_folded(kitchen: Kitchen) -> None:
+    kitchen.file(
+        "files/usr/lib/systemd/system/tool.service", "[Service]\nExecStart=/usr/sbin/tool\n"
+    )
+    kitchen.stage("start: [tool.service, {unit: other.timer, when: '< 1'}]\n")
+    assert "EXTENSION_RELOAD_MANAGER=1" in kitchen.text(
+        "usr/lib/extension-release.d/extension-release.tool"
+    )
+    assert kitchen.text("usr/lib/systemd/system/multi-user.target.d/10-tool.conf") == (
+        "[Unit]\nUpholds=tool.service\n"
+    )
+    assert "/usr/bin/tool" in kitchen.text("usr/lib/systemd/system/tool.service")
+
+
+def test_local_files_are_verbatim_unless_they_opt_in(kitchen: Kitchen) -> None:
+    kitchen.file("files/usr/share/tool/verbatim", "{version}")
+    kitchen.file("files/usr/share/tool/filled", "{name} {version} {arch} {{}}")
+    kitchen.file("files/usr/share/tool/old", "for old versions")
+    kitchen.file("files/usr/bin/run", "#!/bin/sh\n").chmod(0o755)
+    kitchen.stage(
+        "files:\n  usr/share/tool/filled: {template: true}\n  usr/share/tool/old: {when: '< 1.2'}\n"
+    )
+    assert kitchen.text("usr/share/tool/verbatim") == "{version}"
+    assert kitchen.text("usr/share/tool/filled") == "tool 1.2 amd64 {}"
+    assert not (kitchen.root / "usr/share/tool/old").exists()
+    assert (kitchen.root / "usr/bin/run").stat().st_mode & 0o777 == 0o755
+
+
+def test_write_links_edit_drop_and_modes(kitchen: Kitchen) -> None:
+    manifest = kitchen.stage(
+        'write: {usr/share/tool/version: "{version}\\n"}\n'
+        "links: {usr/bin/t: tool, usr/share/tool/state: /var/lib/tool}\n"
+        "edit: {usr/share/tool/conf: [{replace: /opt/tool, with: /usr/lib/tool}]}\n"
+        "drop: [usr/share/tool/doc]\n"
+        'modes: {usr/bin/tool: "4755"}\n'
+    )
+    assert kitchen.text("usr/share/tool/version") == "1.2\n"
+    assert (kitchen.root / "usr/bin/t").readlink().name == "tool"
+    assert kitchen.text("usr/share/tool/conf") == "path = /usr/lib/tool\n"
+    assert not (kitchen.root / "usr/share/tool/doc").exists()
+    assert files(manifest)["usr/bin/tool"] == 0o4755
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ("edit: {usr/share/tool/nothing: [{replace: a, with: b}]}\n", "no file"),
+        ("edit: {usr/share/tool/conf: [{replace: absent, with: b}]}\n", "does not contain"),
+        ("drop: [usr/share/none/**]\n", "matches nothing"),
+        ('modes: {usr/bin/none: "0755"}\n', "no file usr/bin/none"),
+    ],
+)
+def test_what_finds_nothing_to_do_is_shown_in_the_recipe(
+    kitchen: Kitchen, more: str, says: str
+) -> None:
+    with pytest.raises(DocumentError, match=says) as caught:
+        kitchen.stage(more)
+    assert caught.value.where is not None
+    assert "recipe.yaml:9:" in caught.value.where
+
+
+def test_a_pattern_without_matches_lists_what_there_is(kitchen: Kitchen) -> None:
+    head = HEAD.replace("tool/bin/*", "tool-1.2/bin/*")
+    with pytest.raises(StageError, match=r"matches 'tool-1\.2/bin/\*'") as caught:
+        kitchen.stage(head=head)
+    assert "tool/bin/tool" in str(caught.value.why)
+
+
+def test_two_members_for_one_place_are_refused(kitchen: Kitchen) -> None:
+    kitchen.members["tool/share/bin/tool"] = b"another"
+    head = HEAD.replace("tool/share/**: usr/share/tool/", "tool/share/bin/*: usr/bin/")
+    with pytest.raises(TreeError, match="two things want to be usr/bin/tool"):
+        kitchen.stage(head=head)
+
+
+def test_a_template_with_an_unknown_placeholder_names_its_file(kitchen: Kitchen) -> None:
+    kitchen.file("files/usr/share/tool/filled", "{verison}")
+    with pytest.raises(BakeryError, match=r"unknown placeholder \{verison\}") as caught:
+        kitchen.stage("files: {usr/share/tool/filled: {template: true}}\n")
+    assert "filled" in str(caught.value.where)
