@@ -53,7 +53,7 @@ def look(project: str, name: str, version: str | None, api: Api) -> Release:
         project=project,
         about=About(
             summary=f"{name}, from the wheels of {project}",
-            homepage=f"https://pypi.org/project/{project}/",
+            homepage=f"https://example.com/{project}",  # unless the wheel says better
         ),
         files={arch: _file(project, tag, platform) for arch, platform in chosen.items()},
         digests=True,
