@@ -81,7 +81,7 @@ def task_check():
             done=partial(trial.is_checked, image, others),
             after=[f"squash:{each.id}" for each in (image, *others)],
         )
-    newest = bakery.newest()
+    newest = bakery.newest
     yield bakery.task(
         "together",
         partial(trial.compare, newest),

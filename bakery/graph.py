@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from fnmatch import fnmatchcase
@@ -113,11 +114,14 @@ class Graph:
                 self._reporter.note(task.name, said)
             return None
 
+        def is_done() -> bool:  # doit looks at its signature, which is slow for a partial
+            return done is not None and done()
+
         return {
             "name": name,
             "doc": doc,
             "actions": [(act,)],
-            "uptodate": [done or False],
+            "uptodate": [is_done],
             "task_dep": list(after),
             "io": {"capture": False},
             "clean": [clean] if clean else [],
@@ -144,18 +148,14 @@ class Graph:
 
     def required(self, image: Image) -> list[Image]:
         """Return the newest images of the recipes that an image requires, theirs included."""
-        newest = {
-            each.contents.name: each
-            for each in self.newest()
-            if each.contents.arch == image.contents.arch
-        }
         found: dict[str, Image] = {}
         pending = list(image.source.recipe.requires)
         while pending:
             name = pending.pop()
-            if name in newest and name not in found:
-                found[name] = newest[name]
-                pending += newest[name].source.recipe.requires
+            needed = self._newest_by_name.get((name, image.contents.arch))
+            if needed and name not in found:
+                found[name] = needed
+                pending += needed.source.recipe.requires
         return list(found.values())
 
     def required_boots(self, release: Release) -> list[str]:
@@ -173,10 +173,15 @@ class Graph:
             if any(word == "publish" or fnmatchcase(name, word) for word in self._arguments)
         ]
 
+    @functools.cached_property
     def newest(self) -> list[Image]:
-        """Return the images of each recipe's newest release that can be built."""
+        """The images of each recipe's newest release that can be built."""
         newest = {release.source.name: release for release in self.releases if release.images}
         return [image for release in newest.values() for image in release.images]
+
+    @functools.cached_property
+    def _newest_by_name(self) -> dict[tuple[str, str], Image]:
+        return {(image.contents.name, image.contents.arch): image for image in self.newest}
 
     def _names(self) -> set[str]:
         images = {image.id for image in self.images}
