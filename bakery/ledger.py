@@ -62,6 +62,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     facts: dict[str, str | int] = {}
 
 
+_DECODER = msgspec.json.Decoder(Record)
+
+
 class Work:
     """A step at work: where it may scribble, and since when.
 
@@ -90,12 +93,14 @@ class Ledger:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._root = str(folder)
         self._known: dict[tuple[str, str, str], bool] = {}
 
     def record(self, step: str, name: str) -> Record | None:
         """Return what is recorded of a step; None when nothing is, or nothing that can be read."""
         try:
-            return msgspec.json.decode(self._path(step, name).read_bytes(), type=Record)
+            with open(f"{self._root}/{step}/{name}.json", "rb") as file:  # noqa: PTH123  thousands
+                return _DECODER.decode(file.read())
         except (OSError, msgspec.DecodeError):
             return None
 
