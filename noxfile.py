@@ -68,6 +68,7 @@ TESTING_PROGRAMS = {
     "mkfs.btrfs": "btrfs-progs",
     "mkfs.erofs": "erofs-utils",
     "mkfs.ext4": "e2fsprogs",
+    "qemu-aarch64-static": "qemu-user-static",
     "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",
     "shellcheck": "shellcheck",
