@@ -171,7 +171,7 @@ def spent(command: list[str]) -> tuple[float, str]:
 
 @root_only
 def test_a_large_image_costs_no_more_than_hashing_it(tmp_path: Path) -> None:
-    """Issue 3: under 200 MiB, and no slower than mounting the image and hashing every file."""
+    """Under 200 MiB, and no slower than mounting the image and hashing every file."""
     image = image_with(tmp_path, noise)
     assert image.stat().st_size >= 1024 * MIB
     hashing = (
