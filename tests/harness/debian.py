@@ -70,6 +70,7 @@ class Debian:
         """Return a tar ball laid out as Docker's own, with Debian's programs."""
         path = self._folder / arch / "docker.tgz"
         if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_suffix(".partial")
             with tarfile.open(partial, "w:gz", compresslevel=6) as tar:
                 for package, programs in DOCKER_PROGRAMS.items():
