@@ -8,7 +8,7 @@ from bakery.errors import BakeryError
 from bakery.workshop import code_digest, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bakery.check.boot.machine import Machine
     from bakery.check.boot.procedure import Deployment
@@ -42,14 +42,7 @@ class Inspection:
 
     def is_checked(self, image: Image, others: Sequence[Image]) -> bool:
         """Return whether the rules have been applied to an image as it is."""
-        return all(self.workshop.is_squashed(each) for each in (image, *others)) and (
-            self._ledger.holds(
-                "check",
-                image.id,
-                self._check_key(image, others),
-                self.workshop.folder(image.release),
-            )
-        )
+        return self._is_done("check", image, others, self._check_key)
 
     def check(self, image: Image, others: Sequence[Image], _meter: Meter) -> str:
         """Apply the rules to a finished image; return its warnings as text.
@@ -66,19 +59,19 @@ class Inspection:
         from bakery.check.opened import from_path  # noqa: PLC0415  with it
         from bakery.check.subject import Context  # noqa: PLC0415  with it
 
-        recipe = image.source.recipe
-        context = Context(
-            name=image.contents.name,
-            arch=image.contents.arch,
-            start=tuple(unit.name for unit in image.contents.start),
-            manifest=self.workshop.manifest(image),
-            companions=tuple(from_path(self.workshop.file(other)).tree for other in others),
-            apart=_apart(image),
-            source=str(image.source.folder / "recipe.yaml"),
-        )
         with self._ledger.alone("check", image.id) as work:
             if self.is_checked(image, others):
                 return ""
+            recipe = image.source.recipe
+            context = Context(
+                name=image.contents.name,
+                arch=image.contents.arch,
+                start=tuple(unit.name for unit in image.contents.start),
+                manifest=self.workshop.manifest(image),
+                companions=tuple(from_path(self.workshop.file(other)).tree for other in others),
+                apart=_apart(image),
+                source=str(image.source.folder / "recipe.yaml"),
+            )
             with self.workshop.processors.take(1):
                 report, _ = check_path(self.workshop.file(image), context, recipe.allow)
             said = _judged(image.id, report)
@@ -126,6 +119,19 @@ class Inspection:
             )
         return said
 
+    def _is_done(
+        self,
+        step: str,
+        image: Image,
+        others: Sequence[Image],
+        key: Callable[[Image, Sequence[Image]], str],
+    ) -> bool:
+        return all(self.workshop.is_squashed(each) for each in (image, *others)) and (
+            self._ledger.holds(
+                step, image.id, key(image, others), self.workshop.folder(image.release)
+            )
+        )
+
     def _check_key(self, image: Image, others: Sequence[Image] = ()) -> str:
         allowed = [f"{waiver.rule} {waiver.path}" for waiver in image.source.recipe.allow]
         return key_of(
@@ -143,14 +149,7 @@ class Inspection:
 
     def is_booted(self, image: Image, others: Sequence[Image]) -> bool:
         """Return whether an image, as it is, has passed its boots with those it requires."""
-        return all(self.workshop.is_squashed(each) for each in (image, *others)) and (
-            self._ledger.holds(
-                "boot",
-                image.id,
-                self._boot_key(image, others),
-                self.workshop.folder(image.release),
-            )
-        )
+        return self._is_done("boot", image, others, self._boot_key)
 
     def boot(self, image: Image, others: Sequence[Image], _meter: Meter) -> str:
         """Boot an image on every machine of the settings; return what the boots showed.
