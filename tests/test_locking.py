@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 from harness.mirror import Mirror
-from harness.openpgp import Person
 from harness.project import Project
 
 from bakery import settings
@@ -26,6 +24,8 @@ from bakery.upstream.signature.errors import SignatureError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from harness.openpgp import Person
 
     from bakery.recipe.lock import LockedAsset
 
@@ -99,15 +99,6 @@ def sha256(text: str) -> str:
 SUMS = f"{sha256('app')}  app\n{sha256('other')}  other\n"
 SIGNED = 'checksum: {url: "{url}.sums", signature: {gpg: "{url}.asc", key: ./key.asc}}'
 GPG = 'signature: {gpg: "{url}.asc", key: ./key.asc}'
-
-
-@pytest.fixture(scope="module")
-def person() -> Iterator[Person]:
-    if not shutil.which("gpg"):
-        pytest.skip("needs gpg")
-    person = Person()
-    yield person
-    person.close()
 
 
 @pytest.fixture(scope="module")

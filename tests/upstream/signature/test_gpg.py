@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,19 +10,9 @@ from bakery.upstream.signature.errors import SignatureError
 from bakery.upstream.signature.gpg import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 WHERE = "https://example.org/SHA256SUMS.asc"
-
-
-@pytest.fixture(scope="module")
-def person() -> Iterator[Person]:
-    if not shutil.which("gpg"):
-        pytest.skip("needs gpg")
-    person = Person()
-    yield person
-    person.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,22 @@
+"""What tests of several layers stand on."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from harness.openpgp import Person
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def person() -> Iterator[Person]:
+    """Somebody with a keyring of their own, who signs for the tests of a module."""
+    if not shutil.which("gpg"):
+        pytest.skip("needs gpg")
+    person = Person()
+    yield person
+    person.close()
