@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from harness.debian import CACHE, DEBIAN_ARCH, Debian, docker_url
+from harness.docker import docker_project
 from harness.mirror import Mirror
 from harness.project import Project, digest
 
@@ -99,24 +100,8 @@ def bare(place: Place, urls: Sequence[str], inside: str) -> float:
 
 def docker(place: Place) -> Project:
     """Return a project with docker 20.10.13, whose mirror has Debian's programs."""
-    project = Project(
-        Path(tempfile.mkdtemp(dir=place.folder)) / "project", {"BAKERY_MIRROR": place.mirror.url}
-    )
-    folder = project.add("docker")
-    recipe = (folder / "recipe.yaml").read_text()
-    build = next(line for line in recipe.splitlines() if line.startswith("build:"))
-    (folder / "recipe.yaml").write_text(
-        recipe.replace(build, "build: [20.10.13]\nos: {id: debian, version: '12'}")
-    )
-    assets = {}
-    for arch in DEBIAN_ARCH:
-        url = docker_url("20.10.13", arch)
-        path = place.mirror.place(url)
-        if not path.exists():
-            shutil.copy(place.debian.docker_tarball(arch), path)
-        assets[url] = digest(path)
-    project.lock("docker", "20.10.13", assets)
-    return project
+    root = Path(tempfile.mkdtemp(dir=place.folder)) / "project"
+    return docker_project(root, place.mirror, place.debian)
 
 
 def cold(project: Project, *tasks: str) -> float:

@@ -6,12 +6,13 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from harness.debian import CACHE, DEBIAN_ARCH, Debian, docker_url
+from harness import docker
+from harness.debian import CACHE, Debian
 from harness.mirror import Mirror
-from harness.project import Project, digest
+from harness.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -39,27 +40,7 @@ def project(tmp_path: Path, mirror: Mirror) -> Project:
     return Project(tmp_path / "project", {"BAKERY_MIRROR": mirror.url})
 
 
-@pytest.fixture(scope="session")
-def docker_tarballs(debian: Debian) -> dict[str, Path]:
-    """Return tar balls laid out as Docker's own, with Debian's programs, by architecture."""
-    return {arch: debian.docker_tarball(arch) for arch in DEBIAN_ARCH}
-
-
 @pytest.fixture
-def docker_project(
-    project: Project, mirror: Mirror, docker_tarballs: Mapping[str, Path]
-) -> Project:
+def docker_project(tmp_path: Path, mirror: Mirror, debian: Debian) -> Project:
     """A project with the docker recipe at 20.10.13, its mirror filled with Debian's programs."""
-    folder = project.add("docker")
-    recipe = (folder / "recipe.yaml").read_text()
-    build = next(line for line in recipe.splitlines() if line.startswith("build:"))
-    (folder / "recipe.yaml").write_text(
-        recipe.replace(build, "build: [20.10.13]\nos: {id: debian, version: '12'}")
-    )
-    assets = {}
-    for arch, tarball in docker_tarballs.items():
-        url = docker_url("20.10.13", arch)
-        shutil.copy(tarball, mirror.place(url))
-        assets[url] = digest(tarball)
-    project.lock("docker", "20.10.13", assets)
-    return project
+    return docker.docker_project(tmp_path / "project", mirror, debian)
