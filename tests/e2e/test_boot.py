@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from harness.debian import CACHE
 from bakery.check.boot import debian as roots
 from bakery.check.boot import vm
 from bakery.check.boot.expect import Command, Expectations, File, Listener, Socket, Text
-from bakery.check.boot.machine import BootImage, native_arch
+from bakery.check.boot.machine import BootImage, Load, native_arch
 from bakery.check.boot.nspawn import Nspawn
 from bakery.check.boot.procedure import Deployment, boot
 from bakery.check.boot.qemu import Qemu
@@ -214,6 +214,23 @@ def test_two_boots_at_once_are_no_matter(tree: Tree, tmp_path: Path) -> None:
         assert report.outcome == "passed", render(report)
 
 
+def test_machines_know_nothing_of_each_others_units(tmp_path: Path) -> None:
+    """They have units of the same names, whose control groups must not be the same."""
+    with ExitStack() as stack:
+        loads = (Load(setup="", images=[], log=tmp_path / suite) for suite in SUITES)
+        one, other = (
+            stack.enter_context(nspawn(suite).start(load))
+            for suite, load in zip(SUITES, loads, strict=True)
+        )
+        for guest in (one, other):
+            assert guest.ask("systemd-run --quiet --unit=same sleep infinity").status == 0
+        members = "find /sys/fs/cgroup -path '*/same.service/cgroup.procs' -exec cat {} +"
+        for guest in (one, other):
+            processes = guest.ask(members).stdout.split()
+            assert processes
+            assert "0" not in processes, "a process of another machine"
+
+
 def test_another_architecture_is_skipped_and_not_passed(tree: Tree, journal: Path) -> None:
     other = "arm64" if native_arch() == "x86-64" else "x86-64"
     machine = Nspawn(suite="trixie", cache=ROOTS, arch=other)
@@ -228,7 +245,7 @@ ALONE = """\
 import sys
 from pathlib import Path
 from bakery.check.boot.expect import Command, Expectations
-from bakery.check.boot.machine import BootImage, native_arch
+from bakery.check.boot.machine import BootImage, Load, native_arch
 from bakery.check.boot.nspawn import Nspawn
 from bakery.check.boot.procedure import Deployment, boot
 

@@ -12,13 +12,13 @@ import os
 import secrets
 import stat
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.check.boot import console, debian, guest
+from bakery.check.boot import cgroup, console, debian, guest
 from bakery.check.boot.errors import MachineError
 from bakery.check.boot.machine import Arch, Load, native_arch
 from bakery.check.boot.process import child
@@ -26,6 +26,7 @@ from bakery.tools import Tool, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
 _NSPAWN = Tool(
     program="systemd-nspawn",
@@ -49,6 +50,9 @@ WantedBy=sysinit.target
 """
 # The mount lives in a namespace of its own: it goes with the process, however that ends.
 _WITH_USR = 'mount --bind "$1" "$2" && mount -o remount,bind,ro "$2" && shift 2 && exec "$@"'
+_IN_GROUPS = (
+    'until [ "$1" = -- ]; do echo $$ >"$1/cgroup.procs" || exit; shift; done; shift; exec "$@"'
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +112,9 @@ class Nspawn:
             root, share = Path(folder, "root"), Path(folder, "share")
             _copy_root(base, root)
             _fill_share(share, load)
-            with _opened(share) as (reader, writer):
+            with _opened(share) as (reader, writer), _groups() as groups:
                 command = [
+                    *("/bin/sh", "-c", _IN_GROUPS, "sh", *map(str, groups), "--"),
                     *(_UNSHARE.require(), "--mount", "--propagation=slave", "--"),
                     *("/bin/sh", "-c", _WITH_USR, "sh", str(base / "usr"), str(root / "usr")),
                     *_command(nspawn, root, share, load),
@@ -210,9 +215,18 @@ def _command(nspawn: str, root: Path, share: Path, load: Load) -> list[str]:
     ]
 
 
+def _systemd_runs() -> bool:
+    """Return whether this computer's service manager is systemd; see sd_booted(3)."""
+    return Path("/run/systemd/system").is_dir()
+
+
+def _groups() -> AbstractContextManager[Sequence[Path]]:
+    return nullcontext([]) if _systemd_runs() else cgroup.opened()
+
+
 def _scope() -> Sequence[str]:
     """Return what the host's systemd must know, or that it has none."""
-    if not Path("/run/systemd/system").is_dir():
+    if not _systemd_runs():
         return ["--keep-unit"]
     return list(
         chain.from_iterable(
