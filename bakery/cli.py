@@ -382,6 +382,11 @@ _policy = click.option(
     help="What hosts that follow a channel do when an update has come.",
 )
 _unsigned = click.option("--unsigned", is_flag=True, help="Follow channels that nobody signs, too.")
+_keyring = click.option(
+    "--keyring",
+    type=click.Path(path_type=Path),
+    help="Refuse what none of the keys in this file has signed.",
+)
 
 
 @main.command()
@@ -405,6 +410,7 @@ _unsigned = click.option("--unsigned", is_flag=True, help="Follow channels that 
 @_arch
 @_policy
 @_unsigned
+@_keyring
 def provision(references: tuple[str, ...], **options: Any) -> None:
     """Write what a new machine needs to run extensions.
 
@@ -432,6 +438,7 @@ _root = click.option(
 @_arch
 @_policy
 @_unsigned
+@_keyring
 def install(reference: str, root: Path, **options: Any) -> None:
     """Lay an extension into a root file system, such as a golden image's.
 

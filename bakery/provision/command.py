@@ -14,7 +14,7 @@ from bakery.provision import (
     shell,
 )
 from bakery.provision import install as installing
-from bakery.provision.extension import ProvisionError
+from bakery.provision.place import ProvisionError
 from bakery.provision.plan import plan
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def provision(
     policy: Policy,
     offline: bool,
     unsigned: bool,
+    keyring: Path | None = None,
 ) -> str:
     """Return a configuration for what users name; see `extension.find` and `plan.plan`.
 
@@ -46,7 +47,9 @@ def provision(
         ProvisionError: a machine can't be given that.
 
     """
-    found = [extension.find(each, settings=settings, arch=arch) for each in references]
+    found = [
+        extension.find(each, settings=settings, arch=arch, keyring=keyring) for each in references
+    ]
     if not offline:
         _refuse_nowhere(settings, found)
     machine = plan(found, host=host, policy=policy, offline=offline, unsigned=unsigned)
@@ -72,6 +75,7 @@ def install(
     arch: Arch,
     policy: Policy,
     unsigned: bool,
+    keyring: Path | None = None,
 ) -> list[str]:
     """Lay what a user names into a root file system; see `install.install`.
 
@@ -79,7 +83,7 @@ def install(
         ProvisionError: that can't be done.
 
     """
-    found = extension.find(reference, settings=settings, arch=arch)
+    found = extension.find(reference, settings=settings, arch=arch, keyring=keyring)
     alone = replace(found, requires=())  # others may be there already
     machine = plan([alone], host=host, policy=policy, unsigned=unsigned)
     return installing.install(found, machine, root)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
+from urllib.request import url2pathname
 
 import msgspec
 
 from bakery.check import image_name
-from bakery.errors import BakeryError
+from bakery.provision.place import Place, ProvisionError
 from bakery.recipe.version import Version
-from bakery.release import document, signing, sums, sysupdate
-from bakery.store.patience import Patience
-from bakery.store.transport import SourceError, request
+from bakery.release import document, signing, sysupdate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,12 +24,7 @@ if TYPE_CHECKING:
     from bakery.release.document import ReleasedImage, ReleaseDocument
     from bakery.settings import Settings
 
-_SMALL = 16 << 20  # bytes of an index, a keyring or release.json
 _FOLLOWED = re.compile(r"^CurrentSymlink=/etc/extensions/([a-z0-9-]+)\.raw$", re.MULTILINE)
-
-
-class ProvisionError(BakeryError):
-    """A machine can't be given what was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +69,9 @@ class Extension:
     follow: Follow | None = None
 
 
-def find(reference: str, *, settings: Settings, arch: Arch) -> Extension:
+def find(
+    reference: str, *, settings: Settings, arch: Arch, keyring: Path | None = None
+) -> Extension:
     """Return what a user means.
 
     Args:
@@ -86,33 +81,42 @@ def find(reference: str, *, settings: Settings, arch: Arch) -> Extension:
             version is taken and which the machine then follows.
         settings: where releases are made and published.
         arch: the machine's architecture, where the reference leaves it open.
+        keyring: public keys, one of which must have signed it; None takes what is there, but a
+            channel must be signed by the keys that it brings.
 
     Raises:
         ProvisionError: there is no such thing, or none for that architecture.
+        VerifyError: its signature does not hold.
 
     """
+    if "://" in reference:
+        return _at(reference.rstrip("/"), None, arch, keyring)
     path = Path(reference)
-    if path.name.endswith(".raw") and "://" not in reference:
-        return _image(path, settings)
+    if path.name.endswith(".raw"):
+        return _image(path, settings, keyring)
     for folder in (path, settings.dist / reference):
-        if "://" not in reference and (folder / document.FILE).is_file():
-            return _release(folder, settings.publish_url, arch)
-    base = reference.rstrip("/") if "://" in reference else f"{settings.publish_url}/{reference}"
-    described = _read(base, document.FILE)
-    if described is not None:
-        return _described(_decoded(base, described), base.rpartition("/")[0], arch)
-    return _channel(base, arch)
+        if (folder / document.FILE).is_file():
+            return _at(folder.absolute().as_uri(), settings.publish_url, arch, keyring)
+    return _at(f"{settings.publish_url}/{reference}", None, arch, keyring)
 
 
-def _image(path: Path, settings: Settings) -> Extension:
+def _image(path: Path, settings: Settings, keyring: Path | None) -> Extension:
     if not path.is_file():
-        raise ProvisionError("there is no such image", where=str(path), fix="doit list")
-    beside = path.with_name(document.FILE)
-    if beside.is_file():
-        described = _decoded(str(path.parent), beside.read_bytes())
+        raise ProvisionError(
+            "there is no such image",
+            where=str(path),
+            fix="build it with `doit build:NAME`; `doit list` shows what there is",
+        )
+    place = Place.find(path.parent.absolute().as_uri(), keyring)
+    if place and document.FILE in place.digests:
+        described = _described(place)
         for image in described.images:
             if image.file == path.name:
                 return _of(described, image, settings.publish_url, path)
+    if keyring is not None:
+        raise ProvisionError(
+            "nobody has signed the image", where=str(path), fix="give the folder of its release"
+        )
     name = image_name.candidates(path.name)[-1]
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -120,38 +124,38 @@ def _image(path: Path, settings: Settings) -> Extension:
     return Extension(name=name, file=path.name, sha256=digest, url=url, local=path)
 
 
-def _release(folder: Path, published: str, arch: Arch) -> Extension:
-    described = _decoded(str(folder), (folder / document.FILE).read_bytes())
-    found = _described(described, published, arch)
-    local = folder / found.file
-    return replace(found, local=local if local.is_file() else None)
-
-
-def _channel(base: str, arch: Arch) -> Extension:
-    published, _, channel = base.rpartition("/")
-    index = _read(base, sums.FILE)
-    if index is None:
+def _at(base: str, published: str | None, arch: Arch, keyring: Path | None) -> Extension:
+    """Return what is at an address; `published` is where releases will be, if not beside it."""
+    beside, _, name = base.rpartition("/")
+    place = Place.find(base, keyring)
+    if place is None:
         raise ProvisionError(
-            f"there is no release and no channel {channel}",
+            f"there is no release and no channel {name}",
             where=base,
             fix="build it with `doit build:NAME`, publish it, or give a folder or an address",
         )
-    digests = _sums(base, index)
+    if document.FILE in place.digests:
+        return _for(place, published or beside, arch)
+    return _channel(place, beside, name, arch, keyring)
+
+
+def _channel(
+    place: Place, published: str, channel: str, arch: Arch, keyring: Path | None
+) -> Extension:
     transfers = {
-        name: _required(base, name)
-        for name in (f"{channel}{suffix}" for suffix in sysupdate.SUFFIXES)
+        name: place.read(name) for name in (f"{channel}{suffix}" for suffix in sysupdate.SUFFIXES)
     }
+    keys = place.read(signing.KEYRING) if signing.KEYRING in place.digests else None
+    if keys is not None:
+        place.signed_by(keys)  # as machines will ask for
     named = _FOLLOWED.search(next(iter(transfers.values())).decode("utf-8", "replace"))
-    tag = _newest(digests, f"{named[1]}-", f"-{arch}.raw") if named else None
+    tag = _newest(place.digests, f"{named[1]}-", f"-{arch}.raw") if named else None
     if tag is None:
-        raise ProvisionError(f"the channel {channel} has no image for {arch}", where=base)
-    newest = f"{tag}-{arch}.raw"
-    described = _decoded(f"{published}/{tag}", _required(f"{published}/{tag}", document.FILE))
-    found = _described(described, published, arch)
-    if found.sha256 != digests[newest]:
-        raise ProvisionError(f"the channel and the release have different files {newest}")
-    keyring = _required(base, signing.KEYRING) if signing.KEYRING in digests else None
-    return replace(found, follow=Follow(transfers=transfers, keyring=keyring))
+        raise ProvisionError(f"the channel {channel} has no image for {arch}", where=place.base)
+    found = _at(f"{published}/{tag}", published, arch, keyring)
+    if found.sha256 != place.digests[found.file]:
+        raise ProvisionError(f"the channel and the release have different files {found.file}")
+    return replace(found, follow=Follow(transfers=transfers, keyring=keys))
 
 
 def _newest(files: Iterable[str], prefix: str, ending: str) -> str | None:
@@ -165,14 +169,23 @@ def _newest(files: Iterable[str], prefix: str, ending: str) -> str | None:
     return prefix + max(written, key=Version.parse) if written else None
 
 
-def _described(described: ReleaseDocument, published: str, arch: Arch) -> Extension:
+def _for(place: Place, published: str, arch: Arch) -> Extension:
+    described = _described(place)
     for image in described.images:
         if image.arch == arch and image.format != "folder":
-            return _of(described, image, published, None)
+            local = _local(place.base, image.file)
+            return _of(described, image, published, local)
     raise ProvisionError(
         f"{described.name} {described.version} has no image for {arch}",
         fix=f"there are: {', '.join(image.file for image in described.images)}",
     )
+
+
+def _local(base: str, file: str) -> Path | None:
+    if not base.startswith("file:"):
+        return None
+    path = Path(url2pathname(urlsplit(base).path), file)
+    return path if path.is_file() else None
 
 
 def _of(
@@ -191,45 +204,13 @@ def _of(
     )
 
 
-def _decoded(place: str, data: bytes) -> ReleaseDocument:
+def _described(place: Place) -> ReleaseDocument:
     try:
-        return document.decode(data)
+        return document.decode(place.read(document.FILE))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProvisionError(
-            f"{document.FILE} can't be read", where=place, why=str(error), fix="build it again"
-        ) from None
-
-
-def _sums(base: str, index: bytes) -> dict[str, str]:
-    try:
-        return sums.decode(index)
-    except ValueError as error:
-        raise ProvisionError(f"{sums.FILE} can't be read", where=base, why=str(error)) from None
-
-
-def _required(base: str, name: str) -> bytes:
-    data = _read(base, name)
-    if data is None:
-        raise ProvisionError(f"{name} is missing", where=base, fix="publish it again")
-    return data
-
-
-def _read(base: str, name: str) -> bytes | None:
-    """Return a small file; None where there is none."""
-    kept = bytearray()
-    try:
-        with request(f"{base}/{quote(name)}", None, Patience()) as answer:
-            while (chunk := answer.read()) and len(kept) <= _SMALL:
-                kept += chunk
-    except SourceError as error:
-        if error.status == HTTPStatus.NOT_FOUND or base.startswith("file:"):
-            return None
-        raise ProvisionError(
-            f"{name} can't be read",
-            where=base,
+            f"{document.FILE} can't be read",
+            where=place.base,
             why=str(error),
-            fix="give the folder or the address of a release; `bakery settings` has the usual ones",
+            fix="build it again",
         ) from None
-    if len(kept) > _SMALL:
-        raise ProvisionError(f"{name} is too large to be true", where=base)
-    return bytes(kept)

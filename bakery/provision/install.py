@@ -7,8 +7,8 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bakery.provision.extension import ProvisionError
 from bakery.provision.machine import UNITS, Remote, unit_files
+from bakery.provision.place import ProvisionError
 from bakery.provision.plan import IMAGES
 from bakery.store.patience import Patience
 from bakery.store.transport import SourceError, request

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from bakery import sizes
-from bakery.provision.extension import ProvisionError
 from bakery.provision.machine import File, Inline, Link, Machine, Remote, Unit
+from bakery.provision.place import ProvisionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

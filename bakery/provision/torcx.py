@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakery.image import elf
 from bakery.provision import torcx_units
-from bakery.provision.extension import ProvisionError
+from bakery.provision.place import ProvisionError
 from bakery.provision.text import dump
 from bakery.provision.torcx_image import SUFFIXES, TorcxImage, opened
 from bakery.recipe import lock

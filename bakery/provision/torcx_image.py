@@ -14,7 +14,7 @@ import msgspec
 from bakery.image.tree import Tree
 from bakery.image.unpack import members
 from bakery.progress import Silent
-from bakery.provision.extension import ProvisionError
+from bakery.provision.place import ProvisionError
 from bakery.tools import Tool, run
 
 if TYPE_CHECKING:

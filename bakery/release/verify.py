@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 HOST_KEYRING = Path("/etc/systemd/import-pubring.gpg")
 
 _SMALL = 16 << 20  # bytes of an index, a signature or release.json
+_FIXES = {sums.SIGNATURE: "if nobody has signed it: BAKERY_SIGNING_KEY, and publish it again"}
 _UNLISTED = {sums.FILE, sums.SIGNATURE, sums.ARMORED, notes.FILE}
 
 
@@ -64,7 +65,7 @@ def verify(place: str, *, keyring: Path | None) -> Iterator[Verified]:
     base = place.rstrip("/") if "://" in place else folder.absolute().as_uri()
     index = _small(base, sums.FILE)
     if keyring is not None:
-        yield from _signed(base, index, keyring)
+        yield check_signature(base, index, keyring)
     digests = _decoded(base, index)
     described = None
     sizes = {}
@@ -88,7 +89,19 @@ def verify(place: str, *, keyring: Path | None) -> Iterator[Verified]:
         _refuse_strangers(folder, digests)
 
 
-def _signed(base: str, index: bytes, keyring: Path) -> Iterator[Verified]:
+def check_signature(base: str, index: bytes, keyring: Path) -> Verified:
+    """Refuse checksums that none of some keys has signed.
+
+    Args:
+        base: the address of what is published, without a slash at its end.
+        index: the bytes of its checksums.
+        keyring: public keys, armored or not.
+
+    Raises:
+        VerifyError: there is no signature by one of them.
+        MissingToolError: gpg is not installed.
+
+    """
     from bakery.upstream.signature import gpg  # noqa: PLC0415  only with a signature
     from bakery.upstream.signature.errors import SignatureError  # noqa: PLC0415  with it
 
@@ -112,7 +125,7 @@ def _signed(base: str, index: bytes, keyring: Path) -> Iterator[Verified]:
                 why=error.why,
                 fix="don't use it, and tell who published it",
             ) from None
-    yield Verified(sums.SIGNATURE, len(signature), f"signature by a key of {keyring}")
+    return Verified(sums.SIGNATURE, len(signature), f"signature by a key of {keyring}")
 
 
 def _decoded(base: str, index: bytes) -> dict[str, str]:
@@ -221,6 +234,6 @@ def _hashed(base: str, name: str, *, keep: bool) -> tuple[str, int, bytes]:
             f"{name} can't be read",
             where=url,
             why=str(error),
-            fix="give the address or folder of a whole release, such as dist/caddy-2.11.7",
+            fix=_FIXES.get(name, "give the address or folder of a whole release or channel"),
         ) from None
     return digest.hexdigest(), size, bytes(kept)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bakery.recipe.model import Arch
+    from harness.openpgp import Person
 
 
 def release(
@@ -56,24 +57,36 @@ def release(
         **given,
     )
     (folder / document.FILE).write_bytes(document.encode(described))
+    return index(folder)
+
+
+def index(folder: Path, signer: Person | None = None) -> Path:
+    """Write SHA256SUMS anew for what is in a folder, and its signature; return the folder."""
+    if signer is not None:
+        signer.export(folder / signing.KEYRING, armour=False)
+    beside = (sums.FILE, sums.SIGNATURE)
+    digests = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.iterdir()
+        if path.name not in beside
+    }
+    listed = folder / sums.FILE
+    listed.write_bytes(sums.encode(digests))
+    if signer is not None:
+        signer.sign(listed, armour=False).rename(folder / sums.SIGNATURE)
     return folder
 
 
-def channel(root: Path, name: str, url: str, *versions: str, keyring: bytes | None = None) -> Path:
+def channel(root: Path, name: str, url: str, *versions: str, signer: Person | None = None) -> Path:
     """Write the channel of a recipe beside its releases; return its folder."""
     folder = root / name
     folder.mkdir(exist_ok=True)
     for version in versions:
         for image in (root / f"{name}-{version}").glob("*.raw"):
             shutil.copy(image, folder)
-    if keyring is not None:
-        (folder / signing.KEYRING).write_bytes(keyring)
     text = sysupdate._TRANSFER.format(
         name=name, channel=name, stem=f"{name}-", url=url, instances=3
     )
     for suffix in sysupdate.SUFFIXES:
         (folder / f"{name}{suffix}").write_text(text)
-    listed = [*folder.glob("*.raw"), *folder.glob(signing.KEYRING)]
-    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in listed}
-    (folder / sums.FILE).write_bytes(sums.encode(digests))
-    return folder
+    return index(folder, signer)

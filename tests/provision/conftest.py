@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bakery.settings import Settings
+    from harness.openpgp import Person
 
-KEYRING = b"\x99\x01public keys"
+    from bakery.settings import Settings
 
 
 def images(text: str) -> dict[Arch, bytes]:
@@ -25,8 +25,15 @@ def images(text: str) -> dict[Arch, bytes]:
     return {arch: f"{text} {arch}".encode() * 9 + bytes(range(256)) for arch in get_args(Arch)}
 
 
+@pytest.fixture(scope="module")
+def person(person: Person) -> Person:
+    """The publisher, who has a key."""
+    person.key("Publisher")
+    return person
+
+
 @pytest.fixture
-def published(tmp_path: Path) -> Path:
+def published(tmp_path: Path, person: Person) -> Path:
     """The folder that is published."""
     root = tmp_path / "published"
     release(root, "caddy", "v2.11.7", images("caddy v2.11.7"))
@@ -34,7 +41,7 @@ def published(tmp_path: Path) -> Path:
     versions = ("20.10.9", "20.10.13")
     for version in versions:
         release(root, "docker", version, images(version), replaces=built_in)
-    channel(root, "docker", "https://example.com/releases", *versions, keyring=KEYRING)
+    channel(root, "docker", "https://example.com/releases", *versions, signer=person)
     return root
 
 

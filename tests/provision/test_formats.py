@@ -11,10 +11,11 @@ from urllib.parse import unquote_to_bytes
 
 import pytest
 import yaml
+from harness.released import index
 
 from bakery import settings as settings_module
 from bakery.provision import command
-from bakery.provision.extension import ProvisionError
+from bakery.provision.place import ProvisionError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +86,9 @@ def test_a_release_is_downloaded_verified_and_linked(settings: Settings, publish
     }
 
 
-def test_a_channel_gives_its_newest_version_and_is_followed(settings: Settings) -> None:
+def test_a_channel_gives_its_newest_version_and_is_followed(
+    settings: Settings, published: Path
+) -> None:
     config = ignition(settings, "docker", arch="arm64")
     laid = files(config)
     assert [path for path in laid if path.endswith(".raw")] == [
@@ -93,7 +96,8 @@ def test_a_channel_gives_its_newest_version_and_is_followed(settings: Settings) 
     ]
     assert b"Verify=yes" in laid["/etc/sysupdate.docker.d/docker.conf"]
     assert laid["/etc/sysupdate.docker.d/docker.transfer"]
-    assert laid["/etc/systemd/import-pubring.gpg"] == b"\x99\x01public keys"
+    keys = (published / "docker/import-pubring.gpg").read_bytes()
+    assert laid["/etc/systemd/import-pubring.gpg"] == keys
     units = {unit["name"]: unit for unit in config["systemd"]["units"]}
     assert units["sysext-update-docker.timer"]["enabled"]
     text = units["sysext-update-docker.service"]["contents"]
@@ -177,9 +181,8 @@ def test_what_cannot_be_is_explained(
 def test_unsigned_channels_are_refused_unless_asked_for(
     settings: Settings, published: Path
 ) -> None:
-    index = published / "docker/SHA256SUMS"
-    lines = [line for line in index.read_text().splitlines() if "import-pubring" not in line]
-    index.write_text("\n".join(lines) + "\n")
+    (published / "docker/import-pubring.gpg").unlink()
+    index(published / "docker")
     with pytest.raises(ProvisionError, match="nobody signs the channel"):
         given(settings, "docker")
     laid = files(ignition(settings, "docker", unsigned=True))

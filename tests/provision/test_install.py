@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bakery.provision import command
-from bakery.provision.extension import ProvisionError
 from bakery.provision.install import uninstall
+from bakery.provision.place import ProvisionError
 
 if TYPE_CHECKING:
     from pathlib import Path
