@@ -1,0 +1,31 @@
+"""The `bakery` command: what is not a task of the build graph.
+
+What commands need is imported when they run, so that `bakery --help` is there at once.
+"""
+
+from __future__ import annotations
+
+import click
+
+from bakery.cli import hosts, images, releases, upkeep, upstreams
+from bakery.cli.failures import Explaining
+
+
+@click.group(cls=Explaining, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sysext-bakery")
+def main() -> None:
+    """Build, test and publish systemd-sysext images.
+
+    Images are built by doit: `doit list` is the menu, `doit build:NAME` bakes. This command has
+    what goes around that.
+    """
+
+
+for command in (
+    *(upstreams.new, upstreams.lock, upstreams.update, upstreams.outdated, upstreams.verify),
+    *(images.check, images.rules, images.boot),
+    *(releases.matrix, releases.restore, releases.verify_release),
+    *(hosts.provision, hosts.install, hosts.uninstall, hosts.torcx),
+    *(upkeep.show_settings, upkeep.gc, upkeep.schema),
+):
+    main.add_command(command)

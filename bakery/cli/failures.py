@@ -1,0 +1,36 @@
+"""How a command tells what failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bakery.errors import BakeryError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Explaining(click.Group):
+    """A group of commands whose failures are explained, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; end with status 1 and the explanation if it fails."""
+        try:
+            return super().invoke(ctx)
+        except BakeryError as error:
+            _explain("error", error)
+            ctx.exit(1)
+
+
+def end(failed: Sequence[tuple[str, BakeryError]]) -> None:
+    """Report what failed, and end with status 1 if anything did."""
+    for name, error in failed:
+        _explain(name, error)
+    if failed:
+        raise SystemExit(1)
+
+
+def _explain(subject: str, error: BakeryError) -> None:
+    click.echo(f"{click.style(f'{subject}:', fg='red', bold=True)} {error.render()}", err=True)

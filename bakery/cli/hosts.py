@@ -1,0 +1,126 @@
+"""Commands that bring extensions to hosts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bakery.cli.project import Project
+
+_arch = click.option(
+    "--arch", type=click.Choice(["x86-64", "arm64"]), default="x86-64", show_default=True
+)
+_policy = click.option(
+    "--policy",
+    type=click.Choice(["reload", "reboot"]),
+    default="reload",
+    show_default=True,
+    help="What hosts that follow a channel do when an update has come.",
+)
+_unsigned = click.option("--unsigned", is_flag=True, help="Follow channels that nobody signs, too.")
+_keyring = click.option(
+    "--keyring",
+    type=click.Path(path_type=Path),
+    help="Refuse what none of the keys in this file has signed.",
+)
+_root = click.option(
+    "--root",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="The root of a mounted file system.",
+)
+
+
+@click.command()
+@click.argument("references", metavar="IMAGE|RELEASE|CHANNEL…", nargs=-1, required=True)
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["butane", "ignition", "cloud-init", "shell", "clc"]),
+    default="butane",
+    show_default=True,
+    help="What sets the machine up; clc is the older Container Linux Config.",
+)
+@click.option(
+    "--host",
+    type=click.Choice(["flatcar", "fcos", "any"]),
+    default="flatcar",
+    show_default=True,
+    help="The system on it.",
+)
+@click.option("--offline", is_flag=True, help="Embed the images, which must be small.")
+@_arch
+@_policy
+@_unsigned
+@_keyring
+def provision(references: tuple[str, ...], **options: Any) -> None:
+    """Write what a new machine needs to run extensions.
+
+    A release, such as docker-20.10.13, or an image stays as it is; a channel, such as docker, is
+    followed. All may be paths or addresses as well.
+    """
+    from bakery.provision import command  # noqa: PLC0415  only here
+
+    click.echo(command.provision(references, settings=Project().settings, **options), nl=False)
+
+
+@click.command()
+@click.argument("reference", metavar="IMAGE|RELEASE|CHANNEL")
+@_root
+@click.option("--host", type=click.Choice(["flatcar", "fcos", "any"]), default="any")
+@_arch
+@_policy
+@_unsigned
+@_keyring
+def install(reference: str, root: Path, **options: Any) -> None:
+    """Lay an extension into a root file system, such as a golden image's.
+
+    Of a channel, the files that make hosts follow it as well.
+    """
+    from bakery.provision import command  # noqa: PLC0415  only here
+
+    for path in command.install(reference, root, settings=Project().settings, **options):
+        click.echo(path)
+
+
+@click.command()
+@click.argument("name")
+@_root
+def uninstall(name: str, root: Path) -> None:
+    """Take an extension out of a root file system again."""
+    from bakery.provision.install import uninstall as remove  # noqa: PLC0415  only here
+
+    for path in remove(name, root):
+        click.echo(path)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("name", required=False)
+@click.option("--os", metavar="ID:VERSION_ID", help="The only system that may merge it.")
+@click.option("--recipe", is_flag=True, help="Write a recipe to keep, and no image.")
+def torcx(file: Path, name: str | None, os: str | None, *, recipe: bool) -> None:
+    """Convert the Torcx image FILE to an extension, called NAME, in the current folder.
+
+    Images with dynamic programs need --os, since they fit one version of one system. The exit
+    status is 1 when the image breaks a rule.
+    """
+    from bakery.check import render  # noqa: PLC0415  only here
+    from bakery.provision import torcx_build  # noqa: PLC0415  with it
+    from bakery.provision.torcx import convert  # noqa: PLC0415  with it
+
+    settings = Project().settings
+    if recipe:
+        done = convert(file, name, os, settings.recipes)
+        click.echo(f"wrote {settings.recipes / done.name}; build it with: doit build:{done.name}")
+        click.echo(done.told())
+        return
+    done, image, report = torcx_build.build(file, name, os, Path.cwd(), settings)
+    click.echo(f"wrote {image.name}")
+    click.echo(done.told())
+    click.echo(render.text([report]))
+    if report.errors:
+        raise SystemExit(1)

@@ -1,0 +1,82 @@
+"""Commands that try images, whoever made them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bakery.cli.project import Project
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json", "sarif", "github"]),
+    default="text",
+    show_default=True,
+)
+def check(paths: tuple[Path, ...], output: str) -> None:
+    """Apply the rules to images or folders, whoever made them.
+
+    The exit status is 1 when a rule is broken. `bakery rules` lists the rules.
+    """
+    from bakery.check import render  # noqa: PLC0415  only here
+    from bakery.check.command import check_paths  # noqa: PLC0415  with it
+
+    reports = check_paths(paths)
+    click.echo(getattr(render, output)(reports))
+    if any(report.errors for report in reports):
+        raise SystemExit(1)
+
+
+@click.command()
+def rules() -> None:
+    """List the rules that images must keep."""
+    from bakery.check import render  # noqa: PLC0415  only here
+
+    click.echo(render.rules())
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--then",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="A newer image, merged in the running system.",
+)
+@click.option("--on", "machines", multiple=True, metavar="MACHINE", help="Such as nspawn:trixie.")
+@click.option("--start", multiple=True, metavar="UNIT", help="A unit that must be active.")
+@click.option("--check", "expected", type=click.Path(path_type=Path), help="A check.yaml.")
+@click.option("--shell", is_flag=True, help="Look around in the booted system.")
+def boot(
+    images: tuple[Path, ...],
+    then: tuple[Path, ...],
+    machines: tuple[str, ...],
+    start: tuple[str, ...],
+    expected: Path | None,
+    *,
+    shell: bool,
+) -> None:
+    """Boot a throw-away system with image files, whoever made them, and see whether it holds.
+
+    NAME-VERSION-ARCH.raw is merged as NAME, which its release file must carry.
+    """
+    from bakery.check.boot.command import boot_files  # noqa: PLC0415  only here
+
+    settings = Project().settings
+    passed = boot_files(
+        images,
+        then=then,
+        machines=machines or settings.machines,
+        settings=settings,
+        start=start,
+        expected=expected,
+        shell=shell,
+        echo=click.echo,
+    )
+    if not passed:
+        raise SystemExit(1)

@@ -1,0 +1,73 @@
+"""Commands around releases: what workflows bake and publish, and what consumers see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bakery import sizes
+from bakery.cli.project import Project
+
+
+@click.command()
+@click.option("--shards", type=int, default=20, show_default=True, help="How many jobs at most.")
+@click.option("--since", metavar="REF", help="Only what has changed since this commit.")
+@click.option("--unpublished", is_flag=True, help="Only releases that are not published.")
+def matrix(shards: int, since: str | None, *, unpublished: bool) -> None:
+    """Print which images each job of a workflow is to bake and boot, as JSON for its matrix.
+
+    Jobs are balanced by how long images took here before, or by their assets' sizes.
+    """
+    import msgspec  # noqa: PLC0415  only here
+
+    from bakery import shards as dividing  # noqa: PLC0415  only here
+    from bakery.workshop import Workshop  # noqa: PLC0415  not for `bakery --help`
+
+    project = Project()
+    workshop = Workshop(project.settings)
+    images = [image for release in project.releases for image in release.images]
+    if since is not None:
+        images = dividing.touched(project.releases, project.sources, project.settings, since)
+    if unpublished:
+        from bakery.publishing import Publishing  # noqa: PLC0415  only here
+
+        public = Publishing(workshop).public()
+        images = [image for image in images if image.release not in public]
+    click.echo(msgspec.json.encode(dividing.matrix(images, workshop.ledger, shards)))
+
+
+@click.command()
+def restore() -> None:
+    """Take over images that were baked elsewhere and copied into the output folder.
+
+    What is then complete is printed as tasks for doit.
+    """
+    from bakery.restoring import restore as take_over  # noqa: PLC0415  only here
+    from bakery.workshop import Workshop  # noqa: PLC0415  not for `bakery --help`
+
+    project = Project()
+    for release in take_over(Workshop(project.settings), project.releases):
+        click.echo(f"publish:{release.name}")
+
+
+@click.command("verify-release")
+@click.argument("place", metavar="URL|FOLDER")
+@click.option(
+    "--keyring",
+    type=click.Path(path_type=Path),
+    default="/etc/systemd/import-pubring.gpg",
+    show_default=True,
+    help="The keys that may have signed it; this host's own unless given.",
+)
+@click.option("--unsigned", is_flag=True, help="Do without a signature.")
+def verify_release(place: str, keyring: Path, *, unsigned: bool) -> None:
+    """Check a release or a channel as a consumer: signature, digests, names, release.json.
+
+    Everything is read once, from a folder or over HTTP; nothing is kept.
+    """
+    from bakery.release.verify import verify  # noqa: PLC0415  only here
+
+    for good in verify(place, keyring=None if unsigned else keyring):
+        click.echo(f"{good.name:<44} {sizes.text(good.size):>10}  {good.what}")
+    click.echo(f"{place} is as it should be{', but for a signature' if unsigned else ''}")

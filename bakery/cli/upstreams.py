@@ -1,0 +1,169 @@
+"""Commands that ask upstream: for a new recipe, for new versions, and whether locks still hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bakery import sizes
+from bakery.cli.failures import end
+from bakery.cli.project import Project
+from bakery.errors import BakeryError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bakery.recipe.load import Source
+
+
+_markdown = click.option("--markdown", is_flag=True, help="Write it for a pull request.")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--github", metavar="OWNER/REPO", help="Its releases.")
+@click.option("--pypi", metavar="PROJECT", help="Its wheels on the package index.")
+@click.option("--url", metavar="ADDRESS", help="An address with {version}, and perhaps {arch}.")
+@click.option("--version", help="Which version; the newest by default.")
+@click.option("--unit", is_flag=True, help="Add a hardened service, to start from.")
+def new(name: str, version: str | None, *, unit: bool, **places: str | None) -> None:
+    """Write a recipe NAME for a project, and lock a version of it.
+
+    The project's files for Linux are opened, to see what they hold. What was chosen and why is
+    told, and what to do next.
+    """
+    from bakery.scaffold.create import create  # noqa: PLC0415  requests is heavy
+
+    given = [(kind, place) for kind, place in places.items() if place]
+    if len(given) != 1:
+        raise BakeryError(
+            "the project must be named in one way",
+            fix="give --github OWNER/REPO, --pypi PROJECT or --url ADDRESS",
+        )
+    ((kind, place),) = given
+    create(
+        name, kind, place, settings=Project().settings, version=version, unit=unit, echo=click.echo
+    )
+
+
+@click.command()
+@click.argument("name")
+@click.argument("version", required=False)
+@click.option(
+    "--part", "parts", multiple=True, metavar="PART=VERSION", help="Choose a part's version."
+)
+def lock(name: str, version: str | None, parts: tuple[str, ...]) -> None:
+    """Pin all assets of one VERSION of the recipe NAME in its lock.json.
+
+    Without VERSION, of all that the recipe's build: asks for and the lock lacks. Assets are
+    downloaded and hashed; upstream's checksum file is compared where the recipe names one. What is
+    locked already never changes silently.
+    """
+    from bakery.locking import lock_version  # noqa: PLC0415  requests is heavy
+    from bakery.recipe.version import Version  # noqa: PLC0415  with it
+
+    chosen = dict(_pair(part) for part in parts)
+    project = Project()
+    source = project.source(name)
+    if version is None:
+        _update(project, {name: source}, parts=chosen)
+        return
+    try:
+        Version.parse(version)
+    except ValueError as error:
+        raise BakeryError(str(error), fix="give it as upstream tags it") from None
+    locked = lock_version(
+        source, version, sources=project.sources, settings=project.settings, parts=chosen
+    )
+    for part, found in locked.parts.items():
+        click.echo(f"{part} {found}")
+    for asset in locked.assets:
+        size = sizes.text(asset.size) if asset.size is not None else ""
+        click.echo(f"{asset.sha256}  {size:>10}  {asset.trust:<13}  {asset.url}")
+    click.echo(f"locked; build it with: doit build:{name}-{version}")
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--prune", is_flag=True, help="Drop versions that build: does not ask for.")
+@_markdown
+def update(names: tuple[str, ...], *, prune: bool, markdown: bool) -> None:
+    """Lock what the recipes' build: asks for and their locks lack.
+
+    All recipes, or those NAMES, side by side. One that fails stops no other; the exit status is
+    then 1.
+    """
+    project = Project()
+    _update(project, project.chosen(names), prune=prune, markdown=markdown)
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@_markdown
+def outdated(names: tuple[str, ...], *, markdown: bool) -> None:
+    """Show the newest locked version of recipes beside upstream's newest, and how old that is.
+
+    The exit status is 1 when an upstream could not be asked.
+    """
+    import datetime as dt  # noqa: PLC0415  with them
+
+    from bakery import bulletin, updating  # noqa: PLC0415  requests is heavy
+
+    project = Project()
+    found = updating.standings(project.chosen(names), project.settings)
+    failed = [(one.name, one.failure) for one in found if one.failure]
+    click.echo(bulletin.standings(found, dt.datetime.now(dt.UTC).date(), markdown=markdown))
+    if markdown:
+        click.echo(bulletin.failures(failed))
+    end(failed)
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--download", is_flag=True, help="Have the assets themselves again, and hash them.")
+@_markdown
+def verify(names: tuple[str, ...], *, download: bool, markdown: bool) -> None:
+    """Ask upstream again about every locked asset, whether it is there and still the same.
+
+    Checksum files, signatures and the digests of indexes are had again. A file that upstream has
+    changed is an alarm; the exit status is then 1, and nothing is updated.
+    """
+    from bakery import bulletin, verifying  # noqa: PLC0415  requests is heavy
+
+    project = Project()
+    found = list(verifying.verify(project.chosen(names), project.settings, download=download))
+    failed = [(f"{one.name} {one.tag}", one.failure) for one in found if one.failure]
+    click.echo(bulletin.findings(found, markdown=markdown))
+    if markdown:
+        click.echo(bulletin.failures(failed))
+    end(failed)
+
+
+def _update(
+    project: Project,
+    chosen: Mapping[str, Source],
+    *,
+    parts: Mapping[str, str] | None = None,
+    prune: bool = False,
+    markdown: bool = False,
+) -> None:
+    from bakery import bulletin, updating  # noqa: PLC0415  requests is heavy
+
+    done = []
+    for one in updating.update(
+        chosen, sources=project.sources, settings=project.settings, parts=parts, prune=prune
+    ):
+        click.echo(bulletin.update_line(one), err=markdown)
+        done.append(one)
+    failed = [(one.name, error) for one in done for error in one.failures]
+    if markdown:
+        click.echo(bulletin.updates(done) + bulletin.failures(failed))
+    end(failed)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    part, found, version = text.partition("=")
+    if not (part and found and version):
+        raise BakeryError(f"{text!r} names no part and version", fix="write --part cni=v1.6.2")
+    return part, version
