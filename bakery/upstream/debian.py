@@ -7,8 +7,12 @@ configuration it keeps the proxies and logins.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import re
+import shutil
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -30,6 +34,7 @@ _APT_GET = Tool(program="apt-get", apt="apt", dnf="apt", zypper="apt")
 _APT_CACHE = Tool(program="apt-cache", apt="apt", dnf="apt", zypper="apt")
 _GPGV = Tool(program="gpgv", apt="gpgv", dnf="gnupg2", zypper="gpg2", brew="gnupg")
 _TIMEOUT = 30  # seconds without a byte
+_FETCHING = threading.Lock()
 
 # What maintainer scripts and services of packages call, and every host has or no image needs.
 # apt takes these for installed, so that what only they depend on doesn't come either.
@@ -85,56 +90,74 @@ def closure(packages: Packages, mirrors: Mirrors) -> tuple[Package, ...]:
 
     """
     _GPGV.require()
+    with _FETCHING:
+        index = _index(packages.suite, packages.arch, mirrors)
     with tempfile.TemporaryDirectory(prefix="bakery-apt-") as folder:
-        state = _State(Path(folder), packages, mirrors)
-        state.update()
+        state = _State(Path(folder), packages, index)
         return tuple(state.describe(state.solve()))
 
 
-class _State:
-    """A state of apt's own, in a throw-away folder."""
+@functools.cache
+def _index(suite: str, arch: str, mirrors: Mirrors) -> tuple[str, ...]:
+    """Fetch what a suite has, signatures checked; return apt's options to work with it.
 
-    def __init__(self, folder: Path, packages: Packages, mirrors: Mirrors) -> None:
+    It serves until the process ends: unpacking and reading it takes seconds.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="bakery-apt-"))
+    atexit.register(shutil.rmtree, folder)
+    for name in ("lists/partial", "archives/partial"):
+        (folder / name).mkdir(parents=True)
+    (folder / "status").touch()
+    (folder / "debian.sources").write_text(_sources(suite, mirrors))
+    options = {
+        "APT::Architecture": arch,
+        "APT::Architectures": arch,
+        "APT::Get::AllowUnauthenticated": "false",
+        "APT::Install-Recommends": "false",
+        "APT::Sandbox::User": "",
+        "Acquire::AllowInsecureRepositories": "false",
+        "Acquire::Check-Valid-Until": "false",  # a snapshot is old; the lock is what counts
+        "Acquire::Languages": "none",
+        "Acquire::Retries": "3",
+        "Acquire::http::Timeout": str(_TIMEOUT),
+        "Dir::Cache": str(folder),
+        "Dir::Cache::pkgcache": "pkgcache.bin",
+        "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
+        "Dir::Etc::preferences": "/dev/null",
+        "Dir::Etc::preferencesparts": "/dev/null",
+        "Dir::Etc::sourcelist": str(folder / "debian.sources"),
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::State": str(folder),
+        "Dir::State::status": str(folder / "status"),
+    }
+    words = tuple(f"-o{name}={value}" for name, value in options.items())
+    run(
+        [_APT_GET.require(), *words, "-qq", "--error-on=any", "update"],
+        what=f"the index of Debian {suite} can't be had",
+        fix=f"look at /etc/apt/sources.list.d; another mirror is set with {apt.VARIABLE}",
+    )
+    return words
+
+
+class _State:
+    """A state of apt's own, in a throw-away folder, beside an index."""
+
+    def __init__(self, folder: Path, packages: Packages, index: tuple[str, ...]) -> None:
         self._packages = packages
-        for name in ("lists/partial", "archives/partial"):
-            (folder / name).mkdir(parents=True)
+        status = folder / "status"
         absent = dict.fromkeys((*HOST, *packages.exclude))
-        (folder / "status").write_text(
+        status.write_text(
             "".join(
                 _INSTALLED.format(name=name, arch=packages.arch)
                 for name in absent
                 if name not in packages.names
             )
         )
-        (folder / "debian.sources").write_text(_sources(packages.suite, mirrors))
-        options = {
-            "APT::Architecture": packages.arch,
-            "APT::Architectures": packages.arch,
-            "APT::Get::AllowUnauthenticated": "false",
-            "APT::Install-Recommends": "false",
-            "APT::Sandbox::User": "",
-            "Acquire::AllowInsecureRepositories": "false",
-            "Acquire::Check-Valid-Until": "false",  # a snapshot is old; the lock is what counts
-            "Acquire::Languages": "none",
-            "Acquire::Retries": "3",
-            "Acquire::http::Timeout": str(_TIMEOUT),
-            "Dir::Cache": str(folder),
-            "Dir::Etc::preferences": "/dev/null",
-            "Dir::Etc::preferencesparts": "/dev/null",
-            "Dir::Etc::sourcelist": str(folder / "debian.sources"),
-            "Dir::Etc::sourceparts": "/dev/null",
-            "Dir::State": str(folder),
-            "Dir::State::status": str(folder / "status"),
-        }
-        self._options = [f"-o{name}={value}" for name, value in options.items()]
-
-    def update(self) -> None:
-        """Fetch the indexes, signatures checked."""
-        run(
-            [_APT_GET.require(), *self._options, "-qq", "--error-on=any", "update"],
-            what=f"the index of Debian {self._packages.suite} can't be had",
-            fix=f"look at /etc/apt/sources.list.d; another mirror is set with {apt.VARIABLE}",
-        )
+        self._options = [
+            *index,
+            f"-oDir::State::status={status}",
+            f"-oDir::Cache::pkgcache={folder / 'pkgcache.bin'}",
+        ]
 
     def solve(self) -> list[str]:
         """Return NAME:ARCH=VERSION of all packages that apt would install."""
