@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bakery.provision.machine import UNITS, Remote, unit_files
 from bakery.provision.place import ProvisionError
-from bakery.provision.plan import IMAGES
+from bakery.provision.plan import IMAGES, KEYRING
 from bakery.store.patience import Patience
 from bakery.store.transport import SourceError, request
 
@@ -37,10 +38,12 @@ def install(extension: Extension, machine: Machine, root: Path) -> list[str]:
         root: the root of the file system.
 
     Raises:
-        ProvisionError: the root is none, can't be written, or the image is not as it should be.
+        ProvisionError: the root is none or can't be written, the image is not as it should be, or
+            an extension that it requires is not there.
 
     """
     _refuse_no_root(root)
+    _refuse_alone(extension, root)
     enabled = [
         (f"{UNITS}/{unit.wanted_by}.wants/{unit.name}", _home(unit.name, own=unit.text is not None))
         for unit in machine.units
@@ -53,7 +56,9 @@ def install(extension: Extension, machine: Machine, root: Path) -> list[str]:
         for file in files:
             _lay(file, extension.local, root)
         for path, target in links:
-            _placed(root, path).symlink_to(target)
+            place = _placed(root, path)
+            place.unlink(missing_ok=True)
+            place.symlink_to(target)
         shared = {file.path for file in files if file.shared}
         shared |= {path for path, target in enabled if not target.startswith(UNITS)}
         laid = (*(file.path for file in files), *(path for path, _ in links))
@@ -74,7 +79,9 @@ def uninstall(name: str, root: Path) -> list[str]:
     record = _inside(root, _record(name))
     if not record.is_file():
         raise ProvisionError(
-            f"{name} was not installed here with `bakery install`", where=str(root)
+            f"{name} was not installed here with `bakery install`",
+            where=str(root),
+            fix=f"there are: {', '.join(_installed(root)) or 'none'}",
         )
     with _writing(root):
         own = _recorded(record)
@@ -95,6 +102,11 @@ def _remove(root: Path, paths: Iterable[str]) -> None:
             place.parent.rmdir()
 
 
+def _installed(root: Path) -> list[str]:
+    records = _inside(root, f"{IMAGES}/NAME").parent.glob(f"*/{_RECORD}")
+    return sorted(record.parent.name for record in records)
+
+
 def _record(name: str) -> str:
     return f"{IMAGES}/{name}/{_RECORD}"
 
@@ -106,24 +118,26 @@ def _home(unit: str, *, own: bool) -> str:
 def _lay(file: File, local: Path | None, root: Path) -> None:
     place = _placed(root, file.path)
     partial = place.with_name(f".{place.name}.part")
-    if isinstance(file.contents, Remote):
-        source = local.absolute().as_uri() if local else file.contents.url
-        digest = _copy(source, partial)
-        if digest != file.contents.sha256:
-            partial.unlink()
-            raise ProvisionError(
-                f"{place.name} is not the file it should be",
-                where=source,
-                why=f"its SHA-256 is {digest}\nthe release has {file.contents.sha256}",
-                fix="build or publish it again",
-            )
-    else:
-        partial.write_bytes(file.contents.data)
-    partial.chmod(_MODE)
-    partial.replace(place)
+    try:
+        if isinstance(file.contents, Remote):
+            source = local.absolute().as_uri() if local else file.contents.url
+            _copy(source, partial, file.contents.sha256)
+        else:
+            there = _others(place) if file.path == KEYRING else b""
+            data = file.contents.data
+            partial.write_bytes(there if data in there else there + data)
+        partial.chmod(_MODE)
+        partial.replace(place)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
-def _copy(source: str, target: Path) -> str:
+def _others(keyring: Path) -> bytes:
+    """Return the keys that are there already, and stay: other publishers' perhaps."""
+    return keyring.read_bytes() if keyring.is_file() and not keyring.is_symlink() else b""
+
+
+def _copy(source: str, target: Path, sha256: str) -> None:
     digest = hashlib.sha256()
     try:
         with request(source, None, Patience()) as answer, target.open("wb") as file:
@@ -131,16 +145,20 @@ def _copy(source: str, target: Path) -> str:
                 digest.update(chunk)
                 file.write(chunk)
     except SourceError as error:
-        target.unlink(missing_ok=True)
         raise ProvisionError("the image can't be read", where=source, why=str(error)) from None
-    return digest.hexdigest()
+    if digest.hexdigest() != sha256:
+        raise ProvisionError(
+            f"{source.rpartition('/')[2]} is not the file it should be",
+            where=source,
+            why=f"its SHA-256 is {digest.hexdigest()}\nthe release has {sha256}",
+            fix="build or publish it again",
+        )
 
 
 def _placed(root: Path, path: str) -> Path:
-    """Return a place below the root, free, in a folder that is there."""
+    """Return a place below the root, in a folder that is there."""
     place = _inside(root, path)
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.unlink(missing_ok=True)
     return place
 
 
@@ -172,6 +190,25 @@ def _refuse_no_root(root: Path) -> None:
         )
 
 
+def _refuse_alone(extension: Extension, root: Path) -> None:
+    missing = [name for name in extension.requires if not _is_there(name, root)]
+    if missing:
+        raise ProvisionError(
+            f"{extension.name} needs {' and '.join(missing)} beside it",
+            where=str(root),
+            fix="\n".join(f"bakery install {name} --root {root}" for name in missing),
+        )
+
+
+def _is_there(name: str, root: Path) -> bool:
+    places = (
+        _inside(root, f"{folder}/extensions/{name}{ending}")
+        for folder in ("etc", "var/lib", "usr/lib")
+        for ending in (".raw", ".raw.v", "")
+    )
+    return any(place.is_symlink() or place.exists() for place in places)
+
+
 @contextmanager
 def _writing(root: Path) -> Iterator[None]:
     try:
@@ -181,5 +218,7 @@ def _writing(root: Path) -> Iterator[None]:
             "the root file system can't be written",
             where=str(error.filename or root),
             why=error.strerror,
-            fix="mount it for writing, and run this as root",
+            fix="make room on it"
+            if error.errno == errno.ENOSPC
+            else "mount it for writing, and run this as root",
         ) from None

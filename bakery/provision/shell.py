@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from bakery.provision.machine import Remote, unit_files
-from bakery.provision.plan import EXTENSIONS, IMAGES
+from bakery.provision.plan import EXTENSIONS, IMAGES, KEYRING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +42,20 @@ write() {{ # PATH, and the contents on standard input
   mkdir -p "${{1%/*}}"
   cat >"$1.part"
   mv "$1.part" "$1"
+}}
+
+hex() {{ # PATH
+  od -An -v -tx1 "$1" 2>/dev/null | tr -d ' \\n'
+}}
+
+trust() {{ # PATH, and keys on standard input, which come beside those that are there
+  mkdir -p "${{1%/*}}"
+  cat >"$1.part"
+  case "$(hex "$1")" in
+    *"$(hex "$1.part")"*) ;;
+    *) cat "$1.part" >>"$1" ;;
+  esac
+  rm "$1.part"
 }}
 
 link() {{ # PATH TARGET
@@ -130,10 +144,11 @@ def _laid(file: File) -> str:
     if isinstance(file.contents, Remote):
         return _words("fetch", file.path, file.contents.url, file.contents.sha256)
     data = file.contents.data
+    how = "trust" if file.path == KEYRING else "write"
     if data.isascii() and data.endswith(b"\n") and b"\n" + _END not in b"\n" + data:
-        return f"{_words('write', file.path)} <<'END'\n{data.decode('ascii')}END"
+        return f"{_words(how, file.path)} <<'END'\n{data.decode('ascii')}END"
     encoded = base64.encodebytes(data).decode("ascii")
-    return f"base64 --decode <<'END' | {_words('write', file.path)}\n{encoded}END"
+    return f"base64 --decode <<'END' | {_words(how, file.path)}\n{encoded}END"
 
 
 def _words(*words: str) -> str:

@@ -213,3 +213,13 @@ def test_ignition_accepts_it(settings: Settings, tmp_path: Path, host: str) -> N
         ["ignition-validate", config], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_the_shell_script_leaves_other_keys(settings: Settings, tmp_path: Path) -> None:
+    functions = given(settings, "docker", output="shell").partition("\ninstall() {")[0]
+    keyring = tmp_path / "systemd/keys"
+    for keys in ("one", "two", "one", "two"):
+        script = f"{functions}\nprintf {keys} | trust {keyring}\n"
+        subprocess.run(["sh", "-c", script], check=True)
+    assert keyring.read_bytes() == b"onetwo"
+    assert [path.name for path in keyring.parent.iterdir()] == ["keys"]

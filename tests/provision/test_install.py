@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from harness.released import release
 
 from bakery.provision import command
 from bakery.provision.install import uninstall
@@ -80,6 +81,26 @@ def test_a_newer_version_takes_the_place_of_an_older(settings: Settings, root: P
     ]
 
 
+def test_other_keys_stay(settings: Settings, published: Path, root: Path) -> None:
+    keyring = root / "etc/systemd/import-pubring.gpg"
+    keyring.parent.mkdir()
+    keyring.write_bytes(b"somebody else's")
+    for _ in range(2):
+        install(settings, "docker", root)
+    own = (published / "docker/import-pubring.gpg").read_bytes()
+    assert keyring.read_bytes() == b"somebody else's" + own
+
+
+def test_what_an_extension_requires_comes_first(
+    settings: Settings, published: Path, root: Path
+) -> None:
+    release(published, "tool", "1.0", {"x86-64": b"tool"}, requires=("caddy",))
+    with pytest.raises(ProvisionError, match="tool needs caddy beside it"):
+        install(settings, "tool-1.0", root)
+    install(settings, "caddy-v2.11.7", root)
+    assert install(settings, "tool-1.0", root)
+
+
 def test_a_wrong_digest_is_refused(settings: Settings, published: Path, root: Path) -> None:
     (published / "caddy-v2.11.7/caddy-v2.11.7-x86-64.raw").write_bytes(b"something else")
     before = paths(root)
@@ -91,5 +112,7 @@ def test_a_wrong_digest_is_refused(settings: Settings, published: Path, root: Pa
 def test_only_roots_and_what_was_installed(settings: Settings, tmp_path: Path, root: Path) -> None:
     with pytest.raises(ProvisionError, match="no root file system"):
         install(settings, "caddy-v2.11.7", tmp_path)
-    with pytest.raises(ProvisionError, match="was not installed here"):
+    install(settings, "docker-20.10.13", root)
+    with pytest.raises(ProvisionError, match="was not installed here") as caught:
         uninstall("caddy", root)
+    assert caught.value.fix == "there are: docker"
