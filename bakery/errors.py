@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+
+_FULL = "make room there and run the same again"
+_CLOSED = "run it as somebody who may write there, or choose another folder: `bakery settings`"
+_WAYS_OUT = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EACCES: _CLOSED,
+    errno.EPERM: _CLOSED,
+    errno.EROFS: _CLOSED,
+    errno.ENOTDIR: "a file is where a folder must be: remove it, or choose another folder",
+    errno.EIO: "look at the disk: `dmesg` says more",
+}
+
 
 class BakeryError(Exception):
     """A failure that has a cause and a way out.
@@ -47,3 +61,27 @@ class MissingToolError(BakeryError):
 
 class SettingsError(BakeryError):
     """A setting has a value that makes no sense."""
+
+
+class SystemRefusesError(BakeryError):
+    """The operating system denies what the work needs: room, a right."""
+
+
+def explained(error: BakeryError | OSError) -> BakeryError:
+    """Return a failure in words, where it is the user's or the computer's.
+
+    Raises:
+        OSError: it is a mistake of the program.
+
+    """
+    if isinstance(error, BakeryError):
+        return error
+    if error.errno not in _WAYS_OUT:
+        raise error
+    where = None if error.filename is None else str(error.filename)
+    return SystemRefusesError(
+        "the system refuses to read or write a file",
+        where=where,
+        why=error.strerror,
+        fix=_WAYS_OUT[error.errno],
+    )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
 from bakery import settings
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, explained
 from bakery.inspection import Inspection
 from bakery.names import nearest
 from bakery.publishing import Publishing
@@ -108,8 +108,8 @@ class Graph:
             act_now = preview if preview and dry_run else work
             try:
                 said = act_now(self._reporter.meter(task.name))
-            except BakeryError as error:
-                return TaskFailed(error.render())
+            except (BakeryError, OSError) as error:
+                return TaskFailed(explained(error).render())
             if said:
                 self._reporter.note(task.name, said)
             return None

@@ -177,4 +177,9 @@ def _git(settings: Settings, *words: str) -> str:
     try:
         return run(["git", *words], what="git can't tell what changed", cwd=settings.root)
     except ToolFailedError as error:
-        raise ShardError(error.what, where=error.where, why=error.why) from error
+        raise ShardError(
+            error.what,
+            where=error.where,
+            why=error.why,
+            fix="name a commit that is here; `git fetch --unshallow` brings those that are not",
+        ) from error

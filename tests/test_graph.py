@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -131,3 +133,20 @@ def test_boots_come_before_publishing_unless_they_are_waived(
     assert Graph(root, []).required_boots(release) == boots
     monkeypatch.setenv("BAKERY_BOOT_WAIVER", "no machine for it")
     assert Graph(root, []).required_boots(release) == []
+
+
+def test_what_the_computer_refuses_is_explained(root: Path) -> None:
+    def work(_meter: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/srv/dist/image")
+
+    def mistake(_meter: object) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    graph = Graph(root, [])
+    (action,) = graph.task("full", work)["actions"]
+    failed = action[0](SimpleNamespace(name="full"))
+    assert "where: /srv/dist/image" in failed.message
+    assert "make room" in failed.message
+    (action,) = graph.task("mistake", mistake)["actions"]
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        action[0](SimpleNamespace(name="mistake"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, explained
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,8 @@ class Explaining(click.Group):
         """Run the command; end with status 1 and the explanation if it fails."""
         try:
             return super().invoke(ctx)
-        except BakeryError as error:
-            _explain("error", error)
+        except (BakeryError, OSError) as error:
+            _explain("error", explained(error))
             ctx.exit(1)
 
 

@@ -50,7 +50,12 @@ def rules() -> None:
 )
 @click.option("--on", "machines", multiple=True, metavar="MACHINE", help="Such as nspawn:trixie.")
 @click.option("--start", multiple=True, metavar="UNIT", help="A unit that must be active.")
-@click.option("--check", "expected", type=click.Path(path_type=Path), help="A check.yaml.")
+@click.option(
+    "--check",
+    "expected",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A check.yaml.",
+)
 @click.option("--shell", is_flag=True, help="Look around in the booted system.")
 def boot(
     images: tuple[Path, ...],

@@ -18,7 +18,7 @@ def show_settings() -> None:
             value = " ".join(value)
         if value is None or isinstance(value, bool):
             value = {None: "-", True: "yes", False: "no"}[value]
-        click.echo(f"{name:<8} {value!s:<44} {held.origins[name]}")
+        click.echo(f"{name:<15} {value!s:<44} {held.origins[name]}")
 
 
 @click.command()

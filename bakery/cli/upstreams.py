@@ -69,10 +69,7 @@ def lock(name: str, version: str | None, parts: tuple[str, ...]) -> None:
     if version is None:
         _update(project, {name: source}, parts=chosen)
         return
-    try:
-        Version.parse(version)
-    except ValueError as error:
-        raise BakeryError(str(error), fix="give it as upstream tags it") from None
+    Version.parse(version)  # else it would be asked for
     locked = lock_version(
         source, version, sources=project.sources, settings=project.settings, parts=chosen
     )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 HOST_KEYRING = Path("/etc/systemd/import-pubring.gpg")
 
 _SMALL = 16 << 20  # bytes of an index, a signature or release.json
-_FIXES = {sums.SIGNATURE: "if nobody has signed it: BAKERY_SIGNING_KEY, and publish it again"}
+_FIXES = {sums.SIGNATURE: "who publishes must set BAKERY_SIGNING_KEY; else ask for no signature"}
 _UNLISTED = {sums.FILE, sums.SIGNATURE, sums.ARMORED, notes.FILE}
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from bakery.recipe.model import (
     DebianUpstream,
     GithubUpstream,
@@ -60,11 +62,17 @@ def offers(upstream: Upstream, api: Api) -> list[Published]:
         seen = ", ".join(item.tag for item in published[:5])
         raise UpstreamError(
             "upstream has no version that can be chosen",
-            where=str(upstream),
+            where=_written(upstream),
             why=f"it publishes {seen}" if seen else "nothing that it publishes fits",
             fix="correct the recipe's upstream: (its tag: or pattern:), or add prerelease: true",
         )
     return found
+
+
+def _written(upstream: Upstream) -> str:
+    """Return an upstream as recipes write it."""
+    keys = msgspec.to_builtins(upstream).items()
+    return f"{{{', '.join(f'{key}: {value}' for key, value in keys)}}}"
 
 
 def _untagged(published: Iterable[Published], tag: str) -> list[Published]:

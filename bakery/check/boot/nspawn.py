@@ -97,8 +97,8 @@ class Nspawn:
         if self.arch == native_arch() or _translates(_QEMU_WORDS[self.arch]):
             return None
         return (
-            f"a {native_arch()} computer can't boot {self.arch} images in a container, "
-            "unless qemu-user-static and binfmt-support are installed"
+            f"this computer is {native_arch()}, and boots {self.arch} images in a container only "
+            "with qemu-user-static and binfmt-support"
         )
 
     @contextmanager
