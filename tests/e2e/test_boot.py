@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import pytest
 from harness.debian import CACHE
 
-from bakery.check.boot import debian as roots
 from bakery.check.boot import vm
 from bakery.check.boot.expect import Command, Expectations, File, Listener, Socket, Text
 from bakery.check.boot.machine import BootImage, Load, native_arch
@@ -148,7 +147,7 @@ def test_a_wrong_path_in_a_unit_is_explained(tree: Tree, journal: Path, suite: s
 
 
 def test_a_program_for_another_c_library_is_explained(tree: Tree, journal: Path) -> None:
-    trixie = roots.provide(nspawn("trixie").root, ROOTS)
+    trixie = nspawn("trixie").provide()
     program = trixie / "usr/bin/bash"
     assert b"GLIBC_2.38" in program.read_bytes()
     tree.program(program)
@@ -281,7 +280,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 def test_a_killed_boot_leaves_no_process_and_no_mount(tree: Tree, tmp_path: Path) -> None:
     image = tree.image().path
-    roots.provide(nspawn("trixie").root, ROOTS)
+    nspawn("trixie").provide()
     console = tmp_path / "journal.console"
     command = [sys.executable, "-c", ALONE, image, tmp_path / "journal", ROOTS, "sleep 1000"]
     with subprocess.Popen(command) as process:

@@ -63,7 +63,7 @@ def follower(suite: str) -> Follower:
 
 def built(machine: Follower) -> Path | None:
     """Return the folder of the machine's systemd-sysupdate; None where its system ships it."""
-    root = debian.provide(machine.root, machine.cache)
+    root = machine.provide()
     if (root / SHIPPED.lstrip("/")).exists():
         return None
     recipe = hashlib.sha256(BUILD.encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Debian root file systems: made once by debootstrap, cached by what went into them."""
+"""Debian systems: made once by debootstrap, cached by what went into them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import hashlib
 import os
 import re
 import shutil
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,37 +91,58 @@ class Root(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.suite}-{self.arch}-{digest[:12]}"
 
 
-def provide(root: Root, cache: Path, *, mirror: str | None = None) -> Path:
-    """Return the folder of a root file system, made now if it is not there yet.
+@dataclass(frozen=True, kw_only=True)
+class Debian(ABC):
+    """What machines with a Debian system have in common.
 
-    Args:
-        root: what it must hold.
-        cache: the folder that keeps them; several processes may share it.
-        mirror: the address of a Debian archive; that of this computer's apt when None.
-
-    Raises:
-        MachineError: it can't be made here.
-        NoMirrorError: no Debian mirror is known.
-        MissingToolError: debootstrap is not installed.
-        ToolFailedError: debootstrap failed.
+    Attributes:
+        suite: `bookworm` has systemd 252, `trixie` 257.
+        cache: the folder that keeps the systems between boots; several processes may share it.
+        arch: in systemd's words.
 
     """
-    from filelock import FileLock  # noqa: PLC0415  only boots pay for it
 
-    folder = cache / root.name
-    if folder.is_dir():
+    suite: str
+    cache: Path
+    arch: Arch
+
+    @property
+    def system(self) -> str:
+        """The system that boots."""
+        return self.suite
+
+    @property
+    @abstractmethod
+    def root(self) -> Root:
+        """What the system is made of."""
+
+    def provide(self) -> Path:
+        """Return the folder of its root file system, made now if it is not there yet.
+
+        Raises:
+            MachineError: it can't be made here.
+            NoMirrorError: no Debian mirror is known.
+            MissingToolError: debootstrap is not installed.
+            ToolFailedError: debootstrap failed.
+
+        """
+        from filelock import FileLock  # noqa: PLC0415  only boots pay for it
+
+        root = self.root
+        folder = self.cache / root.name
+        if folder.is_dir():
+            return folder
+        if os.geteuid() != 0:
+            raise MachineError("only root can make a Debian system", fix="run it with sudo")
+        self.cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.cache / f".{root.name}.lock"):
+            if not folder.is_dir():
+                partial = self.cache / f".{root.name}.partial"
+                _remove(partial)
+                _bootstrap(root, partial, apt.mirrors().main)
+                _settle(root, partial)
+                partial.rename(folder)
         return folder
-    if os.geteuid() != 0:
-        raise MachineError("only root can make a Debian system", fix="run it with sudo")
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / f".{root.name}.lock"):
-        if not folder.is_dir():
-            partial = cache / f".{root.name}.partial"
-            _remove(partial)
-            _bootstrap(root, partial, mirror or apt.mirrors().main)
-            _settle(root, partial)
-            partial.rename(folder)
-    return folder
 
 
 def _bootstrap(root: Root, folder: Path, mirror: str) -> None:

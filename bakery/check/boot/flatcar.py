@@ -13,7 +13,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bakery.check.boot import vm
 from bakery.check.boot.errors import MachineError
@@ -41,24 +41,13 @@ class Flatcar:
 
     """
 
+    backend: ClassVar = "qemu"
+    system: ClassVar = "flatcar"
+    noise: ClassVar = (r"^kernel: ",)  # about the virtual machine, and no image
+
     disk: Path
     arch: Arch
     masked: Sequence[str] = ()
-
-    @property
-    def backend(self) -> str:
-        """The name of this kind of machine."""
-        return "qemu"
-
-    @property
-    def system(self) -> str:
-        """The system that boots."""
-        return "flatcar"
-
-    @property
-    def noise(self) -> Sequence[str]:
-        """What Flatcar logs as errors in a virtual machine: the kernel's are about the machine."""
-        return (r"^kernel: ",)
 
     def obstacle(self) -> str | None:
         """Return why this computer can't run such machines."""

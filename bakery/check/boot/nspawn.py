@@ -16,11 +16,11 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bakery.check.boot import cgroup, console, debian, guest
 from bakery.check.boot.errors import MachineError
-from bakery.check.boot.machine import Arch, Load, native_arch
+from bakery.check.boot.machine import Load, native_arch
 from bakery.check.boot.process import child
 from bakery.tools import Tool, run
 
@@ -56,36 +56,14 @@ _IN_GROUPS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nspawn:
+class Nspawn(debian.Debian):
     """A container of a Debian system.
 
-    Attributes:
-        suite: `bookworm` has systemd 252, `trixie` 257.
-        cache: the folder that keeps the systems between boots.
-        arch: another architecture than this computer's needs qemu-user and binfmt_misc.
-        mirror: the address of a Debian archive; that of this computer's apt when None.
-
+    Another architecture than this computer's needs qemu-user and binfmt_misc.
     """
 
-    suite: str
-    cache: Path
-    arch: Arch
-    mirror: str | None = None
-
-    @property
-    def backend(self) -> str:
-        """The name of this kind of machine."""
-        return "nspawn"
-
-    @property
-    def system(self) -> str:
-        """The system that boots."""
-        return self.suite
-
-    @property
-    def noise(self) -> Sequence[str]:
-        """What Debian logs as errors in a container."""
-        return (r"^dbus-daemon: .*Failed to set fd limit",)
+    backend: ClassVar = "nspawn"
+    noise: ClassVar = (r"^dbus-daemon: .*Failed to set fd limit",)
 
     @property
     def root(self) -> debian.Root:
@@ -107,7 +85,7 @@ class Nspawn:
         nspawn = _NSPAWN.require()
         if os.geteuid() != 0:
             raise MachineError("only root can boot a container", fix="run it with sudo")
-        base = debian.provide(self.root, self.cache, mirror=self.mirror)
+        base = self.provide()
         with tempfile.TemporaryDirectory(prefix="bakery-boot-") as folder:
             root, share = Path(folder, "root"), Path(folder, "share")
             _copy_root(base, root)

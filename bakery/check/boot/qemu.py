@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from bakery.check.boot import debian, vm
 from bakery.check.boot.errors import MachineError
@@ -12,11 +12,11 @@ from bakery.recipe.debian import WORDS
 from bakery.tools import Tool, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from bakery.check.boot.guest import Guest
-    from bakery.check.boot.machine import Arch, Load
+    from bakery.check.boot.machine import Load
 
 _MKFS = Tool(
     program="mkfs.ext4", apt="e2fsprogs", dnf="e2fsprogs", zypper="e2fsprogs", brew="e2fsprogs"
@@ -26,36 +26,11 @@ _LABEL = "bakery"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Qemu:
-    """A virtual machine with a Debian system.
+class Qemu(debian.Debian):
+    """A virtual machine with a Debian system, of this computer's architecture."""
 
-    Attributes:
-        suite: `bookworm` has systemd 252, `trixie` 257.
-        cache: the folder that keeps the systems between boots.
-        arch: this computer's.
-        mirror: the address of a Debian archive; that of this computer's apt when None.
-
-    """
-
-    suite: str
-    cache: Path
-    arch: Arch
-    mirror: str | None = None
-
-    @property
-    def backend(self) -> str:
-        """The name of this kind of machine."""
-        return "qemu"
-
-    @property
-    def system(self) -> str:
-        """The system that boots."""
-        return self.suite
-
-    @property
-    def noise(self) -> Sequence[str]:
-        """What a virtual machine's kernel logs as errors."""
-        return ()
+    backend: ClassVar = "qemu"
+    noise: ClassVar = ()
 
     @property
     def root(self) -> debian.Root:
@@ -86,7 +61,7 @@ class Qemu:
     def start(self, load: Load) -> Iterator[Guest]:
         """Start the machine; see `Machine.start`."""
         vm.PLATFORMS[self.arch].qemu.require()
-        root = debian.provide(self.root, self.cache, mirror=self.mirror)
+        root = self.provide()
         platform = vm.PLATFORMS[self.arch]
         words = (
             f"root=LABEL={_LABEL} rw console={platform.console} quiet panic=-1"
