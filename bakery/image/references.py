@@ -99,7 +99,7 @@ def _padded(old: str, new: str) -> str:
     while same < len(new) and old[-1 - same] == new[-1 - same]:
         same += 1
     end = new.find("/", len(new) - same) if same else -1
-    end = end if end > 0 else new.rfind("/")
+    end = end if end >= 0 else new.rfind("/")
     return new[:end] + "/" * (len(old) - len(new)) + new[end:]
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import posixpath
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bakery.image.pool import merged
@@ -70,13 +70,15 @@ STEPS = st.lists(st.text("abc", min_size=1, max_size=4), min_size=2, max_size=6)
 
 
 @given(STEPS, STEPS)
+@example(["a", "a", "a"], ["a", "a"])
+@example(["abc", "a"], ["a"])
 def test_padding_keeps_length_and_meaning(old: list[str], new: list[str]) -> None:
     before, after = "/" + "/".join(old), "/" + "/".join(new)
     if len(after) > len(before):
         before, after = after, before
     padded = _padded(before, after)
     assert len(padded) == len(before)
-    assert posixpath.normpath(padded) == after
+    assert posixpath.normpath(padded).replace("//", "/") == after
     same = posixpath.commonprefix([before[::-1], after[::-1]])[::-1]
     end = same[same.find("/") :] if "/" in same else ""
     assert padded.endswith(end)
