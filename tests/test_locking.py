@@ -111,11 +111,10 @@ def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstre
     monkeypatch.delenv("GITHUB_API_URL", raising=False)
     monkeypatch.delenv("GITHUB_SERVER_URL", raising=False)
     (tmp_path / "mirror").mkdir()
-    mirror = Mirror(tmp_path / "mirror")
-    upstream = Upstream(tmp_path / "project", mirror)
-    upstream.publish("app", "app")
-    yield upstream
-    mirror.close()
+    with Mirror(tmp_path / "mirror") as mirror:
+        upstream = Upstream(tmp_path / "project", mirror)
+        upstream.publish("app", "app")
+        yield upstream
 
 
 @pytest.fixture

@@ -292,19 +292,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bakery-bench-") as folder:
         served = Path(folder) / "mirror"
         served.mkdir()
-        place = Place(
-            folder=Path(folder),
-            mirror=Mirror(served),
-            debian=Debian(CACHE / "debian"),
-            bash_bakery=arguments.bash_bakery,
-            repeat=arguments.repeat,
-        )
-        try:
+        with Mirror(served) as mirror:
+            place = Place(
+                folder=Path(folder),
+                mirror=mirror,
+                debian=Debian(CACHE / "debian"),
+                bash_bakery=arguments.bash_bakery,
+                repeat=arguments.repeat,
+            )
             for name in arguments.names or known:
                 print(f"== {name}: {known[name].__doc__}")
                 known[name](place)
-        finally:
-            place.mirror.close()
 
 
 if __name__ == "__main__":

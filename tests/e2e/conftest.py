@@ -29,9 +29,8 @@ def mirror(tmp_path: Path) -> Iterator[Mirror]:
     """An empty mirror."""
     folder = tmp_path / "mirror"
     folder.mkdir()
-    server = Mirror(folder)
-    yield server
-    server.close()
+    with Mirror(folder) as server:
+        yield server
 
 
 @pytest.fixture

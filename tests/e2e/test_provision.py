@@ -91,9 +91,8 @@ def published(tmp_path: Path) -> Path:
 @pytest.fixture
 def server(published: Path) -> Iterator[Mirror]:
     """Serves it."""
-    mirror = Mirror(published)
-    yield mirror
-    mirror.close()
+    with Mirror(published) as mirror:
+        yield mirror
 
 
 def provision(reference: str, url: str, output: Output) -> str:

@@ -9,12 +9,11 @@ import random
 import shutil
 import signal
 import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 from harness.project import Project
+from harness.server import Handler, Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,78 +127,58 @@ def test_a_full_disk_is_said_and_heals(
     docker_project.doit("build:docker", **{setting: str(small_disk)})
 
 
-class Liar:
+class Liar(Server):
     """An upstream that answers wrongly in one way, the first times or always."""
 
     def __init__(self, behaviour: str, times: int) -> None:
-        liar = self
+        super().__init__(_Handler)
+        self.behaviour = behaviour
         self.left = times
         self.requests = 0
-        self.stop = threading.Event()
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
 
-            def do_GET(self) -> None:
-                liar.requests += 1
-                self.close_connection = True
-                if liar.left > 0:
-                    liar.left -= 1
-                    getattr(liar, behaviour)(self)
-                else:
-                    liar.answer(self, CONTENT)
+class _Handler(Handler):
+    server: Liar
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        self.thread.start()
+    def get(self) -> None:
+        self.server.requests += 1
+        if self.server.left > 0:
+            self.server.left -= 1
+            getattr(self, self.server.behaviour)()
+        else:
+            self.answer(CONTENT)
 
     def answer(
-        self,
-        handler: BaseHTTPRequestHandler,
-        body: bytes,
-        *,
-        status: int = 200,
-        length: int | None = None,
-        **headers: str,
+        self, body: bytes, *, status: int = 200, length: int | None = None, **headers: str
     ) -> None:
-        handler.send_response(status)
-        handler.send_header("Content-Length", str(len(body) if length is None else length))
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
         for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
         with contextlib.suppress(ConnectionError):
-            handler.wfile.write(body)
+            self.wfile.write(body)
 
-    def truncates(self, handler: BaseHTTPRequestHandler) -> None:
-        self.answer(handler, CONTENT[:1000], length=len(CONTENT))
+    def truncates(self) -> None:
+        self.answer(CONTENT[:1000], length=len(CONTENT))
 
-    def says_too_little(self, handler: BaseHTTPRequestHandler) -> None:
-        self.answer(handler, CONTENT, length=1000)
+    def says_too_little(self) -> None:
+        self.answer(CONTENT, length=1000)
 
-    def busy(self, handler: BaseHTTPRequestHandler) -> None:
-        self.answer(handler, b"", status=429, Retry_After="0")
+    def busy(self) -> None:
+        self.answer(b"", status=429, Retry_After="0")
 
-    def broken(self, handler: BaseHTTPRequestHandler) -> None:
-        self.answer(handler, b"oops", status=500)
+    def broken(self) -> None:
+        self.answer(b"oops", status=500)
 
-    def web_page(self, handler: BaseHTTPRequestHandler) -> None:
-        self.answer(handler, b"<!DOCTYPE html><p>Please log in", Content_Type="text/html")
+    def web_page(self) -> None:
+        self.answer(b"<!DOCTYPE html><p>Please log in", Content_Type="text/html")
 
-    def other_bytes(self, handler: BaseHTTPRequestHandler) -> None:
-        self.answer(handler, CONTENT[::-1])
+    def other_bytes(self) -> None:
+        self.answer(CONTENT[::-1])
 
-    def gone(self, handler: BaseHTTPRequestHandler) -> None:
-        self.answer(handler, b"", status=404)
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+    def gone(self) -> None:
+        self.answer(b"", status=404)
 
 
 def tool_project(tmp_path: Path, liar: Liar) -> Project:
@@ -211,16 +190,13 @@ def tool_project(tmp_path: Path, liar: Liar) -> Project:
 
 @pytest.mark.parametrize("behaviour", ["truncates", "busy", "broken"])
 def test_it_recovers_from_a_passing_fault(tmp_path: Path, behaviour: str) -> None:
-    liar = Liar(behaviour, times=1)
-    try:
+    with Liar(behaviour, times=1) as liar:
         project = tool_project(tmp_path, liar)
         project.doit("stage:tool-1.0-x86-64")
         tree = project.dist / "stage/tool-1.0-x86-64/tree"
         assert (tree / "usr/bin/tool").read_bytes() == CONTENT
         assert liar.requests == 2
         assert strays(project) == []
-    finally:
-        liar.close()
 
 
 @pytest.mark.parametrize(
@@ -233,8 +209,7 @@ def test_it_recovers_from_a_passing_fault(tmp_path: Path, behaviour: str) -> Non
     ],
 )
 def test_lies_are_told_and_never_become_an_image(tmp_path: Path, behaviour: str, says: str) -> None:
-    liar = Liar(behaviour, times=1000)
-    try:
+    with Liar(behaviour, times=1000) as liar:
         project = tool_project(tmp_path, liar)
         done = project.run("doit", "build:tool")
         said = done.stdout + done.stderr
@@ -243,5 +218,3 @@ def test_lies_are_told_and_never_become_an_image(tmp_path: Path, behaviour: str,
         assert "Traceback" not in said
         assert images(project) == {}
         assert not list(project.store.glob("sha256/*/*"))
-    finally:
-        liar.close()

@@ -9,9 +9,10 @@ import re
 import socket
 import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs, urlsplit
+
+from harness.server import Handler, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,11 +63,10 @@ class _RefusedError(Exception):
         self.body = {"message": message, "errors": [error] if error else []}
 
 
-class GitHub(ThreadingHTTPServer):
+class GitHub(Server):
     """The server.
 
     Attributes:
-        url: the API's address.
         shown: the address in links, where that is another one.
         releases: the releases by id.
         requests: what was asked, as method and path.
@@ -75,30 +75,15 @@ class GitHub(ThreadingHTTPServer):
 
     """
 
-    daemon_threads = True
-    request_queue_size = 64
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.url = self.shown = f"http://127.0.0.1:{self.server_port}"
+        super().__init__(_Handler)
+        self.shown = self.url
         self.releases: dict[int, Release] = {}
         self.requests: list[str] = []
         self.fault: tuple[int, Fault] | None = None
         self.watch: Callable[[list[Release]], None] = lambda _public: None
         self.guard = threading.RLock()
         self.ids = itertools.count(1)
-
-    def __enter__(self) -> Self:
-        """Serve until the end of the block."""
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop serving."""
-        self.shutdown()
-        self._thread.join()
-        self.server_close()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -220,9 +205,7 @@ class GitHub(ThreadingHTTPServer):
         }
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 30
+class _Handler(Handler):
     server: GitHub
 
     def handle_one_request(self) -> None:
@@ -355,9 +338,6 @@ class _Handler(BaseHTTPRequestHandler):
     def _hang_up(self) -> None:
         self.wfile.flush()
         self.connection.shutdown(socket.SHUT_RDWR)
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 def _user() -> dict[str, Any]:

@@ -6,8 +6,9 @@ import hashlib
 import json
 import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+from harness.server import Handler, Server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,29 +43,14 @@ class Asked:
     status: int
 
 
-class Service(ThreadingHTTPServer):
+class Service(Server):
     """Answers each path, query included, with the next of its replies; the last one stays."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.url = f"http://127.0.0.1:{self.server_port}"
+        super().__init__(_Handler)
         self.asked: list[Asked] = []
         self._replies: dict[str, list[Reply]] = {}
         self._guard = threading.Lock()
-
-    def __enter__(self) -> Self:
-        """Serve until the end of the block."""
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop serving."""
-        self.shutdown()
-        self._thread.join()
-        self.server_close()
 
     def offer(self, path: str, *replies: Reply | Any) -> str:
         """Set the replies to a path: a `Reply`, a text, or a value that is sent as JSON."""
@@ -87,13 +73,11 @@ class Service(ThreadingHTTPServer):
             return reply
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 30
+class _Handler(Handler):
     server: Service
+    do_HEAD = Handler.do_GET  # noqa: N815  named by http.server
 
-    def do_GET(self) -> None:
-        self.close_connection = True
+    def get(self) -> None:
         reply = self.server.next(self.path, self.headers)
         if reply.meet:
             reply.meet.wait()
@@ -108,12 +92,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(reply.body)
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 def _reply(value: Reply | Any) -> Reply:

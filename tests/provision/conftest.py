@@ -48,7 +48,6 @@ def published(tmp_path: Path, person: Person) -> Path:
 @pytest.fixture
 def settings(tmp_path: Path, published: Path) -> Iterator[Settings]:
     """Settings of a project that publishes there."""
-    server = Mirror(published)
-    environment = {"BAKERY_PUBLISH_URL": server.url, "HOME": str(tmp_path)}
-    yield settings_module.load(tmp_path, environment)
-    server.close()
+    with Mirror(published) as server:
+        environment = {"BAKERY_PUBLISH_URL": server.url, "HOME": str(tmp_path)}
+        yield settings_module.load(tmp_path, environment)

@@ -40,11 +40,8 @@ def index(folder: Path) -> None:
 
 
 def test_a_release_is_the_same_over_http(release: Path) -> None:
-    server = Mirror(release.parent)
-    try:
+    with Mirror(release.parent) as server:
         assert check(f"{server.url}/{release.name}/") == check(release)
-    finally:
-        server.close()
 
 
 @pytest.mark.parametrize("name", [IMAGE, "tool.conf", "release.json", "tool-v1.1.0.cdx.json"])

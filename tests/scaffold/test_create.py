@@ -88,9 +88,8 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     (tmp_path / "mirror").mkdir()
-    mirror = Mirror(tmp_path / "mirror")
-    yield Bench(tmp_path, mirror)
-    mirror.close()
+    with Mirror(tmp_path / "mirror") as mirror:
+        yield Bench(tmp_path, mirror)
 
 
 def sums(files: Mapping[str, bytes]) -> bytes:

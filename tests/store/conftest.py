@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import threading
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
+from harness import server
 
 from bakery import settings
 from bakery.store.folder import Store
@@ -32,12 +32,10 @@ class Asset:
     size: int | None = None
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class Handler(server.Handler):
     server: Upstream
 
-    def do_GET(self) -> None:
-        self.close_connection = True
+    def get(self) -> None:
         self.server.behaviour(self.path, self.headers)(self)
 
     def answer(self, status: int, headers: Mapping[str, object], body: bytes = b"") -> None:
@@ -47,24 +45,18 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base's name
-        pass
 
-
-class Upstream(ThreadingHTTPServer):
+class Upstream(server.Server):
     """Answers each request for a path with the next step of its script; the last one stays."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.scripts: dict[str, list[Behaviour]] = {}
         self.requests: list[tuple[str, Message]] = []
         self._guard = threading.Lock()
-        self._scheme = "http"
 
     def encrypt(self, context: ssl.SSLContext) -> None:
-        self._scheme = "https"
+        self.scheme = "https"
         self.socket = context.wrap_socket(
             self.socket, server_side=True, do_handshake_on_connect=False
         )
@@ -77,7 +69,7 @@ class Upstream(ThreadingHTTPServer):
 
     def offer(self, path: str, *script: Behaviour) -> str:
         self.scripts[path] = list(script)
-        return self.url(path)
+        return self.url + path
 
     def asset(
         self, body: bytes, *script: Behaviour, path: str = "/a.tgz", sized: bool = True
@@ -86,9 +78,6 @@ class Upstream(ThreadingHTTPServer):
         size = len(body) if sized else None
         digest = hashlib.sha256(body).hexdigest()
         return Asset(self.offer(path, *(script or [self.whole(body)])), digest, size)
-
-    def url(self, path: str = "") -> str:
-        return f"{self._scheme}://127.0.0.1:{self.server_port}{path}"
 
     @property
     def ranges(self) -> list[str | None]:
@@ -141,11 +130,7 @@ class Upstream(ThreadingHTTPServer):
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:
     with Upstream() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

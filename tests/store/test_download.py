@@ -132,7 +132,7 @@ def test_netrc_gives_the_login(
 
 
 def test_a_proxy_is_used(get: Get, upstream: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", upstream.url())
+    monkeypatch.setenv("http_proxy", upstream.url)
     monkeypatch.setenv("no_proxy", "")
     asset = upstream.asset(BODY, path="http://upstream.invalid/a.tgz")
     asset = type(asset)("http://upstream.invalid/a.tgz", asset.sha256)
@@ -145,7 +145,7 @@ def test_a_proxy_is_used(get: Get, upstream: Any, monkeypatch: pytest.MonkeyPatc
 def test_a_mirror_stands_in_for_upstream(get: Get, upstream: Any, configure: Any) -> None:
     body = upstream.asset(BODY, path="/m/host.invalid:8/a/b.tgz?x=1")
     asset = type(body)("https://me:word@host.invalid:8/a/b.tgz?x=1", body.sha256, body.size)
-    get(asset, configure(mirror=upstream.url("/m")))
+    get(asset, configure(mirror=f"{upstream.url}/m"))
     path, headers = upstream.requests[0]
     assert path == "/m/host.invalid:8/a/b.tgz?x=1"
     assert headers["Authorization"] is None
@@ -156,7 +156,7 @@ def test_what_the_mirror_lacks_is_not_sought_upstream(
 ) -> None:
     asset = upstream.asset(BODY)
     with pytest.raises(DownloadError, match="HTTP 404") as caught:
-        get(asset, configure(mirror=upstream.url("/m")))
+        get(asset, configure(mirror=f"{upstream.url}/m"))
     assert "BAKERY_MIRROR" in str(caught.value)
     assert len(upstream.requests) == 1
 
@@ -165,7 +165,7 @@ def test_a_local_file(get: Get, upstream: Any, configure: Any, tmp_path: Path) -
     (tmp_path / "a file").write_bytes(BODY)
     asset = upstream.asset(BODY)
     asset = type(asset)((tmp_path / "a file").as_uri(), asset.sha256, asset.size)
-    assert get(asset, configure(mirror=upstream.url("/m"))).read_bytes() == BODY
+    assert get(asset, configure(mirror=f"{upstream.url}/m")).read_bytes() == BODY
     assert upstream.requests == []
     assert (tmp_path / "a file").read_bytes() == BODY
 
@@ -212,7 +212,7 @@ def test_resolving_happens_only_for_a_download(get: Get, upstream: Any, configur
 def test_the_remote_store_comes_before_upstream(get: Get, upstream: Any, configure: Any) -> None:
     asset = upstream.asset(BODY)
     upstream.offer(f"/r/sha256/{asset.sha256[:2]}/{asset.sha256}", upstream.whole(BODY))
-    get(asset, configure(remote=upstream.url("/r")))
+    get(asset, configure(remote=f"{upstream.url}/r"))
     assert [path for path, _ in upstream.requests] == [
         f"/r/sha256/{asset.sha256[:2]}/{asset.sha256}"
     ]
@@ -233,7 +233,7 @@ def test_a_remote_store_that_fails_is_passed_over(
     asset = upstream.asset(BODY)
     behaviour = upstream.whole(OTHER) if failure == "wrong" else upstream.status(int(failure[-3:]))
     upstream.offer(f"/r/sha256/{asset.sha256[:2]}/{asset.sha256}", behaviour)
-    assert get(asset, configure(remote=upstream.url("/r"))).read_bytes() == BODY
+    assert get(asset, configure(remote=f"{upstream.url}/r")).read_bytes() == BODY
     assert bool(caplog.records) == warns
 
 
@@ -436,11 +436,11 @@ def test_a_part_of_another_source_starts_over(
     get: Get, upstream: Any, configure: Any, patience: Patience
 ) -> None:
     asset = upstream.asset(BODY, upstream.whole(BODY, upto=HALF))
-    host = upstream.url().removeprefix("http://")
+    host = upstream.url.removeprefix("http://")
     upstream.offer(f"/m/{host}/a.tgz", upstream.whole(BODY))
     with pytest.raises(DownloadError):
         get(asset, patience=type(patience)(tries=1))
-    get(asset, configure(mirror=upstream.url("/m")))
+    get(asset, configure(mirror=f"{upstream.url}/m"))
     assert upstream.ranges == [None, None]
 
 
@@ -549,7 +549,7 @@ def test_a_bundle_of_certificates_that_is_missing(
     get: Get, upstream: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle")
-    asset = type(upstream.asset(BODY))(upstream.url("/a.tgz").replace("http", "https"), "ab" * 32)
+    asset = type(upstream.asset(BODY))(f"{upstream.url}/a.tgz".replace("http", "https"), "ab" * 32)
     with pytest.raises(DownloadError, match="/no/such/bundle"):
         get(asset)
 
