@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -233,4 +234,6 @@ def fetch_name(asset: Asset) -> str:
 def load(root: Path) -> Graph:
     """Return the graph of the project in `root`, checked against the command line."""
     os.umask(0o022)
+    if sys.argv[1:2] == ["list"]:  # who reads no further, as `head` does, ends it
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     return Graph(root, sys.argv[1:])

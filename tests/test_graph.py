@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
+import subprocess
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 from doit.exceptions import InvalidDodoFile
+from harness.project import Project
 
 from bakery.graph import Graph
 from bakery.recipe import lock as lockfile
@@ -150,3 +154,22 @@ def test_what_the_computer_refuses_is_explained(root: Path) -> None:
     (action,) = graph.task("mistake", mistake)["actions"]
     with pytest.raises(OSError, match="Bad file descriptor"):
         action[0](SimpleNamespace(name="mistake"))
+
+
+def test_the_menu_ends_in_silence_when_nobody_reads_on(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            project.command("doit", "list"),
+            cwd=project.root,
+            env=project.environment,
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert done.stderr == b""
+    assert done.returncode == -signal.SIGPIPE
