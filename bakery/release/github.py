@@ -24,7 +24,7 @@ from bakery.store.address import shown
 from bakery.store.causes import explain, is_permanent
 from bakery.store.patience import RETRY_AFTER_LIMIT, Patience
 from bakery.upstream import github
-from bakery.upstream.refusal import asked_to_wait
+from bakery.upstream.refusal import asked_to_wait, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -255,7 +255,7 @@ def _refusal(response: Response) -> PublishError | UnsettledError:
     status = response.status_code
     what = "GitHub refuses a request"
     where = f"{response.request.method} {shown(response.url)}"
-    why = f"HTTP {status}: {_said(response)}"
+    why = f"HTTP {status} {said(response)}".strip()
     wait = asked_to_wait(response)
     if wait is not None and wait > RETRY_AFTER_LIMIT:
         return PublishError(
@@ -272,15 +272,6 @@ def _refusal(response: Response) -> PublishError | UnsettledError:
     return PublishError(what, where=where, why=why, fix=_RIGHTS)
 
 
-def _said(response: Response) -> str:
-    try:
-        said = msgspec.json.decode(response.content)
-        more = [str(error) for error in said.get("errors", [])]
-        return ", ".join([said["message"], *more])
-    except (ValueError, KeyError, AttributeError, TypeError):
-        return response.reason or "no reason given"
-
-
 def _decoded(response: Response, kind: type[_T]) -> _T:
     try:
         return msgspec.json.decode(response.content, type=kind)
@@ -289,4 +280,5 @@ def _decoded(response: Response, kind: type[_T]) -> _T:
             "GitHub answers with something else than its documentation says",
             where=shown(response.url),
             why=str(error),
+            fix="look whether a proxy or a login page answered, or the API has changed",
         ) from None

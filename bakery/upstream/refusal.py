@@ -47,7 +47,7 @@ def assess(response: Response, token: Token | None) -> tuple[str, float | None]:
 
     """
     status = response.status_code
-    why = f"HTTP {status} {response.reason or ''}".strip()
+    why = f"HTTP {status} {said(response)}".strip()
     broken = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     refused = status == HTTPStatus.FORBIDDEN or status in _TRANSIENT
     wait = asked_to_wait(response) if refused or broken else None
@@ -67,6 +67,16 @@ def assess(response: Response, token: Token | None) -> tuple[str, float | None]:
         why=why,
         fix=_way_out(status, token),
     )
+
+
+def said(response: Response) -> str:
+    """Return why a request is refused, in the words of the API, or else of its status."""
+    try:
+        told = msgspec.json.decode(response.content)
+        more = [str(error) for error in told.get("errors", [])]
+        return ", ".join([told["message"], *more])
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return response.reason or ""
 
 
 def asked_to_wait(response: Response) -> float | None:

@@ -200,7 +200,7 @@ def test_a_wrong_or_missing_token_is_explained(github: GitHub, tmp_path: Path) -
     publisher = Github(REPOSITORY, "us", environment=environment, patience=NOW)
     with pytest.raises(PublishError) as caught:
         publish.publish(wanted(tmp_path), publisher, PATIENT)
-    assert "HTTP 401: Bad credentials" in str(caught.value)
+    assert "HTTP 401 Bad credentials" in str(caught.value)
     assert "mistyped" not in str(caught.value)
     with pytest.raises(PublishError) as caught:
         Github(REPOSITORY, "us", environment={}).releases()

@@ -169,6 +169,14 @@ def test_a_refusal_says_what_to_do(
     assert len(service.asked) == 1
 
 
+def test_a_refusal_says_why_in_the_words_of_the_api(service: Service, clients: Clients) -> None:
+    body = b'{"message": "Resource not accessible", "errors": ["no right"]}'
+    url = service.offer("/x", Reply(body, 403, validated=False))
+    with clients.api() as api, pytest.raises(UpstreamError) as caught:
+        api.get(url)
+    assert caught.value.why == "HTTP 403 Resource not accessible, no right"
+
+
 def test_nobody_listens(clients: Clients) -> None:
     with Service() as gone:
         url = f"{gone.url}/x"
