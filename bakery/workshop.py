@@ -34,8 +34,9 @@ class WorkshopError(BakeryError):
 def code_digest(layer: str) -> str:
     """Return the digest of a layer's code, which decides what it makes of its input."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).with_name(layer).rglob("*.py")):
-        digest.update(path.read_bytes())
+    for path in sorted(Path(__file__).with_name(layer).rglob("*.*")):
+        if path.suffix in {".py", ".sh"}:
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

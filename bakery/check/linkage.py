@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bakery.check.root import Root
     from bakery.check.tree import Node, Tree
     from bakery.image.elf import Elf
 
@@ -22,8 +23,8 @@ def own_loader(tree: Tree, headers: Elf) -> Node | None:
     return tree.resolve(headers.interpreter) if headers.interpreter else None
 
 
-def missing_from_program(tree: Tree, program: Node) -> tuple[str, ...]:
-    """Return the libraries that an executable can't load out of the tree, in the order it asks.
+def missing_from_program(root: Root, program: Node) -> tuple[str, ...]:
+    """Return the libraries that an executable can't load out of the image, in the order it asks.
 
     Libraries of libraries are followed. A library once loaded serves everybody, as the loader has
     it; an RPATH without a RUNPATH is handed down to libraries, a RUNPATH is not.
@@ -43,7 +44,7 @@ def missing_from_program(tree: Tree, program: Node) -> tuple[str, ...]:
             if name in loaded:
                 continue
             loaded.add(name)
-            found = _find(tree, name, folders, headers.machine)
+            found = _find(root, name, folders, headers.machine)
             if found is None:
                 missing[name] = None
             else:
@@ -51,14 +52,14 @@ def missing_from_program(tree: Tree, program: Node) -> tuple[str, ...]:
     return tuple(missing)
 
 
-def missing_from_library(tree: Tree, library: Node, in_image: frozenset[str]) -> tuple[str, ...]:
+def missing_from_library(root: Root, library: Node, in_image: frozenset[str]) -> tuple[str, ...]:
     """Return what a library that some program opens at run time needs and nobody has.
 
     The program, which may be the host's, has the C library loaded already, and perhaps others of
     the image: so a library somewhere in the image counts as found.
 
     Args:
-        tree: the image.
+        root: where the library is.
         library: the library.
         in_image: names of all the image's libraries.
 
@@ -70,7 +71,7 @@ def missing_from_library(tree: Tree, library: Node, in_image: frozenset[str]) ->
         for name in headers.needed
         if name not in in_image
         and not _GLIBC.fullmatch(name)
-        and _find(tree, name, _folders(library, headers, ()), headers.machine) is None
+        and _find(root, name, _folders(library, headers, ()), headers.machine) is None
     )
 
 
@@ -86,10 +87,11 @@ def _expand(node: Node, folders: tuple[str, ...]) -> Iterator[str]:
         yield _ORIGIN.sub(lambda _: here, folder)
 
 
-def _find(tree: Tree, name: str, folders: tuple[str, ...], machine: str) -> Node | None:
+def _find(root: Root, name: str, folders: tuple[str, ...], machine: str) -> Node | None:
+    folders = (*folders, *root.library_folders(machine))
     places = (name,) if "/" in name else (posixpath.join(folder, name) for folder in folders)
     for place in places:
-        node = tree.resolve(place)
+        node = root.tree.resolve(place)
         if node is not None and node.elf is not None and node.elf.machine == machine:
             return node
     return None

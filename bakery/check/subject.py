@@ -7,12 +7,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bakery.check import image_name, os_release
+from bakery.check.root import roots
 from bakery.check.scan import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from bakery.check.root import Root
     from bakery.check.tree import Node, Tree
     from bakery.image.manifest import Manifest
 
@@ -109,6 +111,11 @@ class Subject:
     def coupled(self) -> bool:
         """Whether hosts of one operating system's one version alone accept it."""
         return self.release.get("ID") not in ("", "_any") and bool(self.release.get("VERSION_ID"))
+
+    @cached_property
+    def roots(self) -> tuple[Root, ...]:
+        """The host's root and the private ones."""
+        return tuple(roots(self.tree))
 
     @property
     def providers(self) -> Iterable[Tree]:

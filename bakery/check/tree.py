@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -92,6 +92,11 @@ class Tree:
         for path in self._paths[first:last]:
             if not suffixes or path.endswith(suffixes):
                 yield self.nodes[path]
+
+    def rooted(self, folder: str) -> Tree:
+        """Return what lies below a folder, as a tree of its own."""
+        below = ((node.path[len(folder) + 1 :], node) for node in self.below(folder))
+        return Tree({path: replace(node, path=path) for path, node in below})
 
     @cached_property
     def _paths(self) -> tuple[str, ...]:

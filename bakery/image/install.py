@@ -49,7 +49,9 @@ def install(
     """
     for _, several in groupby(image.contents.assets, key=lambda a: a.bundle or a.sha256):
         bundle = list(several)
-        unpacking = _Unpacking(tree, bundle[0].install, pool, meter)
+        private = image.contents.private_root if bundle[0].bundle else None
+        rest = private.folder if private else None
+        unpacking = _Unpacking(tree, bundle[0].install, pool, rest, meter)
         for asset in bundle:
             unpacking.take(asset, archives[asset.sha256])
         if unpacking.unmatched:
@@ -66,11 +68,18 @@ class _Unpacking:
     """
 
     def __init__(
-        self, tree: Tree, patterns: Sequence[tuple[str, str]], pool: Pool | None, meter: Meter
+        self,
+        tree: Tree,
+        patterns: Sequence[tuple[str, str]],
+        pool: Pool | None,
+        rest: str | None,
+        meter: Meter,
     ) -> None:
+        """Keep libraries in `pool`, and install all that no pattern matches below `rest`."""
         self._tree = tree
         self._patterns = patterns
         self._pool = pool
+        self._rest = rest
         self._meter = meter
         self.unmatched = {pattern for pattern, _ in patterns}
         self.seen: list[str] = []
@@ -89,8 +98,9 @@ class _Unpacking:
         self.seen.append(path)
         if self._pool is not None:
             self._pool.paths.add(merged(path))
-        kept = self._pool is not None and self._pool.keeps(path)
-        return kept or any(glob.matches(pattern, path) for pattern, _ in self._patterns)
+        if self._rest is not None or (self._pool is not None and self._pool.keeps(path)):
+            return True
+        return any(glob.matches(pattern, path) for pattern, _ in self._patterns)
 
     def _keep(self, pool: Pool, member: Member, stream: BinaryIO | None, origin: str) -> None:
         if member.target is not None:
@@ -104,10 +114,13 @@ class _Unpacking:
     def _install(self, member: Member, stream: BinaryIO | None, origin: str) -> None:
         matching = (pair for pair in self._patterns if glob.matches(pair[0], member.path))
         pattern, place = next(matching, (None, ""))
-        if pattern is None:
+        if pattern is not None:
+            self.unmatched.discard(pattern)
+            path = place + glob.below(pattern, member.path) if place.endswith("/") else place
+        elif self._rest is not None:
+            path = f"{self._rest}/{merged(member.path)}"
+        else:
             return
-        self.unmatched.discard(pattern)
-        path = place + glob.below(pattern, member.path) if place.endswith("/") else place
         if member.target is not None:
             self._tree.add_link(path, member.target, origin=origin)
         elif stream is not None:

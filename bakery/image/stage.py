@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.image import release_file, units
+from bakery.image import private_root, release_file, units
 from bakery.image.install import StageError, install
 from bakery.image.manifest import Manifest
 from bakery.image.pool import Pool
@@ -69,6 +69,8 @@ def _install(
 ) -> tuple[Reference, ...]:
     if not image.contents.self_contained:
         install(tree, image, assets, None, meter)
+        if image.contents.private_root is not None:
+            private_root.furnish(tree, image.contents.name, image.contents.private_root)
         return ()
     with tempfile.TemporaryDirectory(dir=tree.root.parent) as folder:
         kept = Path(folder, "kept")

@@ -14,7 +14,7 @@ from bakery.errors import BakeryError
 from bakery.image.manifest import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from bakery.progress import Meter
 
@@ -47,6 +47,7 @@ class Tree:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.entries: dict[str, Entry] = {}
+        self._folders: set[str] = set()
 
     def add_stream(
         self, path: str, stream: BinaryIO, *, executable: bool, origin: str, meter: Meter
@@ -97,6 +98,11 @@ class Tree:
             raise self._occupied(path, error) from None
         self.entries[path] = Entry(path=path, type="link", mode=0o777, target=target, origin=origin)
 
+    def add_folder(self, path: str) -> None:
+        """Make a folder that stays even if nothing is put into it."""
+        self._parent(f"{path}/")
+        self._folders.add(path)
+
     def read(self, path: str) -> bytes | None:
         """Return the content of a file of the tree, or None where there is none."""
         entry = self.entries.get(folded(path))
@@ -136,7 +142,8 @@ class Tree:
             epoch: the modification time of everything, in seconds since 1970.
 
         """
-        folders = {str(parent) for path in self.entries for parent in Path(path).parents} - {"."}
+        paths = [*self.entries, *(f"{folder}/" for folder in self._folders)]
+        folders = {parent for path in paths for parent in _parents(path)}
         for path in folders:
             self.entries[path] = Entry(path=path, type="directory", mode=0o755)
         self._remove_other_folders(folders)
@@ -159,11 +166,11 @@ class Tree:
                     place.rmdir()
 
     def _parent(self, path: str) -> None:
-        for parent in list(Path(path).parents)[-2::-1]:
+        for parent in _parents(path):
             place = self.root / parent
-            if place.is_symlink() or str(parent) in self.entries:
+            if place.is_symlink() or parent in self.entries:
                 raise TreeError(
-                    f"{path} would lie below {parent}, which is a {self._type(str(parent))}",
+                    f"{path} would lie below {parent}, which is a {self._type(parent)}",
                     fix="install one of them elsewhere, or drop one",
                 )
             place.mkdir(mode=0o755, exist_ok=True)
@@ -186,6 +193,11 @@ class Tree:
             why=f"it comes from {there.origin} already" if there else f"{error.strerror}",
             fix="install one of them elsewhere, or choose the members with a narrower pattern",
         )
+
+
+def _parents(path: str) -> Iterator[str]:
+    """Yield the folders around a path, the outermost first."""
+    return (path[: slash.start()] for slash in re.finditer("/", path))
 
 
 def _is_program(path: str) -> bool:

@@ -62,6 +62,21 @@ class Unit(msgspec.Struct, frozen=True):
     target: str
 
 
+class PrivateRoot(msgspec.Struct, frozen=True, kw_only=True):
+    """A root file system of an image's own.
+
+    Attributes:
+        folder: where it is in the image.
+        enter: pairs of a path in the image and the program of the root that it runs.
+        share: the host's folders that programs in it see.
+
+    """
+
+    folder: str
+    enter: tuple[tuple[str, str], ...]
+    share: tuple[str, ...]
+
+
 class Contents(msgspec.Struct, frozen=True, kw_only=True):
     """All that decides the bytes of an image's tree.
 
@@ -69,6 +84,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
         values: what placeholders stand for in the files that are templates.
         templates: which of `files` are templates.
         self_contained: whether programs bring their loader and libraries along.
+        private_root: where Debian packages go as a whole, and how programs there are run.
         prepare: digest of the script, where there is one.
 
     The others are the recipe's keys, expanded and filtered by `when`.
@@ -81,6 +97,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     os: OsLevel | OsVersion | None
     assets: tuple[Asset, ...]
     self_contained: bool
+    private_root: PrivateRoot | None = None
     files: tuple[Local, ...]
     templates: tuple[str, ...]
     values: dict[str, str]
@@ -184,6 +201,7 @@ def _image(source: Source, arch: Arch, pins: fitting.Pinned, common: Mapping[str
         os=None if recipe.os == "any" else recipe.os,
         assets=tuple([_asset(want, pin) for want, pin in pins]),
         self_contained=recipe.self_contained,
+        private_root=_private_root(source, words),
         files=files,
         templates=templates,
         values=words if templates else {},
@@ -232,6 +250,17 @@ def _asset(want: Wanted, pin: LockedAsset) -> Asset:
         archive=want.archive,
         install=want.install,
         bundle=want.label if want.packages else None,
+    )
+
+
+def _private_root(source: Source, words: Mapping[str, str]) -> PrivateRoot | None:
+    private = source.recipe.private_root
+    if private is None:
+        return None
+    return PrivateRoot(
+        folder=f"usr/lib/{source.name}/root",
+        enter=tuple([(path.expand(words), program) for path, program in private.enter.items()]),
+        share=tuple(sorted(set(private.share))),
     )
 
 

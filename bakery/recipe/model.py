@@ -82,6 +82,28 @@ Suite = Annotated[
     str,
     Meta(pattern=r"^[a-z][a-z0-9-]*$", description="a release of Debian by its name: trixie"),
 ]
+HostFolder = Literal[
+    "dev",
+    "etc",
+    "home",
+    "media",
+    "mnt",
+    "opt",
+    "proc",
+    "root",
+    "run",
+    "srv",
+    "sys",
+    "tmp",
+    "var",
+]
+RootedPath = Annotated[
+    str,
+    Meta(
+        pattern=rf"^(?:/{STEP})+$",
+        description="an absolute path in the private root, such as /usr/bin/gdb",
+    ),
+]
 Package = Annotated[
     str,
     Meta(pattern=r"^[a-z0-9][a-z0-9.+-]+$", description="the name of a Debian package"),
@@ -315,6 +337,19 @@ class DebianAsset(_Model, frozen=True):
     when: Condition | None = None
 
 
+class PrivateRoot(_Model, frozen=True):
+    """A root file system of the image's own, with all files of its Debian packages."""
+
+    enter: Annotated[
+        dict[FilePlace, RootedPath],
+        Meta(min_length=1, description="{path in the image: the program of the root that it runs}"),
+    ]
+    share: Annotated[
+        tuple[HostFolder, ...],
+        Meta(description="the host's folders that programs see; all others are the root's own"),
+    ] = ("dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "var")
+
+
 class LocalFile(_Model, frozen=True):
     """How files below the recipe's files/ are treated."""
 
@@ -413,6 +448,10 @@ class Recipe(_Model, frozen=True):
         bool,
         Meta(description="bring along the loader and libraries that programs need: the assets'"),
     ] = field(default=False, name="self-contained")
+    private_root: Annotated[
+        PrivateRoot | None,
+        Meta(description="run programs in a root of the image's own: what relocation can't do"),
+    ] = field(default=None, name="private-root")
     files: Annotated[dict[str, LocalFile], Meta(description="{glob below files/: treatment}")] = {}
     write: Annotated[
         dict[FilePlace, Template | Written], Meta(description="{path: text of the file}")

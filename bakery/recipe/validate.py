@@ -43,6 +43,7 @@ def validate(recipe: Recipe) -> None:
     _files_of_assets(recipe)
     _same_path_twice(recipe)
     _upstream(recipe)
+    _private_root(recipe)
 
 
 def _license(recipe: Recipe) -> None:
@@ -204,6 +205,16 @@ def _upstream(recipe: Recipe) -> None:
         elif isinstance(upstream, ListUpstream) and isinstance(upstream.versions, tuple):
             for index, version in enumerate(upstream.versions):
                 _spelled(Version, version, [*path, "versions", index])
+
+
+def _private_root(recipe: Recipe) -> None:
+    if recipe.private_root is not None and recipe.self_contained:
+        raise InvalidError(
+            ["private-root"],
+            "programs in a private root have its loader and libraries already",
+            fix="remove it, or remove self-contained",
+            at_key=True,
+        )
 
 
 def _pattern(pattern: str, path: tuple[str, ...]) -> None:

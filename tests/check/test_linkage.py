@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from bakery.check.linkage import missing_from_library, missing_from_program
+from bakery.check.root import Root, roots
 from bakery.check.tree import Node, Tree
 from bakery.image.elf import Elf
 
@@ -16,12 +17,13 @@ def binary(path: str, **headers: Any) -> Node:
     return Node(path=path, type="file", mode=0o755, elf=elf)
 
 
-def tree(*nodes: Node) -> Tree:
-    return Tree({node.path: node for node in nodes})
+def host(*nodes: Node) -> Root:
+    [root] = roots(Tree({node.path: node for node in nodes}))
+    return root
 
 
 def missing(*nodes: Node) -> tuple[str, ...]:
-    return missing_from_program(tree(*nodes), nodes[0])
+    return missing_from_program(host(*nodes), nodes[0])
 
 
 def program(**headers: Any) -> Node:
@@ -78,4 +80,4 @@ def test_a_library_for_another_architecture_is_not_found() -> None:
 
 def test_a_plugin_may_rely_on_what_its_program_has_loaded() -> None:
     plugin = binary("usr/lib/demo/plugin.so", needed=("libc.so.6", "liba.so", "libz.so.1"))
-    assert missing_from_library(tree(plugin), plugin, frozenset({"liba.so"})) == ("libz.so.1",)
+    assert missing_from_library(host(plugin), plugin, frozenset({"liba.so"})) == ("libz.so.1",)

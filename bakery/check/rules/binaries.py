@@ -12,6 +12,7 @@ from bakery.check.tree import inside
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bakery.check.root import Root
     from bakery.check.subject import Subject
     from bakery.check.tree import Node
     from bakery.image.elf import Elf
@@ -27,6 +28,12 @@ _SELF_CONTAINED = (
 
 def _binaries(subject: Subject) -> Iterator[tuple[Node, Elf]]:
     for node in subject.tree:
+        if node.elf is not None and not node.path.startswith(_FIRMWARE):
+            yield node, node.elf
+
+
+def _binaries_of(root: Root) -> Iterator[tuple[Node, Elf]]:
+    for node in root.nodes:
         if node.elf is not None and not node.path.startswith(_FIRMWARE):
             yield node, node.elf
 
@@ -77,9 +84,10 @@ def interpreter(subject: Subject) -> Iterator[Hit]:
     """Find dynamic programs whose loader is not in the image."""
     if subject.coupled:
         return
-    for node, elf in _binaries(subject):
-        if elf.interpreter and linkage.own_loader(subject.tree, elf) is None:
-            yield Hit(node.path, _foreign(elf))
+    for root in subject.roots:
+        for node, elf in _binaries_of(root):
+            if elf.interpreter and linkage.own_loader(root.tree, elf) is None:
+                yield Hit(root.path(node), _foreign(elf))
 
 
 def _foreign(elf: Elf) -> str:
@@ -104,22 +112,27 @@ def libraries(subject: Subject) -> Iterator[Hit]:
     """Find needed libraries that are not where the loader looks."""
     if subject.coupled:
         return
-    in_image = frozenset(
-        name
-        for node, elf in _binaries(subject)
-        for name in (node.name, elf.soname)
-        if name is not None
-    )
-    for node, elf in _binaries(subject):
-        missing: tuple[str, ...] = ()
-        if elf.kind == "library":
-            missing = linkage.missing_from_library(subject.tree, node, in_image)
-        elif elf.dynamic and (not elf.interpreter or linkage.own_loader(subject.tree, elf)):
-            missing = linkage.missing_from_program(subject.tree, node)
-        if missing:
-            yield Hit(
-                node.path, f"needs libraries that it won't find in the image: {', '.join(missing)}"
-            )
+    for root in subject.roots:
+        in_root = frozenset(
+            name
+            for node, elf in _binaries_of(root)
+            for name in (node.name, elf.soname)
+            if name is not None
+        )
+        for node, elf in _binaries_of(root):
+            if missing := _missing(root, node, elf, in_root):
+                names = ", ".join(missing)
+                yield Hit(
+                    root.path(node), f"needs libraries that it won't find in the image: {names}"
+                )
+
+
+def _missing(root: Root, node: Node, elf: Elf, in_root: frozenset[str]) -> tuple[str, ...]:
+    if elf.kind == "library":
+        return linkage.missing_from_library(root, node, in_root)
+    if elf.dynamic and (not elf.interpreter or linkage.own_loader(root.tree, elf)):
+        return linkage.missing_from_program(root, node)
+    return ()
 
 
 @rule(
@@ -205,19 +218,29 @@ def script(subject: Subject) -> Iterator[Hit]:
     """Find scripts for interpreters that neither the image nor every host has."""
     if subject.coupled:
         return
-    for node in subject.tree:
-        if node.executable and node.script and not _startable(subject, node.script):
+    for root in subject.roots:
+        for node in root.nodes:
+            if not (node.executable and node.script) or _startable(subject, root, node.script):
+                continue
+            if root.private and node.folder != "usr/bin":
+                continue  # modules of an interpreter, and whatever else nobody starts by its name
             severity: Severity = "warning" if node.path.startswith("usr/share/") else "error"
-            yield Hit(node.path, f"is a script for {' '.join(node.script)}", severity=severity)
+            yield Hit(
+                root.path(node), f"is a script for {' '.join(node.script)}", severity=severity
+            )
 
 
-def _startable(subject: Subject, words: tuple[str, ...]) -> bool:
+def _startable(subject: Subject, root: Root, words: tuple[str, ...]) -> bool:
+    trees = (root.tree,) if root.private else subject.providers
+
+    def there(program: str) -> bool:
+        return any(tree.resolve(program) for tree in trees)
+
     program = words[0]
-    if inside(program) == "usr/bin/env":
-        names = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
-        if not names or host.knows_program(names[0]):
-            return True
-        program = f"/usr/bin/{names[0]}"
-    return any(tree.resolve(program) for tree in subject.providers) or host.has_program(
-        inside(program)
-    )
+    if not there(program) and (root.private or not host.has_program(inside(program))):
+        return False
+    if inside(program) != "usr/bin/env":
+        return True
+    names = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+    name = names[0] if names else "env"
+    return there(f"/usr/bin/{name}") or (not root.private and host.knows_program(name))

@@ -11,6 +11,7 @@ from bakery.check.tree import destination
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bakery.check.root import Root
     from bakery.check.subject import Subject
 
 _MERGED = ("usr", "opt")
@@ -26,18 +27,23 @@ _OF_THE_HOST = ("etc", "var")
 )
 def broken(subject: Subject) -> Iterator[Hit]:
     """Find links to nothing."""
-    for link in (node for node in subject.tree if node.type == "link"):
-        target = destination(link)
-        top = target.partition("/")[0]
-        if top in (*_MADE_AT_RUN_TIME, *_OF_THE_HOST) or target == ".":
-            continue
-        provided = any(tree.resolve(target) for tree in subject.providers) or host.has_program(
-            target
-        )
-        if not (provided and top in _MERGED):
-            yield Hit(
-                link.path, f"leads to {link.target}, which neither the image nor every host has"
-            )
+    for root in subject.roots:
+        for link in (node for node in root.nodes if node.type == "link"):
+            if not _leads_somewhere(subject, root, destination(link)):
+                yield Hit(
+                    root.path(link),
+                    f"leads to {link.target}, which neither the image nor every host has",
+                )
+
+
+def _leads_somewhere(subject: Subject, root: Root, target: str) -> bool:
+    top = target.partition("/")[0]
+    if top in (*_MADE_AT_RUN_TIME, *_OF_THE_HOST) or target == ".":
+        return True
+    if root.private:
+        return root.tree.resolve(target) is not None
+    provided = any(tree.resolve(target) for tree in subject.providers) or host.has_program(target)
+    return provided and top in _MERGED
 
 
 @rule(
@@ -51,7 +57,8 @@ def broken(subject: Subject) -> Iterator[Hit]:
 def into_host(subject: Subject) -> Iterator[Hit]:
     """Find links into /etc and /var that nothing in the image makes a target for."""
     made = {line.path for line in fragment_files.tmpfiles(subject)}
-    for link in (node for node in subject.tree if node.type == "link"):
+    [merged] = [root for root in subject.roots if not root.private]
+    for link in (node for node in merged.nodes if node.type == "link"):
         target = "/" + destination(link)
         inside = target.startswith(tuple(f"/{top}/" for top in _OF_THE_HOST))
         if inside and not any(target == path or path.startswith(target + "/") for path in made):

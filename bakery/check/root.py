@@ -1,0 +1,63 @@
+"""Roots: what programs find at absolute paths, on a host or in a private root of the image."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bakery.check.tree import Node, Tree
+
+_PRIVATE = re.compile(r"usr/lib/[^/]+/root")
+_TRIPLETS = {"x86-64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Root:
+    """A root file system, as far as the image brings it.
+
+    Attributes:
+        folder: where the image has it; None for the host's, into which the image is merged.
+        tree: what the image brings of it.
+        nodes: what of that belongs to no other root.
+
+    """
+
+    folder: str | None
+    tree: Tree
+    nodes: tuple[Node, ...]
+
+    @property
+    def private(self) -> bool:
+        """Whether all in it is the image's, and nothing the host's."""
+        return self.folder is not None
+
+    def path(self, node: Node) -> str:
+        """Return where the image has a node."""
+        return f"{self.folder}/{node.path}" if self.folder else node.path
+
+    def library_folders(self, machine: str) -> tuple[str, ...]:
+        """Return where the root's own loader looks for libraries; Debian's, in a private one."""
+        if not self.private:
+            return ()
+        folders = (f"/usr/lib/{_TRIPLETS[machine]}",) if machine in _TRIPLETS else ()
+        return (*folders, "/usr/lib", "/usr/lib64")
+
+
+def roots(tree: Tree) -> Iterator[Root]:
+    """Yield the host's root and the private ones, usr/lib/NAME/root, that an image has."""
+    private = [
+        node.path
+        for node in tree.below("usr/lib")
+        if _PRIVATE.fullmatch(node.path) and tree.get(f"{node.path}/usr")
+    ]
+    inside = {node.path for folder in private for node in tree.below(folder)}
+    yield Root(
+        folder=None, tree=tree, nodes=tuple(node for node in tree if node.path not in inside)
+    )
+    for folder in private:
+        own = tree.rooted(folder)
+        yield Root(folder=folder, tree=own, nodes=tuple(own))
