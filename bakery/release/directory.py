@@ -164,6 +164,6 @@ def _changing(folder: Path) -> Iterator[None]:
 def _failed(folder: Path, error: OSError) -> PublishError:
     return PublishError(
         f"the folder for releases fails: {error.strerror}",
-        where=str(error.filename or folder),
+        where=str(folder),
         fix="make room or mend its rights; BAKERY_PUBLISHER=directory:PATH names another one",
     )

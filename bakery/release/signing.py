@@ -27,6 +27,7 @@ KEYRING = "import-pubring.gpg"
 
 _GPG = Tool(program="gpg", apt="gnupg", dnf="gnupg2", zypper="gpg2", brew="gnupg")
 _GPGCONF = Tool(program="gpgconf", apt="gnupg", dnf="gnupg2", zypper="gpg2", brew="gnupg")
+_UNFIT = {"e": "has expired", "r": "is revoked"}  # validities (GnuPG's doc/DETAILS)
 _ARMOR = "-----BEGIN PGP PRIVATE KEY BLOCK-----"
 
 
@@ -110,11 +111,20 @@ def _inspected(key: str) -> SigningKey:
         listed = _gpg(home, "--with-colons", "--list-secret-keys", what="gpg can't list the key")
         lines = [line.split(":") for line in listed.splitlines()]
         primary = [lines[at + 1][9] for at, line in enumerate(lines[:-1]) if line[0] == "sec"]
+        unfit = [_UNFIT[line[1]] for line in lines if line[0] == "sec" and line[1] in _UNFIT]
         if len(primary) != 1:
             raise SigningError(
                 f"{len(primary)} private keys are given to sign with",
                 where=KEY,
                 fix="give one: gpg --armor --export-secret-keys FINGERPRINT",
+            )
+        if unfit:
+            raise SigningError(
+                f"the signing key {unfit[0]}",
+                where=KEY,
+                why=f"its fingerprint is {primary[0]}",
+                fix=f"prolong it: gpg --quick-set-expire {primary[0]} 1y, and export it again;\n"
+                "or give another one, whose public key hosts must then have too",
             )
         public = home / "public"
         minimal = "--export-options=export-minimal"

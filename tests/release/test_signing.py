@@ -4,11 +4,12 @@ import os
 import shutil
 import subprocess
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness.openpgp import Person
+from harness.openpgp import LONG_AGO, Person
 
 from bakery.release import signing, sums
 from bakery.release.verify import VerifyError, verify
@@ -145,3 +146,13 @@ def test_a_missing_signature_is_told(release: Path) -> None:
     (release / sums.SIGNATURE).unlink()
     with pytest.raises(VerifyError, match=r"SHA256SUMS\.gpg can't be read"):
         list(verify(str(release), keyring=release / signing.KEYRING))
+
+
+def test_an_expired_key_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(Person()) as someone:
+        fingerprint = someone.key("of old", expires="1y", then=LONG_AGO)
+        secret = someone.gpg("--armor", "--export-secret-keys", fingerprint).decode()
+    monkeypatch.setenv(signing.KEY, secret)
+    with pytest.raises(signing.SigningError, match="the signing key has expired") as caught:
+        signing.configured()
+    assert f"gpg --quick-set-expire {fingerprint} 1y" in str(caught.value.fix)
