@@ -1,0 +1,117 @@
+"""A debugger with its Python, as Debian has it today, in a root of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from harness.debian import CACHE
+from harness.project import Project
+
+from bakery.check.boot.guest import image_path
+from bakery.check.boot.machine import Load, native_arch
+from bakery.check.boot.nspawn import Nspawn
+from bakery.errors import BakeryError
+from bakery.upstream import apt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from harness.debian import Debian
+
+    from bakery.check.boot.guest import Guest
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can boot a container"),
+    *(
+        pytest.mark.skipif(not shutil.which(tool), reason=f"needs {tool}")
+        for tool in ("apt-get", "systemd-nspawn", "debootstrap", "mksquashfs")
+    ),
+]
+EMULATOR = "qemu-aarch64-static"
+AS_NOBODY = "setpriv --reuid=nobody --regid=nogroup --clear-groups"
+WHO = "gdb --batch -ex 'python import os; print(os.getuid(), os.getgid(), os.getcwd())'"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Lock GDB to what the mirror has."""
+    try:
+        apt.mirrors()
+    except BakeryError as error:
+        pytest.skip(str(error))
+    project = Project(tmp_path_factory.mktemp("gdb") / "project")
+    folder = project.add("gdb")
+    (folder / "lock.json").unlink()
+    locked = project.run("bakery", "update", "gdb")
+    assert locked.returncode == 0, locked.stderr
+    return project
+
+
+@pytest.fixture(scope="module")
+def said(project: Project) -> str:
+    """Check GDB for both architectures, and boot it."""
+    (project.store / "machines").symlink_to(CACHE / "roots")
+    return project.doit("check:gdb-[0-9]*", f"boot:gdb-*-{native_arch()}")
+
+
+@pytest.fixture
+def guest(said: str, project: Project, debian: Debian, tmp_path: Path) -> Iterator[Guest]:
+    """Boot a system with GDB; image 1 is bubblewrap's program."""
+    assert said
+    [gdb] = project.dist.glob(f"gdb-*/*-{native_arch()}.raw")
+    bubblewrap = debian.unpacked(native_arch(), "bubblewrap") / "usr/bin/bwrap"
+    merge = f"ln -s {image_path(0, gdb)} /var/lib/extensions/gdb.raw"
+    load = Load(setup=merge, images=[gdb, bubblewrap], log=tmp_path / "log")
+    machine = Nspawn(suite="bookworm", cache=CACHE / "roots", arch=native_arch())
+    with machine.start(load) as guest:
+        assert guest.ask("systemctl start systemd-sysext").status == 0
+        yield guest
+
+
+def test_it_works_on_both_systems(said: str) -> None:
+    assert "passed on nspawn, bookworm" in said
+    assert "passed on nspawn, trixie" in said
+
+
+def test_every_user_enters_it_as_the_host_lets_them(guest: Guest) -> None:
+    assert guest.ask(f"cd /var/tmp && {WHO}").stdout == "0 0 /var/tmp\n"
+    by_namespace = guest.ask(f"cd /var/tmp && {AS_NOBODY} {WHO}")
+    assert by_namespace.stdout == "65534 65534 /var/tmp\n"
+    by_bubblewrap = guest.ask(
+        f"cd /var/tmp && {AS_NOBODY} env PATH=/run/bakery/images/1:$PATH {WHO}"
+        """ -ex 'python print(open(f"/proc/{os.getppid()}/comm").read())'"""
+    )
+    assert by_bubblewrap.stdout == "65534 65534 /var/tmp\nbwrap\n\n"
+    inside_chroot = guest.ask(f"mount --rbind / /mnt && chroot /mnt {AS_NOBODY} {WHO}")
+    assert inside_chroot.status == 126
+    assert "/usr/bin/gdb needs a user namespace" in inside_chroot.stderr
+
+
+def test_it_sees_the_hosts_folders_and_its_own_usr(guest: Guest) -> None:
+    guest.ask("echo shared >/etc/shared; mkdir /home/someone; mount -t tmpfs none /media")
+    listed = guest.ask("gdb --batch -ex 'shell cat /etc/shared; ls /home; stat -fc %T /media'")
+    assert listed.stdout == "shared\nsomeone\ntmpfs\n"
+    maps = guest.ask("gdb --batch -ex 'python print(open(\"/proc/self/maps\").read())'").stdout
+    assert "/usr/lib/gdb/root/usr/bin/gdb" not in maps
+    assert "libpython3" in maps
+    assert guest.ask("findmnt --noheadings --list /usr/lib/gdb/root/etc").status != 0
+
+
+@pytest.mark.skipif(not shutil.which(EMULATOR), reason=f"needs {EMULATOR} (qemu-user-static)")
+def test_its_programs_run_on_the_other_architecture(
+    said: str, project: Project, tmp_path: Path
+) -> None:
+    assert said
+    [tree] = project.dist.glob("stage/gdb-*-arm64/tree")
+    root = tmp_path / "root"
+    shutil.copytree(tree / "usr/lib/gdb/root", root, symlinks=True)
+    shutil.copy(shutil.which(EMULATOR) or "", root / "emulator")
+    command = ["chroot", root, "/emulator", "/usr/bin/gdb", "--batch", "-ex", "python print(6 * 7)"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.returncode) == ("42\n", 0), done.stderr
