@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from harness.debian import CACHE
+from harness import needs
+from harness.debian import ROOTS
 
 from bakery.check.boot import vm
 from bakery.check.boot.expect import Command, Expectations, File, Listener, Socket, Text
@@ -30,13 +31,9 @@ if TYPE_CHECKING:
     from harness.debian import Debian
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root can boot a container"),
-    *(
-        pytest.mark.skipif(shutil.which(tool) is None, reason=f"needs {tool}")
-        for tool in ("systemd-nspawn", "debootstrap", "mksquashfs")
-    ),
+    needs.ROOT,
+    needs.programs("systemd-nspawn", "debootstrap", "mksquashfs"),
 ]
-ROOTS = CACHE / "roots"
 SUITES = ("bookworm", "trixie")
 UNIT = "[Service]\nExecStart={program}\n"
 

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from harness import needs
+from harness.debian import store
 from harness.project import Project, digest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.debian import Debian
     from harness.mirror import Mirror
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root can boot a container"),
-    pytest.mark.skipif(not shutil.which("systemd-nspawn"), reason="needs systemd-nspawn"),
+    needs.ROOT,
+    needs.programs("systemd-nspawn"),
 ]
 
-MACHINES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "sysext-bakery")
 SERVED = ["caddy", "nats-server", "uv"]
 LIBRARY = "https://example.com/libdevmapper.deb"
 # Debian's dockerd is dynamic; on a Debian host that is as good as Docker's own static one.
@@ -47,7 +48,7 @@ def test_recipes_from_the_package_index_boot_and_work(tmp_path: Path) -> None:
     for name in SERVED:
         project.add(name)
     tasks = [f"boot:{name}-{newest(project, name)}-x86-64" for name in SERVED]
-    project.environment["BAKERY_STORE"] = str(MACHINES)
+    project.environment["BAKERY_STORE"] = str(store())
     out = project.doit(*tasks)
     assert out.count("passed on nspawn, bookworm, systemd 252") == len(SERVED)
     assert out.count("passed on nspawn, trixie, systemd 257") == len(SERVED)
@@ -71,10 +72,7 @@ def test_docker_boots_and_dockerd_answers(project: Project, mirror: Mirror, debi
         "20.10.24",
         {url: digest(mirror.place(url)), LIBRARY: digest(mirror.place(LIBRARY))},
     )
-    store = MACHINES / "machines"
-    store.mkdir(parents=True, exist_ok=True)
-    project.store.mkdir()
-    (project.store / "machines").symlink_to(store)
+    project.environment["BAKERY_STORE"] = str(store())
     out = project.doit("boot:docker-20.10.24-x86-64")
     assert "passed on nspawn, bookworm, systemd 252" in out
     assert "passed on nspawn, trixie, systemd 257" in out

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import os
 import re
-import shutil
-import tarfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from harness import needs
+from harness.debian import store
 from harness.project import digest
+from harness.tarball import tarball
 
 if TYPE_CHECKING:
     from harness.debian import Debian
@@ -21,11 +19,10 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root can boot a container"),
-    pytest.mark.skipif(not shutil.which("systemd-nspawn"), reason="needs systemd-nspawn"),
+    needs.ROOT,
+    needs.programs("systemd-nspawn"),
 ]
 
-STORE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "sysext-bakery")
 ETCD = "https://github.com/etcd-io/etcd/releases/download/v3.4.24/etcd-v3.4.24-linux-amd64.tar.gz"
 KUBERNETES = "https://dl.k8s.io/release/v1.36.4/bin/linux/amd64/"
 CNI = "https://github.com/containernetworking/plugins/releases/download/v1.9.1/cni-plugins-linux-amd64-v1.9.1.tgz"
@@ -50,18 +47,8 @@ def boot(project: Project, name: str, version: str) -> str:
     text = re.sub(r"(?m)^build: .*", f"build: [{version}]", recipe.read_text())
     text = re.sub(r"(?m)^trust: .*\n", "", text).replace(", arm64: arm64}", "}")
     recipe.write_text(text)
-    project.environment["BAKERY_STORE"] = str(STORE)
+    project.environment["BAKERY_STORE"] = str(store())
     return project.doit(f"boot:{name}-{version}-x86-64", BAKERY_MACHINES="nspawn:trixie")
-
-
-def tarball(members: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for path, content in members.items():
-            member = tarfile.TarInfo(path)
-            member.size, member.mode = len(content), 0o755
-            tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 def test_etcd_works_as_confined_as_its_unit_has_it(

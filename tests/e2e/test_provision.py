@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness import torcx
-from harness.debian import DOCKER_PROGRAMS
+from harness import needs, torcx
+from harness.debian import DOCKER_PROGRAMS, ROOTS, store
 from harness.mirror import Mirror
 from harness.released import channel, release
 from harness.sysupdate import follower
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 IGNITION = Path("/usr/lib/dracut/modules.d/30ignition/ignition")
 LAST_STEP = "Ignition failed: failed to handle relabeling"  # a Debian without SELinux: all is laid
-STORE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "sysext-bakery")
 FILES = {
     "usr/lib/systemd/system/greeter.service": """\
 [Service]
@@ -68,10 +67,11 @@ commands:
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root can boot a container"),
+    needs.ROOT,
     pytest.mark.skipif(not IGNITION.exists(), reason="needs the package ignition"),
     pytest.mark.skipif(native_arch() != "x86-64", reason="the images are for x86-64"),
 ]
+needs_nspawn = needs.programs("systemd-nspawn")
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def boot(image: Path, *options: str) -> None:
     """Boot an image, in which docker.service must start."""
     done = subprocess.run(
         [sys.executable, "-m", "bakery.cli", "boot", image, "--start", "docker.service", *options],
-        env={**os.environ, "BAKERY_STORE": str(STORE)},
+        env={**os.environ, "BAKERY_STORE": str(store())},
         cwd=image.parent,
         capture_output=True,
         text=True,
@@ -157,7 +157,7 @@ def test_ignition_refuses_other_bytes(tmp_path: Path, published: Path, server: M
     assert "hash verification failed" in done.stdout + done.stderr
 
 
-@pytest.mark.skipif(not shutil.which("systemd-nspawn"), reason="needs systemd-nspawn")
+@needs_nspawn
 def test_a_machine_comes_up_and_follows_the_script(
     tmp_path: Path, published: Path, server: Mirror
 ) -> None:
@@ -177,7 +177,7 @@ def test_a_machine_comes_up_and_follows_the_script(
         log=tmp_path / "console",
     )
     run = f"sh {places[2]}"
-    machine = Nspawn(suite="bookworm", cache=STORE / "machines", arch="x86-64")
+    machine = Nspawn(suite="bookworm", cache=ROOTS, arch="x86-64")
     with machine.start(load) as guest:
         holds(guest, "systemctl is-system-running --wait || systemctl --failed")
         holds(guest, GREETING % "1.0")
@@ -202,7 +202,7 @@ def test_a_machine_comes_up_and_follows_the_script(
         holds(guest, GREETING % "2.0")
 
 
-@pytest.mark.skipif(not shutil.which("systemd-nspawn"), reason="needs systemd-nspawn")
+@needs_nspawn
 def test_a_machine_follows_a_channel(tmp_path: Path, published: Path, server: Mirror) -> None:
     channel(published, "greeter", HERE, "1.0")
     script = provision("greeter", server.url, "shell").replace(server.url, HERE)
@@ -227,7 +227,7 @@ def test_a_machine_follows_a_channel(tmp_path: Path, published: Path, server: Mi
         assert holds(guest, "ls -d /etc/sysupdate.* /opt/extensions/* || true") == ""
 
 
-@pytest.mark.skipif(not shutil.which("systemd-nspawn"), reason="needs systemd-nspawn")
+@needs_nspawn
 def test_a_converted_torcx_image_boots(tmp_path: Path) -> None:
     image = torcx.squash(tmp_path / "docker:20.10.13.torcx.squashfs", torcx.contents())
     settings = settings_module.load(tmp_path, {"HOME": str(tmp_path)})
@@ -237,7 +237,7 @@ def test_a_converted_torcx_image_boots(tmp_path: Path) -> None:
     boot(made, "--on", "nspawn:bookworm", "--on", "nspawn:trixie")
 
 
-@pytest.mark.skipif(not shutil.which("systemd-nspawn"), reason="needs systemd-nspawn")
+@needs_nspawn
 def test_docker_in_a_torcx_image_answers_as_an_extension(tmp_path: Path, debian: Debian) -> None:
     """Debian's Docker is dynamic, so the extension is coupled to that very Debian."""
     tree = tmp_path / "tree"

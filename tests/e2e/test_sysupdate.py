@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from harness.debian import CACHE
-from harness.openpgp import Person
+from harness import needs
+from harness.debian import store
 from harness.project import REPOSITORY, Project, digest
 from harness.sysupdate import SHIPPED, built, follower
 
@@ -21,18 +21,16 @@ from bakery.release import signing, sums
 from bakery.release.verify import VerifyError, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from harness.openpgp import Person
 
     from bakery.check.boot.guest import Guest
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root can boot a container"),
-    *(
-        pytest.mark.skipif(shutil.which(tool) is None, reason=f"needs {tool}")
-        for tool in ("systemd-nspawn", "debootstrap", "mksquashfs", "gpg", "apt-get")
-    ),
+    needs.ROOT,
+    needs.programs("systemd-nspawn", "debootstrap", "mksquashfs", "gpg", "apt-get"),
 ]
 ADDRESS = "http://127.0.0.1:8000"
 SETUP = """
@@ -81,13 +79,6 @@ class Publisher:
 
 
 @pytest.fixture(scope="module")
-def person() -> Iterator[Person]:
-    someone = Person()
-    yield someone
-    someone.close()
-
-
-@pytest.fixture(scope="module")
 def publisher(person: Person, tmp_path_factory: pytest.TempPathFactory) -> Publisher:
     tmp_path = tmp_path_factory.mktemp("publisher")
     versions = lockfile.read(REPOSITORY / "recipes/caddy/lock.json").tags[-2:]
@@ -95,7 +86,7 @@ def publisher(person: Person, tmp_path_factory: pytest.TempPathFactory) -> Publi
     project = Project(
         tmp_path / "project",
         {
-            "BAKERY_STORE": str(CACHE / "store"),
+            "BAKERY_STORE": str(store()),
             "BAKERY_PUBLISHER": f"directory:{tmp_path / 'published'}",
             "BAKERY_PUBLISH_URL": ADDRESS,
             "BAKERY_BOOT_WAIVER": "the test boots it",

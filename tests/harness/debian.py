@@ -7,9 +7,11 @@ import os
 import shutil
 import subprocess
 import tarfile
+from contextlib import suppress
 from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "sysext-bakery", "tests")
+ROOTS = CACHE / "roots"
 DEBIAN_ARCH = {"x86-64": "amd64", "arm64": "arm64"}
 DOCKER_PROGRAMS = {
     "docker.io": ["usr/sbin/dockerd", "usr/bin/docker", "usr/sbin/docker-proxy"],
@@ -17,6 +19,16 @@ DOCKER_PROGRAMS = {
     "runc": ["usr/sbin/runc"],
     "tini": ["usr/bin/tini-static"],
 }
+
+
+def store() -> Path:
+    """Return a store that stays between runs; it boots the systems in ROOTS."""
+    folder = CACHE / "store"
+    for path in (folder, ROOTS):
+        path.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        (folder / "machines").symlink_to(ROOTS)
+    return folder
 
 
 class Debian:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tarfile
 import zipfile
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,6 +15,7 @@ from bakery.image.unpack import kind_of
 from bakery.recipe.template import Template
 from bakery.recipe.wanted import values
 from harness.elf import program
+from harness.tarball import tarball
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,15 +42,15 @@ class Imitator:
             return program(image.contents.arch, asset.filename)
         if _kind(asset) == "plain":
             return asset.filename.encode()
-        members = list(self._members(image, asset))
+        members = dict(self._members(image, asset))
         if _kind(asset) == "zip":
             return _zip(members)
         if _kind(asset) == "deb":
             return _deb(members)
         suffix = asset.filename.rpartition(".")[2]
         if suffix == "zst":
-            return zstandard.compress(_tar(members, ""))
-        return _tar(members, _COMPRESSION[suffix])
+            return zstandard.compress(tarball(members, compression=""))
+        return tarball(members, compression=_COMPRESSION[suffix])
 
     def _layout(self, asset: Asset) -> list[str | dict[str, str]] | None:
         return next(
@@ -84,36 +84,21 @@ def _kind(asset: Asset) -> str:
     return asset.archive or kind_of(asset.filename)
 
 
-def _tar(members: list[tuple[str, bytes | str]], compression: str) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=f"w:{compression}") as tar:  # type: ignore[call-overload]
-        for path, content in members:
-            member = tarfile.TarInfo(path)
-            member.mode = 0o755 if content[:1] in {b"\x7f", b"#"} else 0o644
-            if isinstance(content, str):
-                member.type, member.linkname = tarfile.SYMTYPE, content
-                tar.addfile(member)
-            else:
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def _zip(members: list[tuple[str, bytes | str]]) -> bytes:
+def _zip(members: dict[str, bytes | str]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for path, content in members:
+        for path, content in members.items():
             archive.writestr(path, content)
     return buffer.getvalue()
 
 
-def _deb(members: list[tuple[str, bytes | str]]) -> bytes:
+def _deb(members: dict[str, bytes | str]) -> bytes:
     """Return a package as deb(5) has it: an archive by ar(5) of a version and two tar balls."""
-    control = _tar([("./control", b"Package: imitation\n")], "gz")
+    control = tarball({"./control": b"Package: imitation\n"})
     files = {
         "debian-binary": b"2.0\n",
         "control.tar.gz": control,
-        "data.tar.gz": _tar(members, "gz"),
+        "data.tar.gz": tarball(members),
     }
     archive = b"!<arch>\n"
     for name, data in files.items():

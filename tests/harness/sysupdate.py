@@ -17,7 +17,7 @@ from bakery.check.boot import debian
 from bakery.check.boot.machine import native_arch
 from bakery.check.boot.nspawn import Nspawn
 from bakery.upstream import apt as sources
-from harness.debian import CACHE
+from harness.debian import CACHE, ROOTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ class Follower(Nspawn):
 
 def follower(suite: str) -> Follower:
     """Return a machine that boots a Debian release."""
-    return Follower(suite=suite, cache=CACHE / "roots", arch=native_arch())
+    return Follower(suite=suite, cache=ROOTS, arch=native_arch())
 
 
 def built(machine: Follower) -> Path | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import tarfile
 from typing import TYPE_CHECKING, Any
 
 from harness.elf import program
+from harness.tarball import tarball
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,18 +67,7 @@ def contents(*, dynamic: bool = False, **assets: list[str]) -> dict[str, bytes |
 
 def tar(path: Path, files: Mapping[str, bytes | str], *odd: tarfile.TarInfo) -> Path:
     """Write a tar ball, and odd members after all others."""
-    with tarfile.open(path, "w:gz") as archive:
-        for name, data in files.items():
-            member = tarfile.TarInfo(f"./{name}")
-            member.mode = 0o755 if "bin/" in name else 0o644
-            if isinstance(data, str):
-                member.type, member.linkname = tarfile.SYMTYPE, data
-                archive.addfile(member)
-            else:
-                member.size = len(data)
-                archive.addfile(member, io.BytesIO(data))
-        for member in odd:
-            archive.addfile(member)
+    path.write_bytes(tarball({f"./{name}": data for name, data in files.items()}, *odd))
     return path
 
 

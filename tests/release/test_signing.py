@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
 from contextlib import closing
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from harness import needs
 from harness.openpgp import LONG_AGO, Person
 
 from bakery.release import signing, sums
@@ -20,14 +20,7 @@ if TYPE_CHECKING:
 
     from conftest import Shop
 
-pytestmark = pytest.mark.skipif(shutil.which("gpg") is None, reason="needs gpg")
-
-
-@pytest.fixture(scope="module")
-def person() -> Iterator[Person]:
-    someone = Person()
-    yield someone
-    someone.close()
+pytestmark = needs.programs("gpg")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import tarfile
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import pytest
 import yaml
 from harness.elf import program
 from harness.mirror import Mirror
+from harness.tarball import tarball
 
 from bakery import settings
 from bakery.check.boot.expect import Expectations
@@ -32,17 +32,6 @@ if TYPE_CHECKING:
 API = "https://api.github.com/repos/example/app"
 TAG = "v1.2.3"
 X86, ARM = program("x86-64"), program("arm64")
-
-
-def tarball(files: Mapping[str, bytes]) -> bytes:
-    """Return a tar ball of executable files."""
-    target = io.BytesIO()
-    with tarfile.open(fileobj=target, mode="w:gz") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size, member.mode = len(content), 0o755
-            archive.addfile(member, io.BytesIO(content))
-    return target.getvalue()
 
 
 class Bench:
