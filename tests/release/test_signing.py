@@ -30,8 +30,11 @@ def secret(person: Person) -> str:
 
 
 @pytest.fixture(autouse=True)
-def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def scratch(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
     """A folder for temporary files, short enough for sockets, in which nothing must stay."""
+    tmp_path_factory.getbasetemp()  # the tests' own is made where it belongs
     monkeypatch.delenv(signing.KEY, raising=False)
     monkeypatch.delenv(signing.PASSPHRASE, raising=False)
     with tempfile.TemporaryDirectory(prefix="t-") as folder:
