@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from bakery.recipe.load import LOCK
 from bakery.recipe.wanted import wanted
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
+from bakery.upstream import apt, debian
 from bakery.upstream.api import Api
 from bakery.upstream.evidence import ContradictionError, Evidence
 from bakery.upstream.resolve import resolve
@@ -20,12 +22,14 @@ from bakery.upstream.resolve import resolve
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from bakery.recipe.debian import Packages
     from bakery.recipe.load import Source
     from bakery.recipe.lock import LockedAsset
     from bakery.recipe.wanted import Wanted
     from bakery.settings import Settings
 
 _ASSETS = 8
+_ONE_INDEX = threading.Lock()  # what one thread has had of apt, the others have at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +128,8 @@ class _Verifier:
         return "bytes"
 
     def _asked(self, want: Wanted | None, pin: LockedAsset) -> str:
+        if want and want.packages and self._is_listed(want.packages, pin):
+            return "apt"
         found = self._evidence.look_up(want) if want and want.packages is None else None
         if found:
             unchanged(self._source, pin, found)
@@ -134,6 +140,15 @@ class _Verifier:
         if None not in (size, pin.size) and size != pin.size:
             raise self._changed(pin, f"{pin.size} bytes", f"{size} bytes")
         return found.trust if found else "presence" if None in (size, pin.size) else "size"
+
+    def _is_listed(self, packages: Packages, pin: LockedAsset) -> bool:
+        """Return whether the signed index of Debian has a package, as it has the newest alone."""
+        with _ONE_INDEX:
+            newest = debian.closure(packages, apt.mirrors(self._settings.debian_snapshot))
+        listed = next((each.sha256 for each in newest if each.address == pin.url), None)
+        if listed not in (None, pin.sha256):
+            raise self._changed(pin, f"sha256 {pin.sha256}", f"sha256 {listed}")
+        return listed is not None
 
     def _changed(self, pin: LockedAsset, locked: str, now: str) -> ChangedUpstreamError:
         return ChangedUpstreamError(

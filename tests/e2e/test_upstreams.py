@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from harness import prism
+from harness import prism, project
 
-from bakery import settings
-from bakery.recipe.model import DebianUpstream, GithubUpstream, PypiUpstream
+from bakery import settings, updating, verifying
+from bakery.recipe.load import load_all
+from bakery.recipe.upstreams import DebianUpstream, GithubUpstream, PypiUpstream
 from bakery.store.patience import Patience
 from bakery.upstream import github_digest
 from bakery.upstream.api import Api
@@ -21,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bakery.recipe.model import Upstream
     from bakery.recipe.policy import Published
+    from bakery.recipe.upstreams import Upstream
     from bakery.settings import Settings
 
 pytestmark = pytest.mark.e2e
@@ -78,6 +81,19 @@ def test_the_package_index(here: Settings) -> None:
     assert versions["0.5.0"] == dt.date(2024, 11, 7)
     with pytest.raises(UpstreamError, match="HTTP 404"):
         asked(here, PypiUpstream(pypi="no-such-project-of-the-sysext-bakery"))
+
+
+def test_a_locked_package_is_looked_up_in_the_signed_index(here: Settings) -> None:
+    lock = here.recipes / "tilde/lock.json"
+    shutil.copytree(project.REPOSITORY / "recipes/tilde", lock.parent)
+    lock.unlink()
+    sources = load_all(here.recipes)
+    (done,) = updating.update(sources, sources=sources, settings=here)
+    assert done.failures == ()
+    assert {each.confirmed for each in verifying.verify(load_all(here.recipes), here)} == {"apt"}
+    lock.write_text(re.sub(r'"sha256": "\w+', f'"sha256": "{"0" * 64}', lock.read_text(), count=1))
+    found = verifying.verify(load_all(here.recipes), here)
+    assert [each.is_alarm for each in found].count(True) == 1
 
 
 def test_a_debian_suite(here: Settings) -> None:
