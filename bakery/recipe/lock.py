@@ -11,9 +11,9 @@ import msgspec
 
 from bakery.errors import BakeryError
 from bakery.recipe.document import show
-from bakery.recipe.model import Trust
 from bakery.recipe.spelling import SpellingError
 from bakery.recipe.version import Version
+from bakery.recipe.words import Trust
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -179,7 +179,7 @@ def _damaged(path: Path, data: bytes, problem: str) -> LockError:
         "the lock is damaged",
         where=where,
         why=problem,
-        fix="restore it from version control, or have it written: bakery lock NAME VERSION",
+        fix="restore it from version control; or remove it and run: bakery lock NAME VERSION",
     )
 
 
