@@ -14,7 +14,7 @@ from bakery.recipe.debian import tag as debian_tag
 from bakery.recipe.document import show
 from bakery.recipe.load import LOCK
 from bakery.recipe.lock import LockedAsset, LockedVersion, LockError
-from bakery.recipe.model import RecipePart, TextPart
+from bakery.recipe.upstreams import RecipePart, TextPart
 from bakery.recipe.version import Version
 from bakery.recipe.wanted import values, wanted
 from bakery.upstream import apt, debian

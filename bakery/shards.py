@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bakery.ledger import Ledger
     from bakery.recipe.load import Source
     from bakery.recipe.matrix import Image, Release
-    from bakery.recipe.model import Arch
+    from bakery.recipe.words import Arch
     from bakery.settings import Settings
 
 LIMIT = 256

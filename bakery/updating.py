@@ -13,8 +13,8 @@ from bakery.locking import lock_version
 from bakery.recipe import lock as lockfile
 from bakery.recipe.load import LOCK
 from bakery.recipe.lock import Lock
-from bakery.recipe.model import RecipePart
 from bakery.recipe.policy import asked_for, described
+from bakery.recipe.upstreams import RecipePart
 from bakery.recipe.validate import is_fixed
 from bakery.upstream.api import Api
 from bakery.upstream.versions import offers

@@ -12,9 +12,10 @@ import pytest
 from bakery.check.boot.expect import Expectations
 from bakery.recipe import convert
 from bakery.recipe.lock import TrustKind
-from bakery.recipe.model import Archive, Format, Recipe, Trust
+from bakery.recipe.model import Recipe
 from bakery.recipe.reading import read
 from bakery.recipe.validate import VERSION_PLACEHOLDERS, validate
+from bakery.recipe.words import Archive, Format, Trust
 
 TEXT = (Path(__file__).parents[1] / ".github" / "CONTRIBUTING.md").read_text()
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)

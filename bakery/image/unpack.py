@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bakery.image.archive.model import Members
-    from bakery.recipe.model import Archive
+    from bakery.recipe.words import Archive
 
 __all__ = ["BrokenArchiveError", "HostileArchiveError", "Limits", "Member", "kind_of", "members"]
 

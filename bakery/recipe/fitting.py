@@ -12,8 +12,8 @@ from bakery.recipe.wanted import wanted
 if TYPE_CHECKING:
     from bakery.recipe.load import Source
     from bakery.recipe.lock import LockedAsset, LockedVersion
-    from bakery.recipe.model import Arch
     from bakery.recipe.wanted import Wanted
+    from bakery.recipe.words import Arch
 
 Pinned = list[tuple["Wanted", "LockedAsset"]]
 

@@ -13,13 +13,16 @@ import msgspec
 from bakery.names import nearest
 from bakery.recipe import glob, local
 from bakery.recipe import lock as lockfile
+from bakery.recipe.assets import UrlAsset
 from bakery.recipe.convert import convert, fields, plain
 from bakery.recipe.document import InvalidError, error, explain, locate, show
 from bakery.recipe.local import Local, RecipeFolderError
-from bakery.recipe.model import Name, Recipe, RecipePart, UrlAsset
+from bakery.recipe.model import Recipe
 from bakery.recipe.reading import read
+from bakery.recipe.upstreams import RecipePart
 from bakery.recipe.validate import validate
 from bakery.recipe.variant import overlay
+from bakery.recipe.words import Name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

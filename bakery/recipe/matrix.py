@@ -13,7 +13,7 @@ from bakery.errors import BakeryError
 from bakery.recipe import fitting, glob
 from bakery.recipe.document import show
 from bakery.recipe.load import FILE
-from bakery.recipe.model import Drop, Format, Link, OsLevel, OsVersion, Start, Written
+from bakery.recipe.model import Drop, Link, OsLevel, OsVersion, Start, Written
 from bakery.recipe.spelling import SpellingError
 from bakery.recipe.validate import is_fixed
 from bakery.recipe.version import Version
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from bakery.recipe.load import Source
     from bakery.recipe.local import Local
     from bakery.recipe.lock import LockedAsset
-    from bakery.recipe.model import Arch, Archive
     from bakery.recipe.template import Template
     from bakery.recipe.wanted import Wanted
+    from bakery.recipe.words import Arch, Archive, Format
 
 _TARGETS = {"socket": "sockets.target", "timer": "timers.target"}
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.names import nearest
+from bakery.recipe.assets import DebianAsset, UrlAsset
 from bakery.recipe.condition import Condition
 from bakery.recipe.convert import fields
 from bakery.recipe.document import InvalidError
-from bakery.recipe.model import DebianAsset, ListingUpstream, ListUpstream, Since, UrlAsset
+from bakery.recipe.model import Since
 from bakery.recipe.spelling import SpellingError
 from bakery.recipe.template import Template
+from bakery.recipe.upstreams import ListingUpstream, ListUpstream
 from bakery.recipe.version import Version
 
 if TYPE_CHECKING:

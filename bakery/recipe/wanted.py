@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from bakery.recipe import debian
-from bakery.recipe.model import (
+from bakery.recipe.assets import (
     AssetFile,
     DebianAsset,
     GpgSignature,
@@ -22,9 +22,10 @@ from bakery.recipe.version import Version
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from bakery.recipe.assets import Signature, UrlAsset
     from bakery.recipe.load import Source
     from bakery.recipe.lock import LockedAsset, LockedVersion
-    from bakery.recipe.model import Arch, Archive, Signature, UrlAsset
+    from bakery.recipe.words import Arch, Archive
 
 _WHEEL = re.compile(r"[^-]+-(?P<version>[^-]+)(?:-\d[^-]*)?-[^-]+-[^-]+-(?P<platforms>[^-]+)\.whl")
 

@@ -10,8 +10,8 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, get_args
 
-from bakery.recipe.model import Arch
 from bakery.recipe.version import Version
+from bakery.recipe.words import Arch
 from bakery.release import published, sysupdate
 from bakery.release.moving import Wish
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.recipe.lock import TrustKind  # noqa: TC001  types are read at run time
-from bakery.recipe.model import Arch, Format, normalised
+from bakery.recipe.model import normalised
+from bakery.recipe.words import Arch, Format  # noqa: TC001  types are read at run time
 from bakery.release.boots import Boot  # noqa: TC001  types are read at run time
 
 if TYPE_CHECKING:

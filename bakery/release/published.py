@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
-from bakery.recipe.model import Arch
 from bakery.recipe.version import Version
+from bakery.recipe.words import Arch
 from bakery.release import document
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bakery.errors import BakeryError
-from bakery.recipe.model import ListingUpstream
+from bakery.recipe.upstreams import ListingUpstream
 from bakery.recipe.version import Version
 from bakery.scaffold.release import About, File, Release
 from bakery.store.address import file_name
@@ -17,7 +17,7 @@ from bakery.upstream.versions import offers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.recipe.model import Arch
+    from bakery.recipe.words import Arch
     from bakery.upstream.api import Api
 
 _WORDS: dict[Arch, tuple[str, ...]] = {

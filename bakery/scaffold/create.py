@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from bakery.recipe.model import Arch
+    from bakery.recipe.words import Arch
     from bakery.scaffold.layout import Layout
     from bakery.scaffold.peek import Content
     from bakery.scaffold.release import About, File, Release

@@ -12,7 +12,7 @@ from bakery.image.unpack import kind_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from bakery.recipe.model import Arch
+    from bakery.recipe.words import Arch
 
 
 def _words(alternatives: str) -> re.Pattern[str]:

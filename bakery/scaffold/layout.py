@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003  msgspec reads the annotations
+from collections.abc import Mapping  # noqa: TC003  types are read at run time
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,8 @@ from bakery.scaffold.filenames import program_name
 from bakery.scaffold.patterns import glob, versioned
 
 if TYPE_CHECKING:
-    from bakery.recipe.model import Arch
     from bakery.recipe.version import Version
+    from bakery.recipe.words import Arch
     from bakery.scaffold.peek import Content
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from bakery.recipe.model import GithubUpstream
+from bakery.recipe.upstreams import GithubUpstream
 from bakery.recipe.version import Version
 from bakery.scaffold import filenames
 from bakery.scaffold.release import About, File, Release, expression, one_line
@@ -22,7 +22,7 @@ from bakery.upstream.versions import offers
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bakery.recipe.model import Arch
+    from bakery.recipe.words import Arch
     from bakery.upstream.api import Api
 
 _TAG = re.compile(r"(?P<before>.*[-_/@])v?[0-9]+\.[0-9].*")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bakery.recipe.model import PypiUpstream
+from bakery.recipe.upstreams import PypiUpstream
 from bakery.recipe.version import Version
 from bakery.scaffold.release import About, File, Release
 from bakery.upstream import pypi, simple_index
@@ -12,7 +12,7 @@ from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
 
 if TYPE_CHECKING:
-    from bakery.recipe.model import Arch
+    from bakery.recipe.words import Arch
     from bakery.upstream.api import Api
 
 _PROCESSORS: dict[Arch, str] = {"x86-64": "_x86_64", "arm64": "_aarch64"}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping  # noqa: TC003  msgspec reads the annotations
+from collections.abc import Mapping  # noqa: TC003  types are read at run time
 from email.parser import HeaderParser
 
 import msgspec
 
-from bakery.recipe.model import Arch  # noqa: TC001  with it
-from bakery.recipe.version import Version  # noqa: TC001  with it
+from bakery.recipe.version import Version  # noqa: TC001  types are read at run time
+from bakery.recipe.words import Arch  # noqa: TC001  types are read at run time
 
 UNKNOWN_LICENCE = "LicenseRef-Unknown"
 _CLASSIFIERS = {

@@ -11,7 +11,7 @@ from bakery.upstream import apt, debian
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.recipe.model import DebianUpstream
+    from bakery.recipe.upstreams import DebianUpstream
     from bakery.upstream.api import Api
 
 

@@ -5,7 +5,7 @@ https://docs.github.com/rest/releases/releases and /rest/repos/repos#list-reposi
 
 from __future__ import annotations
 
-import datetime as dt  # noqa: TC003  msgspec reads the annotations
+import datetime as dt  # noqa: TC003  types are read at run time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,7 +16,7 @@ from bakery.upstream.refusal import Token
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bakery.recipe.model import GithubUpstream
+    from bakery.recipe.upstreams import GithubUpstream
     from bakery.upstream.api import Api
 
 ACCEPT = "application/vnd.github+json, application/json;q=0.9"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt  # noqa: TC003  msgspec reads the annotations
+import datetime as dt  # noqa: TC003  types are read at run time
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -14,7 +14,7 @@ from bakery.upstream.refusal import Token
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bakery.recipe.model import GitlabUpstream
+    from bakery.recipe.upstreams import GitlabUpstream
     from bakery.upstream.api import Api
 
 _PUBLIC = "https://gitlab.com"

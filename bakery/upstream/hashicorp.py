@@ -13,7 +13,7 @@ from bakery.upstream.api import day
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.recipe.model import HashicorpUpstream
+    from bakery.recipe.upstreams import HashicorpUpstream
     from bakery.upstream.api import Api
 
 _API = "https://api.releases.hashicorp.com/v1/releases"

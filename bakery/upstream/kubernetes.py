@@ -13,7 +13,7 @@ from bakery.upstream.errors import UpstreamError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.recipe.model import KubernetesUpstream
+    from bakery.recipe.upstreams import KubernetesUpstream
     from bakery.upstream.api import Api
 
 SCHEDULE = "https://raw.githubusercontent.com/kubernetes/website/main/data/releases/schedule.yaml"

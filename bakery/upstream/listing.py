@@ -14,7 +14,7 @@ from bakery.recipe.policy import Published
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.recipe.model import ListingUpstream
+    from bakery.recipe.upstreams import ListingUpstream
     from bakery.upstream.api import Api
 
 _DATE = re.compile(r"\b(\d{4}-\d\d-\d\d|\d\d-[A-Z][a-z]{2}-\d{4})\b")

@@ -9,7 +9,7 @@ from bakery.recipe.policy import Published
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.recipe.model import ListUpstream
+    from bakery.recipe.upstreams import ListUpstream
     from bakery.upstream.api import Api
 
 

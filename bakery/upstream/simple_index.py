@@ -6,7 +6,7 @@ https://packaging.python.org/en/latest/specifications/simple-repository-api/
 
 from __future__ import annotations
 
-import datetime as dt  # noqa: TC003  msgspec reads the annotations
+import datetime as dt  # noqa: TC003  types are read at run time
 import os
 import re
 import subprocess
@@ -25,7 +25,7 @@ from bakery.upstream.listing import Links
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.recipe.model import PypiUpstream
+    from bakery.recipe.upstreams import PypiUpstream
     from bakery.upstream.api import Api
 
 _JSON = "application/vnd.pypi.simple.v1+json"

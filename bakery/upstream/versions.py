@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bakery.recipe.model import (
+from bakery.recipe.policy import Published, offered
+from bakery.recipe.upstreams import (
     DebianUpstream,
     GithubUpstream,
     GitlabUpstream,
@@ -16,7 +17,6 @@ from bakery.recipe.model import (
     ListUpstream,
     PypiUpstream,
 )
-from bakery.recipe.policy import Published, offered
 from bakery.upstream import (
     debian_versions,
     github,
@@ -32,7 +32,7 @@ from bakery.upstream.errors import UpstreamError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from bakery.recipe.model import Upstream
+    from bakery.recipe.upstreams import Upstream
     from bakery.upstream.api import Api
 
 _KINDS: dict[type, Callable[[Any, Api], Iterable[Published]]] = {

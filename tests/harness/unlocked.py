@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
-from bakery.recipe.model import RecipePart
+from bakery.recipe.upstreams import RecipePart
 from bakery.recipe.wanted import wanted
 
 if TYPE_CHECKING:

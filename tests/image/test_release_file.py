@@ -9,7 +9,7 @@ from bakery.recipe.matrix import Contents
 from bakery.recipe.model import OsLevel, OsVersion
 
 if TYPE_CHECKING:
-    from bakery.recipe.model import Arch
+    from bakery.recipe.words import Arch
 
 
 def contents(os: OsLevel | OsVersion | None, arch: Arch = "x86-64") -> Contents:

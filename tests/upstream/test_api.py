@@ -7,7 +7,7 @@ import pytest
 from harness.service import Reply, Service, paged
 
 from bakery import settings
-from bakery.recipe.model import GithubUpstream
+from bakery.recipe.upstreams import GithubUpstream
 from bakery.upstream import github
 from bakery.upstream.api import Api
 from bakery.upstream.errors import NotFoundError, RateLimitError, UpstreamError

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness.service import Reply, paged
 
-from bakery.recipe.model import (
+from bakery.recipe.policy import Published
+from bakery.recipe.upstreams import (
     GithubUpstream,
     GitlabUpstream,
     HashicorpUpstream,
@@ -16,7 +17,6 @@ from bakery.recipe.model import (
     ListUpstream,
     PypiUpstream,
 )
-from bakery.recipe.policy import Published
 from bakery.upstream import hashicorp, kubernetes, listing, simple_index
 from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from conftest import Clients
     from harness.service import Service
 
-    from bakery.recipe.model import Upstream
+    from bakery.recipe.upstreams import Upstream
 
 DAY = dt.date(2026, 3, 4)
 

@@ -1,0 +1,125 @@
+"""What upstream publishes: `assets:` of a recipe, and how they are known to be upstream's."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from bakery.recipe.condition import Condition
+from bakery.recipe.template import Place, Template, Url
+from bakery.recipe.words import (
+    Address,
+    Archive,
+    KeyFile,
+    Members,
+    MinisignKey,
+    Model,
+    Package,
+    Project,
+    Suite,
+    Text,
+    Words,
+)
+
+
+class GpgSignature(Model, frozen=True):
+    """A detached OpenPGP signature; `{url}` is the address of what is signed."""
+
+    gpg: Url
+    key: Annotated[KeyFile, Meta(description="the only keys that may sign: ./FILE, as exported")]
+
+
+class MinisignSignature(Model, frozen=True):
+    """A signature by minisign; `{url}` is the address of what is signed."""
+
+    minisign: Url
+    key: Annotated[MinisignKey, Meta(description="who must have signed: ./FILE or the key, RW…")]
+
+
+class SigstoreSignature(Model, frozen=True):
+    """A sigstore bundle; `{url}` is the address of what is signed."""
+
+    sigstore: Url
+    identity: Annotated[
+        Template, Meta(description="who must have signed: an e-mail address or a workflow's URI")
+    ]
+    issuer: Annotated[Address, Meta(description="who must have vouched for the identity")]
+
+
+Signature = GpgSignature | MinisignSignature | SigstoreSignature
+
+
+class Checksum(Model, frozen=True):
+    """Upstream's own checksum file for an asset; `{url}` is the asset's address."""
+
+    url: Url
+    signature: Annotated[
+        Signature | None, Meta(description="upstream's signature of the checksum file")
+    ] = None
+
+
+class AssetFile(Model, frozen=True):
+    """One of several files that an asset's address stands for."""
+
+    name: Text
+    when: Condition | None = None
+
+
+class UrlAsset(Model, frozen=True):
+    """A file that upstream publishes at an address (http, https or file)."""
+
+    url: Url
+    install: Annotated[
+        Place | Members,
+        Meta(description="a path for a single file, or {glob of archive members: path}"),
+    ]
+    files: Annotated[
+        tuple[Text | AssetFile, ...], Meta(description="values for {file}: one asset each")
+    ] = ()
+    arch: Annotated[Words | None, Meta(description="upstream's words for {arch}, here only")] = None
+    archive: Annotated[
+        Archive | None, Meta(description="what kind of file it is, if its name doesn't tell")
+    ] = None
+    checksum: Checksum | None = None
+    signature: Annotated[
+        Signature | None, Meta(description="upstream's signature of the asset itself")
+    ] = None
+    when: Condition | None = None
+
+
+class PypiAsset(Model, frozen=True):
+    """A wheel, by project name, from the package index that pip is configured for."""
+
+    pypi: Project
+    platform: Annotated[
+        Template, Meta(description="the wheel's platform tag, such as musllinux_1_1_{arch}")
+    ]
+    install: Members
+    version: Template = Template.parse("{bare}")
+    arch: Annotated[Words | None, Meta(description="upstream's words for {arch}, here only")] = None
+    when: Condition | None = None
+
+
+class DebianPackages(Model, frozen=True):
+    """Packages of a Debian release; apt chooses them and all that they depend on."""
+
+    packages: Annotated[
+        tuple[Package, ...],
+        Meta(min_length=1, description="packages; the version of the first is the recipe's"),
+    ]
+    suite: Suite
+
+
+class DebianAsset(Model, frozen=True):
+    """Packages from the Debian mirror that apt is configured for, with their dependencies."""
+
+    debian: DebianPackages
+    install: Annotated[Members | None, Meta(description="{glob of the packages' files: path}")] = (
+        None
+    )
+    exclude: Annotated[
+        tuple[Package, ...],
+        Meta(description="packages to do without, and without what only they depend on"),
+    ] = ()
+    when: Condition | None = None

@@ -1,0 +1,113 @@
+"""Where versions come from: `upstream:` and `parts:` of a recipe."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from bakery.recipe.template import Url
+from bakery.recipe.words import Address, Model, Name, Package, Project, Repository, Suite, Text
+
+
+class _Upstream(Model, frozen=True, kw_only=True):
+    prerelease: Annotated[bool, Meta(description="count pre-releases as well")] = False
+
+
+class _Tagged(_Upstream, frozen=True, kw_only=True):
+    tag: Annotated[
+        str,
+        Meta(
+            pattern=r"^[^{}]*\{version\}[^{}]*$",
+            description="how tags are written, such as cli-{version}; others are passed over",
+        ),
+    ] = "{version}"
+
+
+class GithubUpstream(_Tagged, frozen=True, kw_only=True):
+    """Releases of a GitHub repository."""
+
+    github: Repository
+    tags: Annotated[bool, Meta(description="its tags, where it makes no releases")] = False
+
+
+class GitlabUpstream(_Tagged, frozen=True, kw_only=True):
+    """Tags of a GitLab project."""
+
+    gitlab: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)+$",
+            description="GROUP/PROJECT on GitLab; a group may have groups in it",
+        ),
+    ]
+    host: Annotated[Address, Meta(description="the GitLab that has it")] = "https://gitlab.com"
+
+
+class HashicorpUpstream(_Upstream, frozen=True, kw_only=True):
+    """Free releases of a HashiCorp product, from their releases API."""
+
+    hashicorp: Annotated[
+        str,
+        Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", description="the product's name, such as consul"),
+    ]
+
+
+class KubernetesUpstream(_Upstream, frozen=True, kw_only=True):
+    """Patch releases of Kubernetes' supported minors, from the project's release schedule."""
+
+    kubernetes: Annotated[
+        Literal["schedule"], Meta(description="schedule: what kubernetes.io/releases shows")
+    ]
+
+
+class ListingUpstream(_Upstream, frozen=True, kw_only=True):
+    """A web page whose links end in what names the versions, each from a / on."""
+
+    listing: Address
+    pattern: Annotated[str, Meta(description="regular expression with a group named version")]
+
+
+class PypiUpstream(_Upstream, frozen=True, kw_only=True):
+    """Releases of a project on the package index that pip is configured for."""
+
+    pypi: Project
+
+
+class DebianUpstream(_Upstream, frozen=True, kw_only=True):
+    """Versions of a package in a suite of the Debian mirror that apt is configured for."""
+
+    debian: Package
+    suite: Suite
+
+
+class ListUpstream(_Upstream, frozen=True, kw_only=True):
+    """Versions that the recipe names itself, or a text file with one a line."""
+
+    versions: Annotated[
+        Address | tuple[Text, ...], Meta(description="a list, or the address of a text file")
+    ]
+
+
+Upstream = (
+    GithubUpstream
+    | GitlabUpstream
+    | HashicorpUpstream
+    | KubernetesUpstream
+    | ListingUpstream
+    | PypiUpstream
+    | DebianUpstream
+    | ListUpstream
+)
+
+
+class TextPart(Model, frozen=True):
+    """A part whose version a published text file names."""
+
+    text: Url
+
+
+class RecipePart(Model, frozen=True):
+    """A part that is another recipe: the newest version in that recipe's lock."""
+
+    recipe: Name

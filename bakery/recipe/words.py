@@ -1,0 +1,105 @@
+"""Words of the recipe language: texts of a known shape, and what all its types share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from bakery.recipe.template import STEP, Place, Template
+
+Arch = Literal["x86-64", "arm64"]
+Format = Literal["squashfs", "erofs", "ext4", "btrfs", "folder"]
+Archive = Literal["tar", "zip", "deb", "compressed", "plain"]
+Trust = Literal["first-use", "cited", "checksum", "signature"]
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9-]*$",
+        description="the name of a recipe: lower-case letters, digits and -",
+    ),
+]
+Address = Annotated[
+    str,
+    Meta(pattern=r"^https?://\S+$", description="an address that begins with https:// or http://"),
+]
+Repository = Annotated[
+    str, Meta(pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", description="OWNER/REPO on GitHub")
+]
+Project = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$",
+        description="the name of a project on the package index",
+    ),
+]
+Unit = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?!.*@\.)[A-Za-z0-9:_.\\@-]+"
+        r"\.(?:service|socket|timer|path|target|mount|automount|swap|device|slice|scope)$",
+        description="the full name of a unit, such as docker.service or getty@tty2.service",
+    ),
+]
+Mode = Annotated[
+    str, Meta(pattern=r"^[0-7]{4}$", description='four octal digits in quotes, such as "4755"')
+]
+Paths = Annotated[
+    str,
+    Meta(
+        pattern=rf"^(?=usr/|opt/|\*){STEP}(?:/{STEP})*/?$",
+        description="a glob of paths in the image, such as usr/share/doc/**",
+    ),
+]
+Text = Annotated[str, Meta(min_length=1)]
+KeyFile = Annotated[
+    str, Meta(pattern=r"^\./[^/]+$", description="a file in the recipe's folder, such as ./key.asc")
+]
+MinisignKey = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:\./[^/]+|RW[A-Za-z0-9+/]{54})$",
+        description="a file in the recipe's folder, such as ./minisign.pub, or the key: RW…",
+    ),
+]
+Words = Annotated[
+    dict[Arch, str],
+    Meta(min_length=1, description="architectures, each with upstream's word for it, {arch}"),
+]
+Members = Annotated[
+    dict[Template, Place], Meta(min_length=1, description="{glob of archive members: path}")
+]
+Suite = Annotated[
+    str,
+    Meta(pattern=r"^[a-z][a-z0-9-]*$", description="a release of Debian by its name: trixie"),
+]
+HostFolder = Literal[
+    "dev",
+    "etc",
+    "home",
+    "media",
+    "mnt",
+    "opt",
+    "proc",
+    "root",
+    "run",
+    "srv",
+    "sys",
+    "tmp",
+    "var",
+]
+RootedPath = Annotated[
+    str,
+    Meta(
+        pattern=rf"^(?:/{STEP})+$",
+        description="an absolute path in the private root, such as /usr/bin/gdb",
+    ),
+]
+Package = Annotated[
+    str,
+    Meta(pattern=r"^[a-z0-9][a-z0-9.+-]+$", description="the name of a Debian package"),
+]
+
+
+class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What all types of the language share."""
