@@ -80,6 +80,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
     size: int
 
 
+@functools.cache
 def closure(packages: Packages, mirrors: Mirrors) -> tuple[Package, ...]:
     """Return packages and all that they depend on, less what they exclude and what hosts have.
 

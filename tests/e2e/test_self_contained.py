@@ -1,0 +1,234 @@
+"""Recipes of Debian packages, at what the mirror has today: without any library of a host's."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from harness import needs
+from harness.debian import ROOTS, store
+from harness.project import REPOSITORY, Project
+
+from bakery.check.boot.expect import Command, Expectations
+from bakery.check.boot.machine import BootImage, native_arch
+from bakery.check.boot.nspawn import Nspawn
+from bakery.check.boot.procedure import Deployment, boot
+from bakery.check.boot.report import render
+from bakery.errors import BakeryError
+from bakery.recipe import debian as words
+from bakery.recipe.convert import load
+from bakery.recipe.load import load_all
+from bakery.upstream import apt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.debian import Debian
+
+    from bakery.recipe.load import Source
+
+pytestmark = [
+    pytest.mark.e2e,
+    needs.ROOT,
+    needs.programs("apt-get", "systemd-nspawn", "debootstrap", "mksquashfs"),
+]
+
+SUITES = ("bookworm", "trixie")
+RELEASE = b"ID=_any\nEXTENSION_RELOAD_MANAGER=1\n"
+EMULATOR = "qemu-aarch64-static"
+# What programs do that need nothing but their image: read a configuration, at least.
+WORK = {
+    "bird": ("bird -p -c /usr/share/bird/bird.conf",),
+    "btop": ("btop --version",),
+    "chrony": ("chronyd -p -f /etc/chrony/chrony.conf", "chronyc --version"),
+    "docker-debian": ("dockerd --validate", "containerd config default", "runc --version"),
+    "haproxy": ("haproxy -c -f /etc/haproxy/haproxy.cfg",),
+    "keepalived": ("keepalived --config-test --use-file /etc/keepalived/empty.conf",),
+    "tilde": ("tilde --version",),
+}
+# These do all of their work with nothing of the host's but a shell and kill.
+ALONE = ("bird", "chrony", "haproxy", "keepalived")
+HIDDEN = f"""\
+[Service]
+InaccessiblePaths=/usr/lib/{platform.machine()}-linux-gnu /etc/ld.so.cache
+BindReadOnlyPaths=/usr/lib/hiding/busybox:/usr/bin/sh /usr/lib/hiding/busybox:/usr/bin/kill
+"""
+
+
+@dataclass(frozen=True)
+class Kitchen:
+    """Recipes of packages, locked to what the mirror has, and their images."""
+
+    project: Project
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """The recipes, without those that they extend."""
+        every = load_all(self.project.recipes)
+        return {name: every[name] for name in WORK}
+
+    def tree(self, name: str, arch: str) -> Path:
+        """Return an image's tree."""
+        version = self.sources[name].lock.tags[-1]
+        return self.project.dist / "stage" / f"{name}-{version}-{arch}" / "tree"
+
+    def image(self, name: str) -> BootImage:
+        """Return an image for this machine."""
+        (path,) = self.project.dist.glob(f"{name}-*/{name}-*-{native_arch()}.raw")
+        return BootImage(path=path, name=name)
+
+    def root(self, name: str, arch: str, folder: Path, runner: Path) -> Path:
+        """Return a root with an image's files, what it makes of them, and a static program."""
+        root = folder / "root"
+        shutil.copytree(self.tree(name, arch), root, symlinks=True)
+        (root / "etc/keepalived").mkdir(parents=True)
+        (root / "etc/keepalived/empty.conf").write_text("global_defs {\n}\n")
+        shutil.copy(runner, root / "runner")
+        for setup in (["systemd-sysusers"], ["systemd-tmpfiles", "--create"]):
+            subprocess.run([*setup, f"--root={root}"], check=True, capture_output=True)
+        return root
+
+
+@pytest.fixture(scope="module")
+def kitchen(tmp_path_factory: pytest.TempPathFactory) -> Kitchen:
+    """Lock and build every recipe of packages, for both architectures."""
+    try:
+        apt.mirrors()
+    except BakeryError as error:
+        pytest.skip(str(error))
+    project = Project(tmp_path_factory.mktemp("packages") / "project")
+    project.environment["BAKERY_STORE"] = str(store())
+    for name in ("docker", *WORK):
+        project.add(name)
+    for name in WORK:
+        (project.recipes / name / "lock.json").unlink()
+    locked = project.run("bakery", "update", *WORK)
+    assert locked.returncode == 0, locked.stderr
+    project.doit("-n", "2", *(f"check:{name}-[0-9]*" for name in WORK))
+    return Kitchen(project)
+
+
+def test_every_self_contained_recipe_is_tried_here() -> None:
+    found = {
+        name
+        for name, source in load_all(REPOSITORY / "recipes").items()
+        if source.recipe.self_contained
+    }
+    assert found == WORK.keys()
+
+
+def test_packages_are_locked_for_both_architectures(kitchen: Kitchen) -> None:
+    for source in kitchen.sources.values():
+        (locked,) = source.lock.versions.values()
+        debs = [words.parse(asset.url) for asset in locked.assets]
+        assert {deb.arch for deb in debs if deb} >= {"amd64", "arm64"}
+        assert {asset.trust for asset in locked.assets} == {"apt"}
+
+
+@pytest.mark.parametrize("name", WORK)
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="runs programs for x86-64")
+def test_programs_work_in_a_root_without_libraries(
+    kitchen: Kitchen, debian: Debian, tmp_path: Path, name: str
+) -> None:
+    busybox = next(debian.unpacked("x86-64", "busybox-static").rglob("bin/busybox"))
+    root = kitchen.root(name, "x86-64", tmp_path, busybox)
+    shutil.move(root / "runner", root / "busybox")  # it goes by its name
+    for command in WORK[name]:
+        assert_confined(name, root, ["/busybox", "env", "LD_DEBUG=libs"], command)
+
+
+@pytest.mark.parametrize("name", WORK)
+@needs.programs(EMULATOR)
+def test_programs_work_on_the_other_architecture(
+    kitchen: Kitchen, tmp_path: Path, name: str
+) -> None:
+    root = kitchen.root(name, "arm64", tmp_path, Path(shutil.which(EMULATOR) or ""))
+    for command in WORK[name]:
+        assert_confined(name, root, ["/runner", "-E", "LD_DEBUG=libs"], command)
+
+
+def assert_confined(name: str, root: Path, runner: Sequence[str], command: str) -> None:
+    """Let a program work in a root; its loader must look for nothing but the image's libraries."""
+    done = subprocess.run(
+        ["chroot", root, *runner, *f"/usr/bin/{command}".split()],
+        env={"PATH": f"{os.defpath}:/usr/sbin"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    looked = re.findall(r"trying file=(\S+)", done.stderr)
+    loaded = re.findall(r"calling init: (/\S+)", done.stderr)
+    assert looked
+    assert loaded
+    assert all(path.startswith(f"/usr/lib/{name}/lib/") for path in looked + loaded)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_they_work_beside_the_libraries_of_any_host(
+    kitchen: Kitchen, suite: str, tmp_path: Path
+) -> None:
+    attend(kitchen, suite, WORK, tmp_path)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_services_work_where_the_host_has_no_libraries(
+    kitchen: Kitchen, debian: Debian, suite: str, tmp_path: Path
+) -> None:
+    """Each in its own view of the file system, since the host's systemd has to have some."""
+    busybox = next(debian.unpacked(native_arch(), "busybox-static").rglob("bin/busybox"))
+    hiding = tmp_path / "hiding"
+    write(hiding, "extension-release.d/extension-release.hiding", RELEASE)
+    write(hiding, "hiding/busybox", busybox.read_bytes()).chmod(0o755)
+    hidden = []
+    for name in ALONE:
+        write(hiding, f"systemd/system/{name}.service.d/90-hiding.conf", HIDDEN.encode())
+        process = f"$(systemctl show --property=MainPID --value {name})"
+        nothing = f"nsenter --mount --target={process} /bin/true"
+        hidden.append(Command(run=nothing, status=127))
+    image = BootImage(path=hiding, name="hiding")
+    attend(kitchen, suite, ALONE, tmp_path, beside=[image], expected=hidden)
+
+
+def write(folder: Path, path: str, data: bytes) -> Path:
+    """Write a file below usr/lib in an image's folder."""
+    place = folder / "usr/lib" / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(data)
+    return place
+
+
+def attend(
+    kitchen: Kitchen,
+    suite: str,
+    names: Iterable[str],
+    folder: Path,
+    *,
+    beside: Iterable[BootImage] = (),
+    expected: Iterable[Command] = (),
+) -> None:
+    """Boot images together; what the check.yaml of each recipe says must hold, and more."""
+    sources = [kitchen.sources[name] for name in names]
+    checks = [load(source.folder / "check.yaml", Expectations) for source in sources]
+    everything = Deployment(
+        images=[*map(kitchen.image, names), *beside],
+        start=[str(unit) for source in sources for unit in source.recipe.start],
+        expected=Expectations(
+            units=tuple(unit for check in checks for unit in check.units),
+            listen=tuple(socket for check in checks for socket in check.listen),
+            files=tuple(file for check in checks for file in check.files),
+            commands=(*(command for check in checks for command in check.commands), *expected),
+        ),
+    )
+    machine = Nspawn(suite=suite, cache=ROOTS, arch=native_arch())
+    report = boot(everything, machine=machine, journal=folder / "journal")
+    assert report.outcome == "passed", render(report)
