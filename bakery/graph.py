@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bakery.progress import Meter
+    from bakery.recipe.contents import Asset, Image, Release
     from bakery.recipe.load import Source
-    from bakery.recipe.matrix import Asset, Image, Release
 
 Task = dict[str, Any]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bakery.check.boot.procedure import Deployment
     from bakery.check.verdict import Report
     from bakery.progress import Meter
-    from bakery.recipe.matrix import Image
+    from bakery.recipe.contents import Image
     from bakery.workshop import Workshop
 
 

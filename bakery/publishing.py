@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bakery.progress import Meter
+    from bakery.recipe.contents import Release
     from bakery.recipe.load import Source
-    from bakery.recipe.matrix import Release
     from bakery.release.channel import Channels
     from bakery.release.moving import Wish
     from bakery.release.publish import Step, Wanted

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from bakery.progress import Meter
-    from bakery.recipe.matrix import Image
+    from bakery.recipe.contents import Image
     from bakery.workshop import Workshop
 
 _LISTED = 40

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bakery.recipe.matrix import Image, Release
+    from bakery.recipe.contents import Image, Release
     from bakery.workshop import Workshop
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bakery.ledger import Ledger
+    from bakery.recipe.contents import Image, Release
     from bakery.recipe.load import Source
-    from bakery.recipe.matrix import Image, Release
     from bakery.recipe.words import Arch
     from bakery.settings import Settings
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bakery.image.manifest import Manifest
     from bakery.progress import Meter
-    from bakery.recipe.matrix import Asset, Image, Release
+    from bakery.recipe.contents import Asset, Image, Release
     from bakery.settings import Settings
 
 _BYTES_PER_PROCESSOR = 32 << 20  # less than this is not worth another processor

@@ -20,7 +20,7 @@ from bakery.workshop import Workshop
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bakery.recipe.matrix import Image, Release
+    from bakery.recipe.contents import Image, Release
 
 RECIPE = """summary: {name}
 homepage: https://example.com

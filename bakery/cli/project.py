@@ -13,8 +13,8 @@ from bakery.names import nearest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bakery.recipe.contents import Release
     from bakery.recipe.load import Source
-    from bakery.recipe.matrix import Release
     from bakery.settings import Settings
 
 

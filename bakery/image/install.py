@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bakery.image.tree import Tree
     from bakery.image.unpack import Member
     from bakery.progress import Meter
-    from bakery.recipe.matrix import Asset, Image
+    from bakery.recipe.contents import Asset, Image
 
 _LISTED = 12
 

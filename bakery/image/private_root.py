@@ -16,7 +16,7 @@ from bakery.image.pool import merged
 
 if TYPE_CHECKING:
     from bakery.image.tree import Tree
-    from bakery.recipe.matrix import PrivateRoot
+    from bakery.recipe.contents import PrivateRoot
 
 _ORIGIN = "private-root"
 _LINKS = {  # as packages expect them: hier(7), file-hierarchy(7)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from bakery.image.references import Reference
     from bakery.progress import Meter
-    from bakery.recipe.matrix import Image
+    from bakery.recipe.contents import Image
 
 EPOCH = 1577836800  # 2020-01-01: every file's time, since upstream's and the build's say nothing
 

@@ -57,6 +57,9 @@ class Checksum(Model, frozen=True):
     signature: Annotated[
         Signature | None, Meta(description="upstream's signature of the checksum file")
     ] = None
+    arch: Annotated[
+        Words | None, Meta(description="words for {arch} here, where they are not the asset's")
+    ] = None
 
 
 class AssetFile(Model, frozen=True):

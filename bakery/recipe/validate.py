@@ -119,12 +119,14 @@ def _parts(recipe: Recipe) -> None:
 
 def _architectures(recipe: Recipe) -> None:
     for index, asset in enumerate(recipe.assets):
-        words = None if isinstance(asset, DebianAsset) else asset.arch
-        for arch in recipe.arch:
+        given = {"arch": None if isinstance(asset, DebianAsset) else asset.arch}
+        if isinstance(asset, UrlAsset) and asset.checksum:
+            given["checksum"] = asset.checksum.arch
+        for (key, words), arch in itertools.product(given.items(), recipe.arch):
             if words is not None and arch not in words:
                 raise InvalidError(
-                    ["assets", index, "arch"],
-                    f"this asset has no word for {arch}, which the recipe builds",
+                    ["assets", index, *(["checksum", "arch"] if key == "checksum" else [key])],
+                    f"there is no word for {arch} here, which the recipe builds",
                     fix=f"add {arch}: WORD here, or remove {arch} from the recipe's arch",
                 )
 

@@ -154,7 +154,7 @@ def wanted(source: Source, tag: str, arch: Arch, parts: Mapping[str, str]) -> It
                 install=_install(asset, words),
             )
         else:
-            yield from _wanted_files(asset, version, words)
+            yield from _wanted_files(asset, arch, version, words)
 
 
 def _packages(asset: DebianAsset, arch: Arch) -> debian.Packages:
@@ -166,18 +166,21 @@ def _packages(asset: DebianAsset, arch: Arch) -> debian.Packages:
     )
 
 
-def _wanted_files(asset: UrlAsset, version: Version, words: Mapping[str, str]) -> Iterator[Wanted]:
+def _wanted_files(
+    asset: UrlAsset, arch: Arch, version: Version, words: Mapping[str, str]
+) -> Iterator[Wanted]:
     for file in asset.files or ("",):
         if not applies(file, version):
             continue
         here = {**words, "file": file.name if isinstance(file, AssetFile) else file}
         url = asset.url.expand(here)
         sums = asset.checksum
-        checksum = sums.url.expand({**here, "url": url}) if sums else None
+        there = {**here, "arch": sums.arch[arch]} if sums and sums.arch else here
+        checksum = sums.url.expand({**there, "url": url}) if sums else None
         yield Wanted(
             url=url,
             checksum=checksum,
-            checksum_proof=_proof(sums.signature, checksum or "", here) if sums else None,
+            checksum_proof=_proof(sums.signature, checksum or "", there) if sums else None,
             proof=_proof(asset.signature, url, here),
             archive=asset.archive,
             install=_install(asset, here),

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bakery.image.gobuild import GoBuild, GoModule
+    from bakery.recipe.contents import Release
     from bakery.recipe.lock import LockedAsset
-    from bakery.recipe.matrix import Release
     from bakery.release.finished import Finished
 
 CREATED = "2020-01-01T00:00:00Z"  # the formats want a time; any other would change the file

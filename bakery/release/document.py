@@ -14,7 +14,7 @@ from bakery.release.boots import Boot  # noqa: TC001  types are read at run time
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bakery.recipe.matrix import Release
+    from bakery.recipe.contents import Release
     from bakery.release.finished import Finished
 
 

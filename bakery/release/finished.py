@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from bakery.image.inventory import Inventory
     from bakery.image.manifest import Manifest
     from bakery.ledger import Record
-    from bakery.recipe.matrix import Image
+    from bakery.recipe.contents import Image
     from bakery.release.boots import Boot
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from bakery.image.manifest import Manifest
     from bakery.ledger import Ledger
-    from bakery.recipe.matrix import Image, Release
+    from bakery.recipe.contents import Image, Release
     from bakery.release.boots import Boot
     from bakery.release.finished import Finished
 

@@ -13,8 +13,8 @@ from bakery.errors import BakeryError
 from bakery.recipe.version import Version
 
 if TYPE_CHECKING:
+    from bakery.recipe.contents import Release
     from bakery.recipe.load import Source
-    from bakery.recipe.matrix import Release
 
 SUFFIXES = (".conf", ".transfer")  # what systemd reads up to 256, and from 257 on
 

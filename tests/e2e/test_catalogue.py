@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from harness.mirror import Mirror
     from harness.project import Project
 
-    from bakery.recipe.matrix import Asset, Image, Release
+    from bakery.recipe.contents import Asset, Image, Release
 
 pytestmark = pytest.mark.e2e
 

@@ -20,7 +20,7 @@ from harness.tarball import tarball
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.recipe.matrix import Asset, Image
+    from bakery.recipe.contents import Asset, Image
 
 LAYOUTS = Path(__file__).parents[1] / "e2e" / "layouts.yaml"
 _COMPRESSION = {"gz": "gz", "tgz": "gz", "xz": "xz", "bz2": "bz2", "tbz": "bz2"}

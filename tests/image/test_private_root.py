@@ -11,7 +11,7 @@ import pytest
 from bakery.image.install import StageError
 from bakery.image.private_root import furnish
 from bakery.image.tree import Tree
-from bakery.recipe.matrix import PrivateRoot
+from bakery.recipe.contents import PrivateRoot
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bakery.image import release_file
-from bakery.recipe.matrix import Contents
+from bakery.recipe.contents import Contents
 from bakery.recipe.model import OsLevel, OsVersion
 
 if TYPE_CHECKING:

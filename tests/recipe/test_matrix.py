@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bakery.recipe.contents import Asset, Image, Unit
 from bakery.recipe.load import load_all
 from bakery.recipe.local import Local
-from bakery.recipe.matrix import Asset, Image, Unit, releases
+from bakery.recipe.matrix import releases
 from bakery.recipe.model import OsLevel
 
 if TYPE_CHECKING:

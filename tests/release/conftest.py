@@ -17,12 +17,14 @@ from bakery.progress import Silent
 from bakery.recipe import lock as lockfile
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
-from bakery.recipe.matrix import Image, Release, releases
+from bakery.recipe.matrix import releases
 from bakery.release.assemble import assemble
 from bakery.release.finished import Finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from bakery.recipe.contents import Image, Release
 
 RECIPE = """\
 summary: A tool for tests
