@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from bakery.recipe.document import Step
     from bakery.recipe.model import Latest, Recipe
+    from bakery.recipe.words import Words
 
 VERSION_PLACEHOLDERS = ("version", "bare", "major", "minor", "name")
 _PLACEHOLDER = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -118,20 +119,26 @@ def _parts(recipe: Recipe) -> None:
 
 
 def _architectures(recipe: Recipe) -> None:
-    for index, asset in enumerate(recipe.assets):
-        given = {"arch": None if isinstance(asset, DebianAsset) else asset.arch}
-        if isinstance(asset, UrlAsset) and asset.checksum:
-            given["checksum"] = asset.checksum.arch
-        for (key, words), arch in itertools.product(given.items(), recipe.arch):
-            if words is not None and arch not in words:
+    for path, words in _own_words(recipe):
+        for arch in recipe.arch:
+            if arch not in words:
                 raise InvalidError(
-                    ["assets", index, *(["checksum", "arch"] if key == "checksum" else [key])],
-                    f"there is no word for {arch} here, which the recipe builds",
+                    path,
+                    f"this asset has no word for {arch}, which the recipe builds",
                     fix=f"add {arch}: WORD here, or remove {arch} from the recipe's arch",
                 )
 
 
 def _placeholders(recipe: Recipe) -> None:
+def _own_words(recipe: Recipe) -> Iterator[tuple[list[Step], Words]]:
+    """Yield where assets have words of their own for architectures, and the words."""
+    for index, asset in enumerate(recipe.assets):
+        if not isinstance(asset, DebianAsset) and asset.arch:
+            yield ["assets", index, "arch"], asset.arch
+        if isinstance(asset, UrlAsset) and asset.checksum and asset.checksum.arch:
+            yield ["assets", index, "checksum", "arch"], asset.checksum.arch
+
+
     names = {*VERSION_PLACEHOLDERS, *recipe.parts}
     versions = {"version", *recipe.parts}
     known = names | {f"{name}.bare" for name in versions} | {"arch"}
