@@ -129,7 +129,6 @@ def _architectures(recipe: Recipe) -> None:
                 )
 
 
-def _placeholders(recipe: Recipe) -> None:
 def _own_words(recipe: Recipe) -> Iterator[tuple[list[Step], Words]]:
     """Yield where assets have words of their own for architectures, and the words."""
     for index, asset in enumerate(recipe.assets):
@@ -139,6 +138,7 @@ def _own_words(recipe: Recipe) -> Iterator[tuple[list[Step], Words]]:
             yield ["assets", index, "checksum", "arch"], asset.checksum.arch
 
 
+def _placeholders(recipe: Recipe) -> None:
     names = {*VERSION_PLACEHOLDERS, *recipe.parts}
     versions = {"version", *recipe.parts}
     known = names | {f"{name}.bare" for name in versions} | {"arch"}
