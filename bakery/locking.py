@@ -73,7 +73,10 @@ def lock_version(
         }
         found = pool.map(lambda want: locker.assets(tag, want), asked.values())
         assets = tuple({asset.url: asset for each in found for asset in each}.values())
-    locked = LockedVersion(parts=chosen, assets=assets)
+    packages = {
+        want.packages.suite: want.packages.asked for want in asked.values() if want.packages
+    }
+    locked = LockedVersion(parts=chosen, packages=packages, assets=assets)
     path = source.folder / LOCK
     write_whole(path, lockfile.encode(lockfile.read(path).with_version(tag, locked)))
     return locked

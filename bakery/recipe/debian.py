@@ -81,19 +81,17 @@ class Packages(msgspec.Struct, frozen=True, kw_only=True):
         """How messages call them."""
         return f"debian:{self.suite}, {', '.join(self.names)} for {self.arch}"
 
-    def find(self, locked: LockedVersion) -> tuple[LockedAsset, ...]:
-        """Return the locked packages that these and their dependencies are.
+    @property
+    def asked(self) -> str:
+        """What is asked for, as a lock keeps it: a lock made for others does not fit."""
+        without = f", without {', '.join(sorted(self.exclude))}" if self.exclude else ""
+        return ", ".join(self.names) + without
 
-        Nothing, where one of `names` is missing.
-        """
-        found = {
-            asset.url: deb.name
-            for asset in locked.assets
-            if (deb := parse(asset.url)) and self._covers(deb)
-        }
-        if not set(self.names) <= set(found.values()):
-            return ()
-        return tuple(asset for asset in locked.assets if asset.url in found)
+    def find(self, locked: LockedVersion) -> tuple[LockedAsset, ...]:
+        """Return the locked packages that these and their dependencies are."""
+        return tuple(
+            asset for asset in locked.assets if (deb := parse(asset.url)) and self._covers(deb)
+        )
 
     def _covers(self, deb: Deb) -> bool:
         return (

@@ -10,6 +10,8 @@ from bakery.recipe.lock import LockError
 from bakery.recipe.wanted import wanted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bakery.recipe.load import Source
     from bakery.recipe.lock import LockedAsset, LockedVersion
     from bakery.recipe.wanted import Wanted
@@ -49,10 +51,8 @@ def pinned(source: Source, tag: str, locked: LockedVersion) -> dict[Arch, Pinned
     if not missing:
         for arch, pins in found.items():
             for want in wanted(source, tag, arch, locked.parts):
-                fitting_pins = want.finds(locked)
-                pins.extend((want, pin) for pin in fitting_pins)
-                if not fitting_pins:
-                    missing.append(f"the lock lacks {want.label}")
+                pins.extend((want, pin) for pin in want.finds(locked))
+                missing += _lacks(want, locked)
         used = {pin.url for pins in found.values() for _, pin in pins}
         surplus += [
             f"nothing asks for {url} any more" for url in sorted(locked.by_url.keys() - used)
@@ -76,6 +76,16 @@ def _parts(source: Source, locked: LockedVersion) -> tuple[list[str], list[str]]
         [f"the lock lacks the part {name}" for name in sorted(asked - locked.parts)],
         [f"the recipe has no part {name} any more" for name in sorted(locked.parts.keys() - asked)],
     )
+
+
+def _lacks(want: Wanted, locked: LockedVersion) -> Iterator[str]:
+    """Say what of an asset the lock lacks, or that it was made for other Debian packages."""
+    packages = want.packages
+    known = locked.packages.get(packages.suite) if packages else None
+    if packages and known and known != packages.asked:
+        yield f"{packages.suite} is locked for {known}; the recipe asks for {packages.asked}"
+    elif not want.finds(locked) or (packages and not known):
+        yield f"the lock lacks {want.label}"
 
 
 def _check_trust(source: Source, tag: str, pin: LockedAsset) -> None:

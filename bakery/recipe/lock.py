@@ -97,9 +97,17 @@ class LockedVersion(
     omit_defaults=True,
     dict=True,
 ):
-    """One version: the versions of its parts and its assets, all architectures together."""
+    """One version: its parts and its assets, all architectures together.
+
+    Attributes:
+        parts: the versions of its parts.
+        packages: by suite, which Debian packages were asked for; see `debian.Packages.asked`.
+        assets: what is pinned.
+
+    """
 
     parts: dict[str, str] = {}
+    packages: dict[str, str] = {}
     assets: tuple[LockedAsset, ...]
 
     def __post_init__(self) -> None:
@@ -189,8 +197,11 @@ def encode(lock: Lock) -> bytes:
     for tag in lock.tags:
         locked = lock.versions[tag]
         assets = sorted(locked.assets, key=lambda asset: asset.url)
-        parts = _json({part: locked.parts[part] for part in sorted(locked.parts)})
-        head = f'      "parts": {parts},\n' if locked.parts else ""
+        head = "".join(
+            f'      "{key}": {_json(dict(sorted(chosen.items())))},\n'
+            for key, chosen in (("parts", locked.parts), ("packages", locked.packages))
+            if chosen
+        )
         lines = ",\n".join(f"        {_json(asset)}" for asset in assets)
         versions.append(f'    "{tag}": {{\n{head}      "assets": [\n{lines}\n      ]\n    }}')
     return ('{\n  "versions": {\n' + ",\n".join(versions) + "\n  }\n}\n").encode()

@@ -44,6 +44,7 @@ def validate(recipe: Recipe) -> None:
     _architectures(recipe)
     _placeholders(recipe)
     _files_of_assets(recipe)
+    _packages_of_one_suite(recipe)
     _same_path_twice(recipe)
     _upstream(recipe)
     _private_root(recipe)
@@ -193,6 +194,22 @@ def _files_of_assets(recipe: Recipe) -> None:
                 ["assets", index, "url"],
                 "files are listed, but the address has no {file}",
                 fix="put {file} where their names stand in the address, or remove files",
+            )
+
+
+def _packages_of_one_suite(recipe: Recipe) -> None:
+    """Refuse packages that are asked for apart: what they depend on could not be told apart."""
+    seen: dict[str, DebianAsset] = {}
+    for index, asset in enumerate(recipe.assets):
+        if not isinstance(asset, DebianAsset):
+            continue
+        other = seen.setdefault(asset.debian.suite, asset)
+        if other is not asset and not (other.when and asset.when):
+            raise InvalidError(
+                ["assets", index, "debian"],
+                f"packages of {asset.debian.suite} are asked for already, and come with all that "
+                "they depend on",
+                fix="name all packages in one debian: and all places in its install:",
             )
 
 

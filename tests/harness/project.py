@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery.recipe import debian
 from bakery.recipe import lock as lockfile
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
 
@@ -56,8 +57,10 @@ class Project:
 
     def lock(self, name: str, version: str, assets: Mapping[str, str], **parts: str) -> None:
         """Write the lock of one version: addresses and digests."""
+        debs = filter(None, map(debian.parse, assets))
         locked = LockedVersion(
             parts=parts,
+            packages={deb.suite: deb.name for deb in debs},
             assets=tuple(
                 LockedAsset(url=url, sha256=digest, trust="first-use")
                 for url, digest in assets.items()

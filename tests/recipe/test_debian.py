@@ -60,12 +60,12 @@ def test_packages_are_found_by_suite_and_architecture() -> None:
     assert [asset.url for asset in found] == [*both[2:], COMMON]
 
 
-def test_a_lock_without_a_named_package_has_none_of_them() -> None:
-    lock = locked(LIBC.format(arch="amd64"))
-    assert Packages(suite="trixie", names=("haproxy",), arch="amd64").find(lock) == ()
-
-
 def test_what_is_excluded_is_not_found() -> None:
     urls = [url.format(arch="amd64") for url in (HAPROXY, LIBC)]
     wanted = Packages(suite="trixie", names=("haproxy",), exclude=("libc6",), arch="amd64")
     assert [asset.url for asset in wanted.find(locked(*urls))] == urls[:1]
+
+
+def test_a_lock_keeps_what_was_asked_for() -> None:
+    wanted = Packages(suite="trixie", names=("b", "a"), exclude=("d", "c"), arch="amd64")
+    assert wanted.asked == "b, a, without c, d"

@@ -46,7 +46,9 @@ def test_what_is_written_is_what_is_read(versions: dict[str, LockedVersion]) -> 
 
 def test_versions_and_assets_are_sorted_one_a_line() -> None:
     locked = LockedVersion(
-        assets=(asset("b"), asset("a", "cited", None)), parts={"z": "1", "y": "2"}
+        assets=(asset("b"), asset("a", "cited", None)),
+        parts={"z": "1", "y": "2"},
+        packages={"trixie": "b, a"},
     )
     lines = lockfile.encode(Lock(versions={"1.10": locked, "1.9": locked})).decode().splitlines()
     assert [line.strip() for line in lines if line.startswith("    ") and line[4] == '"'] == [
@@ -54,6 +56,7 @@ def test_versions_and_assets_are_sorted_one_a_line() -> None:
         '"1.10": {',
     ]
     assert lines[3] == '      "parts": {"y": "2", "z": "1"},'
+    assert lines[4] == '      "packages": {"trixie": "b, a"},'
     assert [line.split('"')[3].rpartition("/")[2] for line in lines if '"url"' in line] == [
         "a",
         "b",
