@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness.openpgp import Person
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# The same examples on every run; others with `--hypothesis-profile=explore`
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=2000)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="module")

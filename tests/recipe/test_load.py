@@ -138,9 +138,7 @@ def outcome(bakery: Bakery, text: str) -> None:
     assert where
 
 
-FUZZ = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FUZZ = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SIGNS = st.one_of(
     st.text(alphabet="{}[]:,-&*!|>'\"%@`#?~ \t\n\\/.<=", max_size=3),
     st.sampled_from(["null", "yes", "2024-01-01", "1.0", "!!set", "<<: ", "{x}", "..", "0o7"]),

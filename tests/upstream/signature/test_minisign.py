@@ -80,7 +80,7 @@ BYTES = st.sampled_from([(line, at) for line, count in ((1, 74), (3, 64)) for at
 
 
 @given(place=BYTES, by=st.integers(1, 255))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_byte_of_a_signature_can_be_altered(
     tmp_path: Path, place: tuple[int, int], by: int
 ) -> None:
@@ -122,7 +122,7 @@ def test_what_is_no_key(tmp_path: Path, key: str) -> None:
 
 
 @given(data=st.binary())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_else_is_a_signature(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(SignatureError):
         check(tmp_path, data)
