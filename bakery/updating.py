@@ -13,7 +13,7 @@ from bakery.locking import lock_version
 from bakery.recipe import lock as lockfile
 from bakery.recipe.load import LOCK
 from bakery.recipe.lock import Lock
-from bakery.recipe.policy import asked_for, described
+from bakery.recipe.policy import asked_for, choice, described
 from bakery.recipe.upstreams import RecipePart
 from bakery.recipe.validate import is_fixed
 from bakery.upstream.api import Api
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from bakery.recipe.load import Source
+    from bakery.recipe.model import Recipe
     from bakery.recipe.policy import Published
     from bakery.settings import Settings
 
@@ -81,7 +82,9 @@ def update(
 ) -> Iterator[Update]:
     """Lock what the `build:` of recipes asks for and their locks lack; yield each when it is done.
 
-    Recipes that follow others come after them. What fails for one version stops no other.
+    Recipes that follow others come after them. What fails for one version stops no other. Of
+    recipes with files of one's own (`file:`), nothing is locked that is not named: nobody knows
+    which versions are there.
 
     Args:
         chosen: the recipes to update.
@@ -139,8 +142,8 @@ class _Updater:
         recipe = self._source.recipe
         tags: list[str] = []
         try:
-            if recipe.upstream and not all(map(is_fixed, recipe.build)):
-                tags = [item.tag for item in offers(recipe.upstream, api)]
+            if recipe.upstream and not (all(map(is_fixed, recipe.build)) or _is_own(recipe)):
+                tags = choice(recipe, offers(recipe.upstream, api), self._source.lock.tags)
         except BakeryError as error:
             self._failures.append(error)
         return asked_for(recipe, tags)
@@ -164,6 +167,10 @@ class _Updater:
         versions = lockfile.read(path).versions
         kept = {tag: locked for tag, locked in versions.items() if tag not in tags}
         write_whole(path, lockfile.encode(Lock(versions=kept)))
+
+
+def _is_own(recipe: Recipe) -> bool:
+    return any(str(getattr(asset, "url", "")).startswith("file:") for asset in recipe.assets)
 
 
 def _side_by_side(chosen: Mapping[str, Source], work: Callable[[Source], _T]) -> Iterator[_T]:
@@ -199,7 +206,7 @@ def _standing(source: Source, api: Api) -> Standing:
         failure = error
     else:
         newest = published[-1] if published else None
-        asked = asked_for(recipe, [item.tag for item in published])
+        asked = asked_for(recipe, choice(recipe, published, source.lock.tags))
         missing = [tag for tag in asked if tag not in source.lock.versions]
     return Standing(
         name=source.name,

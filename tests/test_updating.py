@@ -110,6 +110,11 @@ def test_update_locks_what_is_new_and_keeps_what_is_old(bakery: Bakery) -> None:
     assert bakery.locked().tags == ["1.0", "1.1"]
 
 
+def test_files_of_ones_own_are_locked_by_name_alone(bakery: Bakery) -> None:
+    bakery.recipe(text=APP.replace("https://example.org/app-", "file:///srv/app-"))
+    assert bakery.update()["app"] == Update(name="app", added=[], pruned=[], failures=())
+
+
 def test_prune_drops_what_build_does_not_ask_for(bakery: Bakery) -> None:
     bakery.recipe()
     bakery.offer("https://example.org/versions.txt", "1.0", "1.0\n1.1")
