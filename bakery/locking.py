@@ -10,6 +10,7 @@ import msgspec
 from bakery.errors import BakeryError
 from bakery.ledger import write_whole
 from bakery.recipe import lock as lockfile
+from bakery.recipe.debian import is_renewed
 from bakery.recipe.debian import tag as debian_tag
 from bakery.recipe.document import show
 from bakery.recipe.load import LOCK
@@ -145,7 +146,7 @@ class _Locker:
         found = debian.closure(wanted, apt.mirrors(self._settings.debian_snapshot))
         version = next(package.version for package in found if package.name == wanted.names[0])
         expected = debian_tag(version)
-        if tag != expected and not tag.startswith(f"{expected}."):
+        if tag != expected and not is_renewed(tag, expected):
             raise LockError(
                 f"{wanted.suite} has {wanted.names[0]} {version}, not {tag}",
                 where=wanted.label,

@@ -13,7 +13,7 @@ from bakery.locking import lock_version
 from bakery.recipe import lock as lockfile
 from bakery.recipe.load import LOCK
 from bakery.recipe.lock import Lock
-from bakery.recipe.policy import asked_for, described
+from bakery.recipe.policy import asked_for, choice, described
 from bakery.recipe.upstreams import RecipePart
 from bakery.recipe.validate import is_fixed
 from bakery.upstream.api import Api
@@ -143,7 +143,7 @@ class _Updater:
         tags: list[str] = []
         try:
             if recipe.upstream and not (all(map(is_fixed, recipe.build)) or _is_own(recipe)):
-                tags = [item.tag for item in offers(recipe.upstream, api)]
+                tags = choice(recipe, offers(recipe.upstream, api), self._source.lock.tags)
         except BakeryError as error:
             self._failures.append(error)
         return asked_for(recipe, tags)
@@ -206,7 +206,7 @@ def _standing(source: Source, api: Api) -> Standing:
         failure = error
     else:
         newest = published[-1] if published else None
-        asked = asked_for(recipe, [item.tag for item in published])
+        asked = asked_for(recipe, choice(recipe, published, source.lock.tags))
         missing = [tag for tag in asked if tag not in source.lock.versions]
     return Standing(
         name=source.name,

@@ -35,6 +35,11 @@ def tag(version: str) -> str:
     return first + plus + rest.replace("+", ".")
 
 
+def is_renewed(tag: str, version: str) -> bool:
+    """Return whether a tag is a version's with newer dependencies: `3.0.11-1.1` for `3.0.11-1`."""
+    return re.fullmatch(rf"{re.escape(version)}\.[0-9]+", tag) is not None
+
+
 class Deb(msgspec.Struct, frozen=True, kw_only=True):
     """What an address says.
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.recipe.condition import Condition
+from bakery.recipe.debian import is_renewed
 from bakery.recipe.model import Latest, Since
+from bakery.recipe.upstreams import DebianUpstream
 from bakery.recipe.validate import is_fixed
 from bakery.recipe.version import Version
 
@@ -55,6 +57,23 @@ def offered(published: Iterable[Published], *, prerelease: bool = False) -> list
         if not version.build.startswith("ent") and (prerelease or not preview):
             found.setdefault(version, item)
     return [found[version] for version in sorted(found)]
+
+
+def choice(recipe: Recipe, published: Iterable[Published], locked: Iterable[str]) -> list[str]:
+    """Return the versions that a recipe's `build:` chooses from.
+
+    Beside those on offer, of Debian packages, what is locked of one with newer dependencies.
+
+    Args:
+        recipe: whose upstream publishes.
+        published: what is on offer.
+        locked: the versions in its lock.
+
+    """
+    tags = [item.tag for item in published]
+    if not isinstance(recipe.upstream, DebianUpstream):
+        return tags
+    return [*tags, *(tag for tag in locked if any(is_renewed(tag, each) for each in tags))]
 
 
 def asked_for(recipe: Recipe, tags: Iterable[str]) -> list[str]:

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bakery.recipe.model import Latest, Recipe, Since
-from bakery.recipe.policy import Published, asked_for, described, offered
+from bakery.recipe.policy import Published, asked_for, choice, described, offered
+from bakery.recipe.upstreams import DebianUpstream
 from bakery.recipe.version import Version
 
 if TYPE_CHECKING:
@@ -41,6 +43,17 @@ def recipe(*build: Any) -> Recipe:
 )
 def test_what_build_asks_for(build: Sequence[Any], expected: list[str]) -> None:
     assert asked_for(recipe(*build), reversed(TAGS)) == expected
+
+
+def test_packages_locked_with_newer_dependencies_count_as_the_newest() -> None:
+    locked = ["3.0.11-1", "3.0.11-1+deb13u5", "3.0.11-1+deb13u5.1", "3.0.11-1+deb13u5.10"]
+    published = [Published("3.0.11-1+deb13u5")]
+    followed = recipe("latest")
+    packages = replace(followed, upstream=DebianUpstream(debian="haproxy", suite="trixie"))
+    assert asked_for(packages, choice(packages, published, locked)) == locked[-1:]
+    assert asked_for(followed, choice(followed, published, locked)) == ["3.0.11-1+deb13u5"]
+    newer = [Published("3.0.11-1+deb13u6")]
+    assert asked_for(packages, choice(packages, newer, locked)) == ["3.0.11-1+deb13u6"]
 
 
 def test_nothing_on_offer_leaves_the_fixed_ones() -> None:
