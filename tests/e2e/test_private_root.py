@@ -93,6 +93,14 @@ def test_every_user_enters_it_as_the_host_lets_them(guest: Guest) -> None:
     assert "/usr/bin/gdb needs a user namespace" in inside_chroot.stderr
 
 
+@pytest.mark.parametrize("user", ["", AS_NOBODY])
+def test_its_process_is_the_one_that_was_started(guest: Guest, user: str) -> None:
+    """A service manager watches the process that it started, and takes notice of no other."""
+    number = "gdb --batch -ex 'python import os; print(os.getpid())'"
+    started, running = guest.ask(f"echo $$; exec {user} {number}").stdout.split()
+    assert running == started
+
+
 def test_it_sees_the_hosts_folders_and_its_own_usr(guest: Guest) -> None:
     guest.ask("echo shared >/etc/shared; mkdir /home/someone; mount -t tmpfs none /media")
     listed = guest.ask("gdb --batch -ex 'shell cat /etc/shared; ls /home; stat -fc %T /media'")
