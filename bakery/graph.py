@@ -25,6 +25,7 @@ from bakery.workshop import Workshop
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+    from types import TracebackType
 
     from bakery.progress import Meter
     from bakery.recipe.contents import Asset, Image, Release
@@ -61,6 +62,8 @@ class Graph:
         try:
             self.workshop = Workshop(settings.load(root))
             self.sources = load_all(self.workshop.settings.recipes)
+            if not self.sources:
+                raise _no_recipes(self.workshop.settings.recipes)
             self.releases = [r for source in self.sources.values() for r in releases(source)]
             self.images = [image for release in self.releases for image in release.images]
             self._refuse_unknown(arguments)
@@ -125,7 +128,7 @@ class Graph:
             "uptodate": [is_done],
             "task_dep": list(after),
             "io": {"capture": False},
-            "clean": [clean] if clean else [],
+            "clean": [_removal(clean)] if clean else [],
             "params": [_DRY_RUN] if preview else [],
         }
 
@@ -196,6 +199,10 @@ class Graph:
         return names | {f"fetch:{name}" for name, _, _ in self.assets()}
 
     def _refuse_unknown(self, arguments: Sequence[str]) -> None:
+        releases = {release.name for release in self.releases}
+        for word in arguments:
+            if word in self.sources or word in releases:
+                raise BakeryError(f"there is no task {word}", fix=f"did you mean build:{word}?")
         words = [word for word in arguments if ":" in word and not word.startswith(("-", "/", "."))]
         if not words:
             return
@@ -234,6 +241,35 @@ def fetch_name(asset: Asset) -> str:
 def load(root: Path) -> Graph:
     """Return the graph of the project in `root`, checked against the command line."""
     os.umask(0o022)
+    sys.excepthook = _without_interrupts
     if sys.argv[1:2] == ["list"]:  # who reads no further, as `head` does, ends it
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     return Graph(root, sys.argv[1:])
+
+
+def _removal(clean: Callable[[], object]) -> Callable[[], TaskFailed | None]:
+    def remove() -> TaskFailed | None:
+        try:
+            clean()
+        except (BakeryError, OSError) as error:
+            return TaskFailed(explained(error).render())
+        return None
+
+    remove.__qualname__ = "remove what was made"  # `doit clean` shows it
+    return remove
+
+
+def _without_interrupts(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Show what nobody has caught; Ctrl-C needs no traceback."""
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+
+
+def _no_recipes(folder: Path) -> BakeryError:
+    return BakeryError(
+        "there are no recipes yet",
+        where=str(folder),
+        fix="write one with `bakery new`, or set BAKERY_RECIPES to the folder that holds them",
+    )

@@ -172,23 +172,24 @@ class Ledger:
             LedgerError: a file can't be written.
 
         """
-        with self._lock(name):
-            scratch = self.folder / "scratch" / f"{step}@{name}"
-            self._known.clear()
-            try:
-                remove(scratch)
-                scratch.mkdir(parents=True)
-                yield Work(scratch)
-            except OSError as error:
-                raise LedgerError(
-                    f"{step}:{name} can't be written: {error.strerror}",
-                    where=str(error.filename or self.folder.parent),
-                    fix="make room, or set BAKERY_DIST to a folder with more"
-                    if error.errno in _FULL
-                    else "look at the folder's rights; BAKERY_DIST names another one",
-                ) from error
-            finally:
-                remove(scratch)
+        try:
+            with self._lock(name):
+                scratch = self.folder / "scratch" / f"{step}@{name}"
+                self._known.clear()
+                try:
+                    remove(scratch)
+                    scratch.mkdir(parents=True)
+                    yield Work(scratch)
+                finally:
+                    remove(scratch)
+        except OSError as error:
+            raise LedgerError(
+                f"{step}:{name} can't be written: {error.strerror}",
+                where=str(error.filename or self.folder.parent),
+                fix="make room, or set BAKERY_DIST to a folder with more"
+                if error.errno in _FULL
+                else "look at the folder's rights; BAKERY_DIST names another one",
+            ) from error
 
     def sweep(self) -> None:
         """Remove what killed runs have left in scratch folders."""

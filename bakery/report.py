@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bakery import sizes
+from bakery import sizes, tables
 from bakery.progress import Silent
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from bakery.workshop import Workshop
 
 _LISTED = 40
-_NAME = 44
+_NAMED = 10
+_WIDTH = 52
 
 
 @dataclass
@@ -97,8 +98,7 @@ class Reporter:
             self._running[task.name] = running
             live = self._live()
             if live is not None:
-                step, _, name = task.name.partition(":")
-                running.row = live.add_task(_line(step, name), total=None)
+                running.row = live.add_task(task.name, total=None)
 
     def add_success(self, task: Any) -> None:
         """Hear that a task has done its work."""
@@ -112,18 +112,17 @@ class Reporter:
             seconds = time.monotonic() - running.started
             amount = self._amount(step, name, running)
             notes = self._notes.pop(task.name, "").splitlines()
-            self._finished(step, name, f"{amount:>10}  {seconds:6.1f} s", notes)
+            self._finished(task.name, f"{amount:>10}  {seconds:6.1f} s", notes)
 
     def add_failure(self, task: Any, fail: Any) -> None:
         """Hear that a task has failed, or can't run since another one has."""
         with self._lock:
             self._end(task.name)
-            step, _, name = task.name.partition(":")
             if fail.get_name() == "UnmetDependency":
                 self._tally.skipped.append(task.name)
                 return
             self._tally.failed.append(task.name)
-            self._finished(step, name, "FAILED", fail.get_msg().strip().splitlines(), bad=True)
+            self._finished(task.name, "FAILED", fail.get_msg().strip().splitlines(), bad=True)
 
     def skip_uptodate(self, task: Any) -> None:
         """Hear that a task has nothing to do."""
@@ -198,13 +197,13 @@ class Reporter:
         return sizes.text(size) if size else ""
 
     def _finished(
-        self, step: str, name: str, result: str, details: Sequence[str], *, bad: bool = False
+        self, task: str, result: str, details: Sequence[str], *, bad: bool = False
     ) -> None:
-        line = f"{_line(step, name)} {result}"
+        line = f"{tables.task(task, _WIDTH)} {result}"
         if _in_actions() and details:
             self._say("\n".join([f"::group::{line}", *details, "::endgroup::"]))
             if bad:
-                self._say(f"::error title={step}:{name}::{'%0A'.join(details)}")
+                self._say(f"::error title={task}::{'%0A'.join(details)}")
         else:
             self._say("\n".join([line, *(f"  {detail}" for detail in details)]), bad=bad)
 
@@ -248,17 +247,29 @@ class Reporter:
     def _verdict(self) -> None:
         tally = self._tally
         seconds = time.monotonic() - self._started
+        interrupted = isinstance(sys.exc_info()[1], KeyboardInterrupt)
         if tally.failed:
-            print(f"\n{len(tally.failed)} failed: {', '.join(tally.failed)}")
+            print(f"\n{len(tally.failed)} failed: {_first(tally.failed)}")
             if tally.skipped:
-                print(f"not done because of that: {', '.join(tally.skipped)}")
+                print(f"not done because of that: {_first(tally.skipped)}")
+        if interrupted:
+            print("\ninterrupted")
+        if tally.failed or interrupted:
             print("What is finished is kept; the same command continues.")
         elif tally.built:
-            name = max(tally.built)
             print(f"\n{len(tally.built)} built, {len(tally.cached)} cached, in {seconds:.1f} s.")
-            if "boot" not in tally.steps:
-                print(f"What next: boot it in a real system, as root: doit boot:{name}")
-            print(f"Look into it: {_near(self._workshop.staged(self._images[name]))}/tree")
+            self._advise()
+
+    def _advise(self) -> None:
+        """Say what to do with the newest image, one that boots here if there is any."""
+        from bakery.check.boot.machine import native_arch  # noqa: PLC0415  only after a build
+
+        built = [name for name in self._images if name in self._tally.built]
+        native = [name for name in built if name.endswith(f"-{native_arch()}")]
+        name = (native or built)[-1]
+        if native and "boot" not in self._tally.steps:
+            print(f"What next: boot it in a real system, as root: doit boot:{name}")
+        print(f"Look into it: {_near(self._workshop.staged(self._images[name]))}/tree")
 
     def _dist(self) -> str:
         return _near(self._workshop.settings.dist)
@@ -291,15 +302,13 @@ class _Line:
             progress.update(self._running.row, **changes)  # type: ignore[arg-type]
 
 
-def _line(step: str, name: str) -> str:
-    """Return a task's name in columns; a long one loses its middle, for its ends tell it apart."""
-    half = _NAME // 2
-    shortened = name if len(name) <= _NAME else f"{name[: half - 1]}…{name[-half:]}"
-    return f"{step:<7} {shortened:<{_NAME}}"
-
-
 def _in_actions() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def _first(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _near(path: os.PathLike[str]) -> str:

@@ -1,4 +1,4 @@
-"""Tables as text for terminals and as Markdown for pull requests."""
+"""Text in columns, for terminals, and as Markdown for pull requests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_STEP = 8  # `publish` and a blank
 
 
 def plain(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -21,6 +23,18 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table as GitHub and GitLab render it."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(map(_cell, row)) + " |" for row in lines)
+
+
+def task(name: str, width: int) -> str:
+    """Return a task's step and name in columns, `width` wide together.
+
+    A long name loses its middle, for its ends tell it apart.
+    """
+    step, _, rest = name.partition(":")
+    room = width - _STEP
+    end = room // 2
+    shortened = rest if len(rest) <= room else f"{rest[: room - end - 1]}…{rest[-end:]}"
+    return f"{step:<{_STEP - 1}} {shortened:<{room}}"
 
 
 def _cell(text: str) -> str:

@@ -108,12 +108,30 @@ def test_what_is_there_is_accepted(root: Path, words: list[str]) -> None:
         ("build:base-3.0", "base 3.0 is not locked"),
         ("build:zzzzzz*", "there is no task build:zzzzzz*"),
         ("skuash:base-1.0-x86-64", "did you mean squash:base-1.0-x86-64?"),
+        ("base", "did you mean build:base?"),
+        ("base-2.0", "did you mean build:base-2.0?"),
     ],
 )
 def test_what_is_not_there_is_refused_with_what_was_meant(root: Path, word: str, says: str) -> None:
     with pytest.raises(InvalidDodoFile) as caught:
         Graph(root, [word])
     assert says in str(caught.value)
+
+
+def test_where_no_recipes_are_somebody_is_told_how_to_begin(tmp_path: Path) -> None:
+    (tmp_path / "recipes").mkdir()
+    with pytest.raises(InvalidDodoFile, match="bakery new"):
+        Graph(tmp_path, [])
+
+
+def test_cleaning_that_fails_is_explained(root: Path) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EACCES, "Permission denied", "/srv/dist/image")
+
+    task = Graph(root, []).task("base-1.0", lambda _: None, clean=refuse)
+    (remove,) = task["clean"]
+    assert "where: /srv/dist/image" in remove().message
+    assert " at 0x" not in str(remove).partition(" at ")[0]
 
 
 def test_a_broken_recipe_is_one_message(root: Path) -> None:
@@ -158,6 +176,7 @@ def test_what_the_computer_refuses_is_explained(root: Path) -> None:
 
 def test_the_menu_ends_in_silence_when_nobody_reads_on(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
+    add(project.root, "base", locked=["1.0"], build=["1.0"], requires=[])
     reading, writing = os.pipe()
     os.close(reading)
     try:

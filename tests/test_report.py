@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from io import StringIO
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
+from rich.console import Console
 
-from bakery import settings
+from bakery import live, settings
+from bakery.check.boot.machine import native_arch
 from bakery.report import Reporter
 from bakery.workshop import Workshop
 
@@ -17,6 +20,11 @@ SHA256 = "0" * 64
 
 def task(name: str) -> Any:
     return SimpleNamespace(name=name, actions=[object()])
+
+
+def started(reporter: Reporter, name: str) -> Any:
+    reporter.execute_task(task(name))
+    return task(name)
 
 
 def failure(name: str, message: str) -> Any:
@@ -93,6 +101,61 @@ def test_a_failure_is_told_at_once_and_again_at_the_end(
     assert "  no such host\n    fix:   look\n" in out
     assert "1 failed: fetch:abc\nnot done because of that: stage:x\n" in out
     assert "the same command continues" in out
+
+
+def test_a_long_list_of_failures_is_cut(
+    reporter: Reporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(12):
+        reporter.add_failure(task(f"stage:{number}"), failure("UnmetDependency", "fetch:abc"))
+    reporter.add_failure(task("fetch:abc"), failure("TaskFailed", "no such host"))
+    reporter.complete_run()
+    assert "stage:9 and 2 more\n" in capsys.readouterr().out
+
+
+def test_what_to_do_next_is_said_of_the_newest_image_that_boots_here(
+    reporter: Reporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = "arm64" if native_arch() == "x86-64" else "x86-64"
+    reporter.add_success(started(reporter, f"squash:tool-1.0-{other}"))
+    reporter.complete_run()
+    said = capsys.readouterr().out
+    assert "doit boot:" not in said
+    assert f"Look into it: dist/stage/tool-1.0-{other}/tree" in said
+
+
+def test_who_interrupts_hears_that_the_same_command_continues(
+    reporter: Reporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reporter.add_success(started(reporter, "squash:tool-1.0-x86-64"))
+
+    def run() -> NoReturn:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            reporter.complete_run()
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    said = capsys.readouterr().out
+    assert "interrupted\nWhat is finished is kept; the same command continues.\n" in said
+    assert "What next" not in said
+
+
+@pytest.mark.parametrize("width", [36, 40, 68, 69, 80, 200])
+def test_a_running_task_is_one_line_however_narrow_the_terminal(width: int) -> None:
+    console = Console(width=width, file=StringIO(), force_terminal=True, color_system=None)
+    display = live.progress(console)
+    row = display.add_task("fetch:0123456789ab-" + "tool-" * 20 + "x86_64.whl", total=1010 << 20)
+    display.update(row, completed=1000 << 20)
+    with console.capture() as shown:
+        console.print(display.get_renderable())
+    lines = shown.get().splitlines()
+    assert len(lines) == 1
+    assert len(lines[0]) <= width
+    assert "fetch   01" in lines[0]
+    assert ".whl " in lines[0]
+    assert ("1000.0 MiB of" in lines[0]) == (width >= 69)
 
 
 def test_actions_gets_groups_errors_and_a_summary(

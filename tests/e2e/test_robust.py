@@ -9,6 +9,7 @@ import random
 import shutil
 import signal
 import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -135,6 +136,8 @@ class Liar(Server):
         self.behaviour = behaviour
         self.left = times
         self.requests = 0
+        self.reached = threading.Event()
+        self.released = threading.Event()
 
 
 class _Handler(Handler):
@@ -177,6 +180,13 @@ class _Handler(Handler):
     def other_bytes(self) -> None:
         self.answer(CONTENT[::-1])
 
+    def stalls(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.server.reached.set()
+        self.server.released.wait(60)
+
     def gone(self) -> None:
         self.answer(b"", status=404)
 
@@ -218,3 +228,27 @@ def test_lies_are_told_and_never_become_an_image(tmp_path: Path, behaviour: str,
         assert "Traceback" not in said
         assert images(project) == {}
         assert not list(project.store.glob("sha256/*/*"))
+
+
+def test_an_interrupted_build_ends_in_peace_and_continues(tmp_path: Path) -> None:
+    """Ctrl-C while a download stands still: no traceback, and the shell sees the signal."""
+    with Liar("stalls", times=1) as liar:
+        project = tool_project(tmp_path, liar)
+        with subprocess.Popen(
+            project.command("doit", "build:tool"),
+            cwd=project.root,
+            env=project.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert liar.reached.wait(60)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        liar.released.set()
+        assert process.returncode == -signal.SIGINT
+        assert "the same command continues" in out
+        assert err == ""
+        project.doit("stage:tool-1.0-x86-64")
+        assert strays(project) == []
