@@ -32,6 +32,15 @@ def _binaries(subject: Subject) -> Iterator[tuple[Node, Elf]]:
             yield node, node.elf
 
 
+def _that_must_be_whole(subject: Subject) -> Iterator[Root]:
+    """Yield the roots that lack what the image does not bring."""
+    return (root for root in subject.roots if root.private or not subject.coupled)
+
+
+def _fix(root: Root) -> str | None:
+    return "add the package that has it to packages: of the recipe" if root.private else None
+
+
 def _binaries_of(root: Root) -> Iterator[tuple[Node, Elf]]:
     for node in root.nodes:
         if node.elf is not None and not node.path.startswith(_FIRMWARE):
@@ -82,15 +91,15 @@ def architecture(subject: Subject) -> Iterator[Hit]:
 )
 def interpreter(subject: Subject) -> Iterator[Hit]:
     """Find dynamic programs whose loader is not in the image."""
-    if subject.coupled:
-        return
-    for root in subject.roots:
+    for root in _that_must_be_whole(subject):
         for node, elf in _binaries_of(root):
             if elf.interpreter and linkage.own_loader(root.tree, elf) is None:
-                yield Hit(root.path(node), _foreign(elf))
+                yield Hit(root.path(node), _foreign(root, elf), fix=_fix(root))
 
 
-def _foreign(elf: Elf) -> str:
+def _foreign(root: Root, elf: Elf) -> str:
+    if root.private:
+        return f"is a dynamic binary, and its root has no loader {elf.interpreter}"
     if "ld-musl" in (elf.interpreter or ""):
         libc = (
             f"musl's, {elf.interpreter}, which hosts with glibc, such as Flatcar and Debian, do"
@@ -110,9 +119,7 @@ def _foreign(elf: Elf) -> str:
 )
 def libraries(subject: Subject) -> Iterator[Hit]:
     """Find needed libraries that are not where the loader looks."""
-    if subject.coupled:
-        return
-    for root in subject.roots:
+    for root in _that_must_be_whole(subject):
         in_root = frozenset(
             name
             for node, elf in _binaries_of(root)
@@ -121,10 +128,10 @@ def libraries(subject: Subject) -> Iterator[Hit]:
         )
         for node, elf in _binaries_of(root):
             if missing := _missing(root, node, elf, in_root):
+                where = "its root" if root.private else "the image"
                 names = ", ".join(missing)
-                yield Hit(
-                    root.path(node), f"needs libraries that it won't find in the image: {names}"
-                )
+                message = f"needs libraries that it won't find in {where}: {names}"
+                yield Hit(root.path(node), message, fix=_fix(root))
 
 
 def _missing(root: Root, node: Node, elf: Elf, in_root: frozenset[str]) -> tuple[str, ...]:
@@ -216,18 +223,15 @@ def mentions(subject: Subject) -> Iterator[Hit]:
 )
 def script(subject: Subject) -> Iterator[Hit]:
     """Find scripts for interpreters that neither the image nor every host has."""
-    if subject.coupled:
-        return
-    for root in subject.roots:
+    for root in _that_must_be_whole(subject):
         for node in root.nodes:
             if not (node.executable and node.script) or _startable(subject, root, node.script):
                 continue
             if root.private and node.folder != "usr/bin":
                 continue  # modules of an interpreter, and whatever else nobody starts by its name
             severity: Severity = "warning" if node.path.startswith("usr/share/") else "error"
-            yield Hit(
-                root.path(node), f"is a script for {' '.join(node.script)}", severity=severity
-            )
+            message = f"is a script for {' '.join(node.script)}"
+            yield Hit(root.path(node), message, severity=severity, fix=_fix(root))
 
 
 def _startable(subject: Subject, root: Root, words: tuple[str, ...]) -> bool:
