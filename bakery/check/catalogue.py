@@ -8,6 +8,7 @@ from bakery.check.rule import Rule
 from bakery.check.rules import (
     across,
     binaries,
+    hardening,
     links,
     metadata,
     paths,
@@ -27,7 +28,18 @@ unused_waiver = Rule(
     fix="remove it from `allow:`",
 )
 
-_MODULES = (release_file, paths, metadata, links, binaries, units, verified, readback, across)
+_MODULES = (
+    release_file,
+    paths,
+    metadata,
+    links,
+    binaries,
+    hardening,
+    units,
+    verified,
+    readback,
+    across,
+)
 
 
 def _rules(module: ModuleType) -> tuple[Rule, ...]:

@@ -9,12 +9,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from bakery.image.elf import Elf
 
 Kind = Literal["file", "directory", "link", "device", "fifo", "socket"]
 
+_FIRMWARE = "usr/lib/firmware/"
 _MOST_LINKS = 40
 _MERGED = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64"}
 
@@ -127,6 +128,13 @@ class Tree:
             if node is not None and node.type == "link":
                 return node, "/".join(parts[count:])
         return None
+
+
+def binaries(nodes: Iterable[Node]) -> Iterator[tuple[Node, Elf]]:
+    """Yield the binaries among nodes, without firmware: other processors than the host's run it."""
+    for node in nodes:
+        if node.elf is not None and not node.path.startswith(_FIRMWARE):
+            yield node, node.elf
 
 
 def inside(path: str) -> str:

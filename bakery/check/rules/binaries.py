@@ -1,4 +1,4 @@
-"""Rules about programs: whether a host can start them, and how well they are hardened."""
+"""Rules about programs: whether a host can start them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bakery.check import host, linkage
 from bakery.check.rule import Hit, Severity, rule
-from bakery.check.tree import inside
+from bakery.check.tree import binaries, inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,19 +17,12 @@ if TYPE_CHECKING:
     from bakery.check.tree import Node
     from bakery.image.elf import Elf
 
-_FIRMWARE = "usr/lib/firmware/"  # runs on other processors than the host's
 _NO_HOST = ("EM_BPF",)  # programs for the kernel's own machine, the same on every architecture
 _SELF_CONTAINED = (
     "use upstream's static build (often called musl), let `debian:` make it self-contained,"
     " or couple the image"
     " to the operating system it was built for with `os:` and its version"
 )
-
-
-def _binaries(subject: Subject) -> Iterator[tuple[Node, Elf]]:
-    for node in subject.tree:
-        if node.elf is not None and not node.path.startswith(_FIRMWARE):
-            yield node, node.elf
 
 
 def _that_must_be_whole(subject: Subject) -> Iterator[Root]:
@@ -39,19 +32,6 @@ def _that_must_be_whole(subject: Subject) -> Iterator[Root]:
 
 def _fix(root: Root) -> str | None:
     return "add the package that has it to packages: of the recipe" if root.private else None
-
-
-def _binaries_of(root: Root) -> Iterator[tuple[Node, Elf]]:
-    for node in root.nodes:
-        if node.elf is not None and not node.path.startswith(_FIRMWARE):
-            yield node, node.elf
-
-
-def _hardenable(subject: Subject) -> Iterator[tuple[Node, Elf]]:
-    """Yield dynamic binaries; Go's are memory-safe, and by default neither PIE nor RELRO."""
-    for node, elf in _binaries(subject):
-        if elf.dynamic and not elf.go:
-            yield node, elf
 
 
 @rule(
@@ -78,7 +58,7 @@ def damaged(subject: Subject) -> Iterator[Hit]:
 )
 def architecture(subject: Subject) -> Iterator[Hit]:
     """Find binaries for another architecture than the image's."""
-    for node, elf in _binaries(subject):
+    for node, elf in binaries(subject.tree):
         if subject.arch not in (None, elf.machine) and elf.machine not in _NO_HOST:
             yield Hit(node.path, f"is a binary for {elf.machine}, in an image for {subject.arch}")
 
@@ -92,7 +72,7 @@ def architecture(subject: Subject) -> Iterator[Hit]:
 def interpreter(subject: Subject) -> Iterator[Hit]:
     """Find dynamic programs whose loader is not in the image."""
     for root in _that_must_be_whole(subject):
-        for node, elf in _binaries_of(root):
+        for node, elf in binaries(root.nodes):
             if elf.interpreter and linkage.own_loader(root.tree, elf) is None:
                 yield Hit(root.path(node), _foreign(root, elf), fix=_fix(root))
 
@@ -122,11 +102,11 @@ def libraries(subject: Subject) -> Iterator[Hit]:
     for root in _that_must_be_whole(subject):
         in_root = frozenset(
             name
-            for node, elf in _binaries_of(root)
+            for node, elf in binaries(root.nodes)
             for name in (node.name, elf.soname)
             if name is not None
         )
-        for node, elf in _binaries_of(root):
+        for node, elf in binaries(root.nodes):
             if missing := _missing(root, node, elf, in_root):
                 where = "its root" if root.private else "the image"
                 names = ", ".join(missing)
@@ -140,60 +120,6 @@ def _missing(root: Root, node: Node, elf: Elf, in_root: frozenset[str]) -> tuple
     if elf.dynamic and (not elf.interpreter or linkage.own_loader(root.tree, elf)):
         return linkage.missing_from_program(root, node)
     return ()
-
-
-@rule(
-    "elf-execstack",
-    "warning",
-    reason="an executable stack makes overflows exploitable, and hardened hosts refuse it",
-    fix="ask upstream to link with -z noexecstack",
-)
-def execstack(subject: Subject) -> Iterator[Hit]:
-    """Find binaries with an executable stack."""
-    yield from (
-        Hit(n.path, "asks for an executable stack")
-        for n, elf in _binaries(subject)
-        if elf.execstack
-    )
-
-
-@rule(
-    "elf-textrel",
-    "warning",
-    reason=(
-        "code that is changed while it is loaded is writable for a while, and SELinux refuses it"
-    ),
-    fix="ask upstream to compile with -fPIC",
-)
-def textrel(subject: Subject) -> Iterator[Hit]:
-    """Find binaries with text relocations."""
-    yield from (Hit(n.path, "has text relocations") for n, elf in _binaries(subject) if elf.textrel)
-
-
-@rule(
-    "elf-relro",
-    "warning",
-    reason="without RELRO an overflow can redirect the calls of a dynamic binary",
-    fix="ask upstream to link with -z relro -z now",
-)
-def relro(subject: Subject) -> Iterator[Hit]:
-    """Find dynamic binaries without RELRO; a static one has little to protect."""
-    for node, elf in _hardenable(subject):
-        if not elf.relro:
-            yield Hit(node.path, "is a dynamic binary without RELRO")
-
-
-@rule(
-    "elf-pie",
-    "warning",
-    reason="a program at a fixed address is easier to exploit",
-    fix="ask upstream to compile with -fPIE and link with -pie",
-)
-def pie(subject: Subject) -> Iterator[Hit]:
-    """Find dynamic programs at a fixed address."""
-    for node, elf in _hardenable(subject):
-        if elf.kind == "executable" and not elf.pie:
-            yield Hit(node.path, "is a dynamic program, but not position-independent")
 
 
 @rule(
