@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import chain, groupby, zip_longest
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -86,6 +87,25 @@ def matrix(images: Iterable[Image], ledger: Ledger, count: int) -> Matrix:
             for number, names in enumerate(_balanced(work[arch], counts[arch]), 1)
         )
     )
+
+
+def at_most(number: int, images: Iterable[Image]) -> list[Image]:
+    """Return so many images at most, of whole releases: the newest of all recipes come first.
+
+    Args:
+        number: of images.
+        images: those of a recipe's older releases before those of its newer ones.
+
+    """
+    newest: dict[str, list[list[Image]]] = defaultdict(list)
+    for _, group in groupby(images, key=lambda image: image.release):
+        release = list(group)
+        newest[release[0].contents.name].insert(0, release)
+    chosen: list[Image] = []
+    for release in chain.from_iterable(zip_longest(*newest.values(), fillvalue=[])):
+        if len(chosen) + len(release) <= number:
+            chosen += release
+    return chosen
 
 
 def expected(image: Image, ledger: Ledger) -> float:

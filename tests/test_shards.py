@@ -32,6 +32,14 @@ assets: [{{url: 'https://example.com/{name}-{{version}}-{{arch}}', install: usr/
 """
 
 
+NEWEST_FIRST = [
+    f"{name}-{version}-{arch}"
+    for version in ("2.0", "1.0")
+    for name in ("base", "other", "top")
+    for arch in ("x86-64", "arm64")
+]
+
+
 class Repository:
     """Recipes under version control."""
 
@@ -87,9 +95,19 @@ class Repository:
         return {image.release for image in found}
 
 
+def chosen(repository: Repository, number: int) -> list[str]:
+    return [image.id for image in shards.at_most(number, repository.images)]
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     return Repository(tmp_path)
+
+
+def test_at_most_takes_whole_releases_the_newest_first(repository: Repository) -> None:
+    assert chosen(repository, 100) == NEWEST_FIRST
+    assert chosen(repository, 7) == NEWEST_FIRST[:6]
+    assert chosen(repository, 0) == []
 
 
 def test_a_changed_recipe_touches_those_that_build_on_it(repository: Repository) -> None:

@@ -14,7 +14,10 @@ from bakery.cli.project import Project
 @click.option("--shards", type=int, default=20, show_default=True, help="How many jobs at most.")
 @click.option("--since", metavar="REF", help="Only what has changed since this commit.")
 @click.option("--unpublished", is_flag=True, help="Only releases that are not published.")
-def matrix(shards: int, since: str | None, *, unpublished: bool) -> None:
+@click.option(
+    "--at-most", type=int, metavar="IMAGES", help="So many, the newest of all recipes first."
+)
+def matrix(shards: int, since: str | None, at_most: int | None, *, unpublished: bool) -> None:
     """Print which images each job of a workflow is to bake and boot, as JSON for its matrix.
 
     Jobs are balanced by how long images took here before, or by their assets' sizes.
@@ -34,6 +37,8 @@ def matrix(shards: int, since: str | None, *, unpublished: bool) -> None:
 
         public = Publishing(workshop).public()
         images = [image for image in images if image.release not in public]
+    if at_most is not None:
+        images = dividing.at_most(at_most, images)
     click.echo(msgspec.json.encode(dividing.matrix(images, workshop.ledger, shards)))
 
 
