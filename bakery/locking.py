@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bakery.recipe.load import Source
     from bakery.recipe.wanted import Wanted
     from bakery.settings import Settings
+    from bakery.store.download import Blob
 
 _DOWNLOADS = 6
 
@@ -45,6 +46,7 @@ def lock_version(
     sources: Mapping[str, Source],
     settings: Settings,
     parts: Mapping[str, str],
+    had: Mapping[str, Blob] | None = None,
 ) -> LockedVersion:
     """Pin all assets of one version and write the recipe's lock.json.
 
@@ -56,6 +58,7 @@ def lock_version(
         sources: all recipes, for parts that follow another one.
         settings: where downloads come from and go.
         parts: versions chosen for parts; the others are looked up.
+        had: what has just been downloaded, by its address.
 
     Raises:
         LockError: a part's version can't be read, or too little is known about an asset.
@@ -65,7 +68,7 @@ def lock_version(
 
     """
     with Api(settings) as api, ThreadPoolExecutor(_DOWNLOADS) as pool:
-        locker = _Locker(source, settings, api)
+        locker = _Locker(source, settings, Evidence(source, settings, api, had), api)
         chosen = locker.parts(tag, sources, parts)
         asked = {
             want.label: want
@@ -104,11 +107,11 @@ def unchanged(source: Source, pinned: LockedAsset, found: LockedAsset) -> Locked
 
 
 class _Locker:
-    def __init__(self, source: Source, settings: Settings, api: Api) -> None:
+    def __init__(self, source: Source, settings: Settings, evidence: Evidence, api: Api) -> None:
         self._source = source
         self._settings = settings
+        self._evidence = evidence
         self._api = api
-        self._evidence = Evidence(source, settings, api)
 
     def parts(
         self, tag: str, sources: Mapping[str, Source], given: Mapping[str, str]

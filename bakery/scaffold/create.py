@@ -76,14 +76,22 @@ def create(
         release = _LOOK[kind](place, name, version, api)
         for note in release.notes:
             echo(f"# {note}")
-        draft = _Drafting(name, release, settings, echo).draft(unit=unit)
+        drafting = _Drafting(name, release, settings, echo)
+        draft = drafting.draft(unit=unit)
     for path, text in texts.files(draft).items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, text.encode())
         echo(f"# written: {show(target)}")
     sources = load_all(settings.recipes)
-    lock_version(sources[name], draft.tag, sources=sources, settings=settings, parts={})
+    lock_version(
+        sources[name],
+        draft.tag,
+        sources=sources,
+        settings=settings,
+        parts={},
+        had=drafting.had,
+    )
     echo(f"# locked: {show(folder / 'lock.json')}")
     for step in _next_steps(draft, folder):
         echo(step)
@@ -104,6 +112,8 @@ def _check_name(folder: Path) -> None:
 
 
 class _Drafting:
+    """Writes a draft; in `had` is what it downloaded for that, by address."""
+
     def __init__(
         self, name: str, release: Release, settings: Settings, echo: Callable[[str], None]
     ) -> None:
@@ -112,7 +122,7 @@ class _Drafting:
         self._settings = settings
         self._store = Store(settings.store)
         self._echo = echo
-        self._digests: dict[str, str] = {}
+        self.had: dict[str, Blob] = {}
 
     def draft(self, *, unit: bool) -> texts.Draft:
         release = self._release
@@ -144,12 +154,12 @@ class _Drafting:
 
     def _open(self, arch: Arch, file: File) -> Content:
         self._echo(f"# downloading {file.name}")
-        blob = self._download(file.url)
-        self._digests[file.url] = blob.sha256
-        return peek(blob.path, file.name, arch)
+        return peek(self._download(file.url).path, file.name, arch)
 
     def _download(self, url: str) -> Blob:
-        return download_unpinned(self._store, url, settings=self._settings)
+        if url not in self.had:
+            self.had[url] = download_unpinned(self._store, url, settings=self._settings)
+        return self.had[url]
 
     def _fitting(
         self, contents: dict[Arch, Content]
@@ -212,7 +222,7 @@ class _Drafting:
         for url in file.sums:
             try:
                 text = self._download(url).path.read_text("utf-8", errors="replace")
-                if checksums.digest_of(file.name, text, url) == self._digests[file.url]:
+                if checksums.digest_of(file.name, text, url) == self.had[file.url].sha256:
                     return url
             except checksums.ChecksumError:
                 self._echo(f"# {file_name(url)} does not tell the digest of {file.name}")

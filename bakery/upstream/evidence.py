@@ -15,7 +15,7 @@ from bakery.upstream import checksums, github_digest, pypi
 from bakery.upstream.signature import gpg, minisign, sigstore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from bakery.recipe.load import Source
     from bakery.recipe.wanted import Proof, Wanted
@@ -44,9 +44,15 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Evidence:
-    """What can be known about the assets of a recipe. Safe for several threads."""
+    """What can be known about the assets of a recipe. Safe for several threads.
 
-    def __init__(self, source: Source, settings: Settings, api: Api) -> None:
+    What `had` holds, by address, has just been downloaded, and is not downloaded again.
+    """
+
+    def __init__(
+        self, source: Source, settings: Settings, api: Api, had: Mapping[str, Blob] | None = None
+    ) -> None:
+        self._had = had or {}
         self._source = source
         self._api = api
         self._settings = settings
@@ -134,7 +140,7 @@ class Evidence:
             gpg.verify(signed.path, signature, self._source.keys[proof.key], where=proof.url)
 
     def _download(self, address: str, url: str) -> Blob:
-        return download_unpinned(
+        return self._had.get(url) or download_unpinned(
             self._store, address, settings=self._settings, resolve=lambda _: url
         )
 

@@ -68,6 +68,11 @@ class Bench:
         if about is not None:
             self.serve(f"{API}/index.html", json.dumps(about).encode())
 
+    @property
+    def downloads(self) -> list[str]:
+        """The files of releases that were asked for."""
+        return [path for path in self._mirror.requests if "/releases/download/" in path]
+
     def make(self, kind: str = "github", place: str = "example/app", **options: object) -> str:
         """Make the recipe `app`; return its text."""
         create("app", kind, place, settings=self.settings, echo=self.said.append, **options)  # type: ignore[arg-type]
@@ -128,6 +133,7 @@ def test_archives_with_a_checksum_file(bench: Bench) -> None:
     assert convert.load(source.folder / CHECK, Expectations).commands[0].run == ("app", "--version")
     assert "# other scripts, left out: app-1.2.3-linux-amd64/install.sh" in bench.said
     assert bench.said[-1] == f"doit boot:app-{TAG}-x86-64"
+    assert len(bench.downloads) == len(set(bench.downloads)) == len(files) + 1
 
 
 def test_bare_programs_with_githubs_digests(bench: Bench) -> None:
