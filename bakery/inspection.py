@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
+from bakery.recipe.load import CHECK, FILE
 from bakery.workshop import code_digest, key_of
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Inspection:
                 manifest=self.workshop.manifest(image),
                 companions=tuple(from_path(self.workshop.file(other)).tree for other in others),
                 apart=_apart(image),
-                source=str(image.source.folder / "recipe.yaml"),
+                source=str(image.source.folder / FILE),
             )
             with self.workshop.processors.take(1):
                 report, _ = check_path(self.workshop.file(image), context, recipe.allow)
@@ -214,7 +215,7 @@ class Inspection:
         from bakery.recipe.convert import load  # noqa: PLC0415  with it
 
         together = (*others, image)
-        expected = image.source.folder / "check.yaml"
+        expected = image.source.folder / CHECK
         return Deployment(
             images=[
                 BootImage(path=self.workshop.file(each), name=each.contents.name)
@@ -226,7 +227,7 @@ class Inspection:
         )
 
     def _boot_key(self, image: Image, others: Sequence[Image]) -> str:
-        expected = image.source.folder / "check.yaml"
+        expected = image.source.folder / CHECK
         return key_of(
             "boot",
             *(self.workshop.squash_key(each) for each in (image, *others)),

@@ -10,6 +10,7 @@ import msgspec
 
 from bakery.errors import BakeryError
 from bakery.recipe import lock
+from bakery.recipe.load import LOCK
 from bakery.tools import ToolFailedError, run
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ LIMIT = 256
 
 _RUNNERS: dict[Arch, str] = {"x86-64": "ubuntu-24.04", "arm64": "ubuntu-24.04-arm"}
 _CODE = ("bakery/", "dodo.py", "pyproject.toml")
-_MINOR = {"lock.json", "README.md"}  # versions are looked at; a text touches nothing
+_MINOR = {LOCK, "README.md"}  # versions are looked at; a text touches nothing
 _STEPS = ("stage", "squash", "boot")
 _BASE = 60.0  # seconds for an image, its boots included
 _RATE = 20e6  # bytes of assets a second: download, unpack, squash
@@ -155,9 +156,7 @@ def touched(
     whole = _dependents({name for name, files in changed.items() if files - _MINOR}, sources)
     for release in releases:
         name = release.source.name
-        if name in whole or (
-            "lock.json" in changed[name] and _is_relocked(release, settings, since)
-        ):
+        if name in whole or (LOCK in changed[name] and _is_relocked(release, settings, since)):
             wanted.add(release.name)
     return [image for release in releases if release.name in wanted for image in release.images]
 
@@ -183,7 +182,7 @@ def _dependents(names: set[str], sources: Mapping[str, Source]) -> set[str]:
 
 
 def _is_relocked(release: Release, settings: Settings, since: str) -> bool:
-    path = (release.source.folder / "lock.json").relative_to(settings.root)
+    path = (release.source.folder / LOCK).relative_to(settings.root)
     base = _git(settings, "merge-base", since, "HEAD").strip()
     try:
         before = _git(settings, "show", f"{base}:./{path}")

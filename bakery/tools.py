@@ -28,7 +28,9 @@ class Tool:
 
     Attributes:
         program: its name on PATH.
-        apt, dnf, zypper, brew: its package for each package manager; None where it has none.
+        apt: its package.
+        dnf, zypper: its package for other package managers, where it has another name.
+        brew: its package for macOS; None where there is none.
 
     """
 
@@ -55,8 +57,12 @@ class Tool:
         """
         found = self.find()
         if found is None:
-            managers = ("apt", "dnf", "zypper", "brew")
-            packages = {manager: getattr(self, manager) for manager in managers}
+            packages = {
+                "apt": self.apt,
+                "dnf": self.dnf or self.apt,
+                "zypper": self.zypper or self.apt,
+                "brew": self.brew,
+            }
             raise MissingToolError(
                 f"the program {self.program} is not installed",
                 fix="\n".join(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bakery.check.subject import Context, Subject, subject_of
 from bakery.check.tree import Tree
 from bakery.errors import BakeryError
+from bakery.image.formats.squashfs import UNSQUASHFS
 from bakery.tools import Tool, ToolFailedError, run
 
 if TYPE_CHECKING:
@@ -21,19 +22,7 @@ if TYPE_CHECKING:
 
 _MOUNT = Tool(program="mount", apt="mount", dnf="util-linux", zypper="util-linux")
 _UMOUNT = Tool(program="umount", apt="mount", dnf="util-linux", zypper="util-linux")
-_UNSQUASHFS = Tool(
-    program="unsquashfs",
-    apt="squashfs-tools",
-    dnf="squashfs-tools",
-    zypper="squashfs",
-    brew="squashfs",
-)
-DISSECT = Tool(
-    program="systemd-dissect",
-    apt="systemd-container",
-    dnf="systemd-container",
-    zypper="systemd-container",
-)
+DISSECT = Tool(program="systemd-dissect", apt="systemd-container")
 _ROOT_MODE = 0o755
 _GPT = "gpt"
 _MAGICS = (  # file system, offset of its magic number, the number: linux/magic.h
@@ -182,7 +171,7 @@ def _damaged(what: str, path: Path, why: str | None) -> ImageUnreadableError:
 
 
 def _unpack(path: Path, root: Path) -> None:
-    command = [_UNSQUASHFS.require(), "-no-progress", "-quiet", "-no-xattrs"]
+    command = [UNSQUASHFS.require(), "-no-progress", "-quiet", "-no-xattrs"]
     command += ["-data-queue", "16", "-frag-queue", "16"]  # MiB of memory
     # devices can't be made without root: the report says that the rule about them did not run
     command += ["-ignore-errors", "-dest", str(root), str(path.resolve())]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-BUBBLEWRAP = Tool(program="bwrap", apt="bubblewrap", dnf="bubblewrap", zypper="bubblewrap")
+BUBBLEWRAP = Tool(program="bwrap", apt="bubblewrap")
 
 _TREE = "/tree"
 _SCRIPT = "/prepare"

@@ -14,6 +14,7 @@ from bakery.provision.place import ProvisionError
 from bakery.provision.text import dump
 from bakery.provision.torcx_image import SUFFIXES, TorcxImage, opened
 from bakery.recipe import lock
+from bakery.recipe.load import FILE, LOCK
 from bakery.recipe.lock import Lock, LockedVersion
 from bakery.recipe.version import Version
 
@@ -107,9 +108,9 @@ def convert(file: Path, name: str | None, os: str | None, recipes: Path) -> Conv
         started = _fill(folder / "files", image, done)
     _explain(done, image, file)
     replaces = _DOCKER if (folder / "files/usr/bin/dockerd").exists() else []
-    (folder / "recipe.yaml").write_text(_recipe(done, file, started, host, replaces), "utf-8")
+    (folder / FILE).write_text(_recipe(done, file, started, host, replaces), "utf-8")
     locked = Lock(versions={done.version: LockedVersion(parts={}, assets=())})
-    (folder / "lock.json").write_bytes(lock.encode(locked))
+    (folder / LOCK).write_bytes(lock.encode(locked))
     return done
 
 

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from bakery.check.opened import file_system
+from bakery.image.formats.squashfs import UNSQUASHFS
 from bakery.image.tree import Tree
 from bakery.image.unpack import members
 from bakery.progress import Silent
 from bakery.provision.place import ProvisionError
-from bakery.tools import Tool, run
+from bakery.tools import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,10 +37,6 @@ HOMES = {
 _MOVED = {"bin": "usr/bin", "sbin": "usr/bin", "usr": "usr"} | {
     name: f"usr/{name}" for name in ("lib", "lib64", "libexec", "share")
 }
-_MAGIC = b"hsqs"
-_UNSQUASHFS = Tool(
-    program="unsquashfs", apt="squashfs-tools", dnf="squashfs-tools", zypper="squashfs"
-)
 _FOLDERS_OF_UNITS = (".d", ".wants", ".requires")
 
 
@@ -77,10 +75,8 @@ def opened(file: Path) -> Iterator[TorcxImage]:
         raise ProvisionError("there is no such image", where=str(file))
     with tempfile.TemporaryDirectory(prefix="bakery-torcx-") as scratch:
         root = Path(scratch, "root")
-        with file.open("rb") as head:
-            squashed = head.read(len(_MAGIC)) == _MAGIC
-        if squashed:
-            command = [_UNSQUASHFS.require(), "-no-progress", "-quiet", "-no-xattrs"]
+        if file_system(file) == "squashfs":
+            command = [UNSQUASHFS.require(), "-no-progress", "-quiet", "-no-xattrs"]
             run([*command, "-dest", root, file.absolute()], what="the image can't be unpacked")
         else:
             root.mkdir()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
 from bakery.tools import Tool, run
+from bakery.upstream.signature.gpg import GPG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,6 @@ PASSPHRASE = "BAKERY_SIGNING_PASSPHRASE"  # noqa: S105  a variable's name
 KEYRING = "import-pubring.gpg"
 """The file that has the public key, as hosts name it."""
 
-_GPG = Tool(program="gpg", apt="gnupg", dnf="gnupg2", zypper="gpg2", brew="gnupg")
 _GPGCONF = Tool(program="gpgconf", apt="gnupg", dnf="gnupg2", zypper="gpg2", brew="gnupg")
 _UNFIT = {"e": "has expired", "r": "is revoked"}  # validities (GnuPG's doc/DETAILS)
 _ARMOR = "-----BEGIN PGP PRIVATE KEY BLOCK-----"
@@ -146,5 +146,5 @@ def _keyring(key: str) -> Iterator[Path]:
 
 
 def _gpg(home: Path, *words: str | Path, what: str) -> str:
-    command = [_GPG.require(), "--homedir", str(home), "--batch", "--no-tty", "--quiet"]
+    command = [GPG.require(), "--homedir", str(home), "--batch", "--no-tty", "--quiet"]
     return run([*command, *words], what=what, fix=f"check {KEY} and {PASSPHRASE}")

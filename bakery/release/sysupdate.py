@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
+from bakery.recipe.load import FILE
 from bakery.recipe.version import Version
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def channels(release: Release) -> dict[str, str]:
         if not release.version.startswith(f"{minor}."):
             raise SysupdateError(
                 f"hosts can't follow {name} {minor} to {release.version}",
-                where=str(release.source.folder / "recipe.yaml"),
+                where=str(release.source.folder / FILE),
                 why=f"in a channel for one minor series, versions must begin with {minor}.",
                 fix="take away `channels:`, or don't build this version",
             )

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from bakery.release.document import ReleasedImage, ReleaseDocument
 
-HOST_KEYRING = Path("/etc/systemd/import-pubring.gpg")
 
 _SMALL = 16 << 20  # bytes of an index, a signature or release.json
 _FIXES = {sums.SIGNATURE: "who publishes must set BAKERY_SIGNING_KEY; else ask for no signature"}

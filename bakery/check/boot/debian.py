@@ -21,9 +21,7 @@ from bakery.upstream import apt
 if TYPE_CHECKING:
     from bakery.check.boot.machine import Arch
 
-_DEBOOTSTRAP = Tool(
-    program="debootstrap", apt="debootstrap", dnf="debootstrap", zypper="debootstrap"
-)
+_DEBOOTSTRAP = Tool(program="debootstrap", apt="debootstrap")
 _SCRIPTS = Path("/usr/share/debootstrap/scripts")
 _SYSEXT = "usr/lib/systemd/system/systemd-sysext.service"
 

@@ -28,13 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
-_NSPAWN = Tool(
-    program="systemd-nspawn",
-    apt="systemd-container",
-    dnf="systemd-container",
-    zypper="systemd-container",
-)
-_UNSHARE = Tool(program="unshare", apt="util-linux", dnf="util-linux", zypper="util-linux")
+_NSPAWN = Tool(program="systemd-nspawn", apt="systemd-container")
+_UNSHARE = Tool(program="unshare", apt="util-linux")
 _QEMU_WORDS = {"arm64": "aarch64", "x86-64": "x86_64"}
 _LOOP_CONTROL = Path("/dev/loop-control")
 _LOOP_MAJOR = 7

@@ -16,7 +16,7 @@ from bakery.tools import Tool
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_SETPRIV = Tool(program="setpriv", apt="util-linux", dnf="util-linux", zypper="util-linux")
+_SETPRIV = Tool(program="setpriv", apt="util-linux")
 _MERCY = 2.0
 
 

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from bakery.check.boot.guest import Guest
     from bakery.check.boot.machine import Load
 
-_MKFS = Tool(
-    program="mkfs.ext4", apt="e2fsprogs", dnf="e2fsprogs", zypper="e2fsprogs", brew="e2fsprogs"
-)
+_MKFS = Tool(program="mkfs.ext4", apt="e2fsprogs", brew="e2fsprogs")
 _DISK = "8G"
 _LABEL = "bakery"
 

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from bakery.check.subject import Subject
     from bakery.check.tree import Node, Tree
 
-_ANALYZE = Tool(program="systemd-analyze", apt="systemd", dnf="systemd", zypper="systemd")
-_SYSUSERS = Tool(program="systemd-sysusers", apt="systemd", dnf="systemd", zypper="systemd")
-_TMPFILES = Tool(program="systemd-tmpfiles", apt="systemd", dnf="systemd", zypper="systemd")
-_UDEVADM = Tool(program="udevadm", apt="udev", dnf="systemd-udev", zypper="udev")
+_ANALYZE = Tool(program="systemd-analyze", apt="systemd")
+_SYSUSERS = Tool(program="systemd-sysusers", apt="systemd")
+_TMPFILES = Tool(program="systemd-tmpfiles", apt="systemd")
+_UDEVADM = Tool(program="udevadm", apt="udev", dnf="systemd-udev")
 _UDEV_VERIFIES = 254  # the first version with `udevadm verify`
 _HOST_UNITS = Path("/usr/lib/systemd/system")
 _UDEV_RULES = "usr/lib/udev/rules.d"

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from bakery.image.formats.job import Job
     from bakery.settings import Profile
 
-MKFS_BTRFS = Tool(program="mkfs.btrfs", apt="btrfs-progs", dnf="btrfs-progs", zypper="btrfsprogs")
-FAKEROOT = Tool(program="fakeroot", apt="fakeroot", dnf="fakeroot", zypper="fakeroot")
+MKFS_BTRFS = Tool(program="mkfs.btrfs", apt="btrfs-progs", zypper="btrfsprogs")
+FAKEROOT = Tool(program="fakeroot", apt="fakeroot")
 
 _ALWAYS = "--metadata single --data single --csum crc32c --nodesize 16384"
 

@@ -17,13 +17,7 @@ if TYPE_CHECKING:
     from bakery.image.formats.job import Job
     from bakery.settings import Profile
 
-MKFS_EROFS = Tool(
-    program="mkfs.erofs",
-    apt="erofs-utils",
-    dnf="erofs-utils",
-    zypper="erofs-utils",
-    brew="erofs-utils",
-)
+MKFS_EROFS = Tool(program="mkfs.erofs", apt="erofs-utils", brew="erofs-utils")
 
 _COMPRESSION: dict[Profile, str] = {
     "fast": "-zlz4 -C65536",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bakery.settings import Profile
 
 MKE2FS, DEBUGFS, RESIZE2FS = (
-    Tool(program=name, apt="e2fsprogs", dnf="e2fsprogs", zypper="e2fsprogs", brew="e2fsprogs")
+    Tool(program=name, apt="e2fsprogs", brew="e2fsprogs")
     for name in ("mke2fs", "debugfs", "resize2fs")
 )
 

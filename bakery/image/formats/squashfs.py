@@ -20,12 +20,9 @@ if TYPE_CHECKING:
     from bakery.image.manifest import Entry
     from bakery.settings import Profile
 
-MKSQUASHFS = Tool(
-    program="mksquashfs",
-    apt="squashfs-tools",
-    dnf="squashfs-tools",
-    zypper="squashfs",
-    brew="squashfs",
+MKSQUASHFS, UNSQUASHFS = (
+    Tool(program=name, apt="squashfs-tools", zypper="squashfs", brew="squashfs")
+    for name in ("mksquashfs", "unsquashfs")
 )
 
 _LEVELS: dict[Profile, int] = {"fast": 1, "default": 6, "small": 19}

@@ -18,7 +18,7 @@ from bakery.upstream.signature.errors import SignatureError
 if TYPE_CHECKING:
     from pathlib import Path
 
-TOOL = Tool(program="gpg", apt="gnupg", dnf="gnupg2", zypper="gpg2", brew="gnupg")
+GPG = Tool(program="gpg", apt="gnupg", dnf="gnupg2", zypper="gpg2", brew="gnupg")
 
 _STATUS = "[GNUPG:] "
 _ALTERED = "the file or its signature has been altered"
@@ -52,7 +52,7 @@ def verify(signed: Path, signature: Path, key: Path, *, where: str) -> None:
         MissingToolError: gpg is not installed.
 
     """
-    gpg = TOOL.require()
+    gpg = GPG.require()
     with tempfile.TemporaryDirectory(prefix="gpg-") as home:
         command = [gpg, "--homedir", home, "--batch", "--no-tty", "--no-autostart"]
         command += ["--no-auto-key-retrieve", "--trust-model=always", "--status-fd=1"]
