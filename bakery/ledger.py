@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.errors import BakeryError
+from bakery.files import remove, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -234,38 +234,3 @@ def _are_there(outputs: Iterable[Output], folder: Path) -> bool:
         if (found.st_size, found.st_mtime_ns) != (expected.size, expected.mtime):
             return False
     return True
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a small file so that it appears complete or not at all; for one writer at a time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def replace(new: Path, old: Path) -> None:
-    """Put a finished file or folder in place of an older one.
-
-    For a moment neither is there, which counts as not made; never a mixture.
-    """
-    old.parent.mkdir(parents=True, exist_ok=True)
-    if new.is_dir() and old.exists():
-        aside = new.with_name(f"{new.name}.replaced")
-        remove(aside)
-        old.rename(aside)
-        new.rename(old)
-        remove(aside)
-    else:
-        new.replace(old)
-
-
-def remove(path: Path) -> None:
-    """Remove a file or a folder with all it holds, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.errors import BakeryError
-from bakery.ledger import write_whole
+from bakery.files import write_whole
 from bakery.recipe import lock as lockfile
 from bakery.recipe.debian import is_renewed
 from bakery.recipe.debian import tag as debian_tag

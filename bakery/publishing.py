@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from bakery.recipe.load import Source
     from bakery.release.channel import Channels
     from bakery.release.moving import Wish
-    from bakery.release.publish import Step, Wanted
+    from bakery.release.publish import Wanted
     from bakery.release.publisher import Posted, Publisher
+    from bakery.release.settle import Step
     from bakery.store.patience import Patience
     from bakery.workshop import Workshop
 
@@ -134,7 +135,8 @@ class Publishing:
         return lambda channels, found: channels.of(source.name, found, minors=minors)
 
     def _move(self, what: str, wishes: _Wishes, _meter: Meter) -> str:
-        from bakery.release import moving, publish  # noqa: PLC0415  only when needed
+        from bakery.release import moving  # noqa: PLC0415  only when needed
+        from bakery.release.settle import settle  # noqa: PLC0415  with it
 
         tags: dict[str, None] = {}
         with self._alone, self._made() as channels:
@@ -144,7 +146,7 @@ class Publishing:
                 tags.update(dict.fromkeys(wish.tag for wish in wished))
                 return [step for wish in wished for step in moving.steps(wish, found)]
 
-            publish.settle(
+            settle(
                 what, self.publisher, self.patience, look=self._look, plan=plan, known=self._seen
             )
         return "\n".join(f"{self.workshop.settings.publish_url}/{tag}" for tag in tags)
@@ -173,7 +175,7 @@ class Publishing:
 
     def _known(self) -> list[Posted]:
         """Return what was at the publisher when it was last looked at."""
-        from bakery.release.publish import settle  # noqa: PLC0415  only when needed
+        from bakery.release.settle import settle  # noqa: PLC0415  only when needed
 
         if self._seen is None:
             nothing: list[Step] = []

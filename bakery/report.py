@@ -10,11 +10,12 @@ import os
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bakery import sizes, tables
 from bakery.progress import Silent
+from bakery.summary import Tally, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from bakery.recipe.contents import Image
     from bakery.workshop import Workshop
 
-_LISTED = 40
-_NAMED = 10
 _WIDTH = 52
 
 
@@ -38,17 +37,6 @@ class _Running:
     started: float
     done: int = 0
     row: TaskID | None = None
-
-
-@dataclass
-class _Tally:
-    """What has become of the tasks."""
-
-    built: set[str] = field(default_factory=set)
-    cached: set[str] = field(default_factory=set)
-    failed: list[str] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    steps: set[str] = field(default_factory=set)
 
 
 class Reporter:
@@ -64,10 +52,9 @@ class Reporter:
         self._images = {image.id: image for image in images}
         self._running: dict[str, _Running] = {}
         self._notes: dict[str, str] = {}
-        self._tally = _Tally()
+        self._tally = Tally()
         self._lock = threading.RLock()
         self._progress: Progress | None = None
-        self._started = time.monotonic()
 
     def meter(self, task: str) -> Meter:
         """Return where a running task reports its progress."""
@@ -161,11 +148,7 @@ class Reporter:
             self._progress.stop()
             self._progress = None
         self._workshop.ledger.sweep()
-        if self._tally.built or (self._tally.cached and len(self._tally.cached) <= _LISTED):
-            self._table()
-        elif self._tally.cached:
-            print(f"{len(self._tally.cached)} images are up to date in {self._dist()}")
-        self._verdict()
+        show(self._tally, self._images, self._workshop)
 
     # Showing
 
@@ -210,70 +193,6 @@ class Reporter:
     def _say(self, text: str, *, bad: bool = False) -> None:
         self._console().print(text, style="red" if bad else None, markup=False)
 
-    def _rows(self) -> list[tuple[str, ...]]:
-        rows: list[tuple[str, ...]] = []
-        for name, image in self._images.items():
-            if name not in self._tally.built and name not in self._tally.cached:
-                continue
-            record = self._workshop.ledger.record("squash", name)
-            if record is None:
-                continue
-            size, contents = int(record.facts["size"]), int(record.facts["contents"])
-            built = name in self._tally.built
-            rows.append(
-                (
-                    name,
-                    sizes.text(size),
-                    f"{100 * size // contents} %" if contents else "",
-                    f"{record.seconds:.1f} s" if built else "",
-                    "built" if built else "cached",
-                    _near(self._workshop.file(image)),
-                )
-            )
-        return rows
-
-    def _table(self) -> None:
-        header = ("image", "size", "ratio", "time", "", "where")
-        rows = self._rows()
-        widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
-        print()
-        for row in [header, *rows]:
-            cells = [f"{row[0]:<{widths[0]}}"]
-            cells += [f"{cell:>{width}}" for cell, width in zip(row[1:4], widths[1:4], strict=True)]
-            cells += [f"{row[4]:<{widths[4]}}", row[5]]
-            print("  ".join(cells).rstrip())
-        _write_step_summary(header, rows)
-
-    def _verdict(self) -> None:
-        tally = self._tally
-        seconds = time.monotonic() - self._started
-        interrupted = isinstance(sys.exc_info()[1], KeyboardInterrupt)
-        if tally.failed:
-            print(f"\n{len(tally.failed)} failed: {_first(tally.failed)}")
-            if tally.skipped:
-                print(f"not done because of that: {_first(tally.skipped)}")
-        if interrupted:
-            print("\ninterrupted")
-        if tally.failed or interrupted:
-            print("What is finished is kept; the same command continues.")
-        elif tally.built:
-            print(f"\n{len(tally.built)} built, {len(tally.cached)} cached, in {seconds:.1f} s.")
-            self._advise()
-
-    def _advise(self) -> None:
-        """Say what to do with the newest image, one that boots here if there is any."""
-        from bakery.check.boot.machine import native_arch  # noqa: PLC0415  only after a build
-
-        built = [name for name in self._images if name in self._tally.built]
-        native = [name for name in built if name.endswith(f"-{native_arch()}")]
-        name = (native or built)[-1]
-        if native and "boot" not in self._tally.steps:
-            print(f"What next: boot it in a real system, as root: doit boot:{name}")
-        print(f"Look into it: {_near(self._workshop.staged(self._images[name]))}/tree")
-
-    def _dist(self) -> str:
-        return _near(self._workshop.settings.dist)
-
 
 class _Line:
     """The meter of one running task."""
@@ -304,26 +223,3 @@ class _Line:
 
 def _in_actions() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
-
-
-def _first(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def _near(path: os.PathLike[str]) -> str:
-    relative = os.path.relpath(path)
-    return os.fspath(path) if relative.startswith("..") else relative
-
-
-def _write_step_summary(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    target = os.environ.get("GITHUB_STEP_SUMMARY")
-    if not target:
-        return
-    lines = [header, ["---"] * len(header), *rows]
-    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    try:
-        with open(target, "a", encoding="utf-8") as file:  # noqa: PTH123  a path from outside
-            file.write(f"{text}\n")
-    except OSError as error:
-        print(f"the step summary can't be written: {error}", file=sys.stderr)

@@ -5,16 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 _STEP = 8  # `publish` and a blank
 
 
-def plain(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table whose columns are as wide as their longest cell."""
+def plain(
+    head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Collection[str] = ()
+) -> str:
+    """Return a table whose columns are as wide as their longest cell.
+
+    Args:
+        head: the columns' names.
+        rows: their cells.
+        numbers: the names of columns whose cells end below each other.
+
+    """
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    aligned = [str.rjust if name in numbers else str.ljust for name in head]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(
+            align(cell, width) for align, cell, width in zip(aligned, row, widths, strict=True)
+        ).rstrip()
         for row in (head, *rows)
     )
 

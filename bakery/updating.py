@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, TypeVar
 
 from bakery.errors import BakeryError
-from bakery.ledger import write_whole
+from bakery.files import write_whole
 from bakery.locking import lock_version
 from bakery.recipe import lock as lockfile
 from bakery.recipe.load import LOCK

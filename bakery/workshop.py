@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
+from bakery.files import remove, replace, write_whole
 from bakery.image import manifest as manifests
 from bakery.image import patchelf
-from bakery.ledger import Ledger, remove, replace, write_whole
+from bakery.ledger import Ledger
 from bakery.processors import Processors
 from bakery.release import records
 from bakery.store.folder import Store

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bakery import ledger as module
 from bakery.ledger import Ledger, LedgerError
 
 if TYPE_CHECKING:
@@ -114,14 +113,3 @@ def test_leftovers_are_swept_but_not_those_of_the_living(ledger: Ledger) -> None
         Ledger(ledger.folder).sweep()
         assert work.scratch.is_dir()
     assert not list((ledger.folder / "scratch").iterdir())
-
-
-def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
-    for name in ("new", "old"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / f"in-{name}").touch()
-    module.replace(tmp_path / "new", tmp_path / "old")
-    assert [str(p.relative_to(tmp_path)) for p in sorted(tmp_path.rglob("*"))] == [
-        "old",
-        "old/in-new",
-    ]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from bakery.release.publish import Step
     from bakery.release.publisher import Posted, Publisher, Stored
+    from bakery.release.settle import Step
 
 NEXT = ".next"
 

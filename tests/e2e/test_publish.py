@@ -8,26 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from harness import prism
+from harness import channels, prism
 from harness.github import FAULTS, REPOSITORY, GitHub, Release
 
-from bakery.release import moving, publish
-from bakery.release.channel import INDEX, Channels
+from bakery.release import publish
+from bakery.release.channel import INDEX
 from bakery.release.github import Github
-from bakery.release.moving import Scratch
 from bakery.release.publish import LocalFile, Wanted
 from bakery.release.publisher import PublishError
-from bakery.release.seal import Sealer
 from bakery.store.patience import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from harness.github import Fault
 
-    from bakery.release.publish import Step
-    from bakery.release.publisher import Posted
 
 pytestmark = pytest.mark.e2e
 
@@ -214,16 +210,7 @@ def follow(
     github: GitHub, folder: Path, patience: Patience, owner: str = "us", *, minors: bool = True
 ) -> None:
     """Bring the channels of k3s, and the index, up to what is published."""
-    publisher = client(github, owner)
-    folder.mkdir(parents=True, exist_ok=True)
-    scratch = Scratch(folder)
-    channels = Channels(scratch, Sealer(publisher, scratch), keep=2)
-
-    def plan(found: Sequence[Posted]) -> list[Step]:
-        wishes = [*channels.of("k3s", found, minors=minors), *channels.index(found)]
-        return [step for wish in wishes for step in moving.steps(wish, found)]
-
-    publish.settle("k3s", publisher, patience, look=publisher.releases, plan=plan)
+    channels.follow("k3s", client(github, owner), folder, patience, minors=minors)
 
 
 def moved(github: GitHub, tag: str) -> Release:

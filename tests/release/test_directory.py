@@ -9,23 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from harness import channels
 from harness.openpgp import Person
 
-from bakery.release import channel, moving, publish, sums
-from bakery.release.channel import Channels
+from bakery.release import channel, publish, sums
 from bakery.release.directory import Directory
-from bakery.release.moving import Scratch
 from bakery.release.publish import LocalFile, Wanted
 from bakery.release.publisher import PublishError, UnsettledError
-from bakery.release.seal import Sealer
 from bakery.store.patience import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from bakery.release.publish import Step
-    from bakery.release.publisher import Posted, Publisher
+    from bakery.release.publisher import Publisher
 
 NOW = Patience(tries=1)
 SHORT = Patience(tries=100, first=0.001, longest=0.005)
@@ -77,15 +74,7 @@ def read(folder: Path) -> dict[str, bytes]:
 
 
 def follow(publisher: Publisher, folder: Path, patience: Patience = NOW) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    scratch = Scratch(folder)
-    channels = Channels(scratch, Sealer(publisher, scratch), keep=2)
-
-    def plan(found: Sequence[Posted]) -> list[Step]:
-        wishes = [*channels.of("app", found, minors=False), *channels.index(found)]
-        return [step for wish in wishes for step in moving.steps(wish, found)]
-
-    publish.settle("app", publisher, patience, look=publisher.releases, plan=plan)
+    channels.follow("app", publisher, folder, patience)
 
 
 def require(root: Path, *tags: str) -> None:

@@ -1,0 +1,158 @@
+"""From a release's files to the draft of a recipe, by what is in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bakery.scaffold import texts
+from bakery.scaffold.layout import lay_out
+from bakery.scaffold.patterns import versioned, with_words, worded
+from bakery.scaffold.peek import peek
+from bakery.scaffold.release import UNKNOWN_LICENCE, from_metadata, licence_of
+from bakery.store.address import file_name
+from bakery.store.download import download_unpinned
+from bakery.store.folder import Store
+from bakery.upstream import checksums
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bakery.recipe.words import Arch
+    from bakery.scaffold.layout import Layout
+    from bakery.scaffold.peek import Content
+    from bakery.scaffold.release import About, File, Release
+    from bakery.settings import Settings
+    from bakery.store.download import Blob
+
+
+class Drafting:
+    """Looks into a release's files, and says what it chooses.
+
+    Attributes:
+        had: what it has downloaded, by address.
+
+    """
+
+    def __init__(
+        self, name: str, release: Release, settings: Settings, echo: Callable[[str], None]
+    ) -> None:
+        self._name = name
+        self._release = release
+        self._settings = settings
+        self._store = Store(settings.store)
+        self._echo = echo
+        self.had: dict[str, Blob] = {}
+
+    def draft(self, *, unit: bool) -> texts.Draft:
+        """Return the draft, with a service to start from if `unit` is set.
+
+        Raises:
+            BakeryError: a file can't be had, or holds nothing to install.
+
+        """
+        release = self._release
+        contents = {arch: self._open(arch, file) for arch, file in release.files.items()}
+        files, words, label, layout = self._fitting(contents)
+        self._explain(next(iter(contents.values())), layout)
+        asset, trust = self._asset(files, words, label)
+        return texts.Draft(
+            name=self._name,
+            about=self._about(next(iter(contents.values()))),
+            upstream=release.upstream,
+            tag=release.version.tag,
+            words=words,
+            asset=asset,
+            layout=layout,
+            trust=trust,
+            unit=unit,
+        )
+
+    def _about(self, content: Content) -> About:
+        about = self._release.about
+        if content.metadata:
+            about = from_metadata(content.metadata, about)
+        if about.licence != UNKNOWN_LICENCE:
+            return about
+        licence = licence_of(content.wording)
+        self._echo(f"# license: {licence}, as far as the text of the one inside tells")
+        return msgspec.structs.replace(about, licence=licence)
+
+    def _open(self, arch: Arch, file: File) -> Content:
+        self._echo(f"# downloading {file.name}")
+        return peek(self._download(file.url).path, file.name, arch)
+
+    def _download(self, url: str) -> Blob:
+        if url not in self.had:
+            self.had[url] = download_unpinned(self._store, url, settings=self._settings)
+        return self.had[url]
+
+    def _fitting(
+        self, contents: dict[Arch, Content]
+    ) -> tuple[Mapping[Arch, File], dict[Arch, str], str, Layout]:
+        """Return what fits one recipe: all processors, or the first alone."""
+        files = dict(self._release.files)
+        while True:
+            labels = {a: versioned(file.label, self._release.version) for a, file in files.items()}
+            label, words = worded(labels)
+            inside = {arch: contents[arch] for arch in files}
+            layout = lay_out(inside, words, self._release.version, self._name)
+            if layout is not None:
+                return files, words, label, layout
+            arch, file = files.popitem()
+            self._echo(f"# {arch}: left out, {file.name} is laid out otherwise; add it by hand")
+
+    def _explain(self, content: Content, layout: Layout) -> None:
+        self._echo(f"# programs: {', '.join(layout.programs)}")
+        if layout.dynamic:
+            self._echo(
+                f"# {', '.join(layout.dynamic)}: linked dynamically; if the check or a boot says "
+                "what is missing, look at os: and self-contained: in CONTRIBUTING"
+            )
+        for what, paths in (("programs", content.others), ("scripts", content.scripts)):
+            if paths:
+                more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""  # noqa: PLR2004  a few
+                self._echo(f"# other {what}, left out: {', '.join(paths[:3])}{more}")
+
+    def _asset(
+        self, files: Mapping[Arch, File], words: Mapping[Arch, str], label: str
+    ) -> tuple[dict[str, object], str]:
+        release = self._release
+        if release.project:
+            self._echo("# digests: the package index gives them")
+            return {"pypi": release.project, "platform": label}, "checksum"
+        sums = self._checksum(files, words)
+        if sums:
+            self._echo(f"# checksums: {sums}")
+            return {"url": label, "checksum": {"url": sums}}, "checksum"
+        if release.digests:
+            self._echo("# checksums: no file with them; GitHub's own digests will do")
+            return {"url": label}, "checksum"
+        self._echo("# checksums: none published; the lock pins what came now (first-use)")
+        return {"url": label}, "first-use"
+
+    def _checksum(self, files: Mapping[Arch, File], words: Mapping[Arch, str]) -> str | None:
+        """Return the address of checksum files, as the recipe writes it, if they tell all."""
+        found = {arch: self._telling(file) for arch, file in files.items()}
+        told = {arch: url for arch, url in found.items() if url is not None}
+        if len(told) < len(files):
+            return None
+        suffixes = {url.removeprefix(files[arch].url) for arch, url in told.items()}
+        if len(suffixes) == 1 and (suffix := suffixes.pop()).startswith("."):
+            return "{url}" + suffix
+        version = self._release.version
+        return with_words({arch: versioned(url, version) for arch, url in told.items()}, words)
+
+    def _telling(self, file: File) -> str | None:
+        """Return the first checksum file that tells the digest that a file has."""
+        for url in file.sums:
+            try:
+                text = self._download(url).path.read_text("utf-8", errors="replace")
+                if checksums.digest_of(file.name, text, url) == self.had[file.url].sha256:
+                    return url
+            except checksums.ChecksumError:
+                self._echo(f"# {file_name(url)} does not tell the digest of {file.name}")
+                continue
+            self._echo(f"# beware: {file_name(url)} gives another digest for {file.name}")
+        return None

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bakery.files import remove, replace, write_whole
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
+    for name in ("new", "old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"in-{name}").touch()
+    replace(tmp_path / "new", tmp_path / "old")
+    assert [str(p.relative_to(tmp_path)) for p in sorted(tmp_path.rglob("*"))] == [
+        "old",
+        "old/in-new",
+    ]
+
+
+def test_a_file_that_can_t_be_written_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "name" / "in-the-way").mkdir(parents=True)
+    with pytest.raises(OSError, match="name"):
+        write_whole(tmp_path / "name", b"data")
+    assert [path.name for path in tmp_path.iterdir()] == ["name"]
+
+
+def test_a_link_to_a_folder_is_removed_alone(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    for name in ("link", "link"):
+        remove(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
