@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 import threading
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -34,7 +35,7 @@ _APT_GET = Tool(program="apt-get", apt="apt", dnf="apt", zypper="apt")
 _APT_CACHE = Tool(program="apt-cache", apt="apt", dnf="apt", zypper="apt")
 _GPGV = Tool(program="gpgv", apt="gpgv", dnf="gnupg2", zypper="gpg2", brew="gnupg")
 _TIMEOUT = 30  # seconds without a byte
-_FETCHING = threading.Lock()
+_FETCHING: dict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
 
 # What maintainer scripts and services of packages call, and every host has or no image needs.
 # apt takes these for installed, so that what only they depend on doesn't come either.
@@ -91,7 +92,7 @@ def closure(packages: Packages, mirrors: Mirrors) -> tuple[Package, ...]:
 
     """
     _GPGV.require()
-    with _FETCHING:
+    with _FETCHING[packages.suite, packages.arch]:
         index = _index(packages.suite, packages.arch, mirrors)
     with tempfile.TemporaryDirectory(prefix="bakery-apt-") as folder:
         state = _State(Path(folder), packages, index)
