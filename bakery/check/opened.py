@@ -24,10 +24,10 @@ _MOUNT = Tool(program="mount", apt="mount", dnf="util-linux", zypper="util-linux
 _UMOUNT = Tool(program="umount", apt="mount", dnf="util-linux", zypper="util-linux")
 DISSECT = Tool(program="systemd-dissect", apt="systemd-container")
 _ROOT_MODE = 0o755
-_GPT = "gpt"
+GPT = "gpt"
 _MAGICS = (  # file system, offset of its magic number, the number: linux/magic.h
     ("squashfs", 0, b"hsqs"),
-    (_GPT, 512, b"EFI PART"),
+    (GPT, 512, b"EFI PART"),
     ("erofs", 1024, b"\xe2\xe1\xf5\xe0"),
     ("ext4", 1024 + 56, b"\x53\xef"),
     ("btrfs", 65536 + 64, b"_BHRfS_M"),
@@ -146,7 +146,7 @@ def _mounted(path: Path, kind: str) -> Iterator[Path]:
     """
     image = path.resolve()
     with tempfile.TemporaryDirectory(prefix="bakery-check-") as folder:
-        if kind == _GPT:
+        if kind == GPT:
             mount = [DISSECT.require(), "--mount", "--read-only", str(image), folder]
         else:
             options = _OPTIONS + _NO_REPLAY.get(kind, "")

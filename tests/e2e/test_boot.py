@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import needs
 from harness.debian import ROOTS
+from harness.project import Project, digest
 
 from bakery.check.boot import vm
 from bakery.check.boot.expect import Command, Expectations, File, Listener, Socket, Text
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.debian import Debian
+    from harness.mirror import Mirror
 pytestmark = [
     pytest.mark.e2e,
     needs.ROOT,
@@ -259,6 +263,15 @@ boot(
 """
 
 
+RECIPE = """summary: a note
+homepage: https://example.com
+license: MIT
+build: ['1.0']
+arch: {x86-64: x, arm64: a}
+assets: [{url: 'https://example.com/note-{version}', install: usr/share/note/text}]
+"""
+
+
 def processes_that_mount(image: Path) -> list[str]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
@@ -287,6 +300,61 @@ def test_a_killed_boot_leaves_no_process_and_no_mount(tree: Tree, tmp_path: Path
     wait_until(lambda: not processes_that_mount(image))
 
 
+def test_an_interrupted_boot_leaves_nothing(
+    project: Project, mirror: Mirror, tmp_path: Path
+) -> None:
+    """Ctrl-C in doit, while another thread of it waits for the guest."""
+    url = "https://example.com/note-1.0"
+    mirror.place(url).write_text("a note\n")
+    project.add("note", **{"recipe.yaml": RECIPE, "check.yaml": "commands: [{run: sleep 1000}]\n"})
+    project.lock("note", "1.0", {url: digest(mirror.place(url))})
+    project.store.mkdir()
+    (project.store / "machines").symlink_to(ROOTS)
+    nspawn("trixie").provide()
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    image = f"note-1.0-{native_arch()}"
+    console = project.dist / "boot" / image / "nspawn:trixie.journal.console"
+    environment = {"BAKERY_MACHINES": "nspawn:trixie", "TMPDIR": str(temporary)}
+    with subprocess.Popen(
+        project.command("doit", f"boot:{image}"),
+        cwd=project.root,
+        env={**project.environment, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        wait_until(lambda: console.exists() and b"Multi-User" in console.read_bytes())
+        (folder,) = temporary.glob("bakery-guest-*")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
+    assert "interrupted" in out
+    assert err == ""
+    assert list(temporary.iterdir()) == []
+    wait_until(lambda: not processes_that_mount(project.dist / image))
+    assert list(Path("/sys/fs/cgroup").glob(f"*/{folder.name}")) == []
+
+
+def test_by_hand_the_journal_is_kept_and_a_name_stands_for_one_image(
+    tree: Tree, project: Project, tmp_path: Path
+) -> None:
+    project.store.mkdir()
+    (project.store / "machines").symlink_to(ROOTS)
+    image = tree.image().path
+    words = ["bakery", "boot", "--on", "nspawn:trixie", "--start", "web.service", str(image)]
+    done = project.run(*words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    journal = Path(done.stdout.partition("journal: ")[2].strip())
+    assert "web.service" in journal.read_text("utf-8")
+
+    (tmp_path / "other").mkdir()
+    other = shutil.copy(image, tmp_path / "other/web-1.raw")
+    done = project.run(*words, str(other))
+    assert done.returncode == 1
+    assert "two images are called web" in done.stderr
+
+
 def test_a_shell_can_be_used_in_the_booted_system(tree: Tree, tmp_path: Path) -> None:
     ours, theirs = os.openpty()
     command = [sys.executable, "-c", ALONE, tree.image().path, tmp_path / "journal", ROOTS, "true"]
@@ -294,6 +362,7 @@ def test_a_shell_can_be_used_in_the_booted_system(tree: Tree, tmp_path: Path) ->
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, start_new_session=True) as process:
         os.close(theirs)
         while b"root@bakery" not in said:
+            assert select.select([ours], [], [], 120)[0], said
             said += os.read(ours, 4096)
         os.write(ours, b"echo $((6 * 7)); systemd-sysext status --no-pager; exit\r")
         with suppress(OSError):  # a terminal's end

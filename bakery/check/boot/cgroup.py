@@ -7,7 +7,6 @@ all containers would share.
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +21,7 @@ _OWN = Path("/proc/self/cgroup")
 
 
 @contextmanager
-def opened() -> Iterator[Sequence[Path]]:
+def opened(name: str) -> Iterator[Sequence[Path]]:
     """Yield a new group in each hierarchy that systemd uses; what is left of them is removed.
 
     A process joins one by writing its number to its `cgroup.procs`; see cgroups(7).
@@ -31,8 +30,7 @@ def opened() -> Iterator[Sequence[Path]]:
         MachineError: none can be made.
 
     """
-    name = f"bakery-{secrets.token_hex(4)}"
-    groups = [parent / name for parent in parents(_MOUNTS.read_text(), _OWN.read_text())]
+    groups = _groups(name)
     try:
         for group in groups:
             group.mkdir()
@@ -46,8 +44,19 @@ def opened() -> Iterator[Sequence[Path]]:
     try:
         yield groups
     finally:
-        for group in groups:
-            _remove(group)
+        remove(name)
+
+
+def remove(name: str) -> None:
+    """Remove the groups of that name, as far as no process is in them."""
+    for group in _groups(name):
+        for folder, _, _ in os.walk(group, topdown=False):
+            with suppress(OSError):  # a process of a container that was ended by force may linger
+                Path(folder).rmdir()
+
+
+def _groups(name: str) -> list[Path]:
+    return [parent / name for parent in parents(_MOUNTS.read_text(), _OWN.read_text())]
 
 
 def parents(mountinfo: str, own: str) -> list[Path]:
@@ -70,9 +79,3 @@ def parents(mountinfo: str, own: str) -> list[Path]:
         below = os.path.relpath(paths[controllers], root)
         parents.append(Path(place, below))
     return parents
-
-
-def _remove(group: Path) -> None:
-    for folder, _, _ in os.walk(group, topdown=False):
-        with suppress(OSError):  # a process of a container that was ended by force may linger
-            Path(folder).rmdir()

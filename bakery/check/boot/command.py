@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
 from bakery.check import image_name
@@ -17,6 +15,7 @@ from bakery.recipe.convert import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from bakery.settings import Settings
 
@@ -37,7 +36,7 @@ def boot_files(
     Args:
         paths: the images, each merged under the name that its file's name begins with.
         machines: names of machines, as in `machines.machine`.
-        settings: for the store, which keeps systems between boots.
+        settings: for the store, which keeps systems between boots, and the boots' journals.
         then: images that replace those of the same name while the system runs.
         start: units that must be active.
         expected: a check.yaml; None expects the units alone.
@@ -49,8 +48,8 @@ def boot_files(
 
     """
     wanted = load(expected, Expectations) if expected else Expectations()
-    images = {_name(path): path for path in paths}
-    newer = images | {_name(path): path for path in then}
+    images = _by_name(paths)
+    newer = images | _by_name(then)
     first, *later = [
         Deployment(
             images=[BootImage(path=path, name=name) for name, path in each.items()],
@@ -61,14 +60,28 @@ def boot_files(
     ]
     arch = _architecture(paths)
     passed = True
-    with tempfile.TemporaryDirectory(prefix="bakery-boot-") as folder:
-        for name in machines:
-            made = machine(name, arch, settings)
-            journal = Path(folder) / f"{name.replace('/', '_')}.journal"
-            report = boot(first, machine=made, journal=journal, then=later, shell=shell)
-            echo(render(report))
-            passed &= report.outcome == "passed"
+    folder = settings.store / "boots" / "+".join(images)
+    for name in machines:
+        made = machine(name, arch, settings)
+        journal = folder / f"{name.replace('/', '_')}.journal"
+        report = boot(first, machine=made, journal=journal, then=later, shell=shell)
+        echo(render(report))
+        passed &= report.outcome == "passed"
     return passed
+
+
+def _by_name(paths: Sequence[Path]) -> dict[str, Path]:
+    images: dict[str, Path] = {}
+    for path in paths:
+        other = images.setdefault(_name(path), path)
+        if other != path:
+            raise MachineError(
+                f"two images are called {_name(path)}",
+                where=f"{other}\n{path}",
+                fix="boot one of them; a newer one takes its place in the running system with"
+                f" --then {path}",
+            )
+    return images
 
 
 def _name(path: Path) -> str:

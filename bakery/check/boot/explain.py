@@ -93,7 +93,10 @@ _MEANINGS = (
     ),
     _Meaning(
         pattern=r"carries no (extension-)?release data",
-        text="The image's release file is empty: it needs at least ID=_any.",
+        text=(
+            "The image has no release file in usr/lib/extension-release.d, or an empty one: it"
+            " needs at least ID=_any."
+        ),
     ),
 )
 

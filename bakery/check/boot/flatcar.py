@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bakery.check.boot import vm
 from bakery.check.boot.errors import MachineError
+from bakery.check.opened import GPT, file_system
 from bakery.store.address import file_name
 from bakery.store.folder import Store
 
@@ -61,6 +62,13 @@ class Flatcar:
                 "there is no Flatcar image",
                 where=str(self.disk),
                 fix="download flatcar_production_qemu_image.img of a release and unpack it there",
+            )
+        if not (vm.is_qcow2(self.disk) or file_system(self.disk) == GPT):
+            raise MachineError(
+                "this file is no disk image",
+                where=str(self.disk),
+                why="it is not of the type qcow2, and has no partitions",
+                fix="unpack flatcar_production_qemu_image.img if it is compressed, or download it",
             )
         with tempfile.TemporaryDirectory(prefix="bakery-flatcar-") as folder:
             config = Path(folder, "config.ign")

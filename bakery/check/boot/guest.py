@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SHARE = "/run/bakery"
 _START = 90.0
-_STOP = 30.0
+_STOP = 60.0
 _GRACE = 30.0
 _CHUNK = 1 << 16
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -11,14 +11,13 @@ import fcntl
 import os
 import secrets
 import stat
-import tempfile
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from bakery.check.boot import cgroup, console, debian, guest
+from bakery.check.boot import cgroup, console, debian, guest, scratch
 from bakery.check.boot.errors import MachineError
 from bakery.check.boot.machine import Load, native_arch
 from bakery.check.boot.process import child
@@ -81,11 +80,11 @@ class Nspawn(debian.Debian):
         if os.geteuid() != 0:
             raise MachineError("only root can boot a container", fix="run it with sudo")
         base = self.provide()
-        with tempfile.TemporaryDirectory(prefix="bakery-boot-") as folder:
-            root, share = Path(folder, "root"), Path(folder, "share")
+        with scratch.opened() as folder:
+            root, share = folder / "root", folder / "share"
             _copy_root(base, root)
             _fill_share(share, load)
-            with _opened(share) as (reader, writer), _groups() as groups:
+            with _opened(share) as (reader, writer), _groups(folder.name) as groups:
                 command = [
                     *("/bin/sh", "-c", _IN_GROUPS, "sh", *map(str, groups), "--"),
                     *(_UNSHARE.require(), "--mount", "--propagation=slave", "--"),
@@ -193,8 +192,8 @@ def _systemd_runs() -> bool:
     return Path("/run/systemd/system").is_dir()
 
 
-def _groups() -> AbstractContextManager[Sequence[Path]]:
-    return nullcontext([]) if _systemd_runs() else cgroup.opened()
+def _groups(name: str) -> AbstractContextManager[Sequence[Path]]:
+    return nullcontext([]) if _systemd_runs() else cgroup.opened(name)
 
 
 def _scope() -> Sequence[str]:

@@ -221,6 +221,9 @@ def _shortened(text: str) -> str:
 
 def _journal(ignored: Sequence[expect.Pattern]) -> Probe:
     def judge(answer: Answer) -> Verdict:
+        # without entries, systemd 252 ends with 1 and says nothing
+        if answer.status > 1 or (answer.status == 1 and answer.stderr):
+            return Verdict(False, f"journalctl ended with {answer.status}\n{answer.stderr.strip()}")
         entries = [_entry(json.loads(line)) for line in answer.stdout.splitlines()]
         errors = [
             entry for entry in entries if not any(pattern.found_in(entry) for pattern in ignored)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shlex
 import signal
@@ -61,7 +62,7 @@ def _children(pid: int) -> list[int]:
 def child(
     command: Sequence[str], *, terminal: int, inherited: Sequence[int] = ()
 ) -> Iterator[Child]:
-    """Start a command; it dies with the thread that started it, and at the context's end.
+    """Start a command; it ends with the context, with the thread that started it, with the program.
 
     Args:
         command: program and arguments.
@@ -86,7 +87,9 @@ def child(
             "the machine can't be started", where=shlex.join(command), why=str(error)
         ) from error
     started = Child(process)
+    atexit.register(started.end)  # Ctrl-C ends a program whose other threads are in here
     try:
         yield started
     finally:
+        atexit.unregister(started.end)
         started.end()

@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import re
 import socket
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.check.boot import console, guest
+from bakery.check.boot import console, guest, scratch
 from bakery.check.boot.machine import Arch, Load, native_arch
 from bakery.check.boot.process import child
 from bakery.image.formats.squashfs import MKSQUASHFS
@@ -171,15 +170,20 @@ def _drive(name: str, file: Path, options: str) -> Sequence[str]:
 
 
 def _format(disk: Path) -> str:
+    return "qcow2" if is_qcow2(disk) else "raw"
+
+
+def is_qcow2(disk: Path) -> bool:
+    """Return whether a disk image is qemu's own kind, by its magic number."""
     with disk.open("rb") as stream:
-        return "qcow2" if stream.read(4) == b"QFI\xfb" else "raw"
+        return stream.read(4) == b"QFI\xfb"
 
 
 @contextmanager
 def started(vm: Vm, load: Load) -> Iterator[guest.Guest]:
     """Start a virtual machine; see `Machine.start`."""
-    with tempfile.TemporaryDirectory(prefix="bakery-boot-") as folder:
-        share = _share(load, Path(folder))
+    with scratch.opened() as folder:
+        share = _share(load, folder)
         ours, theirs = socket.socketpair()
         with (
             ours,

@@ -34,7 +34,7 @@ def test_a_host_without_any_has_none() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes control groups")
 def test_groups_last_as_long_as_they_are_used() -> None:
-    with cgroup.opened() as groups:
+    with cgroup.opened("bakery-test") as groups:
         if not groups:
             pytest.skip("no control groups are mounted here")
         for group in groups:

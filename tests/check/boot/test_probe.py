@@ -124,4 +124,7 @@ def test_errors_in_the_journal_are_a_matter_unless_ignored() -> None:
     (probe,) = probes(expected, start=[], noise=["b$"], systemd=257)
     assert ask(probe, "").holds
     assert ask(probe, journal("a x", "x b")).holds
+    assert ask(probe, status=1).holds
+    assert "ended with 1\nno journal" in ask(probe, status=1, stderr="no journal").detail
+    assert "ended with 124" in ask(probe, status=124).detail
     assert ask(probe, journal("c", [0x63, 0xFF], None)).detail == "prog: c\nprog: c�\nprog:"

@@ -76,6 +76,15 @@ def test_a_missing_flatcar_image_is_explained(tmp_path: Path) -> None:
         pass
 
 
+def test_a_file_that_is_no_disk_image_is_not_waited_for(tmp_path: Path) -> None:
+    disk = tmp_path / "flatcar.img.bz2"
+    disk.write_bytes(bz2.compress(bytes(1 << 20)))
+    load = Load(setup="", images=[], log=tmp_path / "log")
+    machine = Flatcar(disk=disk, arch="x86-64")
+    with pytest.raises(MachineError, match="no disk image"), machine.start(load):
+        pass
+
+
 def test_the_debian_root_of_a_virtual_machine_has_kernel_and_units(tmp_path: Path) -> None:
     root = Qemu(suite="trixie", cache=tmp_path, arch="arm64").root
     assert "linux-image-cloud-arm64" in root.packages
