@@ -185,7 +185,12 @@ class _Locker:
         try:
             return Version.parse(text).tag
         except ValueError as error:
-            raise LockError("a part's version can't be read", where=url, why=str(error)) from None
+            raise LockError(
+                "a part's version can't be read",
+                where=url,
+                why=str(error),
+                fix="look at the file; correct parts: in the recipe, or give --part NAME=VERSION",
+            ) from None
 
     def _newest(self, source: Source) -> str:
         lock = lockfile.read(source.folder / LOCK)  # may have grown since it was loaded

@@ -219,7 +219,10 @@ def _project_table(project: Path) -> Mapping[str, Any]:
         return {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(
-            "the project's settings can't be read", where=str(project), why=str(error)
+            "the project's settings can't be read",
+            where=str(project),
+            why=str(error),
+            fix="correct the file: it is TOML",
         ) from error
     for name in table:
         if name not in _PARSERS:

@@ -184,7 +184,9 @@ def _side_by_side(chosen: Mapping[str, Source], work: Callable[[Source], _T]) ->
         order.prepare()
     except CycleError as error:
         raise BakeryError(
-            "recipes follow each other in a circle", why=" → ".join(error.args[1])
+            "recipes follow each other in a circle",
+            why=" → ".join(error.args[1]),
+            fix="give one of them another kind of part in parts:",
         ) from None
     running: dict[Future[_T], str] = {}
     with ThreadPoolExecutor(_RECIPES) as pool:

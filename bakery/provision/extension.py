@@ -151,10 +151,18 @@ def _channel(
     named = _FOLLOWED.search(next(iter(transfers.values())).decode("utf-8", "replace"))
     tag = _newest(place.digests, f"{named[1]}-", f"-{arch}.raw") if named else None
     if tag is None:
-        raise ProvisionError(f"the channel {channel} has no image for {arch}", where=place.base)
+        raise ProvisionError(
+            f"the channel {channel} has no image for {arch}",
+            where=place.base,
+            fix="choose another --arch, or name a release",
+        )
     found = _at(f"{published}/{tag}", published, arch, keyring)
     if found.sha256 != place.digests[found.file]:
-        raise ProvisionError(f"the channel and the release have different files {found.file}")
+        raise ProvisionError(
+            f"the channel and the release have different files {found.file}",
+            where=place.base,
+            fix="don't use either, and tell who published them",
+        )
     return replace(found, follow=Follow(transfers=transfers, keyring=keys))
 
 

@@ -145,7 +145,9 @@ def _copy(source: str, target: Path, sha256: str) -> None:
                 digest.update(chunk)
                 file.write(chunk)
     except SourceError as error:
-        raise ProvisionError("the image can't be read", where=source, why=str(error)) from None
+        raise ProvisionError(
+            "the image can't be read", where=source, why=str(error), fix="try again, or build it"
+        ) from None
     if digest.hexdigest() != sha256:
         raise ProvisionError(
             f"{source.rpartition('/')[2]} is not the file it should be",

@@ -120,5 +120,9 @@ def _read(base: str, name: str) -> bytes | None:
             fix="give the folder or the address of a release; `bakery settings` has the usual ones",
         ) from None
     if len(kept) > _SMALL:
-        raise ProvisionError(f"{name} is too large to be true", where=base)
+        raise ProvisionError(
+            f"{name} is too large to be true",
+            where=base,
+            fix="look whether a release or a channel is there",
+        )
     return bytes(kept)

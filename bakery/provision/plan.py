@@ -109,7 +109,10 @@ def _refuse_misfits(extensions: Sequence[Extension], host: Host) -> None:
         if names.count(each.name) > 1:
             raise ProvisionError(f"{each.name} is asked for twice", fix="choose one version")
         if host in _HOST_IDS and each.os not in ("any", _HOST_IDS[host]):
-            raise ProvisionError(f"{each.file} does not fit: it is made for {each.os}")
+            raise ProvisionError(
+                f"{each.file} does not fit: it is made for {each.os}",
+                fix="take an image for any system, or another --host",
+            )
         missing = [name for name in each.requires if name not in names]
         if missing:
             raise ProvisionError(

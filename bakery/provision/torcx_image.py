@@ -72,7 +72,11 @@ def opened(file: Path) -> Iterator[TorcxImage]:
 
     """
     if not file.is_file():
-        raise ProvisionError("there is no such image", where=str(file))
+        raise ProvisionError(
+            "there is no such image",
+            where=str(file),
+            fix="copy it from a host: they are below /var/lib/torcx/store",
+        )
     with tempfile.TemporaryDirectory(prefix="bakery-torcx-") as scratch:
         root = Path(scratch, "root")
         if file_system(file) == "squashfs":
@@ -112,7 +116,10 @@ def _walk(root: Path) -> Iterator[tuple[str, Path]]:
                 yield path, place
             elif not place.is_dir():
                 raise ProvisionError(
-                    "the image is refused", where=path, why="it is no file, folder or link"
+                    "the image is refused",
+                    where=path,
+                    why="it is no file, folder or link",
+                    fix="find out who put it there; an image has no use for it",
                 )
 
 
@@ -141,7 +148,10 @@ def _lists(file: Path, place: Path | None) -> dict[str, list[str]] | None:
         return msgspec.convert(known, dict[str, list[str]])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProvisionError(
-            "the Torcx manifest can't be read", where=f"{file}, {MANIFEST}", why=str(error)
+            "the Torcx manifest can't be read",
+            where=f"{file}, {MANIFEST}",
+            why=str(error),
+            fix="correct it: it is JSON of the kind image-manifest-v0",
         ) from None
 
 

@@ -132,10 +132,17 @@ def _decoded(base: str, index: bytes) -> dict[str, str]:
         digests = sums.decode(index)
     except ValueError as error:
         raise VerifyError(
-            f"{sums.FILE} can't be read", where=f"{base}/{sums.FILE}", why=str(error)
+            f"{sums.FILE} can't be read",
+            where=f"{base}/{sums.FILE}",
+            why=str(error),
+            fix="don't use it, and tell who published it",
         ) from None
     if not any(name.endswith(".raw") for name in digests):
-        raise VerifyError(f"{sums.FILE} names no image", where=f"{base}/{sums.FILE}")
+        raise VerifyError(
+            f"{sums.FILE} names no image",
+            where=f"{base}/{sums.FILE}",
+            fix="give the address or folder of a whole release or channel",
+        )
     return digests
 
 
@@ -223,7 +230,11 @@ def _hashed(base: str, name: str, *, keep: bool) -> tuple[str, int, bytes]:
                 if keep:
                     kept += chunk
                     if len(kept) > _SMALL:
-                        raise VerifyError(f"{name} is too large to be true", where=url)
+                        raise VerifyError(
+                            f"{name} is too large to be true",
+                            where=url,
+                            fix="don't use it, and tell who published it",
+                        )
             if answer.total not in (None, size):
                 raise VerifyError(
                     f"the download of {name} ended too early", where=url, fix="try again"

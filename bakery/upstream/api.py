@@ -168,7 +168,10 @@ class Api:
             if token is not None and urlsplit(following).netloc != urlsplit(url).netloc:
                 token = None
         raise UpstreamError(
-            "upstream's list of versions does not end", where=shown(url), why=f"{_PAGES} pages read"
+            "upstream's list of versions does not end",
+            where=shown(url),
+            why=f"{_PAGES} pages read",
+            fix="look at the address: something else than the API may answer",
         )
 
     def decoded(self, response: Response, kind: type[_T]) -> _T:

@@ -37,5 +37,8 @@ def versions(_upstream: KubernetesUpstream, api: Api) -> Iterator[Published]:
         ]
     except (yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
         raise UpstreamError(
-            "Kubernetes' release schedule can't be read", where=SCHEDULE, why=str(error)
+            "Kubernetes' release schedule can't be read",
+            where=SCHEDULE,
+            why=str(error),
+            fix="look whether a proxy answered in its place, or the page has changed",
         ) from None

@@ -92,7 +92,11 @@ def wheel(project: str, version: str, platforms: Iterable[str]) -> Wheel:
     download = msgspec.json.decode(done.stdout, type=_Report).install[0].download_info
     sha256 = download.archive_info.hashes.get("sha256")
     if sha256 is None:
-        raise PackageIndexError("the package index gives no SHA-256 for a wheel", where=where)
+        raise PackageIndexError(
+            "the package index gives no SHA-256 for a wheel",
+            where=where,
+            fix="have pip ask another index: `pip config list` shows which it asks",
+        )
     filename = unquote(urlsplit(download.url).path).rpartition("/")[2]
     return Wheel(address=f"{SCHEME}{project}/{filename}", url=download.url, sha256=sha256)
 

@@ -81,7 +81,9 @@ def boot(
         return BootReport(backend=machine.backend, system=machine.system, skipped=obstacle)
     for image in (image for each in (deployment, *then) for image in each.images):
         if not image.path.exists():
-            raise MachineError("there is no such image", where=str(image.path))
+            raise MachineError(
+                "there is no such image", where=str(image.path), fix="build it: doit build:NAME"
+            )
     journal.parent.mkdir(parents=True, exist_ok=True)
     placed = _placed([deployment, *then])
     load = Load(
