@@ -17,6 +17,7 @@ from bakery.recipe import lock
 from bakery.recipe.load import FILE, LOCK
 from bakery.recipe.lock import Lock, LockedVersion
 from bakery.recipe.version import Version
+from bakery.recipe.words import is_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,6 @@ _FILE = re.compile(r"(?P<name>.+?)(?::(?P<version>.+))?")
 _ARCHES = ("x86-64", "arm64")
 _DOCKER = ["docker-flatcar", "containerd-flatcar"]
 _SCHEMA = "# yaml-language-server: $schema=../../bakery/recipe/recipe.schema.json\n"
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ def convert(file: Path, name: str | None, os: str | None, recipes: Path) -> Conv
     """
     found = _FILE.fullmatch(_stem(file))
     given = name or (found["name"] if found else "")
-    if not _NAME.fullmatch(given):
+    if not is_name(given):
         raise ProvisionError(
             f"an extension can't be called {given!r}",
             fix="give it a name of lower-case letters, digits and -: bakery torcx FILE NAME",

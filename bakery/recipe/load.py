@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import typing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +21,7 @@ from bakery.recipe.reading import read
 from bakery.recipe.upstreams import RecipePart
 from bakery.recipe.validate import validate
 from bakery.recipe.variant import overlay
-from bakery.recipe.words import Name
+from bakery.recipe.words import Name, is_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,7 +91,7 @@ def load_all(folder: Path) -> dict[str, Source]:
         if entry.is_dir() and not entry.name.startswith((".", "_"))
     }
     for name, path in folders.items():
-        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
+        if not is_name(name):
             raise RecipeFolderError(
                 f'"{name}" can\'t be the name of a recipe',
                 where=show(path),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -12,10 +13,11 @@ Arch = Literal["x86-64", "arm64"]
 Format = Literal["squashfs", "erofs", "ext4", "btrfs", "folder"]
 Archive = Literal["tar", "zip", "deb", "compressed", "plain"]
 Trust = Literal["first-use", "cited", "checksum", "signature"]
+_NAME = r"[a-z0-9][a-z0-9-]*"
 Name = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z0-9][a-z0-9-]*$",
+        pattern=f"^{_NAME}$",
         description="the name of a recipe: lower-case letters, digits and -",
     ),
 ]
@@ -103,3 +105,8 @@ Package = Annotated[
 
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What all types of the language share."""
+
+
+def is_name(text: str) -> bool:
+    """Return whether a recipe may be called so."""
+    return re.fullmatch(_NAME, text) is not None

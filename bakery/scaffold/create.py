@@ -10,6 +10,7 @@ from bakery.files import write_whole
 from bakery.locking import lock_version
 from bakery.recipe.document import show
 from bakery.recipe.load import LOCK, load_all
+from bakery.recipe.words import is_name
 from bakery.scaffold import at_address, on_github, on_index, texts
 from bakery.scaffold.drafting import Drafting
 from bakery.scaffold.release import UNKNOWN_LICENCE
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from bakery.settings import Settings
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _LOOK = {"github": on_github.look, "pypi": on_index.look, "url": at_address.look}
 
 
@@ -85,7 +85,7 @@ def create(
 
 
 def _check_name(folder: Path) -> None:
-    if not _NAME.fullmatch(folder.name):
+    if not is_name(folder.name):
         raise NewRecipeError(
             f'"{folder.name}" can\'t be the name of a recipe',
             fix="use lower-case letters, digits and -",
