@@ -6,7 +6,7 @@ import base64
 import shlex
 from typing import TYPE_CHECKING
 
-from bakery.provision.machine import Remote, unit_files
+from bakery.provision.machine import UNITS, Remote, unit_files
 from bakery.provision.plan import EXTENSIONS, IMAGES, KEYRING
 
 if TYPE_CHECKING:
@@ -67,6 +67,11 @@ keep() {{ # NAME FILE: the one image of the extension that stays
   find "{images}/$1" -name '*.raw' ! -name "$2" -delete
 }}
 
+unfollow() {{ # NAME: no channel any more
+  systemctl --quiet disable --now "sysext-update-$1.timer" 2>/dev/null || true
+  rm -rf "/etc/sysupdate.$1.d" "{units}/sysext-update-$1".*
+}}
+
 started() {{ # NAME: the units that it starts
   cat /usr/lib/systemd/system/*.d/"10-$1.conf" 2>/dev/null | sed -n 's/^Upholds=//p'
 }}
@@ -95,6 +100,7 @@ def render(machine: Machine) -> str:
     return _SCRIPT.format(
         extensions=", ".join(machine.extensions),
         images=IMAGES,
+        units=UNITS,
         install=_indented(_install(machine)),
         uninstall=_indented(_uninstall(machine)),
     )
@@ -102,8 +108,10 @@ def render(machine: Machine) -> str:
 
 def _install(machine: Machine) -> Iterable[str]:
     files = (*machine.files, *unit_files(machine))
-    for file in sorted(files, key=lambda file: not isinstance(file.contents, Remote)):
-        yield _laid(file)  # downloads first: where one fails, nothing has changed
+    downloads = [file for file in files if isinstance(file.contents, Remote)]
+    yield from map(_laid, downloads)  # first: where one fails, nothing has changed
+    yield from _unfollow(machine)
+    yield from (_laid(file) for file in files if file not in downloads)
     for link in machine.links:
         yield _words("link", link.path, link.target)
     yield "systemctl daemon-reload"
@@ -118,22 +126,21 @@ def _install(machine: Machine) -> Iterable[str]:
 
 
 def _uninstall(machine: Machine) -> Iterable[str]:
-    own = [unit.name for unit in machine.units if unit.text is not None]
-    if own:
-        yield f"{_words('systemctl', '--quiet', 'disable', '--now', *own)} 2>/dev/null || true"
+    yield from _unfollow(machine)
     names = shlex.join(machine.extensions)
     yield f'units=$(for name in {names}; do started "$name"; done)'
     yield _words("rm", "-f", *(link.path for link in machine.links))
     laid = [file.path for file in (*machine.files, *unit_files(machine)) if not file.shared]
     yield _words("rm", "-f", *laid)
     yield _words("rm", "-rf", *(f"{IMAGES}/{name}" for name in machine.extensions))
-    components = {file.path.rpartition("/")[0] for file in machine.files}
-    for folder in sorted(each for each in components if each.startswith("/etc/sysupdate.")):
-        yield f"rmdir {folder} 2>/dev/null || true"
     yield "systemctl restart systemd-sysext.service"
     yield "systemctl daemon-reload"
     yield "# shellcheck disable=SC2086 # several units"
     yield '[ -z "$units" ] || systemctl stop $units'
+
+
+def _unfollow(machine: Machine) -> Iterable[str]:
+    return (_words("unfollow", name) for name in machine.extensions)
 
 
 def _link(name: str) -> str:

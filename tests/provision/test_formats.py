@@ -215,6 +215,16 @@ def test_ignition_accepts_it(settings: Settings, tmp_path: Path, host: str) -> N
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
+def test_the_shell_script_forgets_the_channel_before(settings: Settings) -> None:
+    for reference in ("docker", "docker-20.10.9"):
+        script = given(settings, reference, output="shell")
+        install = script.partition("\ninstall() {")[2].partition("\nuninstall() {")[0]
+        fetched, unfollowed, rest = install.partition("\n  unfollow docker\n")
+        assert "  fetch /opt/extensions/docker/" in fetched
+        assert unfollowed
+        assert ("write /etc/sysupdate.docker.d/" in rest) == (reference == "docker")
+
+
 def test_the_shell_script_leaves_other_keys(settings: Settings, tmp_path: Path) -> None:
     functions = given(settings, "docker", output="shell").partition("\ninstall() {")[0]
     keyring = tmp_path / "systemd/keys"
