@@ -1,0 +1,128 @@
+"""Where assets come from: the store, a remote one, a mirror, a folder, upstream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness.upstream import BODY, OTHER, Upstream
+
+from bakery.store.errors import DownloadError, OfflineError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+Get = Any  # a fixture; a Protocol would say no more
+
+
+def test_a_mirror_stands_in_for_upstream(get: Get, upstream: Upstream, configure: Any) -> None:
+    body = upstream.asset(BODY, path="/m/host.invalid:8/a/b.tgz?x=1")
+    asset = type(body)("https://me:word@host.invalid:8/a/b.tgz?x=1", body.sha256, body.size)
+    get(asset, configure(mirror=f"{upstream.url}/m"))
+    path, headers = upstream.requests[0]
+    assert path == "/m/host.invalid:8/a/b.tgz?x=1"
+    assert headers["Authorization"] is None
+
+
+def test_what_the_mirror_lacks_is_not_sought_upstream(
+    get: Get, upstream: Upstream, configure: Any
+) -> None:
+    asset = upstream.asset(BODY)
+    with pytest.raises(DownloadError, match="HTTP 404") as caught:
+        get(asset, configure(mirror=f"{upstream.url}/m"))
+    assert "BAKERY_MIRROR" in str(caught.value)
+    assert len(upstream.requests) == 1
+
+
+def test_a_local_file(get: Get, upstream: Upstream, configure: Any, tmp_path: Path) -> None:
+    (tmp_path / "a file").write_bytes(BODY)
+    asset = upstream.asset(BODY)
+    asset = type(asset)((tmp_path / "a file").as_uri(), asset.sha256, asset.size)
+    assert get(asset, configure(mirror=f"{upstream.url}/m")).read_bytes() == BODY
+    assert upstream.requests == []
+    assert (tmp_path / "a file").read_bytes() == BODY
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("file:///no/such/file", "No such file"),
+        ("file:///", "Is a directory"),
+        ("file://relative/file", "three slashes"),
+        ("ftp://host/file", "begins with ftp:"),
+        ("pypi:uv", "begins with pypi:"),
+        ("http:///path", "makes no sense"),
+    ],
+)
+def test_addresses_that_lead_nowhere(get: Get, upstream: Upstream, url: str, why: str) -> None:
+    asset = type(upstream.asset(BODY))(url, "ab" * 32)
+    with pytest.raises(DownloadError, match=why):
+        get(asset)
+
+
+def test_a_mirror_may_be_a_folder(
+    get: Get, upstream: Upstream, configure: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "host.invalid").mkdir()
+    (tmp_path / "host.invalid" / "a.tgz").write_bytes(BODY)
+    asset = upstream.asset(BODY)
+    asset = type(asset)("https://host.invalid/a.tgz", asset.sha256)
+    assert get(asset, configure(mirror=tmp_path.as_uri())).read_bytes() == BODY
+
+
+def test_resolving_happens_only_for_a_download(
+    get: Get, upstream: Upstream, configure: Any
+) -> None:
+    asset = upstream.asset(BODY)
+    named = type(asset)("pypi:thing", asset.sha256, asset.size)
+    resolved: list[str] = []
+
+    def resolve(url: str) -> str:
+        resolved.append(url)
+        return str(asset.url)
+
+    for _ in range(2):
+        get(named, configure(mirror="http://mirror.invalid"), resolve=resolve)
+    assert resolved == ["pypi:thing"]
+
+
+def test_the_remote_store_comes_before_upstream(
+    get: Get, upstream: Upstream, configure: Any
+) -> None:
+    asset = upstream.asset(BODY)
+    upstream.offer(f"/r/sha256/{asset.sha256[:2]}/{asset.sha256}", upstream.whole(BODY))
+    get(asset, configure(remote=f"{upstream.url}/r"))
+    assert [path for path, _ in upstream.requests] == [
+        f"/r/sha256/{asset.sha256[:2]}/{asset.sha256}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("failure", "warns"), [("status-404", False), ("status-500", True), ("wrong", True)]
+)
+def test_a_remote_store_that_fails_is_passed_over(
+    get: Get,
+    upstream: Upstream,
+    configure: Any,
+    caplog: pytest.LogCaptureFixture,
+    failure: str,
+    *,
+    warns: bool,
+) -> None:
+    asset = upstream.asset(BODY)
+    behaviour = upstream.whole(OTHER) if failure == "wrong" else upstream.status(int(failure[-3:]))
+    upstream.offer(f"/r/sha256/{asset.sha256[:2]}/{asset.sha256}", behaviour)
+    assert get(asset, configure(remote=f"{upstream.url}/r")).read_bytes() == BODY
+    assert bool(caplog.records) == warns
+
+
+def test_offline_uses_only_the_store(get: Get, upstream: Upstream, configure: Any) -> None:
+    asset = upstream.asset(BODY)
+    with pytest.raises(OfflineError, match="BAKERY_OFFLINE") as caught:
+        get(asset, configure(offline="1"))
+    assert asset.url in str(caught.value)
+    assert asset.sha256 in str(caught.value)
+    assert upstream.requests == []
+    path = get(asset)
+    assert get(asset, configure(offline="1")) == path
