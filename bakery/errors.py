@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 _FULL = "make room there and run the same again"
-_CLOSED = "run it as somebody who may write there, or choose another folder: `bakery settings`"
+_CLOSED = "run it as somebody who may do that, or choose another folder: `bakery settings`"
 _WAYS_OUT = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,

@@ -119,7 +119,9 @@ def _contents(path: Path) -> Iterator[Path]:
         raise ImageUnreadableError(
             "this file is not an image",
             where=str(path),
-            why="it holds no squashfs, erofs, ext4 or btrfs, and no partitions",
+            why="it holds no squashfs, erofs, ext4 or btrfs, and no partitions"
+            if path.stat().st_size
+            else "it is empty",
             fix="give an image such as `doit build` makes, or download it again",
         )
     if not _is_root() and kind != "squashfs":

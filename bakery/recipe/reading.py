@@ -53,7 +53,11 @@ def read(path: Path) -> yaml.MappingNode:
     except RecursionError:  # the parser in Python, where the one in C is missing
         raise DocumentError("this is nested too deeply", where=show(path)) from None
     if node is None:
-        raise DocumentError("the file is empty", where=show(path))
+        raise DocumentError(
+            "the file is empty",
+            where=show(path),
+            fix="write it, or restore it from version control",
+        )
     if not isinstance(node, yaml.MappingNode):
         raise error(node, "expected a mapping (key: value)")
     _check(node)

