@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from bakery.image.references import Reference
     from bakery.image.tree import Tree
 
-_OPENED = re.compile(rb"(?<=\0)[\w.+-]+\.so(?:\.[\w.]+)?(?=\0)")
+_LIBRARY = re.compile(rb"[\w.+-]+\.so(?:\.[\w.]+)?")
+_END = re.compile(rb"\.so(?:\.[\w.]+)?\0")
+_MUSL = re.compile(r"ld-musl-[\w-]+(?=\.so\.1$)")
 _SHEBANG = re.compile(rb"#![ \t]*(/[^ \t\r\n]+)")
 
 
@@ -84,6 +86,8 @@ class _Relocation:
             waiting.extend(self._brought_by(binary))
         for path in sorted(self._tree.entries.keys() - binaries.keys()):
             self._redirect_script(path)
+        for path in sorted(binaries):
+            self._confine_musl(path)
         pool = self._pool
         redirection = Redirection(pool.paths, pool.places, self._tree.entries)
         return tuple(
@@ -106,7 +110,7 @@ class _Relocation:
             return
         needed = dict.fromkeys(binary.wants, True)
         data = self._tree.read(binary.path) or b""
-        opened = dict.fromkeys((found.decode() for found in _OPENED.findall(data)), False)
+        opened = dict.fromkeys(_opened(data), False)
         for name, required in {**opened, **needed}.items():
             path = f"{self._libraries}/{name}"
             if path in self._tree.entries:
@@ -150,6 +154,18 @@ class _Relocation:
         self._replace(binary.path, before, confined)
         return left
 
+    def _confine_musl(self, path: str) -> None:
+        """Let musl's loader look for libraries here alone, and not in the host's folders.
+
+        What no RPATH has it looks for where a file two folders above says (ldso/dynlink.c of musl).
+        """
+        if found := _MUSL.search(path):
+            self._tree.add_bytes(
+                f"{self._libraries.rpartition('/')[0]}/etc/{found[0]}.path",
+                f"/{self._libraries}\n".encode(),
+                origin="self-contained",
+            )
+
     def _redirect_script(self, path: str) -> None:
         """Let a script that was installed run on an interpreter that was installed elsewhere."""
         entry = self._tree.entries[path]
@@ -168,6 +184,14 @@ class _Relocation:
             executable = bool(entry.mode & 0o100)
             origin = entry.origin or "self-contained"
             self._tree.add_bytes(path, new, origin=origin, executable=executable)
+
+
+def _opened(data: bytes) -> Iterator[str]:
+    """Yield the strings that name libraries, found by their ends: that is many times faster."""
+    for end in _END.finditer(data):
+        start = data.rfind(b"\0", 0, end.start()) + 1
+        if found := _LIBRARY.fullmatch(data, start, end.end() - 1):
+            yield found[0].decode()
 
 
 def _name(path: str) -> str:

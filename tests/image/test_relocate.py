@@ -29,6 +29,7 @@ LIBC = Path("/lib", f"{platform.machine()}-linux-gnu", "libc.so.6")
 if not LIBC.exists():
     pytest.skip("needs the C library of a Debian system", allow_module_level=True)
 
+MUSL = "ld-musl-x86_64.so.1"
 FIRST = "int second(void); int first(void) { return second() + 1; }"
 SECOND = "int second(void) { return 41; }"
 PLUGIN = 'const char *folder = "/usr/lib/upstream/plugins"; int plugin(void) { return 1; }'
@@ -60,6 +61,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     library(FIRST, "libfirst.so.1", "-l:libsecond.so.1", "-Wl,-rpath,/usr/lib/upstream")
     library(PLUGIN, "libplugin.so.1")
     gcc(MAIN, "program", "-l:libfirst.so.1")
+    musl = ("-nostdlib", f"-Wl,--dynamic-linker=/lib/{MUSL}")
+    gcc("int second(void); void _start(void) { second(); }", "musl", "-l:libsecond.so.1", *musl)
     return folder
 
 
@@ -148,6 +151,15 @@ def test_a_missing_library_is_named(image: Image, built: Path) -> None:
     image.keep(LIBC)
     with pytest.raises(StageError, match=r"libfirst\.so\.1 needs libsecond\.so\.1"):
         list(image.relocated())
+
+
+def test_musl_looks_for_libraries_in_the_image_alone(image: Image) -> None:
+    image.install("musl", "usr/bin/musl")
+    loader = (image.built / "libsecond.so.1").read_bytes()  # any will do: none runs here
+    image.pool.add_file(f"lib/{MUSL}", io.BytesIO(loader), "a.deb")
+    list(image.relocated())
+    assert image.headers("usr/bin/musl").interpreter == f"/usr/lib/tool/lib/{MUSL}"
+    assert image.tree.read("usr/lib/tool/etc/ld-musl-x86_64.path") == b"/usr/lib/tool/lib\n"
 
 
 def test_scripts_follow_their_interpreter(image: Image) -> None:
