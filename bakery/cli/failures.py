@@ -1,4 +1,4 @@
-"""How a command tells what failed."""
+"""How commands tell what they do, and what failed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,17 @@ from bakery.errors import BakeryError, explained
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_WHOLE = 1000  # characters
+
 
 class Explaining(click.Group):
     """A group of commands whose failures are explained, without a traceback."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, each with the whole of its first sentence."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(n, c.get_short_help_str(_WHOLE)) for n, c in commands if c])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; end with status 1 and the explanation if it fails."""

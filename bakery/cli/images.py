@@ -48,13 +48,19 @@ def rules() -> None:
     type=click.Path(exists=True, path_type=Path),
     help="A newer image, merged in the running system.",
 )
-@click.option("--on", "machines", multiple=True, metavar="MACHINE", help="Such as nspawn:trixie.")
+@click.option(
+    "--on",
+    "machines",
+    multiple=True,
+    metavar="MACHINE",
+    help="Where, such as nspawn:trixie; on the `machines` of `bakery settings` unless given.",
+)
 @click.option("--start", multiple=True, metavar="UNIT", help="A unit that must be active.")
 @click.option(
     "--check",
     "expected",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A check.yaml.",
+    help="What must hold, as in a recipe's check.yaml.",
 )
 @click.option("--shell", is_flag=True, help="Look around in the booted system.")
 def boot(
@@ -68,7 +74,8 @@ def boot(
 ) -> None:
     """Boot a throw-away system with image files, whoever made them, and see whether it holds.
 
-    NAME-VERSION-ARCH.raw is merged as NAME, which its release file must carry.
+    NAME-VERSION-ARCH.raw is merged as NAME, which its release file must carry. The journal stays
+    in the store. The exit status is 1 when something does not hold.
     """
     from bakery.check.boot.command import boot_files  # noqa: PLC0415  only here
 
