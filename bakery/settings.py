@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from urllib.parse import urlsplit
 
 from bakery.errors import SettingsError
 from bakery.names import nearest
@@ -66,9 +68,15 @@ def _folder(text: str, root: Path) -> Path:
 
 
 def _address(text: str, _root: Path) -> str | None:
-    if text and "://" not in text:
+    if text and not _is_address(text):
         raise ValueError("an address, such as http://mirror.example/bakery")
     return text.rstrip("/") or None
+
+
+def _is_address(text: str) -> bool:
+    with suppress(ValueError):
+        return bool(urlsplit(text).scheme and "://" in text)
+    return False
 
 
 def _archives(text: str, root: Path) -> str | None:

@@ -51,6 +51,7 @@ def test_an_address_loses_its_last_slash(tmp_path: Path) -> None:
         ("BAKERY_JOBS", "two", "a whole number from 1 up"),
         ("BAKERY_OFFLINE", "maybe", "1 or 0"),
         ("BAKERY_MIRROR", "mirror.example", "an address"),
+        ("BAKERY_PUBLISH_URL", "https://[bad", "an address"),
     ],
 )
 def test_a_senseless_value_is_refused_with_what_would_do(

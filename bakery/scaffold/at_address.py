@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from bakery.errors import BakeryError
 from bakery.recipe.upstreams import ListingUpstream
 from bakery.recipe.version import Version
 from bakery.scaffold.release import About, File, Release
-from bakery.store.address import file_name
+from bakery.store.address import file_name, split
 from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
 
@@ -74,8 +73,8 @@ def look(address: str, name: str, version: str | None, api: Api) -> Release:
         version=parsed,
         upstream=upstream,
         about=About(
-            summary=f"{name}, as {urlsplit(address).hostname} publishes it",
-            homepage=f"https://{urlsplit(address).hostname}/",
+            summary=f"{name}, as {split(address).hostname} publishes it",
+            homepage=f"https://{split(address).hostname}/",
         ),
         files=files,
         notes=tuple(notes),

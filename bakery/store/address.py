@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from bakery.store.folder import relative_path
+
+
+def split(url: str) -> SplitResult:
+    """Return the parts of an address; what is none, `http://[`, is all path."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", url.rpartition("@")[2], "", "")
+
+
+def joined(base: str, link: str) -> str:
+    """Return where a link on a page leads; what is no link stays as it is."""
+    try:
+        return urljoin(base, link)
+    except ValueError:
+        return link
 
 
 def mirrored(url: str, mirror: str) -> str:
@@ -13,7 +29,7 @@ def mirrored(url: str, mirror: str) -> str:
 
     Whoever the address names as user stays out of it.
     """
-    parts = urlsplit(url)
+    parts = split(url)
     query = f"?{parts.query}" if parts.query else ""
     return f"{mirror.rstrip('/')}/{_host(parts.netloc)}{parts.path}{query}"
 
@@ -25,7 +41,7 @@ def in_remote(remote: str, sha256: str) -> str:
 
 def shown(url: str) -> str:
     """Return the address without its secrets: no user, no password, no values in the query."""
-    parts = urlsplit(url)
+    parts = split(url)
     names = [word.partition("=") for word in parts.query.split("&") if word]
     query = "&".join(f"{name}=…" if equals else "…" for name, equals, _ in names)
     plain = parts._replace(netloc=_host(parts.netloc), query=query, fragment="")
@@ -34,7 +50,7 @@ def shown(url: str) -> str:
 
 def file_name(url: str) -> str:
     """Return the last part of an address's path, or the address where it has none."""
-    return PurePosixPath(unquote(urlsplit(url).path)).name or shown(url)
+    return PurePosixPath(unquote(split(url).path)).name or shown(url)
 
 
 def _host(netloc: str) -> str:

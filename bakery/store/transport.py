@@ -11,10 +11,9 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
 from urllib.request import url2pathname
 
-from bakery.store.address import shown
+from bakery.store.address import joined, shown, split
 from bakery.store.causes import explain, is_permanent
 from bakery.store.patience import retry_after
 
@@ -93,17 +92,18 @@ def request(url: str, resume: Resume | None, patience: Patience) -> AbstractCont
         TransientError, RefusedError: there is no answer.
 
     """
-    scheme = urlsplit(url).scheme
+    scheme = split(url).scheme
     if scheme in ("http", "https"):
         return _over_http(url, resume, patience)
     if scheme == "file":
         return _from_file(url)
-    raise RefusedError(f"an address that begins with {scheme}: can't be downloaded")
+    kind = f"an address that begins with {scheme}:" if scheme else "what is no address"
+    raise RefusedError(f"{kind} can't be downloaded")
 
 
 @contextmanager
 def _from_file(url: str) -> Iterator[Answer]:
-    parts = urlsplit(url)
+    parts = split(url)
     if parts.netloc not in ("", "localhost"):
         raise RefusedError("a file: address has three slashes: file:///srv/file.tgz")
     try:
@@ -192,8 +192,8 @@ def _reader(response: Response) -> Callable[[], bytes]:
 def _check_redirect(response: Response, *_arguments: Any, **_options: Any) -> None:
     if not response.is_redirect:
         return
-    target = urljoin(response.url, response.headers["Location"])
-    schemes = urlsplit(response.url).scheme, urlsplit(target).scheme
+    target = joined(response.url, response.headers["Location"])
+    schemes = split(response.url).scheme, split(target).scheme
     if schemes not in (("http", "http"), ("http", "https"), ("https", "https")):
         response.close()
         raise RefusedError(f"the server redirects from {schemes[0]} to {shown(target)}")

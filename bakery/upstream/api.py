@@ -10,11 +10,10 @@ import datetime as dt
 import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
-from bakery.store.address import mirrored, shown
+from bakery.store.address import joined, mirrored, shown, split
 from bakery.store.causes import explain, is_permanent
 from bakery.store.patience import Patience
 from bakery.upstream.errors import UpstreamError
@@ -164,8 +163,8 @@ class Api:
             link = response.links.get("next", {}).get("url")
             if link is None:
                 return
-            following = urljoin(response.url, link)
-            if token is not None and urlsplit(following).netloc != urlsplit(url).netloc:
+            following = joined(response.url, link)
+            if token is not None and split(following).netloc != split(url).netloc:
                 token = None
         raise UpstreamError(
             "upstream's list of versions does not end",

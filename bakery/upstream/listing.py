@@ -7,9 +7,10 @@ import re
 from contextlib import suppress
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from bakery.recipe.policy import Published
+from bakery.store.address import split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +58,7 @@ def versions(upstream: ListingUpstream, api: Api) -> Iterator[Published]:
     """
     ending = re.compile(rf"(?:^|/)(?:{upstream.pattern})/?$")
     for attributes, texts in Links(api.get(upstream.listing, accept="text/html, */*").text).found:
-        path = unquote(urlsplit(attributes.get("href") or "").path)
+        path = unquote(split(attributes.get("href") or "").path)
         if found := ending.search(path):
             yield Published(found["version"], date=_day(" ".join(texts)))
 

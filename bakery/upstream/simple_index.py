@@ -14,11 +14,12 @@ import sys
 from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import msgspec
 
 from bakery.recipe.policy import Published
+from bakery.store.address import split
 from bakery.upstream.errors import UpstreamError
 from bakery.upstream.listing import Links
 
@@ -100,7 +101,7 @@ def _files(project: str, api: Api) -> list[_File]:
         return api.decoded(answer, _Project).files
     return [
         _File(
-            filename=unquote(urlsplit(link["href"] or "").path).rpartition("/")[2],
+            filename=unquote(split(link["href"] or "").path).rpartition("/")[2],
             yanked="data-yanked" in link,
         )
         for link, _ in Links(answer.text).found

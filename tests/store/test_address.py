@@ -29,6 +29,7 @@ def test_in_remote() -> None:
         ("https://user:word@host:1/a", "https://host:1/a"),
         ("https://host/a?token=secret&plain&sig=x=y#f", "https://host/a?token=…&…&sig=…"),
         ("pypi:uv#x86-64", "pypi:uv"),
+        ("http://user:word@[bad/a", "[bad/a"),
     ],
 )
 def test_shown_holds_no_secret(url: str, expected: str) -> None:

@@ -99,7 +99,9 @@ def test_redirects_in_a_circle(get: Get, upstream: Upstream) -> None:
         get(upstream.asset(BODY, upstream.status(302, Location="/a.tgz")))
 
 
-@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://host/a?token=secret"])
+@pytest.mark.parametrize(
+    "target", ["file:///etc/passwd", "ftp://host/a?token=secret", "http://token:secret@[bad"]
+)
 def test_redirects_off_the_web(get: Get, upstream: Upstream, target: str) -> None:
     with pytest.raises(DownloadError, match="redirects from http to") as caught:
         get(upstream.asset(BODY, upstream.status(302, Location=target)))

@@ -215,6 +215,7 @@ def test_listings(service: Service, clients: Clients, page: str, pattern: str) -
         ("app-1.0%2Btilde.tgz", []),
         ("app-1.0.tgz/index.html", []),
         ("myapp-1.0.tgz", []),
+        ("http://[app-1.0.tgz", []),
     ],
 )
 def test_which_links_name_a_version(
