@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from bakery.recipe.debian import Packages
     from bakery.upstream.apt import Mirrors
 
-_APT_GET = Tool(program="apt-get", apt="apt", dnf="apt", zypper="apt")
-_APT_CACHE = Tool(program="apt-cache", apt="apt", dnf="apt", zypper="apt")
+_APT_GET = Tool(program="apt-get", apt="apt")
+_APT_CACHE = Tool(program="apt-cache", apt="apt")
 _GPGV = Tool(program="gpgv", apt="gpgv", dnf="gnupg2", zypper="gpg2", brew="gnupg")
 _TIMEOUT = 30  # seconds without a byte
 _FETCHING: dict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)

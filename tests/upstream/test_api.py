@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from conftest import Clients
 
-JSON = "application/json"
 ME = Token(value="secret", variable="GITHUB_TOKEN")
 NOBODY = Token(value=None, variable="GITHUB_TOKEN")
 RELEASES = "/repos/o/app/releases?per_page=100"
