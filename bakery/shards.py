@@ -11,7 +11,7 @@ import msgspec
 from bakery.errors import BakeryError
 from bakery.recipe import lock
 from bakery.recipe.load import LOCK
-from bakery.tools import ToolFailedError, run
+from bakery.tools import Tool, ToolFailedError, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +26,7 @@ LIMIT = 256
 """Jobs in one matrix, the most that GitHub takes."""
 
 _RUNNERS: dict[Arch, str] = {"x86-64": "ubuntu-24.04", "arm64": "ubuntu-24.04-arm"}
+_GIT = Tool(program="git", apt="git", dnf="git", zypper="git", brew="git")
 _CODE = ("bakery/", "dodo.py", "pyproject.toml")
 _MINOR = {LOCK, "README.md"}  # versions are looked at; a text touches nothing
 _STEPS = ("stage", "squash", "boot")
@@ -194,7 +195,7 @@ def _is_relocked(release: Release, settings: Settings, since: str) -> bool:
 
 def _git(settings: Settings, *words: str) -> str:
     try:
-        return run(["git", *words], what="git can't tell what changed", cwd=settings.root)
+        return run([_GIT.require(), *words], what="git can't tell what changed", cwd=settings.root)
     except ToolFailedError as error:
         raise ShardError(
             error.what,
