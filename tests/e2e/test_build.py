@@ -60,7 +60,7 @@ def test_docker_is_built_and_merged_and_runs(docker_project: Project) -> None:
     ]
     subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=release, check=True)
     document = json.loads((release / "release.json").read_text())
-    assert document["name"], document["version"] == ("docker", "20.10.13")
+    assert (document["name"], document["version"]) == ("docker", "20.10.13")
     assert [image["arch"] for image in document["images"]] == ["x86-64", "arm64"]
 
     image = docker_project.root / IMAGE
