@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bakery.progress import Meter
+    from bakery.publisher.channel import Channels
+    from bakery.publisher.model import Posted, Publisher
+    from bakery.publisher.moving import Wish
+    from bakery.publisher.publish import Wanted
+    from bakery.publisher.settle import Step
     from bakery.recipe.contents import Release
     from bakery.recipe.load import Source
-    from bakery.release.channel import Channels
-    from bakery.release.moving import Wish
-    from bakery.release.publish import Wanted
-    from bakery.release.publisher import Posted, Publisher
-    from bakery.release.settle import Step
     from bakery.store.patience import Patience
     from bakery.workshop import Workshop
 
@@ -45,8 +45,8 @@ class Publishing:
     @cached_property
     def publisher(self) -> Publisher:
         """The publisher of the settings."""
-        from bakery.release.directory import Directory  # noqa: PLC0415  only when needed
-        from bakery.release.github import Github  # noqa: PLC0415  with it
+        from bakery.publisher.directory import Directory  # noqa: PLC0415  only when needed
+        from bakery.publisher.github import Github  # noqa: PLC0415  with it
 
         kind, _, place = self.workshop.settings.publisher.partition(":")
         owner = _owner(self.workshop.settings.dist)
@@ -63,7 +63,7 @@ class Publishing:
 
     def public(self) -> set[str]:
         """Return the names of the releases that are published."""
-        from bakery.release.published import editions  # noqa: PLC0415  only when needed
+        from bakery.publisher.published import editions  # noqa: PLC0415  only when needed
 
         return {edition.posted.tag for edition in editions(self._known())}
 
@@ -77,7 +77,7 @@ class Publishing:
             PublishError: the publisher refuses it.
 
         """
-        from bakery.release import publish  # noqa: PLC0415  only when needed
+        from bakery.publisher import publish  # noqa: PLC0415  only when needed
 
         wanted = self._wanted(release, meter)
         with self._alone, self.workshop.ledger.alone("publish", release.name):
@@ -87,7 +87,7 @@ class Publishing:
 
     def preview(self, release: Release, meter: Meter) -> str:
         """Return what publishing a release would do."""
-        from bakery.release import publish  # noqa: PLC0415  only when needed
+        from bakery.publisher import publish  # noqa: PLC0415  only when needed
 
         wanted = self._wanted(release, meter)
         with self._alone:
@@ -95,7 +95,7 @@ class Publishing:
         return "\n".join(publish.preview(wanted, there))
 
     def _wanted(self, release: Release, meter: Meter) -> Wanted:
-        from bakery.release.presented import presented  # noqa: PLC0415  only when needed
+        from bakery.publisher.presented import presented  # noqa: PLC0415  only when needed
 
         if not self.workshop.is_built(release):
             self.workshop.build(release, meter)  # boots are on record since
@@ -135,8 +135,8 @@ class Publishing:
         return lambda channels, found: channels.of(source.name, found, minors=minors)
 
     def _move(self, what: str, wishes: _Wishes, _meter: Meter) -> str:
-        from bakery.release import moving  # noqa: PLC0415  only when needed
-        from bakery.release.settle import settle  # noqa: PLC0415  with it
+        from bakery.publisher import moving  # noqa: PLC0415  only when needed
+        from bakery.publisher.settle import settle  # noqa: PLC0415  with it
 
         tags: dict[str, None] = {}
         with self._alone, self._made() as channels:
@@ -152,7 +152,7 @@ class Publishing:
         return "\n".join(f"{self.workshop.settings.publish_url}/{tag}" for tag in tags)
 
     def _preview(self, wishes: _Wishes) -> str:
-        from bakery.release import moving  # noqa: PLC0415  only when needed
+        from bakery.publisher import moving  # noqa: PLC0415  only when needed
 
         with self._alone, self._made() as channels:
             found = self._known()
@@ -163,9 +163,9 @@ class Publishing:
 
     @contextmanager
     def _made(self) -> Iterator[Channels]:
-        from bakery.release.channel import Channels  # noqa: PLC0415  only when needed
-        from bakery.release.moving import Scratch  # noqa: PLC0415  with it
-        from bakery.release.seal import Sealer  # noqa: PLC0415  with it
+        from bakery.publisher.channel import Channels  # noqa: PLC0415  only when needed
+        from bakery.publisher.moving import Scratch  # noqa: PLC0415  with it
+        from bakery.publisher.seal import Sealer  # noqa: PLC0415  with it
 
         settings = self.workshop.settings
         settings.dist.mkdir(parents=True, exist_ok=True)
@@ -175,7 +175,7 @@ class Publishing:
 
     def _known(self) -> list[Posted]:
         """Return what was at the publisher when it was last looked at."""
-        from bakery.release.settle import settle  # noqa: PLC0415  only when needed
+        from bakery.publisher.settle import settle  # noqa: PLC0415  only when needed
 
         if self._seen is None:
             nothing: list[Step] = []

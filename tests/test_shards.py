@@ -9,11 +9,11 @@ import pytest
 
 from bakery import settings, shards
 from bakery.ledger import Ledger
+from bakery.publisher.publish import LocalFile
 from bakery.recipe import lock as lockfile
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
 from bakery.recipe.matrix import releases
-from bakery.release.publish import LocalFile
 from bakery.restoring import restore
 from bakery.workshop import Workshop
 

@@ -11,11 +11,11 @@ import pytest
 from harness import channels, prism
 from harness.github import FAULTS, REPOSITORY, GitHub, Release
 
-from bakery.release import publish
-from bakery.release.channel import INDEX
-from bakery.release.github import Github
-from bakery.release.publish import LocalFile, Wanted
-from bakery.release.publisher import PublishError
+from bakery.publisher import publish
+from bakery.publisher.channel import INDEX
+from bakery.publisher.github import Github
+from bakery.publisher.model import PublishError
+from bakery.publisher.publish import LocalFile, Wanted
 from bakery.store.patience import Patience
 
 if TYPE_CHECKING:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bakery.release import moving
-from bakery.release.channel import Channels
-from bakery.release.moving import Scratch
-from bakery.release.seal import Sealer
-from bakery.release.settle import settle
+from bakery.publisher import moving
+from bakery.publisher.channel import Channels
+from bakery.publisher.moving import Scratch
+from bakery.publisher.seal import Sealer
+from bakery.publisher.settle import settle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bakery.release.publisher import Posted, Publisher
-    from bakery.release.settle import Step
+    from bakery.publisher.model import Posted, Publisher
+    from bakery.publisher.settle import Step
     from bakery.store.patience import Patience
 
 

@@ -1,142 +1,14 @@
 from __future__ import annotations
 
-import hashlib
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
-
-from bakery import settings
-from bakery.image import inventory
-from bakery.image.gobuild import GoBuild, GoModule
-from bakery.image.stage import stage
-from bakery.ledger import Record
-from bakery.progress import Silent
-from bakery.recipe import lock as lockfile
-from bakery.recipe.load import load_all
-from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
-from bakery.recipe.matrix import releases
-from bakery.release.assemble import assemble
-from bakery.release.finished import Finished
+from harness.shop import Shop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bakery.recipe.contents import Image, Release
-
-RECIPE = """\
-summary: A tool for tests
-homepage: https://example.com/
-license: MIT AND LicenseRef-Special
-build: [v1.0.0, v1.1.0]
-arch: {x86-64: amd64, arm64: aarch64}
-assets:
-  - url: https://example.com/tool-{version}-{arch}
-    install: usr/bin/tool
-  - url: https://example.com/extra-{version}
-    install: usr/share/tool/extra
-    when: ">= v1.1.0"
-start: [tool.service]
-channels: [minor]
-"""
-GO = GoBuild(go="go1.22.5", modules=(GoModule("example.com/Dep", "v1.0.0+incompatible"),))
-
-
-def content(url: str) -> bytes:
-    return f"#!/bin/sh\n# {url}\n".encode()
-
-
-class Shop:
-    """Finished images of a recipe's two versions, as far as they can be had without tools."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        recipe = folder / "recipes/tool"
-        unit = recipe / "files/usr/lib/systemd/system/tool.service"
-        unit.parent.mkdir(parents=True)
-        unit.write_text("[Service]\nExecStart=/usr/bin/tool\n")
-        (recipe / "recipe.yaml").write_text(RECIPE)
-        versions = {
-            version: LockedVersion(assets=tuple(map(self._pinned, urls)))
-            for version, urls in {
-                "v1.0.0": [self.url("v1.0.0", "amd64"), self.url("v1.0.0", "aarch64")],
-                "v1.1.0": [
-                    self.url("v1.1.0", "amd64"),
-                    self.url("v1.1.0", "aarch64"),
-                    "https://example.com/extra-v1.1.0",
-                ],
-            }.items()
-        }
-        (recipe / "lock.json").write_bytes(lockfile.encode(Lock(versions=versions)))
-        source = load_all(folder / "recipes")["tool"]
-        self.releases: dict[str, Release] = {each.version: each for each in releases(source)}
-
-    @staticmethod
-    def url(version: str, arch: str) -> str:
-        return f"https://example.com/tool-{version}-{arch}"
-
-    def _pinned(self, url: str) -> LockedAsset:
-        sha256 = hashlib.sha256(content(url)).hexdigest()
-        place = self._folder / sha256
-        place.write_bytes(content(url))
-        return LockedAsset(url=url, sha256=sha256, size=len(content(url)), trust="first-use")
-
-    def finished(self, version: str) -> list[Finished]:
-        return [self._finished(image) for image in self.releases[version].images]
-
-    def _finished(self, image: Image) -> Finished:
-        tree = Path(tempfile.mkdtemp(dir=self._folder))
-        assets = {asset.sha256: self._folder / asset.sha256 for asset in image.contents.assets}
-        manifest = stage(image, "key", assets, tree, Silent())
-        items = dict(inventory.take(tree, manifest).files)
-        items["usr/bin/tool"] = msgspec.structs.replace(items["usr/bin/tool"], binary=True, go=GO)
-        facts: dict[str, str | int] = {
-            "sha256": hashlib.sha256(image.id.encode()).hexdigest(),
-            "size": len(image.id),
-            "contents": manifest.size,
-            "tools": "squashfs",
-        }
-        return Finished(
-            image=image,
-            record=Record(key="key", outputs=(), seconds=0, facts=facts),
-            manifest=manifest,
-            inventory=inventory.Inventory(items),
-            boots=(),
-        )
-
-    def publish(self, files: dict[str, bytes], version: str) -> Path:
-        """Write a release's folder, the images' names for their bytes."""
-        folder = self._folder / f"tool-{version}"
-        folder.mkdir()
-        for name, data in files.items():
-            (folder / name).write_bytes(data)
-        for image in self.releases[version].images:
-            (folder / image.filename).write_text(image.id)
-        return folder
+    from pathlib import Path
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path)
-
-
-@pytest.fixture
-def assembled(shop: Shop, tmp_path: Path) -> Callable[..., dict[str, bytes]]:
-    """Returns a function that assembles the small files of a version."""
-
-    def make(version: str, **environment: str) -> dict[str, bytes]:
-        tags = list(shop.releases)
-        at = tags.index(version)
-        images = shop.finished(version)
-        before = shop.finished(tags[at - 1]) if at else []
-        return assemble(
-            shop.releases[version],
-            images,
-            settings=settings.load(tmp_path, environment),
-            previous=tags[at - 1] if at else None,
-            before={each.image.contents.arch: each.manifest for each in before},
-        )
-
-    return make

@@ -4,7 +4,7 @@ import configparser
 import hashlib
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jsonschema
 import msgspec
@@ -15,11 +15,11 @@ from bakery.check.boot.report import BootReport, Finding, Round
 from bakery.release import boots, document, sums, sysupdate
 
 if TYPE_CHECKING:
-    from conftest import Shop
+    from harness.shop import Shop
 
 
-def test_every_file_but_the_notes_is_in_the_index(assembled: Any, shop: Shop) -> None:
-    files = assembled("v1.1.0")
+def test_every_file_but_the_notes_is_in_the_index(shop: Shop) -> None:
+    files = shop.assembled("v1.1.0")
     images = {image.filename: image.id for image in shop.releases["v1.1.0"].images}
     assert sums.decode(files[sums.FILE]) == {
         **{name: hashlib.sha256(text.encode()).hexdigest() for name, text in images.items()},
@@ -32,12 +32,12 @@ def test_every_file_but_the_notes_is_in_the_index(assembled: Any, shop: Shop) ->
     assert list(files)[-1] == sums.FILE
 
 
-def test_the_same_release_is_the_same_bytes(assembled: Any) -> None:
-    assert assembled("v1.1.0") == assembled("v1.1.0")
+def test_the_same_release_is_the_same_bytes(shop: Shop) -> None:
+    assert shop.assembled("v1.1.0") == shop.assembled("v1.1.0")
 
 
-def test_release_json_follows_its_schema_and_is_read_again(assembled: Any) -> None:
-    data = assembled("v1.1.0", BAKERY_BOOT_WAIVER="no such machine here")[document.FILE]
+def test_release_json_follows_its_schema_and_is_read_again(shop: Shop) -> None:
+    data = shop.assembled("v1.1.0", BAKERY_BOOT_WAIVER="no such machine here")[document.FILE]
     jsonschema.validate(json.loads(data), json.loads(schemas.text("release")))
     described = document.decode(data)
     assert document.encode(described) == data
@@ -74,9 +74,9 @@ def test_a_waiver_is_not_written_where_all_have_booted(shop: Shop) -> None:
     ],
 )
 def test_transfers_verify_and_name_the_channel(
-    assembled: Any, name: str, channel: str, pattern: str
+    shop: Shop, name: str, channel: str, pattern: str
 ) -> None:
-    text = assembled("v1.1.0", BAKERY_PUBLISH_URL="https://example.com/a%20b/")[name].decode()
+    text = shop.assembled("v1.1.0", BAKERY_PUBLISH_URL="https://example.com/a%20b/")[name].decode()
     transfer = configparser.ConfigParser(interpolation=None)
     transfer.optionxform = str  # type: ignore[assignment,method-assign]
     transfer.read_string(text)
@@ -94,8 +94,8 @@ def test_a_version_that_is_its_own_minor_series_has_no_channel_for_it(shop: Shop
         sysupdate.files(release, "https://example.com")
 
 
-def test_notes_tell_what_changed(assembled: Any) -> None:
-    first, second = assembled("v1.0.0"), assembled("v1.1.0")
+def test_notes_tell_what_changed(shop: Shop) -> None:
+    first, second = shop.assembled("v1.0.0"), shop.assembled("v1.1.0")
     assert "## Files, x86-64" in first["notes.md"].decode()
     notes = second["notes.md"].decode()
     assert "## What changed since v1.0.0, x86-64" in notes

@@ -16,7 +16,7 @@ from bakery.release.bill import Bill, bill
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Shop
+    from harness.shop import Shop
 
 PURL = "pkg:golang/example.com/dep@v1.0.0%2Bincompatible"
 

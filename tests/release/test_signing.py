@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from harness import needs
@@ -18,7 +18,7 @@ from bakery.tools import ToolFailedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conftest import Shop
+    from harness.shop import Shop
 
 pytestmark = needs.programs("gpg")
 
@@ -43,9 +43,9 @@ def scratch(
         assert list(Path(folder).iterdir()) == []
 
 
-def test_without_a_key_nothing_is_signed(assembled: Any) -> None:
+def test_without_a_key_nothing_is_signed(shop: Shop) -> None:
     assert signing.configured() is None
-    assert not {sums.SIGNATURE, sums.ARMORED, signing.KEYRING} & set(assembled("v1.0.0"))
+    assert not {sums.SIGNATURE, sums.ARMORED, signing.KEYRING} & set(shop.assembled("v1.0.0"))
 
 
 def test_gpg_accepts_both_signatures(
@@ -108,9 +108,9 @@ def test_what_is_no_private_key_is_refused(
 
 
 @pytest.fixture
-def release(assembled: Any, shop: Shop, secret: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+def release(shop: Shop, secret: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(signing.KEY, secret)
-    return shop.publish(assembled("v1.1.0"), "v1.1.0")
+    return shop.publish(shop.assembled("v1.1.0"), "v1.1.0")
 
 
 def test_a_release_is_verified(release: Path) -> None:

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Shop
+    from harness.shop import Shop
 
 IMAGE = "tool-v1.1.0-arm64.raw"
 
 
 @pytest.fixture
-def release(assembled: Any, shop: Shop) -> Path:
-    return shop.publish(assembled("v1.1.0"), "v1.1.0")
+def release(shop: Shop) -> Path:
+    return shop.publish(shop.assembled("v1.1.0"), "v1.1.0")
 
 
 def check(place: Path | str) -> list[str]:

@@ -12,17 +12,18 @@ import pytest
 from harness import channels
 from harness.openpgp import Person
 
-from bakery.release import channel, publish, sums
-from bakery.release.directory import Directory
-from bakery.release.publish import LocalFile, Wanted
-from bakery.release.publisher import PublishError, UnsettledError
+from bakery.publisher import channel, publish
+from bakery.publisher.directory import Directory
+from bakery.publisher.model import PublishError, UnsettledError
+from bakery.publisher.publish import LocalFile, Wanted
+from bakery.release import sums
 from bakery.store.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bakery.release.publisher import Publisher
+    from bakery.publisher.model import Publisher
 
 NOW = Patience(tries=1)
 SHORT = Patience(tries=100, first=0.001, longest=0.005)

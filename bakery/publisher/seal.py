@@ -7,16 +7,16 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery.publisher.model import PublishError
 from bakery.release import signing, sums
-from bakery.release.publisher import PublishError
 from bakery.upstream.signature import gpg
 from bakery.upstream.signature.errors import SignatureError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bakery.release.moving import Piece, Scratch
-    from bakery.release.publisher import Posted, Publisher
+    from bakery.publisher.model import Posted, Publisher
+    from bakery.publisher.moving import Piece, Scratch
     from bakery.release.signing import SigningKey
 
 

@@ -13,7 +13,7 @@ from bakery.release import document
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bakery.release.publisher import Posted, Stored
+    from bakery.publisher.model import Posted, Stored
 
 
 class Edition(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,24 +1,29 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from harness.shop import Shop
 
-from bakery.release.presented import UnbootedError, presented
-from bakery.release.publisher import PublishError
+from bakery.publisher.model import PublishError
+from bakery.publisher.presented import UnbootedError, presented
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Shop
 
 WAIVED = {"BAKERY_BOOT_WAIVER": "no machine for it"}
 IMAGE = "tool-v1.1.0-arm64.raw"
 
 
 @pytest.fixture
-def waived(assembled: Any, shop: Shop) -> Path:
-    return shop.publish(assembled("v1.1.0", **WAIVED), "v1.1.0")
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path)
+
+
+@pytest.fixture
+def waived(shop: Shop) -> Path:
+    return shop.publish(shop.assembled("v1.1.0", **WAIVED), "v1.1.0")
 
 
 def test_images_come_first_and_the_index_last(waived: Path) -> None:
@@ -31,8 +36,8 @@ def test_images_come_first_and_the_index_last(waived: Path) -> None:
     assert set(names) == {path.name for path in waived.iterdir()}
 
 
-def test_an_image_that_has_not_booted_is_refused(assembled: Any, shop: Shop) -> None:
-    folder = shop.publish(assembled("v1.1.0"), "v1.1.0")
+def test_an_image_that_has_not_booted_is_refused(shop: Shop) -> None:
+    folder = shop.publish(shop.assembled("v1.1.0"), "v1.1.0")
     with pytest.raises(UnbootedError) as caught:
         presented(folder)
     assert "doit boot:tool-v1.1.0-" in str(caught.value)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bakery.publisher.model import PublishError
+from bakery.publisher.publish import LocalFile, Wanted
 from bakery.release import document, notes, sums
-from bakery.release.publish import LocalFile, Wanted
-from bakery.release.publisher import PublishError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

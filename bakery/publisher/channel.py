@@ -10,18 +10,19 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, get_args
 
+from bakery.publisher import published
+from bakery.publisher.moving import Wish
 from bakery.recipe.version import Version
 from bakery.recipe.words import Arch
-from bakery.release import published, sysupdate
-from bakery.release.moving import Wish
+from bakery.release import sysupdate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bakery.release.moving import Scratch
-    from bakery.release.published import Edition
-    from bakery.release.publisher import Posted
-    from bakery.release.seal import Sealer
+    from bakery.publisher.model import Posted
+    from bakery.publisher.moving import Scratch
+    from bakery.publisher.published import Edition
+    from bakery.publisher.seal import Sealer
 
 INDEX = "bakery"
 """The release that holds bakery.json; no recipe has this name."""

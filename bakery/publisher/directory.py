@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.release.publisher import Posted, PublishError, Stored, UnsettledError
+from bakery.publisher.model import Posted, PublishError, Stored, UnsettledError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.release.publisher import Visibility
+    from bakery.publisher.model import Visibility
 
 _DRAFTS = ".drafts"
 _PARTIAL = ".partial"

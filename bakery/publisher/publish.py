@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery import sizes
-from bakery.release.publisher import PublishError
-from bakery.release.settle import settle
+from bakery.publisher.model import PublishError
+from bakery.publisher.settle import settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bakery.release.publisher import Posted, Publisher, Stored
-    from bakery.release.settle import Step
+    from bakery.publisher.model import Posted, Publisher, Stored
+    from bakery.publisher.settle import Step
     from bakery.store.patience import Patience
 
 

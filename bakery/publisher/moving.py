@@ -13,15 +13,15 @@ from operator import methodcaller
 from typing import TYPE_CHECKING
 
 from bakery import sizes
-from bakery.release import publish
-from bakery.release.publish import LocalFile, Wanted
+from bakery.publisher import publish
+from bakery.publisher.publish import LocalFile, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from bakery.release.publisher import Posted, Publisher, Stored
-    from bakery.release.settle import Step
+    from bakery.publisher.model import Posted, Publisher, Stored
+    from bakery.publisher.settle import Step
 
 NEXT = ".next"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bakery.release.publisher import PublishError, UnsettledError
+from bakery.publisher.model import PublishError, UnsettledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bakery.release.publisher import Posted, Publisher
+    from bakery.publisher.model import Posted, Publisher
     from bakery.store.patience import Patience
 
     Step = Callable[[Publisher], None]

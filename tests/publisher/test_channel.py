@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from bakery.release.channel import channels
-from bakery.release.publisher import Posted, Stored
+from bakery.publisher.channel import channels
+from bakery.publisher.model import Posted, Stored
 
 
 def posted(tag: str) -> Posted:

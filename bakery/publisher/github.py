@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from bakery.release.publisher import Posted, PublishError, Stored, UnsettledError
+from bakery.publisher.model import Posted, PublishError, Stored, UnsettledError
 from bakery.store.address import shown
 from bakery.store.causes import explain, is_permanent
 from bakery.store.patience import RETRY_AFTER_LIMIT, Patience
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from requests import Response, Session
 
-    from bakery.release.publisher import Visibility
+    from bakery.publisher.model import Visibility
 
 _T = TypeVar("_T")
 _LARGEST = 2 << 30  # bytes; an asset must be smaller

@@ -1,0 +1,1 @@
+"""Releases on their way to readers: a folder or GitHub, what is there, and channels."""
