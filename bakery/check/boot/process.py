@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import subprocess
+import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,6 +59,17 @@ def _children(pid: int) -> list[int]:
     return [int(word) for word in text.split()]
 
 
+def refuse_when_ending() -> None:
+    """Begin nothing while the program ends, which is when its main thread has.
+
+    Raises:
+        MachineError: it does.
+
+    """
+    if not threading.main_thread().is_alive():
+        raise MachineError("the program is ending")
+
+
 @contextmanager
 def child(
     command: Sequence[str], *, terminal: int, inherited: Sequence[int] = ()
@@ -73,6 +85,7 @@ def child(
         MachineError: it can't be started.
 
     """
+    refuse_when_ending()
     try:
         process = subprocess.Popen(
             [_SETPRIV.require(), "--pdeathsig", "KILL", "--", *command],

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.check.boot import cgroup
+from bakery.check.boot.process import refuse_when_ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PREFIX = "bakery-guest-"
 _YOUNG = 60.0  # seconds; a younger folder may be about to be locked
-_PATIENCE = 5.0
+_PATIENCE = 30.0
 
 
 @contextmanager
@@ -30,7 +31,12 @@ def opened() -> Iterator[Path]:
 
     Its lock says that somebody uses it. A program that ends while another thread has it waits for
     that thread to remove it.
+
+    Raises:
+        MachineError: the program is ending.
+
     """
+    refuse_when_ending()
     _sweep(Path(tempfile.gettempdir()))
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     removed = threading.Event()

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 THREADED = """\
-import threading
-from bakery.check.boot import scratch
+import atexit, threading
+from bakery.check.boot import process, scratch
+from bakery.check.boot.errors import MachineError
 
 begun, over = threading.Event(), threading.Event()
 
@@ -24,10 +25,14 @@ def work():
         (folder / "file").touch()
         begun.set()
         over.wait()
+        try:
+            with process.child(["touch", folder.with_name("started")], terminal=1):
+                pass
+        except MachineError as error:
+            print(error)
 
 threading.Thread(target=work, daemon=True).start()
 begun.wait()
-import atexit
 atexit.register(over.set)
 """
 
@@ -64,5 +69,9 @@ def test_what_a_killed_boot_left_is_removed_and_nothing_else(place: Path) -> Non
 
 def test_a_program_that_ends_waits_for_its_threads_to_clean_up(place: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(place)}
-    subprocess.run([sys.executable, "-c", THREADED], env=environment, check=True, timeout=60)
+    command = [sys.executable, "-c", THREADED]
+    done = subprocess.run(
+        command, env=environment, check=True, timeout=60, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("the program is ending\n", "")
     assert list(place.iterdir()) == []
