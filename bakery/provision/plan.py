@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Literal
 
 from bakery import sizes
@@ -143,7 +144,14 @@ def _embedded(each: Extension) -> Inline:
             why=f"configurations hold images up to {sizes.text(EMBEDDABLE)}",
             fix="let the machine download it, or lay it into the disk: bakery install --root DIR",
         )
-    return Inline(data=each.local.read_bytes())
+    data = each.local.read_bytes()
+    if hashlib.sha256(data).hexdigest() != each.sha256:
+        raise ProvisionError(
+            f"{each.file} is not the file that its release has",
+            where=str(each.local),
+            fix="build it again",
+        )
+    return Inline(data=data)
 
 
 def _links(each: Extension, host: Host) -> Iterator[Link]:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 
 _SMALL = 16 << 20  # bytes of an index, a signature or release.json
-_FIXES = {sums.SIGNATURE: "who publishes must set BAKERY_SIGNING_KEY; else ask for no signature"}
 _UNLISTED = {sums.FILE, sums.SIGNATURE, sums.ARMORED, notes.FILE}
 
 
@@ -244,6 +243,8 @@ def _hashed(base: str, name: str, *, keep: bool) -> tuple[str, int, bytes]:
             f"{name} can't be read",
             where=url,
             why=str(error),
-            fix=_FIXES.get(name, "give the address or folder of a whole release or channel"),
+            fix="who publishes must set BAKERY_SIGNING_KEY; else ask for no signature"
+            if name == sums.SIGNATURE
+            else "give the address or folder of a whole release or channel",
         ) from None
     return digest.hexdigest(), size, bytes(kept)

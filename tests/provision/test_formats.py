@@ -140,6 +140,15 @@ def test_embedded_images_are_whole(settings: Settings, published: Path) -> None:
     assert laid[f"/opt/extensions/caddy/{image.name}"] == image.read_bytes()
 
 
+def test_other_bytes_than_the_releases_are_not_embedded(
+    settings: Settings, published: Path
+) -> None:
+    folder = published / "caddy-v2.11.7"
+    (folder / "caddy-v2.11.7-x86-64.raw").write_bytes(b"something else")
+    with pytest.raises(ProvisionError, match="not the file that its release has"):
+        given(settings, str(folder), offline=True)
+
+
 def test_permissions_are_octal_for_people(settings: Settings) -> None:
     for output in ("butane", "clc"):
         assert "mode: 0644\n" in given(settings, "docker", output=output)
