@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from harness import needs, torcx
 from harness.debian import DOCKER_PROGRAMS, ROOTS, store
 from harness.mirror import Mirror
+from harness.project import REPOSITORY
 from harness.released import channel, release
 from harness.sysupdate import follower
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.debian import Debian
+    from harness.openpgp import Person
 
     from bakery.check.boot.guest import Guest
     from bakery.provision.command import Output
@@ -225,6 +228,23 @@ def test_a_machine_follows_a_channel(tmp_path: Path, published: Path, server: Mi
         assert holds(guest, "cat /usr/share/greeter/version") == "2.0\n"
         holds(guest, f"sh {site}/install uninstall")
         assert holds(guest, "ls -d /etc/sysupdate.* /opt/extensions/* || true") == ""
+
+
+@needs_nspawn
+def test_a_machine_follows_a_channel_by_the_lines_of_the_readme(
+    tmp_path: Path, published: Path, person: Person
+) -> None:
+    person.key("the publisher")
+    channel(published, "greeter", HERE, "1.0", signer=person)
+    (lines,) = re.findall(r"```sh\n(url=.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    lines = lines.replace("https://github.com/OWNER/REPO/releases/download", HERE)
+    (published / "follow").write_text(lines.replace("caddy", "greeter"))
+    site = guests.image_path(0, published)
+    load = Load(setup="", images=[published], log=tmp_path / "console")
+    with follower("trixie").start(load) as guest:
+        holds(guest, f"busybox httpd -p 127.0.0.1:8000 -h {site}")
+        holds(guest, f"sh -eu {site}/follow")
+        holds(guest, GREETING % "1.0")
 
 
 @needs_nspawn
