@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness.openpgp import Person
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The same examples on every run; others with `--hypothesis-profile=explore`
-settings.register_profile("steady", deadline=None, derandomize=True)
+# The same examples on every run, however busy the computer; others with
+# `--hypothesis-profile=explore`
+settings.register_profile(
+    "steady",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile("steady")
 
