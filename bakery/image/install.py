@@ -10,6 +10,7 @@ from bakery.image.pool import merged
 from bakery.image.unpack import members
 from bakery.recipe import glob
 from bakery.recipe.document import show
+from bakery.recipe.load import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -139,7 +140,7 @@ def _matches_nothing(image: Image, assets: Sequence[Asset], unpacking: _Unpackin
     )
     return StageError(
         f"{image.id}: nothing in {assets[0].bundle or assets[0].filename} matches {pattern!r}",
-        where=show(image.source.folder / "recipe.yaml"),
+        where=show(image.source.folder / FILE),
         why=f"the asset holds:\n{listed}",
         fix="correct the pattern below install:, or give versions that differ a `when`",
     )
