@@ -57,8 +57,8 @@ def test_killed_at_any_moment_it_continues_and_ends_the_same(docker_project: Pro
     killed = 0
     for _ in range(10):
         if moments.random() < 0.3:
-            shutil.rmtree(docker_project.dist)
-            shutil.rmtree(docker_project.store)
+            shutil.rmtree(docker_project.dist, ignore_errors=True)
+            shutil.rmtree(docker_project.store, ignore_errors=True)
         process = subprocess.Popen(
             docker_project.command("doit", "build:docker"),
             cwd=docker_project.root,

@@ -130,7 +130,7 @@ def test_many_publish_at_once(count: int, tmp_path: Path) -> None:
     root = tmp_path / "www"
     tags = [f"app-3.{number}" for number in range(count)]
     everything = [wanted(tmp_path, tag) for tag in tags]
-    start = threading.Barrier(count)
+    start = threading.Barrier(count, timeout=60)
 
     def run(number: int) -> None:
         publisher = Directory(root, f"runner-{number}")
