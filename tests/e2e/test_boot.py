@@ -355,6 +355,14 @@ def test_by_hand_the_journal_is_kept_and_a_name_stands_for_one_image(
     assert "two images are called web" in done.stderr
 
 
+def test_who_waits_for_a_system_to_be_made_knows_it(tree: Tree, project: Project) -> None:
+    words = ["bakery", "boot", "--on", "nspawn:trixie", str(tree.image().path)]
+    done = project.run(*words, BAKERY_DEBIAN_MIRROR="http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert "making the Debian trixie that boots, once" in done.stdout
+    assert "debootstrap could not make a Debian trixie system" in done.stderr
+
+
 def test_a_shell_can_be_used_in_the_booted_system(tree: Tree, tmp_path: Path) -> None:
     ours, theirs = os.openpty()
     command = [sys.executable, "-c", ALONE, tree.image().path, tmp_path / "journal", ROOTS, "true"]

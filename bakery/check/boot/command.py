@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast, get_args
 
 from bakery.check import image_name
+from bakery.check.boot.debian import Debian
 from bakery.check.boot.errors import MachineError
 from bakery.check.boot.expect import Expectations
 from bakery.check.boot.machine import Arch, BootImage, native_arch
@@ -41,7 +42,7 @@ def boot_files(
         start: units that must be active.
         expected: a check.yaml; None expects the units alone.
         shell: give the user a shell in each system before it ends.
-        echo: told what each boot showed.
+        echo: told what each boot showed, and what takes long before it.
 
     Raises:
         BakeryError: a machine can't be made, or check.yaml can't be read.
@@ -63,6 +64,8 @@ def boot_files(
     folder = settings.store / "boots" / "+".join(images)
     for name in machines:
         made = machine(name, arch, settings)
+        if isinstance(made, Debian) and made.obstacle() is None and not made.folder.is_dir():
+            echo(f"making the Debian {made.suite} that boots, once; this takes a minute or two")
         journal = folder / f"{name.replace('/', '_')}.journal"
         report = boot(first, machine=made, journal=journal, then=later, shell=shell)
         echo(render(report))

@@ -114,6 +114,11 @@ class Debian(ABC):
     def root(self) -> Root:
         """What the system is made of."""
 
+    @property
+    def folder(self) -> Path:
+        """Where its root file system is, once it is made."""
+        return self.cache / self.root.name
+
     def provide(self) -> Path:
         """Return the folder of its root file system, made now if it is not there yet.
 
@@ -126,8 +131,7 @@ class Debian(ABC):
         """
         from filelock import FileLock  # noqa: PLC0415  only boots pay for it
 
-        root = self.root
-        folder = self.cache / root.name
+        root, folder = self.root, self.folder
         if folder.is_dir():
             return folder
         if os.geteuid() != 0:
