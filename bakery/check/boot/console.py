@@ -9,7 +9,7 @@ import sys
 import termios
 import threading
 import tty
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Console:
         self._descriptor = descriptor
         self._log = log
         self._shown = threading.Event()
-        self._file = log.open("wb")
+        self._file = log.open("wb", buffering=0)
         self._thread = threading.Thread(target=self._copy, name="console", daemon=True)
         self._stop, self._wake = os.pipe()
         self._thread.start()
@@ -90,8 +90,8 @@ class Console:
             data = _read(self._descriptor)
             if not data:
                 return
-            self._file.write(data)
-            self._file.flush()
+            with suppress(OSError):  # a full disk: the machine must not wait for somebody to read
+                self._file.write(data)
             if self._shown.is_set():
                 os.write(sys.stdout.fileno(), data)
 
