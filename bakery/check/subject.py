@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bakery.check import image_name, os_release
+from bakery.check import host, image_name, os_release
 from bakery.check.root import roots
 from bakery.check.scan import scan
+from bakery.check.tree import inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -114,13 +115,19 @@ class Subject:
 
     @cached_property
     def roots(self) -> tuple[Root, ...]:
-        """The host's root and the private ones."""
+        """The host's root first, and the private ones."""
         return tuple(roots(self.tree))
 
     @property
     def providers(self) -> Iterable[Tree]:
         """The trees that are merged whenever this image is."""
         return (self.tree, *self.context.companions)
+
+    def finds(self, root: Root, path: str) -> bool:
+        """Return whether programs of a root find something at an absolute path."""
+        if root.private:
+            return root.tree.resolve(path) is not None
+        return any(tree.resolve(path) for tree in self.providers) or host.has_program(inside(path))
 
 
 def released_name(node: Node) -> str:

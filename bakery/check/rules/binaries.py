@@ -161,16 +161,12 @@ def script(subject: Subject) -> Iterator[Hit]:
 
 
 def _startable(subject: Subject, root: Root, words: tuple[str, ...]) -> bool:
-    trees = (root.tree,) if root.private else subject.providers
-
-    def there(program: str) -> bool:
-        return any(tree.resolve(program) for tree in trees)
-
-    program = words[0]
-    if not there(program) and (root.private or not host.has_program(inside(program))):
+    if not subject.finds(root, words[0]):
         return False
-    if inside(program) != "usr/bin/env":
+    if inside(words[0]) != "usr/bin/env":
         return True
     names = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
     name = names[0] if names else "env"
-    return there(f"/usr/bin/{name}") or (not root.private and host.knows_program(name))
+    return subject.finds(root, f"/usr/bin/{name}") or (
+        not root.private and host.knows_program(name)
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bakery.check import fragment_files, host
+from bakery.check import fragment_files
 from bakery.check.rule import Hit, rule
 from bakery.check.tree import destination
 
@@ -40,10 +40,7 @@ def _leads_somewhere(subject: Subject, root: Root, target: str) -> bool:
     top = target.partition("/")[0]
     if top in (*_MADE_AT_RUN_TIME, *_OF_THE_HOST) or target == ".":
         return True
-    if root.private:
-        return root.tree.resolve(target) is not None
-    provided = any(tree.resolve(target) for tree in subject.providers) or host.has_program(target)
-    return provided and top in _MERGED
+    return subject.finds(root, target) and (root.private or top in _MERGED)
 
 
 @rule(
@@ -57,8 +54,7 @@ def _leads_somewhere(subject: Subject, root: Root, target: str) -> bool:
 def into_host(subject: Subject) -> Iterator[Hit]:
     """Find links into /etc and /var that nothing in the image makes a target for."""
     made = {line.path for line in fragment_files.tmpfiles(subject)}
-    [merged] = [root for root in subject.roots if not root.private]
-    for link in (node for node in merged.nodes if node.type == "link"):
+    for link in (node for node in subject.roots[0].nodes if node.type == "link"):
         target = "/" + destination(link)
         inside = target.startswith(tuple(f"/{top}/" for top in _OF_THE_HOST))
         if inside and not any(target == path or path.startswith(target + "/") for path in made):
