@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
-from bakery.image.pool import merged
+from bakery.image.paths import merged
 from bakery.image.unpack import members
 from bakery.recipe import glob
 from bakery.recipe.document import show

@@ -11,15 +11,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LIBRARY = re.compile(r"\.so(\.[\w.-]+)?$")
-_MERGED = re.compile(r"^(?:(?:usr/)?(?P<bin>s?bin)|(?P<lib>lib(?:32|64|x32)?))/")
-
-
-def merged(path: str) -> str:
-    """Return a path as it is on hosts where /bin, /sbin and /lib are links into /usr."""
-    found = _MERGED.match(path)
-    if found is None:
-        return path
-    return f"usr/{'bin' if found['bin'] else found['lib']}/{path[found.end() :]}"
 
 
 @dataclass(frozen=True)

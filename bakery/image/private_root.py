@@ -12,7 +12,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from bakery.image.install import StageError
-from bakery.image.pool import merged
+from bakery.image.paths import merged
 
 if TYPE_CHECKING:
     from bakery.image.tree import Tree
@@ -41,10 +41,10 @@ def furnish(tree: Tree, name: str, private: PrivateRoot) -> None:
         TreeError: two things want the same path.
 
     """
-    folders = {path[len(private.folder) + 1 :].rpartition("/")[0] for path in tree.entries}
     for path, target in _LINKS.items():
-        if f"usr/{target.rpartition('/')[2]}" in folders:
-            tree.add_link(f"{private.folder}/{path}", target, origin=_ORIGIN)
+        link = f"{private.folder}/{path}"
+        if (tree.root / link).parent.joinpath(target).is_dir():
+            tree.add_link(link, target, origin=_ORIGIN)
     for folder in private.share:
         tree.add_folder(f"{private.folder}/{folder}")
     enter = f"usr/lib/{name}/enter"

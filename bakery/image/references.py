@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bakery.image.pool import merged
+from bakery.image.paths import merged, parents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 _PATH = re.compile(rb"/(?:usr|lib|lib64|bin|sbin|opt)/[\w.@+/-]+", re.ASCII)
 _COMMON = re.compile(  # what hosts have of their own, or nobody misses
@@ -58,7 +58,7 @@ class Redirection:
         self._present = _with_folders(present)
         self._places = dict(places)
         for old, new in places.items():
-            for folder in _parents(old):
+            for folder in parents(old):
                 rest = old.removeprefix(folder)
                 if new.endswith(rest) and not _COMMON.fullmatch(folder):
                     self._places.setdefault(folder, new.removesuffix(rest))
@@ -85,7 +85,7 @@ class Redirection:
     def _known(self, mentioned: str) -> str | None:
         """Return how much of a path is upstream's and not in the image; None where nothing is."""
         whole = mentioned.rstrip("/.")
-        for path in (whole[1:], *_parents(whole[1:])):
+        for path in (whole[1:], *parents(whole[1:])):
             if path in self._present or _COMMON.fullmatch(merged(path)):
                 return None
             if merged(path) in self._upstream:
@@ -103,10 +103,5 @@ def _padded(old: str, new: str) -> str:
     return new[:end] + "/" * (len(old) - len(new)) + new[end:]
 
 
-def _parents(path: str) -> Iterator[str]:
-    while path := path.rpartition("/")[0]:
-        yield path
-
-
 def _with_folders(paths: Iterable[str]) -> set[str]:
-    return {each for path in paths for each in (path, *_parents(path))}
+    return {each for path in paths for each in (path, *parents(path))}

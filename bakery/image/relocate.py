@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bakery.image import elf, glibc, patchelf
 from bakery.image.install import StageError
-from bakery.image.pool import merged
+from bakery.image.paths import merged
 from bakery.image.references import Redirection
 from bakery.progress import Silent
 

@@ -12,9 +12,10 @@ import msgspec
 
 from bakery.errors import BakeryError
 from bakery.image.manifest import Entry
+from bakery.image.paths import parents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from bakery.progress import Meter
 
@@ -143,7 +144,7 @@ class Tree:
 
         """
         paths = [*self.entries, *(f"{folder}/" for folder in self._folders)]
-        folders = {parent for path in paths for parent in _parents(path)}
+        folders = {parent for path in paths for parent in parents(path)}
         for path in folders:
             self.entries[path] = Entry(path=path, type="directory", mode=0o755)
         self._remove_other_folders(folders)
@@ -166,7 +167,7 @@ class Tree:
                     place.rmdir()
 
     def _parent(self, path: str) -> None:
-        for parent in _parents(path):
+        for parent in reversed([*parents(path)]):
             place = self.root / parent
             if place.is_symlink() or parent in self.entries:
                 raise TreeError(
@@ -193,11 +194,6 @@ class Tree:
             why=f"it comes from {there.origin} already" if there else f"{error.strerror}",
             fix="install one of them elsewhere, or choose the members with a narrower pattern",
         )
-
-
-def _parents(path: str) -> Iterator[str]:
-    """Yield the folders around a path, the outermost first."""
-    return (path[: slash.start()] for slash in re.finditer("/", path))
 
 
 def _is_program(path: str) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bakery.image.pool import merged
+from bakery.image.paths import merged
 from bakery.image.references import Redirection, Reference, _padded
 
 UPSTREAM = ("usr/lib/x86_64-linux-gnu/modules/a.so", "usr/share/tool/words", "usr/sbin/toold")
