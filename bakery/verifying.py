@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from bakery.settings import Settings
 
 _ASSETS = 8
-_ONE_INDEX = threading.Lock()  # what one thread has had of apt, the others have at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +141,7 @@ class _Verifier:
 
     def _is_listed(self, packages: Packages, pin: LockedAsset) -> bool:
         """Return whether the signed index of Debian has a package, as it has the newest alone."""
-        with _ONE_INDEX:
-            newest = debian.closure(packages, apt.mirrors(self._settings.debian_snapshot))
+        newest = debian.closure(packages, apt.mirrors(self._settings.debian_snapshot))
         listed = next((each.sha256 for each in newest if each.address == pin.url), None)
         if listed not in (None, pin.sha256):
             raise self._changed(pin, f"sha256 {pin.sha256}", f"sha256 {listed}")

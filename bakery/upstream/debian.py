@@ -15,7 +15,7 @@ import tempfile
 import threading
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 from urllib.parse import quote
 
 import msgspec
@@ -26,16 +26,17 @@ from bakery.tools import Tool, ToolFailedError, run
 from bakery.upstream import apt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bakery.recipe.debian import Packages
     from bakery.upstream.apt import Mirrors
 
+_Arguments = TypeVarTuple("_Arguments")
+_T = TypeVar("_T")
 _APT_GET = Tool(program="apt-get", apt="apt")
 _APT_CACHE = Tool(program="apt-cache", apt="apt")
 _GPGV = Tool(program="gpgv", apt="gpgv", dnf="gnupg2", zypper="gpg2", brew="gnupg")
 _TIMEOUT = 30  # seconds without a byte
-_FETCHING: dict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
 
 # What maintainer scripts and services of packages call, and every host has or no image needs.
 # apt takes these for installed, so that what only they depend on doesn't come either.
@@ -81,7 +82,20 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
     size: int
 
 
-@functools.cache
+def _once(work: Callable[[*_Arguments], _T]) -> Callable[[*_Arguments], _T]:
+    """Let one thread do what others that ask for the same wait for; all get what it found."""
+    found = functools.cache(work)
+    locks: dict[object, threading.Lock] = defaultdict(threading.Lock)
+
+    @functools.wraps(work)
+    def once(*arguments: *_Arguments) -> _T:
+        with locks[arguments]:
+            return found(*arguments)
+
+    return once
+
+
+@_once
 def closure(packages: Packages, mirrors: Mirrors) -> tuple[Package, ...]:
     """Return packages and all that they depend on, less what they exclude and what hosts have.
 
@@ -92,14 +106,13 @@ def closure(packages: Packages, mirrors: Mirrors) -> tuple[Package, ...]:
 
     """
     _GPGV.require()
-    with _FETCHING[packages.suite, packages.arch]:
-        index = _index(packages.suite, packages.arch, mirrors)
+    index = _index(packages.suite, packages.arch, mirrors)
     with tempfile.TemporaryDirectory(prefix="bakery-apt-") as folder:
         state = _State(Path(folder), packages, index)
         return tuple(state.describe(state.solve()))
 
 
-@functools.cache
+@_once
 def _index(suite: str, arch: str, mirrors: Mirrors) -> tuple[str, ...]:
     """Fetch what a suite has, signatures checked; return apt's options to work with it.
 
