@@ -26,7 +26,7 @@ LIMIT = 256
 """Jobs in one matrix, the most that GitHub takes."""
 
 _RUNNERS: dict[Arch, str] = {"x86-64": "ubuntu-24.04", "arm64": "ubuntu-24.04-arm"}
-_GIT = Tool(program="git", apt="git", dnf="git", zypper="git", brew="git")
+_GIT = Tool(program="git", apt="git", brew="git")
 _CODE = ("bakery/", "dodo.py", "pyproject.toml")
 _MINOR = {LOCK, "README.md"}  # versions are looked at; a text touches nothing
 _STEPS = ("stage", "squash", "boot")

@@ -80,7 +80,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     os: OsLevel | OsVersion | None
     assets: tuple[Asset, ...]
     self_contained: bool
-    private_root: PrivateRoot | None = None
+    private_root: PrivateRoot | None
     files: tuple[Local, ...]
     templates: tuple[str, ...]
     values: dict[str, str]

@@ -10,7 +10,7 @@ from bakery.recipe.lock import LockError
 from bakery.recipe.wanted import wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bakery.recipe.load import Source
     from bakery.recipe.lock import LockedAsset, LockedVersion
@@ -51,8 +51,9 @@ def pinned(source: Source, tag: str, locked: LockedVersion) -> dict[Arch, Pinned
     if not missing:
         for arch, pins in found.items():
             for want in wanted(source, tag, arch, locked.parts):
-                pins.extend((want, pin) for pin in want.finds(locked))
-                missing += _lacks(want, locked)
+                fitting_pins = want.finds(locked)
+                pins.extend((want, pin) for pin in fitting_pins)
+                missing += _lacks(want, fitting_pins, locked)
         used = {pin.url for pins in found.values() for _, pin in pins}
         surplus += [
             f"nothing asks for {url} any more" for url in sorted(locked.by_url.keys() - used)
@@ -78,13 +79,13 @@ def _parts(source: Source, locked: LockedVersion) -> tuple[list[str], list[str]]
     )
 
 
-def _lacks(want: Wanted, locked: LockedVersion) -> Iterator[str]:
+def _lacks(want: Wanted, pins: Sequence[LockedAsset], locked: LockedVersion) -> Iterator[str]:
     """Say what of an asset the lock lacks, or that it was made for other Debian packages."""
     packages = want.packages
     known = locked.packages.get(packages.suite) if packages else None
     if packages and known and known != packages.asked:
         yield f"{packages.suite} is locked for {known}; the recipe asks for {packages.asked}"
-    elif not want.finds(locked) or (packages and not known):
+    elif not pins or (packages and not known):
         yield f"the lock lacks {want.label}"
 
 

@@ -20,6 +20,7 @@ def contents(os: OsLevel | OsVersion | None, arch: Arch = "x86-64") -> Contents:
         os=os,
         assets=(),
         self_contained=False,
+        private_root=None,
         files=(),
         templates=(),
         values={},

@@ -67,8 +67,11 @@ def parents(mountinfo: str, own: str) -> list[Path]:
         own: /proc/PID/cgroup, whose lines are `NUMBER:CONTROLLERS:PATH`.
 
     """
-    paths = {line.split(":", 2)[1]: line.split(":", 2)[2] for line in own.splitlines()}
-    parents = []
+    paths = {
+        controllers: path
+        for _, controllers, path in (line.split(":", 2) for line in own.splitlines())
+    }
+    found = []
     for line in mountinfo.splitlines():
         mount, _, source = line.partition(" - ")
         root, place = mount.split()[3:5]
@@ -76,6 +79,5 @@ def parents(mountinfo: str, own: str) -> list[Path]:
         controllers = {"cgroup2": "", "cgroup": "name=systemd"}.get(kind)
         if controllers not in paths or (controllers and controllers not in options.split(",")):
             continue
-        below = os.path.relpath(paths[controllers], root)
-        parents.append(Path(place, below))
-    return parents
+        found.append(Path(place, os.path.relpath(paths[controllers], root)))
+    return found
