@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
-from harness.project import REPOSITORY, Project
+from harness.project import REPOSITORY, TOOL, TOOL_URL, Project
 
 from bakery.cli import main
 from bakery.store.folder import Store
@@ -18,13 +18,6 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-RECIPE = """summary: a tool
-homepage: https://example.com
-license: MIT
-build: ['1.0']
-arch: {x86-64: x86_64}
-assets: [{url: 'https://example.com/tool-{version}', install: usr/bin/tool}]
-"""
 DATA = b"#!/bin/sh\n"
 HEAVY = {"doit", "elftools", "msgspec", "requests", "requests_cache", "rich", "yaml", "zstandard"}
 
@@ -33,8 +26,8 @@ HEAVY = {"doit", "elftools", "msgspec", "requests", "requests_cache", "rich", "y
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project with one recipe, and its folder as the current one."""
     project = Project(tmp_path / "project")
-    project.add("tool", **{"recipe.yaml": RECIPE})
-    project.lock("tool", "1.0", {"https://example.com/tool-1.0": hashlib.sha256(DATA).hexdigest()})
+    project.add("tool", **{"recipe.yaml": TOOL})
+    project.lock("tool", "1.0", {TOOL_URL: hashlib.sha256(DATA).hexdigest()})
     monkeypatch.setenv("BAKERY_STORE", str(project.store))
     monkeypatch.chdir(project.root)
     return project

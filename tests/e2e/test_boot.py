@@ -315,15 +315,8 @@ def test_an_interrupted_boot_leaves_nothing(
     temporary.mkdir()
     image = f"note-1.0-{native_arch()}"
     console = project.dist / "boot" / image / "nspawn:trixie.journal.console"
-    environment = {"BAKERY_MACHINES": "nspawn:trixie", "TMPDIR": str(temporary)}
-    with subprocess.Popen(
-        project.command("doit", f"boot:{image}"),
-        cwd=project.root,
-        env={**project.environment, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    project.environment |= {"BAKERY_MACHINES": "nspawn:trixie", "TMPDIR": str(temporary)}
+    with project.start("doit", f"boot:{image}") as process:
         wait_until(lambda: console.exists() and b"Multi-User" in console.read_bytes())
         (folder,) = temporary.glob("bakery-guest-*")
         process.send_signal(signal.SIGINT)

@@ -6,7 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from harness.project import digest
+from harness.project import TOOL, TOOL_URL, digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,18 +93,12 @@ def test_a_second_build_does_nothing(docker_project: Project, mirror: Mirror) ->
 
 def test_only_what_changed_is_built_again(docker_project: Project, mirror: Mirror) -> None:
     tool = docker_project.recipes / "tool"
-    url = "https://example.com/tool-1.0"
-    mirror.place(url).write_text("#!/bin/sh\necho tool\n")
+    mirror.place(TOOL_URL).write_text("#!/bin/sh\necho tool\n")
     docker_project.add(
         "tool",
-        **{
-            "recipe.yaml": "summary: a tool\nhomepage: https://example.com\nlicense: MIT\n"
-            "build: ['1.0']\narch: {x86-64: x}\n"
-            "assets: [{url: 'https://example.com/tool-{version}', install: usr/bin/tool}]\n",
-            "files/usr/share/tool/note": "one\n",
-        },
+        **{"recipe.yaml": TOOL, "files/usr/share/tool/note": "one\n"},
     )
-    docker_project.lock("tool", "1.0", {url: digest(mirror.place(url))})
+    docker_project.lock("tool", "1.0", {TOOL_URL: digest(mirror.place(TOOL_URL))})
     docker_project.doit()
     stamps = {path: path.stat().st_mtime_ns for path in docker_project.dist.rglob("*.raw")}
     note = tool / "files/usr/share/tool/note"

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from harness import needs, packages
 
-from bakery.errors import BakeryError
 from bakery.recipe.debian import Packages
-from bakery.upstream import apt
 from bakery.upstream.debian import DebianError, closure
 
 if TYPE_CHECKING:
     from harness.mirror import Mirror
     from harness.project import Project
 
+    from bakery.upstream import apt
+
 pytestmark = pytest.mark.e2e
 
-needs_apt = pytest.mark.skipif(not shutil.which("apt-get"), reason="needs apt-get")
+needs_apt = needs.programs("apt-get")
 
 
 @pytest.fixture(scope="module")
 def mirrors() -> apt.Mirrors:
-    try:
-        return apt.mirrors()
-    except BakeryError as error:
-        pytest.skip(str(error))
+    return packages.mirrors()
 
 
 @needs_apt

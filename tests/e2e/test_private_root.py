@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from harness.debian import CACHE
-from harness.project import Project
+from harness import needs
+from harness.debian import ROOTS
+from harness.packages import EMULATOR, locked_anew
 
 from bakery.check.boot.guest import image_path
 from bakery.check.boot.machine import Load, native_arch
 from bakery.check.boot.nspawn import Nspawn
-from bakery.errors import BakeryError
-from bakery.upstream import apt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from harness.debian import Debian
+    from harness.project import Project
 
     from bakery.check.boot.guest import Guest
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root can boot a container"),
-    *(
-        pytest.mark.skipif(not shutil.which(tool), reason=f"needs {tool}")
-        for tool in ("apt-get", "systemd-nspawn", "debootstrap", "mksquashfs")
-    ),
+    needs.ROOT,
+    needs.programs("apt-get", "systemd-nspawn", "debootstrap", "mksquashfs"),
 ]
-EMULATOR = "qemu-aarch64-static"
 AS_NOBODY = "setpriv --reuid=nobody --regid=nogroup --clear-groups"
 WHO = "gdb --batch -ex 'python import os; print(os.getuid(), os.getgid(), os.getcwd())'"
 
@@ -41,22 +36,12 @@ WHO = "gdb --batch -ex 'python import os; print(os.getuid(), os.getgid(), os.get
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Lock GDB to what the mirror has."""
-    try:
-        apt.mirrors()
-    except BakeryError as error:
-        pytest.skip(str(error))
-    project = Project(tmp_path_factory.mktemp("gdb") / "project")
-    folder = project.add("gdb")
-    (folder / "lock.json").unlink()
-    locked = project.run("bakery", "update", "gdb")
-    assert locked.returncode == 0, locked.stderr
-    return project
+    return locked_anew(tmp_path_factory.mktemp("gdb") / "project", ["gdb"])
 
 
 @pytest.fixture(scope="module")
 def said(project: Project) -> str:
     """Check GDB for both architectures, and boot it."""
-    (project.store / "machines").symlink_to(CACHE / "roots")
     return project.doit("check:gdb-[0-9]*", f"boot:gdb-*-{native_arch()}")
 
 
@@ -68,7 +53,7 @@ def guest(said: str, project: Project, debian: Debian, tmp_path: Path) -> Iterat
     bubblewrap = debian.unpacked(native_arch(), "bubblewrap") / "usr/bin/bwrap"
     merge = f"ln -s {image_path(0, gdb)} /var/lib/extensions/gdb.raw"
     load = Load(setup=merge, images=[gdb, bubblewrap], log=tmp_path / "log")
-    machine = Nspawn(suite="bookworm", cache=CACHE / "roots", arch=native_arch())
+    machine = Nspawn(suite="bookworm", cache=ROOTS, arch=native_arch())
     with machine.start(load) as guest:
         assert guest.ask("systemctl start systemd-sysext").status == 0
         yield guest
@@ -111,7 +96,7 @@ def test_it_sees_the_hosts_folders_and_its_own_usr(guest: Guest) -> None:
     assert guest.ask("findmnt --noheadings --list /usr/lib/gdb/root/etc").status != 0
 
 
-@pytest.mark.skipif(not shutil.which(EMULATOR), reason=f"needs {EMULATOR} (qemu-user-static)")
+@needs.programs(EMULATOR)
 def test_its_programs_run_on_the_other_architecture(
     said: str, project: Project, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from harness.project import Project
+from harness.project import TOOL, TOOL_URL, Project
 from harness.server import Handler, Server
 
 if TYPE_CHECKING:
@@ -22,14 +22,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-RECIPE = """summary: a tool
-homepage: https://example.com
-license: MIT
-build: ['1.0']
-arch: {x86-64: x86_64}
-assets: [{url: 'https://example.com/tool-{version}', install: usr/bin/tool}]
-"""
-URL = "https://example.com/tool-1.0"
 CONTENT = b"#!/bin/sh\necho " + bytes(range(65, 90)) * 40_000
 
 
@@ -59,11 +51,9 @@ def test_killed_at_any_moment_it_continues_and_ends_the_same(docker_project: Pro
         if moments.random() < 0.3:
             shutil.rmtree(docker_project.dist, ignore_errors=True)
             shutil.rmtree(docker_project.store, ignore_errors=True)
-        process = subprocess.Popen(
-            docker_project.command("doit", "build:docker"),
-            cwd=docker_project.root,
-            env=docker_project.environment,
-            stdin=subprocess.DEVNULL,
+        process = docker_project.start(
+            "doit",
+            "build:docker",
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -82,16 +72,7 @@ def test_killed_at_any_moment_it_continues_and_ends_the_same(docker_project: Pro
 
 def test_two_builds_at_once_share_the_work(docker_project: Project) -> None:
     both = [
-        subprocess.Popen(
-            docker_project.command("doit", "build:docker"),
-            cwd=docker_project.root,
-            env=docker_project.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for _ in range(2)
+        docker_project.start("doit", "build:docker", stderr=subprocess.STDOUT) for _ in range(2)
     ]
     outputs = [process.communicate(timeout=300)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], "\n".join(outputs)
@@ -193,8 +174,8 @@ class _Handler(Handler):
 
 def tool_project(tmp_path: Path, liar: Liar) -> Project:
     project = Project(tmp_path / "project", {"BAKERY_MIRROR": liar.url})
-    project.add("tool", **{"recipe.yaml": RECIPE})
-    project.lock("tool", "1.0", {URL: hashlib.sha256(CONTENT).hexdigest()})
+    project.add("tool", **{"recipe.yaml": TOOL})
+    project.lock("tool", "1.0", {TOOL_URL: hashlib.sha256(CONTENT).hexdigest()})
     return project
 
 
@@ -234,15 +215,7 @@ def test_an_interrupted_build_ends_in_peace_and_continues(tmp_path: Path) -> Non
     """Ctrl-C while a download stands still: no traceback, and the shell sees the signal."""
     with Liar("stalls", times=1) as liar:
         project = tool_project(tmp_path, liar)
-        with subprocess.Popen(
-            project.command("doit", "build:tool"),
-            cwd=project.root,
-            env=project.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
+        with project.start("doit", "build:tool") as process:
             assert liar.reached.wait(60)
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=60)

@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import needs
-from harness.debian import ROOTS, store
-from harness.project import REPOSITORY, Project
+from harness.debian import ROOTS
+from harness.packages import EMULATOR, locked_anew
+from harness.project import REPOSITORY
 
 from bakery.check.boot.expect import Command, Expectations
 from bakery.check.boot.machine import BootImage, native_arch
 from bakery.check.boot.nspawn import Nspawn
 from bakery.check.boot.procedure import Deployment, boot
 from bakery.check.boot.report import render
-from bakery.errors import BakeryError
 from bakery.recipe import debian as words
 from bakery.recipe.convert import load
 from bakery.recipe.load import load_all
-from bakery.upstream import apt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.debian import Debian
+    from harness.project import Project
 
     from bakery.recipe.load import Source
 
@@ -42,7 +42,6 @@ pytestmark = [
 
 SUITES = ("bookworm", "trixie")
 RELEASE = b"ID=_any\nEXTENSION_RELOAD_MANAGER=1\n"
-EMULATOR = "qemu-aarch64-static"
 # What programs do that need nothing but their image: read a configuration, at least.
 WORK = {
     "bird": ("bird -p -c /usr/share/bird/bird.conf",),
@@ -99,18 +98,9 @@ class Kitchen:
 @pytest.fixture(scope="module")
 def kitchen(tmp_path_factory: pytest.TempPathFactory) -> Kitchen:
     """Lock and build every recipe of packages, for both architectures."""
-    try:
-        apt.mirrors()
-    except BakeryError as error:
-        pytest.skip(str(error))
-    project = Project(tmp_path_factory.mktemp("packages") / "project")
-    project.environment["BAKERY_STORE"] = str(store())
-    for name in ("docker", *WORK):
-        project.add(name)
-    for name in WORK:
-        (project.recipes / name / "lock.json").unlink()
-    locked = project.run("bakery", "update", *WORK)
-    assert locked.returncode == 0, locked.stderr
+    project = locked_anew(
+        tmp_path_factory.mktemp("packages") / "project", list(WORK), extended=["docker"]
+    )
     project.doit("-n", "2", *(f"check:{name}-[0-9]*" for name in WORK))
     return Kitchen(project)
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bakery.recipe import debian
 from bakery.recipe import lock as lockfile
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 REPOSITORY = Path(__file__).parents[2]
+TOOL = """summary: a tool
+homepage: https://example.com
+license: MIT
+build: ['1.0']
+arch: {x86-64: x86_64}
+assets: [{url: 'https://example.com/tool-{version}', install: usr/bin/tool}]
+"""
+TOOL_URL = "https://example.com/tool-1.0"
 
 
 def digest(path: Path) -> str:
@@ -73,6 +81,17 @@ class Project:
         """Return the command line of doit or bakery."""
         module = "bakery.cli" if words[0] == "bakery" else "doit"
         return [sys.executable, "-m", module, *words[1:]]
+
+    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
+        """Start doit or bakery; its output goes to pipes, unless `options` say otherwise."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": self.environment}
+        return subprocess.Popen(
+            self.command(*words),
+            cwd=self.root,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            **{**pipes, **options},
+        )
 
     def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run doit or bakery to its end."""

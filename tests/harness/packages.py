@@ -1,0 +1,41 @@
+"""Recipes of Debian packages, at what the mirror has today."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bakery.errors import BakeryError
+from bakery.upstream import apt
+from harness.debian import store
+from harness.project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from bakery.upstream.apt import Mirrors
+
+EMULATOR = "qemu-aarch64-static"
+
+
+def mirrors() -> Mirrors:
+    """Return the mirrors that apt is configured for, or skip the test where it has none."""
+    try:
+        return apt.mirrors()
+    except BakeryError as error:
+        pytest.skip(str(error))
+
+
+def locked_anew(root: Path, names: Iterable[str], *, extended: Iterable[str] = ()) -> Project:
+    """Return a project with recipes locked anew, and those that they extend."""
+    mirrors()
+    project = Project(root, {"BAKERY_STORE": str(store())})
+    for name in (*extended, *names):
+        project.add(name)
+    for name in names:
+        (project.recipes / name / "lock.json").unlink()
+    done = project.run("bakery", "update", *names)
+    assert done.returncode == 0, done.stderr
+    return project
