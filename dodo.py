@@ -6,10 +6,10 @@
 from functools import partial
 from pathlib import Path
 
-from bakery import graph
+from bakery.build import graph
 
 bakery = graph.load(Path(__file__).parent)
-shop, trial, press = bakery.workshop, bakery.inspection, bakery.publishing
+shop, trial, press = bakery.build.workshop, bakery.build.inspection, bakery.build.publishing
 
 DOIT_CONFIG = bakery.config
 

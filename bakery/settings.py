@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from bakery.errors import SettingsError
-from bakery.names import nearest
+from bakery.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,13 +9,13 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from bakery.check.boot.expect import Expectations
-from bakery.recipe import convert
+from bakery.boot.model import Expectations
 from bakery.recipe.lock import TrustKind
 from bakery.recipe.model import Recipe
-from bakery.recipe.reading import read
+from bakery.recipe.types import Archive, Format, Trust
 from bakery.recipe.validate import VERSION_PLACEHOLDERS, validate
-from bakery.recipe.words import Archive, Format, Trust
+from bakery.yaml import convert
+from bakery.yaml.reader import read
 
 TEXT = (Path(__file__).parents[1] / ".github" / "CONTRIBUTING.md").read_text()
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
@@ -74,7 +74,7 @@ def test_the_example_of_a_check_is_valid(tmp_path: Path) -> None:
 
 
 def test_its_commands_exist() -> None:
-    from bakery.cli import main  # noqa: PLC0415  only here
+    from bakery.cli import main
 
     names = {word.partition(":")[0] for word in COMMANDS}
     assert names <= {*main.commands, "build", "boot", "list"}

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.licenses import canonicalize_license_expression
 
-from bakery.check.boot.expect import Expectations
-from bakery.recipe import convert
+from bakery.boot.model import Expectations
 from bakery.recipe.load import CHECK, FILE, load_all
-from bakery.recipe.matrix import releases
+from bakery.recipe.releases import releases
+from bakery.yaml import convert
 
 if TYPE_CHECKING:
     from bakery.recipe.load import Source

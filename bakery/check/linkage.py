@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bakery.binary.elf import Elf
     from bakery.check.root import Root
     from bakery.check.tree import Node, Tree
-    from bakery.image.elf import Elf
 
 _GLIBC = re.compile(r"(lib(c|m|dl|rt|pthread|resolv|util|anl)\.so\.\d|ld-linux.*\.so\.\d)")
 _ORIGIN = re.compile(r"\$(ORIGIN|\{ORIGIN\})")

@@ -8,8 +8,8 @@ import stat
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
+from bakery.binary import elf
 from bakery.check.tree import Kind, Node, Tree
-from bakery.image import elf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

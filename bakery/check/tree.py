@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from bakery.image.elf import Elf
+    from bakery.binary.elf import Elf
 
 Kind = Literal["file", "directory", "link", "device", "fifo", "socket"]
 

@@ -9,7 +9,7 @@ import msgspec
 
 from bakery.check.catalogue import RULES, unused_waiver
 from bakery.check.rule import Finding, Hit, Skip
-from bakery.names import nearest
+from bakery.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

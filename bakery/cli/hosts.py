@@ -62,7 +62,7 @@ def provision(references: tuple[str, ...], **options: Any) -> None:
     A release, such as docker-20.10.13, or an image stays as it is; a channel, such as docker, is
     followed. All may be paths or addresses as well.
     """
-    from bakery.provision import command  # noqa: PLC0415  only here
+    from bakery.provision import command
 
     click.echo(command.provision(references, settings=Project().settings, **options), nl=False)
 
@@ -80,7 +80,7 @@ def install(reference: str, root: Path, **options: Any) -> None:
 
     Of a channel, the files that make hosts follow it as well.
     """
-    from bakery.provision import command  # noqa: PLC0415  only here
+    from bakery.provision import command
 
     for path in command.install(reference, root, settings=Project().settings, **options):
         click.echo(path)
@@ -91,7 +91,7 @@ def install(reference: str, root: Path, **options: Any) -> None:
 @_root
 def uninstall(name: str, root: Path) -> None:
     """Take an extension out of a root file system again."""
-    from bakery.provision.install import uninstall as remove  # noqa: PLC0415  only here
+    from bakery.provision.install import uninstall as remove
 
     for path in remove(name, root):
         click.echo(path)
@@ -108,9 +108,9 @@ def torcx(file: Path, name: str | None, os: str | None, *, recipe: bool) -> None
     Images with dynamic programs need --os, since they fit one version of one system. The exit
     status is 1 when the image breaks a rule.
     """
-    from bakery.check import render  # noqa: PLC0415  only here
-    from bakery.provision import torcx_build  # noqa: PLC0415  with it
-    from bakery.provision.torcx import convert  # noqa: PLC0415  with it
+    from bakery.check import render
+    from bakery.torcx import build
+    from bakery.torcx.convert import convert
 
     settings = Project().settings
     if recipe:
@@ -118,7 +118,7 @@ def torcx(file: Path, name: str | None, os: str | None, *, recipe: bool) -> None
         click.echo(f"wrote {settings.recipes / done.name}; build it with: doit build:{done.name}")
         click.echo(done.told())
         return
-    done, image, report = torcx_build.build(file, name, os, Path.cwd(), settings)
+    done, image, report = build.build(file, name, os, Path.cwd(), settings)
     click.echo(f"wrote {image.name}")
     click.echo(done.told())
     click.echo(render.text([report]))

@@ -23,8 +23,8 @@ def check(paths: tuple[Path, ...], output: str) -> None:
 
     The exit status is 1 when a rule is broken. `bakery rules` lists the rules.
     """
-    from bakery.check import render  # noqa: PLC0415  only here
-    from bakery.check.command import check_paths  # noqa: PLC0415  with it
+    from bakery.check import render
+    from bakery.check.command import check_paths
 
     reports = check_paths(paths)
     click.echo(getattr(render, output)(reports))
@@ -35,7 +35,7 @@ def check(paths: tuple[Path, ...], output: str) -> None:
 @click.command()
 def rules() -> None:
     """List the rules that images must keep."""
-    from bakery.check import render  # noqa: PLC0415  only here
+    from bakery.check import render
 
     click.echo(render.rules())
 
@@ -77,7 +77,7 @@ def boot(
     NAME-VERSION-ARCH.raw is merged as NAME, which its release file must carry. The journal stays
     in the store. The exit status is 1 when something does not hold.
     """
-    from bakery.check.boot.command import boot_files  # noqa: PLC0415  only here
+    from bakery.boot.command import boot_files
 
     settings = Project().settings
     passed = boot_files(

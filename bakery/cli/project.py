@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from bakery import settings
 from bakery.errors import BakeryError
-from bakery.names import nearest
+from bakery.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bakery.recipe.contents import Release
     from bakery.recipe.load import Source
+    from bakery.recipe.plan import Release
     from bakery.settings import Settings
 
 
@@ -29,7 +29,7 @@ class Project:
     @cached_property
     def sources(self) -> dict[str, Source]:
         """All recipes, by name."""
-        from bakery.recipe.load import load_all  # noqa: PLC0415  not for `bakery --help`
+        from bakery.recipe.load import load_all
 
         return load_all(self.settings.recipes)
 
@@ -60,7 +60,7 @@ class Project:
     @cached_property
     def releases(self) -> list[Release]:
         """Every version that a lock holds or a recipe fixes."""
-        from bakery.recipe.matrix import releases  # noqa: PLC0415  not for `bakery --help`
+        from bakery.recipe.releases import releases
 
         return [release for source in self.sources.values() for release in releases(source)]
 

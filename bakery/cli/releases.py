@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from bakery import sizes
 from bakery.cli.project import Project
+from bakery.text import format_size
 
 
 @click.command()
@@ -22,10 +22,10 @@ def matrix(shards: int, since: str | None, at_most: int | None, *, unpublished: 
 
     Jobs are balanced by how long images took here before, or by their assets' sizes.
     """
-    import msgspec  # noqa: PLC0415  only here
+    import msgspec
 
-    from bakery import shards as dividing  # noqa: PLC0415  only here
-    from bakery.workshop import Workshop  # noqa: PLC0415  not for `bakery --help`
+    from bakery.build.workshop import Workshop
+    from bakery.ci import matrix as dividing
 
     project = Project()
     workshop = Workshop(project.settings)
@@ -33,7 +33,7 @@ def matrix(shards: int, since: str | None, at_most: int | None, *, unpublished: 
     if since is not None:
         images = dividing.touched(project.releases, project.sources, project.settings, since)
     if unpublished:
-        from bakery.publishing import Publishing  # noqa: PLC0415  only here
+        from bakery.build.publishing import Publishing
 
         public = Publishing(workshop).public()
         images = [image for image in images if image.release not in public]
@@ -48,8 +48,8 @@ def restore() -> None:
 
     What is then complete is printed as tasks for doit.
     """
-    from bakery.restoring import restore as take_over  # noqa: PLC0415  only here
-    from bakery.workshop import Workshop  # noqa: PLC0415  not for `bakery --help`
+    from bakery.build.workshop import Workshop
+    from bakery.ci.restore import restore as take_over
 
     project = Project()
     for release in take_over(Workshop(project.settings), project.releases):
@@ -71,8 +71,8 @@ def verify_release(place: str, keyring: Path, *, unsigned: bool) -> None:
 
     Everything is read once, from a folder or over HTTP; nothing is kept.
     """
-    from bakery.release.verify import verify  # noqa: PLC0415  only here
+    from bakery.release.verify import verify
 
     for good in verify(place, keyring=None if unsigned else keyring):
-        click.echo(f"{good.name:<44} {sizes.text(good.size):>10}  {good.what}")
+        click.echo(f"{good.name:<44} {format_size(good.size):>10}  {good.what}")
     click.echo(f"{place} is as it should be{', but for a signature' if unsigned else ''}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
-from bakery import schemas, settings, sizes
+from bakery import settings
+from bakery.cli import schemas
 from bakery.cli.project import Project
+from bakery.text import format_size, parse_size
 
 
 @click.command("settings")
@@ -32,17 +34,17 @@ def gc(limit: str, *, everything: bool, dry_run: bool) -> None:
 
     Assets that this project's locks name stay, whatever the limit.
     """
-    from bakery.store.folder import Store  # noqa: PLC0415  only here
-    from bakery.store.gc import collect  # noqa: PLC0415  only here
+    from bakery.store.folder import Store
+    from bakery.store.gc import collect
 
     project = Project()
     keep = set() if everything else _locked_digests(project)
     store = Store(project.settings.store)
-    gone = collect(store, sizes.parse(limit), keep, dry_run=dry_run)
+    gone = collect(store, parse_size(limit), keep, dry_run=dry_run)
     verb = "would go" if dry_run else "removed"
     click.echo(
         f"{verb}: {len(gone.blobs)} assets and {gone.partials} unfinished downloads, "
-        f"{sizes.text(gone.freed)}; {sizes.text(gone.left)} stay in {project.settings.store}"
+        f"{format_size(gone.freed)}; {format_size(gone.left)} stay in {project.settings.store}"
     )
 
 

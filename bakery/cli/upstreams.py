@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bakery import sizes
 from bakery.cli.failures import end
 from bakery.cli.project import Project
 from bakery.errors import BakeryError
+from bakery.text import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ def new(name: str, version: str | None, *, unit: bool, **places: str | None) -> 
     The project's files for Linux are opened, to see what they hold. What was chosen and why is
     told, and what to do next.
     """
-    from bakery.scaffold.create import create  # noqa: PLC0415  requests is heavy
+    from bakery.scaffold.create import create
 
     given = [(kind, place) for kind, place in places.items() if place]
     if len(given) != 1:
@@ -60,8 +60,8 @@ def lock(name: str, version: str | None, parts: tuple[str, ...]) -> None:
     downloaded and hashed; upstream's checksum file is compared where the recipe names one. What is
     locked already never changes silently.
     """
-    from bakery.locking import lock_version  # noqa: PLC0415  requests is heavy
-    from bakery.recipe.version import Version  # noqa: PLC0415  with it
+    from bakery.lock.pin import lock_version
+    from bakery.recipe.version import Version
 
     chosen = dict(_pair(part) for part in parts)
     project = Project()
@@ -76,7 +76,7 @@ def lock(name: str, version: str | None, parts: tuple[str, ...]) -> None:
     for part, found in locked.parts.items():
         click.echo(f"{part} {found}")
     for asset in locked.assets:
-        size = sizes.text(asset.size) if asset.size is not None else ""
+        size = format_size(asset.size) if asset.size is not None else ""
         click.echo(f"{asset.sha256}  {size:>10}  {asset.trust:<13}  {asset.url}")
     click.echo(f"locked; build it with: doit build:{name}-{version}")
 
@@ -103,16 +103,16 @@ def outdated(names: tuple[str, ...], *, markdown: bool) -> None:
 
     The exit status is 1 when an upstream could not be asked.
     """
-    import datetime as dt  # noqa: PLC0415  with them
+    import datetime as dt
 
-    from bakery import bulletin, updating  # noqa: PLC0415  requests is heavy
+    from bakery.lock import tables, update
 
     project = Project()
-    found = updating.standings(project.chosen(names), project.settings)
+    found = update.standings(project.chosen(names), project.settings)
     failed = [(one.name, one.failure) for one in found if one.failure]
-    click.echo(bulletin.standings(found, dt.datetime.now(dt.UTC).date(), markdown=markdown))
+    click.echo(tables.standings(found, dt.datetime.now(dt.UTC).date(), markdown=markdown))
     if markdown:
-        click.echo(bulletin.failures(failed))
+        click.echo(tables.failures(failed))
     end(failed)
 
 
@@ -126,14 +126,14 @@ def verify(names: tuple[str, ...], *, download: bool, markdown: bool) -> None:
     Checksum files, signatures and the digests of indexes are had again. A file that upstream has
     changed is an alarm; the exit status is then 1, and nothing is updated.
     """
-    from bakery import bulletin, verifying  # noqa: PLC0415  requests is heavy
+    from bakery.lock import tables, verify
 
     project = Project()
-    found = list(verifying.verify(project.chosen(names), project.settings, download=download))
+    found = list(verify.verify(project.chosen(names), project.settings, download=download))
     failed = [(f"{one.name} {one.tag}", one.failure) for one in found if one.failure]
-    click.echo(bulletin.findings(found, markdown=markdown))
+    click.echo(tables.findings(found, markdown=markdown))
     if markdown:
-        click.echo(bulletin.failures(failed))
+        click.echo(tables.failures(failed))
     end(failed)
 
 
@@ -145,17 +145,17 @@ def _update(
     prune: bool = False,
     markdown: bool = False,
 ) -> None:
-    from bakery import bulletin, updating  # noqa: PLC0415  requests is heavy
+    from bakery.lock import tables, update
 
     done = []
-    for one in updating.update(
+    for one in update.update(
         chosen, sources=project.sources, settings=project.settings, parts=parts, prune=prune
     ):
-        click.echo(bulletin.update_line(one), err=markdown)
+        click.echo(tables.update_line(one), err=markdown)
         done.append(one)
     failed = [(one.name, error) for one in done for error in one.failures]
     if markdown:
-        click.echo(bulletin.updates(done) + bulletin.failures(failed))
+        click.echo(tables.updates(done) + tables.failures(failed))
     end(failed)
 
 

@@ -1,1 +1,1 @@
-"""How an image comes about: unpack, stage, squash."""
+"""How an image comes about: stage, relocate, squash."""

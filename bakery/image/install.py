@@ -5,23 +5,23 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from bakery.archive.unpack import members
 from bakery.errors import BakeryError
 from bakery.image.paths import merged
-from bakery.image.unpack import members
 from bakery.recipe import glob
-from bakery.recipe.document import show
 from bakery.recipe.load import FILE
+from bakery.yaml.location import show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
-    from bakery.image.pool import Pool
+    from bakery.archive.unpack import Member
+    from bakery.image.relocation.pool import Pool
     from bakery.image.tree import Tree
-    from bakery.image.unpack import Member
     from bakery.progress import Meter
-    from bakery.recipe.contents import Asset, Image
+    from bakery.recipe.plan import Asset, Image
 
 _LISTED = 12
 

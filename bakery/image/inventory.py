@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bakery.image import gobuild
-from bakery.image.elf import MAGIC
-from bakery.image.gobuild import GoBuild  # noqa: TC001  msgspec reads it at run time
+from bakery.binary import go_build
+from bakery.binary.elf import MAGIC
+from bakery.binary.go_build import GoBuild  # noqa: TC001  msgspec reads it at run time
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +51,7 @@ def _item(path: Path) -> Item:
         file.seek(0)
         if file.read(len(MAGIC)) != MAGIC:
             return Item(sha1=sha1)
-        return Item(sha1=sha1, binary=True, go=gobuild.read(file))
+        return Item(sha1=sha1, binary=True, go=go_build.read(file))
 
 
 def encode(inventory: Inventory) -> bytes:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from bakery.image.references import Reference  # noqa: TC001  msgspec reads it at run time
+from bakery.image.relocation.references import Reference  # noqa: TC001  msgspec reads it at run time
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

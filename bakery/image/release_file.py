@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bakery.recipe.model import OsLevel
 
 if TYPE_CHECKING:
-    from bakery.recipe.contents import Contents
+    from bakery.recipe.plan import Contents
 
 
 def path(name: str) -> str:

@@ -16,7 +16,7 @@ from bakery.image.survey import survey
 
 if TYPE_CHECKING:
     from bakery.image.manifest import Manifest
-    from bakery.recipe.words import Format
+    from bakery.recipe.types import Format
     from bakery.settings import Profile
 
 _WRITERS: dict[Format, Writer] = {

@@ -7,24 +7,25 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.image import private_root, release_file, units
+from bakery.image import release_file, units
 from bakery.image.install import StageError, install
 from bakery.image.manifest import Manifest
-from bakery.image.pool import Pool
-from bakery.image.relocate import relocate
+from bakery.image.relocation import private_root
+from bakery.image.relocation.pool import Pool
+from bakery.image.relocation.relocate import relocate
 from bakery.image.sandbox import run_sandboxed
 from bakery.image.tree import Tree
 from bakery.recipe import glob
-from bakery.recipe.document import InvalidError, show
 from bakery.recipe.model import Drop
 from bakery.recipe.template import Template, UnknownPlaceholderError
+from bakery.yaml.location import InvalidError, show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bakery.image.references import Reference
+    from bakery.image.relocation.references import Reference
     from bakery.progress import Meter
-    from bakery.recipe.contents import Image
+    from bakery.recipe.plan import Image
 
 EPOCH = 1577836800  # 2020-01-01: every file's time, since upstream's and the build's say nothing
 

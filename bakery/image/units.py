@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bakery.recipe.contents import Unit
+    from bakery.recipe.plan import Unit
 
 FOLDER = "usr/lib/systemd/system/"
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bakery.provision.extension import Extension
     from bakery.provision.plan import Host, Policy
-    from bakery.recipe.words import Arch
+    from bakery.recipe.types import Arch
     from bakery.settings import Settings
 
 Output = Literal["butane", "ignition", "cloud-init", "shell", "clc"]

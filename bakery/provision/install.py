@@ -8,11 +8,11 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from bakery.http.retry import Patience
+from bakery.http.transport import SourceError, request
 from bakery.provision.machine import UNITS, Remote, unit_files
 from bakery.provision.place import ProvisionError
 from bakery.provision.plan import IMAGES, KEYRING
-from bakery.store.patience import Patience
-from bakery.store.transport import SourceError, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from bakery.errors import BakeryError
+from bakery.http.retry import Patience
+from bakery.http.transport import SourceError, request
 from bakery.release import sums
 from bakery.release.verify import check_signature
-from bakery.store.patience import Patience
-from bakery.store.transport import SourceError, request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

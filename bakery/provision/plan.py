@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Literal
 
-from bakery import sizes
 from bakery.provision.machine import File, Inline, Link, Machine, Remote, Unit
 from bakery.provision.place import ProvisionError
+from bakery.text import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -139,9 +139,9 @@ def _embedded(each: Extension) -> Inline:
     size = each.local.stat().st_size
     if size > EMBEDDABLE:
         raise ProvisionError(
-            f"{each.file} is too large to embed: {sizes.text(size)}",
+            f"{each.file} is too large to embed: {format_size(size)}",
             where=str(each.local),
-            why=f"configurations hold images up to {sizes.text(EMBEDDABLE)}",
+            why=f"configurations hold images up to {format_size(EMBEDDABLE)}",
             fix="let the machine download it, or lay it into the disk: bakery install --root DIR",
         )
     data = each.local.read_bytes()

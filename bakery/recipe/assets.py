@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from bakery.recipe.condition import Condition
 from bakery.recipe.template import Place, Template, Url
-from bakery.recipe.words import (
+from bakery.recipe.types import (
     Address,
     Archive,
     KeyFile,

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from bakery.recipe.spelling import SpellingError
 from bakery.recipe.version import Version
+from bakery.yaml.grammar import SpellingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

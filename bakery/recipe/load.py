@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bakery.names import nearest
 from bakery.recipe import glob, local
 from bakery.recipe import lock as lockfile
 from bakery.recipe.assets import UrlAsset
-from bakery.recipe.convert import convert, fields, plain
-from bakery.recipe.document import InvalidError, error, explain, locate, show
+from bakery.recipe.extends import overlay
 from bakery.recipe.local import Local, RecipeFolderError
 from bakery.recipe.model import Recipe
-from bakery.recipe.reading import read
+from bakery.recipe.types import Name, is_name
 from bakery.recipe.upstreams import RecipePart
 from bakery.recipe.validate import validate
-from bakery.recipe.variant import overlay
-from bakery.recipe.words import Name, is_name
+from bakery.text import nearest
+from bakery.yaml.convert import convert, fields, plain
+from bakery.yaml.location import InvalidError, error, explain, locate, show
+from bakery.yaml.reader import read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import yaml
 
     from bakery.errors import BakeryError
-    from bakery.recipe.document import Step
+    from bakery.yaml.location import Step
 
 FILE = "recipe.yaml"
 LOCK = "lock.json"

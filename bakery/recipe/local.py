@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.errors import BakeryError
-from bakery.recipe.document import show
+from bakery.yaml.location import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 import msgspec
 
 from bakery.errors import BakeryError
-from bakery.recipe.document import show
-from bakery.recipe.spelling import SpellingError
+from bakery.recipe.types import Trust
 from bakery.recipe.version import Version
-from bakery.recipe.words import Trust
+from bakery.yaml.grammar import SpellingError
+from bakery.yaml.location import show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

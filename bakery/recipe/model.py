@@ -15,8 +15,7 @@ from msgspec import Meta, field
 from bakery.recipe.assets import DebianAsset, PypiAsset, UrlAsset
 from bakery.recipe.condition import Condition
 from bakery.recipe.template import FilePlace, Template
-from bakery.recipe.upstreams import RecipePart, TextPart, Upstream
-from bakery.recipe.words import (
+from bakery.recipe.types import (
     Address,
     Format,
     HostFolder,
@@ -30,6 +29,7 @@ from bakery.recipe.words import (
     Unit,
     Words,
 )
+from bakery.recipe.upstreams import RecipePart, TextPart, Upstream
 
 
 class Latest(Model, frozen=True):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from bakery.recipe.convert import alternatives, fields, plain
+from bakery.yaml.convert import alternatives, fields, plain
 
 _Schema = dict[str, Any]
 _NULL: _Schema = {"type": "null"}

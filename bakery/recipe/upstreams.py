@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from bakery.recipe.template import Url
-from bakery.recipe.words import Address, Model, Name, Package, Project, Repository, Suite, Text
+from bakery.recipe.types import Address, Model, Name, Package, Project, Repository, Suite, Text
 
 
 class _Upstream(Model, frozen=True, kw_only=True):

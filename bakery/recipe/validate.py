@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bakery.names import nearest
 from bakery.recipe.assets import DebianAsset, UrlAsset
 from bakery.recipe.condition import Condition
-from bakery.recipe.convert import fields
-from bakery.recipe.document import InvalidError
 from bakery.recipe.model import Since
-from bakery.recipe.spelling import SpellingError
 from bakery.recipe.template import Template
 from bakery.recipe.upstreams import ListingUpstream, ListUpstream
 from bakery.recipe.version import Version
+from bakery.text import nearest
+from bakery.yaml.convert import fields
+from bakery.yaml.grammar import SpellingError
+from bakery.yaml.location import InvalidError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.recipe.document import Step
     from bakery.recipe.model import Latest, Recipe
-    from bakery.recipe.words import Words
+    from bakery.recipe.types import Words
+    from bakery.yaml.location import Step
 
 VERSION_PLACEHOLDERS = ("version", "bare", "major", "minor", "name")
 _PLACEHOLDER = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -61,7 +61,7 @@ def _license(recipe: Recipe) -> None:
 
 @functools.cache
 def _canonical(text: str) -> str | None:
-    from packaging.licenses import (  # noqa: PLC0415  the commands that read no recipe don't pay
+    from packaging.licenses import (
         InvalidLicenseExpression,
         canonicalize_license_expression,
     )

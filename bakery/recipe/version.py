@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bakery.recipe.spelling import SpellingError
+from bakery.yaml.grammar import SpellingError
 
 _NUMBERS = r"[0-9]+(?:\.[0-9]+)*"
 _SUFFIX = r"[-._]?[A-Za-z][0-9A-Za-z.-]*|-[0-9A-Za-z.-]+"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bakery.image.manifest import Manifest
-    from bakery.recipe.contents import Release
+    from bakery.recipe.plan import Release
     from bakery.release.finished import Finished
     from bakery.settings import Settings
 

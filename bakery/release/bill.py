@@ -12,9 +12,9 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bakery.image.gobuild import GoBuild, GoModule
-    from bakery.recipe.contents import Release
+    from bakery.binary.go_build import GoBuild, GoModule
     from bakery.recipe.lock import LockedAsset
+    from bakery.recipe.plan import Release
     from bakery.release.finished import Finished
 
 CREATED = "2020-01-01T00:00:00Z"  # the formats want a time; any other would change the file
@@ -144,7 +144,7 @@ def identity(*words: str) -> str:
 
 def go_purl(module: GoModule) -> str:
     """Return a Go module's package URL (the golang type of the purl specification)."""
-    from urllib.parse import quote  # noqa: PLC0415  only SBOMs have package URLs
+    from urllib.parse import quote
 
     version = f"@{quote(module.version, safe='')}" if module.version else ""
     return f"pkg:golang/{quote(module.path.lower(), safe='/')}{version}"

@@ -9,7 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bakery.check.boot.report import BootReport
+    from bakery.boot.report import BootReport
 
 
 class Boot(msgspec.Struct, frozen=True, kw_only=True):

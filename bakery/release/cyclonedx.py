@@ -9,7 +9,7 @@ from bakery.release.bill import AUTHOR, CREATED, go_purl, identity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.image.gobuild import GoModule
+    from bakery.binary.go_build import GoModule
     from bakery.release.bill import Bill, BilledFile, BilledImage
 
 _Json = dict[str, Any]

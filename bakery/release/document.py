@@ -8,13 +8,13 @@ import msgspec
 
 from bakery.recipe.lock import TrustKind  # noqa: TC001  types are read at run time
 from bakery.recipe.model import normalised
-from bakery.recipe.words import Arch, Format  # noqa: TC001  types are read at run time
+from bakery.recipe.types import Arch, Format  # noqa: TC001  types are read at run time
 from bakery.release.boots import Boot  # noqa: TC001  types are read at run time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bakery.recipe.contents import Release
+    from bakery.recipe.plan import Release
     from bakery.release.finished import Finished
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bakery.build.state import Record
     from bakery.image.inventory import Inventory
     from bakery.image.manifest import Manifest
-    from bakery.ledger import Record
-    from bakery.recipe.contents import Image
+    from bakery.recipe.plan import Image
     from bakery.release.boots import Boot
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bakery import sizes
+from bakery.text import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -61,7 +61,8 @@ def _head(document: ReleaseDocument) -> str:
 
 def _images(document: ReleaseDocument) -> str:
     rows = [
-        f"| `{image.file}` | {sizes.text(image.size)} | `{image.sha256}` | {_booted(image.boots)} |"
+        f"| `{image.file}` | {format_size(image.size)} | `{image.sha256}` "
+        f"| {_booted(image.boots)} |"
         for image in document.images
     ]
     head = ["| image | size | SHA-256 | booted on |", "|---|---|---|---|"]
@@ -86,7 +87,7 @@ def _changes(arch: str, now: Manifest, before: Manifest, previous: str) -> str:
     new, old = _files(now), _files(before)
     title = f"## What changed since {previous}, {arch}"
     lines = list(_difference(new, old))
-    total = f"{sizes.text(before.size)} → {sizes.text(now.size)}"
+    total = f"{format_size(before.size)} → {format_size(now.size)}"
     if not lines:
         return f"{title}\n\nNo file; {total}."
     units = [path for path in sorted({*new, *old}) if path.startswith(_UNITS)]
@@ -98,11 +99,11 @@ def _changes(arch: str, now: Manifest, before: Manifest, previous: str) -> str:
 def _difference(new: Mapping[str, Entry], old: Mapping[str, Entry]) -> Iterator[str]:
     for path in sorted({*new, *old}):
         if path not in old:
-            yield f"- added `/{path}`, {sizes.text(new[path].size)}"
+            yield f"- added `/{path}`, {format_size(new[path].size)}"
         elif path not in new:
-            yield f"- removed `/{path}`, {sizes.text(old[path].size)}"
+            yield f"- removed `/{path}`, {format_size(old[path].size)}"
         elif _meaning(new, path) != _meaning(old, path):
-            change = f"{sizes.text(old[path].size)} → {sizes.text(new[path].size)}"
+            change = f"{format_size(old[path].size)} → {format_size(new[path].size)}"
             yield f"- changed `/{path}`, {change}"
 
 
@@ -112,7 +113,7 @@ def _meaning(entries: Mapping[str, Entry], path: str) -> object:
 
 
 def _all(arch: str, manifest: Manifest) -> str:
-    lines = [f"- `/{path}`, {sizes.text(e.size)}" for path, e in sorted(_files(manifest).items())]
+    lines = [f"- `/{path}`, {format_size(e.size)}" for path, e in sorted(_files(manifest).items())]
     return "\n".join([f"## Files, {arch}", "", *_short(lines)])
 
 

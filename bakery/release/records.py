@@ -10,9 +10,9 @@ from bakery.release import boots
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bakery.build.state import Ledger
     from bakery.image.manifest import Manifest
-    from bakery.ledger import Ledger
-    from bakery.recipe.contents import Image, Release
+    from bakery.recipe.plan import Image, Release
     from bakery.release.boots import Boot
     from bakery.release.finished import Finished
 
@@ -36,8 +36,8 @@ def finished(ledger: Ledger, image: Image, folder: Path) -> Finished:
         LedgerError: nothing is recorded.
 
     """
-    from bakery.image import inventory  # noqa: PLC0415  only when a release is completed
-    from bakery.release.finished import Finished  # noqa: PLC0415  with it
+    from bakery.image import inventory
+    from bakery.release.finished import Finished
 
     return Finished(
         image=image,

@@ -11,7 +11,7 @@ from bakery.release.bill import AUTHOR, CREATED, go_purl, identity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.image.gobuild import GoModule
+    from bakery.binary.go_build import GoModule
     from bakery.recipe.lock import LockedAsset
     from bakery.release.bill import Bill, BilledFile, BilledImage
 

@@ -14,8 +14,8 @@ from bakery.recipe.load import FILE
 from bakery.recipe.version import Version
 
 if TYPE_CHECKING:
-    from bakery.recipe.contents import Release
     from bakery.recipe.load import Source
+    from bakery.recipe.plan import Release
 
 SUFFIXES = (".conf", ".transfer")  # what systemd reads up to 256, and from 257 on
 

@@ -12,9 +12,9 @@ from urllib.parse import quote
 import msgspec
 
 from bakery.errors import BakeryError
+from bakery.http.retry import Patience
+from bakery.http.transport import SourceError, request
 from bakery.release import document, notes, sums
-from bakery.store.patience import Patience
-from bakery.store.transport import SourceError, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -100,8 +100,8 @@ def check_signature(base: str, index: bytes, keyring: Path) -> Verified:
         MissingToolError: gpg is not installed.
 
     """
-    from bakery.upstream.signature import gpg  # noqa: PLC0415  only with a signature
-    from bakery.upstream.signature.errors import SignatureError  # noqa: PLC0415  with it
+    from bakery.upstream.signature import gpg
+    from bakery.upstream.signature.errors import SignatureError
 
     if not keyring.is_file():
         raise VerifyError(

@@ -6,17 +6,17 @@ import re
 from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
+from bakery.http.address import file_name, split
 from bakery.recipe.upstreams import ListingUpstream
 from bakery.recipe.version import Version
 from bakery.scaffold.release import About, File, Release
-from bakery.store.address import file_name, split
 from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.recipe.words import Arch
+    from bakery.recipe.types import Arch
     from bakery.upstream.api import Api
 
 _WORDS: dict[Arch, tuple[str, ...]] = {

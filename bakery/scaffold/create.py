@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
 from bakery.files import write_whole
-from bakery.locking import lock_version
-from bakery.recipe.document import show
+from bakery.lock.pin import lock_version
 from bakery.recipe.load import LOCK, load_all
-from bakery.recipe.words import is_name
+from bakery.recipe.types import is_name
 from bakery.scaffold import at_address, on_github, on_index, texts
 from bakery.scaffold.drafting import Drafting
 from bakery.scaffold.release import UNKNOWN_LICENCE
 from bakery.upstream.api import Api
+from bakery.yaml.location import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.http.address import file_name
 from bakery.scaffold import texts
 from bakery.scaffold.layout import lay_out
 from bakery.scaffold.patterns import versioned, with_words, worded
 from bakery.scaffold.peek import peek
 from bakery.scaffold.release import UNKNOWN_LICENCE, from_metadata, licence_of
-from bakery.store.address import file_name
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
 from bakery.upstream import checksums
@@ -19,7 +19,7 @@ from bakery.upstream import checksums
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bakery.recipe.words import Arch
+    from bakery.recipe.types import Arch
     from bakery.scaffold.layout import Layout
     from bakery.scaffold.peek import Content
     from bakery.scaffold.release import About, File, Release

@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bakery.image.unpack import kind_of
+from bakery.archive.unpack import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from bakery.recipe.words import Arch
+    from bakery.recipe.types import Arch
 
 
 def _words(alternatives: str) -> re.Pattern[str]:

@@ -12,8 +12,8 @@ from bakery.scaffold.filenames import program_name
 from bakery.scaffold.patterns import glob, versioned
 
 if TYPE_CHECKING:
+    from bakery.recipe.types import Arch
     from bakery.recipe.version import Version
-    from bakery.recipe.words import Arch
     from bakery.scaffold.peek import Content
 
 

@@ -22,7 +22,7 @@ from bakery.upstream.versions import offers
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bakery.recipe.words import Arch
+    from bakery.recipe.types import Arch
     from bakery.upstream.api import Api
 
 _TAG = re.compile(r"(?P<before>.*[-_/@])v?[0-9]+\.[0-9].*")

@@ -12,7 +12,7 @@ from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
 
 if TYPE_CHECKING:
-    from bakery.recipe.words import Arch
+    from bakery.recipe.types import Arch
     from bakery.upstream.api import Api
 
 _PROCESSORS: dict[Arch, str] = {"x86-64": "_x86_64", "arm64": "_aarch64"}

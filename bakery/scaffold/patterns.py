@@ -11,8 +11,8 @@ from bakery.scaffold.filenames import ARCHITECTURES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bakery.recipe.types import Arch
     from bakery.recipe.version import Version
-    from bakery.recipe.words import Arch
 
 _SEPARATOR = re.compile(r"[-_./]")
 

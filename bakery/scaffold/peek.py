@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.archive.unpack import kind_of, members
+from bakery.binary import elf
 from bakery.errors import BakeryError
-from bakery.image import elf
-from bakery.image.unpack import kind_of, members
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from bakery.recipe.words import Arch
+    from bakery.recipe.types import Arch
 
 _LICENCE = re.compile(r"(?:UN)?LICEN[SC]E\b.*|COPYING\b.*|NOTICE\b.*|COPYRIGHT", re.IGNORECASE)
 _LONGEST = 1 << 20

@@ -8,8 +8,8 @@ from email.parser import HeaderParser
 
 import msgspec
 
+from bakery.recipe.types import Arch  # noqa: TC001  types are read at run time
 from bakery.recipe.version import Version  # noqa: TC001  types are read at run time
-from bakery.recipe.words import Arch  # noqa: TC001  types are read at run time
 
 UNKNOWN_LICENCE = "LicenseRef-Unknown"
 _CLASSIFIERS = {
@@ -84,7 +84,7 @@ def one_line(text: str | None, fallback: str) -> str:
 
 def expression(text: str | None) -> str:
     """Return the SPDX expression that a text is, in SPDX's spelling, or the one for `unknown`."""
-    from packaging.licenses import (  # noqa: PLC0415  only here
+    from packaging.licenses import (
         InvalidLicenseExpression,
         canonicalize_license_expression,
     )

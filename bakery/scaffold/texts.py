@@ -12,7 +12,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.recipe.words import Arch
+    from bakery.recipe.types import Arch
     from bakery.scaffold.layout import Layout
     from bakery.scaffold.release import About
 
@@ -104,7 +104,7 @@ def _flow(value: object) -> str:
 
 def _scalar(text: str, around: str) -> str:
     """Return a text as YAML, in quotes if it needs them there."""
-    import yaml  # noqa: PLC0415  only here
+    import yaml
 
     wanted = [text] if around == "[{}]" else text
     try:

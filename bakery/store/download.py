@@ -6,11 +6,11 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from bakery.http.address import file_name, shown
+from bakery.http.retry import Patience
 from bakery.progress import Silent
-from bakery.store.address import file_name, shown
 from bakery.store.errors import OfflineError
 from bakery.store.partial import Partial
-from bakery.store.patience import Patience
 from bakery.store.pull import Pull, Wanted
 
 if TYPE_CHECKING:

@@ -94,7 +94,7 @@ class Store:
             timeout: seconds to wait before `TimeoutError`; a negative number waits for ever.
 
         """
-        from filelock import FileLock  # noqa: PLC0415  nothing to lock when all is there
+        from filelock import FileLock
 
         folder = self.root / "lock"
         folder.mkdir(parents=True, exist_ok=True)
@@ -150,3 +150,8 @@ def full(folder: Path, *, why: str) -> StoreFullError:
         fix="free some room, perhaps with `bakery gc`, or set BAKERY_STORE to a folder on a\n"
         "larger disk; then run again: what has arrived is kept",
     )
+
+
+def in_remote(remote: str, sha256: str) -> str:
+    """Return where a remote store serves a blob."""
+    return f"{remote.rstrip('/')}/{relative_path(sha256)}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from bakery import sizes
+from bakery.http.transport import Resume
 from bakery.store.folder import full, is_full
+from bakery.text import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,20 +20,6 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 20
 _HEAD = 120
-
-
-@dataclass(frozen=True)
-class Resume:
-    """What a transfer needs to go on where another one stopped.
-
-    Attributes:
-        offset: how many bytes are there.
-        validator: the strong ETag, or the date, that the bytes belong to (RFC 9110, 8.8).
-
-    """
-
-    offset: int
-    validator: str
 
 
 class _Origin(msgspec.Struct, frozen=True):
@@ -152,9 +138,9 @@ class Partial:
             if not is_full(error):
                 raise
             missing = None if self._total is None else self._total - self.size
-            more = "more" if missing is None else f"{sizes.text(missing)} ({missing} bytes) more"
+            more = "more" if missing is None else f"{format_size(missing)} ({missing} bytes) more"
             raise full(
-                self.path.parent, why=f"{sizes.text(self.size)} are written, {more} are needed"
+                self.path.parent, why=f"{format_size(self.size)} are written, {more} are needed"
             ) from error
 
     def _digest_so_far(self) -> hashlib._Hash:

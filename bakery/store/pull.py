@@ -8,16 +8,17 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from bakery.store import transport
-from bakery.store.address import file_name, in_remote, mirrored, shown
+from bakery.http import transport
+from bakery.http.address import file_name, mirrored, shown
+from bakery.http.transport import RefusedError, StaleError, TransientError
 from bakery.store.errors import DownloadError, WrongBytesError
-from bakery.store.transport import RefusedError, StaleError, TransientError
+from bakery.store.folder import in_remote
 
 if TYPE_CHECKING:
+    from bakery.http.retry import Patience
+    from bakery.http.transport import Answer
     from bakery.progress import Meter
     from bakery.store.partial import Partial
-    from bakery.store.patience import Patience
-    from bakery.store.transport import Answer
 
 _log = logging.getLogger(__name__)
 

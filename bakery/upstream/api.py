@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from bakery.store.address import joined, mirrored, shown, split
-from bakery.store.causes import explain, is_permanent
-from bakery.store.patience import Patience
+from bakery.http.address import joined, mirrored, shown, split
+from bakery.http.causes import explain, is_permanent
+from bakery.http.retry import Patience
 from bakery.upstream.errors import UpstreamError
 from bakery.upstream.refusal import assess
 
@@ -49,11 +49,11 @@ class Api:
         environment: Mapping[str, str] | None = None,
         patience: Patience | None = None,
     ) -> None:
-        from requests_cache import (  # noqa: PLC0415  takes 300 ms
+        from requests_cache import (
             EXPIRE_IMMEDIATELY,
             CachedSession,
         )
-        from requests_cache.backends.sqlite import SQLiteCache  # noqa: PLC0415  with it
+        from requests_cache.backends.sqlite import SQLiteCache
 
         self.settings = settings
         self.environment = os.environ if environment is None else environment
@@ -193,7 +193,7 @@ class Api:
     @contextmanager
     def _kept(self) -> Iterator[None]:
         """Explain why answers can't be kept, where they can't."""
-        import sqlite3  # noqa: PLC0415  loaded with the session
+        import sqlite3
 
         try:
             yield
@@ -210,7 +210,7 @@ class Api:
         return url if mirror is None or url.startswith(f"{mirror}/") else mirrored(url, mirror)
 
     def _request(self, method: str, source: str, token: Token | None, accept: str) -> Response:
-        from requests.exceptions import (  # noqa: PLC0415  loaded already
+        from requests.exceptions import (
             ChunkedEncodingError,
             ConnectionError,  # noqa: A004  requests' own
             RequestException,

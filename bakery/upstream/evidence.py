@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, get_args
 import msgspec
 
 from bakery.errors import BakeryError
+from bakery.http.address import file_name
 from bakery.recipe.lock import LockedAsset, TrustKind
-from bakery.store.address import file_name
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
 from bakery.upstream import checksums, github_digest, pypi
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from bakery.recipe.load import Source
-    from bakery.recipe.wanted import Proof, Wanted
+    from bakery.recipe.requests import Proof, Wanted
     from bakery.settings import Settings
     from bakery.store.download import Blob
     from bakery.upstream.api import Api

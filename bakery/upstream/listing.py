@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from bakery.http.address import split
 from bakery.recipe.policy import Published
-from bakery.store.address import split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

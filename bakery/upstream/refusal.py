@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bakery.store.address import shown
-from bakery.store.patience import RETRY_AFTER_LIMIT, retry_after
+from bakery.http.address import shown
+from bakery.http.retry import RETRY_AFTER_LIMIT, retry_after
 from bakery.upstream.errors import NotFoundError, RateLimitError, UpstreamError
 
 if TYPE_CHECKING:

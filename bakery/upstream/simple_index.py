@@ -18,8 +18,8 @@ from urllib.parse import unquote
 
 import msgspec
 
+from bakery.http.address import split
 from bakery.recipe.policy import Published
-from bakery.store.address import split
 from bakery.upstream.errors import UpstreamError
 from bakery.upstream.listing import Links
 
@@ -53,7 +53,7 @@ def versions(upstream: PypiUpstream, api: Api) -> Iterator[Published]:
         UpstreamError: the index does not have the project, or pip tells no index.
 
     """
-    from packaging.utils import (  # noqa: PLC0415  not for other kinds
+    from packaging.utils import (
         InvalidWheelFilename,
         parse_wheel_filename,
     )
@@ -81,7 +81,7 @@ def wheels(project: str, version: str, api: Api) -> list[str]:
         UpstreamError: the index does not have the project, or pip tells no index.
 
     """
-    from packaging.utils import (  # noqa: PLC0415  not for other kinds
+    from packaging.utils import (
         InvalidWheelFilename,
         parse_wheel_filename,
     )

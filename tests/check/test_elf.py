@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bakery.image.elf import Elf, ElfError, read
+from bakery.binary.elf import Elf, ElfError, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable

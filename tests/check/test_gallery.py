@@ -16,7 +16,7 @@ from bakery.check.command import check_path, check_paths
 from bakery.check.opened import from_path
 from bakery.check.subject import Context
 from bakery.image.manifest import Entry, Manifest
-from bakery.image.references import Reference
+from bakery.image.relocation.references import Reference
 from bakery.recipe.model import Waiver
 
 if TYPE_CHECKING:

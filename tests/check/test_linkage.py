@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from bakery.binary.elf import Elf
 from bakery.check.linkage import missing_from_library, missing_from_program
 from bakery.check.root import Root, roots
 from bakery.check.tree import Node, Tree
-from bakery.image.elf import Elf
 
 Kind = Literal["executable", "library"]
 LOADER = "/usr/lib/demo/ld.so"

@@ -20,13 +20,13 @@ from harness import needs
 from harness.debian import ROOTS
 from harness.project import Project, digest
 
-from bakery.check.boot import vm
-from bakery.check.boot.expect import Command, Expectations, File, Listener, Socket, Text
-from bakery.check.boot.machine import BootImage, Load, native_arch
-from bakery.check.boot.nspawn import Nspawn
-from bakery.check.boot.procedure import Deployment, boot
-from bakery.check.boot.qemu import Qemu
-from bakery.check.boot.report import BootReport, render
+from bakery.boot import vm
+from bakery.boot.machine import BootImage, Load, native_arch
+from bakery.boot.model import Command, Expectations, File, Listener, Socket, Text
+from bakery.boot.nspawn import Nspawn
+from bakery.boot.qemu import Qemu
+from bakery.boot.report import BootReport, render
+from bakery.boot.session import Deployment, boot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -244,10 +244,10 @@ def test_another_architecture_is_skipped_and_not_passed(tree: Tree, journal: Pat
 ALONE = """\
 import sys
 from pathlib import Path
-from bakery.check.boot.expect import Command, Expectations
-from bakery.check.boot.machine import BootImage, Load, native_arch
-from bakery.check.boot.nspawn import Nspawn
-from bakery.check.boot.procedure import Deployment, boot
+from bakery.boot.model import Command, Expectations
+from bakery.boot.machine import BootImage, Load, native_arch
+from bakery.boot.nspawn import Nspawn
+from bakery.boot.session import Deployment, boot
 
 image, journal, cache = map(Path, sys.argv[1:4])
 command = sys.argv[4]

@@ -17,7 +17,7 @@ from harness.unlocked import as_if_locked
 
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion, encode
-from bakery.recipe.matrix import releases
+from bakery.recipe.releases import releases
 from bakery.store.folder import Store
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from harness.mirror import Mirror
     from harness.project import Project
 
-    from bakery.recipe.contents import Asset, Image, Release
+    from bakery.recipe.plan import Asset, Image, Release
 
 pytestmark = pytest.mark.e2e
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bakery.binary import elf
 from bakery.check.command import check_path
-from bakery.image import elf
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ import pytest
 import bakery
 from bakery.image.manifest import Entry, Manifest, encode
 from bakery.image.squash import SquashError, squash, writers
-from bakery.recipe.words import Format
+from bakery.recipe.types import Format
 from bakery.tools import ToolFailedError
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from harness import needs
 from harness.debian import ROOTS
 from harness.packages import EMULATOR, locked_anew
 
-from bakery.check.boot.guest import image_path
-from bakery.check.boot.machine import Load, native_arch
-from bakery.check.boot.nspawn import Nspawn
+from bakery.boot.guest import image_path
+from bakery.boot.machine import Load, native_arch
+from bakery.boot.nspawn import Nspawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.debian import Debian
     from harness.project import Project
 
-    from bakery.check.boot.guest import Guest
+    from bakery.boot.guest import Guest
 
 pytestmark = [
     pytest.mark.e2e,

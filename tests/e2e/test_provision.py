@@ -19,10 +19,11 @@ from harness.released import channel, release
 from harness.sysupdate import follower
 
 from bakery import settings as settings_module
-from bakery.check.boot import guest as guests
-from bakery.check.boot.machine import Load, native_arch
-from bakery.check.boot.nspawn import Nspawn
-from bakery.provision import command, torcx_build
+from bakery.boot import guest as guests
+from bakery.boot.machine import Load, native_arch
+from bakery.boot.nspawn import Nspawn
+from bakery.provision import command
+from bakery.torcx import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from harness.debian import Debian
     from harness.openpgp import Person
 
-    from bakery.check.boot.guest import Guest
+    from bakery.boot.guest import Guest
     from bakery.provision.command import Output
 
 IGNITION = Path("/usr/lib/dracut/modules.d/30ignition/ignition")
@@ -251,7 +252,7 @@ def test_a_machine_follows_a_channel_by_the_lines_of_the_readme(
 def test_a_converted_torcx_image_boots(tmp_path: Path) -> None:
     image = torcx.squash(tmp_path / "docker:20.10.13.torcx.squashfs", torcx.contents())
     settings = settings_module.load(tmp_path, {"HOME": str(tmp_path)})
-    _, made, report = torcx_build.build(image, None, None, tmp_path, settings)
+    _, made, report = build.build(image, None, None, tmp_path, settings)
     assert made.name == "docker-20.10.13-x86-64.raw"
     assert report.errors == 0
     boot(made, "--on", "nspawn:bookworm", "--on", "nspawn:trixie")
@@ -281,7 +282,7 @@ def test_docker_in_a_torcx_image_answers_as_an_extension(tmp_path: Path, debian:
     subprocess.run(["mksquashfs", tree, image, "-quiet", "-no-progress", *level], check=True)
     environment = {"HOME": str(tmp_path), "BAKERY_PROFILE": "fast"}
     settings = settings_module.load(tmp_path, environment)
-    _, made, report = torcx_build.build(image, None, "debian:12", tmp_path, settings)
+    _, made, report = build.build(image, None, "debian:12", tmp_path, settings)
     assert report.errors == 0, report
     (tmp_path / "check.yaml").write_text(ANSWERS)
     boot(made, "--on", "nspawn:bookworm", "--check", str(tmp_path / "check.yaml"))

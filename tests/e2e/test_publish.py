@@ -11,12 +11,12 @@ import pytest
 from harness import channels, prism
 from harness.github import FAULTS, REPOSITORY, GitHub, Release
 
-from bakery.publisher import publish
-from bakery.publisher.channel import INDEX
-from bakery.publisher.github import Github
-from bakery.publisher.model import PublishError
-from bakery.publisher.publish import LocalFile, Wanted
-from bakery.store.patience import Patience
+from bakery.http.retry import Patience
+from bakery.publish import release as transaction
+from bakery.publish.channel import INDEX
+from bakery.publish.github import Github
+from bakery.publish.model import PublishError
+from bakery.publish.release import LocalFile, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,13 +89,13 @@ def watched(github: GitHub) -> list[str]:
 
 def test_a_release_is_published_whole_and_its_names_stay(github: GitHub, tmp_path: Path) -> None:
     seen = watched(github)
-    publish.publish(wanted(tmp_path), client(github), NOW)
+    transaction.publish(wanted(tmp_path), client(github), NOW)
     (release,) = github.releases.values()
     assert (release.draft, release.name, release.body) == (False, TAG, "what is new")
     assert release.files == files(TAG)
     assert seen == []
     before = len(github.requests)
-    publish.publish(wanted(tmp_path), client(github), NOW)
+    transaction.publish(wanted(tmp_path), client(github), NOW)
     assert [request.split()[0] for request in github.requests[before:]] == ["GET"]
 
 
@@ -111,12 +111,12 @@ def test_any_request_may_fail_in_any_way(how: Fault, patience: Patience, tmp_pat
             seen = watched(github)
             github.fault = (number, how)
             try:
-                publish.publish(want, client(github), patience)
+                transaction.publish(want, client(github), patience)
                 failed = number <= len(github.requests)
             except PublishError:
                 assert patience is NOW
                 assert all(release.files == files(TAG) for release in github.public)
-                publish.publish(want, client(github), NOW)
+                transaction.publish(want, client(github), NOW)
             assert seen == [], (number, github.requests)
             assert github.drafts == [], (number, github.requests)
             assert [release.files for release in github.public] == [files(TAG)]
@@ -132,7 +132,7 @@ def test_many_publish_one_release_at_once(github: GitHub, count: int, tmp_path: 
 
     def run(number: int) -> None:
         start.wait()
-        publish.publish(want, client(github, f"runner-{number}"), patience)
+        transaction.publish(want, client(github, f"runner-{number}"), patience)
 
     with ThreadPoolExecutor(count) as pool:
         list(pool.map(run, range(count)))
@@ -146,17 +146,17 @@ def test_a_draft_that_somebody_else_works_on_is_left_alone(github: GitHub, tmp_p
     somebody.draft(TAG)
     (tmp_path / "x").write_bytes(b"half of it")
     somebody.upload(somebody.find(TAG)[0], "SHA256SUMS", tmp_path / "x")
-    steps = publish.steps(wanted(tmp_path), client(github).find(TAG))
+    steps = transaction.steps(wanted(tmp_path), client(github).find(TAG))
     assert [str(step) for step in steps] == [f"operator.methodcaller('draft', '{TAG}')"]
 
 
 def test_a_published_image_is_never_replaced(github: GitHub, tmp_path: Path) -> None:
     want = wanted(tmp_path)
-    publish.publish(want, client(github), NOW)
+    transaction.publish(want, client(github), NOW)
     want.files[0].path.write_bytes(b"another image")
     other = Wanted(tag=TAG, notes="", files=tuple(LocalFile.of(f.path) for f in want.files))
     with pytest.raises(PublishError, match="is published with other files"):
-        publish.publish(other, client(github), NOW)
+        transaction.publish(other, client(github), NOW)
     assert github.public[0].files == files(TAG)
 
 
@@ -164,22 +164,22 @@ def test_what_another_has_signed_stays_if_the_images_are_the_same(
     github: GitHub, tmp_path: Path
 ) -> None:
     want = wanted(tmp_path)
-    publish.publish(want, client(github), NOW)
+    transaction.publish(want, client(github), NOW)
     want.files[-1].path.write_bytes(b"the same sums, signed later")
     other = Wanted(tag=TAG, notes="", files=tuple(LocalFile.of(f.path) for f in want.files))
-    publish.publish(other, client(github), NOW)
+    transaction.publish(other, client(github), NOW)
     assert github.public[0].files == files(TAG)
 
 
 def test_a_file_that_a_published_release_has_lost_comes_back(
     github: GitHub, tmp_path: Path
 ) -> None:
-    publish.publish(wanted(tmp_path), client(github), NOW)
+    transaction.publish(wanted(tmp_path), client(github), NOW)
     release = github.public[0]
     lost = release.named(f"{TAG}-arm64.raw")
     assert lost is not None
     del release.assets[lost.id]
-    publish.publish(wanted(tmp_path), client(github), NOW)
+    transaction.publish(wanted(tmp_path), client(github), NOW)
     assert release.files == files(TAG)
 
 
@@ -187,7 +187,7 @@ def test_a_name_that_github_changes_is_refused(github: GitHub, tmp_path: Path) -
     (tmp_path / "app-1~rc1.raw").write_bytes(b"image")
     want = Wanted(tag="app-1", notes="", files=(LocalFile.of(tmp_path / "app-1~rc1.raw"),))
     with pytest.raises(PublishError, match=r"stores app-1~rc1.raw as app-1.rc1.raw"):
-        publish.publish(want, client(github), NOW)
+        transaction.publish(want, client(github), NOW)
     assert github.public == []
 
 
@@ -195,7 +195,7 @@ def test_a_wrong_or_missing_token_is_explained(github: GitHub, tmp_path: Path) -
     environment = {**github.environment, "GITHUB_TOKEN": "mistyped"}
     publisher = Github(REPOSITORY, "us", environment=environment, patience=NOW)
     with pytest.raises(PublishError) as caught:
-        publish.publish(wanted(tmp_path), publisher, PATIENT)
+        transaction.publish(wanted(tmp_path), publisher, PATIENT)
     assert "HTTP 401 Bad credentials" in str(caught.value)
     assert "mistyped" not in str(caught.value)
     with pytest.raises(PublishError) as caught:
@@ -223,7 +223,7 @@ def images_of(*tags: str) -> set[str]:
 
 def release_all(github: GitHub, folder: Path, *tags: str) -> None:
     for tag in tags:
-        publish.publish(wanted(folder, tag), client(github), NOW)
+        transaction.publish(wanted(folder, tag), client(github), NOW)
 
 
 def check_channel(github: GitHub, *tags: str) -> None:
@@ -296,7 +296,7 @@ def test_no_writer_loses_what_another_has_published(
 
     def run(number: int) -> None:
         start.wait()
-        publish.publish(wanted(tmp_path, tags[number]), client(github, f"{number}"), patience)
+        transaction.publish(wanted(tmp_path, tags[number]), client(github, f"{number}"), patience)
         follow(github, tmp_path / f"scratch-{number}", patience, f"{number}")
 
     with ThreadPoolExecutor(count) as pool:

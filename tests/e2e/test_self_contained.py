@@ -17,14 +17,14 @@ from harness.debian import ROOTS
 from harness.packages import EMULATOR, locked_anew
 from harness.project import REPOSITORY
 
-from bakery.check.boot.expect import Command, Expectations
-from bakery.check.boot.machine import BootImage, native_arch
-from bakery.check.boot.nspawn import Nspawn
-from bakery.check.boot.procedure import Deployment, boot
-from bakery.check.boot.report import render
+from bakery.boot.machine import BootImage, native_arch
+from bakery.boot.model import Command, Expectations
+from bakery.boot.nspawn import Nspawn
+from bakery.boot.report import render
+from bakery.boot.session import Deployment, boot
 from bakery.recipe import debian as words
-from bakery.recipe.convert import load
 from bakery.recipe.load import load_all
+from bakery.yaml.convert import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

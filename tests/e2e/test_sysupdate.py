@@ -14,8 +14,8 @@ from harness.debian import store
 from harness.project import REPOSITORY, Project, digest
 from harness.sysupdate import SHIPPED, built, follower
 
-from bakery.check.boot.guest import image_path
-from bakery.check.boot.machine import Load, native_arch
+from bakery.boot.guest import image_path
+from bakery.boot.machine import Load, native_arch
 from bakery.recipe import lock as lockfile
 from bakery.release import signing, sums
 from bakery.release.verify import VerifyError, verify
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from harness.openpgp import Person
 
-    from bakery.check.boot.guest import Guest
+    from bakery.boot.guest import Guest
 
 pytestmark = [
     pytest.mark.e2e,

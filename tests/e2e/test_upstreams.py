@@ -11,10 +11,11 @@ import pytest
 import requests
 from harness import prism, project
 
-from bakery import settings, updating, verifying
+from bakery import settings
+from bakery.http.retry import Patience
+from bakery.lock import update, verify
 from bakery.recipe.load import load_all
 from bakery.recipe.upstreams import DebianUpstream, GithubUpstream, PypiUpstream
-from bakery.store.patience import Patience
 from bakery.upstream import github_digest, pypi
 from bakery.upstream.api import Api
 from bakery.upstream.errors import UpstreamError
@@ -96,11 +97,11 @@ def test_a_locked_package_is_looked_up_in_the_signed_index(here: Settings) -> No
     shutil.copytree(project.REPOSITORY / "recipes/tilde", lock.parent)
     lock.unlink()
     sources = load_all(here.recipes)
-    (done,) = updating.update(sources, sources=sources, settings=here)
+    (done,) = update.update(sources, sources=sources, settings=here)
     assert done.failures == ()
-    assert {each.confirmed for each in verifying.verify(load_all(here.recipes), here)} == {"apt"}
+    assert {each.confirmed for each in verify.verify(load_all(here.recipes), here)} == {"apt"}
     lock.write_text(re.sub(r'"sha256": "\w+', f'"sha256": "{"0" * 64}', lock.read_text(), count=1))
-    found = verifying.verify(load_all(here.recipes), here)
+    found = verify.verify(load_all(here.recipes), here)
     assert [each.is_alarm for each in found].count(True) == 1
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bakery.publisher import moving
-from bakery.publisher.channel import Channels
-from bakery.publisher.moving import Scratch
-from bakery.publisher.seal import Sealer
-from bakery.publisher.settle import settle
+from bakery.publish import channel_steps
+from bakery.publish.channel import Channels
+from bakery.publish.channel_steps import Scratch
+from bakery.publish.reconcile import settle
+from bakery.publish.signed_index import Sealer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bakery.publisher.model import Posted, Publisher
-    from bakery.publisher.settle import Step
-    from bakery.store.patience import Patience
+    from bakery.http.retry import Patience
+    from bakery.publish.model import Posted, Publisher
+    from bakery.publish.reconcile import Step
 
 
 def follow(
@@ -29,6 +29,6 @@ def follow(
 
     def plan(found: Sequence[Posted]) -> list[Step]:
         wishes = [*channels.of(name, found, minors=minors), *channels.index(found)]
-        return [step for wish in wishes for step in moving.steps(wish, found)]
+        return [step for wish in wishes for step in channel_steps.steps(wish, found)]
 
     settle(name, publisher, patience, look=publisher.releases, plan=plan)

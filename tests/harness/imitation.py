@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import yaml
 import zstandard
 
-from bakery.image.unpack import kind_of
+from bakery.archive.unpack import kind_of
+from bakery.recipe.requests import values
 from bakery.recipe.template import Template
-from bakery.recipe.wanted import values
 from harness.elf import program
 from harness.tarball import tarball
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.recipe.contents import Asset, Image
+    from bakery.recipe.plan import Asset, Image
 
 LAYOUTS = Path(__file__).parents[1] / "e2e" / "layouts.yaml"
 _COMPRESSION = {"gz": "gz", "tgz": "gz", "xz": "xz", "bz2": "bz2", "tbz": "bz2"}

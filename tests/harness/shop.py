@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery import settings
+from bakery.binary.go_build import GoBuild, GoModule
+from bakery.build.state import Record
 from bakery.image import inventory
-from bakery.image.gobuild import GoBuild, GoModule
 from bakery.image.stage import stage
-from bakery.ledger import Record
 from bakery.progress import Silent
 from bakery.recipe import lock as lockfile
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
-from bakery.recipe.matrix import releases
+from bakery.recipe.releases import releases
 from bakery.release.assemble import assemble
 from bakery.release.finished import Finished
 
 if TYPE_CHECKING:
-    from bakery.recipe.contents import Image, Release
+    from bakery.recipe.plan import Image, Release
 
 RECIPE = """\
 summary: A tool for tests

@@ -13,9 +13,9 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bakery.check.boot import debian
-from bakery.check.boot.machine import native_arch
-from bakery.check.boot.nspawn import Nspawn
+from bakery.boot import debian
+from bakery.boot.machine import native_arch
+from bakery.boot.nspawn import Nspawn
 from bakery.upstream import apt as sources
 from harness.debian import CACHE, ROOTS
 

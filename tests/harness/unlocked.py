@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
+from bakery.recipe.requests import wanted
 from bakery.recipe.upstreams import RecipePart
-from bakery.recipe.wanted import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

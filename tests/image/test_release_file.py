@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bakery.image import release_file
-from bakery.recipe.contents import Contents
 from bakery.recipe.model import OsLevel, OsVersion
+from bakery.recipe.plan import Contents
 
 if TYPE_CHECKING:
-    from bakery.recipe.words import Arch
+    from bakery.recipe.types import Arch
 
 
 def contents(os: OsLevel | OsVersion | None, arch: Arch = "x86-64") -> Contents:

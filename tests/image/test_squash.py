@@ -16,7 +16,7 @@ from bakery.image.survey import TreeChangedError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bakery.recipe.words import Format
+    from bakery.recipe.types import Format
 
 EPOCH = 1_577_836_800
 ENTRIES = (

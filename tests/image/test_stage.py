@@ -12,10 +12,10 @@ from bakery.image.stage import EPOCH, StageError, stage
 from bakery.image.tree import TreeError
 from bakery.progress import Silent
 from bakery.recipe import lock as lockfile
-from bakery.recipe.document import DocumentError
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
-from bakery.recipe.matrix import releases
+from bakery.recipe.releases import releases
+from bakery.yaml.location import DocumentError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bakery.image import units
-from bakery.recipe.contents import Unit
+from bakery.recipe.plan import Unit
 
 
 def test_every_target_upholds_its_units_in_one_drop_in() -> None:

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bakery.recipe.condition import Condition
-from bakery.recipe.spelling import SpellingError
 from bakery.recipe.version import Version
+from bakery.yaml.grammar import SpellingError
 
 NUMBERS = st.lists(st.integers(0, 30), min_size=1, max_size=4).map(
     lambda numbers: ".".join(map(str, numbers))

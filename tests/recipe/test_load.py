@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from bakery.errors import BakeryError
 from bakery.recipe.load import load_all
 from bakery.recipe.local import RecipeFolderError
-from bakery.recipe.matrix import releases
 from bakery.recipe.model import Drop, Start
+from bakery.recipe.releases import releases
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bakery.recipe import lock as lockfile
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion, LockError, TrustKind
-from bakery.recipe.words import Trust
+from bakery.recipe.types import Trust
 
 LOCKS = sorted((Path(__file__).parents[2] / "recipes").glob("*/lock.json"))
 

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bakery import schemas
+from bakery.cli import schemas
 from bakery.recipe import schema
 from bakery.recipe.condition import Condition
 from bakery.recipe.model import Recipe

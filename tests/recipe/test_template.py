@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bakery.recipe.spelling import SpellingError
 from bakery.recipe.template import (
     Field,
     FilePlace,
@@ -13,6 +12,7 @@ from bakery.recipe.template import (
     UnknownPlaceholderError,
     Url,
 )
+from bakery.yaml.grammar import SpellingError
 
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,5}(\.bare)?", fullmatch=True)
 PARTS = st.lists(st.one_of(st.text(max_size=5), NAMES.map(Field)), max_size=6)

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bakery.recipe.document import DocumentError
 from bakery.recipe.load import load_all
+from bakery.yaml.location import DocumentError
 
 if TYPE_CHECKING:
     from conftest import Bakery

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bakery.recipe.spelling import SpellingError
 from bakery.recipe.version import Version
+from bakery.yaml.grammar import SpellingError
 
 TAGS = st.from_regex(Version.GRAMMAR, fullmatch=True).filter(lambda tag: len(tag) < 40)
 

@@ -10,8 +10,8 @@ import jsonschema
 import msgspec
 import pytest
 
-from bakery import schemas
-from bakery.check.boot.report import BootReport, Finding, Round
+from bakery.boot.report import BootReport, Finding, Round
+from bakery.cli import schemas
 from bakery.release import boots, document, sums, sysupdate
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ from harness.mirror import Mirror
 from harness.tarball import tarball
 
 from bakery import settings
-from bakery.check.boot.expect import Expectations
+from bakery.boot.model import Expectations
 from bakery.errors import BakeryError
-from bakery.recipe import convert
 from bakery.recipe import lock as lockfile
 from bakery.recipe.load import CHECK, load_all
-from bakery.recipe.matrix import releases
+from bakery.recipe.releases import releases
 from bakery.scaffold.create import create
+from bakery.yaml import convert
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,9 +9,9 @@ import pytest
 from harness.upstream import DEADLINE, Upstream
 
 from bakery import settings
+from bakery.http.retry import Patience
 from bakery.store.download import fetch
 from bakery.store.folder import Store
-from bakery.store.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,9 +17,9 @@ from bakery.store.errors import DownloadError, OfflineError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bakery.http.retry import Patience
     from bakery.settings import Settings
     from bakery.store.folder import Store
-    from bakery.store.patience import Patience
 
 Get = Any  # a fixture; a Protocol would say no more
 PAGE = b"<!DOCTYPE html><title>Please log in</title>"

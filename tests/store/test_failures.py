@@ -12,8 +12,8 @@ from bakery.store.errors import DownloadError
 if TYPE_CHECKING:
     import threading
 
+    from bakery.http.retry import Patience
     from bakery.store.folder import Store
-    from bakery.store.patience import Patience
 
 Get = Any  # a fixture; a Protocol would say no more
 

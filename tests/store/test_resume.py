@@ -10,8 +10,8 @@ from harness.upstream import BODY, HALF, OTHER, Upstream
 from bakery.store.errors import DownloadError
 
 if TYPE_CHECKING:
+    from bakery.http.retry import Patience
     from bakery.store.folder import Store
-    from bakery.store.patience import Patience
 
 Get = Any  # a fixture; a Protocol would say no more
 

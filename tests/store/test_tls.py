@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from bakery.http.retry import Patience
     from bakery.settings import Settings
     from bakery.store.folder import Store
-    from bakery.store.patience import Patience
 
 BODY = b"content" * 1000
 

@@ -9,7 +9,7 @@ import pytest
 from harness.service import Service
 
 from bakery import settings
-from bakery.store.patience import Patience
+from bakery.http.retry import Patience
 from bakery.upstream.api import Api
 
 if TYPE_CHECKING:

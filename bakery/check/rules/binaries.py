@@ -12,10 +12,10 @@ from bakery.check.tree import binaries, inside
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bakery.binary.elf import Elf
     from bakery.check.root import Root
     from bakery.check.subject import Subject
     from bakery.check.tree import Node
-    from bakery.image.elf import Elf
 
 _NO_HOST = ("EM_BPF",)  # programs for the kernel's own machine, the same on every architecture
 _SELF_CONTAINED = (

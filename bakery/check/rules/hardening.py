@@ -10,9 +10,9 @@ from bakery.check.tree import binaries
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bakery.binary.elf import Elf
     from bakery.check.subject import Subject
     from bakery.check.tree import Node
-    from bakery.image.elf import Elf
 
 
 def _hardenable(subject: Subject) -> Iterator[tuple[Node, Elf]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bakery.check.image_name import ARCHITECTURES
 from bakery.check.rule import Hit, rule
 from bakery.check.subject import RELEASE_FOLDER, released_name
-from bakery.names import nearest
+from bakery.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

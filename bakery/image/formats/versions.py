@@ -53,7 +53,7 @@ def library_version(name: str, function: str) -> str:
         function: its function that returns the version as a number.
 
     """
-    import ctypes  # noqa: PLC0415  only images in need of a compressor pay for it
+    import ctypes
 
     try:
         number = getattr(ctypes.CDLL(name), function)()

@@ -26,7 +26,7 @@ def verify(signed: Path, signature: Path, key: str, *, where: str) -> None:
 
     """
     try:
-        import minisign  # type: ignore[import-untyped]  # noqa: PLC0415  brings cryptography
+        import minisign  # type: ignore[import-untyped]
     except ImportError:
         raise MissingLibraryError("py-minisign") from None
 

@@ -49,8 +49,8 @@ def verify(
 
     """
     try:
-        from sigstore import errors  # noqa: PLC0415  takes over a second
-        from sigstore.verify import policy  # noqa: PLC0415  loaded with it
+        from sigstore import errors
+        from sigstore.verify import policy
     except ImportError:
         raise MissingLibraryError("sigstore") from None
 
@@ -78,9 +78,9 @@ def verify(
 
 def _signed(sha256: str, text: bytes, signer: Any, verifier: Any) -> set[str]:
     """Return the digests that a bundle is about."""
-    from sigstore.hashes import Hashed  # noqa: PLC0415  loaded already
-    from sigstore.models import Bundle  # noqa: PLC0415  loaded already
-    from sigstore_models.common.v1 import HashAlgorithm  # noqa: PLC0415  loaded already
+    from sigstore.hashes import Hashed
+    from sigstore.models import Bundle
+    from sigstore_models.common.v1 import HashAlgorithm
 
     bundle = Bundle.from_json(text)
     if "dsseEnvelope" not in msgspec.json.decode(text):
@@ -96,8 +96,8 @@ def _signed(sha256: str, text: bytes, signer: Any, verifier: Any) -> set[str]:
 
 @functools.cache
 def _verifier(*, offline: bool) -> Any:
-    from sigstore import errors  # noqa: PLC0415  loaded already
-    from sigstore.verify import Verifier  # noqa: PLC0415  loaded already
+    from sigstore import errors
+    from sigstore.verify import Verifier
 
     logging.getLogger("sigstore").setLevel(logging.ERROR)
     if offline:

@@ -35,7 +35,7 @@ def no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def staging(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sigstore.verify import Verifier  # noqa: PLC0415  takes a second
+    from sigstore.verify import Verifier
 
     monkeypatch.setattr(sigstore, "_verifier", lambda **_: Verifier.staging(offline=True))
 

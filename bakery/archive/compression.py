@@ -1,0 +1,205 @@
+"""Compressed data as a stream of chunks, its checksums verified, its growth watched.
+
+Formats are told by their first bytes: gzip (RFC 1952), xz (the .xz file format, 1.2), bzip2 and
+zstd (RFC 8878). Streams may follow each other, and zeros may follow the last, as their tools allow;
+anything else that follows is damage.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from bakery.archive.guard import Guard
+
+CHUNK = 1 << 20
+_INPUT = 1 << 16
+_ZSTD_INPUT = 1 << 10  # at worst, 4 bytes of zstd become 128 KiB, and all at once
+_XZ_MEMORY = 1 << 30
+
+
+class Decompressor(Protocol):
+    """What the decompressors of bz2 and lzma have in common."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the stream's end, checksum included, was seen."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether nothing more comes out before something goes in."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What followed the end of the stream."""
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Return the next bytes, about `max_length` at most."""
+
+
+class Deflate:
+    """The decompressor of gzip, and with negative window bits of raw deflate."""
+
+    def __init__(self, window_bits: int = 16 + zlib.MAX_WBITS) -> None:
+        self._stream = zlib.decompressobj(window_bits)
+
+    @property
+    def eof(self) -> bool:
+        """Whether the stream's end was seen."""
+        return self._stream.eof
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether all input was used."""
+        return not self._stream.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        """What followed the end of the stream."""
+        return self._stream.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Return the next bytes, `max_length` at most."""
+        return self._stream.decompress(self._stream.unconsumed_tail + data, max_length)
+
+
+class _Zstd:
+    def __init__(self) -> None:
+        import zstandard
+
+        self._stream = zstandard.ZstdDecompressor().decompressobj()
+        self._input = memoryview(b"")
+
+    @property
+    def eof(self) -> bool:
+        return self._stream.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._input
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._stream.unused_data + self._input
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        self._input = memoryview(data) if data else self._input
+        parts = []
+        while self._input and max_length > 0 and not self.eof:
+            parts.append(self._stream.decompress(self._input[:_ZSTD_INPUT]))
+            self._input = self._input[_ZSTD_INPUT:]
+            max_length -= len(parts[-1])
+        return b"".join(parts)
+
+
+def _bzip2() -> Decompressor:
+    import bz2
+
+    return bz2.BZ2Decompressor()
+
+
+def _xz() -> Decompressor:
+    import lzma
+
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+
+
+_MAGIC: dict[bytes, Callable[[], Decompressor]] = {
+    b"\x1f\x8b": Deflate,
+    b"\xfd7zXZ\0": _xz,
+    b"BZh": _bzip2,
+    b"\x28\xb5\x2f\xfd": _Zstd,
+    b"\x50\x2a\x4d\x18": _Zstd,  # a skippable frame, which pzstd starts with
+}
+_LONGEST_MAGIC = max(map(len, _MAGIC))
+
+
+def unpacked(
+    guard: Guard, *, start: int = 0, size: int | None = None, required: bool = False
+) -> Generator[bytes, None, None]:
+    """Yield what a part of the guard's archive unpacks to, in chunks of about 1 MiB.
+
+    Data that is not compressed is yielded as it is.
+
+    Args:
+        guard: whose archive to read; it also watches the growth.
+        start: where the part begins, in bytes.
+        size: its length; to the end of the file when None.
+        required: refuse data that is not compressed.
+
+    Raises:
+        BrokenArchiveError: the data is damaged or cut short.
+        HostileArchiveError: it unpacks to more than the guard's limits.
+
+    """
+    with guard.archive.open("rb", buffering=0) as file:
+        file.seek(start)
+        magic = file.read(_LONGEST_MAGIC if size is None else min(size, _LONGEST_MAGIC))
+        file.seek(start)
+        new = next((new for start, new in _MAGIC.items() if magic.startswith(start)), None)
+        if new is None and required:
+            raise guard.broken("its first bytes are not those of gzip, xz, zstd or bzip2")
+        if new is None:
+            chunks = _slices(file.read, size, CHUNK)
+        else:
+            chunks = _decompressed(_slices(file.read, size, _INPUT), new, guard)
+        total = 0
+        for chunk in chunks:
+            total += len(chunk)
+            guard.weigh(total)
+            yield chunk
+
+
+def _slices(read: Callable[[int], bytes], size: int | None, step: int) -> Iterator[bytes]:
+    left = size
+    while data := read(step if left is None else min(step, left)):
+        yield data
+        left = None if left is None else left - len(data)
+
+
+def _decompressed(
+    inputs: Iterator[bytes], new: Callable[[], Decompressor], guard: Guard
+) -> Iterator[bytes]:
+    data = next(inputs, b"")
+    while data:
+        stream = new()
+        yield from inflated(stream, data, inputs, guard)
+        data = stream.unused_data.lstrip(b"\0")
+        while not data and (more := next(inputs, b"")):
+            data = more.lstrip(b"\0")
+
+
+def inflated(
+    stream: Decompressor, data: bytes, inputs: Iterator[bytes], guard: Guard
+) -> Iterator[bytes]:
+    """Yield what one compressed stream holds; `data` are its first bytes, `inputs` the others.
+
+    Raises:
+        BrokenArchiveError: the stream is damaged or cut short.
+
+    """
+    while True:
+        try:
+            output = stream.decompress(data, CHUNK)
+        except _failures() as error:
+            raise guard.broken(f"its compressed data can't be read: {error}") from None
+        if output:
+            yield output
+        if stream.eof:
+            return
+        data = next(inputs, b"") if stream.needs_input else b""
+        if stream.needs_input and not data:
+            raise guard.broken("its compressed data ends too early")
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Return what the decompressors raise; evaluated once something was raised."""
+    import lzma
+
+    import zstandard
+
+    # bz2 raises OSError and ValueError; files are read elsewhere
+    return (zlib.error, lzma.LZMAError, zstandard.ZstdError, OSError, ValueError, EOFError)

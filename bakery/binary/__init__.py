@@ -1,0 +1,1 @@
+"""What is read from binaries: ELF headers, Go's build information."""

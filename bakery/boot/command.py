@@ -1,0 +1,99 @@
+"""Booting image files by hand, ours or not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast, get_args
+
+from bakery.boot.debian import Debian
+from bakery.boot.errors import MachineError
+from bakery.boot.machine import Arch, BootImage, native_arch
+from bakery.boot.machines import machine
+from bakery.boot.model import Expectations
+from bakery.boot.report import render
+from bakery.boot.session import Deployment, boot
+from bakery.check import image_name
+from bakery.yaml.convert import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from bakery.settings import Settings
+
+
+def boot_files(
+    paths: Sequence[Path],
+    *,
+    machines: Sequence[str],
+    settings: Settings,
+    then: Sequence[Path],
+    start: Sequence[str],
+    expected: Path | None,
+    shell: bool,
+    echo: Callable[[str], object],
+) -> bool:
+    """Boot image files together on each machine; return whether everything held everywhere.
+
+    Args:
+        paths: the images, each merged under the name that its file's name begins with.
+        machines: names of machines, as in `machines.machine`.
+        settings: for the store, which keeps systems between boots, and the boots' journals.
+        then: images that replace those of the same name while the system runs.
+        start: units that must be active.
+        expected: a check.yaml; None expects the units alone.
+        shell: give the user a shell in each system before it ends.
+        echo: told what each boot showed, and what takes long before it.
+
+    Raises:
+        BakeryError: a machine can't be made, or check.yaml can't be read.
+
+    """
+    wanted = load(expected, Expectations) if expected else Expectations()
+    images = _by_name(paths)
+    newer = images | _by_name(then)
+    first, *later = [
+        Deployment(
+            images=[BootImage(path=path, name=name) for name, path in each.items()],
+            start=start,
+            expected=wanted,
+        )
+        for each in ([images, newer] if then else [images])
+    ]
+    arch = _architecture(paths)
+    passed = True
+    folder = settings.store / "boots" / "+".join(images)
+    for name in machines:
+        made = machine(name, arch, settings)
+        if isinstance(made, Debian) and made.obstacle() is None and not made.folder.is_dir():
+            echo(f"making the Debian {made.suite} that boots, once; this takes a minute or two")
+        journal = folder / f"{name.replace('/', '_')}.journal"
+        report = boot(first, machine=made, journal=journal, then=later, shell=shell)
+        echo(render(report))
+        passed &= report.outcome == "passed"
+    return passed
+
+
+def _by_name(paths: Sequence[Path]) -> dict[str, Path]:
+    images: dict[str, Path] = {}
+    for path in paths:
+        other = images.setdefault(_name(path), path)
+        if other != path:
+            raise MachineError(
+                f"two images are called {_name(path)}",
+                where=f"{other}\n{path}",
+                fix="boot one of them; a newer one takes its place in the running system with"
+                f" --then {path}",
+            )
+    return images
+
+
+def _name(path: Path) -> str:
+    return image_name.candidates(path.name)[-1]
+
+
+def _architecture(paths: Sequence[Path]) -> Arch:
+    named = next(filter(None, (image_name.architecture(path.name) for path in paths)), None)
+    arch = named or native_arch()
+    if arch not in get_args(Arch):
+        raise MachineError(f"there is no machine for {arch}", fix=f"one of {get_args(Arch)}")
+    return cast("Arch", arch)

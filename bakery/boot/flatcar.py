@@ -1,0 +1,134 @@
+"""Machines that are virtual: Flatcar's published qemu images, set up by Ignition.
+
+See the Ignition specification 3.3.0, and Flatcar's documentation on qemu: its Ignition reads the
+firmware configuration `opt/org.flatcar-linux/config` at the first boot, and every boot here is one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from bakery.boot import vm
+from bakery.boot.errors import MachineError
+from bakery.check.opened import GPT, file_system
+from bakery.http.address import file_name
+from bakery.store.folder import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bakery.boot.guest import Guest
+    from bakery.boot.machine import Arch, Load
+    from bakery.settings import Settings
+
+_FIRMWARE_CONFIG = "opt/org.flatcar-linux/config"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flatcar:
+    """A virtual machine with Flatcar.
+
+    Attributes:
+        disk: Flatcar's disk image, `flatcar_production_qemu_image.img`, unpacked.
+        arch: this computer's.
+        masked: extensions of Flatcar's own that must not be merged, such as `docker-flatcar`.
+
+    """
+
+    backend: ClassVar = "qemu"
+    system: ClassVar = "flatcar"
+    noise: ClassVar = (r"^kernel: ",)  # about the virtual machine, and no image
+
+    disk: Path
+    arch: Arch
+    masked: Sequence[str] = ()
+
+    def obstacle(self) -> str | None:
+        """Return why this computer can't run such machines."""
+        return vm.obstacle(self.arch)
+
+    @contextmanager
+    def start(self, load: Load) -> Iterator[Guest]:
+        """Start the machine; see `Machine.start`."""
+        if not self.disk.is_file():
+            raise MachineError(
+                "there is no Flatcar image",
+                where=str(self.disk),
+                fix="download flatcar_production_qemu_image.img of a release and unpack it there",
+            )
+        if not (vm.is_qcow2(self.disk) or file_system(self.disk) == GPT):
+            raise MachineError(
+                "this file is no disk image",
+                where=str(self.disk),
+                why="it is not of the type qcow2, and has no partitions",
+                fix="unpack flatcar_production_qemu_image.img if it is compressed, or download it",
+            )
+        with tempfile.TemporaryDirectory(prefix="bakery-flatcar-") as folder:
+            config = Path(folder, "config.ign")
+            config.write_text(ignition(self.masked), "utf-8")
+            escaped = str(config).replace(",", ",,")
+            machine = vm.Vm(
+                arch=self.arch,
+                disk=self.disk,
+                options=["-fw_cfg", f"name={_FIRMWARE_CONFIG},file={escaped}"],
+            )
+            with vm.started(machine, load) as guest:
+                yield guest
+
+
+def provide(address: str, settings: Settings) -> Path:
+    """Return the disk image that is published at an address, downloaded and unpacked once.
+
+    Args:
+        address: of `flatcar_production_qemu_image.img`, plain or compressed.
+        settings: where the store is, and from where downloads come.
+
+    Raises:
+        BakeryError: it can't be had, or is damaged.
+
+    """
+    from filelock import FileLock
+
+    from bakery.archive.unpack import members
+    from bakery.store.download import download_unpinned
+
+    folder = settings.store / "machines"
+    folder.mkdir(parents=True, exist_ok=True)
+    disk = folder / f"flatcar-{hashlib.sha256(address.encode()).hexdigest()[:12]}.img"
+    with FileLock(disk.with_suffix(".lock")):
+        if disk.is_file():
+            return disk
+        blob = download_unpinned(Store(settings.store), address, settings=settings)
+        partial = disk.with_suffix(".partial")
+        for _, stream in members(blob.path, file_name(address), lambda _: True):
+            if stream is not None:
+                with partial.open("wb") as file:
+                    shutil.copyfileobj(stream, file, 1 << 20)
+        return partial.rename(disk)
+
+
+def ignition(masked: Sequence[str] = ()) -> str:
+    """Return the Ignition configuration that starts the guest's agent.
+
+    Args:
+        masked: extensions in /etc/extensions that links to /dev/null switch off.
+
+    """
+    units = [{"name": name, "enabled": True, "contents": text} for name, text in vm.units().items()]
+    links = [
+        {"path": f"/etc/extensions/{name}.raw", "target": "/dev/null", "overwrite": True}
+        for name in masked
+    ]
+    config = {
+        "ignition": {"version": "3.3.0"},
+        "storage": {"links": links},
+        "systemd": {"units": units},
+    }
+    return json.dumps(config, indent=2) + "\n"

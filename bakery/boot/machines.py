@@ -1,0 +1,49 @@
+"""Machines by name: `nspawn:trixie`, `qemu:bookworm`, `flatcar:DISK`, `flatcar:ADDRESS`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bakery.boot import flatcar
+from bakery.boot.errors import MachineError
+from bakery.boot.nspawn import Nspawn
+from bakery.boot.qemu import Qemu
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bakery.boot.machine import Arch, Machine
+    from bakery.settings import Settings
+
+SUITES = ("bookworm", "trixie")
+
+
+def machine(name: str, arch: Arch, settings: Settings, masked: Sequence[str] = ()) -> Machine:
+    """Return the machine that a name stands for.
+
+    Args:
+        name: the backend and what it boots.
+        arch: the architecture of the images.
+        settings: for the store, which keeps systems between boots.
+        masked: extensions of the system's own that must not be merged.
+
+    Raises:
+        MachineError: there is no such machine.
+        BakeryError: its disk image can't be had.
+
+    """
+    backend, _, system = name.partition(":")
+    cache = settings.store / "machines"
+    if backend == "flatcar" and system:
+        disk = flatcar.provide(system, settings) if "://" in system else Path(system)
+        return flatcar.Flatcar(disk=disk, arch=arch, masked=masked)
+    if system in SUITES and backend == "nspawn":
+        return Nspawn(suite=system, cache=cache, arch=arch)
+    if system in SUITES and backend == "qemu":
+        return Qemu(suite=system, cache=cache, arch=arch)
+    known = [f"{kind}:{suite}" for kind in ("nspawn", "qemu") for suite in SUITES]
+    raise MachineError(
+        f"there is no machine {name!r}",
+        fix=f"one of {', '.join(known)}, flatcar:DISK, flatcar:ADDRESS",
+    )

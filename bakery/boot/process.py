@@ -1,0 +1,108 @@
+"""The one process that is a machine: it never outlives the boot that started it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shlex
+import signal
+import subprocess
+import threading
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bakery.boot.errors import MachineError
+from bakery.tools import Tool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_SETPRIV = Tool(program="setpriv", apt="util-linux")
+_MERCY = 2.0
+
+
+class Child:
+    """A process that was started here."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def ended(self) -> bool:
+        """Return whether it is over."""
+        return self._process.poll() is not None
+
+    def wait(self, seconds: float) -> bool:
+        """Return whether it ends within so many seconds."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def end(self) -> None:
+        """End it by force, its children first: a container does not end with what started it."""
+        if not self.ended():
+            for pid in _children(self._process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        if not self.wait(_MERCY):
+            self._process.kill()
+            self._process.wait()
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8")
+    except OSError:
+        return []
+    return [int(word) for word in text.split()]
+
+
+def refuse_when_ending() -> None:
+    """Begin nothing while the program ends, which is when its main thread has.
+
+    Raises:
+        MachineError: it does.
+
+    """
+    if not threading.main_thread().is_alive():
+        raise MachineError("the program is ending")
+
+
+@contextmanager
+def child(
+    command: Sequence[str], *, terminal: int, inherited: Sequence[int] = ()
+) -> Iterator[Child]:
+    """Start a command; it ends with the context, with the thread that started it, with the program.
+
+    Args:
+        command: program and arguments.
+        terminal: its standard input and outputs.
+        inherited: further descriptors that it is given.
+
+    Raises:
+        MachineError: it can't be started.
+
+    """
+    refuse_when_ending()
+    try:
+        process = subprocess.Popen(
+            [_SETPRIV.require(), "--pdeathsig", "KILL", "--", *command],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            pass_fds=inherited,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise MachineError(
+            "the machine can't be started", where=shlex.join(command), why=str(error)
+        ) from error
+    started = Child(process)
+    atexit.register(started.end)  # Ctrl-C ends a program whose other threads are in here
+    try:
+        yield started
+    finally:
+        atexit.unregister(started.end)
+        started.end()

@@ -1,0 +1,109 @@
+"""Machines that are virtual: Debian with its own kernel, on a disk made of a root file system."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from bakery.boot import debian, vm
+from bakery.boot.errors import MachineError
+from bakery.recipe.debian import WORDS
+from bakery.tools import Tool, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bakery.boot.guest import Guest
+    from bakery.boot.machine import Load
+
+_MKFS = Tool(program="mkfs.ext4", apt="e2fsprogs", brew="e2fsprogs")
+_DISK = "8G"
+_LABEL = "bakery"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Qemu(debian.Debian):
+    """A virtual machine with a Debian system, of this computer's architecture."""
+
+    backend: ClassVar = "qemu"
+    noise: ClassVar = ()
+
+    @property
+    def root(self) -> debian.Root:
+        """What the system is made of."""
+        units = vm.units()
+        folder = "etc/systemd/system"
+        wanted = {name: text.rpartition("WantedBy=")[2].strip() for name, text in units.items()}
+        return debian.Root(
+            suite=self.suite,
+            arch=self.arch,
+            packages=(
+                *debian.PACKAGES,
+                "udev",
+                "initramfs-tools",
+                f"linux-image-cloud-{WORDS[self.arch]}",
+            ),
+            files={f"{folder}/{name}": text for name, text in units.items()},
+            links={
+                f"{folder}/{target}.wants/{name}": f"../{name}" for name, target in wanted.items()
+            },
+        )
+
+    def obstacle(self) -> str | None:
+        """Return why this computer can't run such machines."""
+        return vm.obstacle(self.arch)
+
+    @contextmanager
+    def start(self, load: Load) -> Iterator[Guest]:
+        """Start the machine; see `Machine.start`."""
+        vm.PLATFORMS[self.arch].qemu.require()
+        root = self.provide()
+        platform = vm.PLATFORMS[self.arch]
+        words = (
+            f"root=LABEL={_LABEL} rw console={platform.console} quiet panic=-1"
+            " systemd.show_status=1"
+        )
+        machine = vm.Vm(
+            arch=self.arch,
+            disk=_disk(root),
+            options=[
+                *("-kernel", str(_only(root, "boot/vmlinuz-*"))),
+                *("-initrd", str(_only(root, "boot/initrd.img-*"))),
+                *("-append", words),
+            ],
+        )
+        with vm.started(machine, load) as guest:
+            yield guest
+
+
+def _disk(root: Path) -> Path:
+    """Return the disk with a root file system, made now if it is not there yet."""
+    from filelock import FileLock
+
+    disk = root.with_name(f"{root.name}.ext4")
+    with FileLock(disk.with_name(f".{disk.name}.lock")):
+        if not disk.exists():
+            partial = disk.with_name(f".{disk.name}.partial")
+            partial.unlink(missing_ok=True)
+            make: list[str | Path] = [
+                _MKFS.require(),
+                "-q",
+                "-L",
+                _LABEL,
+                "-d",
+                root,
+                partial,
+                _DISK,
+            ]
+            run(make, what="the disk of the virtual machine can't be made")
+            partial.rename(disk)
+    return disk
+
+
+def _only(root: Path, pattern: str) -> Path:
+    found = sorted(root.glob(pattern))
+    if not found:
+        raise MachineError(f"the root file system has no {pattern}", where=str(root))
+    return found[-1]

@@ -1,0 +1,206 @@
+"""The steps that bring releases to their readers: publish, the channels, the index."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import threading
+import uuid
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from bakery.build.workshop import Workshop
+    from bakery.http.retry import Patience
+    from bakery.progress import Meter
+    from bakery.publish.channel import Channels
+    from bakery.publish.channel_steps import Wish
+    from bakery.publish.model import Posted, Publisher
+    from bakery.publish.reconcile import Step
+    from bakery.publish.release import Wanted
+    from bakery.recipe.load import Source
+    from bakery.recipe.plan import Release
+
+    _Wishes = Callable[[Channels, Sequence[Posted]], list[Wish]]
+
+
+class Publishing:
+    """Where releases are published. One release or channel at a time, as GitHub asks for.
+
+    Attributes:
+        workshop: where they are made.
+
+    """
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.workshop = workshop
+        self._alone = threading.Lock()
+        self._seen: list[Posted] | None = None
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """The publisher of the settings."""
+        from bakery.publish.directory import Directory
+        from bakery.publish.github import Github
+
+        kind, _, place = self.workshop.settings.publisher.partition(":")
+        owner = _owner(self.workshop.settings.dist)
+        if kind == "github":
+            return Github(place, owner)
+        return Directory(self.workshop.settings.root / place, owner)
+
+    @cached_property
+    def patience(self) -> Patience:
+        """How often a failure is met with another try."""
+        from bakery.http.retry import Patience
+
+        return Patience()
+
+    def public(self) -> set[str]:
+        """Return the names of the releases that are published."""
+        from bakery.publish.published import editions
+
+        return {edition.posted.tag for edition in editions(self._known())}
+
+    # Releases
+
+    def publish(self, release: Release, meter: Meter) -> str:
+        """Publish a release, or finish publishing it; return where it is.
+
+        Raises:
+            UnbootedError: an image has passed no boot as the bytes that it is.
+            PublishError: the publisher refuses it.
+
+        """
+        from bakery.publish import release as transaction
+
+        wanted = self._wanted(release, meter)
+        with self._alone, self.workshop.ledger.alone("publish", release.name):
+            if transaction.publish(wanted, self.publisher, self.patience, self._known()):
+                self._seen = None
+        return f"{self.workshop.settings.publish_url}/{wanted.tag}"
+
+    def preview(self, release: Release, meter: Meter) -> str:
+        """Return what publishing a release would do."""
+        from bakery.publish import release as transaction
+
+        wanted = self._wanted(release, meter)
+        with self._alone:
+            there = [release for release in self._known() if release.tag == wanted.tag]
+        return "\n".join(transaction.preview(wanted, there))
+
+    def _wanted(self, release: Release, meter: Meter) -> Wanted:
+        from bakery.publish.release_folder import presented
+
+        if not self.workshop.is_built(release):
+            self.workshop.build(release, meter)  # boots are on record since
+        return presented(self.workshop.folder(release.name))
+
+    # Channels
+
+    def follow(self, source: Source, meter: Meter) -> str:
+        """Bring the channels of a recipe up to what is published; return where they are.
+
+        Raises:
+            PublishError: the publisher refuses it.
+
+        """
+        return self._move(source.name, self._channels(source), meter)
+
+    def preview_channels(self, source: Source, _meter: Meter) -> str:
+        """Return what bringing a recipe's channels up to date would do."""
+        return self._preview(self._channels(source))
+
+    def index(self, meter: Meter) -> str:
+        """Bring the index of everything up to what is published; return where it is.
+
+        Raises:
+            PublishError: the publisher refuses it.
+
+        """
+        return self._move("the index", _index, meter)
+
+    def preview_index(self, _meter: Meter) -> str:
+        """Return what bringing the index up to date would do."""
+        return self._preview(_index)
+
+    @staticmethod
+    def _channels(source: Source) -> _Wishes:
+        minors = "minor" in source.recipe.channels
+        return lambda channels, found: channels.of(source.name, found, minors=minors)
+
+    def _move(self, what: str, wishes: _Wishes, _meter: Meter) -> str:
+        from bakery.publish import channel_steps
+        from bakery.publish.reconcile import settle
+
+        tags: dict[str, None] = {}
+        with self._alone, self._made() as channels:
+
+            def plan(found: Sequence[Posted]) -> list[Step]:
+                wished = wishes(channels, found)
+                tags.update(dict.fromkeys(wish.tag for wish in wished))
+                return [step for wish in wished for step in channel_steps.steps(wish, found)]
+
+            settle(
+                what, self.publisher, self.patience, look=self._look, plan=plan, known=self._seen
+            )
+        return "\n".join(f"{self.workshop.settings.publish_url}/{tag}" for tag in tags)
+
+    def _preview(self, wishes: _Wishes) -> str:
+        from bakery.publish import channel_steps
+
+        with self._alone, self._made() as channels:
+            found = self._known()
+            lines = [
+                line
+                for wish in wishes(channels, found)
+                for line in channel_steps.preview(wish, found)
+            ]
+        return "\n".join(lines) or "nothing is to be done"
+
+    @contextmanager
+    def _made(self) -> Iterator[Channels]:
+        from bakery.publish.channel import Channels
+        from bakery.publish.channel_steps import Scratch
+        from bakery.publish.signed_index import Sealer
+
+        settings = self.workshop.settings
+        settings.dist.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=settings.dist, prefix=".channel-") as folder:
+            scratch = Scratch(Path(folder))
+            yield Channels(scratch, Sealer(self.publisher, scratch), settings.keep)
+
+    def _known(self) -> list[Posted]:
+        """Return what was at the publisher when it was last looked at."""
+        from bakery.publish.reconcile import settle
+
+        if self._seen is None:
+            nothing: list[Step] = []
+            settle(
+                self.workshop.settings.publisher,
+                self.publisher,
+                self.patience,
+                look=self._look,
+                plan=lambda _found: nothing,
+            )
+        return self._seen or []
+
+    def _look(self) -> list[Posted]:
+        self._seen = self.publisher.releases()
+        return self._seen
+
+
+def _index(channels: Channels, found: Sequence[Posted]) -> list[Wish]:
+    return channels.index(found)
+
+
+def _owner(dist: Path) -> str:
+    """Return who publishes from a folder: a run of a workflow, its repetitions, or a machine."""
+    run = os.environ.get("GITHUB_RUN_ID")
+    place = f"{os.environ.get('GITHUB_JOB')} {run}" if run else f"{uuid.getnode()} {dist}"
+    return hashlib.sha256(place.encode()).hexdigest()[:12]

@@ -1,0 +1,225 @@
+"""What a build shows: a live line per running task, a line per finished one, a table at the end.
+
+On a terminal progress is live; elsewhere each finished task is a line. GitHub Actions gets a group
+per task and the table as its step summary. NO_COLOR is respected, as rich does.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bakery.build.summary import Tally, show
+from bakery.progress import Silent
+from bakery.text import format_size, task_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    from bakery.build.workshop import Workshop
+    from bakery.progress import Meter
+    from bakery.recipe.plan import Image
+
+_WIDTH = 52
+
+
+@dataclass
+class _Running:
+    """A task at work."""
+
+    started: float
+    done: int = 0
+    row: TaskID | None = None
+
+
+class Reporter:
+    """doit's reporter for builds.
+
+    doit calls the methods below; the names and arguments are its own (doit, custom reporter).
+    """
+
+    desc = "live progress and a table of images"
+
+    def __init__(self, workshop: Workshop, images: Iterable[Image]) -> None:
+        self._workshop = workshop
+        self._images = {image.id: image for image in images}
+        self._running: dict[str, _Running] = {}
+        self._notes: dict[str, str] = {}
+        self._tally = Tally()
+        self._lock = threading.RLock()
+        self._progress: Progress | None = None
+
+    def meter(self, task: str) -> Meter:
+        """Return where a running task reports its progress."""
+        with self._lock:
+            running = self._running.get(task)
+        return Silent() if running is None else _Line(self, running)
+
+    def note(self, task: str, text: str) -> None:
+        """Show a text below the line of a task that is about to succeed."""
+        with self._lock:
+            self._notes[task] = text
+
+    # doit's calls
+
+    def initialize(self, tasks: dict[str, Any], selected: Sequence[str]) -> None:
+        """Begin a run."""
+
+    def get_status(self, task: Any) -> None:
+        """Hear that a task is looked at."""
+
+    def execute_task(self, task: Any) -> None:
+        """Hear that a task starts."""
+        if not task.actions:
+            return
+        with self._lock:
+            self._tally.steps.add(task.name.partition(":")[0])
+            running = _Running(started=time.monotonic())
+            self._running[task.name] = running
+            live = self._live()
+            if live is not None:
+                running.row = live.add_task(task.name, total=None)
+
+    def add_success(self, task: Any) -> None:
+        """Hear that a task has done its work."""
+        with self._lock:
+            running = self._end(task.name)
+            if running is None:
+                return
+            step, _, name = task.name.partition(":")
+            if step == "squash":
+                self._tally.built.add(name)
+            seconds = time.monotonic() - running.started
+            amount = self._amount(step, name, running)
+            notes = self._notes.pop(task.name, "").splitlines()
+            self._finished(task.name, f"{amount:>10}  {seconds:6.1f} s", notes)
+
+    def add_failure(self, task: Any, fail: Any) -> None:
+        """Hear that a task has failed, or can't run since another one has."""
+        with self._lock:
+            self._end(task.name)
+            if fail.get_name() == "UnmetDependency":
+                self._tally.skipped.append(task.name)
+                return
+            self._tally.failed.append(task.name)
+            self._finished(task.name, "FAILED", fail.get_msg().strip().splitlines(), bad=True)
+
+    def skip_uptodate(self, task: Any) -> None:
+        """Hear that a task has nothing to do."""
+        step, _, name = task.name.partition(":")
+        if step == "squash":
+            self._tally.cached.add(name)
+
+    def skip_ignore(self, task: Any) -> None:
+        """Hear that a task is ignored at the user's wish (`doit ignore`)."""
+        with self._lock:
+            self._tally.skipped.append(task.name)
+
+    def cleanup_error(self, exception: Any) -> None:
+        """Hear that cleaning up failed."""
+        self._say(exception.get_msg())
+
+    def runtime_error(self, message: str) -> None:
+        """Hear that the graph itself is broken."""
+        with self._lock:
+            self._tally.failed.append(message)
+            self._say(message)
+
+    def teardown_task(self, task: Any) -> None:
+        """Hear that a task's teardown starts."""
+
+    def complete_run(self) -> None:
+        """Sum up; who reads no further, as `head` does, misses nothing but that."""
+        try:
+            self._sum_up()
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def _sum_up(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+        self._workshop.ledger.sweep()
+        show(self._tally, self._images, self._workshop)
+
+    # Showing
+
+    def _live(self) -> Progress | None:
+        if self._progress is None and self._console().is_terminal and not _in_actions():
+            from bakery.build.display import progress
+
+            self._progress = progress(self._console())
+            self._progress.start()
+        return self._progress
+
+    def _console(self) -> Console:
+        console: Console | None = getattr(self, "_made_console", None)
+        if console is None:
+            from rich.console import Console as Made
+
+            console = self._made_console = Made(emoji=False, highlight=False, soft_wrap=True)
+        return console
+
+    def _end(self, name: str) -> _Running | None:
+        running = self._running.pop(name, None)
+        if running is not None and running.row is not None and self._progress is not None:
+            self._progress.remove_task(running.row)
+        return running
+
+    def _amount(self, step: str, name: str, running: _Running) -> str:
+        record = self._workshop.ledger.record("squash", name) if step == "squash" else None
+        size = int(record.facts["size"]) if record else running.done
+        return format_size(size) if size else ""
+
+    def _finished(
+        self, task: str, result: str, details: Sequence[str], *, bad: bool = False
+    ) -> None:
+        line = f"{task_columns(task, _WIDTH)} {result}"
+        if _in_actions() and details:
+            self._say("\n".join([f"::group::{line}", *details, "::endgroup::"]))
+            if bad:
+                self._say(f"::error title={task}::{'%0A'.join(details)}")
+        else:
+            self._say("\n".join([line, *(f"  {detail}" for detail in details)]), bad=bad)
+
+    def _say(self, text: str, *, bad: bool = False) -> None:
+        self._console().print(text, style="red" if bad else None, markup=False)
+
+
+class _Line:
+    """The meter of one running task."""
+
+    def __init__(self, reporter: Reporter, running: _Running) -> None:
+        self._reporter = reporter
+        self._running = running
+
+    def expect(self, total: int | None) -> None:
+        """Show the total from now on."""
+        self._update(total=total)
+
+    def advance(self, count: int) -> None:
+        """Show more bytes."""
+        self._running.done += count
+        self._update(completed=self._running.done)
+
+    def restart(self, done: int = 0) -> None:
+        """Show the bytes that are there already."""
+        self._running.done = done
+        self._update(completed=done)
+
+    def _update(self, **changes: int | None) -> None:
+        progress = self._reporter._progress  # noqa: SLF001  one thing in two classes
+        if progress is not None and self._running.row is not None:
+            progress.update(self._running.row, **changes)  # type: ignore[arg-type]
+
+
+def _in_actions() -> bool:
+    return os.environ.get("GITHUB_ACTIONS") == "true"

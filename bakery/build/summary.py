@@ -1,0 +1,118 @@
+"""What a run has come to: a table of its images, what failed, and what to do next."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bakery.text import format_size, markdown_table, plain_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bakery.build.workshop import Workshop
+    from bakery.recipe.plan import Image
+
+_LISTED = 40
+_NAMED = 10
+_HEAD = ("image", "size", "ratio", "time", "", "where")
+
+
+@dataclass
+class Tally:
+    """What has become of the tasks since the run began."""
+
+    built: set[str] = field(default_factory=set)
+    cached: set[str] = field(default_factory=set)
+    failed: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    steps: set[str] = field(default_factory=set)
+    began: float = field(default_factory=time.monotonic)
+
+
+def show(tally: Tally, images: Mapping[str, Image], workshop: Workshop) -> None:
+    """Print it; GitHub Actions gets the table as its step summary, too.
+
+    Args:
+        tally: what has become of the tasks.
+        images: all images by their names.
+        workshop: where they are made.
+
+    """
+    if tally.built or (tally.cached and len(tally.cached) <= _LISTED):
+        rows = list(_rows(tally, images, workshop))
+        print()
+        print(plain_table(_HEAD, rows, numbers=("size", "ratio", "time")))
+        _write_step_summary(rows)
+    elif tally.cached:
+        print(f"{len(tally.cached)} images are up to date in {_near(workshop.settings.dist)}")
+    interrupted = isinstance(sys.exc_info()[1], KeyboardInterrupt)
+    if tally.failed:
+        print(f"\n{len(tally.failed)} failed: {_first(tally.failed)}")
+        if tally.skipped:
+            print(f"not done because of that: {_first(tally.skipped)}")
+    if interrupted:
+        print("\ninterrupted")
+    if tally.failed or interrupted:
+        print("What is finished is kept; the same command continues.")
+    elif tally.built:
+        seconds = time.monotonic() - tally.began
+        print(f"\n{len(tally.built)} built, {len(tally.cached)} cached, in {seconds:.1f} s.")
+        _advise(tally, images, workshop)
+
+
+def _advise(tally: Tally, images: Mapping[str, Image], workshop: Workshop) -> None:
+    """Say what to do with the newest image, one that boots here if there is any."""
+    from bakery.boot.machine import native_arch
+
+    built = [name for name in images if name in tally.built]
+    native = [name for name in built if name.endswith(f"-{native_arch()}")]
+    name = (native or built)[-1]
+    if native and "boot" not in tally.steps:
+        print(f"What next: boot it in a real system, as root: doit boot:{name}")
+    print(f"Look into it: {_near(workshop.tree(images[name]))}")
+
+
+def _rows(
+    tally: Tally, images: Mapping[str, Image], workshop: Workshop
+) -> Iterator[tuple[str, ...]]:
+    for name, image in images.items():
+        if name not in tally.built and name not in tally.cached:
+            continue
+        record = workshop.ledger.record("squash", name)
+        if record is None:
+            continue
+        size, contents = int(record.facts["size"]), int(record.facts["contents"])
+        built = name in tally.built
+        yield (
+            name,
+            format_size(size),
+            f"{100 * size // contents} %" if contents else "",
+            f"{record.seconds:.1f} s" if built else "",
+            "built" if built else "cached",
+            _near(workshop.file(image)),
+        )
+
+
+def _first(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _near(path: os.PathLike[str]) -> str:
+    relative = os.path.relpath(path)
+    return os.fspath(path) if relative.startswith("..") else relative
+
+
+def _write_step_summary(rows: Sequence[Sequence[str]]) -> None:
+    target = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not target:
+        return
+    try:
+        with open(target, "a", encoding="utf-8") as file:  # noqa: PTH123  a path from outside
+            file.write(f"{markdown_table(_HEAD, rows)}\n")
+    except OSError as error:
+        print(f"the step summary can't be written: {error}", file=sys.stderr)

@@ -1,0 +1,205 @@
+"""The matrix of a workflow: which images each job bakes and boots, balanced by expected time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import chain, groupby, zip_longest
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bakery.errors import BakeryError
+from bakery.recipe import lock
+from bakery.recipe.load import LOCK
+from bakery.tools import Tool, ToolFailedError, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bakery.build.state import Ledger
+    from bakery.recipe.load import Source
+    from bakery.recipe.plan import Image, Release
+    from bakery.recipe.types import Arch
+    from bakery.settings import Settings
+
+LIMIT = 256
+"""Jobs in one matrix, the most that GitHub takes."""
+
+_RUNNERS: dict[Arch, str] = {"x86-64": "ubuntu-24.04", "arm64": "ubuntu-24.04-arm"}
+_GIT = Tool(program="git", apt="git", brew="git")
+_CODE = ("bakery/", "dodo.py", "pyproject.toml")
+_MINOR = {LOCK, "README.md"}  # versions are looked at; a text touches nothing
+_STEPS = ("stage", "squash", "boot")
+_BASE = 60.0  # seconds for an image, its boots included
+_RATE = 20e6  # bytes of assets a second: download, unpack, squash
+
+
+class ShardError(BakeryError):
+    """The work can't be divided as asked for."""
+
+
+class Shard(msgspec.Struct, frozen=True, kw_only=True):
+    """One job.
+
+    Attributes:
+        shard: its name.
+        runner: the kind of machine, of the images' architecture, so that they can be booted.
+        tasks: what doit is to do.
+        minutes: how long that is expected to take.
+
+    """
+
+    shard: str
+    runner: str
+    tasks: str
+    minutes: int
+
+
+class Matrix(msgspec.Struct, frozen=True, kw_only=True):
+    """What a workflow's `strategy.matrix` takes."""
+
+    include: tuple[Shard, ...]
+
+
+def matrix(images: Iterable[Image], ledger: Ledger, count: int) -> Matrix:
+    """Return images divided among `count` jobs at most: the longest first, to who has least.
+
+    Raises:
+        ShardError: that is more than GitHub takes, or too few to have one for each architecture.
+
+    """
+    work: dict[Arch, dict[str, float]] = defaultdict(dict)
+    for image in images:
+        work[image.contents.arch][image.id] = expected(image, ledger)
+    if not max(1, len(work)) <= count <= LIMIT:
+        raise ShardError(
+            f"{count} jobs are {'too many' if count > LIMIT else 'too few'}",
+            fix=f"give --shards {max(1, len(work))} to {LIMIT}",
+        )
+    counts = _divided({arch: sum(times.values()) for arch, times in work.items()}, count)
+    return Matrix(
+        include=tuple(
+            Shard(
+                shard=f"{arch}-{number}",
+                runner=_RUNNERS[arch],
+                tasks=" ".join(f"boot:{image}" for image in sorted(names)),
+                minutes=1 + int(sum(work[arch][name] for name in names) / 60),
+            )
+            for arch in work
+            for number, names in enumerate(_balanced(work[arch], counts[arch]), 1)
+        )
+    )
+
+
+def at_most(number: int, images: Iterable[Image]) -> list[Image]:
+    """Return so many images at most, of whole releases: the newest of all recipes come first.
+
+    Args:
+        number: of images.
+        images: those of a recipe's older releases before those of its newer ones.
+
+    """
+    newest: dict[str, list[list[Image]]] = defaultdict(list)
+    for _, group in groupby(images, key=lambda image: image.release):
+        release = list(group)
+        newest[release[0].contents.name].insert(0, release)
+    chosen: list[Image] = []
+    for release in chain.from_iterable(zip_longest(*newest.values(), fillvalue=[])):
+        if len(chosen) + len(release) <= number:
+            chosen += release
+    return chosen
+
+
+def expected(image: Image, ledger: Ledger) -> float:
+    """Return how many seconds an image will take: as long as before, or by its assets' sizes."""
+    records = [ledger.record(step, image.id) for step in _STEPS]
+    if records[1] is not None:
+        return sum(record.seconds for record in records if record is not None)
+    return _BASE + sum(asset.size or 0 for asset in image.contents.assets) / _RATE
+
+
+def _divided(seconds: Mapping[Arch, float], count: int) -> dict[Arch, int]:
+    """Return how many jobs each architecture gets; one at least, and `count` together at most."""
+    counts = dict.fromkeys(seconds, 1)
+    for _ in range(count - len(counts) if counts else 0):
+        neediest = max(counts, key=lambda arch: seconds[arch] / counts[arch])
+        counts[neediest] += 1
+    return counts
+
+
+def _balanced(seconds: Mapping[str, float], count: int) -> list[list[str]]:
+    shards: list[tuple[float, list[str]]] = [(0.0, []) for _ in range(min(count, len(seconds)))]
+    for name in sorted(seconds, key=lambda name: (-seconds[name], name)):
+        least = min(range(len(shards)), key=lambda at: shards[at][0])
+        total, names = shards[least]
+        shards[least] = (total + seconds[name], [*names, name])
+    return [names for _, names in shards]
+
+
+def touched(
+    releases: Sequence[Release], sources: Mapping[str, Source], settings: Settings, since: str
+) -> list[Image]:
+    """Return the images that changes since a commit can have changed.
+
+    A changed recipe touches all its versions and those of recipes that build on it; a changed lock
+    only the versions that changed in it; changed code every recipe's newest version.
+
+    Raises:
+        ShardError: git does not know the commit.
+
+    """
+    paths = _git(settings, "diff", "--name-only", "--relative", "--merge-base", since).splitlines()
+    wanted: set[str] = set()
+    if any(path.startswith(_CODE) for path in paths):
+        newest = {release.source.name: release for release in releases if release.images}
+        wanted |= {release.name for release in newest.values()}
+    changed = {name: _changed(source, settings, paths) for name, source in sources.items()}
+    whole = _dependents({name for name, files in changed.items() if files - _MINOR}, sources)
+    for release in releases:
+        name = release.source.name
+        if name in whole or (LOCK in changed[name] and _is_relocked(release, settings, since)):
+            wanted.add(release.name)
+    return [image for release in releases if release.name in wanted for image in release.images]
+
+
+def _changed(source: Source, settings: Settings, paths: Iterable[str]) -> set[str]:
+    if not source.folder.is_relative_to(settings.root):
+        return set()
+    folder = f"{source.folder.relative_to(settings.root)}/"
+    return {path.removeprefix(folder) for path in paths if path.startswith(folder)}
+
+
+def _dependents(names: set[str], sources: Mapping[str, Source]) -> set[str]:
+    found = set(names)
+    while True:
+        more = {
+            name
+            for name, source in sources.items()
+            if {source.recipe.extends, *source.recipe.requires} & found
+        }
+        if more <= found:
+            return found
+        found |= more
+
+
+def _is_relocked(release: Release, settings: Settings, since: str) -> bool:
+    path = (release.source.folder / LOCK).relative_to(settings.root)
+    base = _git(settings, "merge-base", since, "HEAD").strip()
+    try:
+        before = _git(settings, "show", f"{base}:./{path}")
+    except ShardError:
+        return True
+    known = lock.decode(before.encode(), path).versions
+    return known.get(release.version) != release.source.lock.versions.get(release.version)
+
+
+def _git(settings: Settings, *words: str) -> str:
+    try:
+        return run([_GIT.require(), *words], what="git can't tell what changed", cwd=settings.root)
+    except ToolFailedError as error:
+        raise ShardError(
+            error.what,
+            where=error.where,
+            why=error.why,
+            fix="name a commit that is here; `git fetch --unshallow` brings those that are not",
+        ) from error

@@ -1,0 +1,1 @@
+"""One client for everything that comes over HTTP."""

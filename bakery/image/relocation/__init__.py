@@ -1,0 +1,1 @@
+"""Programs that bring along the loader and the libraries they need."""

@@ -1,0 +1,1 @@
+"""Locks brought up to date: versions pinned, updated, and verified against upstream."""

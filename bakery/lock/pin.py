@@ -1,0 +1,202 @@
+"""Locking a version: every asset looked up or downloaded, hashed, and pinned with what is known."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bakery.errors import BakeryError
+from bakery.files import write_whole
+from bakery.recipe import lock as lockfile
+from bakery.recipe.debian import is_renewed
+from bakery.recipe.debian import tag as debian_tag
+from bakery.recipe.load import LOCK
+from bakery.recipe.lock import LockedAsset, LockedVersion, LockError
+from bakery.recipe.requests import values, wanted
+from bakery.recipe.upstreams import RecipePart, TextPart
+from bakery.recipe.version import Version
+from bakery.upstream import apt, debian
+from bakery.upstream.api import Api
+from bakery.upstream.evidence import Evidence
+from bakery.upstream.versions import offers
+from bakery.yaml.location import show
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bakery.recipe.debian import Packages
+    from bakery.recipe.load import Source
+    from bakery.recipe.requests import Wanted
+    from bakery.settings import Settings
+    from bakery.store.download import Blob
+
+_DOWNLOADS = 6
+
+
+class ChangedUpstreamError(BakeryError):
+    """Upstream publishes other bytes under an address that is locked already."""
+
+
+def lock_version(
+    source: Source,
+    tag: str,
+    *,
+    sources: Mapping[str, Source],
+    settings: Settings,
+    parts: Mapping[str, str],
+    had: Mapping[str, Blob] | None = None,
+) -> LockedVersion:
+    """Pin all assets of one version and write the recipe's lock.json.
+
+    Assets that are locked already keep their digests and what is known about them.
+
+    Args:
+        source: the recipe.
+        tag: upstream's version.
+        sources: all recipes, for parts that follow another one.
+        settings: where downloads come from and go.
+        parts: versions chosen for parts; the others are looked up.
+        had: what has just been downloaded, by its address.
+
+    Raises:
+        LockError: a part's version can't be read, or too little is known about an asset.
+        UpstreamError: a part's upstream does not tell its versions.
+        ChangedUpstreamError: a locked asset has other bytes now.
+        BakeryError: an asset can't be had.
+
+    """
+    with Api(settings) as api, ThreadPoolExecutor(_DOWNLOADS) as pool:
+        locker = _Locker(source, settings, Evidence(source, settings, api, had), api)
+        chosen = locker.parts(tag, sources, parts)
+        asked = {
+            want.label: want
+            for arch in source.recipe.arch
+            for want in wanted(source, tag, arch, chosen)
+        }
+        found = pool.map(lambda want: locker.assets(tag, want), asked.values())
+        assets = tuple({asset.url: asset for each in found for asset in each}.values())
+    packages = {
+        want.packages.suite: want.packages.asked for want in asked.values() if want.packages
+    }
+    locked = LockedVersion(parts=chosen, packages=packages, assets=assets)
+    path = source.folder / LOCK
+    write_whole(path, lockfile.encode(lockfile.read(path).with_version(tag, locked)))
+    return locked
+
+
+def unchanged(source: Source, pinned: LockedAsset, found: LockedAsset) -> LockedAsset:
+    """Return a locked asset with the better of what was known and what is found now.
+
+    Raises:
+        ChangedUpstreamError: it has another digest now.
+
+    """
+    if pinned.sha256 != found.sha256:
+        raise ChangedUpstreamError(
+            "upstream has changed a file that is locked",
+            where=pinned.url,
+            why=f"locked:  sha256 {pinned.sha256} ({pinned.trust})\n"
+            f"now:     sha256 {found.sha256} ({found.trust})",
+            fix="find out why before anything else; if the new file is right, "
+            f"remove the line from {show(source.folder / LOCK)} and lock again",
+        )
+    best = pinned if pinned.is_trusted(found.level) else found
+    return msgspec.structs.replace(best, size=found.size or pinned.size)
+
+
+class _Locker:
+    def __init__(self, source: Source, settings: Settings, evidence: Evidence, api: Api) -> None:
+        self._source = source
+        self._settings = settings
+        self._evidence = evidence
+        self._api = api
+
+    def parts(
+        self, tag: str, sources: Mapping[str, Source], given: Mapping[str, str]
+    ) -> dict[str, str]:
+        known = self._source.lock.versions.get(tag)
+        locked = known.parts if known else {}
+        for name in given:
+            if name not in self._source.recipe.parts:
+                raise LockError(
+                    f"{self._source.name} has no part {name}",
+                    fix=f"its parts: {', '.join(self._source.recipe.parts) or 'none'}",
+                )
+        chosen: dict[str, str] = {}
+        for name, kind in self._source.recipe.parts.items():
+            if name in given:
+                chosen[name] = given[name]
+            elif isinstance(kind, TextPart):
+                chosen[name] = self._text(kind.text.expand(values(self._source, tag, chosen)))
+            elif isinstance(kind, RecipePart):
+                chosen[name] = self._newest(sources[kind.recipe])
+            elif name in locked:
+                chosen[name] = locked[name]
+            else:
+                chosen[name] = offers(kind, self._api)[-1].tag
+            Version.parse(chosen[name])
+        return chosen
+
+    def assets(self, tag: str, want: Wanted) -> tuple[LockedAsset, ...]:
+        """Return what is wanted, pinned: one asset, or packages with all that they depend on."""
+        if want.packages is None:
+            return (self._asset(tag, want),)
+        return self._packages(tag, want.packages)
+
+    def _packages(self, tag: str, wanted: Packages) -> tuple[LockedAsset, ...]:
+        found = debian.closure(wanted, apt.mirrors(self._settings.debian_snapshot))
+        version = next(package.version for package in found if package.name == wanted.names[0])
+        expected = debian_tag(version)
+        if tag != expected and not is_renewed(tag, expected):
+            raise LockError(
+                f"{wanted.suite} has {wanted.names[0]} {version}, not {tag}",
+                where=wanted.label,
+                why="the first package gives the recipe its version",
+                fix=f"bakery lock {self._source.name} {expected}\n"
+                f"where only its dependencies are newer, append a number: {expected}.1\n"
+                "an older one may be found with BAKERY_DEBIAN_SNAPSHOT",
+            )
+        return tuple(
+            LockedAsset(url=each.address, sha256=each.sha256, size=each.size, trust="apt")
+            for each in found
+        )
+
+    def _asset(self, tag: str, want: Wanted) -> LockedAsset:
+        known = self._source.lock.versions.get(tag)
+        pinned = next(iter(want.finds(known)), None) if known else None
+        found = self._evidence.establish(want)
+        if pinned is not None:
+            found = unchanged(self._source, pinned, found)
+        if not found.is_trusted(self._source.recipe.trust):
+            key = "signature" if self._source.recipe.trust == "signature" else "checksum"
+            raise LockError(
+                "too little is known about an asset",
+                where=found.url,
+                why=f"it would be locked by `{found.trust}`, "
+                f"but the recipe asks for `trust: {self._source.recipe.trust}`",
+                fix=f"if upstream publishes a {key}, name it in the recipe's {key}:",
+            )
+        return found
+
+    def _text(self, url: str) -> str:
+        text = self._evidence.text(url).strip()
+        try:
+            return Version.parse(text).tag
+        except ValueError as error:
+            raise LockError(
+                "a part's version can't be read",
+                where=url,
+                why=str(error),
+                fix="look at the file; correct parts: in the recipe, or give --part NAME=VERSION",
+            ) from None
+
+    def _newest(self, source: Source) -> str:
+        lock = lockfile.read(source.folder / LOCK)  # may have grown since it was loaded
+        if not lock.versions:
+            raise LockError(
+                f"{self._source.name} follows {source.name}, which has no locked version",
+                fix=f"bakery lock {source.name} VERSION",
+            )
+        return lock.tags[-1]

@@ -1,0 +1,157 @@
+"""Asking upstream again about every locked asset: whether it is there, and still the same."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bakery.errors import BakeryError
+from bakery.lock.pin import ChangedUpstreamError, unchanged
+from bakery.recipe.load import LOCK
+from bakery.recipe.requests import wanted
+from bakery.store.download import download_unpinned
+from bakery.store.folder import Store
+from bakery.upstream import apt, debian
+from bakery.upstream.api import Api
+from bakery.upstream.evidence import ContradictionError, Evidence
+from bakery.upstream.resolve import resolve
+from bakery.yaml.location import show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bakery.recipe.debian import Packages
+    from bakery.recipe.load import Source
+    from bakery.recipe.lock import LockedAsset
+    from bakery.recipe.requests import Wanted
+    from bakery.settings import Settings
+
+_ASSETS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What is known now about one locked asset.
+
+    Attributes:
+        name: the recipe.
+        tag: upstream's version.
+        url: the asset.
+        confirmed: what says that it is the same: a kind of trust, `bytes`, `size`, or `presence`.
+        failure: what is wrong instead.
+
+    """
+
+    name: str
+    tag: str
+    url: str
+    confirmed: str = ""
+    failure: BakeryError | None = None
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether upstream has changed what it had published."""
+        return isinstance(self.failure, (ChangedUpstreamError, ContradictionError))
+
+
+def verify(
+    chosen: Mapping[str, Source], settings: Settings, *, download: bool = False
+) -> Iterator[Finding]:
+    """Yield a finding for every asset that the locks of recipes pin.
+
+    Checksum files, signatures, and digests of indexes are had again and must agree with the lock;
+    the size that the server tells must be the locked one.
+
+    Args:
+        chosen: the recipes.
+        settings: where downloads come from and go.
+        download: have the assets themselves again, and hash them.
+
+    """
+    with Api(settings) as api, ThreadPoolExecutor(_ASSETS) as pool:
+        checks = [
+            (_Verifier(source, settings, api), tag, want, pin)
+            for source in chosen.values()
+            for tag in source.lock.tags
+            for want, pin in _pins(source, tag)
+        ]
+        yield from pool.map(lambda check: check[0].finding(*check[1:], download=download), checks)
+
+
+def _pins(source: Source, tag: str) -> list[tuple[Wanted | None, LockedAsset]]:
+    """Return all assets of a version, each with what the recipe says of it, if it still does."""
+    locked = source.lock.versions[tag]
+    known: dict[str, Wanted] = {}
+    if source.recipe.parts.keys() <= locked.parts.keys():
+        for arch in source.recipe.arch:
+            for want in wanted(source, tag, arch, locked.parts):
+                known |= {pin.url: want for pin in want.finds(locked)}
+    return [(known.get(pin.url), pin) for pin in locked.assets]
+
+
+class _Verifier:
+    def __init__(self, source: Source, settings: Settings, api: Api) -> None:
+        self._source = source
+        self._settings = settings
+        self._evidence = Evidence(source, settings, api)
+        self._api = api
+
+    def finding(
+        self, tag: str, want: Wanted | None, pin: LockedAsset, *, download: bool
+    ) -> Finding:
+        """Return what is known now about an asset."""
+        confirmed, failure = "", None
+        try:
+            confirmed = self._downloaded(want, pin) if download else self._asked(want, pin)
+        except BakeryError as error:
+            failure = error
+        return Finding(
+            name=self._source.name, tag=tag, url=pin.url, confirmed=confirmed, failure=failure
+        )
+
+    def _downloaded(self, want: Wanted | None, pin: LockedAsset) -> str:
+        if want and want.packages is None:
+            found = self._evidence.establish(want)
+            unchanged(self._source, pin, found)
+            return "bytes" if found.trust == "first-use" else f"bytes, {found.trust}"
+        blob = download_unpinned(
+            Store(self._settings.store),
+            pin.url,
+            settings=self._settings,
+            resolve=lambda url: resolve(url, self._settings),
+        )
+        if blob.sha256 != pin.sha256:
+            raise self._changed(pin, f"sha256 {pin.sha256}", f"sha256 {blob.sha256}")
+        return "bytes"
+
+    def _asked(self, want: Wanted | None, pin: LockedAsset) -> str:
+        if want and want.packages and self._is_listed(want.packages, pin):
+            return "apt"
+        found = self._evidence.look_up(want) if want and want.packages is None else None
+        if found:
+            unchanged(self._source, pin, found)
+            if found.trust == "registry":  # it has named the wheel, too
+                return found.trust
+        address = resolve(pin.url, self._settings)
+        size = self._api.size(address, direct=address != pin.url)
+        if None not in (size, pin.size) and size != pin.size:
+            raise self._changed(pin, f"{pin.size} bytes", f"{size} bytes")
+        return found.trust if found else "presence" if None in (size, pin.size) else "size"
+
+    def _is_listed(self, packages: Packages, pin: LockedAsset) -> bool:
+        """Return whether the signed index of Debian has a package, as it has the newest alone."""
+        newest = debian.closure(packages, apt.mirrors(self._settings.debian_snapshot))
+        listed = next((each.sha256 for each in newest if each.address == pin.url), None)
+        if listed not in (None, pin.sha256):
+            raise self._changed(pin, f"sha256 {pin.sha256}", f"sha256 {listed}")
+        return listed is not None
+
+    def _changed(self, pin: LockedAsset, locked: str, now: str) -> ChangedUpstreamError:
+        return ChangedUpstreamError(
+            "upstream has changed a file that is locked",
+            where=pin.url,
+            why=f"locked:  {locked}\nnow:     {now}",
+            fix="find out why before anything else; until then the store and "
+            f"{show(self._source.folder / LOCK)} have what was reviewed",
+        )

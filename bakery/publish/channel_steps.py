@@ -1,0 +1,156 @@
+"""A release that moves: public all the time, while its files are replaced by newer ones.
+
+New files come first, each complete before it gets its name; then the index takes the place of the
+older one; only then does go what the index no longer names. As everywhere in publishing, the steps
+follow from what is there, so that they continue after any failure, and heal what is damaged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from operator import methodcaller
+from typing import TYPE_CHECKING
+
+from bakery.publish import release
+from bakery.publish.release import LocalFile, Wanted
+from bakery.text import format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from bakery.publish.model import Posted, Publisher, Stored
+    from bakery.publish.reconcile import Step
+
+NEXT = ".next"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A file that a moving release must hold.
+
+    Attributes:
+        file: the file, whose path is in a scratch folder.
+        origin: the release and the file in it to download it from; None when it is there.
+
+    """
+
+    file: LocalFile
+    origin: tuple[Posted, Stored] | None = None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the file need not be downloaded, or has been."""
+        return self.origin is None or self.file.path.exists()
+
+    def bring(self, publisher: Publisher) -> None:
+        """Download the file."""
+        if self.origin is not None:
+            partial = self.file.path.with_suffix(".partial")
+            publisher.fetch(*self.origin, partial)
+            partial.replace(self.file.path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """A moving release as it must be.
+
+    Attributes:
+        tag: its name.
+        notes: its description, in Markdown.
+        pieces: its files, the index last.
+        is_old: whether a file of some other name has had its time.
+
+    """
+
+    tag: str
+    notes: str
+    pieces: tuple[Piece, ...]
+    is_old: Callable[[str], bool]
+
+
+class Scratch:
+    """A folder for files on their way, by digest."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, name: str, data: bytes) -> Piece:
+        """Return a file with a content."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        path = self._folder / sha256
+        path.write_bytes(data)
+        return Piece(file=LocalFile(name=name, path=path, size=len(data), sha256=sha256))
+
+    def copy(self, release: Posted, stored: Stored) -> Piece:
+        """Return a file of a release, to be downloaded when it is needed."""
+        sha256 = stored.sha256 or ""
+        path = self._folder / sha256
+        file = LocalFile(name=stored.name, path=path, size=stored.size, sha256=sha256)
+        return Piece(file=file, origin=(release, stored))
+
+
+def preview(wish: Wish, found: Iterable[Posted]) -> list[str]:
+    """Return, for people, what is to change in a moving release."""
+    public = [each for each in found if each.tag == wish.tag and _is_public(each)]
+    there = {asset.name: asset for each in public for asset in each.assets}
+    lines = [
+        f"upload {wish.tag}/{piece.file.name} ({format_size(piece.file.size)})"
+        for piece in wish.pieces
+        if not piece.file.is_stored(there.get(piece.file.name))
+    ]
+    return [*lines, *(f"delete {wish.tag}/{old.name}" for old in _old(wish, there))]
+
+
+def steps(wish: Wish, found: Iterable[Posted]) -> list[Step]:
+    """Return what to do next for a moving release; nothing when it is as it must be."""
+    found = [release for release in found if release.tag == wish.tag]
+    public = next(filter(_is_public, found), None)
+    if public is None:
+        return _bring(wish.pieces) or release.steps(_wanted(wish), found)
+    discard = [methodcaller("discard", release) for release in found if release is not public]
+    wrong = [p for p in wish.pieces if not p.file.is_stored(public.asset(p.file.name))]
+    staged = [p for p in wrong if p.file.is_stored(public.asset(p.file.name + NEXT))]
+    missing = [piece for piece in wrong if piece not in staged]
+    if missing:
+        return _bring(missing) or [step for p in missing for step in _stage(p.file, public)]
+    if staged:
+        return [step for piece in staged for step in _replace(piece.file, public)]
+    old = _old(wish, {asset.name: asset for asset in public.assets})
+    return [*(methodcaller("delete", public, asset) for asset in old), *discard]
+
+
+def _is_public(release: Posted) -> bool:
+    return release.visibility == "public"
+
+
+def _old(wish: Wish, there: Mapping[str, Stored]) -> list[Stored]:
+    named = {piece.file.name for piece in wish.pieces}
+    return [
+        asset
+        for name, asset in there.items()
+        if name not in named and (name.endswith(NEXT) or wish.is_old(name))
+    ]
+
+
+def _wanted(wish: Wish) -> Wanted:
+    return Wanted(tag=wish.tag, notes=wish.notes, files=tuple(p.file for p in wish.pieces))
+
+
+def _bring(pieces: Sequence[Piece]) -> list[Step]:
+    return [piece.bring for piece in pieces if not piece.is_here]
+
+
+def _stage(file: LocalFile, public: Posted) -> list[Step]:
+    """Return how to bring in a file: beside the one of its name, if that is of any use."""
+    there = public.asset(file.name)
+    name = file.name if there is None or not there.whole else file.name + NEXT
+    in_the_way = public.asset(name)
+    delete = [methodcaller("delete", public, in_the_way)] if in_the_way else []
+    return [*delete, methodcaller("upload", public, name, file.path)]
+
+
+def _replace(file: LocalFile, public: Posted) -> list[Step]:
+    staged = public.asset(file.name + NEXT)
+    return [methodcaller("replace", public, staged, file.name)]

@@ -1,0 +1,169 @@
+"""Releases in a folder: ROOT/TAG/FILE, as in GitHub's addresses, for any static web server.
+
+Drafts lie below `.drafts`, one folder for each publisher. Files and releases appear by rename.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bakery.publish.model import Posted, PublishError, Stored, UnsettledError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bakery.publish.model import Visibility
+
+_DRAFTS = ".drafts"
+_PARTIAL = ".partial"
+
+
+class Directory:
+    """A folder that holds releases.
+
+    Attributes:
+        root: the folder.
+
+    """
+
+    def __init__(self, root: Path, owner: str) -> None:
+        """Use a folder, which need not be there yet.
+
+        Args:
+            root: the folder.
+            owner: whose drafts are ours; a word without slashes.
+
+        """
+        self.root = root
+        self._owner = owner
+        self._digests: dict[tuple[int, int, int], str] = {}
+
+    def releases(self) -> list[Posted]:
+        """Return all releases."""
+        with _looking(self.root):
+            drafts = [tag for owner in _folders(self.root / _DRAFTS) for tag in _folders(owner)]
+            return [self._posted(folder) for folder in (*_folders(self.root), *drafts)]
+
+    def find(self, tag: str) -> list[Posted]:
+        """Return the releases of one name."""
+        with _looking(self.root):
+            drafts = [owner / tag for owner in _folders(self.root / _DRAFTS)]
+            candidates = (self.root / tag, *drafts)
+            return [self._posted(folder) for folder in candidates if folder.is_dir()]
+
+    def draft(self, tag: str) -> None:
+        """Begin a release."""
+        with _changing(self.root):
+            (self.root / _DRAFTS / self._owner / tag).mkdir(parents=True, exist_ok=True)
+
+    def upload(self, release: Posted, name: str, file: Path) -> None:
+        """Add a file, which appears by rename."""
+        folder = Path(release.id)
+        partial = folder / f".{name}.{self._owner}{_PARTIAL}"
+        with _changing(folder):
+            shutil.copyfile(file, partial)
+            partial.chmod(0o644)
+            with partial.open("rb") as written:
+                os.fsync(written.fileno())
+            partial.replace(folder / name)
+
+    def publish(self, draft: Posted, *, title: str, notes: str) -> None:  # noqa: ARG002  has no place for text
+        """Move a draft to where readers look; a folder with files in it is never replaced."""
+        with _changing(self.root):
+            Path(draft.id).rename(self.root / draft.tag)
+
+    def replace(self, release: Posted, asset: Stored, name: str) -> None:
+        """Rename a file over another."""
+        folder = Path(release.id)
+        with _changing(folder):
+            (folder / asset.name).replace(folder / name)
+
+    def delete(self, release: Posted, asset: Stored) -> None:
+        """Remove a file."""
+        folder = Path(release.id)
+        with _changing(folder):
+            (folder / asset.id).unlink(missing_ok=True)
+
+    def discard(self, draft: Posted) -> None:
+        """Remove a draft."""
+        with _changing(self.root):
+            shutil.rmtree(draft.id)
+
+    def fetch(self, release: Posted, asset: Stored, target: Path) -> None:
+        """Copy a file."""
+        with _looking(Path(release.id)):
+            shutil.copyfile(Path(release.id) / asset.name, target)
+            if self._stored(target).sha256 != asset.sha256:
+                raise UnsettledError("a file changes while it is read", where=asset.name)
+
+    def _posted(self, folder: Path) -> Posted:
+        owner = folder.parent.name if folder.parent.parent.name == _DRAFTS else None
+        return Posted(
+            tag=folder.name,
+            id=str(folder),
+            visibility="public" if owner is None else self._whose(owner),
+            assets=tuple(
+                self._stored(path) for path in sorted(folder.iterdir()) if not _is_partial(path)
+            ),
+        )
+
+    def _whose(self, owner: str) -> Visibility:
+        return "draft" if owner == self._owner else "foreign"
+
+    def _stored(self, path: Path) -> Stored:
+        status = path.stat()
+        known = (status.st_ino, status.st_size, status.st_mtime_ns)
+        if known not in self._digests:
+            with path.open("rb") as file:
+                self._digests[known] = hashlib.file_digest(file, "sha256").hexdigest()
+        return Stored(
+            name=path.name, id=path.name, size=status.st_size, sha256=self._digests[known]
+        )
+
+
+def _folders(root: Path) -> list[Path]:
+    if not root.is_dir():
+        return []
+    return sorted(path for path in root.iterdir() if path.is_dir() and path.name != _DRAFTS)
+
+
+def _is_partial(path: Path) -> bool:
+    return path.name.startswith(".") and path.name.endswith(_PARTIAL)
+
+
+@contextmanager
+def _looking(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise UnsettledError(
+            "files go while they are looked at", where=str(error.filename)
+        ) from error
+    except OSError as error:
+        raise _failed(folder, error) from error
+
+
+@contextmanager
+def _changing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, FileExistsError) as error:
+        raise UnsettledError("somebody else publishes there", where=str(folder)) from error
+    except OSError as error:
+        if error.errno == errno.ENOTEMPTY:
+            raise UnsettledError("somebody else publishes there", where=str(folder)) from error
+        raise _failed(folder, error) from error
+
+
+def _failed(folder: Path, error: OSError) -> PublishError:
+    return PublishError(
+        f"the folder for releases fails: {error.strerror}",
+        where=str(folder),
+        fix="make room or mend its rights; BAKERY_PUBLISHER=directory:PATH names another one",
+    )

@@ -1,0 +1,100 @@
+"""Whether a lock fits its recipe: every asset pinned, none too many, all known well enough."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bakery.recipe.load import LOCK
+from bakery.recipe.lock import LockError
+from bakery.recipe.requests import wanted
+from bakery.yaml.location import show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bakery.recipe.load import Source
+    from bakery.recipe.lock import LockedAsset, LockedVersion
+    from bakery.recipe.requests import Wanted
+    from bakery.recipe.types import Arch
+
+Pinned = list[tuple["Wanted", "LockedAsset"]]
+
+
+def locked_version(source: Source, tag: str) -> LockedVersion:
+    """Return what the lock holds of one version.
+
+    Raises:
+        LockError: it does not hold this version.
+
+    """
+    locked = source.lock.versions.get(tag)
+    if locked is None:
+        raise LockError(
+            f"{source.name} {tag} is not locked",
+            where=show(source.folder / LOCK),
+            why="the recipe's build: asks for it, but nobody has pinned its assets yet",
+            fix=f"bakery lock {source.name} {tag}",
+        )
+    return locked
+
+
+def pinned(source: Source, tag: str, locked: LockedVersion) -> dict[Arch, Pinned]:
+    """Return the assets that each architecture asks for, with their pins.
+
+    Raises:
+        LockError: the lock lacks assets or parts, has some too many, or knows too little of one.
+        SpellingError: a value makes a path that leads out of the image.
+
+    """
+    missing, surplus = _parts(source, locked)
+    found: dict[Arch, Pinned] = {arch: [] for arch in source.recipe.arch}
+    if not missing:
+        for arch, pins in found.items():
+            for want in wanted(source, tag, arch, locked.parts):
+                fitting_pins = want.finds(locked)
+                pins.extend((want, pin) for pin in fitting_pins)
+                missing += _lacks(want, fitting_pins, locked)
+        used = {pin.url for pins in found.values() for _, pin in pins}
+        surplus += [
+            f"nothing asks for {url} any more" for url in sorted(locked.by_url.keys() - used)
+        ]
+    if missing or surplus:
+        raise LockError(
+            f"the lock of {source.name} {tag} does not fit its recipe",
+            where=show(source.folder / LOCK),
+            why="\n".join([*dict.fromkeys(missing), *surplus]),
+            fix=f"bakery lock {source.name} {tag}",
+        )
+    for pins in found.values():
+        for _, pin in pins:
+            _check_trust(source, tag, pin)
+    return found
+
+
+def _parts(source: Source, locked: LockedVersion) -> tuple[list[str], list[str]]:
+    asked = source.recipe.parts.keys()
+    return (
+        [f"the lock lacks the part {name}" for name in sorted(asked - locked.parts)],
+        [f"the recipe has no part {name} any more" for name in sorted(locked.parts.keys() - asked)],
+    )
+
+
+def _lacks(want: Wanted, pins: Sequence[LockedAsset], locked: LockedVersion) -> Iterator[str]:
+    """Say what of an asset the lock lacks, or that it was made for other Debian packages."""
+    packages = want.packages
+    known = locked.packages.get(packages.suite) if packages else None
+    if packages and known and known != packages.asked:
+        yield f"{packages.suite} is locked for {known}; the recipe asks for {packages.asked}"
+    elif not pins or (packages and not known):
+        yield f"the lock lacks {want.label}"
+
+
+def _check_trust(source: Source, tag: str, pin: LockedAsset) -> None:
+    if not pin.is_trusted(source.recipe.trust):
+        raise LockError(
+            f"too little is known about an asset of {source.name} {tag}",
+            where=show(source.folder / LOCK),
+            why=f"{pin.url}\nits digest is known by `{pin.trust}`, "
+            f"the recipe asks for `trust: {source.recipe.trust}`",
+            fix=f"bakery lock {source.name} {tag}",
+        )

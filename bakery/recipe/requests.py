@@ -1,0 +1,219 @@
+"""The assets that a recipe asks for, before the lock says which bytes they are."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from bakery.recipe import debian
+from bakery.recipe.assets import (
+    AssetFile,
+    DebianAsset,
+    GpgSignature,
+    MinisignSignature,
+    PypiAsset,
+    SigstoreSignature,
+)
+from bakery.recipe.template import Template
+from bakery.recipe.version import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bakery.recipe.assets import Signature, UrlAsset
+    from bakery.recipe.load import Source
+    from bakery.recipe.lock import LockedAsset, LockedVersion
+    from bakery.recipe.types import Arch, Archive
+
+_WHEEL = re.compile(r"[^-]+-(?P<version>[^-]+)(?:-\d[^-]*)?-[^-]+-[^-]+-(?P<platforms>[^-]+)\.whl")
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """A signature that a recipe asks for.
+
+    Attributes:
+        kind: what made it.
+        url: its address.
+        key: for gpg and minisign, the recipe's word for the key: `./FILE` or the key itself.
+        identity: for sigstore, who must have signed.
+        issuer: for sigstore, who must have vouched for the identity.
+
+    """
+
+    kind: Literal["gpg", "minisign", "sigstore"]
+    url: str
+    key: str = ""
+    identity: str = ""
+    issuer: str = ""
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """An asset that a recipe asks for, or Debian packages that come together.
+
+    Attributes:
+        url: its address; None for a wheel, whose address the index knows, and for packages.
+        project: the wheel's project.
+        version: the wheel's version.
+        platform: the wheel's platform tag.
+        packages: the packages.
+        checksum: the address of upstream's checksum file.
+        checksum_proof: the signature of that file.
+        proof: the signature of the asset itself.
+        archive: what kind of file it is; None when its name tells.
+        install: pairs of a glob of members and the place for what it matches.
+
+    """
+
+    url: str | None = None
+    project: str | None = None
+    version: str | None = None
+    platform: str | None = None
+    packages: debian.Packages | None = None
+    checksum: str | None = None
+    checksum_proof: Proof | None = None
+    proof: Proof | None = None
+    archive: Archive | None = None
+    install: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """How messages call it."""
+        if self.packages is not None:
+            return self.packages.label
+        return self.url or f"pypi:{self.project}/{self.version} for {self.platform}"
+
+    def finds(self, locked: LockedVersion) -> tuple[LockedAsset, ...]:
+        """Return the locked assets that this is: one, many for packages, none where it lacks."""
+        if self.packages is not None:
+            return self.packages.find(locked)
+        if self.url is not None:
+            found = locked.by_url.get(self.url)
+            return (found,) if found else ()
+        prefix = f"pypi:{self.project}/"
+        return tuple([a for a in locked.assets if a.url.startswith(prefix) and self._is(a.url)][:1])
+
+    def _is(self, url: str) -> bool:
+        found = _WHEEL.fullmatch(url.rpartition("/")[2])
+        return (
+            found is not None
+            and found["version"] == self.version
+            and self.platform in found["platforms"].split(".")
+        )
+
+
+def values(source: Source, tag: str, parts: Mapping[str, str]) -> dict[str, str]:
+    """Return what the placeholders stand for that do not depend on an asset.
+
+    Args:
+        source: the recipe.
+        tag: upstream's version.
+        parts: the versions of its parts.
+
+    """
+    version = Version.parse(tag)
+    found = {
+        "name": source.name,
+        "version": tag,
+        "bare": version.bare,
+        "version.bare": version.bare,
+        "major": version.major,
+        "minor": version.minor,
+    }
+    for part, chosen in parts.items():
+        found[part] = chosen
+        found[f"{part}.bare"] = chosen.removeprefix("v")
+    return found
+
+
+def wanted(source: Source, tag: str, arch: Arch, parts: Mapping[str, str]) -> Iterator[Wanted]:
+    """Yield the assets that a recipe asks for at one version for one architecture.
+
+    Raises:
+        UnknownPlaceholderError: a part's version is not in `parts`.
+        SpellingError: a value makes a path that leads out of the image.
+
+    """
+    recipe = source.recipe
+    version = Version.parse(tag)
+    common = values(source, tag, parts)
+    for asset in recipe.assets:
+        if not applies(asset, version):
+            continue
+        if isinstance(asset, DebianAsset):
+            words = {**common, "arch": recipe.arch[arch]}
+            yield Wanted(packages=_packages(asset, arch), install=_install(asset, words))
+            continue
+        words = {**common, "arch": (asset.arch or recipe.arch)[arch]}
+        if isinstance(asset, PypiAsset):
+            yield Wanted(
+                project=asset.pypi,
+                version=asset.version.expand(words),
+                platform=asset.platform.expand(words),
+                install=_install(asset, words),
+            )
+        else:
+            yield from _wanted_files(asset, arch, version, words)
+
+
+def _packages(asset: DebianAsset, arch: Arch) -> debian.Packages:
+    return debian.Packages(
+        suite=asset.debian.suite,
+        names=asset.debian.packages,
+        exclude=asset.exclude,
+        arch=debian.WORDS[arch],
+    )
+
+
+def _wanted_files(
+    asset: UrlAsset, arch: Arch, version: Version, words: Mapping[str, str]
+) -> Iterator[Wanted]:
+    for file in asset.files or ("",):
+        if not applies(file, version):
+            continue
+        here = {**words, "file": file.name if isinstance(file, AssetFile) else file}
+        url = asset.url.expand(here)
+        sums = asset.checksum
+        there = {**here, "arch": sums.arch[arch]} if sums and sums.arch else here
+        checksum = sums.url.expand({**there, "url": url}) if sums else None
+        yield Wanted(
+            url=url,
+            checksum=checksum,
+            checksum_proof=_proof(sums.signature, checksum or "", there) if sums else None,
+            proof=_proof(asset.signature, url, here),
+            archive=asset.archive,
+            install=_install(asset, here),
+        )
+
+
+def _proof(signature: Signature | None, signed: str, words: Mapping[str, str]) -> Proof | None:
+    words = {**words, "url": signed}
+    match signature:
+        case GpgSignature():
+            return Proof(kind="gpg", url=signature.gpg.expand(words), key=signature.key)
+        case MinisignSignature():
+            return Proof(kind="minisign", url=signature.minisign.expand(words), key=signature.key)
+        case SigstoreSignature():
+            return Proof(
+                kind="sigstore",
+                url=signature.sigstore.expand(words),
+                identity=signature.identity.expand(words),
+                issuer=signature.issuer,
+            )
+    return None
+
+
+def _install(
+    asset: UrlAsset | PypiAsset | DebianAsset, words: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
+    if isinstance(asset.install, Template):
+        return (("*", asset.install.expand(words)),)
+    members = asset.install or {}
+    return tuple([(key.expand(words), to.expand(words)) for key, to in members.items()])
+
+
+def applies(item: object, version: Version) -> bool:
+    """Return whether a part of a recipe counts for a version: its `when` holds, if it has one."""
+    when = getattr(item, "when", None)
+    return when is None or bool(when.holds(version))

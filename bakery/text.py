@@ -1,0 +1,91 @@
+"""Text for people: mistyped names, amounts of bytes, tables."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from bakery.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+_UNITS = "KMGTP"
+_SIZE = re.compile(rf"(\d+(?:\.\d+)?)\s*([{_UNITS}]?)(?:i?B)?", re.IGNORECASE)
+_STEP_WIDTH = len("publish ")
+
+
+def nearest(name: str, valid: Iterable[str]) -> str | None:
+    """Return the valid name that was probably meant, or None when nothing is near."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name, list(valid), n=1, cutoff=0.6)), None)
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that a size such as `500M`, `1.5G` or `4096` stands for.
+
+    Units are powers of 1024, as in systemd's own settings (systemd.syntax(7)).
+
+    Raises:
+        SettingsError: the text is no size.
+
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise SettingsError(f"{text!r} is no size", fix="write it as 500M, as 10G or in bytes")
+    number, unit = match.groups()
+    return int(float(number) * 1024 ** (_UNITS.find(unit.upper()) + 1 if unit else 0))
+
+
+def format_size(count: int) -> str:
+    """Return an amount of bytes such as `61.3 MiB` in the largest unit that it fills."""
+    amount = float(count)
+    for unit in ("bytes", *(f"{letter}iB" for letter in _UNITS)):
+        if amount < 1024 or unit == f"{_UNITS[-1]}iB":  # noqa: PLR2004  the step between units
+            break
+        amount /= 1024
+    return f"{count} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
+
+
+def plain_table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Collection[str] = ()
+) -> str:
+    """Return a table whose columns are as wide as their longest cell.
+
+    Args:
+        head: the columns' names.
+        rows: their cells.
+        numbers: the names of columns whose cells end below each other.
+
+    """
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    aligned = [str.rjust if name in numbers else str.ljust for name in head]
+    return "\n".join(
+        "  ".join(
+            align(cell, width) for align, cell, width in zip(aligned, row, widths, strict=True)
+        ).rstrip()
+        for row in (head, *rows)
+    )
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table as GitHub and GitLab render it."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(_cell, row)) + " |" for row in lines)
+
+
+def task_columns(name: str, width: int) -> str:
+    """Return a task's step and name in columns, `width` wide together.
+
+    A long name loses its middle, for its ends tell it apart.
+    """
+    step, _, rest = name.partition(":")
+    room = width - _STEP_WIDTH
+    end = room // 2
+    shortened = rest if len(rest) <= room else f"{rest[: room - end - 1]}…{rest[-end:]}"
+    return f"{step:<{_STEP_WIDTH - 1}} {shortened:<{room}}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", "<br>")

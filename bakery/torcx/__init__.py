@@ -1,0 +1,1 @@
+"""Torcx images, turned into recipes and extensions."""

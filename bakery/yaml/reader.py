@@ -1,0 +1,142 @@
+"""YAML files as nodes, stricter than YAML: keys are plain and unique; no anchors, no tags."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import yaml
+
+from bakery.yaml.location import TAG, DocumentError, error, error_at, show
+from bakery.yaml.syntax_errors import syntax_error
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TAGS = frozenset(
+    f"{TAG}{kind}"
+    for kind in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value", "map", "seq")
+)
+_DEEPEST = 16
+_LARGEST = 1 << 20
+_SURELY_SHALLOW = 1000
+"""With so few opening signs no text nests deep enough to exhaust the stack of the parser in C."""
+
+
+class _NamedText(io.StringIO):
+    """A text that gives its nodes the name of its file."""
+
+    def __init__(self, text: str, name: str) -> None:
+        super().__init__(text)
+        self.name = name
+
+
+def read(path: Path) -> yaml.MappingNode:
+    """Return the top mapping of a YAML file.
+
+    Raises:
+        DocumentError: the file can't be read, is not YAML, or is not a mapping.
+
+    """
+    text = _text(path)
+    try:
+        _refuse_tricks(text, path)
+        node = yaml.compose(_NamedText(text, str(path)), Loader=_LOADER)
+    except yaml.reader.ReaderError as problem:
+        before = text.encode()[: problem.position].decode().split("\n")
+        raise error_at(
+            path, len(before) - 1, len(before[-1]), "a text can't hold this control character"
+        ) from None
+    except yaml.MarkedYAMLError as problem:
+        raise syntax_error(path, problem) from None
+    except RecursionError:  # the parser in Python, where the one in C is missing
+        raise DocumentError("this is nested too deeply", where=show(path)) from None
+    if node is None:
+        raise DocumentError(
+            "the file is empty",
+            where=show(path),
+            fix="write it, or restore it from version control",
+        )
+    if not isinstance(node, yaml.MappingNode):
+        raise error(node, "expected a mapping (key: value)")
+    _check(node)
+    return node
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        if len(data) > _LARGEST:
+            raise DocumentError("the file is larger than 1 MiB", where=show(path))
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except FileNotFoundError:
+        raise DocumentError(
+            "this file is missing", where=show(path), fix="write it, or remove the folder"
+        ) from None
+    except OSError as problem:
+        raise DocumentError(f"can't be read: {problem.strerror}", where=show(path)) from None
+    except UnicodeDecodeError as problem:
+        line = data.count(b"\n", 0, problem.start) + 1
+        raise DocumentError(
+            "this line is not UTF-8 text",
+            where=f"{show(path)}:{line}",
+            fix="save the file with the encoding UTF-8",
+        ) from None
+
+
+def _refuse_tricks(text: str, path: Path) -> None:
+    if "&" in text:
+        for token in yaml.scan(text, Loader=_LOADER):
+            if isinstance(token, yaml.AnchorToken):
+                mark = token.start_mark
+                raise error_at(
+                    path,
+                    mark.line,
+                    mark.column,
+                    "anchors are not part of the language",
+                    f'write it out, or quote a text: "&{token.value}"',
+                    width=token.end_mark.column - mark.column,
+                )
+    if sum(map(text.count, "[{-?")) > _SURELY_SHALLOW:
+        depth = 0
+        for event in yaml.parse(text, Loader=_LOADER):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                raise DocumentError("this is nested too deeply", where=show(path))
+
+
+def _check(top: yaml.MappingNode) -> None:
+    pending: list[tuple[yaml.Node, int]] = [(top, 1)]
+    while pending:
+        node, depth = pending.pop()
+        if node.tag not in _TAGS:
+            raise error(
+                node, "tags are not part of the language", "quote a text that begins with !"
+            )
+        if isinstance(node, yaml.ScalarNode):
+            continue
+        if depth > _DEEPEST:
+            raise error(node, "this is nested too deeply")
+        if isinstance(node, yaml.MappingNode):
+            _check_keys(node)
+            pending.extend([(value, depth + 1) for _, value in node.value])
+        else:
+            pending.extend([(item, depth + 1) for item in node.value])
+
+
+def _check_keys(node: yaml.MappingNode) -> None:
+    seen: set[str] = set()
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise error(
+                key,
+                "a key must be a plain text",
+                'write key: value; quote a text that begins with a bracket: "{version}"',
+            )
+        if key.tag == f"{TAG}merge":
+            raise error(key, "merge keys are not part of the language", "write the keys out")
+        if key.value in seen:
+            raise error(key, f'the key "{key.value}" stands here twice', "remove one")
+        seen.add(key.value)

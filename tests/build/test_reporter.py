@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+from io import StringIO
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+from rich.console import Console
+
+from bakery import settings
+from bakery.boot.machine import native_arch
+from bakery.build import display
+from bakery.build.reporter import Reporter
+from bakery.build.workshop import Workshop
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHA256 = "0" * 64
+
+
+def task(name: str) -> Any:
+    return SimpleNamespace(name=name, actions=[object()])
+
+
+def started(reporter: Reporter, name: str) -> Any:
+    reporter.execute_task(task(name))
+    return task(name)
+
+
+def failure(name: str, message: str) -> Any:
+    return SimpleNamespace(get_name=lambda: name, get_msg=lambda: message)
+
+
+def image(name: str, arch: str) -> Any:
+    return SimpleNamespace(
+        id=f"{name}-{arch}", release=name, filename=f"{name}-{arch}.raw", contents=None
+    )
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    return Workshop(settings.load(tmp_path, {}))
+
+
+@pytest.fixture
+def reporter(workshop: Workshop) -> Reporter:
+    images = [image("tool-1.0", "x86-64"), image("tool-1.0", "arm64")]
+    for each in images:
+        folder = workshop.folder(each.release)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / each.filename).write_bytes(b"image")
+        with workshop.ledger.alone("squash", each.id) as work:
+            workshop.ledger.finish(
+                "squash",
+                each.id,
+                key="k",
+                work=work,
+                folder=folder,
+                files=[each.filename],
+                facts={"size": 3 << 20, "contents": 10 << 20, "sha256": SHA256},
+            )
+    return Reporter(workshop, images)
+
+
+def test_a_build_ends_with_a_table_and_what_next(
+    reporter: Reporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reporter.execute_task(task("squash:tool-1.0-x86-64"))
+    reporter.add_success(task("squash:tool-1.0-x86-64"))
+    reporter.skip_uptodate(task("squash:tool-1.0-arm64"))
+    reporter.complete_run()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("squash  tool-1.0-x86-64 ")
+    assert "3.0 MiB" in lines[0]
+    assert lines[2].split() == ["image", "size", "ratio", "time", "where"]
+    assert lines[3].split() == [
+        *("tool-1.0-x86-64", "3.0", "MiB", "30", "%", "0.0", "s", "built"),
+        "dist/tool-1.0/tool-1.0-x86-64.raw",
+    ]
+    assert "cached" in lines[4]
+    assert lines[6].startswith("1 built, 1 cached, in ")
+    assert lines[7].startswith("What next: ")
+
+
+def test_a_failure_is_told_at_once_and_again_at_the_end(
+    reporter: Reporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reporter.execute_task(task("fetch:abc"))
+    reporter.add_failure(task("fetch:abc"), failure("TaskFailed", "no such host\n  fix:   look"))
+    reporter.add_failure(task("stage:x"), failure("UnmetDependency", "fetch:abc"))
+    reporter.complete_run()
+    out = capsys.readouterr().out
+    assert "fetch   abc" in out
+    assert "  no such host\n    fix:   look\n" in out
+    assert "1 failed: fetch:abc\nnot done because of that: stage:x\n" in out
+    assert "the same command continues" in out
+
+
+def test_a_long_list_of_failures_is_cut(
+    reporter: Reporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(12):
+        reporter.add_failure(task(f"stage:{number}"), failure("UnmetDependency", "fetch:abc"))
+    reporter.add_failure(task("fetch:abc"), failure("TaskFailed", "no such host"))
+    reporter.complete_run()
+    assert "stage:9 and 2 more\n" in capsys.readouterr().out
+
+
+def test_what_to_do_next_is_said_of_the_newest_image_that_boots_here(
+    reporter: Reporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = "arm64" if native_arch() == "x86-64" else "x86-64"
+    reporter.add_success(started(reporter, f"squash:tool-1.0-{other}"))
+    reporter.complete_run()
+    said = capsys.readouterr().out
+    assert "doit boot:" not in said
+    assert f"Look into it: dist/stage/tool-1.0-{other}/tree" in said
+
+
+def test_who_interrupts_hears_that_the_same_command_continues(
+    reporter: Reporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reporter.add_success(started(reporter, "squash:tool-1.0-x86-64"))
+
+    def run() -> NoReturn:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            reporter.complete_run()
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    said = capsys.readouterr().out
+    assert "interrupted\nWhat is finished is kept; the same command continues.\n" in said
+    assert "What next" not in said
+
+
+@pytest.mark.parametrize("width", [36, 40, 68, 69, 80, 200])
+def test_a_running_task_is_one_line_however_narrow_the_terminal(width: int) -> None:
+    console = Console(width=width, file=StringIO(), force_terminal=True, color_system=None)
+    shown = display.progress(console)
+    row = shown.add_task("fetch:0123456789ab-" + "tool-" * 20 + "x86_64.whl", total=1010 << 20)
+    shown.update(row, completed=1000 << 20)
+    with console.capture() as captured:
+        console.print(shown.get_renderable())
+    lines = captured.get().splitlines()
+    assert len(lines) == 1
+    assert len(lines[0]) <= width
+    assert "fetch   01" in lines[0]
+    assert ".whl " in lines[0]
+    assert ("1000.0 MiB of" in lines[0]) == (width >= 69)
+
+
+def test_actions_gets_groups_errors_and_a_summary(
+    reporter: Reporter,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    reporter.execute_task(task("check:tool-1.0-x86-64"))
+    reporter.note("check:tool-1.0-x86-64", "one warning\nmore of it")
+    reporter.add_success(task("check:tool-1.0-x86-64"))
+    reporter.execute_task(task("fetch:abc"))
+    reporter.add_failure(task("fetch:abc"), failure("TaskFailed", "no such host\nlook"))
+    reporter.skip_uptodate(task("squash:tool-1.0-arm64"))
+    reporter.complete_run()
+    out = capsys.readouterr().out
+    assert out.startswith("::group::check   tool-1.0-x86-64")
+    assert "one warning\nmore of it\n::endgroup::\n" in out
+    assert "::error title=fetch:abc::no such host%0Alook" in out
+    assert (tmp_path / "summary.md").read_text().splitlines() == [
+        "| image | size | ratio | time |  | where |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| tool-1.0-arm64 | 3.0 MiB | 30 % |  | cached | dist/tool-1.0/tool-1.0-arm64.raw |",
+    ]
+
+
+def test_a_meter_counts_what_a_running_task_does(reporter: Reporter) -> None:
+    reporter.execute_task(task("fetch:abc"))
+    meter = reporter.meter("fetch:abc")
+    meter.expect(100)
+    meter.advance(60)
+    meter.restart(10)
+    meter.advance(5)
+    assert reporter._running["fetch:abc"].done == 15
+    reporter.meter("nobody").advance(1)
+
+
+def test_many_cached_images_are_one_line(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = [image(f"tool-{number}", "x86-64") for number in range(100)]
+    reporter = Reporter(workshop, images)
+    for each in images:
+        reporter.skip_uptodate(task(f"squash:{each.id}"))
+    reporter.complete_run()
+    assert capsys.readouterr().out == "100 images are up to date in dist\n"

@@ -1,0 +1,291 @@
+"""Trust, from upstream's files to the lock, with a mirror and real signatures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from harness.mirror import Mirror
+from harness.project import Project
+
+from bakery import settings
+from bakery.errors import BakeryError
+from bakery.lock.pin import lock_version
+from bakery.recipe import lock as lockfile
+from bakery.recipe.load import load_all
+from bakery.recipe.requests import wanted
+from bakery.upstream.api import Api
+from bakery.upstream.evidence import Evidence
+from bakery.upstream.signature.errors import SignatureError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from harness.openpgp import Person
+
+    from bakery.recipe.lock import LockedAsset
+
+BASE = "https://github.com/example/app/releases/download"
+EMPTY = hashlib.sha256(b"").hexdigest()
+
+
+class Upstream:
+    """A project that publishes `app`, and a recipe for it."""
+
+    def __init__(self, folder: Path, mirror: Mirror) -> None:
+        self.project = Project(folder)
+        environment = {"BAKERY_MIRROR": mirror.url, "BAKERY_STORE": str(self.project.store)}
+        self._settings = settings.load(folder, environment)
+        self._mirror = mirror
+        self.recipe = self.project.recipes / "app"
+
+    def publish(self, name: str, text: str | bytes, version: str = "v1") -> Path:
+        path = self._mirror.place(f"{BASE}/{version}/{name}")
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    def api(self, *assets: dict[str, object]) -> None:
+        url = "https://api.github.com/repos/example/app/releases/tags/v1"
+        self._mirror.place(url).write_text(json.dumps({"tag_name": "v1", "assets": assets}))
+
+    def index(self, content: str) -> str:
+        """Publish a wheel of some content where the index says that it is `app`."""
+        wheel = "app-1.0-py3-none-any.whl"
+        self._mirror.place(f"https://index/app/{wheel}").write_text(content)
+        page = f'<a href="{wheel}#sha256={sha256("app")}">{wheel}</a>'
+        self._mirror.place("https://index/app/index.html").write_text(page)
+        return f"{self._mirror.url}/index"
+
+    def asset(self, keys: str, trust: str = "first-use") -> None:
+        self.project.add(
+            "app",
+            **{
+                "recipe.yaml": "summary: An app\nhomepage: https://example.org/\nlicense: MIT\n"
+                "build: [v1]\narch: {x86-64: amd64}\n"
+                f"trust: {trust}\nassets:\n"
+                f'  - {{url: "{BASE}/{{version}}/app", install: usr/bin/, {keys}}}\n'
+            },
+        )
+
+    def look_up(self) -> LockedAsset | None:
+        """Return what is published about the asset."""
+        source = load_all(self.recipe.parent)["app"]
+        (want,) = wanted(source, "v1", "x86-64", {})
+        with Api(self._settings) as api:
+            return Evidence(source, self._settings, api).look_up(want)
+
+    def lock(self) -> str:
+        """Return the trust of the asset that was locked, or the message."""
+        sources = load_all(self.recipe.parent)
+        try:
+            locked = lock_version(
+                sources["app"], "v1", sources=sources, settings=self._settings, parts={}
+            )
+        except BakeryError as error:
+            return error.render()
+        (asset,) = locked.assets
+        assert lockfile.read(self.recipe / "lock.json").versions["v1"] == locked
+        return asset.trust
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+SUMS = f"{sha256('app')}  app\n{sha256('other')}  other\n"
+SIGNED = 'checksum: {url: "{url}.sums", signature: {gpg: "{url}.asc", key: ./key.asc}}'
+GPG = 'signature: {gpg: "{url}.asc", key: ./key.asc}'
+
+
+@pytest.fixture(scope="module")
+def key(person: Person) -> str:
+    return person.key("Upstream")
+
+
+@pytest.fixture
+def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
+    monkeypatch.delenv("GITHUB_API_URL", raising=False)
+    monkeypatch.delenv("GITHUB_SERVER_URL", raising=False)
+    (tmp_path / "mirror").mkdir()
+    with Mirror(tmp_path / "mirror") as mirror:
+        upstream = Upstream(tmp_path / "project", mirror)
+        upstream.publish("app", "app")
+        yield upstream
+
+
+@pytest.fixture
+def signed(upstream: Upstream, person: Person, key: str) -> Upstream:
+    upstream.asset(SIGNED, trust="signature")
+    person.export(upstream.recipe / "key.asc", key)
+    person.sign(upstream.publish("app.sums", SUMS), key)
+    return upstream
+
+
+def test_a_signed_checksum_file(signed: Upstream) -> None:
+    assert signed.lock() == "gpg"
+
+
+def test_a_signed_checksum_file_that_was_altered(signed: Upstream) -> None:
+    signed.publish("app", "evil")
+    signed.publish("app.sums", SUMS.replace(sha256("app"), sha256("evil")))
+    said = signed.lock()
+    assert "a signature does not hold" in said
+    assert f"where: {BASE}/v1/app.sums.asc" in said
+
+
+def test_a_signed_checksum_file_and_another_asset(signed: Upstream) -> None:
+    signed.publish("app", "evil")
+    said = signed.lock()
+    assert "what is published about app does not agree" in said
+    assert f"sha256 {sha256('evil')}: the file itself" in said
+    assert f"sha256 {sha256('app')}: {BASE}/v1/app.sums" in said
+
+
+def test_a_checksum_file_signed_by_somebody_else(signed: Upstream, person: Person) -> None:
+    person.sign(signed.publish("app.sums", SUMS), person.key("Somebody else"))
+    assert "a signature is by another key than the recipe's" in signed.lock()
+
+
+def test_a_signature_that_is_missing(signed: Upstream) -> None:
+    signed.publish("app.sums.asc", "").unlink()
+    said = signed.lock()
+    assert "app.sums.asc can't be downloaded" in said
+    assert "HTTP 404" in said
+
+
+def test_a_signed_asset_and_its_checksum_file(upstream: Upstream, person: Person, key: str) -> None:
+    upstream.asset(f'{GPG}, checksum: {{url: "{{url}}.sums"}}')
+    person.export(upstream.recipe / "key.asc", key)
+    person.sign(upstream.publish("app", "app"), key)
+    upstream.publish("app.sums", SUMS)
+    assert upstream.lock() == "gpg"
+    upstream.publish("app.sums", sha256("other"))
+    assert "what is published about app does not agree" in upstream.lock()
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_minisign(upstream: Upstream, *, in_file: bool) -> None:
+    minisign = pytest.importorskip("minisign")
+    pair = minisign.KeyPair.generate()
+    public = pair.public_key.to_base64().decode()
+    name = "./minisign.pub" if in_file else public
+    upstream.asset(f'signature: {{minisign: "{{url}}.minisig", key: {name}}}', "signature")
+    (upstream.recipe / "minisign.pub").write_text(f"untrusted comment: key\n{public}\n")
+    upstream.publish("app.minisig", bytes(pair.secret_key.sign(b"app")))
+    assert upstream.lock() == "minisign"
+    upstream.publish("app.minisig", bytes(pair.secret_key.sign(b"evil")))
+    assert "a signature does not hold" in upstream.lock()
+
+
+def test_githubs_digest(upstream: Upstream) -> None:
+    upstream.asset("", trust="checksum")
+    upstream.api(
+        {"name": "other", "digest": f"sha256:{sha256('other')}"},
+        {"name": "app", "digest": f"sha256:{sha256('app')}"},
+    )
+    assert upstream.lock() == "github-digest"
+
+
+def test_githubs_digest_is_of_other_bytes(upstream: Upstream) -> None:
+    upstream.asset("")
+    upstream.api({"name": "app", "digest": f"sha256:{sha256('other')}"})
+    said = upstream.lock()
+    assert "does not agree" in said
+    assert f"sha256 {sha256('other')}: GitHub's API" in said
+
+
+def test_without_anything_published_it_is_first_use(upstream: Upstream) -> None:
+    upstream.asset("")
+    assert upstream.lock() == "first-use"
+    upstream.api({"name": "app", "digest": None})
+    assert upstream.lock() == "first-use"
+
+
+@pytest.mark.parametrize(("trust", "key"), [("checksum", "checksum:"), ("signature", "signature:")])
+def test_a_recipe_refuses_less_than_it_asks_for(upstream: Upstream, trust: str, key: str) -> None:
+    upstream.asset("" if trust == "checksum" else 'checksum: {url: "{url}.sums"}', trust)
+    upstream.publish("app.sums", SUMS)
+    said = upstream.lock()
+    assert "too little is known about an asset" in said
+    assert f"name it in the recipe's {key}" in said
+    assert not (upstream.recipe / "lock.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f"{EMPTY}  app\n", "the digest of an empty file"),
+        (SUMS + f"{sha256('older')}  v0/app\n", "several digests"),
+        ("<html>Sign in</html>", "what came is"),
+        ("", "what came is empty"),
+    ],
+)
+def test_checksum_files_seen_in_the_wild(upstream: Upstream, text: str, says: str) -> None:
+    upstream.asset('checksum: {url: "{url}.sums"}')
+    upstream.publish("app.sums", text)
+    assert says in upstream.lock()
+
+
+def test_what_is_published_is_looked_up_without_the_asset(signed: Upstream) -> None:
+    signed.publish("app", "").unlink()
+    found = signed.look_up()
+    assert found is not None
+    assert (found.sha256, found.trust, found.size) == (sha256("app"), "gpg", None)
+    signed.publish("app.sums", SUMS.replace(sha256("app"), sha256("evil")))
+    with pytest.raises(SignatureError):
+        signed.look_up()
+
+
+def test_nothing_published_is_nothing_found(upstream: Upstream) -> None:
+    upstream.asset("")
+    assert upstream.look_up() is None
+
+
+def test_a_wheel_is_what_its_index_says(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    monkeypatch.setenv("PIP_INDEX_URL", upstream.index("evil"))
+    upstream.asset("", trust="checksum")
+    recipe = upstream.recipe / "recipe.yaml"
+    asset = '  - {pypi: app, platform: any, install: {"*": usr/bin/}, version: "1.0"}\n'
+    recipe.write_text(recipe.read_text().partition("  - ")[0] + asset)
+    assert "DO NOT MATCH THE HASHES" in upstream.lock()
+
+
+def test_a_file_released_again_is_an_alarm(upstream: Upstream) -> None:
+    upstream.asset('checksum: {url: "{url}.sums"}')
+    upstream.publish("app.sums", SUMS)
+    assert upstream.lock() == "checksum-file"
+    before = (upstream.recipe / "lock.json").read_bytes()
+    upstream.publish("app", "rebuilt")
+    upstream.publish("app.sums", sha256("rebuilt"))
+    said = upstream.lock()
+    assert "upstream has changed a file that is locked" in said
+    assert f"locked:  sha256 {sha256('app')} (checksum-file)" in said
+    assert f"now:     sha256 {sha256('rebuilt')} (checksum-file)" in said
+    assert (upstream.recipe / "lock.json").read_bytes() == before
+
+
+def test_a_pin_copied_from_another_version_is_found_out(upstream: Upstream) -> None:
+    upstream.asset("")
+    upstream.project.lock("app", "v1", {f"{BASE}/v1/app": sha256("app of v0")})
+    assert "upstream has changed a file that is locked" in upstream.lock()
+
+
+def test_trust_grows_when_more_is_published(signed: Upstream) -> None:
+    signed.project.lock("app", "v1", {f"{BASE}/v1/app": sha256("app")})
+    assert signed.lock() == "gpg"
+
+
+def test_trust_does_not_shrink(signed: Upstream) -> None:
+    assert signed.lock() == "gpg"
+    signed.asset("")
+    assert signed.lock() == "gpg"

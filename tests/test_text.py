@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from bakery.errors import SettingsError
+from bakery.text import format_size, parse_size
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("0", 0),
+        ("4096", 4096),
+        ("500M", 500 << 20),
+        ("10g", 10 << 30),
+        ("1.5 GiB", 3 << 29),
+        ("7B", 7),
+    ],
+)
+def test_parse(text: str, count: int) -> None:
+    assert parse_size(text) == count
+
+
+@pytest.mark.parametrize("text", ["", "G", "-1", "10X", "1..5G", "10 G B", "1e9"])
+def test_parse_refuses(text: str) -> None:
+    with pytest.raises(SettingsError, match="is no size"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 bytes"),
+        (1023, "1023 bytes"),
+        (1024, "1.0 KiB"),
+        (64_300_000, "61.3 MiB"),
+        (1 << 61, "2048.0 PiB"),
+    ],
+)
+def test_text(count: int, text: str) -> None:
+    assert format_size(count) == text

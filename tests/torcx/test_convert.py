@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from harness import torcx
+
+from bakery.errors import BakeryError
+from bakery.recipe.load import load_all
+from bakery.torcx.convert import convert
+from bakery.torcx.units import mentions, rewritten
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONVERTED = """\
+[Unit]
+Description=Docker Application Container Engine
+After=network.target containerd.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+Environment=DOCKER_OPTS=
+ExecStartPre=/usr/bin/containerd $DOCKER_OPTS
+ExecStart=/usr/bin/dockerd
+
+[Install]
+WantedBy=multi-user.target
+"""
+FILES = {
+    "usr/bin/containerd",
+    "usr/bin/docker-containerd",
+    "usr/bin/dockerd",
+    "usr/lib/systemd/network/50-docker.network",
+    "usr/lib/systemd/system/docker.service",
+    "usr/lib/systemd/system/docker.service.d/10-limits.conf",
+    "usr/lib/sysusers.d/docker.conf",
+    "usr/lib/udev/rules.d/90-docker.rules",
+}
+
+
+def paths(folder: Path) -> set[str]:
+    return {
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }
+
+
+@pytest.mark.parametrize("kind", ["tgz", "squashfs"])
+def test_both_archive_types_give_the_same_recipe(tmp_path: Path, kind: str) -> None:
+    if kind == "squashfs" and not shutil.which("mksquashfs"):
+        pytest.skip("needs mksquashfs")
+    write = torcx.tar if kind == "tgz" else torcx.squash
+    image = write(tmp_path / f"docker:20.10.13.torcx.{kind}", torcx.contents())
+    done = convert(image, None, None, tmp_path / "recipes")
+    folder = tmp_path / "recipes/docker"
+    files = folder / "files"
+    assert paths(files) == FILES
+    assert (files / "usr/lib/systemd/system/docker.service").read_text() == CONVERTED
+    assert str((files / "usr/bin/docker-containerd").readlink()) == "containerd"
+    assert os.access(files / "usr/bin/dockerd", os.X_OK)
+    recipe = yaml.safe_load((folder / "recipe.yaml").read_text())
+    assert recipe["build"] == ["20.10.13"]
+    assert recipe["start"] == [{"unit": "docker.service", "target": "multi-user.target"}]
+    assert recipe["replaces"] == ["docker-flatcar", "containerd-flatcar"]
+    assert "os" not in recipe
+    assert list(load_all(tmp_path / "recipes")) == ["docker"]
+    assert done.lost == ["etc/docker/daemon.json: extensions only have /usr"]
+    assert "usr/lib/systemd/system/docker.service: Torcx taken out" in done.changed
+    assert image.name in done.told()
+
+
+def test_dynamic_programs_need_their_system(tmp_path: Path) -> None:
+    image = torcx.tar(tmp_path / "docker:1.torcx.tgz", torcx.contents(dynamic=True))
+    with pytest.raises(BakeryError, match="dynamic programs") as caught:
+        convert(image, None, None, tmp_path / "recipes")
+    assert "bin/dockerd" in str(caught.value)
+    assert "--os" in str(caught.value)
+    convert(image, None, "flatcar:3033.2.4", tmp_path / "recipes")
+    recipe = yaml.safe_load((tmp_path / "recipes/docker/recipe.yaml").read_text())
+    assert recipe["os"] == {"id": "flatcar", "version": "3033.2.4"}
+
+
+def test_an_image_without_a_manifest_is_placed_by_its_folders(tmp_path: Path) -> None:
+    files = torcx.contents()
+    del files[".torcx/manifest.json"]
+    image = torcx.tar(tmp_path / "docker:com.coreos.cl.torcx.tgz", files)
+    done = convert(image, "mydocker", None, tmp_path / "recipes")
+    found = paths(tmp_path / "recipes/mydocker/files")
+    assert found == FILES - {"usr/lib/udev/rules.d/90-docker.rules"}
+    assert done.version == "0"
+    assert any("no manifest" in line for line in done.changed)
+
+
+def test_paths_that_are_not_there_are_told(tmp_path: Path) -> None:
+    files = torcx.contents(tmpfiles=["/lib/tmpfiles.d/gone.conf"], unheard_of=["/x"])
+    done = convert(
+        torcx.tar(tmp_path / "docker:1.torcx.tgz", files), None, None, tmp_path / "recipes"
+    )
+    assert "/lib/tmpfiles.d/gone.conf: the manifest names it, and it is not there" in done.lost
+
+
+def test_what_has_no_place_and_what_nobody_enabled_are_told(tmp_path: Path) -> None:
+    files = torcx.contents(units=["/lib/systemd/system/docker.service"])
+    del files["lib/systemd/system/multi-user.target.wants/docker.service"]
+    files |= {"sbin/dockerd": b"another", "bin/gone": "../share/gone"}
+    image = torcx.tar(tmp_path / "docker:1.torcx.tgz", files)
+    done = convert(image, None, None, tmp_path / "recipes")
+    assert "sbin/dockerd: another file of the image has its place, usr/bin/dockerd" in done.lost
+    assert "bin/gone: a link to ../share/gone, which the extension does not have" in done.lost
+    assert "no unit was enabled in the image: add `start:` to a recipe of it" in done.lost
+    assert "start:" not in (tmp_path / "recipes/docker/recipe.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "target"),
+    [
+        ("../outside", tarfile.REGTYPE, ""),
+        ("/etc/passwd", tarfile.REGTYPE, ""),
+        ("bin/escape", tarfile.SYMTYPE, "../../outside"),
+        ("dev/null", tarfile.CHRTYPE, ""),
+    ],
+)
+def test_hostile_members_are_refused(tmp_path: Path, name: str, kind: bytes, target: str) -> None:
+    odd = tarfile.TarInfo(name)
+    odd.type, odd.linkname = kind, target
+    image = torcx.tar(tmp_path / "docker:1.torcx.tgz", torcx.contents(), odd)
+    with pytest.raises(BakeryError, match="refused"):
+        convert(image, None, None, tmp_path / "recipes")
+    assert not (tmp_path / "recipes").exists()
+
+
+@pytest.mark.parametrize("manifest", [b"{", b'{"kind": "profile-manifest-v0", "value": {}}', b"[]"])
+def test_a_strange_manifest_is_explained(tmp_path: Path, manifest: bytes) -> None:
+    files = torcx.contents() | {".torcx/manifest.json": manifest}
+    with pytest.raises(BakeryError, match="manifest can't be read"):
+        convert(torcx.tar(tmp_path / "a:1.torcx.tgz", files), None, None, tmp_path / "recipes")
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "what"),
+    [
+        ("docker.tgz", None, "no Torcx image"),
+        ("Docker:1.torcx.tgz", None, "can't be called"),
+        ("missing:1.torcx.tgz", None, "no such image"),
+    ],
+)
+def test_wrong_names_are_explained(tmp_path: Path, file: str, name: str | None, what: str) -> None:
+    with pytest.raises(BakeryError, match=what):
+        convert(tmp_path / file, name, None, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("ExecStart=/run/torcx/bin/dockerd\n", "ExecStart=/usr/bin/dockerd\n"),
+        ("ExecStart=/run/torcx/unpack/docker/bin/ctr a\n", "ExecStart=/usr/bin/ctr a\n"),
+        ("ExecStart=$TORCX_BINDIR/dockerd\n", "ExecStart=/usr/bin/dockerd\n"),
+        ("After=torcx.target\n", ""),
+        ("Wants=torcx-profile-populate.service a.service\n", "Wants=a.service\n"),
+        ("ConditionPathExists=/run/metadata/torcx\n", ""),
+        ("EnvironmentFile=-/run/metadata/torcx\n", ""),
+        ("EnvironmentFile=/run/flannel.env\n", "EnvironmentFile=/run/flannel.env\n"),
+        ("After=network.target\n", "After=network.target\n"),
+    ],
+)
+def test_units_lose_torcx_and_nothing_else(before: str, after: str) -> None:
+    assert rewritten(before) == after
+    assert rewritten(after) == after
+
+
+def test_what_stays_of_torcx_is_told() -> None:
+    unit = "# torcx was here\nExecStart=/usr/bin/torcx profile list\n"
+    assert mentions(rewritten(unit)) == ["ExecStart=/usr/bin/torcx profile list"]
+    assert rewritten(unit) == unit

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bakery.yaml.location import DocumentError
+from bakery.yaml.reader import read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def complaint(tmp_path: Path, data: bytes) -> str:
+    file = tmp_path / "a.yaml"
+    file.write_bytes(data)
+    with pytest.raises(DocumentError) as caught:
+        read(file)
+    return caught.value.render().removeprefix(f"{file}")
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 200_000, "a: " + "{" * 50_000, "- " * 50_000, "? " * 50_000]
+)
+def test_nothing_nests_deep_enough_to_crash(tmp_path: Path, text: str) -> None:
+    assert "nested too deeply" in complaint(tmp_path, text.encode())
+
+
+def test_a_closed_nest_is_shown(tmp_path: Path) -> None:
+    assert complaint(tmp_path, b"a: " + b"[" * 20 + b"]" * 20).startswith(
+        ":1:19: this is nested too deeply"
+    )
+
+
+def test_a_huge_file_is_refused(tmp_path: Path) -> None:
+    assert complaint(tmp_path, b"#" * (1 << 21)) == ": the file is larger than 1 MiB"
+
+
+@pytest.mark.parametrize("sign", [b"\x00", b"\x07", b"\x1b"])
+def test_a_control_character_is_shown_where_it_is(tmp_path: Path, sign: bytes) -> None:
+    message = complaint(tmp_path, "a: Käse\nb: Käse".encode() + sign)
+    assert message.startswith(":2:8: a text can't hold this control character")
+
+
+def test_other_ends_of_lines(tmp_path: Path) -> None:
+    assert complaint(tmp_path, b"a: x\r\nb: y\r\na: z\r\n").startswith(
+        ':3:1: the key "a" stands here twice'
+    )
+
+
+def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(DocumentError, match="this file is missing"):
+        read(tmp_path / "a.yaml")
+    with pytest.raises(DocumentError, match="can't be read: Is a directory"):
+        read(tmp_path)
+
+
+def test_an_ampersand_inside_a_text_is_no_anchor(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("a: https://example.org/?a=1&b=2\nb: x & y\n")
+    assert len(read(file).value) == 2
