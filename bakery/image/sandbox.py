@@ -17,7 +17,7 @@ _SCRIPT = "/prepare"
 
 
 def run_sandboxed(script: Path, tree: Path, values: Mapping[str, str]) -> None:
-    """Run a script in a tree (man bwrap).
+    """Run a script in a tree (bwrap(1)).
 
     The script sees the build machine's /usr read-only, an empty /tmp, and the tree at its current
     folder, the one place where what it writes stays. There is no network, and of the environment

@@ -14,7 +14,7 @@ import msgspec
 from bakery.archive.unpack import members
 from bakery.check.opened import file_system
 from bakery.image.formats.squashfs import UNSQUASHFS
-from bakery.image.tree import Tree
+from bakery.image.tree import TreeBuilder
 from bakery.progress import Silent
 from bakery.provision.place import ProvisionError
 from bakery.tools import run
@@ -90,7 +90,7 @@ def opened(file: Path) -> Iterator[TorcxImage]:
 
 
 def _untar(file: Path, root: Path) -> None:
-    tree = Tree(root)
+    tree = TreeBuilder(root)
     for member, stream in members(file, file.name, lambda _: True, kind="tar"):
         if stream is not None:
             tree.add_stream(

@@ -15,8 +15,7 @@ from bakery.check.catalogue import RULES
 from bakery.check.command import check_path, check_paths
 from bakery.check.opened import from_path
 from bakery.check.subject import Context
-from bakery.image.manifest import Entry, Manifest
-from bakery.image.relocation.references import Reference
+from bakery.image.manifest import Manifest, ManifestEntry, Reference
 from bakery.recipe.model import Waiver
 
 if TYPE_CHECKING:
@@ -171,7 +170,7 @@ def test_a_unit_to_start_that_is_not_there(good: Any) -> None:
 def test_paths_that_lead_nowhere_are_the_manifests(good: Any) -> None:
     left = (
         Reference(path="usr/bin/demo", mentions="usr/share/demo/a"),
-        Reference(path="usr/bin/demo", mentions="usr/share/b", place="usr/lib/demo/long/b"),
+        Reference(path="usr/bin/demo", mentions="usr/share/b", moved_to="usr/lib/demo/long/b"),
     )
     manifest = msgspec.structs.replace(manifest_of(good, 1), references=left)
     found = [f for f in check(good, manifest=manifest).findings if f.rule == "elf-path"]
@@ -238,7 +237,7 @@ def squash(folder: Any, *options: str) -> Path:
 
 def manifest_of(folder: Any, epoch: int) -> Manifest:
     entries = tuple(
-        msgspec.convert(node, Entry, from_attributes=True)
+        msgspec.convert(node, ManifestEntry, from_attributes=True)
         for node in from_path(folder.root).tree
         if node.path != "."
     )

@@ -13,7 +13,7 @@ from bakery.check.rules.across import Shipped, conflicts, of_manifest, of_subjec
 from bakery.check.scan import scan
 from bakery.check.subject import Context
 from bakery.errors import BakeryError
-from bakery.image.manifest import Entry, Manifest
+from bakery.image.manifest import Manifest, ManifestEntry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,7 +103,7 @@ def test_users_that_units_make_themselves(good: Any) -> None:
 
 def test_a_staged_tree_is_judged_by_the_modes_that_its_image_gets(good: Any) -> None:
     entries = tuple(
-        msgspec.convert(node, Entry, from_attributes=True)
+        msgspec.convert(node, ManifestEntry, from_attributes=True)
         for node in from_path(good.root).tree
         if node.path != "."
     )
@@ -158,9 +158,9 @@ def test_links_in_an_image_never_lead_to_this_machine(good: Any, tmp_path: Path)
 
 
 def test_images_that_replace_each_other_may_ship_the_same() -> None:
-    folder = Entry(path="usr", type="directory", mode=0o755)
-    link = Entry(path="usr/bin/a", type="link", mode=0o777, target="b")
-    other_link = Entry(path="usr/bin/a", type="link", mode=0o777, target="c")
+    folder = ManifestEntry(path="usr", type="directory", mode=0o755)
+    link = ManifestEntry(path="usr/bin/a", type="link", mode=0o777, target="b")
+    other_link = ManifestEntry(path="usr/bin/a", type="link", mode=0o777, target="c")
     first = Shipped("first", {"usr": folder, "usr/bin/a": link})
     entries = {"usr": folder, "usr/bin/a": other_link}
     second = Shipped("second", entries)
@@ -171,7 +171,7 @@ def test_images_that_replace_each_other_may_ship_the_same() -> None:
 
 def test_a_manifest_says_the_same_as_the_tree_it_describes(good: Any) -> None:
     entries = tuple(
-        msgspec.convert(node, Entry, from_attributes=True)
+        msgspec.convert(node, ManifestEntry, from_attributes=True)
         for node in from_path(good.root).tree
         if node.path != "."
     )

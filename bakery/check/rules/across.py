@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bakery.check.subject import Subject
     from bakery.check.tree import Node
-    from bakery.image.manifest import Entry, Manifest
+    from bakery.image.manifest import Manifest, ManifestEntry
 
 conflict = Rule(
     id="path-conflict",
@@ -41,7 +41,7 @@ class Shipped:
     """
 
     name: str
-    entries: Mapping[str, Node | Entry]
+    entries: Mapping[str, Node | ManifestEntry]
     apart: frozenset[str] = frozenset()
 
 
@@ -55,7 +55,7 @@ def of_manifest(name: str, manifest: Manifest, apart: Iterable[str] = ()) -> Shi
     return Shipped(name, {entry.path: entry for entry in manifest.entries}, frozenset(apart))
 
 
-def _sameness(thing: Node | Entry) -> str:
+def _sameness(thing: Node | ManifestEntry) -> str:
     match thing.type:
         case "file":
             return f"a file with the digest {thing.sha256} and mode {thing.mode:04o}"

@@ -134,9 +134,10 @@ def _missing(root: Root, node: Node, elf: Elf, in_root: frozenset[str]) -> tuple
 def mentions(subject: Subject) -> Iterator[Hit]:
     """Find paths in self-contained programs that don't lead to what upstream has there."""
     manifest = subject.context.manifest
-    for path, left in groupby(manifest.references if manifest else (), key=lambda r: r.path):
+    for path, references in groupby(manifest.references if manifest else (), key=lambda r: r.path):
         paths = ", ".join(
-            f"/{each.mentions}" + (f" (now {each.place})" if each.place else "") for each in left
+            f"/{each.mentions}" + (f" (now {each.moved_to})" if each.moved_to else "")
+            for each in references
         )
         yield Hit(path, f"looks for what its packages have at {paths}")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bakery.check.subject import Subject
     from bakery.check.tree import Node
-    from bakery.image.manifest import Entry
+    from bakery.image.manifest import ManifestEntry
 
 mount = Rule(
     id="image-mount",
@@ -56,7 +56,7 @@ def content(subject: Subject) -> Iterator[Hit]:
             yield Hit(node.path, "is there, and was not staged")
 
 
-def _differences(entry: Entry, node: Node) -> Iterator[tuple[str, object, object]]:
+def _differences(entry: ManifestEntry, node: Node) -> Iterator[tuple[str, object, object]]:
     if entry.type != node.type:
         yield "type", entry.type, node.type
         return
