@@ -15,7 +15,7 @@ from bakery.recipe.releases import releases
 from bakery.torcx.convert import convert
 
 if TYPE_CHECKING:
-    from bakery.check.verdict import Report
+    from bakery.check.report import Report
     from bakery.settings import Settings
     from bakery.torcx.convert import Conversion
 

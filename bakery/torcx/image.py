@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from bakery.archive.unpack import members
-from bakery.check.opened import file_system
+from bakery.check.loader import file_system
 from bakery.image.formats.squashfs import UNSQUASHFS
 from bakery.image.tree import TreeBuilder
 from bakery.progress import Silent

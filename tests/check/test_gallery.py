@@ -13,7 +13,7 @@ import pytest
 
 from bakery.check.catalogue import RULES
 from bakery.check.command import check_path, check_paths
-from bakery.check.opened import from_path
+from bakery.check.loader import load
 from bakery.check.subject import Context
 from bakery.image.manifest import Manifest, ManifestEntry, Reference
 from bakery.recipe.model import Waiver
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bakery.check.verdict import Report
+    from bakery.check.report import Report
 
 RELEASE = "usr/lib/extension-release.d/extension-release.demo"
 UNITS = "usr/lib/systemd/system"
@@ -238,7 +238,7 @@ def squash(folder: Any, *options: str) -> Path:
 def manifest_of(folder: Any, epoch: int) -> Manifest:
     entries = tuple(
         msgspec.convert(node, ManifestEntry, from_attributes=True)
-        for node in from_path(folder.root).tree
+        for node in load(folder.root).tree
         if node.path != "."
     )
     return Manifest(image="demo-1.0-x86-64", key="k", epoch=epoch, entries=entries)
