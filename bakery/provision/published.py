@@ -1,4 +1,4 @@
-"""A published release or channel: small files, which its index vouches for, and keys for that."""
+"""Read a published release or channel: its index, and small files with the digests in that."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from bakery.errors import BakeryError
 from bakery.http.retry import Patience
 from bakery.http.transport import SourceError, request
+from bakery.provision.errors import ProvisionError
 from bakery.release import sums
 from bakery.release.verify import check_signature
 
@@ -21,21 +21,17 @@ if TYPE_CHECKING:
 _SMALL = 16 << 20  # bytes of an index, a keyring or release.json
 
 
-class ProvisionError(BakeryError):
-    """A machine can't be given what was asked for."""
-
-
-class Place:
-    """What is published at one address.
+class PublishedFolder:
+    """A release or a channel at one address.
 
     Attributes:
         base: the address, without a slash at its end.
-        digests: what its index names, by file.
+        digests: the SHA-256 of every file in its index, by name.
 
     """
 
     def __init__(self, base: str, index: bytes, keyring: Path | None) -> None:
-        """Take an index for what it says.
+        """Parse and verify an index.
 
         Args:
             base: the address.
@@ -43,8 +39,8 @@ class Place:
             keyring: public keys, one of which must have signed the index; None asks for none.
 
         Raises:
-            VerifyError: none of them has.
-            ProvisionError: the index can't be read.
+            VerifyError: none of the keys has signed it.
+            ProvisionError: the index can't be parsed.
 
         """
         self.base = base
@@ -59,22 +55,22 @@ class Place:
             ) from None
 
     @classmethod
-    def find(cls, base: str, keyring: Path | None) -> Place | None:
-        """Return what is published at an address; None where nothing is.
+    def open(cls, base: str, keyring: Path | None) -> PublishedFolder | None:
+        """Read the index at an address; return None if there is none.
 
         Raises:
             VerifyError: none of the keys has signed it.
-            ProvisionError: it can't be read.
+            ProvisionError: it can't be downloaded or parsed.
 
         """
         index = _read(base, sums.FILE)
         return None if index is None else cls(base, index, keyring)
 
     def read(self, name: str) -> bytes:
-        """Return a file, as the index has it.
+        """Return a small file, and verify its digest.
 
         Raises:
-            ProvisionError: it is missing, or another one.
+            ProvisionError: it is missing, can't be downloaded, or has another digest.
 
         """
         data = _read(self.base, name)
@@ -90,11 +86,11 @@ class Place:
             )
         return data
 
-    def signed_by(self, keyring: bytes) -> None:
-        """Refuse an index that none of some public keys has signed.
+    def require_signature(self, keyring: bytes) -> None:
+        """Verify the index with a keyring.
 
         Raises:
-            VerifyError: none has.
+            VerifyError: none of its keys has signed the index.
 
         """
         with tempfile.TemporaryDirectory(prefix="bakery-keys-") as folder:
@@ -104,12 +100,12 @@ class Place:
 
 
 def _read(base: str, name: str) -> bytes | None:
-    """Return a small file; None where there is none."""
-    kept = bytearray()
+    """Return a small file, or None if there is none."""
+    data = bytearray()
     try:
         with request(f"{base}/{quote(name)}", None, Patience()) as answer:
-            while (chunk := answer.read()) and len(kept) <= _SMALL:
-                kept += chunk
+            while (chunk := answer.read()) and len(data) <= _SMALL:
+                data += chunk
     except SourceError as error:
         if error.status == HTTPStatus.NOT_FOUND or base.startswith("file:"):
             return None
@@ -119,10 +115,10 @@ def _read(base: str, name: str) -> bytes | None:
             why=str(error),
             fix="give the folder or the address of a release; `bakery settings` has the usual ones",
         ) from None
-    if len(kept) > _SMALL:
+    if len(data) > _SMALL:
         raise ProvisionError(
             f"{name} is too large to be true",
             where=base,
             fix="look whether a release or a channel is there",
         )
-    return bytes(kept)
+    return bytes(data)

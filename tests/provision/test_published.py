@@ -12,7 +12,7 @@ from harness.released import index
 
 from bakery.errors import BakeryError
 from bakery.provision import command
-from bakery.provision.place import ProvisionError
+from bakery.provision.errors import ProvisionError
 from bakery.release.verify import VerifyError
 
 if TYPE_CHECKING:
