@@ -164,7 +164,9 @@ def _write_files(folder: Path, image: TorcxImage, conversion: Conversion) -> lis
             conversion.changed.append(f"{destination}: {link['target']} upholds the unit instead")
             continue
         if target.exists() or target.is_symlink():
-            conversion.lost.append(f"{path}: another file of the image has its path, {destination}")
+            conversion.lost.append(
+                f"{path}: another file of the image has its place, {destination}"
+            )
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_symlink():
