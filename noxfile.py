@@ -126,7 +126,7 @@ def tests(session: nox.Session) -> None:
     """Run all tests, those with real tools included; arguments go to pytest."""
     need(session, TESTING_PROGRAMS)
     install(session, "tests")
-    session.run("pytest", *session.posargs)
+    run_tests(session)
 
 
 @nox.session(python=OLDEST_PYTHON)
@@ -134,7 +134,7 @@ def lowest(session: nox.Session) -> None:
     """Run the unit tests with the lowest versions that pyproject.toml allows."""
     need(session, TESTING_PROGRAMS)
     install(session, "lowest")
-    session.run("pytest", "-m", "not e2e", *session.posargs)
+    run_tests(session, "-m", "not e2e")
 
 
 @nox.session
@@ -142,7 +142,7 @@ def newest(session: nox.Session) -> None:
     """Run all tests with the newest versions that there are, locked or not."""
     need(session, TESTING_PROGRAMS)
     session.install("--upgrade", "--upgrade-strategy=eager", "-e", ".", "--group=test")
-    session.run("pytest", *session.posargs)
+    run_tests(session)
 
 
 @nox.session
@@ -198,8 +198,14 @@ def bare(session: nox.Session) -> None:
 
 def install(session: nox.Session, name: str) -> None:
     """Install the project, and what a lock has for it."""
-    session.install("--require-hashes", "-r", str(LOCKS / f"{name}.txt"))
+    session.install("--require-hashes", "-r", f".locks/{name}.txt")
     session.install("--no-deps", "--no-build-isolation", "-e", ".")
+
+
+def run_tests(session: nox.Session, *options: str) -> None:
+    """Run pytest with a worker for each processor, or with `-n 0` in this process alone."""
+    workers = ["--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal"]
+    session.run("pytest", *workers, *options, *session.posargs)
 
 
 def resolve(session: nox.Session, name: str, output: Path, *options: str) -> None:
