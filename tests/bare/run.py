@@ -40,7 +40,7 @@ VARIABLES = r"(?i)(pip|npm_config|bakery_debian)_.+|.+_proxy|ci|term|no_color"
 CERTIFICATE_VARIABLES = r".+_CA_BUNDLE|.+_CERTS?(_FILE)?|GIT_SSL_CAINFO"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
 SCRIPTS = Path("/usr/share/debootstrap/scripts")
-# Not a chroot, in which nobody may make a user namespace
+# Not a chroot, in which nobody may make a user namespace. The shell stays, to reap as init does.
 ENTER = f"""
 mount --bind "$0" "$0"
 cd "$0"
@@ -49,13 +49,14 @@ mount --rbind /sys sys
 mount --rbind /dev dev
 mount -t tmpfs run run
 mkdir -p ".$1"
-[ ! -d "$2" ] || mount --bind "$2" ".$1"
+mount --bind "$2" ".$1"
 pivot_root . mnt
 PATH={PATH}
 umount --lazy mnt
 cd "$3"
 shift 3
-exec "$@"
+"$@"
+exit
 """
 
 
