@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bakery.binary import go_build
+from bakery.binary import go_build, rust_build
 from bakery.binary.elf import MAGIC
 from bakery.binary.go_build import GoBuild  # noqa: TC001  msgspec reads it at run time
+from bakery.binary.rust_build import Crate  # noqa: TC001  the same
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,12 +25,14 @@ class FileDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         sha1: its SHA-1 in hexadecimal, which SPDX 2.3 requires beside the SHA-256.
         binary: whether it is an ELF file.
         go: the build information that Go's linker wrote into it, if any.
+        crates: the Rust crates that it says are in it.
 
     """
 
     sha1: str
     binary: bool = False
     go: GoBuild | None = None
+    crates: tuple[Crate, ...] = ()
 
 
 class Inventory(msgspec.Struct, frozen=True):
@@ -60,7 +63,9 @@ def _details(path: Path) -> FileDetails:
         file.seek(0)
         if file.read(len(MAGIC)) != MAGIC:
             return FileDetails(sha1=sha1)
-        return FileDetails(sha1=sha1, binary=True, go=go_build.read(file))
+        return FileDetails(
+            sha1=sha1, binary=True, go=go_build.read(file), crates=rust_build.read(file)
+        )
 
 
 def encode(inventory: Inventory) -> bytes:
