@@ -50,6 +50,7 @@ class Extension:
         name: the extension's name on hosts.
         file: the image file's name.
         sha256: its digest, in hexadecimal.
+        size: its bytes; None if no release.json gives them.
         url: the address that hosts download it from.
         local: the image file, if it is on this computer.
         requires: extensions that must be merged too.
@@ -64,6 +65,7 @@ class Extension:
     sha256: str
     url: str
     local: Path | None
+    size: int | None = None
     requires: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
     os: str = "any"
@@ -161,7 +163,7 @@ def _from_channel(
             fix="choose another --arch, or name a release",
         )
     newest = _from_address(f"{published}/{tag}", published, arch, keyring)
-    if newest.sha256 != folder.digests[newest.file]:
+    if newest.sha256 != folder.digests.get(newest.file):
         raise ProvisionError(
             f"the channel and the release have different files {newest.file}",
             where=folder.base,
@@ -208,6 +210,7 @@ def _extension(
         name=release.name,
         file=image.file,
         sha256=image.sha256,
+        size=image.size,
         url=f"{published}/{quote(f'{release.name}-{release.version}/{image.file}')}",
         local=local,
         requires=release.requires,

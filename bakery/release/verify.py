@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +13,9 @@ from urllib.parse import quote
 import msgspec
 
 from bakery.errors import BakeryError
-from bakery.http.retry import Patience
-from bakery.http.transport import SourceError, request
+from bakery.http import limits
+from bakery.http.client import Client
+from bakery.http.errors import RequestError, TooLargeError
 from bakery.release import document, notes, sums
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from bakery.release.document import ReleasedImage, ReleaseDocument
 
 
-_SMALL = 16 << 20  # bytes of an index, a signature or release.json
 _UNLISTED = {sums.FILE, sums.SIGNATURE, sums.ARMORED, notes.FILE}
 
 
@@ -46,13 +47,17 @@ class Verified:
     what: str
 
 
-def verify(place: str, *, keyring: Path | None) -> Iterator[Verified]:
+def verify(place: str, *, keyring: Path | None, client: Client | None = None) -> Iterator[Verified]:
     """Check everything that is published in one place; yield what is good as it is found.
+
+    What the index and release.json say of images is checked before any of them is asked for, and
+    no more bytes are read of a file than they allow.
 
     Args:
         place: the address of a release or channel, without a file's name, or a folder.
         keyring: public keys, armored or not, one of which must have signed the checksums; None
             does without a signature.
+        client: asks; None for the usual retries and limits.
 
     Raises:
         VerifyError: something is missing, altered, unsigned, or contradicts something else.
@@ -60,40 +65,36 @@ def verify(place: str, *, keyring: Path | None) -> Iterator[Verified]:
 
     """
     folder = Path(place)
-    base = place.rstrip("/") if "://" in place else folder.absolute().as_uri()
-    index = _small(base, sums.FILE)
+    files = _Files(place.rstrip("/") if "://" in place else folder.absolute().as_uri(), client)
+    index = files.read(sums.FILE)
     if keyring is not None:
-        yield check_signature(base, index, keyring)
-    digests = _decoded(base, index)
+        yield check_signature(files.base, index, keyring, client)
+    digests = _decoded(files.base, index)
     described = None
-    sizes = {}
-    for name, digest in digests.items():
-        found, sizes[name], data = _hashed(base, name, keep=name == document.FILE)
-        if found != digest:
-            raise VerifyError(
-                f"{name} is not the file that {sums.FILE} names",
-                where=f"{base}/{name}",
-                why=f"its SHA-256 is {found}\n{sums.FILE} has {digest}",
-                fix="download it again; if that does not help, don't use it and tell who published",
-            )
-        yield Verified(name, sizes[name], f"SHA-256 {digest}")
-        if name == document.FILE:
-            described = _described(base, data)
-    if described is not None:
-        _compare(base, described, digests, sizes)
+    if document.FILE in digests:
+        data = files.read(document.FILE)
+        _refuse_altered(files.base, document.FILE, hashlib.sha256(data).hexdigest(), digests)
+        yield Verified(document.FILE, len(data), f"SHA-256 {digests[document.FILE]}")
+        described = _described(files.base, data)
+        _compare(files.base, described, digests)
         what = f"describes {described.name} {described.version}, as its files are"
-        yield Verified(document.FILE, sizes[document.FILE], what)
+        yield Verified(document.FILE, len(data), what)
+    for name in (name for name in digests if name != document.FILE):
+        yield files.verified(name, digests, described)
     if "://" not in place:
         _refuse_strangers(folder, digests)
 
 
-def check_signature(base: str, index: bytes, keyring: Path) -> Verified:
+def check_signature(
+    base: str, index: bytes, keyring: Path, client: Client | None = None
+) -> Verified:
     """Refuse checksums that none of some keys has signed.
 
     Args:
         base: the address of what is published, without a slash at its end.
         index: the bytes of its checksums.
         keyring: public keys, armored or not.
+        client: asks; None for the usual retries and limits.
 
     Raises:
         VerifyError: there is no signature by one of them.
@@ -109,7 +110,7 @@ def check_signature(base: str, index: bytes, keyring: Path) -> Verified:
             where=str(keyring),
             fix="name one with --keyring FILE, or give --unsigned",
         )
-    signature = _small(base, sums.SIGNATURE)
+    signature = _Files(base, client).read(sums.SIGNATURE)
     with tempfile.TemporaryDirectory(prefix="bakery-verify-") as scratch:
         signed, detached = Path(scratch, sums.FILE), Path(scratch, sums.SIGNATURE)
         signed.write_bytes(index)
@@ -157,25 +158,41 @@ def _described(base: str, data: bytes) -> ReleaseDocument:
         ) from None
 
 
-def _compare(
-    base: str, described: ReleaseDocument, digests: Mapping[str, str], sizes: Mapping[str, int]
-) -> None:
+def _compare(base: str, described: ReleaseDocument, digests: Mapping[str, str]) -> None:
     problems = [
         *_unnamed(described, digests),
         *(
             problem
             for image in described.images
             if image.file in digests
-            for problem in _image_problems(described, image, digests[image.file], sizes[image.file])
+            for problem in _image_problems(described, image, digests[image.file])
         ),
     ]
     if problems:
-        raise VerifyError(
-            f"{document.FILE} contradicts the files beside it",
-            where=f"{base}/{document.FILE}",
-            why="\n".join(problems),
-            fix="don't use it, and tell who published it",
-        )
+        raise _contradiction(base, "\n".join(problems))
+
+
+def _contradiction(base: str, why: str) -> VerifyError:
+    return VerifyError(
+        f"{document.FILE} contradicts the files beside it",
+        where=f"{base}/{document.FILE}",
+        why=why,
+        fix="don't use it, and tell who published it",
+    )
+
+
+def _refuse_altered(base: str, name: str, sha256: str, digests: Mapping[str, str]) -> None:
+    if sha256 != digests[name]:
+        raise _altered(base, name, f"its SHA-256 is {sha256}\n{sums.FILE} has {digests[name]}")
+
+
+def _altered(base: str, name: str, why: str) -> VerifyError:
+    return VerifyError(
+        f"{name} is not the file that {sums.FILE} names",
+        where=f"{base}/{name}",
+        why=why,
+        fix="download it again; if that does not help, don't use it and tell who published",
+    )
 
 
 def _unnamed(described: ReleaseDocument, digests: Mapping[str, str]) -> Iterator[str]:
@@ -188,15 +205,11 @@ def _unnamed(described: ReleaseDocument, digests: Mapping[str, str]) -> Iterator
             yield f"it does not describe {name}"
 
 
-def _image_problems(
-    described: ReleaseDocument, image: ReleasedImage, digest: str, size: int
-) -> Iterator[str]:
+def _image_problems(described: ReleaseDocument, image: ReleasedImage, digest: str) -> Iterator[str]:
     if image.file != f"{described.name}-{described.version}-{image.arch}.raw":
         yield f"{image.file} is not what {described.name} {described.version} is called"
     if image.sha256 != digest:
         yield f"{image.file} has another digest there, {image.sha256}"
-    if image.size != size:
-        yield f"{image.file} has {size} bytes, and {image.size} there"
 
 
 def _refuse_strangers(folder: Path, digests: Mapping[str, str]) -> None:
@@ -210,41 +223,60 @@ def _refuse_strangers(folder: Path, digests: Mapping[str, str]) -> None:
         )
 
 
-def _small(base: str, name: str) -> bytes:
-    _, _, data = _hashed(base, name, keep=True)
-    return data
+class _Files:
+    """The files in one place."""
 
+    def __init__(self, base: str, client: Client | None) -> None:
+        self.base = base
+        self._client = client or Client()
 
-def _hashed(base: str, name: str, *, keep: bool) -> tuple[str, int, bytes]:
-    """Return a file's digest, its size, and its bytes if they are to be kept."""
-    url = f"{base}/{quote(name)}"
-    digest = hashlib.sha256()
-    size = 0
-    kept = bytearray()
-    try:
-        with request(url, None, Patience()) as answer:
-            while chunk := answer.read():
-                digest.update(chunk)
-                size += len(chunk)
-                if keep:
-                    kept += chunk
-                    if len(kept) > _SMALL:
-                        raise VerifyError(
-                            f"{name} is too large to be true",
-                            where=url,
-                            fix="don't use it, and tell who published it",
-                        )
-            if answer.total not in (None, size):
-                raise VerifyError(
-                    f"the download of {name} ended too early", where=url, fix="try again"
-                )
-    except SourceError as error:
-        raise VerifyError(
-            f"{name} can't be read",
-            where=url,
-            why=str(error),
-            fix="who publishes must set BAKERY_SIGNING_KEY; else ask for no signature"
-            if name == sums.SIGNATURE
-            else "give the address or folder of a whole release or channel",
-        ) from None
-    return digest.hexdigest(), size, bytes(kept)
+    def read(self, name: str) -> bytes:
+        """Return a small file."""
+        data = bytearray()
+        with self._explained(name):
+            self._client.copy(self._address(name), data.extend, size=limits.DOCUMENT)
+        return bytes(data)
+
+    def verified(
+        self, name: str, digests: Mapping[str, str], described: ReleaseDocument | None
+    ) -> Verified:
+        """Read a file that is listed, and no more of it than is signed."""
+        images = described.images if described else ()
+        expected = next((image.size for image in images if image.file == name), None)
+        largest = limits.ASSET if name.endswith(".raw") else limits.DOCUMENT
+        digest = hashlib.sha256()
+        with self._explained(name, expected):
+            size = self._client.copy(
+                self._address(name), digest.update, size=largest if expected is None else expected
+            )
+        _refuse_altered(self.base, name, digest.hexdigest(), digests)
+        if expected not in (None, size):
+            raise _contradiction(self.base, f"{name} has {size} bytes, and {expected} there")
+        return Verified(name, size, f"SHA-256 {digests[name]}")
+
+    def _address(self, name: str) -> str:
+        return f"{self.base}/{quote(name)}"
+
+    @contextmanager
+    def _explained(self, name: str, expected: int | None = None) -> Iterator[None]:
+        try:
+            yield
+        except TooLargeError as error:
+            if expected is not None:
+                why = f"it has more than the {expected} bytes that {document.FILE} gives"
+                raise _altered(self.base, name, why) from None
+            raise VerifyError(
+                f"{name} is too large to be true",
+                where=self._address(name),
+                why=str(error),
+                fix="don't use it, and tell who published it",
+            ) from None
+        except RequestError as error:
+            raise VerifyError(
+                f"{name} can't be read",
+                where=self._address(name),
+                why=str(error),
+                fix="who publishes must set BAKERY_SIGNING_KEY; else ask for no signature"
+                if name == sums.SIGNATURE
+                else "give the address or folder of a whole release or channel",
+            ) from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from bakery.http.address import file_name, shown
-from bakery.http.retry import Patience
+from bakery.http.client import Client
 from bakery.progress import Silent
 from bakery.store.errors import OfflineError
 from bakery.store.partial import Partial
@@ -54,7 +54,7 @@ def fetch(
     settings: Settings,
     meter: Meter | None = None,
     resolve: Resolve = str,
-    patience: Patience | None = None,
+    client: Client | None = None,
 ) -> Path:
     """Return the path of an asset in the store, after downloading it if it is not there.
 
@@ -67,7 +67,7 @@ def fetch(
         settings: for `mirror`, `remote` and `offline`.
         meter: hears of the bytes.
         resolve: called with the asset's address if upstream's own is needed.
-        patience: when to give up.
+        client: asks; None for the usual retries and limits.
 
     Raises:
         OfflineError: it is not in the store, and the settings say offline.
@@ -90,7 +90,7 @@ def fetch(
                 partial=partial,
                 wanted=Wanted(sha256=asset.sha256, size=asset.size),
                 meter=meter or Silent(),
-                patience=patience or Patience(),
+                client=client or Client(),
             )
             if not (settings.remote and pull.from_remote(settings.remote, asset.sha256)):
                 pull.from_upstream(asset.url, mirror=settings.mirror, resolve=resolve)
@@ -104,7 +104,7 @@ def download_unpinned(
     settings: Settings,
     meter: Meter | None = None,
     resolve: Resolve = str,
-    patience: Patience | None = None,
+    client: Client | None = None,
 ) -> Blob:
     """Download a file whose digest nobody knows yet, and return what came.
 
@@ -117,7 +117,7 @@ def download_unpinned(
         settings: for `mirror` and `offline`.
         meter: hears of the bytes.
         resolve: called with the address.
-        patience: when to give up.
+        client: asks; None for the usual retries and limits.
 
     Raises:
         OfflineError: the settings say offline.
@@ -133,7 +133,7 @@ def download_unpinned(
             partial=partial,
             wanted=Wanted(),
             meter=meter or Silent(),
-            patience=patience or Patience(),
+            client=client or Client(),
         )
         pull.from_upstream(url, mirror=settings.mirror, resolve=resolve)
         return _adopt(store, partial)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from bakery.http.transport import Resume
+from bakery.http.ranges import Resume
 from bakery.store.folder import full, is_full
 from bakery.text import format_size
 

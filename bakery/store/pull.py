@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from bakery.http import transport
 from bakery.http.address import file_name, mirrored, shown
-from bakery.http.transport import RefusedError, StaleError, TransientError
+from bakery.http.answer import CHUNK
+from bakery.http.errors import RateLimitedError, RefusedError, StaleError, TransientError
 from bakery.store.errors import DownloadError, WrongBytesError
 from bakery.store.folder import in_remote
 
 if TYPE_CHECKING:
-    from bakery.http.retry import Patience
-    from bakery.http.transport import Answer
+    from bakery.http.answer import Answer
+    from bakery.http.client import Client
     from bakery.progress import Meter
     from bakery.store.partial import Partial
 
@@ -41,12 +41,14 @@ class Pull:
     partial: Partial
     wanted: Wanted
     meter: Meter
-    patience: Patience
+    client: Client
 
     def from_remote(self, remote: str, sha256: str) -> bool:
         """Try the remote store, which only saves time, and tell whether it gave the asset."""
         source = in_remote(remote, sha256)
-        hasty = replace(self, patience=replace(self.patience, tries=2))
+        hasty = replace(
+            self, client=replace(self.client, retry=replace(self.client.retry, tries=2))
+        )
         try:
             hasty.complete(source)
         except (RefusedError, TransientError, WrongBytesError) as error:
@@ -74,38 +76,29 @@ class Pull:
             ) from error
 
     def complete(self, source: str) -> None:
-        """Bring the partial to its end, in as many tries as patience allows.
+        """Bring the partial to its end, in as many tries as allowed.
 
         Raises:
             RefusedError, TransientError: the source doesn't give the asset.
             WrongBytesError: it gives other bytes; none of them are kept.
 
         """
-        failures, best = 0, self.partial.size
-        while True:
-            try:
-                self._try(source)
-            except TransientError as error:
-                if isinstance(error, StaleError):
-                    self.partial.clear()
-                headway = self.partial.size >= best + transport.CHUNK
-                best = max(best, self.partial.size)
-                failures = 1 if headway else failures + 1
-                if failures >= self.patience.tries:
-                    raise TransientError(f"{error} (after {failures} tries)") from error
-                if not isinstance(error, StaleError):
-                    self.patience.wait(failures, error.wait)
-            except WrongBytesError:
-                self.partial.clear()
-                raise
-            else:
-                return
+        self.client.retry.run(
+            lambda: self._attempt(source), headway=lambda: self.partial.size // CHUNK
+        )
+
+    def _attempt(self, source: str) -> None:
+        try:
+            self._try(source)
+        except (StaleError, WrongBytesError):
+            self.partial.clear()
+            raise
 
     def _try(self, source: str) -> None:
         partial = self.partial
         kind = ""
         if not partial.size or partial.size != self.wanted.size:
-            with transport.request(source, partial.resume(source), self.patience) as answer:
+            with self.client.stream(source, partial.resume(source)) as answer:
                 kind = answer.kind
                 self._receive(source, answer)
         if partial.sha256() == self.wanted.sha256:
@@ -172,8 +165,10 @@ def _excerpt(partial: Partial) -> str:
 
 
 def _way_out(error: RefusedError | TransientError, url: str, *, mirror: str | None) -> str:
-    if isinstance(error, TransientError):
-        return "check the network and the proxy (HTTPS_PROXY), then run again: it goes on from here"
+    if isinstance(error, (TransientError, RateLimitedError)):
+        lost = isinstance(error, TransientError)
+        first = "check the network and the proxy (HTTPS_PROXY), then " if lost else ""
+        return f"{first}run again: it goes on from here"
     if mirror:
         return "put the file there, or unset BAKERY_MIRROR to ask upstream itself"
     if url.startswith("debian:"):

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from bakery.http.credentials import Token
 from bakery.recipe.policy import Published
-from bakery.upstream.refusal import Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,4 +51,4 @@ def _token(host: str, environment: Mapping[str, str]) -> Token | None:
     """Return who asks; other GitLabs than the public one and the CI's own aren't told."""
     if host not in (_PUBLIC, environment.get("CI_SERVER_URL", "").rstrip("/")):
         return None
-    return Token(value=environment.get("GITLAB_TOKEN"), variable="GITLAB_TOKEN")
+    return Token(value=environment.get("GITLAB_TOKEN"), variable="GITLAB_TOKEN", api=host)

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bakery.http.retry import Patience
+    from bakery.http.retry import RetryPolicy
     from bakery.publish.model import Posted, Publisher
     from bakery.publish.reconcile import Step
 
 
 def follow(
-    name: str, publisher: Publisher, folder: Path, patience: Patience, *, minors: bool = False
+    name: str, publisher: Publisher, folder: Path, retry: RetryPolicy, *, minors: bool = False
 ) -> None:
     """Bring the channels of a recipe, and the index, up to date, by way of a folder."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -31,4 +31,4 @@ def follow(
         wishes = [*channels.of(name, found, minors=minors), *channels.index(found)]
         return [step for wish in wishes for step in channel_steps.steps(wish, found)]
 
-    settle(name, publisher, patience, look=publisher.releases, plan=plan)
+    settle(name, publisher, retry, look=publisher.releases, plan=plan)

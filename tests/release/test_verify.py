@@ -83,7 +83,7 @@ def rename(described: Any) -> None:
     ("act", "says"),
     [
         (change("sha256", "0" * 64), "another digest"),
-        (change("size", 1), "has 17 bytes, and 1 there"),
+        (change("size", 99), "has 17 bytes, and 99 there"),
         (change("file", "tool-v1.1.0-riscv64.raw"), "does not name tool-v1.1.0-riscv64.raw"),
         (drop, f"does not describe {IMAGE}"),
         (rename, "is not what tool v9 is called"),

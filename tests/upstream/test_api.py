@@ -1,25 +1,26 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from harness.service import Reply, Service, paged
 
 from bakery import settings
+from bakery.http.credentials import Token
 from bakery.recipe.upstreams import GithubUpstream
 from bakery.upstream import github
 from bakery.upstream.api import Api
 from bakery.upstream.errors import NotFoundError, RateLimitError, UpstreamError
-from bakery.upstream.refusal import Token
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Clients
 
-ME = Token(value="secret", variable="GITHUB_TOKEN")
-NOBODY = Token(value=None, variable="GITHUB_TOKEN")
+ME = Token(value="secret", variable="GITHUB_TOKEN", api="https://api.github.com")
+NOBODY = replace(ME, value=None)
 RELEASES = "/repos/o/app/releases?per_page=100"
 
 
