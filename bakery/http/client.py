@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bakery.http import limits as bounds
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 IDENTITY = {"Accept-Encoding": "identity"}
 """Asks for a file itself, whose size and digest are known, and not for a coding of it."""
 _PAGES = 100
+_SAFE = ("GET", "HEAD")  # RFC 9110, 9.2.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,10 @@ class Client:
         size: int = bounds.DOCUMENT,
         **content: Any,
     ) -> Response:
-        """Send one request, and return its answer with all of its body.
+        """Return the answer to a request, with all of its body.
+
+        GET and HEAD are repeated as often as allowed; nothing else is, for after a failure it may
+        have had its effect.
 
         Args:
             method: of HTTP.
@@ -69,16 +73,15 @@ class Client:
             TransientError, RefusedError: there is no answer, or no success.
 
         """
-        response = send(
-            self.session or shared(),
-            method,
-            url,
-            token=token,
-            headers=headers or {},
-            limits=self.limits,
-            size=size,
-            **content,
+        retry = self.retry if method in _SAFE else replace(self.retry, tries=1)
+        return retry.run(
+            lambda: self._request(
+                method, url, token=token, headers=headers or {}, size=size, **content
+            )
         )
+
+    def _request(self, method: str, url: str, **options: Any) -> Response:
+        response = send(self.session or shared(), method, url, limits=self.limits, **options)
         if not response.ok:
             raise refusal(response, response.content)
         return response

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bakery.http.causes import explain
-from bakery.http.errors import TooLargeError, TransientError
+from bakery.http.errors import RequestError, TooLargeError, TransientError
 from bakery.text import format_size
 
 if TYPE_CHECKING:
@@ -62,6 +62,13 @@ class BoundedBody:
 
     def read1(self, amount: int, decode_content: bool | None = None) -> bytes:  # noqa: FBT001  as urllib3 has it
         """Return what has arrived, not a full chunk: a cut connection then loses nothing."""
+        try:
+            return self._read(amount, decode_content)
+        except RequestError:
+            self._raw.close()  # the rest of the answer makes the connection useless
+            raise
+
+    def _read(self, amount: int, decode_content: bool | None) -> bytes:  # noqa: FBT001  as urllib3 has it
         from urllib3.exceptions import HTTPError
 
         began = self._limits.clock()

@@ -9,15 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-<<<<<<< HEAD:bakery/provision/published.py
-from bakery.http.retry import Patience
-from bakery.http.transport import SourceError, request
-from bakery.provision.errors import ProvisionError
-=======
-from bakery.errors import BakeryError
 from bakery.http.client import Client
 from bakery.http.errors import RequestError, TooLargeError
->>>>>>> 2b711c7 (Ask every server through one client, with one retry policy):bakery/provision/place.py
+from bakery.provision.errors import ProvisionError
 from bakery.release import sums
 from bakery.release.verify import check_signature
 
@@ -104,16 +98,7 @@ class PublishedFolder:
 
 
 def _read(base: str, name: str) -> bytes | None:
-<<<<<<< HEAD:bakery/provision/published.py
     """Return a small file, or None if there is none."""
-    data = bytearray()
-    try:
-        with request(f"{base}/{quote(name)}", None, Patience()) as answer:
-            while (chunk := answer.read()) and len(data) <= _SMALL:
-                data += chunk
-    except SourceError as error:
-=======
-    """Return a small file; None where there is none."""
     try:
         return Client().read(f"{base}/{quote(name)}")
     except TooLargeError:
@@ -123,7 +108,6 @@ def _read(base: str, name: str) -> bytes | None:
             fix="look whether a release or a channel is there",
         ) from None
     except RequestError as error:
->>>>>>> 2b711c7 (Ask every server through one client, with one retry policy):bakery/provision/place.py
         if error.status == HTTPStatus.NOT_FOUND or base.startswith("file:"):
             return None
         raise ProvisionError(
@@ -132,13 +116,3 @@ def _read(base: str, name: str) -> bytes | None:
             why=str(error),
             fix="give the folder or the address of a release; `bakery settings` has the usual ones",
         ) from None
-<<<<<<< HEAD:bakery/provision/published.py
-    if len(data) > _SMALL:
-        raise ProvisionError(
-            f"{name} is too large to be true",
-            where=base,
-            fix="look whether a release or a channel is there",
-        )
-    return bytes(data)
-=======
->>>>>>> 2b711c7 (Ask every server through one client, with one retry policy):bakery/provision/place.py

@@ -66,8 +66,8 @@ class Github:
             repository: OWNER/REPO.
             owner: whose drafts are ours.
             environment: where GITHUB_API_URL and GITHUB_TOKEN are looked for.
-            client: asks GitHub; None for the usual limits. Whether a failed change is tried again
-                is decided by who looks at its effect first.
+            client: asks GitHub; None for the usual retries, of downloads alone, and limits. Of
+                all else, who looks at its effect first decides whether it is tried again.
 
         """
         environment = os.environ if environment is None else environment
@@ -76,6 +76,7 @@ class Github:
         self._token = github.token(environment)
         self._owner = owner
         self._client = client or Client()
+        self._once = replace(self._client, retry=replace(self._client.retry, tries=1))
         self._uploads: dict[str, str] = {}
 
     def releases(self) -> list[Posted]:
@@ -188,7 +189,7 @@ class Github:
                 fix="set GITHUB_TOKEN to one that may write the repository's contents",
             )
         with _in_words(method, url):
-            return self._client.request(
+            return self._once.request(
                 method,
                 url,
                 token=token or self._token,

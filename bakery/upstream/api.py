@@ -11,7 +11,7 @@ import os
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -151,15 +151,10 @@ class Api:
             )
         source = url if direct else self._source(url)
         try:
-            return self._client.retry.run(
-                lambda: self._request(method, source, token=token, headers=headers)
-            )
+            with self._kept():
+                return self._client.request(method, source, token=token, headers=headers)
         except RequestError as error:
             raise _in_words(error, source, token) from error
-
-    def _request(self, *request: str, **options: Any) -> Response:
-        with self._kept():
-            return self._client.request(*request, **options)
 
     @contextmanager
     def _kept(self) -> Iterator[None]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -239,6 +241,20 @@ def test_damaged_answers(tmp_path: Path, service: Service, clients: Clients) -> 
     (tmp_path / "store" / "answers.sqlite").write_text("no database, but long enough" * 100)
     with pytest.raises(UpstreamError, match="may be removed"), clients.api() as api:
         api.get(url)
+
+
+@pytest.mark.parametrize("value", ["[]", "3", "null", "{", '{"headers": 3}', "[" * 9999])
+def test_answers_of_another_type_count_as_not_there(
+    tmp_path: Path, service: Service, clients: Clients, value: str
+) -> None:
+    url = service.offer("/x", "x")
+    with clients.api() as api:
+        api.get(url)
+    with closing(sqlite3.connect(tmp_path / "store" / "answers.sqlite")) as answers, answers:
+        answers.execute("UPDATE responses SET value = ?", (value,))
+    with clients.api() as api:
+        assert api.get(url).text == "x"
+    assert service.statuses == [200, 200]
 
 
 def test_certificates_that_are_not_there(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
