@@ -171,7 +171,9 @@ class Publishing:
         settings.dist.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=settings.dist, prefix=".channel-") as folder:
             scratch = Scratch(Path(folder))
-            yield Channels(scratch, Sealer(self.publisher, scratch), settings.keep)
+            yield Channels(
+                scratch, Sealer(self.publisher, scratch, self.workshop.signing_key), settings.keep
+            )
 
     def _known(self) -> list[Posted]:
         """Return what was at the publisher when it was last looked at."""

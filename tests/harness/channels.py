@@ -9,6 +9,7 @@ from bakery.publish.channel import Channels
 from bakery.publish.channel_steps import Scratch
 from bakery.publish.reconcile import settle
 from bakery.publish.signed_index import Sealer
+from bakery.release.signing import SigningKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,7 @@ def follow(
     """Bring the channels of a recipe, and the index, up to date, by way of a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     scratch = Scratch(folder)
-    channels = Channels(scratch, Sealer(publisher, scratch), keep=2)
+    channels = Channels(scratch, Sealer(publisher, scratch, SigningKey.configured()), keep=2)
 
     def plan(found: Sequence[Posted]) -> list[Step]:
         wishes = [*channels.of(name, found, minors=minors), *channels.index(found)]
