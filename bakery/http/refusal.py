@@ -49,9 +49,9 @@ def _said(body: bytes) -> tuple[str, tuple[str, ...]]:
     try:
         told = msgspec.json.decode(body)
         errors: list[Any] = told.get("errors") or []
-        return ", ".join([told["message"], *map(_sentence, errors)]), tuple(
-            str(error["code"]) for error in errors if isinstance(error, dict) and "code" in error
-        )
+        said = " ".join(", ".join([told["message"], *map(_sentence, errors)]).split())
+        codes = (error.get("code") for error in errors if isinstance(error, dict))
+        return said, tuple(code for code in codes if isinstance(code, str))
     except (ValueError, RecursionError, KeyError, AttributeError, TypeError):
         return "", ()
 

@@ -285,7 +285,7 @@ def _in_words(method: str, url: str) -> Iterator[None]:
 
 def _explained(error: RequestError, method: str, url: str) -> PublishError | UnsettledError:
     where, why = f"{method} {shown(url)}", str(error)
-    what = "GitHub can't be reached" if error.status is None else "GitHub refuses a request"
+    what = "GitHub can't be asked" if error.status is None else "GitHub refuses a request"
     # Another publisher was faster, or ours was already done
     if isinstance(error, TransientError) or "already_exists" in error.codes:
         return UnsettledError(what, where=where, why=why, wait=error.wait)
