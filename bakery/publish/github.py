@@ -234,6 +234,7 @@ class Github:
             tag=release.tag_name,
             id=number,
             visibility=self._visibility(release),
+            immutable=release.immutable,
             assets=tuple(_stored(asset) for asset in release.assets),
         )
 

@@ -62,12 +62,14 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
         visibility: `public`; a `draft` of ours, which nobody else changes; or `foreign`, the draft
             of another publisher, who may be at work on it.
         assets: its files.
+        immutable: the publisher lets nobody change it any more.
 
     """
 
     tag: str
     id: str
     visibility: Visibility
+    immutable: bool = False
     assets: tuple[Stored, ...] = ()
 
     def asset(self, name: str) -> Stored | None:

@@ -45,6 +45,7 @@ class Release:
     name: str
     body: str = ""
     draft: bool = True
+    immutable: bool = False
     assets: dict[int, Asset] = field(default_factory=dict)
 
     def named(self, name: str) -> Asset | None:
@@ -75,6 +76,7 @@ class GitHub(Server):
         refuses: what it answers instead, by the pattern of method and path: status and message,
             and the reasons that it gives.
         uploads: the server that takes assets, where that is another one.
+        immutable: whether releases are frozen when they are published.
         following: the address of each page's next one, where that is another one.
 
     """
@@ -88,6 +90,7 @@ class GitHub(Server):
         self.watch: Callable[[list[Release]], None] = lambda _public: None
         self.refuses: dict[str, tuple[int, str, list[dict[str, str]]]] = {}
         self.uploads: str | None = None
+        self.immutable = False
         self.following: str | None = None
         self.guard = threading.RLock()
         self.ids = itertools.count(1)
@@ -133,12 +136,16 @@ class GitHub(Server):
     def edit(self, release: Release, fields: dict[str, Any]) -> tuple[int, Any]:
         if not fields.get("draft", release.draft):
             self._check_tag(release)
+        if release.draft and not fields.get("draft", True):
+            release.immutable = self.immutable
         release.draft = fields.get("draft", release.draft)
         release.name = fields.get("name", release.name)
         release.body = fields.get("body", release.body)
         return 200, self.described_release(release)
 
     def start_upload(self, release: Release, name: str) -> Asset:
+        if release.immutable:
+            raise _RefusedError(422, "Cannot upload assets to an immutable release.")
         stored = re.sub(r"[^A-Za-z0-9._+@-]", ".", name)
         self._check_name(release, stored)
         asset = Asset(next(self.ids), stored, b"", "starter")
@@ -191,6 +198,7 @@ class GitHub(Server):
             "body": release.body,
             "draft": release.draft,
             "prerelease": False,
+            "immutable": release.immutable,
             "created_at": _TIME,
             "published_at": None if release.draft else _TIME,
             "author": _user(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from harness import channels
 from harness.github import REPOSITORY, GitHub
 
 from bakery.http.client import Client
@@ -35,9 +36,10 @@ def publisher(github: GitHub) -> Github:
 
 @pytest.fixture
 def wanted(tmp_path: Path) -> Wanted:
-    image = tmp_path / "app-1-arm64.raw"
+    image, described = tmp_path / "app-1-arm64.raw", tmp_path / "release.json"
     image.write_bytes(b"image")
-    return Wanted(tag="app-1", notes="", files=(LocalFile.of(image),))
+    described.write_bytes(b"{}")
+    return Wanted(tag="app-1", notes="", files=(LocalFile.of(image), LocalFile.of(described)))
 
 
 def custom(message: str, **more: str) -> list[dict[str, str]]:
@@ -115,6 +117,29 @@ def test_what_somebody_else_has_deleted_is_gone(github: GitHub, publisher: Githu
     github.releases.clear()
     publisher.discard(draft)
     assert publisher.releases() == []
+
+
+def test_with_immutable_releases_no_channel_begins(
+    github: GitHub, publisher: Github, wanted: Wanted, tmp_path: Path
+) -> None:
+    github.immutable = True
+    transaction.publish(wanted, publisher, RetryPolicy(tries=1))
+    with pytest.raises(PublishError, match="releases are immutable here") as caught:
+        channels.follow("app", publisher, tmp_path / "scratch", RetryPolicy(tries=1))
+    assert "switch immutable releases off" in str(caught.value.fix)
+    assert [release.tag for release in github.public] == ["app-1"]
+    assert github.drafts == []
+
+
+def test_a_file_is_never_added_to_an_immutable_release(
+    github: GitHub, publisher: Github, wanted: Wanted
+) -> None:
+    github.immutable = True
+    transaction.publish(wanted, publisher, RetryPolicy(tries=1))
+    github.public[0].assets.clear()
+    with pytest.raises(PublishError) as caught:
+        transaction.publish(wanted, publisher, RetryPolicy(tries=6))
+    assert "publish another version" in str(caught.value.fix)
 
 
 @pytest.mark.parametrize("following", ["http://localhost:{port}/x", "http://127.0.0.1:1/x"])
