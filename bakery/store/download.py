@@ -1,4 +1,4 @@
-"""Assets, fetched into the store from the nearest place that has them, verified as they arrive."""
+"""Assets, fetched into the store from the nearest source that has them, verified as they arrive."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 from bakery.http.address import file_name, shown
 from bakery.http.client import Client
 from bakery.progress import Silent
-from bakery.store.errors import OfflineError
+from bakery.store.errors import DownloadError
 from bakery.store.partial import Partial
-from bakery.store.pull import Pull, Wanted
+from bakery.store.pull import Expected, Pull
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,25 +70,23 @@ def fetch(
         client: asks; None for the usual retries and limits.
 
     Raises:
-        OfflineError: it is not in the store, and the settings say offline.
+        DownloadError: it is not in the store, and the settings say offline.
         WrongBytesError: other bytes came than the lock pins.
-        DownloadError: no place gave it.
+        DownloadError: no source gave it.
         StoreError: the store can't be written, or its disk is full.
 
     """
-    found = store.find(asset.sha256, asset.size)
-    if found:
-        return found
+    if path := store.find(asset.sha256, asset.size):
+        return path
     if settings.offline:
         raise _offline(asset.url, why=f"sha256 {asset.sha256} is not in {store.root}")
     with store.explained(), store.lock(asset.sha256):
-        found = store.find(asset.sha256, asset.size)
-        if found:
-            return found
+        if path := store.find(asset.sha256, asset.size):
+            return path
         with Partial(store.partials, asset.sha256) as partial:
             pull = Pull(
                 partial=partial,
-                wanted=Wanted(sha256=asset.sha256, size=asset.size),
+                expected=Expected(sha256=asset.sha256, size=asset.size),
                 meter=meter or Silent(),
                 client=client or Client(),
             )
@@ -120,8 +118,8 @@ def download_unpinned(
         client: asks; None for the usual retries and limits.
 
     Raises:
-        OfflineError: the settings say offline.
-        DownloadError: no place gave it.
+        DownloadError: the settings say offline.
+        DownloadError: no source gave it.
         StoreError: the store can't be written, or its disk is full.
 
     """
@@ -131,7 +129,7 @@ def download_unpinned(
     with store.explained(), store.lock(key), Partial(store.partials, key) as partial:
         pull = Pull(
             partial=partial,
-            wanted=Wanted(),
+            expected=Expected(),
             meter=meter or Silent(),
             client=client or Client(),
         )
@@ -146,8 +144,8 @@ def _adopt(store: Store, partial: Partial) -> Blob:
     return Blob(sha256=digest, size=partial.size, path=path)
 
 
-def _offline(url: str, *, why: str) -> OfflineError:
-    return OfflineError(
+def _offline(url: str, *, why: str) -> DownloadError:
+    return DownloadError(
         f"{file_name(url)} is needed, and the work is offline",
         where=shown(url),
         why=why,

@@ -80,7 +80,7 @@ class Partial:
         """Begin again with the bytes of `source`; without a validator they can't be resumed.
 
         Raises:
-            StoreFullError: there is no room.
+            StoreError: there is no room.
 
         """
         self.clear()
@@ -98,7 +98,7 @@ class Partial:
         """Add bytes.
 
         Raises:
-            StoreFullError: there is no room; the file holds what fitted.
+            StoreError: there is no room; the file holds what fitted.
 
         """
         rest = memoryview(chunk)

@@ -1,4 +1,4 @@
-"""One asset's way from the places that offer it into its partial, try by try."""
+"""One asset's way from the sources that offer it into its partial, try by try."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Resolve = Callable[[str], str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class Expected:
     """What is known of the bytes before they come; `sha256` is None for a first use."""
 
     sha256: str | None = None
@@ -39,7 +39,7 @@ class Pull:
     """One asset's way from any source into its partial."""
 
     partial: Partial
-    wanted: Wanted
+    expected: Expected
     meter: Meter
     client: Client
 
@@ -97,13 +97,13 @@ class Pull:
     def _try(self, source: str) -> None:
         partial = self.partial
         kind = ""
-        if not partial.size or partial.size != self.wanted.size:
+        if not partial.size or partial.size != self.expected.size:
             with self.client.stream(source, partial.resume(source)) as answer:
                 kind = answer.kind
                 self._receive(source, answer)
-        if partial.sha256() == self.wanted.sha256:
+        if partial.sha256() == self.expected.sha256:
             return
-        if self.wanted.sha256 is None:
+        if self.expected.sha256 is None:
             self._check_first_use(kind)
         elif partial.pieced:
             raise StaleError("the pieces of several transfers make another file")
@@ -111,7 +111,7 @@ class Pull:
             raise self._wrong(source, kind, f"sha256 {partial.sha256()}, {partial.size} bytes")
 
     def _receive(self, source: str, answer: Answer) -> None:
-        partial, expected = self.partial, self.wanted.size
+        partial, expected = self.partial, self.expected.size
         total = expected if answer.total is None else answer.total
         if answer.offset:
             partial.go_on(total=total)
@@ -137,11 +137,11 @@ class Pull:
         return self._wrong(source, kind, got)
 
     def _wrong(self, source: str, kind: str, got: str) -> WrongBytesError:
-        size = "" if self.wanted.size is None else f", {self.wanted.size} bytes"
+        size = "" if self.expected.size is None else f", {self.expected.size} bytes"
         return WrongBytesError(
             f"{file_name(source)} is not the file that the lock pins",
             where=shown(source),
-            why=f"locked:   sha256 {self.wanted.sha256}{size}\n"
+            why=f"locked:   sha256 {self.expected.sha256}{size}\n"
             f"received: {got}\n"
             f"it is {kind}, and begins with {_excerpt(self.partial)}",
             fix="an upstream that changes a published file is an alarm: compare with what it\n"

@@ -19,7 +19,7 @@ from bakery.http.address import mirrored, shown
 from bakery.http.client import IDENTITY, Client, pages
 from bakery.http.errors import RateLimitedError, RefusedError, RequestError, TransientError
 from bakery.http.ranges import number
-from bakery.upstream.errors import NotFoundError, RateLimitError, UpstreamError
+from bakery.upstream.errors import NotFoundError, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,7 +79,7 @@ class Api:
             direct: the mirror does not serve this.
 
         Raises:
-            RateLimitError: it wants no more requests for now.
+            UpstreamError: it wants no more requests for now.
             UpstreamError: it does not answer, or with an error.
 
         """
@@ -188,7 +188,7 @@ def _in_words(error: RequestError, source: str, token: Token | None) -> Upstream
     has_limit = _token(token, "has a higher limit")
     if isinstance(error, RateLimitedError):
         fix = has_limit or "try again then"
-        return RateLimitError(
+        return UpstreamError(
             "upstream wants no more requests for now", where=where, why=why, fix=fix
         )
     if isinstance(error, TransientError):

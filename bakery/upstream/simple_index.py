@@ -74,28 +74,28 @@ def wheels(project: str, version: str, api: Api) -> list[str]:
         parse_wheel_filename,
     )
 
-    found = []
+    names = []
     for file in _files(project, api):
         with suppress(InvalidWheelFilename):  # a source archive
             if str(parse_wheel_filename(file.filename)[1]) == version:
-                found.append(file.filename)
-    return found
+                names.append(file.filename)
+    return names
 
 
 def _files(project: str, api: Api) -> list[DistributionPackage]:
     """Return what all indexes have of a project, as pip takes it from any of them."""
     missing: UpstreamError | None = None
-    found: list[DistributionPackage] | None = None
+    files: list[DistributionPackage] | None = None
     for index in indexes():
         try:
             page = _page(index, project, api)
         except NotFoundError as error:
             missing = error
         else:
-            found = [*(found or ()), *page.packages]
-    if found is None and missing is not None:
+            files = [*(files or ()), *page.packages]
+    if files is None and missing is not None:
         raise missing
-    return found or []
+    return files or []
 
 
 def _page(index: str, project: str, api: Api) -> ProjectPage:
@@ -163,10 +163,10 @@ def _configuration() -> dict[str, str]:
             fix="look at `pip config list`",
         )
     lines = [line.partition("=") for line in done.stdout.splitlines()]
-    found = {key.rpartition(".")[::2]: ast.literal_eval(value) for key, _, value in lines}
+    values = {key.rpartition(".")[::2]: ast.literal_eval(value) for key, _, value in lines}
     return {
         name: value
         for strength in _SECTIONS
-        for (section, name), value in found.items()
+        for (section, name), value in values.items()
         if section == strength and value
     }

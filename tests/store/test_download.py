@@ -12,7 +12,7 @@ import pytest
 from harness.upstream import BODY, HALF, OTHER, Upstream, assert_clean
 
 from bakery.store.download import download_unpinned
-from bakery.store.errors import DownloadError, OfflineError
+from bakery.store.errors import DownloadError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,7 +121,7 @@ def test_first_use_refuses_what_is_no_asset(
 def test_first_use_offline(
     store: Store, upstream: Upstream, configure: Any, client: Client
 ) -> None:
-    with pytest.raises(OfflineError):
+    with pytest.raises(DownloadError):
         first_use(store, configure(offline="1"), client, upstream.asset(BODY).url)
     assert upstream.requests == []
 

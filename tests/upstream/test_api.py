@@ -14,7 +14,7 @@ from bakery.http.credentials import Token
 from bakery.recipe.upstreams import GithubUpstream
 from bakery.upstream import github
 from bakery.upstream.api import Api
-from bakery.upstream.errors import NotFoundError, RateLimitError, UpstreamError
+from bakery.upstream.errors import NotFoundError, UpstreamError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,7 +133,7 @@ def test_it_waits_for_a_limit_that_is_reset_soon(
 def test_nobody_waits_for_long(service: Service, clients: Clients, token: Token, fix: str) -> None:
     reset = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 3000)}
     url = service.offer("/x", Reply(b"{}", 403, reset, validated=False))
-    with clients.api() as api, pytest.raises(RateLimitError, match="50 minutes") as caught:
+    with clients.api() as api, pytest.raises(UpstreamError, match="50 minutes") as caught:
         api.get(url, token=token)
     assert fix in str(caught.value)
     assert (len(service.asked), clients.waits) == (1, [])
