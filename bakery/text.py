@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import TYPE_CHECKING
 
 from bakery.errors import SettingsError
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
 _UNITS = "KMGTP"
 _SIZE = re.compile(rf"(\d+(?:\.\d+)?)\s*([{_UNITS}]?)(?:i?B)?", re.IGNORECASE)
 _STEP_WIDTH = len("publish ")
-_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:
@@ -22,18 +20,6 @@ def nearest(name: str, valid: Iterable[str]) -> str | None:
     import difflib
 
     return next(iter(difflib.get_close_matches(name, list(valid), n=1, cutoff=0.6)), None)
-
-
-def visible(text: str) -> str:
-    """Return a text with escapes in place of what can't be seen or steers a terminal.
-
-    That is Unicode's categories Cc (controls), Cf (formats, such as a right-to-left override),
-    Zl and Zp (line and paragraph separators), and surrogates.
-    """
-    return "".join(
-        char.encode("unicode_escape").decode() if unicodedata.category(char) in _UNSEEN else char
-        for char in text
-    )
 
 
 def parse_size(text: str) -> int:

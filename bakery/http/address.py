@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
-from bakery.text import visible
+from bakery.characters import visible
 
 _PORTS = {"http": 80, "https": 443}
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bakery.characters import visible
 from bakery.http.errors import RateLimitedError, RefusedError, RequestError, TransientError
 from bakery.http.retry import RETRY_AFTER_LIMIT, retry_after
-from bakery.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -27,7 +27,11 @@ def shared() -> Session:
     """Return the session of this process. It keeps no cookies, and may be used by threads."""
     import requests
 
+    from bakery.http.deadline import Adapter
+
     session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, Adapter())
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return session
 

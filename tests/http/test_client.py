@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -106,6 +107,22 @@ def test_the_least_speed(client: Client, upstream: Upstream, speed: int) -> None
         copied(slow, url)
     with pytest.raises(TransientError, match="came in 21 seconds"):
         slow.request("GET", url)
+
+
+def test_a_head_without_end(client: Client, upstream: Upstream) -> None:
+    def crawling(handler: Any) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        handler.connection.settimeout(0.01)
+        while True:
+            handler.wfile.write(b"x")
+            with suppress(TimeoutError):
+                if not handler.connection.recv(1):
+                    return
+
+    hasty = replace(client, limits=Limits(stall=0.2))
+    url = upstream.offer("/a", crawling)
+    with pytest.raises(TransientError, match=r"nothing came in time \(after 3 tries\)"):
+        hasty.request("GET", url)
 
 
 @pytest.mark.parametrize("size", [MANY, "-1", "\u0661", "0x10", "1,1"])
