@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bakery.http.credentials import Token
 
+_CONNECTIONS = 64  # to one host; more than ever are in use at once
 _REDIRECTS = {("http", "http"), ("http", "https"), ("https", "https")}
 
 
@@ -31,7 +32,7 @@ def shared() -> Session:
 
     session = requests.Session()
     for scheme in ("http://", "https://"):
-        session.mount(scheme, Adapter())
+        session.mount(scheme, Adapter(pool_maxsize=_CONNECTIONS))
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return session
 
