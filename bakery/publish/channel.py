@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, get_args
 
 from bakery.publish import published
-from bakery.publish.channel_steps import Wish
+from bakery.publish.channel_steps import DesiredChannel
 from bakery.recipe.types import Arch
 from bakery.recipe.version import Version
 from bakery.release import sysupdate
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bakery.publish.channel_steps import Scratch
-    from bakery.publish.model import Posted
+    from bakery.publish.model import RemoteRelease
     from bakery.publish.published import Edition
-    from bakery.publish.signed_index import Sealer
+    from bakery.publish.signed_index import IndexSigner
 
 INDEX = "bakery"
 """The release that holds bakery.json; no recipe has this name."""
@@ -30,7 +30,9 @@ INDEX = "bakery"
 _ARCHES = "|".join(get_args(Arch))
 
 
-def channels(name: str, found: Sequence[Posted], *, minors: bool) -> dict[str, list[Edition]]:
+def channels(
+    name: str, found: Sequence[RemoteRelease], *, minors: bool
+) -> dict[str, list[Edition]]:
     """Return the channels of a recipe, each with all that it could hold, newest first.
 
     Pre-releases are left out: hosts would take 1.0-rc.2 for newer than 1.0 (systemd's order).
@@ -56,20 +58,22 @@ def channels(name: str, found: Sequence[Posted], *, minors: bool) -> dict[str, l
 class Channels:
     """Says what channels and the index must hold."""
 
-    def __init__(self, scratch: Scratch, sealer: Sealer, keep: int) -> None:
+    def __init__(self, scratch: Scratch, signer: IndexSigner, keep: int) -> None:
         """Use a place for files on their way.
 
         Args:
             scratch: the place.
-            sealer: writes the indexes.
+            signer: writes the indexes.
             keep: how many versions a channel holds.
 
         """
         self._keep = keep
         self._scratch = scratch
-        self._sealer = sealer
+        self._signer = signer
 
-    def of(self, name: str, found: Sequence[Posted], *, minors: bool) -> list[Wish]:
+    def of(
+        self, name: str, found: Sequence[RemoteRelease], *, minors: bool
+    ) -> list[DesiredChannel]:
         """Return a recipe's channels as they must be.
 
         Args:
@@ -81,18 +85,20 @@ class Channels:
         grouped = channels(name, found, minors=minors)
         return [self._channel(tag, editions, found) for tag, editions in grouped.items()]
 
-    def index(self, found: Sequence[Posted]) -> list[Wish]:
+    def index(self, found: Sequence[RemoteRelease]) -> list[DesiredChannel]:
         """Return the index of everything that is published."""
         text = self._scratch.write("bakery.json", published.index(found))
-        wish = Wish(
+        channel = DesiredChannel(
             tag=INDEX,
             notes="`bakery.json` lists everything that is published here.",
-            pieces=self._sealer.seal([text], _public(INDEX, found)),
+            pieces=self._signer.signed([text], _public(INDEX, found)),
             is_old=lambda _name: False,
         )
-        return [wish]
+        return [channel]
 
-    def _channel(self, tag: str, editions: list[Edition], found: Sequence[Posted]) -> Wish:
+    def _channel(
+        self, tag: str, editions: list[Edition], found: Sequence[RemoteRelease]
+    ) -> DesiredChannel:
         kept = editions[: self._keep]
         pieces = [
             self._scratch.copy(edition.posted, image)
@@ -104,15 +110,15 @@ class Channels:
             transfer = newest.asset(f"{tag}{suffix}")
             if transfer:
                 pieces.append(self._scratch.copy(newest, transfer))
-        return Wish(
+        return DesiredChannel(
             tag=tag,
             notes=f"What hosts find that follow `{tag}` with systemd-sysupdate.",
-            pieces=self._sealer.seal(pieces, _public(tag, found)),
+            pieces=self._signer.signed(pieces, _public(tag, found)),
             is_old=partial(_is_old, kept[-1]),
         )
 
 
-def _public(tag: str, found: Sequence[Posted]) -> Posted | None:
+def _public(tag: str, found: Sequence[RemoteRelease]) -> RemoteRelease | None:
     named = (release for release in found if release.tag == tag)
     return next((release for release in named if release.visibility == "public"), None)
 

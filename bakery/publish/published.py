@@ -13,7 +13,7 @@ from bakery.release import document
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bakery.publish.model import Posted, Stored
+    from bakery.publish.model import RemoteAsset, RemoteRelease
 
 
 class Edition(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,11 +29,11 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     version: str
-    posted: Posted
-    images: dict[Arch, Stored]
+    posted: RemoteRelease
+    images: dict[Arch, RemoteAsset]
 
 
-def editions(found: Iterable[Posted]) -> list[Edition]:
+def editions(found: Iterable[RemoteRelease]) -> list[Edition]:
     """Return what is public, newest first within each recipe; channels are none of it."""
     read = (_edition(posted) for posted in found if posted.visibility == "public")
     known = [edition for edition in read if edition is not None]
@@ -41,9 +41,9 @@ def editions(found: Iterable[Posted]) -> list[Edition]:
     return sorted(known, key=lambda edition: edition.name)
 
 
-def _edition(posted: Posted) -> Edition | None:
+def _edition(posted: RemoteRelease) -> Edition | None:
     parts = _split(posted.tag)
-    names: dict[Arch, Stored | None] = {
+    names: dict[Arch, RemoteAsset | None] = {
         arch: posted.asset(f"{posted.tag}-{arch}.raw") for arch in get_args(Arch)
     }
     images = {
@@ -87,7 +87,7 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
     releases: tuple[IndexedRelease, ...]
 
 
-def index(found: Iterable[Posted]) -> bytes:
+def index(found: Iterable[RemoteRelease]) -> bytes:
     """Return the text of bakery.json, the index of everything that is published."""
     listed = Index(
         releases=tuple(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bakery.publish.model import PublishError
-from bakery.publish.release import LocalFile, Wanted
+from bakery.publish.release import DesiredRelease, LocalFile
 from bakery.release import document, notes, sums
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class UnbootedError(PublishError):
     """An image has passed no boot, and nobody says why that may be."""
 
 
-def presented(folder: Path) -> Wanted:
+def presented(folder: Path) -> DesiredRelease:
     """Return a release folder as what is to be published: images first, checksums last.
 
     Every file is read once more, and must be what SHA256SUMS says.
@@ -46,7 +46,7 @@ def presented(folder: Path) -> Wanted:
     _compare(folder, files, listed)
     _require_boots(folder, described, files)
     ordered = sorted(files.values(), key=lambda file: (_place(file.name), file.name))
-    return Wanted(tag=folder.name, notes=text, files=tuple(ordered))
+    return DesiredRelease(tag=folder.name, notes=text, files=tuple(ordered))
 
 
 def _place(name: str) -> int:

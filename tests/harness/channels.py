@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from bakery.publish import channel_steps
 from bakery.publish.channel import Channels
 from bakery.publish.channel_steps import Scratch
-from bakery.publish.reconcile import settle
-from bakery.publish.signed_index import Sealer
+from bakery.publish.reconcile import reconcile
+from bakery.publish.signed_index import IndexSigner
 from bakery.release.signing import SigningKey
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bakery.http.retry import RetryPolicy
-    from bakery.publish.model import Posted, Publisher
-    from bakery.publish.reconcile import Step
+    from bakery.publish.model import Publisher, RemoteRelease
+    from bakery.publish.reconcile import Action
 
 
 def follow(
@@ -26,10 +26,10 @@ def follow(
     """Bring the channels of a recipe, and the index, up to date, by way of a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     scratch = Scratch(folder)
-    channels = Channels(scratch, Sealer(publisher, scratch, SigningKey.configured()), keep=2)
+    channels = Channels(scratch, IndexSigner(publisher, scratch, SigningKey.configured()), keep=2)
 
-    def plan(found: Sequence[Posted]) -> list[Step]:
-        wishes = [*channels.of(name, found, minors=minors), *channels.index(found)]
-        return [step for wish in wishes for step in channel_steps.steps(wish, found)]
+    def plan(found: Sequence[RemoteRelease]) -> list[Action]:
+        desired = [*channels.of(name, found, minors=minors), *channels.index(found)]
+        return [step for channel in desired for step in channel_steps.steps(channel, found)]
 
-    settle(name, publisher, retry, look=publisher.releases, plan=plan)
+    reconcile(name, publisher, retry, look=publisher.releases, plan=plan)

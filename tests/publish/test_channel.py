@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 from bakery.publish.channel import channels
-from bakery.publish.model import Posted, Stored
+from bakery.publish.model import RemoteAsset, RemoteRelease
 
 
-def posted(tag: str) -> Posted:
+def posted(tag: str) -> RemoteRelease:
     names = [f"{tag}-x86-64.raw", "release.json"]
-    return Posted(
+    return RemoteRelease(
         tag=tag,
         id=tag,
         visibility="public",
-        assets=tuple(Stored(name=name, id=name, size=1, sha256="0" * 64) for name in names),
+        assets=tuple(RemoteAsset(name=name, id=name, size=1, sha256="0" * 64) for name in names),
     )
 
 
