@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bakery.check.rule import Rule
 from bakery.check.rules import (
+    accounts,
     binaries,
     conflicts,
     hardening,
@@ -14,6 +15,8 @@ from bakery.check.rules import (
     paths,
     readback,
     release_file,
+    services,
+    udev,
     units,
     verified,
 )
@@ -36,6 +39,9 @@ _MODULES = (
     binaries,
     hardening,
     units,
+    services,
+    accounts,
+    udev,
     verified,
     readback,
     conflicts,

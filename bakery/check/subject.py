@@ -35,6 +35,7 @@ class Context:
         manifest: of the staged tree, to compare the image with.
         companions: trees of the images that it requires, whose units and programs it may use.
         apart: names of images that are never merged beside it: `replaces` and `conflicts`.
+        parts: names of the recipe's parts, which are placeholders of its files.
         source: the file at which reviews show findings, such as the recipe.
 
     """
@@ -45,6 +46,7 @@ class Context:
     manifest: Manifest | None = None
     companions: tuple[Tree, ...] = ()
     apart: frozenset[str] = frozenset()
+    parts: frozenset[str] = frozenset()
     source: str | None = None
 
 

@@ -44,9 +44,13 @@ BROKEN: dict[str, Callable[[Any, Any], object]] = {
     "release-file-scope": lambda t, _: t.edit(RELEASE, "_any", "_any\nSYSEXT_SCOPE=everywhere"),
     "release-file-host-fields": lambda t, _: t.edit(RELEASE, "_any", '_any\nPRETTY_NAME="Demo OS"'),
     "reload-manager-missing": lambda t, _: t.edit(RELEASE, "EXTENSION_RELOAD_MANAGER=1", ""),
-    "reload-manager-needless": lambda t, _: t.remove("usr/lib/systemd"),
+    "reload-manager-needless": lambda t, _: (
+        t.remove("usr/lib/systemd"),
+        t.edit("usr/lib/tmpfiles.d/demo.conf", "demo demo", "root root"),
+    ),
     "outside-usr-opt": lambda t, _: t.file("etc/demo.toml", "a = 1\n"),
     "over-host-link": lambda t, _: t.file("usr/sbin/demo", "#!/bin/sh\n", 0o755),
+    "host-folder": lambda t, _: t.file("usr/share/man", "text"),
     "opt-shipped": lambda t, _: t.file("opt/demo/readme", "hello\n"),
     "usr-local-shipped": lambda t, _: t.file("usr/local/share/demo", "hello\n"),
     "os-release-shipped": lambda t, _: t.file("usr/lib/os-release", "ID=demo\n"),
@@ -97,7 +101,18 @@ BROKEN: dict[str, Callable[[Any, Any], object]] = {
     "requires-link": lambda t, _: t.link(
         f"{UNITS}/multi-user.target.requires/demo.service", "../demo.service"
     ),
-    "required-by": lambda t, _: t.edit(SERVICE, "WantedBy", "RequiredBy"),
+    "install-section": lambda t, _: t.edit(
+        SERVICE, "[Service]", "[Install]\nWantedBy=multi-user.target\n[Service]"
+    ),
+    "unit-not-started": lambda t, _: t.remove(f"{UNITS}/sockets.target.d/10-demo.conf"),
+    "placeholder-left": lambda t, _: t.edit(SERVICE, "Description=Demo", "Description={version}"),
+    "environment-file": lambda t, _: t.edit(SERVICE, "File=/etc/demo.toml", "File=/etc/demo.env"),
+    "tmpfiles-setup": lambda t, _: t.edit(
+        f"{UNITS}/demo-setup.service", "systemd-tmpfiles --create", "systemd-sysusers"
+    ),
+    "udev-program": lambda t, _: t.edit(
+        "usr/lib/udev/rules.d/90-demo.rules", "bin/demo ", "bin/domo "
+    ),
     "start-unit": lambda t, _: t.edit(
         f"{UNITS}/multi-user.target.d/10-demo.conf", "demo.service", "domo.service"
     ),

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bakery.check.rule import Violation, rule
+from bakery.recipe.host_folders import HOST_FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -99,8 +100,28 @@ def over_link(subject: Subject) -> Iterator[Violation]:
     system = subject.release.get("ID") or "_any"
     for path, systems in _LINKS_OF_HOSTS.items():
         node = subject.tree.get(path)
-        if node is not None and system in systems:
-            yield Violation(path, f"is a {node.type}, and hosts have a link of that name")
+        if node is not None and node.type == "directory" and system in systems:
+            yield Violation(path, "is a directory, and hosts have a link of that name")
+
+
+@rule(
+    "host-folder",
+    "error",
+    reason=(
+        "a merge shows it in place of the host's folder, and hides all that is in that: without"
+        " /usr/bin nothing starts any more"
+    ),
+    fix="install into the folder, or choose another path",
+)
+def host_folder(subject: Subject) -> Iterator[Violation]:
+    """Find files and links at the paths of folders that hosts have."""
+    for node in subject.tree:
+        if node.path in HOST_FOLDERS and node.type != "directory" and "/" in node.path:
+            yield Violation(
+                node.path,
+                f"is a {node.type}, and hosts have a folder there",
+                fix=f"install into {node.path}/, with the slash at its end, or choose another path",
+            )
 
 
 @rule(
@@ -125,7 +146,8 @@ def opt(subject: Subject) -> Iterator[Violation]:
 )
 def usr_local(subject: Subject) -> Iterator[Violation]:
     """Find an image that takes /usr/local."""
-    if subject.tree.get("usr/local") is not None:
+    node = subject.tree.get("usr/local")
+    if node is not None and node.type == "directory":
         yield Violation("usr/local", "is merged over the host's own /usr/local")
 
 
