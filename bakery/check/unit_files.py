@@ -26,6 +26,13 @@ TYPES = (
     "target",
     "timer",
 )
+COMMANDS = tuple(
+    f"Exec{when}"
+    for when in (
+        *("Condition", "StartPre", "Start", "StartPost"),
+        *("Reload", "Stop", "StopPre", "StopPost"),
+    )
+)
 _SUFFIXES = tuple(f".{kind}" for kind in TYPES)
 _DROP_IN_FOLDER = re.compile(rf"(.+\.)?({'|'.join(TYPES)})\.d")
 _SPECIAL_PREFIXES = "@-:+!|"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bakery.check import fragment_files, host, unit_files
 from bakery.check.rule import Violation, rule
-from bakery.check.rules.services import COMMANDS
+from bakery.check.unit_files import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bakery.check import fragment_files, host, unit_files
 from bakery.check.rule import Violation, rule
 from bakery.check.tree import inside
+from bakery.check.unit_files import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,13 +16,6 @@ if TYPE_CHECKING:
     from bakery.check.subject import Subject
     from bakery.check.unit_files import Unit
 
-COMMANDS = tuple(
-    f"Exec{when}"
-    for when in (
-        *("Condition", "StartPre", "Start", "StartPost"),
-        *("Reload", "Stop", "StopPre", "StopPost"),
-    )
-)
 _SEARCH_PATH = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin")
 _MADE_AT_RUN_TIME = ("/run/", "/dev/", "/proc/", "/sys/", "/tmp/")  # noqa: S108  no file is made
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bakery.check import host, unit_files
 from bakery.check.rule import Violation, rule
+from bakery.check.unit_files import COMMANDS
 from bakery.recipe.validate import VERSION_PLACEHOLDERS
 
 if TYPE_CHECKING:
@@ -151,6 +152,9 @@ def _started_by_units(tree: Tree) -> Iterator[str]:
     for unit in unit_files.with_drop_ins(tree):
         pulled_in = [name for each in unit.values(*_PULLS_IN) for name in each.value.split()]
         yield from pulled_in
+        for setting in unit.values(*COMMANDS):
+            if unit_files.program(setting.value)[0].endswith("systemctl"):
+                yield from (w if "." in w else f"{w}.service" for w in setting.value.split()[1:])
         stem, dot, kind = unit.name.rpartition(".")
         if dot + kind in _TRIGGERS and not unit.values("Unit", "Service"):
             yield f"{stem}.service"
