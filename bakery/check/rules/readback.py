@@ -85,9 +85,9 @@ def dissect(subject: Subject) -> Iterator[Violation | Skip]:
         return
     program = DISSECT.find()
     if program is None:
-        yield Skip("systemd-dissect is not installed")
+        yield Skip.without(DISSECT)
     elif not subject.keeps_owners:
-        yield Skip("systemd-dissect needs root")
+        yield Skip("systemd-dissect needs root", fix=f"sudo bakery check {subject.file}")
     else:
         yield from _dissected(program, subject.file, released_name(subject.release_file))
 
