@@ -355,6 +355,11 @@ class TestImages:
             file.truncate(120 * 1024 * 1024)
         assert fired(check_path(image)[0]) == {"image-dissect"}
 
+    def test_a_renamed_image_whose_release_file_allows_it(self, good: Any) -> None:
+        os.setxattr(good.root / RELEASE, "user.extension-release.strict", b"0")
+        image = squash(good)
+        assert check_path(image.rename(image.with_name("my-tools.raw")))[0].findings == ()
+
     def test_an_image_renamed_by_hand(self, good: Any) -> None:
         image = squash(good)
         report, _ = check_path(image.rename(image.with_name("my-tools.raw")))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -228,6 +230,56 @@ def test_users_may_join_the_groups_that_every_host_has(good: Any) -> None:
 def test_a_name_given_is_the_only_one(good: Any) -> None:
     finding = only(good, name="domo")
     assert finding.rule == "release-file-name"
+
+
+@pytest.mark.parametrize("value", ["0", "false", "no"])
+def test_a_release_file_may_hold_for_every_name(value: str, good: Any, tmp_path: Path) -> None:
+    image = good.root.rename(tmp_path / "renamed")
+    assert [f.rule for f in check_path(image)[0].findings] == ["release-file-name"]
+    os.setxattr(image / RELEASE, "user.extension-release.strict", value.encode())
+    assert check_path(image)[0].findings == ()
+    other = f"{RELEASE}-other"
+    shutil.copy(image / RELEASE, image / other)
+    os.setxattr(image / other, "user.extension-release.strict", value.encode())
+    assert "release-file-name" in {f.rule for f in check_path(image)[0].findings}
+
+
+def test_a_release_file_that_insists_on_its_name(good: Any, tmp_path: Path) -> None:
+    image = good.root.rename(tmp_path / "renamed")
+    os.setxattr(image / RELEASE, "user.extension-release.strict", b"1")
+    assert [f.rule for f in check_path(image)[0].findings] == ["release-file-name"]
+
+
+def test_every_version_in_a_folder_of_versions_is_checked(good: Any, tmp_path: Path) -> None:
+    versions = tmp_path / "demo.v"
+    versions.mkdir()
+    shutil.copytree(good.root, versions / "demo_1.0_x86-64", symlinks=True)
+    shutil.copytree(good.root, versions / "demo_1.1_x86-64", symlinks=True)
+    (versions / "demo_1.1_x86-64/usr/bin/demo").chmod(0o4755)
+    (versions / "readme").write_text("hosts ignore it")
+    first, second = check_paths([versions])
+    assert (first.label, first.findings) == ("demo_1.0_x86-64", ())
+    assert (second.label, [f.rule for f in second.findings]) == ("demo_1.1_x86-64", ["setuid"])
+
+
+def test_a_folder_of_versions_without_one(tmp_path: Path) -> None:
+    (tmp_path / "demo.raw.v").mkdir()
+    (tmp_path / "demo.raw.v/other_1.raw").write_bytes(b"")
+    with pytest.raises(BakeryError, match="no version in the folder") as caught:
+        check_paths([tmp_path / "demo.raw.v"])
+    assert "demo_VERSION_ARCH.raw" in str(caught.value.why)
+
+
+def test_a_configuration_extension_is_one(good: Any, tmp_path: Path) -> None:
+    confext = type(good)(tmp_path / "site")
+    confext.file("etc/site.conf", "a = 1\n")
+    confext.file("etc/extension-release.d/extension-release.site", "ID=debian\nCONFEXT_LEVEL=1\n")
+    assert findings(confext) == ()
+    confext.edit("etc/extension-release.d/extension-release.site", "CONFEXT", "SYSEXT")
+    assert "neither CONFEXT_LEVEL nor VERSION_ID" in only(confext).message
+    confext.edit("etc/extension-release.d/extension-release.site", "SYSEXT", "CONFEXT")
+    confext.file("usr/bin/site", "#!/bin/sh\n", 0o755)
+    assert (only(confext).rule, only(confext).path) == ("outside-usr-opt", "usr")
 
 
 def test_hosts_of_other_systems_have_other_links(good: Any) -> None:

@@ -59,13 +59,16 @@ def _top(subject: Subject) -> Iterator[Node]:
 @rule(
     "outside-usr-opt",
     "error",
-    reason="hosts merge /usr and /opt alone, and silently ignore the rest of an image",
-    fix="move it below usr/",
+    reason=(
+        "hosts merge /usr and /opt alone (of a confext /etc alone), and silently ignore the rest of"
+        " an image"
+    ),
+    fix="move it below usr/ (in a confext, below etc/)",
 )
 def outside(subject: Subject) -> Iterator[Violation]:
     """Find paths that a merge ignores."""
     for node in _top(subject):
-        if node.path in ("etc", "var"):
+        if subject.kind == "sysext" and node.path in ("etc", "var"):
             yield Violation(
                 node.path,
                 "is ignored by a merge",
@@ -75,7 +78,7 @@ def outside(subject: Subject) -> Iterator[Violation]:
                     f" copy it: C /{node.path}/… - - - - /usr/share/{subject.name}/…"
                 ),
             )
-        elif node.path not in ("usr", "opt"):
+        elif node.path not in subject.hierarchies:
             yield Violation(node.path, "is ignored by a merge")
         elif node.type != "directory":
             yield Violation(
