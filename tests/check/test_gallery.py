@@ -59,6 +59,7 @@ BROKEN: dict[str, Callable[[Any, Any], object]] = {
     ),
     "package-database": lambda t, _: t.file("usr/lib/sysimage/rpm/rpmdb.sqlite", "SQLite"),
     "host-owned": lambda t, _: t.file("usr/lib/x86_64-linux-gnu/libsystemd.so.0", "x"),
+    "macos-metadata": lambda t, _: t.file("usr/share/demo/._config.toml", "\0\5\26\7"),
     "name-case": lambda t, _: t.file("usr/share/demo/Config.toml", "a = 1\n"),
     "name-encoding": lambda t, _: t.file(b"usr/share/demo/caf\xe9", "x"),
     "owner": lambda t, _: os.chown(t.root / "usr/bin/demo", 1000, 0),

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bakery.check.rule import Violation, rule
+from bakery.image.tree import is_macos_metadata
 from bakery.recipe.host_folders import HOST_FOLDERS
 
 if TYPE_CHECKING:
@@ -216,6 +217,19 @@ def owned(subject: Subject) -> Iterator[Violation]:
 
 def _matching(subject: Subject, pattern: re.Pattern[str]) -> Iterable[Node]:
     return (node for node in subject.tree if pattern.fullmatch(node.path))
+
+
+@rule(
+    "macos-metadata",
+    "error",
+    reason="it describes a file to macOS; in usr/bin it is taken for a program",
+    fix="leave it out; tar on macOS adds none with COPYFILE_DISABLE=1",
+)
+def macos(subject: Subject) -> Iterator[Violation]:
+    """Find files that macOS adds to archives and folders."""
+    for node in subject.tree:
+        if node.type != "directory" and is_macos_metadata(node.path):
+            yield Violation(node.path, "is metadata of macOS")
 
 
 @rule(
