@@ -67,6 +67,7 @@ class Inspection:
                 manifest=self.workshop.manifest(image),
                 companions=tuple(load(self.workshop.file(other)).tree for other in others),
                 apart=_apart(image),
+                recipe=image.source,
                 source=str(image.source.folder / FILE),
             )
             with self.workshop.processors.take(1):
@@ -130,6 +131,8 @@ class Inspection:
         )
 
     def _check_key(self, image: Image, others: Sequence[Image] = ()) -> str:
+        from bakery.check.rules import recipe
+
         allowed = [f"{waiver.rule} {waiver.path}" for waiver in image.source.recipe.allow]
         return key_of(
             "check",
@@ -137,6 +140,7 @@ class Inspection:
             code_digest("check"),
             *allowed,
             *sorted(_apart(image)),
+            *recipe.inputs(image.source),
         )
 
     def _together_key(self, images: Sequence[Image]) -> str:

@@ -14,6 +14,7 @@ from bakery.check.rules import (
     metadata,
     paths,
     readback,
+    recipe,
     release_file,
     services,
     udev,
@@ -44,6 +45,7 @@ _MODULES = (
     udev,
     verified,
     readback,
+    recipe,
     conflicts,
 )
 

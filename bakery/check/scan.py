@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from bakery.binary import elf
+from bakery.check.licenses import is_license_file
 from bakery.check.tree import Kind, Node, Tree
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def _read(full: str, path: str, size: int) -> _Content:
 
 
 def _is_parsed(path: str, size: int) -> bool:
-    return path.startswith(PARSED) and size <= _HEAD
+    return size <= _HEAD and (path.startswith(PARSED) or is_license_file(path))
 
 
 def _is_capable(descriptor: int) -> bool:

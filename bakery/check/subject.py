@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bakery.check.root import Root
     from bakery.check.tree import Node, Tree
     from bakery.image.manifest import Manifest
+    from bakery.recipe.load import Source
 
 Kind = Literal["sysext", "confext"]
 
@@ -40,7 +41,7 @@ class Context:
         manifest: of the staged tree, to compare the image with.
         companions: trees of the images that it requires, whose units and programs it may use.
         apart: names of images that are never merged beside it: `replaces` and `conflicts`.
-        parts: names of the recipe's parts, which are placeholders of its files.
+        recipe: the recipe that it is built of.
         source: the file at which reviews show findings, such as the recipe.
 
     """
@@ -51,7 +52,7 @@ class Context:
     manifest: Manifest | None = None
     companions: tuple[Tree, ...] = ()
     apart: frozenset[str] = frozenset()
-    parts: frozenset[str] = frozenset()
+    recipe: Source | None = None
     source: str | None = None
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from harness.recipes import recipe_of
 
 from bakery.check.catalogue import RULES
 from bakery.check.command import check_path, check_paths
@@ -139,6 +140,9 @@ SPECIAL = {
     "image-dissect",
     "unreadable",
     "path-conflict",
+    "recipe-readme",
+    "recipe-check",
+    "license-file",
     "elf-path",
     "waiver-unused",
 }
@@ -199,6 +203,43 @@ def test_paths_that_lead_nowhere_are_the_manifests(good: Any) -> None:
             ),
         )
     ]
+
+
+def test_a_recipe_without_a_readme(good: Any, tmp_path: Path) -> None:
+    assert fired(check(good, recipe=recipe_of(tmp_path))) == set()
+    assert fired(check(good, recipe=recipe_of(tmp_path, readme=""))) == {"recipe-readme"}
+    assert fired(check(good, recipe=recipe_of(tmp_path, readme="\n"))) == {"recipe-readme"}
+
+
+def test_a_recipe_without_expectations(good: Any, tmp_path: Path) -> None:
+    assert fired(check(good, recipe=recipe_of(tmp_path, check=""))) == {"recipe-check"}
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "expression"),
+    [
+        ("LICENSE", "Apache License\n   Version 2.0, January 2004", "Apache-2.0"),
+        ("COPYING", "GNU GENERAL PUBLIC LICENSE\nVersion 2, June 1991", "GPL-2.0-only"),
+        ("LICENSE-x", "// SPDX-License-Identifier: LGPL-2.1-or-later", "LGPL-2.1-only"),
+        (
+            "LICENSE.md",
+            "Permission is hereby granted, free of charge, to any\nperson obtaining a copy",
+            "ISC AND MIT",
+        ),
+    ],
+)
+def test_a_licence_that_the_recipe_does_not_name(
+    path: str,
+    text: str,
+    expression: str,
+    good: Any,
+    tmp_path: Path,
+) -> None:
+    good.file(f"usr/share/licenses/demo/{path}", text)
+    assert fired(check(good)) == set()
+    assert fired(check(good, recipe=recipe_of(tmp_path, license=expression))) == set()
+    wrong = recipe_of(tmp_path, license="BSD-3-Clause")
+    assert fired(check(good, recipe=wrong)) == {"license-file"}
 
 
 def test_a_waiver_that_nothing_needs(good: Any) -> None:

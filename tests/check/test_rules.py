@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import pytest
+from harness.recipes import recipe_of
 
 from bakery.check.command import check_path, check_paths
 from bakery.check.loader import load
@@ -194,14 +195,15 @@ def test_units_that_others_start(good: Any) -> None:
     ]
 
 
-def test_braces_that_are_no_placeholders(good: Any) -> None:
+def test_braces_that_are_no_placeholders(good: Any, tmp_path: Path) -> None:
     good.edit(SERVICE, "--serve", "--serve ${version} {{name}} {other} %{arch}")
     rule = 'KERNEL=="demo", ATTR{name}=="x", ENV{version}="$attr{arch}"\n'
     good.file("usr/lib/udev/rules.d/91-demo.rules", rule)
     assert findings(good) == ()
     good.edit(SERVICE, "{other}", "{runc.bare}")
     assert findings(good) == ()
-    assert "{runc.bare}" in only(good, parts=frozenset({"runc"})).message
+    recipe = recipe_of(tmp_path, "parts: {runc: {text: 'https://example.org/{version}'}}\n")
+    assert "{runc.bare}" in only(good, recipe=recipe).message
 
 
 def test_programs_of_udev_rules(good: Any) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bakery.check import host, unit_files
 from bakery.check.rule import Violation, rule
+from bakery.check.scan import PARSED
 from bakery.check.unit_files import COMMANDS
 from bakery.recipe.validate import VERSION_PLACEHOLDERS
 
@@ -179,9 +180,10 @@ def _started_by_others(tree: Tree) -> Iterator[str]:
 )
 def placeholder(subject: Subject) -> Iterator[Violation]:
     """Find placeholders of the recipe language that nothing expanded, in files that hosts parse."""
-    known = _EVERYWHERE | subject.context.parts
+    recipe = subject.context.recipe
+    known = _EVERYWHERE | (recipe.recipe.parts.keys() if recipe else set())
     for node in subject.tree:
-        if node.text is None:
+        if node.text is None or not node.path.startswith(PARSED):
             continue
         for match in dict.fromkeys(m for m in _PLACEHOLDER.finditer(node.text) if m[1] in known):
             yield Violation(
