@@ -49,11 +49,19 @@ def _lines(reports: Sequence[Report]) -> Iterator[str]:
     for finding, label in _shared([(each, r.label) for r in reports for each in r.findings]):
         yield f"{finding.severity}: {label}: {_sentence(finding)}"
         yield from _details(finding)
-    for skipped, label in _shared([(each, r.label) for r in reports for each in r.not_run]):
-        yield f"not checked: {label}: {skipped.rule}: {skipped.why}"
-        yield f"  fix:  {skipped.fix}"
+    yield from _skipped(reports)
     label = _together([report.label for report in reports])
     yield f"{label}: {_counts(reports)}"
+
+
+def _skipped(reports: Sequence[Report]) -> Iterator[str]:
+    """Yield which rules could not run, those of one cause together."""
+    causes: dict[tuple[str, str, str], list[str]] = {}
+    for skipped, label in _shared([(each, r.label) for r in reports for each in r.not_run]):
+        causes.setdefault((label, skipped.why, skipped.fix), []).append(skipped.rule)
+    for (label, why, fix), rules in causes.items():
+        yield f"not checked: {label}: {', '.join(rules)}: {why}"
+        yield f"  fix:  {fix}"
 
 
 def _shared(labelled: Sequence[tuple[_Told, str]]) -> Iterator[tuple[_Told, str]]:

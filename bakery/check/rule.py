@@ -53,6 +53,12 @@ class Skip:
         return cls(f"{tool.program} is not installed", fix=f"apt install {tool.apt}")
 
 
+BUILT_ELSEWHERE = Skip(
+    "nothing is known of its recipe, and of the tree that it was made of",
+    fix="`doit check:NAME` applies it to images of this project's recipes",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rule:
     """One thing that must hold in an image.

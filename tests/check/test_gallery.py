@@ -147,6 +147,8 @@ SPECIAL = {
     "waiver-unused",
 }
 
+ABOUT_RECIPES = {"recipe-readme", "recipe-check", "license-file"}
+
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount, and give files away")
 
 
@@ -161,6 +163,14 @@ def check(folder: Any, **context: Any) -> Report:
 def test_every_rule_has_a_broken_image() -> None:
     assert set(BROKEN) | SPECIAL == {rule.id for rule in RULES}
     assert len(RULES) == len({rule.id for rule in RULES})
+
+
+def test_rules_that_need_to_know_the_recipe_say_so(good: Any, tmp_path: Path) -> None:
+    skipped = {each.rule: each.fix for each in check(good).not_run}
+    assert {"elf-path", "image-content", *ABOUT_RECIPES} <= skipped.keys()
+    assert "doit check:NAME" in skipped["image-content"]
+    known = check(good, manifest=manifest_of(good, 1), recipe=recipe_of(tmp_path))
+    assert not {"elf-path", "image-content", *ABOUT_RECIPES} & {r.rule for r in known.not_run}
 
 
 def test_no_rule_fires_on_a_good_tree(good: Any) -> None:
@@ -315,7 +325,7 @@ class TestImages:
         folder, manifest = staged
         report, shipped = check_path(squash(folder), Context(name="demo", manifest=manifest))
         assert report.findings == ()
-        assert {skipped.rule for skipped in report.not_run} <= {"udev-syntax"}
+        assert {skipped.rule for skipped in report.not_run} <= {"udev-syntax", *ABOUT_RECIPES}
         assert shipped is not None
         assert shipped.name == "demo"
 

@@ -58,6 +58,14 @@ def test_what_two_architectures_have_in_common_is_said_once() -> None:
     assert len(render.github([first, second]).splitlines()) == 2
 
 
+def test_rules_that_one_cause_kept_from_running_are_told_together() -> None:
+    skipped = [NotRun(rule=name, why="it is blind", fix="look") for name in ("owner", "setuid")]
+    skipped.append(NotRun(rule="time", why="it is late", fix="hurry"))
+    text = render.text([make_report("demo", [], not_run=skipped)])
+    assert "not checked: demo: owner, setuid: it is blind\n  fix:  look\n" in text
+    assert "not checked: demo: time: it is late\n  fix:  hurry\n" in text
+
+
 def test_an_error_that_ends_a_build_nests_nothing() -> None:
     error = render.BrokenRulesError(broken("demo-1.0-x86-64", Violation("usr/bin/a", "is setuid")))
     assert error.what == "demo-1.0-x86-64 breaks 1 rule"

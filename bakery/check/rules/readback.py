@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.check.loader import DISSECT
-from bakery.check.rule import Rule, Skip, Violation, rule
+from bakery.check.rule import BUILT_ELSEWHERE, Rule, Skip, Violation, rule
 from bakery.check.subject import released_name
 from bakery.tools import ToolFailedError, run
 
@@ -41,10 +41,11 @@ mount = Rule(
         " fault"
     ),
 )
-def content(subject: Subject) -> Iterator[Violation]:
+def content(subject: Subject) -> Iterator[Violation | Skip]:
     """Compare the image with the manifest, entry by entry."""
     manifest = subject.context.manifest
     if manifest is None:
+        yield BUILT_ELSEWHERE
         return
     staged = {entry.path: entry for entry in manifest.entries}
     for path, entry in staged.items():

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bakery.check import licenses
-from bakery.check.rule import Violation, rule
+from bakery.check.rule import BUILT_ELSEWHERE, Skip, Violation, rule
 from bakery.recipe.load import CHECK
 from bakery.yaml.location import show
 
@@ -38,10 +38,12 @@ def _missing(recipe: Source) -> list[str]:
     reason="whoever installs the image does not learn what starts, and how it is configured",
     fix="write README.md: what it brings, what starts, its configuration, its data, its licence",
 )
-def readme(subject: Subject) -> Iterator[Violation]:
+def readme(subject: Subject) -> Iterator[Violation | Skip]:
     """Find a recipe without a README.md."""
     recipe = subject.context.recipe
-    if recipe is not None and README in _missing(recipe):
+    if recipe is None:
+        yield BUILT_ELSEWHERE
+    elif README in _missing(recipe):
         yield Violation(".", f"has a recipe without {README}: {show(recipe.folder)}")
 
 
@@ -51,10 +53,12 @@ def readme(subject: Subject) -> Iterator[Violation]:
     reason="a boot without expectations shows that the image merges, not that its programs work",
     fix="write check.yaml: commands that let the programs do their work, units that must be active",
 )
-def expectations(subject: Subject) -> Iterator[Violation]:
+def expectations(subject: Subject) -> Iterator[Violation | Skip]:
     """Find a recipe without a check.yaml."""
     recipe = subject.context.recipe
-    if recipe is not None and CHECK in _missing(recipe):
+    if recipe is None:
+        yield BUILT_ELSEWHERE
+    elif CHECK in _missing(recipe):
         yield Violation(".", f"has a recipe without {CHECK}: {show(recipe.folder)}")
 
 
@@ -64,10 +68,11 @@ def expectations(subject: Subject) -> Iterator[Violation]:
     reason="who relies on `license:` for what may be done with the image is misled",
     fix="correct `license:`; of several that hold for parts of the image it has all, with AND",
 )
-def license_files(subject: Subject) -> Iterator[Violation]:
+def license_files(subject: Subject) -> Iterator[Violation | Skip]:
     """Find licences in the image that the recipe's `license:` does not name."""
     recipe = subject.context.recipe
     if recipe is None:
+        yield BUILT_ELSEWHERE
         return
     expression = recipe.recipe.license
     named = {licenses.family(name) for name in re.findall(r"[\w.+-]+", expression)}
