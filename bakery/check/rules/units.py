@@ -103,11 +103,13 @@ def requires(subject: Subject) -> Iterator[Violation]:
 )
 def install_section(subject: Subject) -> Iterator[Violation]:
     """Find units with an [Install] section."""
+    settings: dict[str, dict[str, None]] = {}
     for unit in unit_files.with_drop_ins(subject.tree):
-        installing = [each for each in unit.settings if each.section == "Install" and each.value]
-        for path in dict.fromkeys(each.file.path for each in installing):
-            settings = (f"{s.key}={s.value}" for s in installing if s.file.path == path)
-            yield Violation(path, f"has an [Install] section: {', '.join(settings)}")
+        for each in unit.settings:
+            if each.section == "Install" and each.value:
+                settings.setdefault(each.file.path, {})[f"{each.key}={each.value}"] = None
+    for path, texts in settings.items():
+        yield Violation(path, f"has an [Install] section: {', '.join(texts)}")
 
 
 @rule(
