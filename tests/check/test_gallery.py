@@ -218,7 +218,6 @@ def test_paths_that_lead_nowhere_are_the_manifests(good: Any) -> None:
 def test_a_recipe_without_a_readme(good: Any, tmp_path: Path) -> None:
     assert fired(check(good, recipe=recipe_of(tmp_path))) == set()
     assert fired(check(good, recipe=recipe_of(tmp_path, readme=""))) == {"recipe-readme"}
-    assert fired(check(good, recipe=recipe_of(tmp_path, readme="\n"))) == {"recipe-readme"}
 
 
 def test_a_recipe_without_expectations(good: Any, tmp_path: Path) -> None:

@@ -21,15 +21,12 @@ README = "README.md"
 
 def inputs(recipe: Source) -> tuple[str, ...]:
     """Return all of a recipe that decides on these rules, for the key of a check."""
-    return (recipe.recipe.license, *recipe.recipe.parts, *map(str, _missing(recipe)))
+    return (recipe.recipe.license, *recipe.recipe.parts, *_missing(recipe))
 
 
 def _missing(recipe: Source) -> list[str]:
-    return [
-        name
-        for name in (README, CHECK)
-        if not (file := recipe.folder / name).is_file() or not file.read_bytes().strip()
-    ]
+    files = {name: recipe.folder / name for name in (README, CHECK)}
+    return [name for name, file in files.items() if not (file.is_file() and file.stat().st_size)]
 
 
 @rule(
