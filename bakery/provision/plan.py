@@ -173,7 +173,7 @@ def _links(each: Extension, host: HostSystem) -> Iterator[HostLink]:
 def _component_files(name: str, component: Component, *, unsigned: bool) -> Iterator[HostFile]:
     if component.keyring is None and not unsigned:
         raise ProvisionError(
-            f"nobody signs the channel that {name} would component",
+            f"nobody signs the channel that {name} would follow",
             why="hosts would run whatever is published there",
             fix="publish with BAKERY_SIGNING_KEY set, or give --unsigned",
         )
