@@ -45,10 +45,10 @@ def identify(text: str) -> str | None:
     if tag := _TAG.search(text):
         return family(tag[1])
     words = " ".join(re.findall(r"[a-z0-9]+", text.lower()))
-    found = {words.find(phrase): name for name, phrase in _WORDS.items() if phrase in words}
-    if not found:
+    positions = {words.find(phrase): name for name, phrase in _WORDS.items() if phrase in words}
+    if not positions:
         return None
-    name = found[min(found)]
+    name = positions[min(positions)]
     three = name == "BSD-2-Clause" and _BSD_THIRD_CLAUSE in words
     return "BSD-3-Clause" if three else name
 

@@ -120,12 +120,12 @@ def with_drop_ins(tree: Tree, folder: str = SYSTEM) -> Iterator[Unit]:
 
 def _drop_ins(tree: Tree, folder: str) -> dict[str, list[Node]]:
     """Return the drop-ins of a folder, by the name of their own folder without `.d`."""
-    found: dict[str, list[Node]] = {}
+    by_name: dict[str, list[Node]] = {}
     for node in tree.below(folder, ".conf"):
         parent, _, name = node.folder.rpartition("/")
         if node.type == "file" and parent == folder and is_drop_in_folder(name):
-            found.setdefault(name.removesuffix(".d"), []).append(node)
-    return found
+            by_name.setdefault(name.removesuffix(".d"), []).append(node)
+    return by_name
 
 
 def _drop_in_folders(unit: str) -> Iterator[str]:

@@ -31,14 +31,18 @@ def users(subject: Subject) -> Iterator[Violation]:
     units = tuple(unit_files.with_drop_ins(subject.tree))
     made_users, made_groups = fragment_files.users(subject)
     dynamic = frozenset().union(*(_dynamic_users(unit) for unit in units))
-    found: dict[Violation, None] = {}
+    violations: dict[Violation, None] = {}
     for unit in units:
         named_users = [last for key in _USER_KEYS if (last := unit.last(key))]
         named_groups = [last for key in _GROUP_KEYS if (last := unit.last(key))]
         named_groups += unit.values("SupplementaryGroups")
-        found |= dict.fromkeys(_unknown(named_users, "user", made_users | host.USERS | dynamic))
-        found |= dict.fromkeys(_unknown(named_groups, "group", made_groups | host.GROUPS | dynamic))
-    yield from found
+        violations |= dict.fromkeys(
+            _unknown(named_users, "user", made_users | host.USERS | dynamic)
+        )
+        violations |= dict.fromkeys(
+            _unknown(named_groups, "group", made_groups | host.GROUPS | dynamic)
+        )
+    yield from violations
 
 
 def _dynamic_users(unit: Unit) -> frozenset[str]:
