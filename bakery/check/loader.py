@@ -180,7 +180,7 @@ def _damaged(what: str, path: Path, why: str | None) -> ImageUnreadableError:
 
 
 def _unpack(path: Path, root: Path) -> None:
-    command = [UNSQUASHFS.require(), "-no-progress", "-quiet", "-no-xattrs"]
+    command = [UNSQUASHFS.require(), "-no-progress", "-quiet", "-user-xattrs"]
     command += ["-data-queue", "16", "-frag-queue", "16"]  # MiB of memory
     # devices can't be made without root: the report says that the rule about them did not run
     command += ["-ignore-errors", "-dest", str(root), str(path.resolve())]

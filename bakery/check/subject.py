@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bakery.check import host, image_name, os_release
 from bakery.check.root import roots
@@ -18,8 +18,14 @@ if TYPE_CHECKING:
     from bakery.check.root import Root
     from bakery.check.tree import Node, Tree
     from bakery.image.manifest import Manifest
+    from bakery.recipe.load import Source
 
-RELEASE_FOLDER = "usr/lib/extension-release.d"
+Kind = Literal["sysext", "confext"]
+
+_RELEASE_FOLDERS: dict[Kind, str] = {
+    "sysext": "usr/lib/extension-release.d",
+    "confext": "etc/extension-release.d",
+}
 _RELEASE_PREFIX = "extension-release."
 
 
@@ -35,6 +41,7 @@ class Context:
         manifest: of the staged tree, to compare the image with.
         companions: trees of the images that it requires, whose units and programs it may use.
         apart: names of images that are never merged beside it: `replaces` and `conflicts`.
+        recipe: the recipe that it is built of.
         source: the file at which reviews show findings, such as the recipe.
 
     """
@@ -45,6 +52,7 @@ class Context:
     manifest: Manifest | None = None
     companions: tuple[Tree, ...] = ()
     apart: frozenset[str] = frozenset()
+    recipe: Source | None = None
     source: str | None = None
 
 
@@ -73,19 +81,42 @@ class Subject:
     file_arch: str | None = None
 
     @cached_property
+    def kind(self) -> Kind:
+        """What the image extends: the system in /usr and /opt, or the configuration in /etc."""
+        both: tuple[Kind, ...] = ("sysext", "confext")
+        return next((kind for kind in both if self._release_files(kind)), "sysext")
+
+    @property
+    def release_folder(self) -> str:
+        """The folder of the release file."""
+        return _RELEASE_FOLDERS[self.kind]
+
+    @property
+    def hierarchies(self) -> tuple[str, ...]:
+        """The top folders that a merge takes."""
+        return ("usr", "opt") if self.kind == "sysext" else ("etc",)
+
+    @cached_property
     def release_files(self) -> tuple[Node, ...]:
         """The release files, whatever name they carry."""
-        below = self.tree.below(RELEASE_FOLDER)
+        return self._release_files(self.kind)
+
+    def _release_files(self, kind: Kind) -> tuple[Node, ...]:
+        below = self.tree.below(_RELEASE_FOLDERS[kind])
         return tuple(n for n in below if n.type == "file" and n.name.startswith(_RELEASE_PREFIX))
 
     @cached_property
     def release_file(self) -> Node | None:
-        """The release file that a host reads; the only one there is, if none has the right name."""
+        """The release file that a host reads; the only one there is, if none has the right name.
+
+        One whose attribute user.extension-release.strict is false holds for every name.
+        """
         for name in self.names:
             for node in self.release_files:
                 if released_name(node) == name:
                     return node
-        return self.release_files[0] if len(self.release_files) == 1 else None
+        lenient = [node for node in self.release_files if not node.strict]
+        return next((nodes[0] for nodes in (lenient, self.release_files) if len(nodes) == 1), None)
 
     @cached_property
     def release(self) -> os_release.Fields:

@@ -36,4 +36,6 @@ def tarball(
                 archive.addfile(member, io.BytesIO(data))
         for member in odd:
             archive.addfile(member)
-    return buffer.getvalue()
+    data = buffer.getvalue()
+    # without gzip's time (RFC 1952) the same files are the same bytes
+    return data[:4] + bytes(4) + data[8:] if compression == "gz" else data

@@ -16,7 +16,10 @@ _DIRECTORY = 0o755
 _READABLE = 0o444
 _WORLD_WRITABLE = 0o002
 _SETUID = 0o6000
-_NOT_KEPT = "owners, capabilities and devices are known only of a finished image, and to root"
+_NOT_KEPT = Skip(
+    "owners, capabilities and devices are known only of a finished image, and to root",
+    fix="check the finished image as root: sudo bakery check NAME-VERSION-ARCH.raw",
+)
 _DAY = 86400
 
 
@@ -32,7 +35,7 @@ _DAY = 86400
 def owner(subject: Subject) -> Iterator[Violation | Skip]:
     """Find files that don't belong to root."""
     if not subject.keeps_owners:
-        yield Skip(_NOT_KEPT)
+        yield _NOT_KEPT
         return
     for node in subject.tree:
         if (node.uid, node.gid) != (0, 0):
@@ -108,7 +111,7 @@ def setuid(subject: Subject) -> Iterator[Violation]:
 def capabilities(subject: Subject) -> Iterator[Violation | Skip]:
     """Find files with capabilities."""
     if not subject.keeps_owners:
-        yield Skip(_NOT_KEPT)
+        yield _NOT_KEPT
     for node in subject.tree:
         if node.capabilities:
             yield Violation(node.path, "carries file capabilities")
@@ -123,7 +126,7 @@ def capabilities(subject: Subject) -> Iterator[Violation | Skip]:
 def special(subject: Subject) -> Iterator[Violation | Skip]:
     """Find devices, sockets and pipes."""
     if not subject.keeps_owners and subject.file:
-        yield Skip(_NOT_KEPT)
+        yield _NOT_KEPT
     for node in subject.tree:
         if node.type in ("device", "fifo", "socket"):
             yield Violation(node.path, f"is a {node.type}")

@@ -91,7 +91,7 @@ def _verdict(tool: Tool, nodes: Sequence[Node], *arguments: str) -> Iterator[Vio
     """Give snippets to a tool that takes --root= and files; yield what it complains about."""
     program = tool.find()
     if program is None:
-        yield Skip(f"{tool.program} is not installed")
+        yield Skip.without(tool)
         return
     with _laid_out(nodes) as root:
         files = [root / node.path for node in nodes]
@@ -119,7 +119,7 @@ def units(subject: Subject) -> Iterator[Violation | Skip]:
         return
     program = _ANALYZE.find()
     if program is None or not _HOST_UNITS.is_dir():
-        yield Skip("systemd-analyze is not installed")
+        yield Skip.without(_ANALYZE)
         return
     drop_ins = _texts(subject, SYSTEM, ".conf")
     beside = [node for tree in subject.context.companions for node in _units(tree)]
@@ -182,7 +182,10 @@ def udev(subject: Subject) -> Iterator[Violation | Skip]:
         return
     program = _UDEVADM.find()
     if program is None or _version(program) < _UDEV_VERIFIES:
-        yield Skip(f"udevadm of systemd {_UDEV_VERIFIES} or later is not installed")
+        yield Skip(
+            f"udevadm of systemd {_UDEV_VERIFIES} or later is not installed",
+            fix="check the image on a newer system, such as Debian trixie",
+        )
         return
     with _laid_out(nodes) as root:
         files = [root / node.path for node in nodes]
