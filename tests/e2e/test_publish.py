@@ -127,7 +127,7 @@ def test_any_request_may_fail_in_any_way(how: Fault, patience: Patience, tmp_pat
 def test_many_publish_one_release_at_once(github: GitHub, count: int, tmp_path: Path) -> None:
     seen = watched(github)
     want = wanted(tmp_path)
-    start = threading.Barrier(count, timeout=60)
+    start = threading.Barrier(count, timeout=600)
     patience = Patience(tries=20, first=0.01, longest=0.05, connect=5, stall=5)
 
     def run(number: int) -> None:
@@ -292,7 +292,7 @@ def test_no_writer_loses_what_another_has_published(
 ) -> None:
     tags = [f"k3s-v1.33.{number}+k3s1" for number in range(count)]
     patience = Patience(tries=100, first=0.01, longest=0.05, connect=5, stall=5)
-    start = threading.Barrier(count, timeout=60)
+    start = threading.Barrier(count, timeout=600)
 
     def run(number: int) -> None:
         start.wait()
