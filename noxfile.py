@@ -184,7 +184,7 @@ def lock(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure, as ratios against bare pipelines in the same run; arguments choose benchmarks."""
-    need(session, BAKING_PROGRAMS)
+    need(session, {**BAKING_PROGRAMS, "curl": "curl"})
     install(session, "bake")
     session.run("python", "tests/bench/run.py", *session.posargs)
 
