@@ -51,7 +51,7 @@ EXTENSION_RELOAD_MANAGER=1
 """,
 }
 HERE = "http://127.0.0.1:8000"  # in the guest
-GREETING = "timeout 20 sh -c 'until grep -qx %s /run/greeter; do sleep 0.1; done'"
+GREETING = "timeout 200 sh -c 'until grep -qx %s /run/greeter; do sleep 0.1; done'"
 
 DOCKER = """\
 [Unit]
@@ -127,7 +127,7 @@ def ignite(config: str, root: Path) -> subprocess.CompletedProcess[str]:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=600,
         )
         if done.returncode:
             break

@@ -153,7 +153,7 @@ def assert_confined(name: str, root: Path, runner: Sequence[str], command: str) 
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     looked = re.findall(r"trying file=(\S+)", done.stderr)

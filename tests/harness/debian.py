@@ -89,7 +89,7 @@ class Debian:
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 partial = path.with_suffix(".partial")
-                with tarfile.open(partial, "w:gz", compresslevel=6) as tar:
+                with tarfile.open(partial, "w:gz", compresslevel=1) as tar:
                     for package, programs in DOCKER_PROGRAMS.items():
                         for program in programs:
                             source = self.unpacked(arch, package) / program

@@ -24,7 +24,8 @@ def tarball(
 
     """
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=f"w:{compression}") as archive:  # type: ignore[call-overload]
+    quickly = {"compresslevel": 1} if compression == "gz" else {}
+    with tarfile.open(fileobj=buffer, mode=f"w:{compression}", **quickly) as archive:  # type: ignore[call-overload]
         for path, data in files.items():
             member = tarfile.TarInfo(path)
             if isinstance(data, str):
