@@ -7,9 +7,7 @@ https://packaging.python.org/en/latest/specifications/simple-repository-api/
 from __future__ import annotations
 
 import datetime as dt  # noqa: TC003  types are read at run time
-import os
 import re
-import subprocess
 import sys
 from collections import defaultdict
 from contextlib import suppress
@@ -20,6 +18,7 @@ import msgspec
 
 from bakery.http.address import split
 from bakery.recipe.policy import Published
+from bakery.tools import execute
 from bakery.upstream.errors import UpstreamError
 from bakery.upstream.listing import Links
 
@@ -119,13 +118,10 @@ def index() -> str:
         UpstreamError: pip does not say it.
 
     """
-    done = subprocess.run(
+    done = execute(
         [sys.executable, "-m", "pip", "install", "--help"],
-        env={**os.environ, "COLUMNS": "1000", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
+        what="pip does not tell which package index it uses",
+        env={"COLUMNS": "1000", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
     )
     found = _INDEX.search(done.stdout)
     if found is None:

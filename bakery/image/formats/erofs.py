@@ -48,11 +48,11 @@ def write(job: Job) -> None:
     folder.copy(job.tree, tree, job.manifest)
     run(
         [
-            # The tool lets this variable win over -T, and writes bigger inodes for it.
-            *("env", "-u", "SOURCE_DATE_EPOCH"),
             *(MKFS_EROFS.require(), *_options(job.profile).split(), "--quiet"),
             *(f"-T{job.manifest.epoch}", f"-U{job.uuid}", job.output, tree),
         ],
         what="the erofs image can't be written",
+        # The tool lets this variable win over -T, and writes bigger inodes for it.
+        env={"SOURCE_DATE_EPOCH": None},
         fix=job.fix,
     )
