@@ -104,14 +104,22 @@ class Outcome:
     """What a program left behind.
 
     Attributes:
+        command: what was run, as for a shell.
         status: its exit status; below 0, the signal that ended it.
         stdout, stderr: what it wrote.
 
     """
 
+    command: str
     status: int
     stdout: str
     stderr: str
+
+    def failure(self, what: str, fix: str | None = None) -> ToolFailedError:
+        """Return it as a failure, with the last that it said."""
+        said = _last_words(self.stderr.strip() or self.stdout.strip())
+        ended = f"signal {-self.status}" if self.status < 0 else f"exit status {self.status}"
+        return ToolFailedError(what, where=self.command, why="\n".join([ended, *said]), fix=fix)
 
 
 def run(
@@ -132,9 +140,7 @@ def run(
     """
     outcome = execute(command, what=what, env=env, cwd=cwd, fix=fix, patience=patience)
     if outcome.status != 0:
-        said = _last_words(outcome.stderr.strip() or outcome.stdout.strip())
-        why = "\n".join([f"exit status {outcome.status}", *said])
-        raise ToolFailedError(what, where=_line(command), why=why, fix=fix)
+        raise outcome.failure(what, fix)
     return outcome.stdout
 
 
@@ -165,10 +171,12 @@ def execute(
         ToolHungError: it did nothing any more; it has been ended.
 
     """
+    words = [str(word) for word in command]
+    line = shlex.join(words)
     variables = {**os.environ, "LC_ALL": "C", "TZ": "UTC", **(env or {})}
     try:
         process = subprocess.Popen(
-            [*_tied(), *(str(word) for word in command)],
+            [*_tied(), *words],
             env={name: value for name, value in variables.items() if value is not None},
             cwd=cwd,
             stdin=subprocess.DEVNULL,
@@ -177,17 +185,15 @@ def execute(
             start_new_session=True,
         )
     except OSError as error:
-        raise ToolFailedError(what, where=_line(command), why=str(error), fix=fix) from error
+        raise ToolFailedError(what, where=line, why=str(error), fix=fix) from error
     try:
         stdout, stderr = _communicate(process, Watch(process.pid, patience))
     except _HungError as hung:
-        raise ToolHungError(
-            what,
-            where=_line(command),
-            why="\n".join([str(hung), *_last_words(hung.said)]),
-            fix=fix or _AGAIN,
-        ) from None
-    return Outcome(status=process.returncode, stdout=_text(stdout), stderr=_text(stderr))
+        why = "\n".join([str(hung), *_last_words(hung.said)])
+        raise ToolHungError(what, where=line, why=why, fix=fix or _AGAIN) from None
+    return Outcome(
+        command=line, status=process.returncode, stdout=_text(stdout), stderr=_text(stderr)
+    )
 
 
 class _HungError(Exception):
@@ -235,10 +241,6 @@ def _tied() -> tuple[str, ...]:
     """Return the words that have a program end with the thread that starts it: prctl(2)."""
     setpriv = _SETPRIV.find()
     return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
-
-
-def _line(command: Sequence[str | Path]) -> str:
-    return shlex.join(str(word) for word in command)
 
 
 def _last_words(said: str) -> list[str]:

@@ -75,6 +75,8 @@ def squash(
             or a path has a control character or a double quote.
         MissingToolError: a tool is not installed.
         ToolFailedError: a tool reported failure.
+        ToolHungError: a tool did nothing any more.
+        SystemRefusesError: there is no room for what a tool may need.
 
     """
     with _removed_on_failure(output), TemporaryDirectory(prefix="squash-", dir=work) as scratch:
