@@ -49,7 +49,7 @@ def content(subject: Subject) -> Iterator[Violation]:
         else:
             for what, before, now in _differences(entry, node):
                 yield Violation(path, f"has the {what} {now}; staged was {before}")
-            if subject.file and node.mtime != manifest.epoch:
+            if node.mtime != manifest.epoch:
                 yield Violation(path, f"has the time {node.mtime}; staged was {manifest.epoch}")
     for node in subject.tree:
         if node.path not in staged and node.path != ".":
@@ -86,7 +86,7 @@ def dissect(subject: Subject) -> Iterator[Violation | Skip]:
     program = DISSECT.find()
     if program is None:
         yield Skip("systemd-dissect is not installed")
-    elif not subject.keeps_owners:
+    elif not subject.as_root:
         yield Skip("systemd-dissect needs root")
     else:
         yield from _dissected(program, subject.file, released_name(subject.release_file))
