@@ -348,6 +348,29 @@ def test_by_hand_the_journal_is_kept_and_a_name_stands_for_one_image(
     assert "two images are called web" in done.stderr
 
 
+@pytest.mark.parametrize("bind", ["--bind", "--rbind"])
+def test_a_second_mount_of_the_control_groups_does_no_harm(
+    tree: Tree, project: Project, tmp_path: Path, bind: str
+) -> None:
+    project.store.mkdir()
+    (project.store / "machines").symlink_to(ROOTS)
+    (tmp_path / "again").mkdir()
+    script = f'mount {bind} /sys/fs/cgroup "$0"; exec "$@"'
+    wrapped = ["unshare", "--mount", "sh", "-ec", script, str(tmp_path / "again")]
+    words = ["bakery", "boot", "--on", "nspawn:trixie", str(tree.image().path)]
+    before = set(Path("/sys/fs/cgroup").glob("**/bakery-guest-*"))
+    done = subprocess.run(
+        [*wrapped, *project.command(*words)],
+        cwd=project.root,
+        env=project.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(Path("/sys/fs/cgroup").glob("**/bakery-guest-*")) <= before
+
+
 def test_who_waits_for_a_system_to_be_made_knows_it(tree: Tree, project: Project) -> None:
     words = ["bakery", "boot", "--on", "nspawn:trixie", str(tree.image().path)]
     done = project.run(*words, BAKERY_DEBIAN_MIRROR="http://127.0.0.1:9")

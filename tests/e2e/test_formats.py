@@ -387,13 +387,14 @@ def test_a_full_disk_is_explained_and_leaves_nothing(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["small disk", "tree"]
 
 
-@pytest.mark.parametrize("small_disk", ["64k", "256k", "1m", "1536k"], indirect=True)
+@pytest.mark.parametrize("small_disk", ["256k", "1m"], indirect=True)
 def test_a_disk_that_others_fill_meanwhile_never_gives_half_an_erofs_image(
     tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Later releases of the tool crash, or say that all is well, or hang."""
     need("erofs")
     plant(tmp_path / "tree", sample(), seed=3)
+    monkeypatch.setattr(erofs, "_PATIENCE", 3.0)
     monkeypatch.setattr(erofs, "_refuse_a_full_disk", lambda _job: None)
     with pytest.raises((ToolFailedError, ToolHungError)) as caught:
         squash_into(small_disk, tmp_path, "erofs")

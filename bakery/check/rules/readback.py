@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bakery.check.loader import DISSECT
 from bakery.check.rule import Rule, Skip, Violation, rule
+from bakery.check.rules.verified import systemd_version
 from bakery.check.subject import released_name
 from bakery.tools import ToolFailedError, run
 
@@ -103,9 +104,12 @@ def _dissected(program: str, file: Path, name: str) -> Iterator[Violation]:
             )
         except ToolFailedError as error:
             lines = (error.why or error.what).splitlines()
-            yield Violation(
-                ".", f"is refused by systemd-dissect: {lines[-1].replace(str(link), file.name)}"
-            )
+            why = lines[-1].replace(str(link), file.name)
+            yield Violation(".", f"is refused by {_judge(program)}: {why}")
             return
     if not description.get("useSystemExtension"):
-        yield Violation(".", "is no system extension to systemd-dissect")
+        yield Violation(".", f"is no system extension to {_judge(program)}")
+
+
+def _judge(program: str) -> str:
+    return f"systemd-dissect {systemd_version(program)}"

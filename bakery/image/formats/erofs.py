@@ -2,8 +2,9 @@
 
 Bytes depend on the manifest and the tool alone: see the manual page mkfs.erofs(1). The tool takes
 modes from the disk, so it is given a copy that has the right ones. On a full disk, releases from
-1.8 on hang, crash, or write half an image and report success: so room is looked for before, they
-get one worker, and what they call an error is one. Clusters above one page need Linux 5.13.
+1.8 on hang, crash, or write half an image and report success, most of all with several workers: so
+room is looked for before, they get one worker, and what they call an error is one. Clusters above
+one page need Linux 5.13.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _COMPRESSION: dict[Profile, str] = {
 _ALWAYS = "--all-root -x-1"
 _BLOCK = 4096
 _INODE = 64
+_PATIENCE = 60.0
 _ERROR = re.compile(r"^<E>", re.MULTILINE)
 _WHAT = "the erofs image can't be written"
 
@@ -65,6 +67,7 @@ def write(job: Job) -> None:
         # The tool lets this variable win over -T, and writes bigger inodes for it.
         env={"SOURCE_DATE_EPOCH": None},
         fix=job.fix,
+        patience=_PATIENCE,
     )
     if outcome.status or _ERROR.search(outcome.stderr):
         raise outcome.failure(_WHAT, job.fix)
