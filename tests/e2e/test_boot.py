@@ -83,7 +83,7 @@ class Tree:
 
 @pytest.fixture
 def tree(tmp_path: Path, debian: Debian) -> Tree:
-    busybox = debian.unpacked(native_arch(), "busybox-static") / "bin/busybox"
+    busybox = debian.program(native_arch(), "busybox-static", "busybox")
     if not busybox.exists():
         busybox = busybox.parents[1] / "usr/bin/busybox"
     return Tree(tmp_path / "web", busybox)
