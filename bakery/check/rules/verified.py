@@ -75,11 +75,15 @@ def _complaints(command: Sequence[str | Path], **variables: str) -> list[str]:
     return lines
 
 
-def _said(lines: Iterable[str], program: str, root: Path, nodes: Sequence[Node]) -> Iterator[Violation]:
+def _said(
+    lines: Iterable[str], program: str, root: Path, nodes: Sequence[Node]
+) -> Iterator[Violation]:
     """Return what a tool finds wrong as warnings that name its version."""
     for line in lines:
         path, message = _placed(line, root, nodes)
-        yield Violation(path, f"{message} (says systemd {systemd_version(program)})", severity="warning")
+        yield Violation(
+            path, f"{message} (says systemd {systemd_version(program)})", severity="warning"
+        )
 
 
 def _malformed(
