@@ -121,7 +121,10 @@ class Watch:
 
 
 def _processes() -> Iterator[Process]:
+    """Yield what runs; nothing where /proc is missing, or shows the numbers of another namespace."""
     with suppress(OSError), os.scandir(_PROC) as entries:
+        if (_PROC / "self").readlink().name != str(os.getpid()):
+            return
         for entry in entries:
             if entry.name.isdecimal():
                 with suppress(OSError):  # it is gone

@@ -27,6 +27,8 @@ def test_this_process_is_one_of_its_session() -> None:
 def test_where_nothing_can_be_seen_nothing_has_hung(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "self").symlink_to("1")  # a /proc of other processes than these
+    (tmp_path / str(os.getpid())).symlink_to(f"/proc/{os.getpid()}")
     monkeypatch.setattr(watch, "_PROC", tmp_path)
     blind = Watch(os.getpid(), 0.0)
     assert Family(os.getpid()).members() == []
