@@ -121,7 +121,7 @@ class Watch:
 
 
 def _processes() -> Iterator[Process]:
-    """Yield what runs; nothing where /proc is missing, or shows the numbers of another namespace."""
+    """Yield what runs; nothing where /proc is missing, or is that of another namespace."""
     with suppress(OSError), os.scandir(_PROC) as entries:
         if (_PROC / "self").readlink().name != str(os.getpid()):
             return
