@@ -117,7 +117,9 @@ def manifest_of(nodes: dict[str, Node]) -> Manifest:
         )
         for path, node in sorted(nodes.items())
     )
-    return Manifest(image="sample-1-x86-64", key="a key", epoch=EPOCH, entries=entries)
+    # mkfs.btrfs refuses the uuid of an image that is mounted, which another test's may be
+    key = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0]
+    return Manifest(image="sample-1-x86-64", key=key, epoch=EPOCH, entries=entries)
 
 
 def plant(root: Path, nodes: dict[str, Node], *, seed: int) -> None:
