@@ -66,8 +66,9 @@ class Subject:
         tree: its content.
         context: what else is known.
         file: the image file; None for a folder.
-        keeps_owners: whether owners, capabilities and device nodes in `tree` are the image's own;
-            only root can keep them.
+        knows_owners: whether owners in `tree` are the image's own.
+        as_root: whether it was read with root's rights; if not, `tree` may lack capabilities and
+            device nodes.
         file_arch: the architecture in the file's name.
 
     """
@@ -77,7 +78,8 @@ class Subject:
     tree: Tree
     context: Context = field(default_factory=Context)
     file: Path | None = None
-    keeps_owners: bool = True
+    knows_owners: bool = True
+    as_root: bool = True
     file_arch: str | None = None
 
     @cached_property
@@ -167,7 +169,7 @@ def released_name(node: Node) -> str:
 
 
 def subject_of(
-    root: Path, path: Path, context: Context, *, keeps_owners: bool, file: Path | None = None
+    root: Path, path: Path, context: Context, *, as_root: bool, file: Path | None = None
 ) -> Subject:
     """Scan a tree and return it as a subject.
 
@@ -175,7 +177,7 @@ def subject_of(
         root: the folder to scan.
         path: the image file or folder that it is the content of.
         context: what is known about it.
-        keeps_owners: whether owners, capabilities and device nodes below `root` are the image's.
+        as_root: whether it was unpacked or mounted with root's rights.
         file: the image file; None for a folder.
 
     Raises:
@@ -189,6 +191,7 @@ def subject_of(
         tree=scan(root),
         context=context,
         file=file,
-        keeps_owners=keeps_owners,
+        knows_owners=as_root,
+        as_root=as_root,
         file_arch=image_name.architecture(path.name),
     )

@@ -74,6 +74,8 @@ def squash(
         ImageError: the tree is not as the manifest says, or a file can't be read or written.
         MissingToolError: a tool is not installed.
         ToolFailedError: a tool reported failure.
+        ToolHungError: a tool did nothing any more.
+        SystemRefusesError: there is no room for what a tool may need.
 
     """
     with _removed_on_failure(output), TemporaryDirectory(prefix="squash-", dir=work) as scratch:

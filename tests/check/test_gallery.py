@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -188,6 +189,33 @@ def test_exactly_its_rule_catches_a_broken_tree(rule: str, good: Any, elf: Any) 
         pytest.skip(lacking[rule])
     assert fired(report) == {rule}
     assert all(finding.fix and finding.reason and finding.message for finding in report.findings)
+
+
+@pytest.mark.parametrize(
+    "rule", ["unit-verify", "sysusers-syntax", "udev-syntax", "tmpfiles-syntax"]
+)
+def test_only_the_form_of_a_line_is_an_error(rule: str, good: Any) -> None:
+    """What a key or value means differs between versions of systemd, and so does its verdict."""
+    texts = {
+        "unit-verify": (SERVICE, "[Service]\nType=oneshot\nExecStart=/usr/bin/demo\nNews=later\n"),
+        "sysusers-syntax": ("usr/lib/sysusers.d/more.conf", "u more 1x\n"),
+        "tmpfiles-syntax": ("usr/lib/tmpfiles.d/more.conf", "y /var/lib/more\n"),
+        "udev-syntax": ("usr/lib/udev/rules.d/91-demo.rules", 'KERNEL=="a", NEWS="b"\n'),
+    }
+    path, text = texts[rule]
+    good.file(path, text)
+    report = check(good)
+    found = [finding for finding in report.findings if finding.rule == rule]
+    if rule in {skipped.rule for skipped in report.not_run}:
+        assert found == []
+    else:
+        assert found
+    for finding in found:
+        assert finding.severity == "warning"
+        assert re.search(r"\(says systemd \d+\)$", finding.message)
+    good.file(path, "(nothing\n")
+    found = [finding for finding in check(good).findings if finding.rule == rule]
+    assert [(f.severity, f.path) for f in found] == [("error", path)]
 
 
 def test_a_unit_to_start_that_is_not_there(good: Any) -> None:

@@ -107,18 +107,21 @@ def test_users_that_units_make_themselves(good: Any) -> None:
     assert findings(good, start=("dynamic.service",)) == ()
 
 
-def test_a_staged_tree_is_judged_by_the_modes_that_its_image_gets(good: Any) -> None:
+def test_a_folder_is_judged_as_it_is(good: Any) -> None:
+    for path in good.root.rglob("*"):
+        os.utime(path, (1, 1), follow_symlinks=False)
     entries = tuple(
         msgspec.convert(node, ManifestEntry, from_attributes=True)
         for node in load(good.root).tree
         if node.path != "."
     )
     manifest = Manifest(image="demo-1.0-x86-64", key="k", epoch=1, entries=entries)
-    good.root.chmod(0o700)
-    (good.root / "usr/bin/demo").chmod(0o600)
     report = check_path(good.root, Context(name="demo", manifest=manifest))[0]
     assert report.findings == ()
     assert report.label == "demo-1.0-x86-64"
+    (good.root / "usr/bin/demo").chmod(0o555)
+    (finding,) = check_path(good.root, Context(name="demo", manifest=manifest))[0].findings
+    assert (finding.rule, finding.path) == ("image-content", "usr/bin/demo")
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])

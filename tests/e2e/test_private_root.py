@@ -50,7 +50,7 @@ def guest(said: str, project: Project, debian: Debian, tmp_path: Path) -> Iterat
     """Boot a system with GDB; image 1 is bubblewrap's program."""
     assert said
     [gdb] = project.dist.glob(f"gdb-*/*-{native_arch()}.raw")
-    bubblewrap = debian.unpacked(native_arch(), "bubblewrap") / "usr/bin/bwrap"
+    bubblewrap = debian.program(native_arch(), "bubblewrap", "bwrap")
     merge = f"ln -s {image_path(0, gdb)} /var/lib/extensions/gdb.raw"
     load = Load(setup=merge, images=[gdb, bubblewrap], log=tmp_path / "log")
     machine = Nspawn(suite="bookworm", cache=ROOTS, arch=native_arch())

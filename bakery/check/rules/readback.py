@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bakery.check.loader import DISSECT
 from bakery.check.rule import BUILT_ELSEWHERE, Rule, Skip, Violation, rule
+from bakery.check.rules.verified import systemd_version
 from bakery.check.subject import released_name
 from bakery.tools import ToolFailedError, run
 
@@ -55,7 +56,7 @@ def content(subject: Subject) -> Iterator[Violation | Skip]:
         else:
             for what, before, now in _differences(entry, node):
                 yield Violation(path, f"has the {what} {now}; staged was {before}")
-            if subject.file and node.mtime != manifest.epoch:
+            if node.mtime != manifest.epoch:
                 yield Violation(path, f"has the time {node.mtime}; staged was {manifest.epoch}")
     for node in subject.tree:
         if node.path not in staged and node.path != ".":
@@ -92,7 +93,7 @@ def dissect(subject: Subject) -> Iterator[Violation | Skip]:
     program = DISSECT.find()
     if program is None:
         yield Skip.without(DISSECT)
-    elif not subject.keeps_owners:
+    elif not subject.as_root:
         yield Skip("systemd-dissect needs root", fix=f"sudo bakery check {subject.file}")
     else:
         name = released_name(subject.release_file)
@@ -110,13 +111,16 @@ def _dissected(program: str, file: Path, name: str, kind: Kind) -> Iterator[Viol
             )
         except ToolFailedError as error:
             lines = (error.why or error.what).splitlines()
-            yield Violation(
-                ".", f"is refused by systemd-dissect: {lines[-1].replace(str(link), file.name)}"
-            )
+            why = lines[-1].replace(str(link), file.name)
+            yield Violation(".", f"is refused by {_judge(program)}: {why}")
             return
     if _USES[kind] not in description:
         yield Skip(
-            f"systemd-dissect does not know a {kind} here", fix="check it where systemd is newer"
+            f"{_judge(program)} does not know a {kind}", fix="check it where systemd is newer"
         )
     elif not description[_USES[kind]]:
-        yield Violation(".", f"is no {kind} to systemd-dissect")
+        yield Violation(".", f"is no {kind} to {_judge(program)}")
+
+
+def _judge(program: str) -> str:
+    return f"systemd-dissect {systemd_version(program)}"
