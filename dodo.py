@@ -1,132 +1,94 @@
-"""The task graph: fetch → stage → squash → check → boot → build → publish → channel.
+"""The task graph: fetch → stage → squash → check → boot → release → publish → channel.
 
 `doit list` is the menu, `doit build:docker-20.10.13` one release, `doit` everything.
+First come the steps, each made of those before it; below stands what doit calls them.
 """
 
-from functools import partial
 from pathlib import Path
 
 from bakery.build import graph
+from bakery.build.steps import boot, check, compare, fetch, publish, release, squash, stage
 
 bakery = graph.load(Path(__file__).parent)
-shop, trial, press = bakery.workshop, bakery.inspection, bakery.publishing
+context, state, add = bakery.context, bakery.state, bakery.add
+remote = publish.Remote(context)
 
-DOIT_CONFIG = bakery.config
+fetched = {name: add(fetch.step(context, asset)) for name, asset in bakery.assets.items()}
+staged, squashed, checked, booted = {}, {}, {}, {}
+
+for image in bakery.images:
+    assets = [fetched[fetch.name(asset)] for asset in image.contents.assets]
+    staged[image.id] = add(stage.step(context, image, assets))
+    squashed[image.id] = add(squash.step(context, image, staged[image.id]))
+
+for image in bakery.images:
+    others = bakery.required(image)
+    merged = [squashed[each.id] for each in (image, *others)]
+    checked[image.id] = add(check.step(context, image, others, merged))
+    booted[image.id] = add(boot.step(context, image, others, merged))
+
+add(compare.step(bakery.newest, [squashed[image.id] for image in bakery.newest]))
+built, published = {}, {}
+
+for recipe, versions in bakery.recipes():
+    for each in versions:
+        made = release.Parts.of(each, squashed, checked, booted)
+        built[each.name] = add(release.unsigned(context, each, made))
+        released = add(release.step(context, each, made, built[each.name], state))
+        published[each.name] = add(publish.step(context, remote, each, released, state))
+    add(publish.channel(remote, recipe, bakery.asked(published[each.name] for each in versions)))
+    bakery.group(recipe, versions, built, booted)
+
+add(publish.index(remote, bakery.asked(published.values())))
+
+DOIT_CONFIG = bakery.configuration()
 
 
 def task_build():
     """every release of every recipe: its images, checked, with checksums and release.json"""
-    for release in bakery.releases:
-        yield bakery.task(
-            release.name,
-            partial(shop.build, release),
-            done=partial(shop.is_built, release),
-            after=[f"check:{image.id}" for image in release.images],
-            clean=partial(shop.clean, release),
-            doc=release.source.recipe.summary,
-        )
+    return bakery.tasks("build")
 
 
 def task_recipe():
     """(one line for each recipe)"""
-    for source in bakery.sources.values():
-        releases = bakery.of(source)
-        yield bakery.group(
-            f"build:{source.name}",
-            [f"build:{release.name}" for release in releases],
-            doc=source.recipe.summary,
-        )
+    return bakery.menu()
 
 
 def task_fetch():
     """one step alone: an asset into the store"""
-    for name, asset, images in bakery.assets():
-        yield bakery.task(
-            name,
-            partial(shop.fetch, asset),
-            done=partial(shop.is_fetched, asset, images),
-            doc=asset.url,
-        )
+    return bakery.tasks("fetch")
 
 
 def task_stage():
     """one step alone: an image's tree, to look into"""
-    for image in bakery.images:
-        yield bakery.task(
-            image.id,
-            partial(shop.stage, image),
-            done=partial(shop.is_staged, image),
-            after=[f"fetch:{graph.fetch_name(asset)}" for asset in image.contents.assets],
-        )
+    return bakery.tasks("stage")
 
 
 def task_squash():
     """one step alone: an image from its tree"""
-    for image in bakery.images:
-        yield bakery.task(
-            image.id,
-            partial(shop.squash, image),
-            done=partial(shop.is_squashed, image),
-            after=[f"stage:{image.id}"],
-        )
+    return bakery.tasks("squash")
 
 
 def task_check():
     """one step alone: the rules, applied to an image; check:together compares all recipes'"""
-    for image in bakery.images:
-        others = bakery.required(image)
-        yield bakery.task(
-            image.id,
-            partial(trial.check, image, others),
-            done=partial(trial.is_checked, image, others),
-            after=[f"squash:{each.id}" for each in (image, *others)],
-        )
-    newest = bakery.newest
-    yield bakery.task(
-        "together",
-        partial(trial.compare, newest),
-        done=partial(trial.are_compared, newest),
-        after=[f"squash:{image.id}" for image in newest],
-        doc="no two recipes ship one path differently",
-    )
+    return bakery.tasks("check")
 
 
 def task_boot():
     """one step alone: a real systemd merges an image, and its check.yaml holds"""
-    for image in bakery.images:
-        others = bakery.required(image)
-        yield bakery.task(
-            image.id,
-            partial(trial.boot, image, others),
-            done=partial(trial.is_booted, image, others),
-            after=[f"squash:{each.id}" for each in (image, *others)],
-        )
+    return bakery.tasks("boot")
+
+
+def task_release():
+    """a release whose images have been booted: with what the boots showed, and signed"""
+    return bakery.tasks("release")
 
 
 def task_publish():
-    """a release whose images have been booted, to the publisher (--dry-run: only say what)"""
-    for release in bakery.releases:
-        yield bakery.task(
-            release.name,
-            partial(press.publish, release),
-            preview=partial(press.preview, release),
-            after=[*bakery.required_boots(release), f"build:{release.name}"],
-        )
+    """a finished release, to the publisher (--dry-run: only say what)"""
+    return bakery.tasks("publish")
 
 
 def task_channel():
     """what hosts follow, from what is published: a recipe's newest versions; channel:index"""
-    for source in bakery.sources.values():
-        yield bakery.task(
-            source.name,
-            partial(press.follow, source),
-            preview=partial(press.preview_channels, source),
-            after=bakery.asked(bakery.of(source)),
-        )
-    yield bakery.task(
-        "index",
-        press.index,
-        preview=press.preview_index,
-        after=bakery.asked(bakery.releases),
-        doc="bakery.json, which lists everything that is published",
-    )
+    return bakery.tasks("channel")

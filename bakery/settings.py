@@ -30,6 +30,8 @@ class Settings:
         dist: where trees, images and releases are written.
         store: where assets are kept by digest; may be shared by many projects.
         mirror: serves `https://host/path` as `MIRROR/host/path`; None goes to upstream.
+        debian_mirror: the archive that Debian packages come from, whose address ends in /debian;
+            None for the one that this computer's apt uses.
         debian_snapshot: an archive of Debian as it was at some time, with `{archive}` where
             `debian` or `debian-security` belongs; None for apt's own mirror.
         remote: a store reached over HTTP, asked before upstream; None for none.
@@ -50,6 +52,7 @@ class Settings:
     dist: Path
     store: Path
     mirror: str | None
+    debian_mirror: str | None
     debian_snapshot: str | None
     remote: str | None
     offline: bool
@@ -61,6 +64,11 @@ class Settings:
     publish_url: str
     boot_waiver: str | None
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def debian_archives(self) -> tuple[str | None, str | None]:
+        """The mirror and the snapshot that Debian packages come from."""
+        return self.debian_mirror, self.debian_snapshot
 
 
 def _folder(text: str, root: Path) -> Path:
@@ -154,6 +162,7 @@ _PARSERS: dict[str, Callable[[str, Path], Any]] = {
     "dist": _folder,
     "store": _folder,
     "mirror": _address,
+    "debian_mirror": _address,
     "debian_snapshot": _archives,
     "remote": _address,
     "offline": _switch,
@@ -170,7 +179,7 @@ NAMES = tuple(_PARSERS)
 
 
 def load(root: Path, environment: Mapping[str, str] | None = None) -> Settings:
-    """Return the settings that hold for the project in `root`.
+    """Return the settings that hold for the project in `root`. An empty variable counts as unset.
 
     Args:
         root: the project's folder.
@@ -194,13 +203,13 @@ def load(root: Path, environment: Mapping[str, str] | None = None) -> Settings:
         "publisher": "directory:published",
         "keep": "3",
     }
-    publisher = environment.get("BAKERY_PUBLISHER", table.get("publisher", ""))
+    publisher = environment.get("BAKERY_PUBLISHER", "").strip() or table.get("publisher", "")
     defaults["publish_url"] = _downloads(str(publisher), environment)
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for name, parse in _PARSERS.items():
         variable = f"BAKERY_{name.upper()}"
-        if variable in environment:
+        if environment.get(variable, "").strip():
             text, origin = environment[variable], variable
         elif name in table:
             text, origin = _text(table[name]), f"{project.name}, [tool.bakery]"

@@ -10,7 +10,8 @@ import pytest
 from packaging.licenses import canonicalize_license_expression
 
 from bakery.boot.model import Expectations
-from bakery.recipe.load import CHECK, FILE, load_all
+from bakery.recipe.folder import CHECK, FILE
+from bakery.recipe.load import load_all
 from bakery.recipe.releases import releases
 from bakery.yaml import convert
 

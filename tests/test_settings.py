@@ -84,3 +84,26 @@ def test_hosts_follow_where_it_is_published(tmp_path: Path) -> None:
     chosen = settings.load(tmp_path, {"BAKERY_PUBLISHER": "github:me/bakery"})
     assert chosen.publish_url == "https://github.com/me/bakery/releases/download"
     assert "localhost" in settings.load(tmp_path, {}).publish_url
+
+
+@pytest.mark.parametrize("name", settings.NAMES)
+def test_an_empty_variable_counts_as_unset(tmp_path: Path, name: str) -> None:
+    write(tmp_path, 'offline = true\njobs = 3\nmirror = "http://project.example"')
+    environment = {"XDG_CACHE_HOME": "/cache"}
+    emptied = settings.load(tmp_path, {**environment, f"BAKERY_{name.upper()}": ""})
+    unset = settings.load(tmp_path, environment)
+    assert emptied == unset
+    assert emptied.origins == unset.origins
+
+
+def test_the_address_of_releases_follows_the_publisher_that_holds(tmp_path: Path) -> None:
+    write(tmp_path, 'publisher = "github:me/bakery"')
+    chosen = settings.load(tmp_path, {"BAKERY_PUBLISHER": ""})
+    assert chosen.publish_url == "https://github.com/me/bakery/releases/download"
+
+
+def test_where_debian_packages_come_from_is_a_setting(tmp_path: Path) -> None:
+    write(tmp_path, 'debian_mirror = "http://mine.example/debian/"')
+    chosen = settings.load(tmp_path, {})
+    assert chosen.debian_mirror == "http://mine.example/debian"
+    assert chosen.origins["debian_mirror"] == "pyproject.toml, [tool.bakery]"

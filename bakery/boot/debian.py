@@ -97,12 +97,14 @@ class Debian(ABC):
         suite: `bookworm` has systemd 252, `trixie` 257.
         cache: the folder that keeps the systems between boots; several processes may share it.
         arch: in systemd's words.
+        mirror: the archive that systems are made from; None for the one that apt uses.
 
     """
 
     suite: str
     cache: Path
     arch: Arch
+    mirror: str | None = None
 
     @property
     def system(self) -> str:
@@ -141,7 +143,7 @@ class Debian(ABC):
             if not folder.is_dir():
                 partial = self.cache / f".{root.name}.partial"
                 _remove(partial)
-                _bootstrap(root, partial, apt.mirrors().main)
+                _bootstrap(root, partial, apt.mirrors(self.mirror).main)
                 _settle(root, partial)
                 partial.rename(folder)
         return folder

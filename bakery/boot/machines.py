@@ -25,7 +25,7 @@ def machine(name: str, arch: Arch, settings: Settings, masked: Sequence[str] = (
     Args:
         name: the backend and what it boots.
         arch: the architecture of the images.
-        settings: for the store, which keeps systems between boots.
+        settings: the store, which keeps systems between boots, and Debian's mirror.
         masked: extensions of the system's own that must not be merged.
 
     Raises:
@@ -34,14 +34,14 @@ def machine(name: str, arch: Arch, settings: Settings, masked: Sequence[str] = (
 
     """
     backend, _, system = name.partition(":")
-    cache = settings.store / "machines"
+    cache, mirror = settings.store / "machines", settings.debian_mirror
     if backend == "flatcar" and system:
         disk = flatcar.provide(system, settings) if "://" in system else Path(system)
         return flatcar.Flatcar(disk=disk, arch=arch, masked=masked)
     if system in SUITES and backend == "nspawn":
-        return Nspawn(suite=system, cache=cache, arch=arch)
+        return Nspawn(suite=system, cache=cache, arch=arch, mirror=mirror)
     if system in SUITES and backend == "qemu":
-        return Qemu(suite=system, cache=cache, arch=arch)
+        return Qemu(suite=system, cache=cache, arch=arch, mirror=mirror)
     known = [f"{kind}:{suite}" for kind in ("nspawn", "qemu") for suite in SUITES]
     raise MachineError(
         f"there is no machine {name!r}",

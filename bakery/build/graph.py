@@ -1,154 +1,145 @@
-"""The tasks of dodo.py as doit wants them: names, actions that explain failures, selections."""
+"""Steps as doit's tasks: what a command line needs of them, and actions that explain failures."""
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 import sys
+from collections import defaultdict
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
 from bakery import settings
-from bakery.build.inspection import Inspection
-from bakery.build.publishing import Publishing
+from bakery.build.context import Context
 from bakery.build.reporter import Reporter
-from bakery.build.workshop import Workshop
+from bakery.build.selection import DEFAULT, Selection
+from bakery.build.state import State
+from bakery.build.steps import fetch
 from bakery.errors import BakeryError, explained
-from bakery.recipe.load import load_all
+from bakery.recipe.folder import FILE
+from bakery.recipe.load import Recipes
 from bakery.recipe.lock import LockError
 from bakery.recipe.releases import releases
 from bakery.text import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
-    from bakery.progress import Meter
+    from bakery.build.step import AnyStep
     from bakery.recipe.load import Source
     from bakery.recipe.plan import Asset, Image, Release
 
 Task = dict[str, Any]
+SomeStep = TypeVar("SomeStep", bound="AnyStep")
 
+_KINDS = ("build", "fetch", "stage", "squash", "check", "boot", "release", "publish", "channel")
 _DRY_RUN = {"name": "dry_run", "long": "dry-run", "type": bool, "default": False}
 _DOWNLOADS = 6  # threads beyond those that compute, so that downloads never wait for processors
+_STAYS = {
+    "fetch": "assets stay in the store: `bakery gc` removes what is used least",
+    "publish": "what is published stays published",
+    "channel": "what is published stays published",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """A name for several tasks.
+
+    Attributes:
+        id: the name, such as `build:docker`.
+        members: the steps that it stands for.
+        doc: one line about it.
+        problem: why there is nothing to do; asking for it fails.
+
+    """
+
+    id: str
+    members: tuple[AnyStep, ...] = ()
+    doc: str = ""
+    problem: BakeryError | None = None
 
 
 class Graph:
-    """Everything that dodo.py makes tasks of.
+    """Everything that dodo.py makes steps of, and the tasks that doit makes of these.
 
     Attributes:
-        workshop: does the steps that make images.
-        inspection: does the steps that try them.
-        publishing: does the steps that bring releases to their readers.
-        sources: the recipes, by name.
-        releases: every version that a lock holds or a recipe fixes.
+        context: what the steps share.
+        state: what has been done of them.
+        sources: the recipes that the command line needs.
+        broken: for every recipe that can't be used, what is wrong.
+        releases: every version of the recipes that a lock holds or a recipe fixes, oldest first.
         images: every image of the releases that can be built.
-        config: doit's own settings (DOIT_CONFIG).
 
     """
 
     def __init__(self, root: Path, arguments: Sequence[str]) -> None:
-        """Load the project in `root`.
+        """Load what a command line needs of the project in `root`.
 
         Raises:
-            InvalidDodoFile: a recipe, a lock or a setting is wrong, or an argument names no task.
+            InvalidDodoFile: a setting is wrong, or there are no recipes.
 
         """
-        self._arguments = arguments
         try:
-            self.workshop = Workshop(settings.load(root))
-            self.sources = load_all(self.workshop.settings.recipes)
-            if not self.sources:
-                raise _no_recipes(self.workshop.settings.recipes)
-            self.releases = [r for source in self.sources.values() for r in releases(source)]
-            self.images = [image for release in self.releases for image in release.images]
-            self._refuse_unknown(arguments)
+            self.context = Context.of(settings.load(root))
+            self._recipes = Recipes(self.context.settings.recipes)
+            self._selection = Selection(arguments, _KINDS)
+            wanted = self._selection.recipes(self._recipes)
+            self.sources, self.broken = self._load(wanted)
+            if wanted is None and not self._recipes:
+                raise _no_recipes(self.context.settings.recipes)
         except BakeryError as error:
             raise InvalidDodoFile(error.render()) from None
-        self.inspection = Inspection(self.workshop)
-        self.publishing = Publishing(self.workshop)
-        self._reporter = Reporter(self.workshop, self.images)
-        self.config: dict[str, Any] = {
-            "backend": "sqlite3",
-            "dep_file": ":memory:",  # what is done is recorded beside the outputs, not by doit
-            "default_tasks": ["build", "check"],
-            "num_process": self.workshop.settings.jobs + _DOWNLOADS,
-            "par_type": "thread",
-            "continue": True,
-            "reporter": self._reporter,
-            "sort": "definition",
-            "verbosity": 2,
-        }
+        self.releases = [release for source in self.sources for release in releases(source)]
+        self.images = [image for release in self.releases for image in release.images]
+        self._steps: dict[str, AnyStep] = {}
+        self._groups: dict[str, Group] = {}
+        self.state = State(self.context.settings.dist)
+        self._reporter = Reporter(self.context, self.state, self.images)
 
-    def task(
-        self,
-        name: str,
-        work: Callable[[Meter], str | None],
-        *,
-        done: Callable[[], bool] | None = None,
-        after: Sequence[str] = (),
-        doc: str = "",
-        clean: Callable[[], object] | None = None,
-        preview: Callable[[Meter], str] | None = None,
-    ) -> Task:
-        """Return a task that does `work` unless it is `done`.
-
-        Args:
-            name: its name within its group.
-            work: what it does; told where to report progress, it may return what to show.
-            done: whether there is nothing to do; None where only asking elsewhere tells.
-            after: the tasks that must be done before.
-            doc: what `doit list --all` says about it.
-            clean: what `doit clean` does.
-            preview: says what `work` would do; `--dry-run` behind the name asks for that.
-
-        """
-
-        def act(task: Any, dry_run: bool = False) -> TaskFailed | None:  # noqa: FBT001, FBT002  doit's way
-            act_now = preview if preview and dry_run else work
+    def _load(self, wanted: Sequence[str] | None) -> tuple[list[Source], dict[str, BakeryError]]:
+        """Return recipes and those that they require, and what is wrong with the others."""
+        sources: dict[str, Source] = {}
+        broken: dict[str, BakeryError] = {}
+        for name in self._recipes if wanted is None else wanted:
             try:
-                said = act_now(self._reporter.meter(task.name))
-            except (BakeryError, OSError) as error:
-                return TaskFailed(explained(error).render())
-            if said:
-                self._reporter.note(task.name, said)
-            return None
+                needed = self._with_required(name)
+            except BakeryError as problem:
+                broken[name] = problem
+            else:
+                sources.update(needed)
+        return [sources[name] for name in sorted(sources)], broken
 
-        def is_done() -> bool:  # doit looks at its signature, which is slow for a partial
-            return done is not None and done()
+    def _with_required(self, name: str) -> dict[str, Source]:
+        found: dict[str, Source] = {}
+        pending = [name]
+        while pending:
+            each = pending.pop()
+            if each not in found:
+                found[each] = self._recipes[each]
+                pending += found[each].recipe.requires
+        return found
 
+    # What steps are made of
+
+    @cached_property
+    def assets(self) -> dict[str, Asset]:
+        """Every asset once, by the name of its step."""
         return {
-            "name": name,
-            "doc": doc,
-            "actions": [(act,)],
-            "uptodate": [is_done],
-            "task_dep": list(after),
-            "io": {"capture": False},
-            "clean": [_removal(clean)] if clean else [],
-            "params": [_DRY_RUN] if preview else [],
+            fetch.name(asset): asset for image in self.images for asset in image.contents.assets
         }
 
-    @staticmethod
-    def group(name: str, members: Sequence[str], doc: str) -> Task:
-        """Return a task that stands for others, shown by `doit list`."""
-        return {"basename": name, "doc": doc, "actions": None, "task_dep": list(members)}
-
-    def assets(self) -> Iterator[tuple[str, Asset, list[Image]]]:
-        """Yield every asset once: its task's name, itself, and the images made from it."""
-        users: dict[str, tuple[Asset, list[Image]]] = {}
-        for image in self.images:
-            for asset in image.contents.assets:
-                users.setdefault(fetch_name(asset), (asset, []))[1].append(image)
-        for name, (asset, images) in users.items():
-            yield name, asset, images
-
-    def of(self, source: Source) -> list[Release]:
-        """Return the releases of one recipe, oldest first."""
-        return [release for release in self.releases if release.source is source]
+    @cached_property
+    def newest(self) -> list[Image]:
+        """The images of each recipe's newest release that can be built."""
+        newest = {release.source.name: release for release in self.releases if release.images}
+        return [image for release in newest.values() for image in release.images]
 
     def required(self, image: Image) -> list[Image]:
         """Return the newest images of the recipes that an image requires, theirs included."""
@@ -162,84 +153,278 @@ class Graph:
                 pending += needed.source.recipe.requires
         return list(found.values())
 
-    def required_boots(self, release: Release) -> list[str]:
-        """Return the tasks that boot a release's images, unless that is waived."""
-        if self.workshop.settings.boot_waiver is not None:
-            return []
-        return [f"boot:{image.id}" for image in release.images]
-
-    def asked(self, releases: Sequence[Release]) -> list[str]:
-        """Return the tasks that publish releases, those that this run is to do."""
-        names = [f"publish:{release.name}" for release in releases]
-        return [
-            name
-            for name in names
-            if any(word == "publish" or fnmatchcase(name, word) for word in self._arguments)
-        ]
-
-    @functools.cached_property
-    def newest(self) -> list[Image]:
-        """The images of each recipe's newest release that can be built."""
-        newest = {release.source.name: release for release in self.releases if release.images}
-        return [image for release in newest.values() for image in release.images]
-
-    @functools.cached_property
+    @cached_property
     def _newest_by_name(self) -> dict[tuple[str, str], Image]:
         return {(image.contents.name, image.contents.arch): image for image in self.newest}
 
-    def _names(self) -> set[str]:
-        images = {image.id for image in self.images}
-        names = {
-            f"{step}:{image}" for step in ("stage", "squash", "check", "boot") for image in images
+    # Steps
+
+    def add(self, step: SomeStep) -> SomeStep:
+        """Take a step into the graph, and return it."""
+        self._steps[step.id] = step
+        self.state.add(step)
+        return step
+
+    def recipes(self) -> Iterator[tuple[Source, list[Release]]]:
+        """Yield every recipe with its releases, oldest first."""
+        releases_of: dict[str, list[Release]] = {source.name: [] for source in self.sources}
+        for release in self.releases:
+            releases_of[release.source.name].append(release)
+        for source in self.sources:
+            yield source, releases_of[source.name]
+
+    def asked(self, steps: Iterable[SomeStep]) -> list[SomeStep]:
+        """Return the steps that the command line names."""
+        return [step for step in steps if self._selection.names(step.id)]
+
+    def group(
+        self,
+        source: Source,
+        versions: Sequence[Release],
+        built: Mapping[str, AnyStep],
+        booted: Mapping[str, AnyStep],
+    ) -> None:
+        """Let `build:NAME` stand for a recipe's releases, `boot:NAME` for its newest image here.
+
+        Args:
+            source: the recipe.
+            versions: its releases, oldest first.
+            built: the steps that complete its releases.
+            booted: the steps that boot images, by the images' names.
+
+        """
+        summary, problem = source.recipe.summary, None if versions else _unlocked(source)
+        members = tuple([built[release.name] for release in versions])
+        self._add_group("build", source.name, members, summary, problem)
+        newest = [self._newest_by_name.get((source.name, arch)) for arch in source.recipe.arch]
+        boots = {image.contents.arch: booted[image.id] for image in newest if image}
+        native = next((boots[arch] for arch in boots if arch == _native_arch()), None)
+        if not native:
+            problem = _foreign(source, boots.values()) if boots else problem or versions[-1].problem
+        self._add_group("boot", source.name, (native,) if native else (), summary, problem)
+
+    def _add_group(
+        self,
+        kind: str,
+        name: str,
+        members: tuple[AnyStep, ...],
+        doc: str,
+        problem: BakeryError | None,
+    ) -> None:
+        id_ = f"{kind}:{name.replace('=', '_')}"  # doit allows none in a name
+        self._groups[id_] = Group(id=id_, members=members, doc=doc, problem=problem)
+
+    def configuration(self) -> dict[str, Any]:
+        """Return doit's own settings (DOIT_CONFIG), once all steps are there.
+
+        Raises:
+            InvalidDodoFile: an argument names no task.
+
+        """
+        for name, problem in self.broken.items():
+            for kind in ("build", "boot"):
+                self._add_group(kind, name, (), f"broken: {problem.what}", problem)
+        try:
+            self._refuse_unknown()
+        except BakeryError as error:
+            raise InvalidDodoFile(error.render()) from None
+        self._reporter.unusable = {
+            group.id: group.problem
+            for group in self._groups.values()
+            if group.problem and group.id.startswith("build:")
         }
-        names |= {f"build:{release.name}" for release in self.releases}
-        names |= {f"publish:{release.name}" for release in self.releases}
-        names |= {f"{step}:{name}" for step in ("build", "channel") for name in self.sources}
-        names |= {"check:together", "channel:index"}
-        return names | {f"fetch:{name}" for name, _, _ in self.assets()}
+        return {
+            "backend": "sqlite3",
+            "dep_file": ":memory:",  # what is done is recorded beside the outputs, not by doit
+            "default_tasks": list(DEFAULT),
+            "num_process": self.context.settings.jobs + _DOWNLOADS,
+            "par_type": "thread",
+            "continue": True,
+            "reporter": self._reporter,
+            "sort": "definition",
+            "verbosity": 2,
+        }
 
-    def _refuse_unknown(self, arguments: Sequence[str]) -> None:
-        releases = {release.name for release in self.releases}
-        for word in arguments:
-            if word in self.sources or word in releases:
+    # Tasks
+
+    def tasks(self, kind: str) -> Iterator[Task]:
+        """Yield the tasks of one kind that the command line needs."""
+        for step in self._needed[kind]:
+            yield self._task(step)
+        if kind == "boot":
+            for group in self._groups_of(kind):
+                yield {**self._grouped(group), "name": group.id.partition(":")[2]}
+
+    def menu(self) -> Iterator[Task]:
+        """Yield a task for each recipe, which `doit list` shows."""
+        for group in self._groups_of("build"):
+            yield {**self._grouped(group), "basename": group.id}
+
+    def _groups_of(self, kind: str) -> list[Group]:
+        groups = [group for id_, group in self._groups.items() if id_.startswith(f"{kind}:")]
+        if self._selection.command != "run":
+            return groups
+        return [group for group in groups if self._named.names(group.id)]
+
+    @cached_property
+    def _named(self) -> Selection:
+        return self._selection if self._selection.words else Selection(DEFAULT, _KINDS)
+
+    @cached_property
+    def _needed(self) -> dict[str, list[AnyStep]]:
+        needed = self._reachable() if self._selection.command == "run" else self._steps
+        by_kind: dict[str, list[AnyStep]] = defaultdict(list)
+        for id_ in self._steps:
+            if id_ in needed:
+                by_kind[self._steps[id_].kind].append(self._steps[id_])
+        return by_kind
+
+    def _reachable(self) -> set[str]:
+        """Return the steps that the command line names, and all that come before them."""
+        pending = [step for id_, step in self._steps.items() if self._named.names(id_)]
+        for id_, group in self._groups.items():
+            if self._named.names(id_):
+                pending += group.members
+        reached: set[str] = set()
+        while pending:
+            step = pending.pop()
+            if step.id not in reached:
+                reached.add(step.id)
+                pending += self._before(step)
+        return reached
+
+    def _before(self, step: AnyStep) -> tuple[AnyStep, ...]:
+        return () if self._selection.dry_run and step.preview else step.after
+
+    def _task(self, step: AnyStep) -> Task:
+        def act(task: Any, dry_run: bool = False) -> TaskFailed | None:  # noqa: ARG001, FBT001, FBT002  doit's way
+            def work() -> str:
+                if dry_run and step.preview:
+                    return step.preview()
+                return self.state.do(step, self._reporter.progress(step.id))
+
+            return self._act(step.id, work)
+
+        def is_done() -> bool:  # doit looks at its signature, which is slow for a partial
+            return self.state.is_done(step)
+
+        return {
+            "name": step.name,
+            "doc": step.doc,
+            "actions": [(act,)],
+            "uptodate": [is_done],
+            "task_dep": [before.id for before in self._before(step)],
+            "io": {"capture": False},
+            "clean": self._cleaning([step]),
+            "params": [_DRY_RUN] if step.preview else [],
+        }
+
+    def _grouped(self, group: Group) -> Task:
+        def act() -> TaskFailed | None:
+            def refuse() -> str:
+                raise group.problem or AssertionError
+
+            return self._act(group.id, refuse)
+
+        return {
+            "doc": group.doc,
+            "actions": [(act,)] if group.problem else None,
+            "io": {"capture": False},
+            "task_dep": [step.id for step in group.members],
+            "clean": self._cleaning(group.members),
+        }
+
+    def _act(self, task: str, work: Callable[[], str]) -> TaskFailed | None:
+        try:
+            note = work()
+        except (BakeryError, OSError) as error:
+            return TaskFailed(explained(error).render())
+        if note:
+            self._reporter.note(task, note)
+        return None
+
+    # Cleaning
+
+    def _cleaning(self, steps: Sequence[AnyStep]) -> list[Callable[[], TaskFailed | None]]:
+        """Return doit's clean actions of a task that stands for some steps."""
+        if self._selection.command != "clean":
+            return []
+
+        def remove() -> TaskFailed | None:
+            try:
+                for step in steps:
+                    self._clean(step)
+            except (BakeryError, OSError) as error:
+                return TaskFailed(explained(error).render())
+            return None
+
+        remove.__qualname__ = "remove what was made"  # `doit clean` shows it
+        return [remove]
+
+    def _clean(self, step: AnyStep) -> None:
+        for each in self._cleaned_with(step):
+            if each.is_recorded:
+                self.state.clean(each)
+            elif each is step and self._selection.names(step.id):
+                sys.stdout.write(f"{step.id}: {_STAYS[step.kind]}\n")
+
+    def _cleaned_with(self, step: AnyStep) -> list[AnyStep]:
+        """Return the steps that `clean` undoes with one: of a release, all that made it."""
+        if step.kind != "build":
+            return [step]
+        names = (*self._images_of[step.name], step.name)
+        return [each for name in names for each in self._by_name[name]]
+
+    @cached_property
+    def _images_of(self) -> dict[str, list[str]]:
+        return {release.name: [image.id for image in release.images] for release in self.releases}
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[AnyStep]]:
+        by_name: dict[str, list[AnyStep]] = defaultdict(list)
+        for step in self._steps.values():
+            by_name[step.name].append(step)
+        return by_name
+
+    # Names
+
+    def _refuse_unknown(self) -> None:
+        known = {release.name for release in self.releases} | {s.name for s in self.sources}
+        for word in self._selection.arguments:
+            if word in known:
                 raise BakeryError(f"there is no task {word}", fix=f"did you mean build:{word}?")
-        words = [word for word in arguments if ":" in word and not word.startswith(("-", "/", "."))]
-        if not words:
-            return
-        names = self._names()
-        for word in words:
-            if word not in names and not any(fnmatchcase(name, word) for name in names):
-                raise self._unknown(word, names)
+        for word in self._selection.words:
+            if word not in _KINDS and not self._is_known(word):
+                raise self._unknown(word)
 
-    def _unknown(self, word: str, names: set[str]) -> BakeryError:
-        step, _, wanted = word.partition(":")
-        source = max(
-            (source for name, source in self.sources.items() if wanted.startswith(f"{name}-")),
-            key=lambda source: len(source.name),
-            default=None,
-        )
-        if step == "build" and source is not None:
-            version = wanted.removeprefix(f"{source.name}-")
-            locked = ", ".join(release.version for release in self.of(source))
+    def _is_known(self, word: str) -> bool:
+        names = (*self._steps, *self._groups)
+        return word in names or any(fnmatchcase(name, word) for name in names)
+
+    def _unknown(self, word: str) -> BakeryError:
+        kind, _, name = word.partition(":")
+        about = [each for each in self._recipes if f"{name}-".startswith(f"{each}-")]
+        recipe = max(about, key=len, default="")
+        if recipe in self.broken:
+            return self.broken[recipe]
+        if recipe and kind == "build":
+            source = self._recipes[recipe]
+            version = name.removeprefix(f"{source.name}-")
+            locked = ", ".join(release.version for release in releases(source))
             return LockError(
                 f"{source.name} {version} is not locked",
                 why=f"locked: {locked or 'nothing yet'}",
                 fix=f"bakery lock {source.name} {version}",
             )
-        near = nearest(word, names)
+        near = nearest(word, [*self._steps, *self._groups])
         return BakeryError(
             f"there is no task {word}",
             fix=f"did you mean {near}?" if near else "`doit list --all` shows every task",
         )
 
 
-def fetch_name(asset: Asset) -> str:
-    """Return the name of an asset's task within `fetch`."""
-    return f"{asset.sha256[:12]}-{asset.filename.replace('=', '_')}"
-
-
 def load(root: Path) -> Graph:
-    """Return the graph of the project in `root`, checked against the command line."""
+    """Return the graph of the project in `root`, as the command line needs it."""
     os.umask(0o022)
     sys.excepthook = _without_interrupts
     if sys.argv[1:2] == ["list"]:  # who reads no further, as `head` does, ends it
@@ -247,16 +432,10 @@ def load(root: Path) -> Graph:
     return Graph(root, sys.argv[1:])
 
 
-def _removal(clean: Callable[[], object]) -> Callable[[], TaskFailed | None]:
-    def remove() -> TaskFailed | None:
-        try:
-            clean()
-        except (BakeryError, OSError) as error:
-            return TaskFailed(explained(error).render())
-        return None
+def _native_arch() -> str:
+    from bakery.boot.machine import native_arch
 
-    remove.__qualname__ = "remove what was made"  # `doit clean` shows it
-    return remove
+    return native_arch()
 
 
 def _without_interrupts(
@@ -272,4 +451,21 @@ def _no_recipes(folder: Path) -> BakeryError:
         "there are no recipes yet",
         where=str(folder),
         fix="write one with `bakery new`, or set BAKERY_RECIPES to the folder that holds them",
+    )
+
+
+def _unlocked(source: Source) -> BakeryError:
+    return LockError(
+        f"no version of {source.name} is locked, so there is nothing to build",
+        where=str(source.folder / FILE),
+        fix=f"bakery update {source.name} locks what its `build:` asks for,\n"
+        f"bakery lock {source.name} VERSION one version",
+    )
+
+
+def _foreign(source: Source, booted: Iterable[AnyStep]) -> BakeryError:
+    return BakeryError(
+        f"{source.name} has no image that boots on this machine",
+        why=f"this is {_native_arch()}",
+        fix=f"name one to boot elsewhere: {', '.join(f'doit {step.id}' for step in booted)}",
     )

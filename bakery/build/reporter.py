@@ -13,17 +13,20 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bakery.build.steps.squashed import KIND, Squashed
 from bakery.build.summary import Tally, show
 from bakery.progress import Silent
 from bakery.text import format_size, task_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    from bakery.build.workshop import Workshop
+    from bakery.build.context import Context
+    from bakery.build.state import State
+    from bakery.errors import BakeryError
     from bakery.progress import Meter
     from bakery.recipe.plan import Image
 
@@ -43,12 +46,19 @@ class Reporter:
     """doit's reporter for builds.
 
     doit calls the methods below; the names and arguments are its own (doit, custom reporter).
+
+    Attributes:
+        unusable: the tasks of recipes that can't be built, and why; shown where nobody asked for
+            them.
+
     """
 
     desc = "live progress and a table of images"
 
-    def __init__(self, workshop: Workshop, images: Iterable[Image]) -> None:
-        self._workshop = workshop
+    def __init__(self, context: Context, state: State, images: Iterable[Image]) -> None:
+        self.unusable: Mapping[str, BakeryError] = {}
+        self._context = context
+        self._state = state
         self._images = {image.id: image for image in images}
         self._running: dict[str, _Running] = {}
         self._notes: dict[str, str] = {}
@@ -57,7 +67,7 @@ class Reporter:
         self._lock = threading.RLock()
         self._progress: Progress | None = None
 
-    def meter(self, task: str) -> Meter:
+    def progress(self, task: str) -> Meter:
         """Return where a running task reports its progress."""
         with self._lock:
             running = self._running.get(task)
@@ -74,10 +84,10 @@ class Reporter:
         """Begin a run."""
 
     def get_status(self, task: Any) -> None:
-        """Hear that a task is looked at."""
+        """Take no notice that a task is looked at."""
 
     def execute_task(self, task: Any) -> None:
-        """Hear that a task starts."""
+        """Show that a task runs."""
         if not task.actions:
             return
         with self._lock:
@@ -89,7 +99,7 @@ class Reporter:
                 running.row = live.add_task(task.name, total=None)
 
     def add_success(self, task: Any) -> None:
-        """Hear that a task has done its work."""
+        """Show that a task has done its work."""
         with self._lock:
             running = self._end(task.name)
             if running is None:
@@ -103,7 +113,7 @@ class Reporter:
             self._finished(task.name, f"{amount:>10}  {seconds:6.1f} s", notes)
 
     def add_failure(self, task: Any, fail: Any) -> None:
-        """Hear that a task has failed, or can't run since another one has."""
+        """Show that a task has failed, or can't run since another one has."""
         with self._lock:
             self._end(task.name)
             if fail.get_name() == "UnmetDependency":
@@ -123,31 +133,31 @@ class Reporter:
         return message.splitlines() if first == name else [f"for the same reason as {first}"]
 
     def skip_uptodate(self, task: Any) -> None:
-        """Hear that a task has nothing to do."""
+        """Count a task that has nothing to do."""
         step, _, name = task.name.partition(":")
         if step == "squash":
             self._tally.cached.add(name)
 
     def skip_ignore(self, task: Any) -> None:
-        """Hear that a task is ignored at the user's wish (`doit ignore`)."""
+        """Count a task that the user ignores (`doit ignore`)."""
         with self._lock:
             self._tally.skipped.append(task.name)
 
     def cleanup_error(self, exception: Any) -> None:
-        """Hear that cleaning up failed."""
+        """Show that cleaning up failed."""
         self._say(exception.get_msg())
 
     def runtime_error(self, message: str) -> None:
-        """Hear that the graph itself is broken."""
+        """Show that the graph itself is broken."""
         with self._lock:
             self._tally.failed.append(message)
             self._say(message)
 
     def teardown_task(self, task: Any) -> None:
-        """Hear that a task's teardown starts."""
+        """Take no notice of a task's teardown; steps have none."""
 
     def complete_run(self) -> None:
-        """Sum up; who reads no further, as `head` does, misses nothing but that."""
+        """Print the summary. A reader that has closed the pipe, as `head` does, gets none."""
         try:
             self._sum_up()
             sys.stdout.flush()
@@ -158,8 +168,8 @@ class Reporter:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
-        self._workshop.ledger.sweep()
-        show(self._tally, self._images, self._workshop)
+        self._state.sweep()
+        show(self._tally, self._images, self._context, self._state, self.unusable)
 
     # Showing
 
@@ -186,8 +196,8 @@ class Reporter:
         return running
 
     def _amount(self, step: str, name: str, running: _Running) -> str:
-        record = self._workshop.ledger.record("squash", name) if step == "squash" else None
-        size = int(record.facts["size"]) if record else running.done
+        record = self._state.record(step, name, Squashed) if step == KIND else None
+        size = record.facts.size if record else running.done
         return format_size(size) if size else ""
 
     def _finished(

@@ -1,6 +1,6 @@
-"""What has been made, and who is making what: records, locks and scratch folders.
+"""What has been done in an output folder: keys, records, locks and scratch folders.
 
-Records are the truth about what is up to date. An output is trusted while its size and
+A record is the truth about what is up to date. An output is trusted while its size and
 modification time are those recorded when it was written; its content is not read again for that.
 Every step works in a scratch folder of its own and under a lock, so it can be killed at any time
 and two processes can share a folder.
@@ -9,24 +9,32 @@ and two processes can share a folder.
 from __future__ import annotations
 
 import errno
+import functools
+import hashlib
 import os
-import time
+from collections import defaultdict
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
+from bakery.build.code import Code
+from bakery.build.step import Work
 from bakery.errors import BakeryError
 from bakery.files import remove, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from bakery.build.step import AnyStep, Step
+    from bakery.progress import Meter
+
+Facts = TypeVar("Facts", bound=msgspec.Struct)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class LedgerError(BakeryError):
+class StateError(BakeryError):
     """The output folder can't be written, or a record is missing."""
 
 
@@ -34,7 +42,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     """A file as it was when it was recorded.
 
     Attributes:
-        path: relative to the folder that the record speaks of.
+        path: relative to the output folder.
         size: its bytes.
         mtime: its modification time in nanoseconds.
 
@@ -45,147 +53,216 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     mtime: int
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True):
+class Record(msgspec.Struct, Generic[Facts], frozen=True, kw_only=True):
     """One finished step.
 
     Attributes:
-        key: the key it was made for.
+        key: the key it was done for.
         outputs: the files it made.
         seconds: how long it took.
-        facts: what later steps and reports want to know, such as digests and sizes.
+        facts: what later steps and reports want to know; each kind of step has a type for them.
 
     """
 
     key: str
     outputs: tuple[Output, ...]
     seconds: float
-    facts: dict[str, str | int] = {}
+    facts: Facts
 
 
-_DECODER = msgspec.json.Decoder(Record)
+class State:
+    """The state of one output folder.
 
-
-class Work:
-    """A step at work: where it may scribble, and since when.
-
-    Attributes:
-        scratch: an empty folder, removed afterwards.
+    Args:
+        dist: the output folder.
+        code: the code whose changes make steps stale; the bakery's own when None.
 
     """
 
-    def __init__(self, scratch: Path) -> None:
-        self.scratch = scratch
-        self._started = time.monotonic()
+    def __init__(self, dist: Path, code: Code | None = None) -> None:
+        self.dist = dist
+        self._folder = dist / ".bakery"
+        self._code = code or Code()
+        self._replaced_by: dict[AnyStep, list[AnyStep]] = defaultdict(list)
+        self._keys: dict[AnyStep, str] = {}
+        self._done: dict[AnyStep, bool] = {}
 
-    @property
-    def seconds(self) -> float:
-        """How long it has worked."""
-        return round(time.monotonic() - self._started, 3)
+    # Keys
 
+    def add(self, step: AnyStep) -> None:
+        """Take note of which steps a step makes unnecessary."""
+        for earlier in step.replaces:
+            self._replaced_by[earlier].append(step)
 
-class Ledger:
-    """The records of one output folder.
+    def key(self, step: AnyStep) -> str:
+        """Return the digest of everything that decides what a step makes.
 
-    Attributes:
-        folder: where records, locks and scratch folders are kept.
+        That is its kind, its code, its inputs and the keys of the steps before it.
 
-    """
+        Raises:
+            BakeryError: an input can't be told, as with a tool that is missing.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._root = str(folder)
-        self._known: dict[tuple[str, str, str], bool] = {}
+        """
+        key = step.content or self._keys.get(step)
+        if key is None:
+            parts = (
+                step.kind,
+                self._code.digest(step.code),
+                *step.inputs(),
+                *(self.key(before) for before in step.after),
+            )
+            data = msgspec.json.encode(parts)  # so that no two lists of parts look alike
+            key = self._keys[step] = hashlib.sha256(data).hexdigest()
+        return key
 
-    def record(self, step: str, name: str) -> Record | None:
-        """Return what is recorded of a step; None when nothing is, or nothing that can be read."""
+    # Records
+
+    def record(self, kind: str, name: str, facts: type[Facts]) -> Record[Facts] | None:
+        """Return what is recorded of a step; None when nothing is, or nothing that can be read.
+
+        Args:
+            kind: the step's kind.
+            name: the step's name.
+            facts: the type of what is on record of steps of that kind.
+
+        """
         try:
-            with open(f"{self._root}/{step}/{name}.json", "rb") as file:  # noqa: PTH123  thousands
-                return _DECODER.decode(file.read())
+            path = f"{self._folder}/{kind}/{name}.json"
+            with open(path, "rb") as file:  # noqa: PTH123  thousands
+                return _decoder(facts).decode(file.read())
         except (OSError, msgspec.DecodeError):
             return None
 
-    def required(self, step: str, name: str) -> Record:
+    def seconds(self, kind: str, name: str) -> float | None:
+        """Return how long a step took; None when nothing is recorded of it."""
+        record = self.record(kind, name, msgspec.Struct)
+        return record.seconds if record else None
+
+    def required(self, step: Step[Facts]) -> Record[Facts]:
         """Return what is recorded of a step.
 
         Raises:
-            LedgerError: nothing is.
+            StateError: nothing is.
 
         """
-        record = self.record(step, name)
+        record = self.record(step.kind, step.name, step.facts)
         if record is None:
-            raise LedgerError(f"{step}:{name} has left no record", fix=f"doit {step}:{name}")
+            raise StateError(f"{step.id} has left no record", fix=f"doit {step.id}")
         return record
 
-    def holds(self, step: str, name: str, key: str, folder: Path) -> bool:
-        """Return whether a step is done for `key` and its outputs in `folder` are untouched."""
-        known = self._known.get((step, name, key))
-        if known is None:
-            record = self.record(step, name)
-            known = record is not None and record.key == key and _are_there(record.outputs, folder)
-            self._known[step, name, key] = known
-        return known
+    def attachment(self, kind: str, name: str, attached: str) -> bytes | None:
+        """Return a document that a step has left beside its record; None where there is none."""
+        try:
+            return self._attachment(kind, name, attached).read_bytes()
+        except FileNotFoundError:
+            return None
 
-    def finish(
-        self,
-        step: str,
-        name: str,
-        *,
-        key: str,
-        work: Work,
-        folder: Path,
-        files: Iterable[str] = (),
-        facts: Mapping[str, str | int] | None = None,
-    ) -> None:
-        """Record that a step is done.
-
-        Args:
-            step: which step.
-            name: of which image or release.
-            key: the key it was done for.
-            work: what `alone` gave.
-            folder: where its outputs lie.
-            files: the outputs, relative to `folder`.
-            facts: what later steps and reports want to know.
-
-        """
-        record = Record(
-            key=key,
-            outputs=tuple(_output(folder, file) for file in files),
-            seconds=work.seconds,
-            facts=dict(facts or {}),
-        )
-        write_whole(self._path(step, name), msgspec.json.encode(record))
-        self._known[step, name, key] = True
-
-    def forget(self, step: str, name: str) -> None:
-        """Remove a record."""
-        self._path(step, name).unlink(missing_ok=True)
-
-    @contextmanager
-    def alone(self, step: str, name: str) -> Iterator[Work]:
-        """Have an image or release for oneself, and an empty scratch folder.
-
-        Whoever else works on it is waited for; what was known about it before is then looked up
-        again.
+    def required_attachment(self, step: AnyStep, attached: str) -> bytes:
+        """Return a document that a step has left beside its record.
 
         Raises:
-            LedgerError: a file can't be written.
+            StateError: there is none.
+
+        """
+        data = self.attachment(step.kind, step.name, attached)
+        if data is None:
+            raise StateError(
+                f"{step.id} has left no {attached}",
+                fix=f"doit clean {step.id}, and run the same command again",
+            )
+        return data
+
+    def standing(self, step: Step[Facts]) -> Facts | None:
+        """Return the facts of a step whose outputs are untouched, for whatever key it was done."""
+        record = self.record(step.kind, step.name, step.facts)
+        return record.facts if record and _are_there(record.outputs, self.dist) else None
+
+    def is_done(self, step: AnyStep) -> bool:
+        """Return whether there is nothing to do: a step is done, or steps that replace it are."""
+        known = self._done.get(step)
+        if known is None:
+            known = self._done[step] = self._is_replaced(step) or self._is_done(step)
+        return known
+
+    def _is_replaced(self, step: AnyStep) -> bool:
+        later = self._replaced_by.get(step)
+        return bool(later) and all(self.is_done(each) for each in later or ())
+
+    def _is_done(self, step: AnyStep) -> bool:
+        if step.is_done is not None:
+            return step.is_done()
+        if not all(self.is_done(each) for each in step.after if each not in step.replaces):
+            return False
+        record = self.record(step.kind, step.name, step.facts)
+        if record is None:
+            return False
+        try:
+            return record.key == self.key(step) and _are_there(record.outputs, self.dist)
+        except BakeryError:
+            return False
+
+    # Work
+
+    def do(self, step: AnyStep, progress: Meter) -> str:
+        """Do a step unless it is done; return what to tell the user.
+
+        Raises:
+            BakeryError: it fails.
+
+        """
+        work = Work(step, self, progress, self._folder / "scratch" / f"{step.kind}@{step.name}")
+        if not step.is_recorded:
+            return step.run(work).note
+        with self.alone(step), work:
+            if self.is_done(step):
+                return ""
+            key = self.key(step)
+            made = step.run(work)
+            for attached, data in made.attachments.items():
+                write_whole(self._attachment(step.kind, step.name, attached), data)
+            record = Record(
+                key=key,
+                outputs=tuple(_output(path, self.dist) for path in made.outputs),
+                seconds=work.seconds,
+                facts=made.facts,
+            )
+            write_whole(self._path(step), msgspec.json.encode(record))
+            self._look_again()
+            return made.note
+
+    def clean(self, step: AnyStep) -> None:
+        """Remove all that a step has left, and its record.
+
+        Raises:
+            StateError: a file can't be removed.
+
+        """
+        with self.alone(step):
+            self._path(step).unlink(missing_ok=True)
+            for attached in step.attached:
+                self._attachment(step.kind, step.name, attached).unlink(missing_ok=True)
+            for path in step.leftovers:
+                remove(path)
+            self._look_again()
+
+    @contextmanager
+    def alone(self, step: AnyStep) -> Iterator[None]:
+        """Have what a step is about, such as an image, for oneself.
+
+        Whoever else works on it is waited for; what was known before is then looked up again.
+
+        Raises:
+            StateError: a file can't be written.
 
         """
         try:
-            with self._lock(name):
-                scratch = self.folder / "scratch" / f"{step}@{name}"
-                self._known.clear()
-                try:
-                    remove(scratch)
-                    scratch.mkdir(parents=True)
-                    yield Work(scratch)
-                finally:
-                    remove(scratch)
+            with self._lock(step.name):
+                self._look_again()
+                yield
         except OSError as error:
-            raise LedgerError(
-                f"{step}:{name} can't be written: {error.strerror}",
-                where=str(error.filename or self.folder.parent),
+            raise StateError(
+                f"{step.id} can't be written: {error.strerror}",
+                where=str(error.filename or self.dist),
                 fix="make room, or set BAKERY_DIST to a folder with more"
                 if error.errno in _FULL
                 else "look at the folder's rights; BAKERY_DIST names another one",
@@ -193,7 +270,7 @@ class Ledger:
 
     def sweep(self) -> None:
         """Remove what killed runs have left in scratch folders."""
-        scratch = self.folder / "scratch"
+        scratch = self._folder / "scratch"
         for leftover in scratch.iterdir() if scratch.is_dir() else ():
             with self._lock(leftover.name.partition("@")[2], wait=False) as locked:
                 if locked:
@@ -203,7 +280,7 @@ class Ledger:
     def _lock(self, name: str, *, wait: bool = True) -> Iterator[bool]:
         from filelock import FileLock, Timeout
 
-        folder = self.folder / "lock"
+        folder = self._folder / "lock"
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / name, timeout=-1 if wait else 0)
         try:
@@ -216,21 +293,34 @@ class Ledger:
         finally:
             lock.release()
 
-    def _path(self, step: str, name: str) -> Path:
-        return self.folder / step / f"{name}.json"
+    def _look_again(self) -> None:
+        self._keys.clear()
+        self._done.clear()
+
+    def _path(self, step: AnyStep) -> Path:
+        return self._folder / step.kind / f"{step.name}.json"
+
+    def _attachment(self, kind: str, name: str, attached: str) -> Path:
+        return self._folder / kind / f"{name}.{attached}"
 
 
-def _output(folder: Path, path: str) -> Output:
-    found = (folder / path).stat()
-    return Output(path=path, size=found.st_size, mtime=found.st_mtime_ns)
+@functools.cache
+def _decoder(facts: type[Facts]) -> msgspec.json.Decoder[Record[Facts]]:
+    return msgspec.json.Decoder(Record[facts])  # type: ignore[valid-type]
 
 
-def _are_there(outputs: Iterable[Output], folder: Path) -> bool:
-    for expected in outputs:
+def _output(path: Path, dist: Path) -> Output:
+    status = path.stat()
+    name = path.relative_to(dist).as_posix()
+    return Output(path=name, size=status.st_size, mtime=status.st_mtime_ns)
+
+
+def _are_there(outputs: Iterable[Output], dist: Path) -> bool:
+    for output in outputs:
         try:
-            found = os.stat(os.path.join(folder, expected.path))  # noqa: PTH116, PTH118  thousands
+            status = os.stat(f"{dist}/{output.path}")  # noqa: PTH116  thousands
         except OSError:
             return False
-        if (found.st_size, found.st_mtime_ns) != (expected.size, expected.mtime):
+        if (status.st_size, status.st_mtime_ns) != (output.size, output.mtime):
             return False
     return True

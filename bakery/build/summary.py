@@ -8,12 +8,15 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bakery.build.steps.squashed import KIND, Squashed
 from bakery.text import format_size, markdown_table, plain_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bakery.build.workshop import Workshop
+    from bakery.build.context import Context
+    from bakery.build.state import State
+    from bakery.errors import BakeryError
     from bakery.recipe.plan import Image
 
 _LISTED = 40
@@ -33,22 +36,30 @@ class Tally:
     began: float = field(default_factory=time.monotonic)
 
 
-def show(tally: Tally, images: Mapping[str, Image], workshop: Workshop) -> None:
+def show(
+    tally: Tally,
+    images: Mapping[str, Image],
+    context: Context,
+    state: State,
+    unusable: Mapping[str, BakeryError],
+) -> None:
     """Print it; GitHub Actions gets the table as its step summary, too.
 
     Args:
         tally: what has become of the tasks.
         images: all images by their names.
-        workshop: where they are made.
+        context: tells where they are.
+        state: tells what is on record of them.
+        unusable: the tasks of recipes that can't be built, and why.
 
     """
     if tally.built or (tally.cached and len(tally.cached) <= _LISTED):
-        rows = list(_rows(tally, images, workshop))
+        rows = list(_rows(tally, images, context, state))
         print()
         print(plain_table(_HEAD, rows, numbers=("size", "ratio", "time")))
         _write_step_summary(rows)
     elif tally.cached:
-        print(f"{len(tally.cached)} images are up to date in {_near(workshop.settings.dist)}")
+        print(f"{len(tally.cached)} images are up to date in {_near(context.settings.dist)}")
     interrupted = isinstance(sys.exc_info()[1], KeyboardInterrupt)
     if tally.failed:
         print(f"\n{len(tally.failed)} failed: {_first(tally.failed)}")
@@ -61,10 +72,18 @@ def show(tally: Tally, images: Mapping[str, Image], workshop: Workshop) -> None:
     elif tally.built:
         seconds = time.monotonic() - tally.began
         print(f"\n{len(tally.built)} built, {len(tally.cached)} cached, in {seconds:.1f} s.")
-        _advise(tally, images, workshop)
+        _advise(tally, images, context)
+    _show_unusable(tally, unusable)
 
 
-def _advise(tally: Tally, images: Mapping[str, Image], workshop: Workshop) -> None:
+def _show_unusable(tally: Tally, unusable: Mapping[str, BakeryError]) -> None:
+    """Name the recipes that were left out, but those whose tasks have failed with the reason."""
+    for task, problem in unusable.items():
+        if task not in tally.failed:
+            print(f"\n{task} is left out: {problem.render()}")
+
+
+def _advise(tally: Tally, images: Mapping[str, Image], context: Context) -> None:
     """Say what to do with the newest image, one that boots here if there is any."""
     from bakery.boot.machine import native_arch
 
@@ -73,19 +92,19 @@ def _advise(tally: Tally, images: Mapping[str, Image], workshop: Workshop) -> No
     name = (native or built)[-1]
     if native and "boot" not in tally.steps:
         print(f"What next: boot it in a real system, as root: doit boot:{name}")
-    print(f"Look into it: {_near(workshop.tree(images[name]))}")
+    print(f"Look into it: {_near(context.tree(images[name]))}")
 
 
 def _rows(
-    tally: Tally, images: Mapping[str, Image], workshop: Workshop
+    tally: Tally, images: Mapping[str, Image], context: Context, state: State
 ) -> Iterator[tuple[str, ...]]:
     for name, image in images.items():
         if name not in tally.built and name not in tally.cached:
             continue
-        record = workshop.ledger.record("squash", name)
+        record = state.record(KIND, name, Squashed)
         if record is None:
             continue
-        size, contents = int(record.facts["size"]), int(record.facts["contents"])
+        size, contents = record.facts.size, record.facts.contents
         built = name in tally.built
         yield (
             name,
@@ -93,7 +112,7 @@ def _rows(
             f"{100 * size // contents} %" if contents else "",
             f"{record.seconds:.1f} s" if built else "",
             "built" if built else "cached",
-            _near(workshop.file(image)),
+            _near(context.file(image)),
         )
 
 

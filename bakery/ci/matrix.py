@@ -10,14 +10,15 @@ import msgspec
 
 from bakery.errors import BakeryError
 from bakery.recipe import lock
-from bakery.recipe.load import LOCK
+from bakery.recipe.folder import LOCK
 from bakery.tools import Tool, ToolFailedError, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
-    from bakery.build.state import Ledger
-    from bakery.recipe.load import Source
+    from bakery.build.state import State
+    from bakery.recipe.load import Recipes, Source
     from bakery.recipe.plan import Image, Release
     from bakery.recipe.types import Arch
     from bakery.settings import Settings
@@ -61,7 +62,7 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
     include: tuple[Shard, ...]
 
 
-def matrix(images: Iterable[Image], ledger: Ledger, count: int) -> Matrix:
+def matrix(images: Iterable[Image], state: State, count: int) -> Matrix:
     """Return images divided among `count` jobs at most: the longest first, to who has least.
 
     Raises:
@@ -70,7 +71,7 @@ def matrix(images: Iterable[Image], ledger: Ledger, count: int) -> Matrix:
     """
     work: dict[Arch, dict[str, float]] = defaultdict(dict)
     for image in images:
-        work[image.contents.arch][image.id] = expected(image, ledger)
+        work[image.contents.arch][image.id] = expected(image, state)
     if not max(1, len(work)) <= count <= LIMIT:
         raise ShardError(
             f"{count} jobs are {'too many' if count > LIMIT else 'too few'}",
@@ -110,11 +111,11 @@ def at_most(number: int, images: Iterable[Image]) -> list[Image]:
     return chosen
 
 
-def expected(image: Image, ledger: Ledger) -> float:
+def expected(image: Image, state: State) -> float:
     """Return how many seconds an image will take: as long as before, or by its assets' sizes."""
-    records = [ledger.record(step, image.id) for step in _STEPS]
-    if records[1] is not None:
-        return sum(record.seconds for record in records if record is not None)
+    seconds = [state.seconds(kind, image.id) for kind in _STEPS]
+    if seconds[1] is not None:
+        return sum(filter(None, seconds))
     return _BASE + sum(asset.size or 0 for asset in image.contents.assets) / _RATE
 
 
@@ -137,7 +138,7 @@ def _balanced(seconds: Mapping[str, float], count: int) -> list[list[str]]:
 
 
 def touched(
-    releases: Sequence[Release], sources: Mapping[str, Source], settings: Settings, since: str
+    releases: Sequence[Release], recipes: Recipes, settings: Settings, since: str
 ) -> list[Image]:
     """Return the images that changes since a commit can have changed.
 
@@ -146,6 +147,7 @@ def touched(
 
     Raises:
         ShardError: git does not know the commit.
+        BakeryError: a recipe that has changed is broken.
 
     """
     paths = _git(settings, "diff", "--name-only", "--relative", "--merge-base", since).splitlines()
@@ -153,7 +155,11 @@ def touched(
     if any(path.startswith(_CODE) for path in paths):
         newest = {release.source.name: release for release in releases if release.images}
         wanted |= {release.name for release in newest.values()}
-    changed = {name: _changed(source, settings, paths) for name, source in sources.items()}
+    changed = {name: _changed(recipes.folder / name, settings, paths) for name in recipes}
+    sources, broken = recipes.load()
+    for name in broken:
+        if changed[name]:
+            raise broken[name]
     whole = _dependents({name for name, files in changed.items() if files - _MINOR}, sources)
     for release in releases:
         name = release.source.name
@@ -162,10 +168,10 @@ def touched(
     return [image for release in releases if release.name in wanted for image in release.images]
 
 
-def _changed(source: Source, settings: Settings, paths: Iterable[str]) -> set[str]:
-    if not source.folder.is_relative_to(settings.root):
+def _changed(recipe: Path, settings: Settings, paths: Iterable[str]) -> set[str]:
+    if not recipe.is_relative_to(settings.root):
         return set()
-    folder = f"{source.folder.relative_to(settings.root)}/"
+    folder = f"{recipe.relative_to(settings.root)}/"
     return {path.removeprefix(folder) for path in paths if path.startswith(folder)}
 
 

@@ -10,31 +10,34 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
+from bakery.build.steps.squashed import KIND, Squashed
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bakery.build.workshop import Workshop
+    from bakery.build.context import Context
+    from bakery.build.state import State
     from bakery.recipe.plan import Image, Release
 
 
-def restore(workshop: Workshop, releases: Sequence[Release]) -> list[Release]:
+def restore(context: Context, state: State, releases: Sequence[Release]) -> list[Release]:
     """Take over the images in the output folder; return the releases that are all there."""
-    found = []
+    complete = []
     for release in releases:
-        taken = [_restored(workshop, image) for image in release.images]
+        taken = [_is_taken(context, state, image) for image in release.images]
         if taken and all(taken):
-            found.append(release)
-    return found
+            complete.append(release)
+    return complete
 
 
-def _restored(workshop: Workshop, image: Image) -> bool:
-    record = workshop.ledger.record("squash", image.id)
-    path = workshop.file(image)
+def _is_taken(context: Context, state: State, image: Image) -> bool:
+    record = state.record(KIND, image.id, Squashed)
+    path = context.file(image)
     if record is None or not path.is_file():
         return False
     with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != record.facts["sha256"]:
+        if hashlib.file_digest(file, "sha256").hexdigest() != record.facts.sha256:
             return False
     for output in record.outputs:
-        os.utime(path.with_name(output.path), ns=(output.mtime, output.mtime))
+        os.utime(state.dist / output.path, ns=(output.mtime, output.mtime))
     return True

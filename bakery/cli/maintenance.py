@@ -56,9 +56,13 @@ def schema(kind: str) -> None:
 
 
 def _locked_digests(project: Project) -> set[str]:
+    """Return what the locks name, those of recipes that can't be used included."""
+    from bakery.recipe import lock
+    from bakery.recipe.folder import LOCK
+
     return {
         asset.sha256
-        for source in project.sources.values()
-        for locked in source.lock.versions.values()
+        for name in project.recipes
+        for locked in lock.read(project.settings.recipes / name / LOCK).versions.values()
         for asset in locked.assets
     }

@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from bakery import settings
 from bakery.errors import BakeryError
 from bakery.text import nearest
@@ -13,7 +15,7 @@ from bakery.text import nearest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bakery.recipe.load import Source
+    from bakery.recipe.load import Recipes, Source
     from bakery.recipe.plan import Release
     from bakery.settings import Settings
 
@@ -27,39 +29,47 @@ class Project:
         return settings.load(_root())
 
     @cached_property
-    def sources(self) -> dict[str, Source]:
-        """All recipes, by name."""
-        from bakery.recipe.load import load_all
+    def recipes(self) -> Recipes:
+        """All recipes, by name, each read when it is looked up."""
+        from bakery.recipe.load import Recipes
 
-        return load_all(self.settings.recipes)
+        return Recipes(self.settings.recipes)
+
+    @cached_property
+    def sources(self) -> dict[str, Source]:
+        """The recipes that can be used, by name; what is wrong with others goes to stderr."""
+        sources, broken = self.recipes.load()
+        for name, problem in broken.items():
+            click.echo(f"{name} is left out: {problem.render()}", err=True)
+        return sources
 
     def source(self, name: str) -> Source:
         """Return the recipe called `name`.
 
         Raises:
-            BakeryError: there is none.
+            BakeryError: there is none, or it is broken.
 
         """
-        if name not in self.sources:
-            near = nearest(name, self.sources)
+        if name not in self.recipes:
+            near = nearest(name, self.recipes)
             raise BakeryError(
                 f"there is no recipe {name}",
-                fix=f"did you mean {near}?" if near else f"there are: {', '.join(self.sources)}",
+                fix=f"did you mean {near}?" if near else f"there are: {', '.join(self.recipes)}",
             )
-        return self.sources[name]
+        return self.recipes[name]
 
     def chosen(self, names: Sequence[str]) -> dict[str, Source]:
-        """Return the recipes called `names`, or all if there are no names.
+        """Return the recipes called `names`, or all that can be used if there are no names.
 
         Raises:
-            BakeryError: there is no such recipe.
+            BakeryError: one that is named is not there, or broken.
 
         """
         return {name: self.source(name) for name in names} or self.sources
 
     @cached_property
     def releases(self) -> list[Release]:
-        """Every version that a lock holds or a recipe fixes."""
+        """Every version that a lock holds or a recipe fixes, of the recipes that can be used."""
         from bakery.recipe.releases import releases
 
         return [release for source in self.sources.values() for release in releases(source)]

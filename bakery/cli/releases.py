@@ -24,22 +24,22 @@ def matrix(shards: int, since: str | None, at_most: int | None, *, unpublished: 
     """
     import msgspec
 
-    from bakery.build.workshop import Workshop
+    from bakery.build.state import State
     from bakery.ci import matrix as dividing
 
     project = Project()
-    workshop = Workshop(project.settings)
     images = [image for release in project.releases for image in release.images]
     if since is not None:
-        images = dividing.touched(project.releases, project.sources, project.settings, since)
+        images = dividing.touched(project.releases, project.recipes, project.settings, since)
     if unpublished:
-        from bakery.build.publishing import Publishing
+        from bakery.build.context import Context
+        from bakery.build.steps.publish import Remote
 
-        public = Publishing(workshop).public()
+        public = Remote(Context.of(project.settings)).public()
         images = [image for image in images if image.release not in public]
     if at_most is not None:
         images = dividing.at_most(at_most, images)
-    click.echo(msgspec.json.encode(dividing.matrix(images, workshop.ledger, shards)))
+    click.echo(msgspec.json.encode(dividing.matrix(images, State(project.settings.dist), shards)))
 
 
 @click.command()
@@ -48,11 +48,13 @@ def restore() -> None:
 
     What is then complete is printed as tasks for doit.
     """
-    from bakery.build.workshop import Workshop
+    from bakery.build.context import Context
+    from bakery.build.state import State
     from bakery.ci.restore import restore as take_over
 
     project = Project()
-    for release in take_over(Workshop(project.settings), project.releases):
+    context, state = Context.of(project.settings), State(project.settings.dist)
+    for release in take_over(context, state, project.releases):
         click.echo(f"publish:{release.name}")
 
 

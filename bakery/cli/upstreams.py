@@ -80,7 +80,7 @@ def lock(name: str, version: str | None, parts: tuple[str, ...]) -> None:
         return
     Version.parse(version)  # refuse a text that is not a version before upstream is asked
     locked = lock_version(
-        source, version, sources=project.sources, settings=project.settings, parts=chosen
+        source, version, sources=project.recipes, settings=project.settings, parts=chosen
     )
     for part, part_version in locked.parts.items():
         click.echo(f"{part} {part_version}")
@@ -160,7 +160,7 @@ def _update(
 
     results = []
     for result in update.update(
-        chosen, sources=project.sources, settings=project.settings, parts=parts, prune=prune
+        chosen, sources=project.recipes, settings=project.settings, parts=parts, prune=prune
     ):
         click.echo(tables.update_line(result), err=markdown)
         results.append(result)

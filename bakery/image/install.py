@@ -9,7 +9,7 @@ from bakery.archive.unpack import members
 from bakery.image.errors import ImageError
 from bakery.image.tree import is_macos_metadata, merged
 from bakery.recipe import glob
-from bakery.recipe.load import FILE
+from bakery.recipe.folder import FILE
 from bakery.yaml.location import show
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from bakery.files import write_whole
 from bakery.recipe import lock as lockfile
 from bakery.recipe.debian import is_renewed
 from bakery.recipe.debian import tag as debian_tag
-from bakery.recipe.load import LOCK
+from bakery.recipe.folder import LOCK
 from bakery.recipe.lock import LockedAsset, LockedVersion, LockError
 from bakery.recipe.requests import values, wanted
 from bakery.recipe.upstreams import RecipePart, TextPart
@@ -146,7 +146,7 @@ class _Locker:
         return self._packages(tag, want.packages)
 
     def _packages(self, tag: str, wanted: Packages) -> tuple[LockedAsset, ...]:
-        packages = debian.closure(wanted, apt.mirrors(self._settings.debian_snapshot))
+        packages = debian.closure(wanted, apt.mirrors(*self._settings.debian_archives))
         version = next(package.version for package in packages if package.name == wanted.names[0])
         expected = debian_tag(version)
         if tag != expected and not is_renewed(tag, expected):

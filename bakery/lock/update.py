@@ -11,7 +11,7 @@ from bakery.errors import BakeryError
 from bakery.files import write_whole
 from bakery.lock.pin import lock_version
 from bakery.recipe import lock as lockfile
-from bakery.recipe.load import LOCK
+from bakery.recipe.folder import LOCK
 from bakery.recipe.lock import Lock
 from bakery.recipe.policy import asked_for, choice, described
 from bakery.recipe.upstreams import RecipePart

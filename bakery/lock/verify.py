@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
 from bakery.lock.pin import ChangedUpstreamError, unchanged
-from bakery.recipe.load import LOCK
+from bakery.recipe.folder import LOCK
 from bakery.recipe.requests import wanted
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
@@ -143,7 +143,7 @@ class _Verifier:
 
     def _is_listed(self, packages: Packages, pin: LockedAsset) -> bool:
         """Return whether the signed index of Debian has a package, as it has the newest alone."""
-        newest = debian.closure(packages, apt.mirrors(self._settings.debian_snapshot))
+        newest = debian.closure(packages, apt.mirrors(*self._settings.debian_archives))
         listed = next((each.sha256 for each in newest if each.address == pin.url), None)
         if listed not in (None, pin.sha256):
             raise self._changed(pin, f"sha256 {pin.sha256}", f"sha256 {listed}")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import typing
-from pathlib import Path
+from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.errors import BakeryError
 from bakery.recipe import glob, local
 from bakery.recipe import lock as lockfile
 from bakery.recipe.assets import UrlAsset
 from bakery.recipe.extends import overlay
+from bakery.recipe.folder import FILE, LOCK
 from bakery.recipe.local import Local, RecipeFolderError
 from bakery.recipe.model import Recipe
 from bakery.recipe.types import Name, is_name
@@ -24,16 +27,12 @@ from bakery.yaml.location import InvalidError, error, explain, locate, show
 from bakery.yaml.reader import read
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     import yaml
 
-    from bakery.errors import BakeryError
     from bakery.yaml.location import Step
-
-FILE = "recipe.yaml"
-LOCK = "lock.json"
-CHECK = "check.yaml"
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +66,136 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         return explain(self.node, broken)
 
 
+class Recipes(Mapping[str, Source]):
+    """The recipes below a folder, by name. Each is read when it is asked for, with its bases.
+
+    Looking one up raises its own error where it is broken, and KeyError where there is none.
+
+    Args:
+        folder: the folder that holds a folder per recipe.
+
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._sources: dict[str, Source] = {}
+        self._problems: dict[str, BakeryError] = {}
+        self._nodes: dict[str, yaml.MappingNode] = {}
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The names of all recipes, those of broken ones included, in alphabetical order.
+
+        Raises:
+            RecipeFolderError: the folder is not there.
+
+        """
+        try:
+            with os.scandir(self.folder) as entries:
+                return sorted(
+                    entry.name
+                    for entry in entries
+                    if not entry.name.startswith((".", "_")) and entry.is_dir()
+                )
+        except OSError as problem:
+            raise RecipeFolderError(
+                f"there are no recipes: {problem.strerror}",
+                where=show(self.folder),
+                fix="set BAKERY_RECIPES to the folder that holds them",
+            ) from None
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and is_name(name) and (self.folder / name).is_dir()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, name: str) -> Source:
+        if name in self._problems:
+            raise self._problems[name]
+        if name not in self._sources:
+            try:
+                self._sources[name] = self._load(name)
+            except BakeryError as problem:
+                self._problems[name] = problem
+                raise
+        return self._sources[name]
+
+    def load(
+        self, names: Iterable[str] | None = None
+    ) -> tuple[dict[str, Source], dict[str, BakeryError]]:
+        """Return the recipes that are right, and for each of the others what is wrong with it.
+
+        Args:
+            names: which to load; all when None.
+
+        """
+        sources: dict[str, Source] = {}
+        broken: dict[str, BakeryError] = {}
+        for name in self.names if names is None else names:
+            try:
+                sources[name] = self[name]
+            except BakeryError as problem:
+                broken[name] = problem
+        return sources, broken
+
+    def _load(self, name: str) -> Source:
+        if not is_name(name):
+            raise RecipeFolderError(
+                f'"{name}" can\'t be the name of a recipe',
+                where=show(self.folder / name),
+                fix="use lower-case letters, digits and -",
+            )
+        if name not in self:
+            raise KeyError(name)
+        lineage = self._lineage(name)
+        source = _load(name, self.folder, [(base, self._node(base)) for base in lineage])
+        self._check_names(source)
+        return source
+
+    def _node(self, name: str) -> yaml.MappingNode:
+        if name not in self._nodes:
+            self._nodes[name] = read(self.folder / name / FILE)
+        return self._nodes[name]
+
+    def _lineage(self, name: str) -> list[str]:
+        """Return the recipes that make up one, from the first base to itself."""
+        lineage = [name]
+        while True:
+            node = self._node(lineage[0])
+            extends = locate(node, ["extends"])
+            if extends is node:
+                return lineage
+            base = convert(extends, Name)
+            if base in lineage:
+                circle = " → ".join([*reversed(lineage[: lineage.index(base) + 1]), base])
+                raise error(extends, f"{base} extends itself: {circle}", "remove one extends:")
+            if base not in self:
+                raise error(extends, f'"{base}" is not a recipe', _guess(base, self))
+            lineage.insert(0, base)
+
+    def _check_names(self, source: Source) -> None:
+        recipe = source.recipe
+        named = [
+            *((("requires", index), name) for index, name in enumerate(recipe.requires)),
+            *(
+                (("parts", part, "recipe"), kind.recipe)
+                for part, kind in recipe.parts.items()
+                if isinstance(kind, RecipePart)
+            ),
+        ]
+        for path, name in named:
+            if name == source.name:
+                raise source.invalid(InvalidError(path, f'"{name}" is this recipe itself'))
+            if name not in self:
+                raise source.invalid(
+                    InvalidError(path, f'"{name}" is not a recipe', fix=_guess(name, self))
+                )
+
+
 def load_all(folder: Path) -> dict[str, Source]:
     """Return all recipes below a folder, by name.
 
@@ -77,31 +206,7 @@ def load_all(folder: Path) -> dict[str, Source]:
         LockError: a lock is damaged.
 
     """
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as problem:
-        raise RecipeFolderError(
-            f"there are no recipes: {problem.strerror}",
-            where=show(folder),
-            fix="set BAKERY_RECIPES to the folder that holds them",
-        ) from None
-    folders = {
-        entry.name: Path(entry.path)
-        for entry in entries
-        if entry.is_dir() and not entry.name.startswith((".", "_"))
-    }
-    for name, path in folders.items():
-        if not is_name(name):
-            raise RecipeFolderError(
-                f'"{name}" can\'t be the name of a recipe',
-                where=show(path),
-                fix="use lower-case letters, digits and -",
-            )
-    nodes = {name: read(path / FILE) for name, path in folders.items()}
-    sources = {name: _load(name, folders, nodes) for name in folders}
-    for source in sources.values():
-        _check_names(source, sources)
-    return sources
+    return dict(Recipes(folder))
 
 
 _MERGED = frozenset(
@@ -109,17 +214,17 @@ _MERGED = frozenset(
 )
 
 
-def _load(name: str, folders: Mapping[str, Path], nodes: Mapping[str, yaml.MappingNode]) -> Source:
-    lineage = _lineage(name, nodes)
-    node = nodes[lineage[0]]
-    for variant in lineage[1:]:
-        node = overlay(node, nodes[variant], _MERGED)
+def _load(name: str, recipes: Path, lineage: Sequence[tuple[str, yaml.MappingNode]]) -> Source:
+    folders = {base: recipes / base for base, _ in lineage}
+    _, node = lineage[0]
+    for _, variant in lineage[1:]:
+        node = overlay(node, variant, _MERGED)
     recipe: Recipe = convert(node, Recipe)
-    places = local.find(folders[base] / "files" for base in lineage)
+    places = local.find(folder / "files" for folder in folders.values())
     try:
         validate(recipe)
         _check_files(recipe, places)
-        own = [folders[base] for base in reversed(lineage)]
+        own = [*reversed(folders.values())]
         script = _script(recipe, own)
         keys = _keys(recipe, own)
     except InvalidError as invalid:
@@ -137,24 +242,7 @@ def _load(name: str, folders: Mapping[str, Path], nodes: Mapping[str, yaml.Mappi
     )
 
 
-def _lineage(name: str, nodes: Mapping[str, yaml.MappingNode]) -> list[str]:
-    """Return the recipes that make up one, from the first base to itself."""
-    lineage = [name]
-    while True:
-        node = nodes[lineage[0]]
-        extends = locate(node, ["extends"])
-        if extends is node:
-            return lineage
-        base = convert(extends, Name)
-        if base in lineage:
-            circle = " → ".join([*reversed(lineage[: lineage.index(base) + 1]), base])
-            raise error(extends, f"{base} extends itself: {circle}", "remove one extends:")
-        if base not in nodes:
-            raise error(extends, f'"{base}" is not a recipe', _guess(base, nodes))
-        lineage.insert(0, base)
-
-
-def _guess(name: str, valid: Mapping[str, object]) -> str | None:
+def _guess(name: str, valid: Iterable[str]) -> str | None:
     near = nearest(name, valid)
     return f"did you mean {near}?" if near else None
 
@@ -211,22 +299,3 @@ def _own_file(name: str, folders: list[Path], path: list[Step]) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise InvalidError(path, f"there is no {name} in {show(folders[0])}")
-
-
-def _check_names(source: Source, sources: Mapping[str, Source]) -> None:
-    recipe = source.recipe
-    named = [
-        *((("requires", index), name) for index, name in enumerate(recipe.requires)),
-        *(
-            (("parts", part, "recipe"), kind.recipe)
-            for part, kind in recipe.parts.items()
-            if isinstance(kind, RecipePart)
-        ),
-    ]
-    for path, name in named:
-        if name == source.name:
-            raise source.invalid(InvalidError(path, f'"{name}" is this recipe itself'))
-        if name not in sources:
-            raise source.invalid(
-                InvalidError(path, f'"{name}" is not a recipe', fix=_guess(name, sources))
-            )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bakery.recipe.load import LOCK
+from bakery.recipe.folder import LOCK
 from bakery.recipe.lock import LockError
 from bakery.recipe.requests import wanted
 from bakery.yaml.location import show

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from bakery.errors import BakeryError
 from bakery.recipe import glob, pins
-from bakery.recipe.load import FILE
+from bakery.recipe.folder import FILE
 from bakery.recipe.model import Drop, Link, Start, Written
 from bakery.recipe.plan import Asset, Contents, Image, PrivateRoot, Release, Unit
 from bakery.recipe.requests import applies, values

@@ -25,6 +25,7 @@ def assemble(
     images: Sequence[Finished],
     *,
     settings: Settings,
+    boot_waiver: str | None,
     key: SigningKey | None,
     previous: str | None,
     before: Mapping[str, Manifest],
@@ -37,7 +38,8 @@ def assemble(
     Args:
         release: what is released.
         images: its images.
-        settings: where it will be published, and with which waiver.
+        settings: where it will be published, and by whom.
+        boot_waiver: why it may be published if an image has passed no boot; None if it may not.
         key: signs it; None leaves it unsigned.
         previous: the version before; None when this is the first.
         before: that version's manifests by architecture, as far as they are here.
@@ -51,7 +53,7 @@ def assemble(
     described = document.describe(
         release,
         images,
-        boot_waiver=settings.boot_waiver,
+        boot_waiver=boot_waiver,
         sbom=[name for name in files if name.endswith(".json")],
         transfers=[name for name in files if name.endswith(sysupdate.SUFFIXES)],
         signed_by=key.fingerprint if key else None,

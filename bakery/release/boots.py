@@ -1,15 +1,8 @@
-"""What is on record of an image's passed boots."""
+"""A boot that an image has passed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from bakery.boot.report import BootReport
 
 
 class Boot(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,27 +20,3 @@ class Boot(msgspec.Struct, frozen=True, kw_only=True):
     systemd: str
     checks: int
     journal_sha256: str
-
-
-def facts(reports: Iterable[BootReport]) -> dict[str, str]:
-    """Return passed boots as the facts of a ledger's record."""
-    boots = (
-        Boot(
-            machine=f"{report.backend}:{report.system}",
-            systemd=report.systemd or "unknown",
-            checks=sum(len(each.findings) for each in report.rounds),
-            journal_sha256=report.journal_sha256 or "",
-        )
-        for report in reports
-    )
-    return {boot.machine: msgspec.json.encode(boot).decode() for boot in boots}
-
-
-def read(facts: Mapping[str, str | int]) -> tuple[Boot, ...]:
-    """Return the boots that facts tell of; none if they can't be read."""
-    try:
-        return tuple(
-            msgspec.json.decode(str(facts[machine]), type=Boot) for machine in sorted(facts)
-        )
-    except msgspec.DecodeError:
-        return ()

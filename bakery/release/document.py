@@ -141,11 +141,11 @@ def describe(
                 file=each.image.filename,
                 arch=each.image.contents.arch,
                 format=each.image.format,
-                size=int(each.record.facts["size"]),
+                size=each.size,
                 sha256=each.sha256,
-                key=each.record.key,
-                contents=int(each.record.facts["contents"]),
-                tools=str(each.record.facts["tools"]),
+                key=each.key,
+                contents=each.contents,
+                tools=each.tools,
                 boots=each.boots,
             )
             for each in images

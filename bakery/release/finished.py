@@ -1,4 +1,4 @@
-"""A finished image with everything that is on record of it."""
+"""A finished image with everything that its release tells of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bakery.build.state import Record
     from bakery.image.inventory import Inventory
     from bakery.image.manifest import Manifest
     from bakery.recipe.plan import Image
@@ -15,11 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """A finished image with everything that is on record of it.
+    """A finished image with everything that its release tells of it.
 
     Attributes:
         image: what was made.
-        record: the step that wrote it: key, digest, size, tools.
+        key: the digest of everything that decided its bytes.
+        sha256: the digest of its file; empty for a folder.
+        size: its bytes.
+        contents: the bytes of all files in it together.
+        tools: the programs and options that wrote it.
         manifest: the paths in it.
         inventory: what more is known about its files.
         boots: the boots that these very bytes have passed.
@@ -27,7 +30,11 @@ class Finished:
     """
 
     image: Image
-    record: Record
+    key: str
+    sha256: str
+    size: int
+    contents: int
+    tools: str
     manifest: Manifest
     inventory: Inventory
     boots: tuple[Boot, ...]
@@ -36,8 +43,3 @@ class Finished:
     def is_file(self) -> bool:
         """Whether it can be published; a folder can't."""
         return self.image.format != "folder"
-
-    @property
-    def sha256(self) -> str:
-        """The digest of its file; empty for a folder."""
-        return str(self.record.facts["sha256"])

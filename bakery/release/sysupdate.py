@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
-from bakery.recipe.load import FILE
+from bakery.recipe.folder import FILE
 from bakery.recipe.version import Version
 
 if TYPE_CHECKING:

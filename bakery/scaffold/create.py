@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from bakery.errors import BakeryError
 from bakery.files import write_whole
 from bakery.lock.pin import lock_version
-from bakery.recipe.load import LOCK, load_all
+from bakery.recipe.folder import LOCK
+from bakery.recipe.load import Recipes
 from bakery.recipe.types import is_name
 from bakery.scaffold import at_address, on_github, on_index, texts
 from bakery.scaffold.drafting import Drafting
@@ -70,7 +71,7 @@ def create(
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, text.encode())
         echo(f"# written: {show(target)}")
-    sources = load_all(settings.recipes)
+    sources = Recipes(settings.recipes)
     lock_version(
         sources[name],
         draft.tag,

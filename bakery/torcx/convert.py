@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bakery.binary import elf
 from bakery.provision.yaml_writer import dump
 from bakery.recipe import lock
-from bakery.recipe.load import FILE, LOCK
+from bakery.recipe.folder import FILE, LOCK
 from bakery.recipe.lock import Lock, LockedVersion
 from bakery.recipe.types import is_name
 from bakery.recipe.version import Version

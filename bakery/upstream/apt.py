@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import msgspec
 from bakery.errors import BakeryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 VARIABLE = "BAKERY_DEBIAN_MIRROR"
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -58,29 +57,28 @@ class Mirrors(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def mirrors(
+    mirror: str | None = None,
     snapshot: str | None = None,
-    environment: Mapping[str, str] | None = None,
     system: Path = Path("/"),
 ) -> Mirrors:
     """Return the Debian mirror to use.
 
-    That is `snapshot`, or `BAKERY_DEBIAN_MIRROR`, or what this computer's own apt uses.
+    That is `snapshot`, or `mirror`, or what this computer's own apt uses.
 
     Args:
+        mirror: the address of an archive, which ends in /debian.
         snapshot: an address with `{archive}` where `debian` or `debian-security` belongs.
-        environment: the variables to read; this process's when None.
         system: the root of the computer's file system.
 
     Raises:
         UpstreamError: there is none of them.
 
     """
-    environment = os.environ if environment is None else environment
     keyring = str(_KEYRING) if _KEYRING.is_file() else None
     if snapshot:
         archives = [snapshot.replace("{archive}", name) for name in ("debian", "debian-security")]
         return Mirrors(main=archives[0], security=archives[1], keyring=keyring)
-    if mirror := environment.get(VARIABLE, "").rstrip("/"):
+    if mirror:
         return Mirrors(main=mirror, security=f"{mirror}{_SECURITY}", keyring=keyring)
     release = _values(system / "etc/os-release")
     name = release.get("VERSION_CODENAME", "")

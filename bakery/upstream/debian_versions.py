@@ -27,6 +27,6 @@ def versions(upstream: DebianUpstream, api: Api) -> Iterator[Published]:
 
     """
     asked = Packages(suite=upstream.suite, names=(upstream.debian,), arch="amd64")
-    for package in debian.closure(asked, apt.mirrors(api.settings.debian_snapshot)):
+    for package in debian.closure(asked, apt.mirrors(*api.settings.debian_archives)):
         if package.name == upstream.debian:
             yield Published(tag(package.version))

@@ -21,5 +21,5 @@ def resolve(address: str, settings: Settings) -> str:
 
     """
     if address.startswith(DEBIAN):
-        return debian.resolve(address, apt.mirrors(settings.debian_snapshot))
+        return debian.resolve(address, apt.mirrors(*settings.debian_archives))
     return pypi.resolve(address)

@@ -10,8 +10,13 @@ from rich.console import Console
 from bakery import settings
 from bakery.boot.machine import native_arch
 from bakery.build import display
+from bakery.build.context import Context
 from bakery.build.reporter import Reporter
-from bakery.build.workshop import Workshop
+from bakery.build.state import State
+from bakery.build.step import Made, Step
+from bakery.build.steps.squashed import Squashed
+from bakery.errors import BakeryError
+from bakery.progress import Silent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,28 +51,29 @@ def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
-    return Workshop(settings.load(tmp_path, {}))
+def context(tmp_path: Path) -> Context:
+    return Context.of(settings.load(tmp_path, {}))
 
 
 @pytest.fixture
-def reporter(workshop: Workshop) -> Reporter:
+def state(context: Context) -> State:
+    return State(context.settings.dist)
+
+
+@pytest.fixture
+def reporter(context: Context, state: State) -> Reporter:
     images = [image("tool-1.0", "x86-64"), image("tool-1.0", "arm64")]
     for each in images:
-        folder = workshop.folder(each.release)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / each.filename).write_bytes(b"image")
-        with workshop.ledger.alone("squash", each.id) as work:
-            workshop.ledger.finish(
-                "squash",
-                each.id,
-                key="k",
-                work=work,
-                folder=folder,
-                files=[each.filename],
-                facts={"size": 3 << 20, "contents": 10 << 20, "sha256": SHA256},
-            )
-    return Reporter(workshop, images)
+
+        def run(_: object, each: Any = each) -> Made[Squashed]:
+            file = context.file(each)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"image")
+            facts = Squashed(size=3 << 20, contents=10 << 20, sha256=SHA256, tools="")
+            return Made(facts=facts, outputs=(file,))
+
+        state.do(Step(kind="squash", name=each.id, run=run, facts=Squashed), Silent())
+    return Reporter(context, state, images)
 
 
 def test_a_build_ends_with_a_table_and_what_next(
@@ -198,21 +204,33 @@ def test_actions_gets_groups_errors_and_a_summary(
 
 def test_a_meter_counts_what_a_running_task_does(reporter: Reporter) -> None:
     reporter.execute_task(task("fetch:abc"))
-    meter = reporter.meter("fetch:abc")
+    meter = reporter.progress("fetch:abc")
     meter.expect(100)
     meter.advance(60)
     meter.restart(10)
     meter.advance(5)
     assert reporter._running["fetch:abc"].done == 15
-    reporter.meter("nobody").advance(1)
+    reporter.progress("nobody").advance(1)
 
 
 def test_many_cached_images_are_one_line(
-    workshop: Workshop, capsys: pytest.CaptureFixture[str]
+    context: Context, state: State, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images = [image(f"tool-{number}", "x86-64") for number in range(100)]
-    reporter = Reporter(workshop, images)
+    reporter = Reporter(context, state, images)
     for each in images:
         reporter.skip_uptodate(task(f"squash:{each.id}"))
     reporter.complete_run()
     assert capsys.readouterr().out == "100 images are up to date in dist\n"
+
+
+def test_recipes_that_are_left_out_are_shown_once(
+    reporter: Reporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problem = BakeryError("there is no recipe.yaml", where="recipes/half")
+    reporter.unusable = {"build:half": problem, "build:asked": problem}
+    reporter.add_failure(task("build:asked"), failure("TaskFailed", problem.render()))
+    reporter.complete_run()
+    out = capsys.readouterr().out
+    assert "build:half is left out: there is no recipe.yaml\n  where: recipes/half\n" in out
+    assert "build:asked is left out" not in out

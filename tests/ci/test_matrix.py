@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bakery import settings
-from bakery.build.state import Ledger
-from bakery.build.workshop import Workshop
+from bakery.build.context import Context
+from bakery.build.state import State
+from bakery.build.step import Made, Step
+from bakery.build.steps.squashed import Squashed
 from bakery.ci import matrix
 from bakery.ci.restore import restore
+from bakery.errors import BakeryError
+from bakery.progress import Silent
 from bakery.publish.release import LocalFile
 from bakery.recipe import lock as lockfile
-from bakery.recipe.load import load_all
+from bakery.recipe.load import Recipes, load_all
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
 from bakery.recipe.releases import releases
 
@@ -90,9 +94,10 @@ class Repository:
     def images(self) -> list[Image]:
         return [image for release in self.releases for image in release.images]
 
-    def touched(self) -> set[str]:
-        sources = load_all(self.root / "recipes")
-        found = matrix.touched(self.releases, sources, settings.load(self.root, {}), "HEAD")
+    def touched(self, since: str = "HEAD") -> set[str]:
+        recipes = Recipes(self.root / "recipes")
+        releases_ = [each for source in recipes.load()[0].values() for each in releases(source)]
+        found = matrix.touched(releases_, recipes, settings.load(self.root, {}), since)
         return {image.release for image in found}
 
 
@@ -135,13 +140,15 @@ def test_changed_code_touches_the_newest_versions_and_texts_nothing(repository: 
 
 def test_a_commit_that_is_not_there_is_explained(repository: Repository) -> None:
     with pytest.raises(matrix.ShardError, match="git can't tell what changed"):
-        matrix.touched([], {}, settings.load(repository.root, {}), "nonsense")
+        matrix.touched(
+            [], Recipes(repository.root / "recipes"), settings.load(repository.root, {}), "nonsense"
+        )
 
 
 def test_every_image_is_in_one_job_of_its_architecture(
     repository: Repository, tmp_path: Path
 ) -> None:
-    made = matrix.matrix(repository.images, Ledger(tmp_path), 5)
+    made = matrix.matrix(repository.images, State(tmp_path), 5)
     tasks = [task for shard in made.include for task in shard.tasks.split()]
     assert sorted(tasks) == sorted(f"boot:{image.id}" for image in repository.images)
     assert len(made.include) == 5
@@ -152,15 +159,15 @@ def test_every_image_is_in_one_job_of_its_architecture(
 
 
 def test_what_took_long_before_is_expected_to_again(repository: Repository, tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "ledger")
+    state = State(tmp_path)
     image = repository.images[0]
-    record = {"key": "any", "outputs": [], "seconds": 1234.5}
+    record = {"key": "any", "outputs": [], "seconds": 1234.5, "facts": {}}
     for step in ("squash", "boot"):
-        path = tmp_path / "ledger" / step / f"{image.id}.json"
+        path = tmp_path / ".bakery" / step / f"{image.id}.json"
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(record))
-    assert matrix.expected(image, ledger) == 2469.0
-    assert matrix.expected(repository.images[-1], ledger) < 100
+    assert matrix.expected(image, state) == 2469.0
+    assert matrix.expected(repository.images[-1], state) < 100
 
 
 @pytest.mark.parametrize("count", [1, 257])
@@ -168,36 +175,44 @@ def test_too_few_or_too_many_jobs_are_refused(
     repository: Repository, tmp_path: Path, count: int
 ) -> None:
     with pytest.raises(matrix.ShardError) as caught:
-        matrix.matrix(repository.images, Ledger(tmp_path), count)
+        matrix.matrix(repository.images, State(tmp_path), count)
     assert "give --shards 2 to 256" in str(caught.value)
 
 
 def test_no_work_is_no_job(tmp_path: Path) -> None:
-    assert matrix.matrix([], Ledger(tmp_path), 20).include == ()
+    assert matrix.matrix([], State(tmp_path), 20).include == ()
 
 
 def test_copied_images_count_as_made_here_if_their_bytes_are(repository: Repository) -> None:
-    workshop = Workshop(settings.load(repository.root, {}))
-    ledger = workshop.ledger
+    context = Context.of(settings.load(repository.root, {}))
+    state = State(context.settings.dist)
     release = repository.releases[0]
+    steps = []
     for image in release.images:
-        workshop.file(image).parent.mkdir(parents=True, exist_ok=True)
-        workshop.file(image).write_text(image.id)
-        with ledger.alone("squash", image.id) as work:
-            ledger.finish(
-                "squash",
-                image.id,
-                key="key",
-                work=work,
-                folder=workshop.folder(image.release),
-                files=[image.filename],
-                facts={"sha256": LocalFile.of(workshop.file(image)).sha256},
+
+        def run(_: object, image: Image = image) -> Made[Squashed]:
+            file = context.file(image)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(image.id)
+            sha256 = LocalFile.of(file).sha256
+            return Made(
+                facts=Squashed(sha256=sha256, size=1, contents=1, tools=""), outputs=(file,)
             )
+
+        steps.append(Step(kind="squash", name=image.id, run=run, facts=Squashed))
+        state.do(steps[-1], Silent())
     first, second = release.images
-    folder = workshop.folder(release.name)
-    os.utime(workshop.file(first), (1, 1))
-    assert not Ledger(ledger.folder).holds("squash", first.id, "key", folder)
-    assert [each.name for each in restore(workshop, repository.releases)] == [release.name]
-    assert Ledger(ledger.folder).holds("squash", first.id, "key", folder)
-    workshop.file(second).write_text("other")
-    assert restore(workshop, repository.releases) == []
+    os.utime(context.file(first), (1, 1))
+    assert not State(state.dist).is_done(steps[0])
+    assert [each.name for each in restore(context, state, repository.releases)] == [release.name]
+    assert State(state.dist).is_done(steps[0])
+    context.file(second).write_text("other")
+    assert restore(context, state, repository.releases) == []
+
+
+def test_a_broken_recipe_counts_where_it_has_changed(repository: Repository) -> None:
+    (repository.root / "recipes/other/recipe.yaml").write_text("sumary: x\n")
+    with pytest.raises(BakeryError, match="did you mean summary"):
+        repository.touched()
+    repository.commit()
+    assert repository.touched() == set()

@@ -12,7 +12,6 @@ import msgspec
 from bakery import settings
 from bakery.binary.go_build import GoBuild, GoModule
 from bakery.binary.rust_build import Crate
-from bakery.build.state import Record
 from bakery.image import inventory
 from bakery.image.stage import stage
 from bakery.progress import Silent
@@ -20,6 +19,7 @@ from bakery.recipe import lock as lockfile
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
 from bakery.recipe.releases import releases
+from bakery.release import signing
 from bakery.release.assemble import assemble
 from bakery.release.finished import Finished
 
@@ -103,15 +103,13 @@ class Shop:
         items["usr/bin/tool"] = msgspec.structs.replace(
             items["usr/bin/tool"], binary=True, go=GO, crates=(CRATE,)
         )
-        facts: dict[str, str | int] = {
-            "sha256": hashlib.sha256(image.id.encode()).hexdigest(),
-            "size": len(image.id),
-            "contents": manifest.size,
-            "tools": "squashfs",
-        }
         return Finished(
             image=image,
-            record=Record(key="key", outputs=(), seconds=0, facts=facts),
+            key="key",
+            sha256=hashlib.sha256(image.id.encode()).hexdigest(),
+            size=len(image.id),
+            contents=manifest.size,
+            tools="squashfs",
             manifest=manifest,
             inventory=inventory.Inventory(items),
             boots=(),
@@ -132,10 +130,12 @@ class Shop:
         tags = list(self.releases)
         at = tags.index(version)
         before = self.finished(tags[at - 1]) if at else []
+        held = settings.load(self._folder, environment)
         return assemble(
             self.releases[version],
             self.finished(version),
-            settings=settings.load(self._folder, environment),
+            settings=held,
+            boot_waiver=held.boot_waiver,
             key=self.key,
             previous=tags[at - 1] if at else None,
             before={each.image.contents.arch: each.manifest for each in before},

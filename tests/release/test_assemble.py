@@ -10,7 +10,6 @@ import jsonschema
 import msgspec
 import pytest
 
-from bakery.boot.report import BootReport, Finding, Round
 from bakery.cli import schemas
 from bakery.release import boots, document, sums, sysupdate
 
@@ -105,20 +104,3 @@ def test_notes_tell_what_changed(shop: Shop) -> None:
     assert "Starts `tool.service`" in notes
     assert "[Upstream](https://example.com/)" in notes
     assert "https://example.com/extra-v1.1.0" in notes
-
-
-def test_boots_are_read_as_they_were_recorded() -> None:
-    finding = Finding(title="it is merged", passed=True)
-    each = Round(images=("tool",), merged=("tool",), findings=(finding, finding))
-    report = BootReport(
-        backend="nspawn",
-        system="trixie",
-        systemd="257 (257.8-1)",
-        rounds=(each,),
-        journal_sha256="1" * 64,
-    )
-    (boot,) = boots.read(boots.facts([report]))
-    assert boot == boots.Boot(
-        machine="nspawn:trixie", systemd="257 (257.8-1)", checks=2, journal_sha256="1" * 64
-    )
-    assert boots.read({"nspawn:trixie": "something else"}) == ()

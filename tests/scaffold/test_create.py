@@ -18,7 +18,8 @@ from bakery import settings
 from bakery.boot.model import Expectations
 from bakery.errors import BakeryError
 from bakery.recipe import lock as lockfile
-from bakery.recipe.load import CHECK, load_all
+from bakery.recipe.folder import CHECK
+from bakery.recipe.load import load_all
 from bakery.recipe.releases import releases
 from bakery.scaffold.create import create
 from bakery.yaml import convert

@@ -34,7 +34,7 @@ def system(tmp_path: Path) -> Path:
 
 def test_archives_and_keys_are_those_of_apt(system: Path) -> None:
     (system / "etc/apt/sources.list.d/debian.sources").write_text(SOURCES)
-    found = apt.mirrors(environment={}, system=system)
+    found = apt.mirrors(system=system)
     assert found.main == "http://mirror.example/debian"
     assert found.security == "http://mirror.example/debian-security"
     assert found.keyring == "/keys/debian.gpg"
@@ -46,20 +46,20 @@ def test_one_line_entries_are_read_too(system: Path) -> None:
         "deb-src http://m.example/debian bookworm main\n"
         "deb [signed-by=/keys/mine.gpg] http://m.example/debian bookworm main contrib\n"
     )
-    found = apt.mirrors(environment={}, system=system)
+    found = apt.mirrors(system=system)
     assert (found.main, found.security) == ("http://m.example/debian", None)
     assert found.keyring == "/keys/mine.gpg"
 
 
-def test_the_environment_names_another_mirror(system: Path) -> None:
-    found = apt.mirrors(environment={apt.VARIABLE: "http://mine.example/debian/"}, system=system)
+def test_a_setting_names_another_mirror(system: Path) -> None:
+    found = apt.mirrors("http://mine.example/debian", system=system)
     assert found.main == "http://mine.example/debian"
     assert found.security == "http://mine.example/debian-security"
 
 
 def test_a_snapshot_goes_before_all_else(system: Path) -> None:
     snapshot = "http://old.example/{archive}/20250801T000000Z"
-    found = apt.mirrors(snapshot, {apt.VARIABLE: "http://mine.example/debian"}, system)
+    found = apt.mirrors("http://mine.example/debian", snapshot, system)
     assert found.main == "http://old.example/debian/20250801T000000Z"
     assert found.security == "http://old.example/debian-security/20250801T000000Z"
 
@@ -67,7 +67,7 @@ def test_a_snapshot_goes_before_all_else(system: Path) -> None:
 def test_other_systems_need_to_be_told(system: Path) -> None:
     (system / "etc/os-release").write_text("ID=other\nVERSION_CODENAME=bookworm\n")
     with pytest.raises(apt.UpstreamError, match=apt.VARIABLE):
-        apt.mirrors(environment={}, system=system)
+        apt.mirrors(system=system)
 
 
 MIRRORS = apt.Mirrors(main="http://m.example/debian", security="http://m.example/security")

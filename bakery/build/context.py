@@ -1,0 +1,67 @@
+"""What the steps share: the settings, the store, the processors, and where the output lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bakery.processors import Processors
+from bakery.store.folder import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bakery.recipe.plan import Image
+    from bakery.release.signing import SigningKey
+    from bakery.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What the steps share.
+
+    Attributes:
+        settings: where things are and how work is done.
+        store: the assets.
+        processors: for the steps that compute.
+
+    """
+
+    settings: Settings
+    store: Store
+    processors: Processors
+
+    @cached_property
+    def signing_key(self) -> SigningKey | None:
+        """The key that signs releases and channels; None where none is configured."""
+        from bakery.release.signing import SigningKey
+
+        return SigningKey.configured()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Context:
+        """Return what steps share under some settings."""
+        return cls(
+            settings=settings, store=Store(settings.store), processors=Processors(settings.jobs)
+        )
+
+    def staged(self, image: Image) -> Path:
+        """Return the folder of an image's tree and manifest.json."""
+        return self.settings.dist / "stage" / image.id
+
+    def tree(self, image: Image) -> Path:
+        """Return the root of an image's tree."""
+        return self.staged(image) / "tree"
+
+    def folder(self, release: str) -> Path:
+        """Return the folder that holds a release's finished files."""
+        return self.settings.dist / release
+
+    def file(self, image: Image) -> Path:
+        """Return where a finished image lies."""
+        return self.folder(image.release) / image.filename
+
+    def journals(self, image: Image) -> Path:
+        """Return the folder of the journals of an image's boots."""
+        return self.settings.dist / "boot" / image.id

@@ -1,0 +1,75 @@
+"""Which tasks a command line names, and so which recipes must be read."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bakery.recipe.load import Recipes
+
+DEFAULT = ("build", "check")
+"""What is done where no task is named."""
+
+_COMMANDS = (
+    *("auto", "clean", "dumpdb", "forget", "help", "ignore", "info", "list", "reset-dep"),
+    *("run", "strace", "tabcompletion"),
+)
+_WILD = re.compile(r"[*?[]")
+
+
+class Selection:
+    """The tasks that a command line names.
+
+    Attributes:
+        command: doit's command; `run` where none is given.
+        words: what is named: tasks, groups of them such as `build`, or patterns of names.
+        dry_run: whether something is only to be said, not done.
+
+    """
+
+    def __init__(self, arguments: Sequence[str], kinds: Sequence[str]) -> None:
+        given = arguments[0] if arguments else ""
+        self.command = given if given in _COMMANDS else "run"
+        self.dry_run = "--dry-run" in arguments
+        self.arguments = arguments
+        self.words = tuple(
+            word
+            for word in arguments
+            if word in kinds or (":" in word and not word.startswith(("-", "/", ".")))
+        )
+        self._exact = frozenset(self.words)
+        self._patterns = [word for word in self.words if _WILD.search(word)]
+
+    def names(self, task: str) -> bool:
+        """Return whether a task is named, alone, by a pattern, or with its whole group."""
+        return (
+            task in self._exact
+            or task.partition(":")[0] in self._exact
+            or any(fnmatchcase(task, pattern) for pattern in self._patterns)
+        )
+
+    def recipes(self, recipes: Recipes) -> list[str] | None:
+        """Return the recipes that the named tasks are about; None for all."""
+        wanted: dict[str, None] = {}
+        for word in self.words:
+            kind, _, name = word.partition(":")
+            about = [] if kind == "fetch" else _about(name, recipes)
+            if not about:
+                return None
+            wanted.update(dict.fromkeys(about))
+        return [*wanted] or None
+
+
+def _about(name: str, recipes: Recipes) -> list[str]:
+    """Return the recipes whose tasks can have a name, or match a pattern of names."""
+    start, *wild = _WILD.split(name, maxsplit=1)
+    words = start.split("-")
+    about = ["-".join(words[:end]) for end in range(1, len(words) + 1)]
+    about = [each for each in about if each in recipes]
+    if wild:
+        about += [each for each in recipes if each.startswith(start) and each not in about]
+    return about

@@ -1,0 +1,215 @@
+"""build and release: what lies beside the images, first unsigned, then with boots and signature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bakery.build.step import Made, Nothing, Step
+from bakery.build.steps.squashed import INVENTORY, KIND, MANIFEST, manifest
+from bakery.files import remove, write_whole
+from bakery.image import manifest as manifests
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bakery.build.context import Context
+    from bakery.build.state import State
+    from bakery.build.step import AnyStep, Work
+    from bakery.build.steps.boot import Booted
+    from bakery.build.steps.squashed import Squashed
+    from bakery.image.manifest import Manifest
+    from bakery.recipe.plan import Image, Release
+    from bakery.release.boots import Boot
+    from bakery.release.finished import Finished
+    from bakery.release.signing import SigningKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The steps before a release, one of each for every image.
+
+    Attributes:
+        squashed: make the images.
+        checked: apply the rules to them.
+        booted: boot them.
+
+    """
+
+    squashed: tuple[Step[Squashed], ...]
+    checked: tuple[AnyStep, ...]
+    booted: tuple[Step[Booted], ...]
+
+    @classmethod
+    def of(
+        cls,
+        release: Release,
+        squashed: Mapping[str, Step[Squashed]],
+        checked: Mapping[str, AnyStep],
+        booted: Mapping[str, Step[Booted]],
+    ) -> Parts:
+        """Return those of a release, from the steps by the names of images."""
+        ids = [image.id for image in release.images]
+        return cls(
+            squashed=tuple([squashed[id_] for id_ in ids]),
+            checked=tuple([checked[id_] for id_ in ids]),
+            booted=tuple([booted[id_] for id_ in ids]),
+        )
+
+    def boots(self, state: State) -> dict[str, tuple[Boot, ...]]:
+        """Return the boots that each image has passed as the bytes that it is now."""
+        facts = {step.name: state.standing(step) for step in self.booted}
+        return {name: each.boots for name, each in facts.items() if each is not None}
+
+
+def unsigned(context: Context, release: Release, parts: Parts) -> Step[Nothing]:
+    """Return the step that completes a release's folder before anything has been booted."""
+    return Step(
+        kind="build",
+        name=release.name,
+        run=partial(_run_unsigned, context, release, parts),
+        facts=Nothing,
+        after=parts.checked,
+        inputs=partial(_inputs, context, release),
+        leftovers=(context.folder(release.name),),
+        doc=release.source.recipe.summary,
+    )
+
+
+def step(
+    context: Context, release: Release, parts: Parts, built: AnyStep, state: State
+) -> Step[Nothing]:
+    """Return the step that completes a release's folder: with boots, and signed if there is a key.
+
+    Args:
+        context: what steps share.
+        release: what to complete.
+        parts: the steps before; the boots need not be done where that is waived.
+        built: the step that completes the folder before anything has been booted.
+        state: tells of the boots.
+
+    """
+    waiver = context.settings.boot_waiver
+
+    def inputs() -> tuple[str, ...]:
+        key = context.signing_key
+        boots = msgspec.json.encode(parts.boots(state)).decode()
+        return (*_inputs(context, release), boots, waiver or "", key.fingerprint if key else "")
+
+    return Step(
+        kind="release",
+        name=release.name,
+        run=partial(_run, context, release, parts),
+        facts=Nothing,
+        after=(*parts.checked, *(parts.booted if waiver is None else ())),
+        inputs=inputs,
+        replaces=(built,),
+    )
+
+
+def _run_unsigned(context: Context, release: Release, parts: Parts, work: Work) -> Made[Nothing]:
+    return _complete(context, release, parts, work, boots={}, waiver=None, key=None)
+
+
+def _run(context: Context, release: Release, parts: Parts, work: Work) -> Made[Nothing]:
+    boots = parts.boots(work.state)
+    waiver, key = context.settings.boot_waiver, context.signing_key
+    return _complete(context, release, parts, work, boots=boots, waiver=waiver, key=key)
+
+
+def _inputs(context: Context, release: Release) -> tuple[str, ...]:
+    """Return what decides a release's small files, beside its images.
+
+    Notes compare with the version before where that was made here too. They are not signed, so
+    what was here when they were written does not count.
+
+    Raises:
+        BakeryError: the release can't be made.
+
+    """
+    if release.problem:
+        raise release.problem
+    recipe = release.source.recipe
+    values = (
+        *(recipe.summary, recipe.homepage, recipe.license),
+        *(recipe.requires, recipe.replaces, recipe.channels),
+        release.source.lock.versions[release.version],
+    )
+    settings = context.settings
+    return msgspec.json.encode(values).decode(), settings.publish_url, settings.publisher
+
+
+def _complete(
+    context: Context,
+    release: Release,
+    parts: Parts,
+    work: Work,
+    *,
+    boots: Mapping[str, tuple[Boot, ...]],
+    waiver: str | None,
+    key: SigningKey | None,
+) -> Made[Nothing]:
+    from bakery.release.assemble import assemble
+
+    if release.problem:
+        raise release.problem
+    folder = context.folder(release.name)
+    previous, before = _before(work.state, release)
+    files = assemble(
+        release,
+        [
+            _finished(work.state, image, step, boots.get(image.id, ()))
+            for image, step in zip(release.images, parts.squashed, strict=True)
+        ],
+        settings=context.settings,
+        boot_waiver=waiver,
+        key=key,
+        previous=previous,
+        before=before,
+    )
+    images = [image.filename for image in release.images]
+    for path in folder.iterdir():
+        if path.name not in images:
+            remove(path)
+    for name, data in files.items():
+        write_whole(folder / name, data)
+    return Made(facts=Nothing(), outputs=tuple(folder / name for name in sorted(files)))
+
+
+def _finished(
+    state: State, image: Image, squashed: Step[Squashed], boots: tuple[Boot, ...]
+) -> Finished:
+    from bakery.image import inventory
+    from bakery.release.finished import Finished
+
+    record = state.required(squashed)
+    return Finished(
+        image=image,
+        key=record.key,
+        sha256=record.facts.sha256,
+        size=record.facts.size,
+        contents=record.facts.contents,
+        tools=record.facts.tools,
+        manifest=manifest(state, squashed),
+        inventory=inventory.decode(state.required_attachment(squashed, INVENTORY)),
+        boots=boots,
+    )
+
+
+def _before(state: State, release: Release) -> tuple[str | None, dict[str, Manifest]]:
+    """Return the version before a release, and its manifests as far as they are here."""
+    tags = release.source.lock.tags
+    at = tags.index(release.version)
+    if at == 0:
+        return None, {}
+    previous = tags[at - 1]
+    found: dict[str, Manifest] = {}
+    for image in release.images:
+        arch = image.contents.arch
+        data = state.attachment(KIND, f"{release.source.name}-{previous}-{arch}", MANIFEST)
+        if data is not None:
+            found[arch] = manifests.decode(data)
+    return previous, found

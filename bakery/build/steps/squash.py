@@ -1,0 +1,82 @@
+"""squash: an image from its tree."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bakery.build.step import Made, Step
+from bakery.build.steps.squashed import INVENTORY, KIND, MANIFEST, Squashed
+from bakery.files import replace
+from bakery.image import manifest as manifests
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bakery.build.context import Context
+    from bakery.build.step import AnyStep, Work
+    from bakery.image.manifest import Manifest
+    from bakery.recipe.plan import Image
+
+_BYTES_PER_PROCESSOR = 32 << 20  # less than this is not worth another processor
+
+
+def step(context: Context, image: Image, staged: AnyStep) -> Step[Squashed]:
+    """Return the step that writes an image from its tree."""
+
+    def inputs() -> tuple[str, ...]:
+        return image.format, _tools(context, image)
+
+    return Step(
+        kind=KIND,
+        name=image.id,
+        run=partial(_run, context, image),
+        facts=Squashed,
+        after=(staged,),
+        inputs=inputs,
+        replaces=(staged,),
+        attached=(MANIFEST, INVENTORY),
+        leftovers=(context.file(image),),
+    )
+
+
+def _tools(context: Context, image: Image) -> str:
+    from bakery.image.squash import writers
+
+    return writers(image.format, context.settings.profile)
+
+
+def _run(context: Context, image: Image, work: Work) -> Made[Squashed]:
+    from bakery.image import inventory as inventories
+    from bakery.image.squash import squash
+
+    tree = context.tree(image)
+    data = (context.staged(image) / "manifest.json").read_bytes()
+    manifest = manifests.decode(data)
+    output = work.scratch / image.filename
+    with context.processors.take(1):
+        inventory = inventories.encode(inventories.take(tree, manifest))
+    with context.processors.take(1 + manifest.size // _BYTES_PER_PROCESSOR) as processors:
+        squash(
+            tree,
+            output,
+            manifest=manifest,
+            format=image.format,
+            profile=context.settings.profile,
+            processors=processors,
+            work=work.scratch,
+        )
+    facts = _facts(output, manifest, _tools(context, image))
+    file = context.file(image)
+    replace(output, file)
+    return Made(facts=facts, outputs=(file,), attachments={MANIFEST: data, INVENTORY: inventory})
+
+
+def _facts(output: Path, manifest: Manifest, tools: str) -> Squashed:
+    if output.is_dir():
+        return Squashed(sha256="", size=manifest.size, contents=manifest.size, tools=tools)
+    with output.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    size = output.stat().st_size
+    return Squashed(sha256=digest, size=size, contents=manifest.size, tools=tools)

@@ -1,0 +1,71 @@
+"""stage: an image's tree, from its assets and the recipe's own files."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+from bakery.build.step import Made, Nothing, Step, StepError
+from bakery.files import replace
+from bakery.image import manifest as manifests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from bakery.build.context import Context
+    from bakery.build.step import AnyStep, Work
+    from bakery.recipe.plan import Image
+
+MANIFEST = "manifest.json"
+
+
+def step(context: Context, image: Image, fetched: Iterable[AnyStep]) -> Step[Nothing]:
+    """Return the step that writes an image's tree and its manifest."""
+
+    @cache
+    def inputs() -> tuple[str, ...]:
+        if not image.contents.self_contained:
+            return (image.digest(),)
+        from bakery.image.relocation import patchelf
+
+        return (image.digest(), patchelf.version())
+
+    before = tuple(fetched)
+    return Step(
+        kind="stage",
+        name=image.id,
+        run=partial(_run, context, image),
+        facts=Nothing,
+        after=before,
+        inputs=inputs,
+        replaces=before,
+        leftovers=(context.staged(image),),
+    )
+
+
+def _run(context: Context, image: Image, work: Work) -> Made[Nothing]:
+    from bakery.image.stage import stage
+
+    tree = work.scratch / "tree"
+    tree.mkdir()
+    with context.processors.take(1):
+        manifest = stage(image, work.key, _assets(context, image), tree, work.progress)
+    (work.scratch / MANIFEST).write_bytes(manifests.encode(manifest))
+    folder = context.staged(image)
+    replace(work.scratch, folder)
+    return Made(facts=Nothing(), outputs=(folder / MANIFEST,), note="\n".join(manifest.notes))
+
+
+def _assets(context: Context, image: Image) -> dict[str, Path]:
+    paths = {}
+    for asset in image.contents.assets:
+        path = context.store.find(asset.sha256, asset.size)
+        if path is None:
+            raise StepError(
+                f"{asset.filename} is no longer in the store",
+                where=str(context.store.root),
+                fix="build again; keep `bakery gc` from running beside a build",
+            )
+        paths[asset.sha256] = path
+    return paths
