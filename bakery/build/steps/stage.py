@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bakery.build.step import Made, Nothing, Step, StepError
@@ -23,7 +23,6 @@ MANIFEST = "manifest.json"
 def step(context: Context, image: Image, fetched: Iterable[AnyStep]) -> Step[Nothing]:
     """Return the step that writes an image's tree and its manifest."""
 
-    @cache
     def inputs() -> tuple[str, ...]:
         if not image.contents.self_contained:
             return (image.digest(),)
