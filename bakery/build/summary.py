@@ -78,8 +78,9 @@ def show(
 
 def _show_unusable(tally: Tally, unusable: Mapping[str, BakeryError]) -> None:
     """Name the recipes that were left out, but those whose tasks have failed with the reason."""
+    failed = {task.partition(":")[2] for task in tally.failed}
     for task, problem in unusable.items():
-        if task not in tally.failed:
+        if task.partition(":")[2] not in failed:
             print(f"\n{task} is left out: {problem.render()}")
 
 
