@@ -135,11 +135,15 @@ def _inputs(context: Context, release: Release) -> tuple[str, ...]:
     recipe = release.source.recipe
     values = (
         *(recipe.summary, recipe.homepage, recipe.license),
-        *(recipe.requires, recipe.replaces, recipe.channels),
+        *(recipe.requires, recipe.replaces, recipe.channels, recipe.upstream),
         release.source.lock.versions[release.version],
     )
     settings = context.settings
-    return msgspec.json.encode(values).decode(), settings.publish_url, settings.publisher
+    return (
+        msgspec.json.encode(values, enc_hook=str).decode(),
+        settings.publish_url,
+        settings.publisher,
+    )
 
 
 def _complete(
