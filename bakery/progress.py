@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Meter(Protocol):
+class Progress(Protocol):
     """Receives the progress of one task, counted in bytes; called from any thread."""
 
     def expect(self, total: int | None) -> None:
@@ -19,7 +19,7 @@ class Meter(Protocol):
 
 
 class Silent:
-    """A meter nobody reads."""
+    """Progress that nobody reads."""
 
     def expect(self, total: int | None) -> None:
         """Ignore the total."""

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import Console
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress as Display
+    from rich.progress import TaskID
 
     from bakery.build.context import Context
     from bakery.build.state import State
     from bakery.errors import BakeryError
-    from bakery.progress import Meter
+    from bakery.progress import Progress
     from bakery.recipe.plan import Image
 
 _WIDTH = 52
@@ -65,9 +66,9 @@ class Reporter:
         self._failures: dict[tuple[str, str], str] = {}
         self._tally = Tally()
         self._lock = threading.RLock()
-        self._progress: Progress | None = None
+        self._progress: Display | None = None
 
-    def progress(self, task: str) -> Meter:
+    def progress(self, task: str) -> Progress:
         """Return where a running task reports its progress."""
         with self._lock:
             running = self._running.get(task)
@@ -173,7 +174,7 @@ class Reporter:
 
     # Showing
 
-    def _live(self) -> Progress | None:
+    def _live(self) -> Display | None:
         if self._progress is None and self._console().is_terminal and not _in_actions():
             from bakery.build.display import progress
 
@@ -216,7 +217,7 @@ class Reporter:
 
 
 class _Line:
-    """The meter of one running task."""
+    """Shows the progress of one running task."""
 
     def __init__(self, reporter: Reporter, running: _Running) -> None:
         self._reporter = reporter

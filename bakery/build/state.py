@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bakery.build.step import AnyStep, Step
-    from bakery.progress import Meter
+    from bakery.progress import Progress
 
 Facts = TypeVar("Facts", bound=msgspec.Struct)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -203,7 +203,7 @@ class State:
 
     # Work
 
-    def do(self, step: AnyStep, progress: Meter) -> str:
+    def do(self, step: AnyStep, progress: Progress) -> str:
         """Do a step unless it is done; return what to tell the user.
 
         Raises:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from bakery.build.state import State
-    from bakery.progress import Meter
+    from bakery.progress import Progress
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -37,7 +37,7 @@ class Work:
 
     """
 
-    def __init__(self, step: AnyStep, state: State, progress: Meter, scratch: Path) -> None:
+    def __init__(self, step: AnyStep, state: State, progress: Progress, scratch: Path) -> None:
         self.state = state
         self.progress = progress
         self._step = step

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bakery.archive.unpack import Member
     from bakery.image.relocation.pool import LibraryPool
     from bakery.image.tree import TreeBuilder
-    from bakery.progress import Meter
+    from bakery.progress import Progress
     from bakery.recipe.plan import Asset, Image
 
 _LISTED = 12
@@ -31,7 +31,7 @@ def install(
     image: Image,
     archives: Mapping[str, Path],
     pool: LibraryPool | None,
-    meter: Meter,
+    progress: Progress,
 ) -> None:
     """Fill a tree with what an image's recipe installs of its assets.
 
@@ -40,7 +40,7 @@ def install(
         image: says which members go where.
         archives: a file for every asset, by its SHA-256.
         pool: keeps the libraries of a self-contained image; None for other images.
-        meter: told of the bytes written.
+        progress: told of the bytes written.
 
     Raises:
         ImageError: a pattern matches nothing, or two members have the same path.
@@ -51,7 +51,7 @@ def install(
         bundle = list(assets)
         private = image.contents.private_root if bundle[0].bundle else None
         rest = private.folder if private else None
-        installer = _Installer(tree, bundle[0].install, pool, rest, meter)
+        installer = _Installer(tree, bundle[0].install, pool, rest, progress)
         for asset in bundle:
             installer.add(asset, archives[asset.sha256])
         if installer.unmatched:
@@ -73,14 +73,14 @@ class _Installer:
         patterns: Sequence[tuple[str, str]],
         pool: LibraryPool | None,
         rest: str | None,
-        meter: Meter,
+        progress: Progress,
     ) -> None:
         """Keep libraries in `pool`; put what no pattern matches below `rest`, if that is given."""
         self._tree = tree
         self._patterns = patterns
         self._pool = pool
         self._rest = rest
-        self._meter = meter
+        self._progress = progress
         self.unmatched = {pattern for pattern, _ in patterns}
         self.seen: list[str] = []
 
@@ -129,7 +129,7 @@ class _Installer:
             self._tree.add_link(path, member.target, origin=origin)
         elif stream is not None:
             self._tree.add_stream(
-                path, stream, executable=member.executable, origin=origin, meter=self._meter
+                path, stream, executable=member.executable, origin=origin, progress=self._progress
             )
         if self._pool is not None:
             self._pool.installed[merged(member.path)] = path

@@ -25,13 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bakery.image.manifest import Reference
-    from bakery.progress import Meter
+    from bakery.progress import Progress
     from bakery.recipe.plan import Image
 
 EPOCH = 1577836800  # 2020-01-01: every file's time, since upstream's and the build's say nothing
 
 
-def stage(image: Image, key: str, assets: Mapping[str, Path], root: Path, meter: Meter) -> Manifest:
+def stage(
+    image: Image, key: str, assets: Mapping[str, Path], root: Path, progress: Progress
+) -> Manifest:
     """Fill the empty folder `root` with an image's tree and return its manifest.
 
     Args:
@@ -39,7 +41,7 @@ def stage(image: Image, key: str, assets: Mapping[str, Path], root: Path, meter:
         key: the step's key, recorded in the manifest.
         assets: a file for every asset, by its SHA-256.
         root: an empty folder.
-        meter: told of the bytes written.
+        progress: told of the bytes written.
 
     Raises:
         ImageError: the assets lack what the recipe asks for, or two things have the same path.
@@ -48,7 +50,7 @@ def stage(image: Image, key: str, assets: Mapping[str, Path], root: Path, meter:
 
     """
     tree = TreeBuilder(root)
-    references = _install(tree, image, assets, meter)
+    references = _install(tree, image, assets, progress)
     _copy_local_files(tree, image)
     for path, text in image.contents.write:
         tree.add_bytes(path, text.encode(), origin="write")
@@ -80,10 +82,10 @@ def _notes(tree: TreeBuilder, units: list[str]) -> Iterator[str]:
 
 
 def _install(
-    tree: TreeBuilder, image: Image, assets: Mapping[str, Path], meter: Meter
+    tree: TreeBuilder, image: Image, assets: Mapping[str, Path], progress: Progress
 ) -> tuple[Reference, ...]:
     if not image.contents.self_contained:
-        install(tree, image, assets, None, meter)
+        install(tree, image, assets, None, progress)
         if image.contents.private_root is not None:
             private_root.assemble(tree, image.contents.name, image.contents.private_root)
         return ()
@@ -91,7 +93,7 @@ def _install(
         libraries = Path(folder, "libraries")
         libraries.mkdir()
         pool = LibraryPool(libraries)
-        install(tree, image, assets, pool, meter)
+        install(tree, image, assets, pool, progress)
         return relocate(tree, image.contents.name, pool, Path(folder))
 
 

@@ -16,7 +16,7 @@ from bakery.image.manifest import ManifestEntry
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bakery.progress import Meter
+    from bakery.progress import Progress
 
 _CHUNK = 1 << 20
 _MERGED = re.compile(r"^(?:(?:usr/)?(?P<bin>s?bin)|(?P<lib>lib(?:32|64|x32)?))/")
@@ -74,7 +74,7 @@ class TreeBuilder:
         self._folders: set[str] = set()
 
     def add_stream(
-        self, path: str, stream: BinaryIO, *, executable: bool, origin: str, meter: Meter
+        self, path: str, stream: BinaryIO, *, executable: bool, origin: str, progress: Progress
     ) -> None:
         """Write a file from a stream, and hash it while it is written.
 
@@ -83,7 +83,7 @@ class TreeBuilder:
             stream: its content, read to the end.
             executable: whether it gets mode 0755; files in `bin` and `libexec` always do.
             origin: the address or the recipe's key that it comes from.
-            meter: told of the bytes written.
+            progress: told of the bytes written.
 
         Raises:
             ImageError: something else has this path, or a file is where a folder must be.
@@ -97,7 +97,7 @@ class TreeBuilder:
                 digest.update(chunk)
                 file.write(chunk)
                 size += len(chunk)
-                meter.advance(len(chunk))
+                progress.advance(len(chunk))
         self.entries[path] = ManifestEntry(
             path=path,
             type="file",

@@ -16,7 +16,7 @@ from bakery.store.pull import Expected, Pull
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bakery.progress import Meter
+    from bakery.progress import Progress
     from bakery.settings import Settings
     from bakery.store.folder import Store
     from bakery.store.pull import Resolve
@@ -52,7 +52,7 @@ def fetch(
     asset: Asset,
     *,
     settings: Settings,
-    meter: Meter | None = None,
+    progress: Progress | None = None,
     resolve: Resolve = str,
     client: Client | None = None,
 ) -> Path:
@@ -65,7 +65,7 @@ def fetch(
         store: where the asset is looked for and kept.
         asset: what to fetch.
         settings: for `mirror`, `remote` and `offline`.
-        meter: hears of the bytes.
+        progress: hears of the bytes.
         resolve: called with the asset's address if upstream's own is needed.
         client: asks; None for the usual retries and limits.
 
@@ -87,7 +87,7 @@ def fetch(
             pull = Pull(
                 partial=partial,
                 expected=Expected(sha256=asset.sha256, size=asset.size),
-                meter=meter or Silent(),
+                progress=progress or Silent(),
                 client=client or Client(),
             )
             if not (settings.remote and pull.from_remote(settings.remote, asset.sha256)):
@@ -100,7 +100,7 @@ def download_unpinned(
     url: str,
     *,
     settings: Settings,
-    meter: Meter | None = None,
+    progress: Progress | None = None,
     resolve: Resolve = str,
     client: Client | None = None,
 ) -> Blob:
@@ -113,7 +113,7 @@ def download_unpinned(
         store: where the file is kept, by the digest it turns out to have.
         url: the address that the lock will hold.
         settings: for `mirror` and `offline`.
-        meter: hears of the bytes.
+        progress: hears of the bytes.
         resolve: called with the address.
         client: asks; None for the usual retries and limits.
 
@@ -130,7 +130,7 @@ def download_unpinned(
         pull = Pull(
             partial=partial,
             expected=Expected(),
-            meter=meter or Silent(),
+            progress=progress or Silent(),
             client=client or Client(),
         )
         pull.from_upstream(url, mirror=settings.mirror, resolve=resolve)

@@ -17,7 +17,7 @@ from bakery.store.folder import in_remote
 if TYPE_CHECKING:
     from bakery.http.answer import Answer
     from bakery.http.client import Client
-    from bakery.progress import Meter
+    from bakery.progress import Progress
     from bakery.store.partial import Partial
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Pull:
 
     partial: Partial
     expected: Expected
-    meter: Meter
+    progress: Progress
     client: Client
 
     def from_remote(self, remote: str, sha256: str) -> bool:
@@ -117,11 +117,11 @@ class Pull:
             partial.go_on(total=total)
         else:
             partial.start(source, answer.validator, total=total)
-        self.meter.expect(total)
-        self.meter.restart(partial.size)
+        self.progress.expect(total)
+        self.progress.restart(partial.size)
         while chunk := answer.read():
             partial.append(chunk)
-            self.meter.advance(len(chunk))
+            self.progress.advance(len(chunk))
             if expected is not None and total != expected:
                 raise self._misfit(source, answer.kind, f"{total} bytes")
             if expected is not None and partial.size > expected:

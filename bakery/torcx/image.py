@@ -102,7 +102,7 @@ def _untar(file: Path, root: Path) -> None:
                 stream,
                 executable=member.executable,
                 origin=file.name,
-                meter=Silent(),
+                progress=Silent(),
             )
         elif member.target is not None:
             tree.add_link(member.path, member.target, origin=file.name)

@@ -204,11 +204,11 @@ def test_actions_gets_groups_errors_and_a_summary(
 
 def test_a_meter_counts_what_a_running_task_does(reporter: Reporter) -> None:
     reporter.execute_task(task("fetch:abc"))
-    meter = reporter.progress("fetch:abc")
-    meter.expect(100)
-    meter.advance(60)
-    meter.restart(10)
-    meter.advance(5)
+    progress = reporter.progress("fetch:abc")
+    progress.expect(100)
+    progress.advance(60)
+    progress.restart(10)
+    progress.advance(5)
     assert reporter._running["fetch:abc"].done == 15
     reporter.progress("nobody").advance(1)
 

@@ -20,7 +20,9 @@ def tree(tmp_path: Path) -> TreeBuilder:
 
 
 def add(tree: TreeBuilder, path: str, data: bytes = b"data", *, executable: bool = False) -> None:
-    tree.add_stream(path, io.BytesIO(data), executable=executable, origin="asset", meter=Silent())
+    tree.add_stream(
+        path, io.BytesIO(data), executable=executable, origin="asset", progress=Silent()
+    )
 
 
 @pytest.mark.parametrize(

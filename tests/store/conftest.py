@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Meter:
+class Progress:
     """Remembers the last total, and counts."""
 
     def __init__(self) -> None:
@@ -88,5 +88,5 @@ def get(
 
 
 @pytest.fixture
-def meter() -> Meter:
-    return Meter()
+def progress() -> Progress:
+    return Progress()

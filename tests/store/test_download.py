@@ -27,14 +27,14 @@ PAGE = b"<!DOCTYPE html><title>Please log in</title>"
 
 @pytest.mark.parametrize("sized", [True, False])
 def test_a_good_server(
-    get: Get, upstream: Upstream, store: Store, meter: Any, *, sized: bool
+    get: Get, upstream: Upstream, store: Store, progress: Any, *, sized: bool
 ) -> None:
     asset = upstream.asset(BODY, sized=sized)
-    path = get(asset, meter=meter)
+    path = get(asset, progress=progress)
     assert path == store.path(asset.sha256)
     assert path.read_bytes() == BODY
     assert store.has(asset.sha256, len(BODY))
-    assert (meter.total, meter.done) == (len(BODY), len(BODY))
+    assert (progress.total, progress.done) == (len(BODY), len(BODY))
     assert not list(store.partials.iterdir())
 
 
@@ -134,7 +134,7 @@ from bakery import settings
 from bakery.store.download import fetch
 from bakery.store.folder import Store
 
-class Meter:
+class Progress:
     done = 0
     def expect(self, total): pass
     def restart(self, done=0): self.done = done
@@ -145,7 +145,7 @@ class Meter:
 root, url, sha256 = sys.argv[1:]
 print("asking", flush=True)
 path = fetch(Store(Path(root)), SimpleNamespace(url=url, sha256=sha256, size=None),
-             settings=settings.load(Path(root), {}), meter=Meter())
+             settings=settings.load(Path(root), {}), progress=Progress())
 print(path, flush=True)
 """
 

@@ -55,12 +55,12 @@ def test_tries_end(get: Get, upstream: Upstream, store: Store, slept: list[float
     assert_clean(store)
 
 
-def test_a_cut_connection_is_resumed(get: Get, upstream: Upstream, meter: Any) -> None:
+def test_a_cut_connection_is_resumed(get: Get, upstream: Upstream, progress: Any) -> None:
     asset = upstream.asset(BODY, upstream.whole(BODY, upto=HALF), upstream.whole(BODY))
-    assert get(asset, meter=meter).read_bytes() == BODY
+    assert get(asset, progress=progress).read_bytes() == BODY
     assert upstream.ranges == [None, f"bytes={HALF}-"]
     assert upstream.requests[1][1]["If-Range"] == '"one"'
-    assert (meter.total, meter.done) == (len(BODY), len(BODY))
+    assert (progress.total, progress.done) == (len(BODY), len(BODY))
 
 
 def test_headway_renews_the_tries(get: Get, upstream: Upstream) -> None:

@@ -39,7 +39,7 @@ def _run(context: Context, asset: Asset, work: Work) -> Made[Nothing]:
         context.store,
         asset,
         settings=context.settings,
-        meter=work.progress,
+        progress=work.progress,
         resolve=lambda address: resolve(address, context.settings),
     )
     return Made(facts=Nothing())

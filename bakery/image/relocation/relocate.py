@@ -137,7 +137,7 @@ class _Relocation:
                 stream,
                 executable=_name(path).startswith("ld-"),  # the kernel executes a loader
                 origin=origin,
-                meter=Silent(),
+                progress=Silent(),
             )
 
     def _rewrite(self, binary: _Binary, rewriter: PathRewriter) -> tuple[Reference, ...]:

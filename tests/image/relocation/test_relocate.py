@@ -86,7 +86,7 @@ class Image:
 
     def install(self, name: str, place: str) -> None:
         with (self.built / name).open("rb") as stream:
-            self.tree.add_stream(place, stream, executable=True, origin="a.deb", meter=Silent())
+            self.tree.add_stream(place, stream, executable=True, origin="a.deb", progress=Silent())
 
     def keep(self, path: Path) -> None:
         self.pool.add_file(f"usr/lib/{path.name}", io.BytesIO(path.read_bytes()), "a.deb")
