@@ -427,7 +427,9 @@ class Graph:
                 why=f"locked: {locked or 'nothing yet'}",
                 fix=f"bakery lock {source.name} {version}",
             )
-        near = nearest(word, [*self._steps, *self._groups])
+        names = [*self._steps, *self._groups]
+        alike = [each for each in names if each.startswith(f"{kind}:")]
+        near = nearest(word, alike) or nearest(word, names)
         return BakeryError(
             f"there is no task {word}",
             fix=f"did you mean {near}?" if near else "`doit list --all` shows every task",

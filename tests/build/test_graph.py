@@ -167,6 +167,7 @@ def test_what_is_there_is_accepted(root: Path, words: list[str]) -> None:
         ("build:zzzzzz*", "there is no task build:zzzzzz*"),
         ("skuash:base-1.0-x86-64", "did you mean squash:base-1.0-x86-64?"),
         ("squash:bsae-1.0-x86-64", "did you mean squash:base-1.0-x86-64?"),
+        ("check:base", "did you mean check:base-"),
         ("base", "did you mean build:base?"),
         ("base-2.0", "did you mean build:base-2.0?"),
     ],
