@@ -19,7 +19,6 @@ from bakery.recipe import lock as lockfile
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
 from bakery.recipe.releases import releases
-from bakery.release import signing
 from bakery.release.assemble import assemble
 from bakery.release.finished import Finished
 

@@ -145,7 +145,8 @@ class Remote:
         dist.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=dist, prefix=".channel-") as folder:
             scratch = Scratch(Path(folder))
-            yield Channels(scratch, IndexSigner(self.publisher, scratch, self._context.signing_key), self._settings.keep)
+            signer = IndexSigner(self.publisher, scratch, self._context.signing_key)
+            yield Channels(scratch, signer, self._settings.keep)
 
     def _known(self) -> list[RemoteRelease]:
         """Return what was at the publisher when it was last looked at."""

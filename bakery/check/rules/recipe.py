@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bakery.check import licenses
 from bakery.check.rule import BUILT_ELSEWHERE, Skip, Violation, rule
-from bakery.recipe.load import CHECK
+from bakery.recipe.folder import CHECK
 from bakery.yaml.location import show
 
 if TYPE_CHECKING:
