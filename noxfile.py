@@ -56,7 +56,6 @@ BOOTING_PROGRAMS = {"systemd-nspawn": "systemd-container", "udevadm": "udev"}
 TESTING_PROGRAMS = {
     **BAKING_PROGRAMS,
     **BOOTING_PROGRAMS,
-    "bwrap": "bubblewrap",
     "debootstrap": "debootstrap",
     "fakeroot": "fakeroot",
     "faketime": "faketime",

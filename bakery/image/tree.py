@@ -126,16 +126,6 @@ class Tree:
         self.entries[path] = msgspec.structs.replace(entry, mode=mode)
         return True
 
-    def rescan(self, origin: str) -> None:
-        """Take notice of what somebody else did to the folder; `origin` is recorded for changes."""
-        found: dict[str, Entry] = {}
-        for parent, folders, files in os.walk(self.root):
-            for name in [*files, *(n for n in folders if Path(parent, n).is_symlink())]:
-                place = Path(parent, name)
-                path = place.relative_to(self.root).as_posix()
-                found[path] = _known_or_new(_examine(path, place, origin), self.entries.get(path))
-        self.entries = found
-
     def finish(self, epoch: int) -> tuple[Entry, ...]:
         """Set modes and times of all that is there, empty folders removed; return the entries.
 
@@ -198,25 +188,3 @@ class Tree:
 
 def _is_program(path: str) -> bool:
     return path.rpartition("/")[0].endswith(("/bin", "/libexec"))
-
-
-def _examine(path: str, place: Path, origin: str) -> Entry:
-    if place.is_symlink():
-        return Entry(
-            path=path, type="link", mode=0o777, target=str(place.readlink()), origin=origin
-        )
-    if not place.is_file():
-        raise TreeError(f"{path} is neither a file, nor a folder, nor a link", where=origin)
-    with place.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    found = place.stat()
-    mode = 0o755 if found.st_mode & 0o100 else 0o644
-    return Entry(
-        path=path, type="file", mode=mode, size=found.st_size, sha256=sha256, origin=origin
-    )
-
-
-def _known_or_new(found: Entry, known: Entry | None) -> Entry:
-    if known is None or (found.sha256, found.target) != (known.sha256, known.target):
-        return found
-    return msgspec.structs.replace(known, mode=found.mode)

@@ -46,7 +46,6 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         lock: its lock.json.
         files: what lies below its files/ and those it extends, by path.
         places: for every path of `files`, the file it comes from.
-        script: its prepare script, which may lie in the folder of a recipe it extends.
         keys: where the keys lie that signatures are checked with, by the recipe's word for them.
         node: the YAML it was read from, for messages.
 
@@ -58,7 +57,6 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     lock: lockfile.Lock
     files: tuple[Local, ...]
     places: Mapping[str, Path]
-    script: Path | None
     keys: Mapping[str, Path]
     node: yaml.MappingNode
 
@@ -120,7 +118,6 @@ def _load(name: str, folders: Mapping[str, Path], nodes: Mapping[str, yaml.Mappi
         validate(recipe)
         _check_files(recipe, places)
         own = [folders[base] for base in reversed(lineage)]
-        script = _script(recipe, own)
         keys = _keys(recipe, own)
     except InvalidError as invalid:
         raise explain(node, invalid) from None
@@ -131,7 +128,6 @@ def _load(name: str, folders: Mapping[str, Path], nodes: Mapping[str, yaml.Mappi
         lock=lockfile.read(folders[name] / LOCK),
         files=tuple([local.read(path, place) for path, place in places.items()]),
         places=places,
-        script=script,
         keys=keys,
         node=node,
     )
@@ -177,17 +173,6 @@ def _check_files(recipe: Recipe, places: Mapping[str, Path]) -> None:
                     fix=f"remove it here or there: {show(places[str(place)])}",
                     at_key=True,
                 )
-
-
-def _script(recipe: Recipe, folders: list[Path]) -> Path | None:
-    if recipe.prepare is None:
-        return None
-    name = recipe.prepare.removeprefix("./")
-    if "/" in name or name in {"", ".", ".."}:
-        raise InvalidError(
-            ["prepare"], "the script must lie in the recipe's own folder", fix="write ./NAME"
-        )
-    return _own_file(name, folders, ["prepare"])
 
 
 def _keys(recipe: Recipe, folders: list[Path]) -> dict[str, Path]:

@@ -39,12 +39,6 @@ class Latest(Model, frozen=True):
     keep: Annotated[int, Meta(ge=1)] = 1
 
 
-class Since(Model, frozen=True):
-    """Every release from this one on."""
-
-    since: str
-
-
 class PrivateRoot(Model, frozen=True):
     """A root file system of the image's own, with all files of its Debian packages."""
 
@@ -133,7 +127,7 @@ class Recipe(Model, frozen=True):
     homepage: Address
     license: Annotated[str, Meta(description="SPDX expression, such as Apache-2.0 OR MIT")]
     build: Annotated[
-        tuple[str | Latest | Since, ...],
+        tuple[str | Latest, ...],
         Meta(min_length=1, description="what the lock must hold: versions, `latest`, ranges"),
     ]
     arch: Words
@@ -178,9 +172,6 @@ class Recipe(Model, frozen=True):
     modes: Annotated[
         dict[FilePlace, Mode], Meta(description="permissions other than 0755 and 0644")
     ] = field(default_factory=dict)
-    prepare: Annotated[
-        Text | None, Meta(description="a script run in the tree, without network, as a last resort")
-    ] = None
     start: Annotated[
         tuple[Unit | Start, ...],
         Meta(description="units that run as soon as hosts merge the image"),

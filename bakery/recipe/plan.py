@@ -68,7 +68,6 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
         templates: which of `files` are templates.
         self_contained: whether programs bring their loader and libraries along.
         private_root: where Debian packages go as a whole, and how programs there are run.
-        prepare: digest of the script, where there is one.
 
     The others are the recipe's keys, expanded and filtered by `when`.
 
@@ -89,7 +88,6 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     edit: tuple[tuple[str, str, str], ...]
     drop: tuple[str, ...]
     modes: tuple[tuple[str, str], ...]
-    prepare: str | None
     start: tuple[Unit, ...]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -99,7 +98,6 @@ def _image(source: Source, arch: Arch, pins: pins.Pinned, common: Mapping[str, s
             ]
         ),
         modes=tuple([(path.expand(words), mode) for path, mode in recipe.modes.items()]),
-        prepare=_script_digest(source),
         start=tuple([_unit(start) for start in recipe.start if applies(start, version)]),
     )
     return Image(source=source, contents=contents, format=recipe.format)
@@ -157,9 +155,3 @@ def _local_files(source: Source, version: Version) -> tuple[tuple[Local, ...], t
             if any(rule.template for rule in rules):
                 templates.append(file.path)
     return tuple(files), tuple(templates)
-
-
-def _script_digest(source: Source) -> str | None:
-    if source.script is None:
-        return None
-    return hashlib.sha256(source.script.read_bytes()).hexdigest()

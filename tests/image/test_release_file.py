@@ -29,7 +29,6 @@ def contents(os: OsLevel | OsVersion | None, arch: Arch = "x86-64") -> Contents:
         edit=(),
         drop=(),
         modes=(),
-        prepare=None,
         start=(),
     )
 

@@ -230,10 +230,6 @@ def test_the_digest_changes_with_what_the_image_holds(bakery: Bakery) -> None:
     assert with_file != before
     place.chmod(0o755)
     assert digest(bakery, BASE) != with_file
-    bakery.add("app/prepare.sh", "true\n")
-    prepared = digest(bakery, BASE + "prepare: ./prepare.sh\n")
-    bakery.add("app/prepare.sh", "false\n")
-    assert digest(bakery, BASE + "prepare: ./prepare.sh\n") != prepared
 
 
 def test_the_digest_ignores_what_the_image_does_not_hold(bakery: Bakery) -> None:
@@ -243,15 +239,6 @@ def test_the_digest_ignores_what_the_image_does_not_hold(bakery: Bakery) -> None
     assert digest(bakery, BASE + "build: ['1.0', latest]\nupstream: {pypi: app}\n") == before
     assert digest(bakery, BASE + "arch: {x86-64: amd64}\n") == before
     assert digest(bakery, BASE + "drop: [{path: usr/x, when: '> 1'}]\n") == before
-
-
-def test_a_script_of_the_base_counts_for_its_variant(bakery: Bakery) -> None:
-    bakery.recipe("prepare: ./prepare.sh\n")
-    bakery.add("app/prepare.sh", "true\n")
-    bakery.add("variant/recipe.yaml", "extends: app\n")
-    bakery.add("variant/lock.json", lock({"1.0": []}))
-    digests = {image.contents.prepare for image in images(bakery, "variant")}
-    assert digests == {hashlib.sha256(b"true\n").hexdigest()}
 
 
 def test_files_are_listed_with_their_digests(bakery: Bakery) -> None:
