@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -18,6 +17,7 @@ from bakery.recipe.assets import (
 )
 from bakery.recipe.template import Template
 from bakery.recipe.version import Version
+from bakery.recipe.wheel import WheelName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from bakery.recipe.load import Source
     from bakery.recipe.lock import LockedAsset, LockedVersion
     from bakery.recipe.types import Arch, Archive
-
-_WHEEL = re.compile(r"[^-]+-(?P<version>[^-]+)(?:-\d[^-]*)?-[^-]+-[^-]+-(?P<platforms>[^-]+)\.whl")
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,11 +93,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         return tuple([a for a in locked.assets if a.url.startswith(prefix) and self._is(a.url)][:1])
 
     def _is(self, url: str) -> bool:
-        found = _WHEEL.fullmatch(url.rpartition("/")[2])
+        wheel = WheelName.parse(url.rpartition("/")[2])
         return (
-            found is not None
-            and found["version"] == self.version
-            and self.platform in found["platforms"].split(".")
+            wheel is not None
+            and wheel.is_version(self.version or "")
+            and self.platform in wheel.platforms
         )
 
 

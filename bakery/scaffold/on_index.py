@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bakery.recipe.upstreams import PypiUpstream
 from bakery.recipe.version import Version
+from bakery.recipe.wheel import WheelName
 from bakery.scaffold.release import About, File, Release
 from bakery.upstream import pypi, simple_index
 from bakery.upstream.errors import UpstreamError
@@ -65,9 +66,11 @@ def _platforms(names: list[str], processor: str) -> list[str]:
     """Return a platform tag for each wheel for any Python, musl's first, then glibc's."""
     found = []
     for name in names:
-        *_, abi, platforms = name.removesuffix(".whl").split("-")
-        tags = [tag for tag in platforms.split(".") if tag.endswith(processor) and "linux" in tag]
-        if abi == "none" and tags:
+        wheel = WheelName.parse(name)
+        if wheel is None or wheel.abis != {"none"}:
+            continue
+        tags = [tag for tag in wheel.platforms if tag.endswith(processor) and "linux" in tag]
+        if tags:
             found.append(min(tags, key=_preference))
     return sorted(found, key=_preference)
 

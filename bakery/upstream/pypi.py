@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from bakery.errors import BakeryError
+from bakery.recipe.wheel import WheelName
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -120,13 +121,13 @@ def resolve(address: str) -> str:
     if not address.startswith(SCHEME):
         return address
     project, _, filename = address.removeprefix(SCHEME).partition("/")
-    version, *_, platforms = filename.removesuffix(".whl").split("-")[1:]
-    found = wheel(project, version, platforms.split("."))
-    if found.address != address:
+    name = WheelName.parse(filename)
+    found = wheel(project, name.version, name.platforms) if name else None
+    if found is None or found.address != address:
         raise PackageIndexError(
             "the package index offers another wheel than the lock pins",
             where=address,
-            why=f"it has {found.address}",
+            why=f"it has {found.address}" if found else f"{filename} is not the name of a wheel",
             fix="lock the version again if this is expected: bakery lock NAME VERSION",
         )
     return found.url

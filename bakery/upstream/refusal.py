@@ -82,8 +82,8 @@ def said(response: Response) -> str:
 def asked_to_wait(response: Response) -> float | None:
     """Return for how many seconds upstream wants no request.
 
-    GitHub gives the time of a used-up limit in X-RateLimit-Reset, others in RateLimit-Reset, both in
-    seconds since 1970, beside a count of remaining requests.
+    GitHub gives the time of a used-up limit in X-RateLimit-Reset, others in RateLimit-Reset, both
+    in seconds since 1970, beside a count of remaining requests.
     """
     headers = response.headers
     wait = retry_after(headers.get("Retry-After"), now=time.time())

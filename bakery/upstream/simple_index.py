@@ -12,7 +12,6 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
-from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -20,6 +19,7 @@ import msgspec
 
 from bakery.http.address import split
 from bakery.recipe.policy import Published
+from bakery.recipe.wheel import WheelName
 from bakery.upstream.errors import UpstreamError
 from bakery.upstream.listing import Links
 
@@ -53,18 +53,11 @@ def versions(upstream: PypiUpstream, api: Api) -> Iterator[Published]:
         UpstreamError: the index does not have the project, or pip tells no index.
 
     """
-    from packaging.utils import (
-        InvalidWheelFilename,
-        parse_wheel_filename,
-    )
-
     wheels: defaultdict[str, list[_File]] = defaultdict(list)
     for file in _files(upstream.pypi, api):
-        try:
-            _, version, _, _ = parse_wheel_filename(file.filename)
-        except InvalidWheelFilename:  # a source archive
-            continue
-        wheels[str(version)].append(file)
+        wheel = WheelName.parse(file.filename)
+        if wheel is not None:
+            wheels[wheel.version].append(file)
     for tag, files in wheels.items():
         days = [file.upload_time.date() for file in files if file.upload_time]
         yield Published(
@@ -81,17 +74,11 @@ def wheels(project: str, version: str, api: Api) -> list[str]:
         UpstreamError: the index does not have the project, or pip tells no index.
 
     """
-    from packaging.utils import (
-        InvalidWheelFilename,
-        parse_wheel_filename,
-    )
-
-    found = []
-    for file in _files(project, api):
-        with suppress(InvalidWheelFilename):  # a source archive
-            if str(parse_wheel_filename(file.filename)[1]) == version:
-                found.append(file.filename)
-    return found
+    return [
+        file.filename
+        for file in _files(project, api)
+        if (wheel := WheelName.parse(file.filename)) and wheel.is_version(version)
+    ]
 
 
 def _files(project: str, api: Api) -> list[_File]:
