@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from bakery.arch import SYSTEMD
 from bakery.check import host, image_name, os_release
 from bakery.check.root import roots
 from bakery.check.scan import scan
@@ -105,7 +106,7 @@ class Subject:
     def arch(self) -> str | None:
         """The architecture that the image is for, in systemd's words; None if nothing tells."""
         said = self.release.get("ARCHITECTURE")
-        known = said if said in image_name.ARCHITECTURES else None
+        known = said if said in SYSTEMD else None
         return self.context.arch or self.file_arch or known
 
     @property

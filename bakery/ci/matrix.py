@@ -16,10 +16,10 @@ from bakery.tools import Tool, ToolFailedError, run
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from bakery.arch import Arch
     from bakery.build.state import Ledger
     from bakery.recipe.load import Source
     from bakery.recipe.plan import Image, Release
-    from bakery.recipe.types import Arch
     from bakery.settings import Settings
 
 LIMIT = 256

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from bakery.arch import ARCHITECTURES
 from bakery.cli.project import Project
 
 _arch = click.option(
-    "--arch", type=click.Choice(["x86-64", "arm64"]), default="x86-64", show_default=True
+    "--arch", type=click.Choice(list(ARCHITECTURES)), default="x86-64", show_default=True
 )
 _policy = click.option(
     "--policy",

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from bakery.arch import Arch
     from bakery.provision.extension import Extension
     from bakery.provision.plan import Host, Policy
-    from bakery.recipe.types import Arch
     from bakery.settings import Settings
 
 Output = Literal["butane", "ignition", "cloud-init", "shell", "clc"]

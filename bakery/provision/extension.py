@@ -20,7 +20,7 @@ from bakery.release import document, signing, sysupdate
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
     from bakery.release.document import ReleasedImage, ReleaseDocument
     from bakery.settings import Settings
 

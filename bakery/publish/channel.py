@@ -10,9 +10,9 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, get_args
 
+from bakery.arch import Arch
 from bakery.publish import published
 from bakery.publish.channel_steps import Wish
-from bakery.recipe.types import Arch
 from bakery.recipe.version import Version
 from bakery.release import sysupdate
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
-from bakery.recipe.types import Arch
+from bakery.arch import Arch
 from bakery.recipe.version import Version
 from bakery.release import document
 

@@ -12,10 +12,10 @@ from bakery.yaml.location import show
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from bakery.arch import Arch
     from bakery.recipe.load import Source
     from bakery.recipe.lock import LockedAsset, LockedVersion
     from bakery.recipe.requests import Wanted
-    from bakery.recipe.types import Arch
 
 Pinned = list[tuple["Wanted", "LockedAsset"]]
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from bakery.arch import Arch
     from bakery.errors import BakeryError
     from bakery.recipe.load import Source
     from bakery.recipe.local import Local
     from bakery.recipe.model import OsLevel, OsVersion
-    from bakery.recipe.types import Arch, Archive, Format
+    from bakery.recipe.types import Archive, Format
 
 
 class Asset(msgspec.Struct, frozen=True, kw_only=True):

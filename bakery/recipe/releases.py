@@ -20,12 +20,12 @@ from bakery.yaml.location import show
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bakery.arch import Arch
     from bakery.recipe.load import Source
     from bakery.recipe.local import Local
     from bakery.recipe.lock import LockedAsset
     from bakery.recipe.requests import Wanted
     from bakery.recipe.template import Template
-    from bakery.recipe.types import Arch
 
 _TARGETS = {"socket": "sockets.target", "timer": "timers.target"}
 

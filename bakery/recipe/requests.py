@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from bakery.arch import ARCHITECTURES
 from bakery.recipe import debian
 from bakery.recipe.assets import (
     AssetFile,
@@ -22,10 +23,11 @@ from bakery.recipe.wheel import WheelName
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from bakery.arch import Arch
     from bakery.recipe.assets import Signature, UrlAsset
     from bakery.recipe.load import Source
     from bakery.recipe.lock import LockedAsset, LockedVersion
-    from bakery.recipe.types import Arch, Archive
+    from bakery.recipe.types import Archive
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,7 +162,7 @@ def _packages(asset: DebianAsset, arch: Arch) -> debian.Packages:
         suite=asset.debian.suite,
         names=asset.debian.packages,
         exclude=asset.exclude,
-        arch=debian.WORDS[arch],
+        arch=ARCHITECTURES[arch].debian,
     )
 
 

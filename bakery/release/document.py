@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.arch import Arch  # noqa: TC001  types are read at run time
 from bakery.recipe.lock import TrustKind  # noqa: TC001  types are read at run time
 from bakery.recipe.model import normalised
-from bakery.recipe.types import Arch, Format  # noqa: TC001  types are read at run time
+from bakery.recipe.types import Format  # noqa: TC001  types are read at run time
 from bakery.release.boots import Boot  # noqa: TC001  types are read at run time
 
 if TYPE_CHECKING:

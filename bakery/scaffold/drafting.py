@@ -19,7 +19,7 @@ from bakery.upstream import checksums
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
     from bakery.scaffold.layout import Layout
     from bakery.scaffold.peek import Content
     from bakery.scaffold.release import About, File, Release

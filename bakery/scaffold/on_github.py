@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from bakery.arch import ARCHITECTURES
 from bakery.recipe.upstreams import GithubUpstream
 from bakery.recipe.version import Version
 from bakery.scaffold import filenames
@@ -22,7 +23,7 @@ from bakery.upstream.versions import offers
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
     from bakery.upstream.api import Api
 
 _TAG = re.compile(r"(?P<before>.*[-_/@])v?[0-9]+\.[0-9].*")
@@ -136,7 +137,7 @@ def _reasons(picked: dict[Arch, list[str]], assets: dict[str, _Asset]) -> Iterat
         signed = filenames.signatures(assets, first)
         if signed:
             yield f"{arch}: it is signed, by {', '.join(signed)}: the recipe could ask for that"
-    for arch in filenames.ARCHITECTURES:
+    for arch in ARCHITECTURES:
         if arch not in picked:
             yield f"{arch}: nothing is published for it, as far as names tell"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bakery.arch import ARCHITECTURES
 from bakery.recipe.upstreams import PypiUpstream
 from bakery.recipe.version import Version
 from bakery.recipe.wheel import WheelName
@@ -13,10 +14,8 @@ from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
 
 if TYPE_CHECKING:
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
     from bakery.upstream.api import Api
-
-_PROCESSORS: dict[Arch, str] = {"x86-64": "_x86_64", "arm64": "_aarch64"}
 
 
 def look(project: str, name: str, version: str | None, api: Api) -> Release:
@@ -35,7 +34,7 @@ def look(project: str, name: str, version: str | None, api: Api) -> Release:
     """
     tag = version or offers(PypiUpstream(pypi=project), api)[-1].tag
     names = simple_index.wheels(project, tag, api)
-    platforms = {arch: _platforms(names, end) for arch, end in _PROCESSORS.items()}
+    platforms = {arch: _platforms(names, arch) for arch in ARCHITECTURES}
     chosen = {arch: found[0] for arch, found in platforms.items() if found}
     if not chosen:
         raise UpstreamError(
@@ -62,14 +61,15 @@ def look(project: str, name: str, version: str | None, api: Api) -> Release:
     )
 
 
-def _platforms(names: list[str], processor: str) -> list[str]:
+def _platforms(names: list[str], arch: Arch) -> list[str]:
     """Return a platform tag for each wheel for any Python, musl's first, then glibc's."""
     found = []
+    ending = f"_{ARCHITECTURES[arch].kernel}"
     for name in names:
         wheel = WheelName.parse(name)
         if wheel is None or wheel.abis != {"none"}:
             continue
-        tags = [tag for tag in wheel.platforms if tag.endswith(processor) and "linux" in tag]
+        tags = [tag for tag in wheel.platforms if tag.endswith(ending) and "linux" in tag]
         if tags:
             found.append(min(tags, key=_preference))
     return sorted(found, key=_preference)

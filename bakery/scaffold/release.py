@@ -8,7 +8,7 @@ from email.parser import HeaderParser
 
 import msgspec
 
-from bakery.recipe.types import Arch  # noqa: TC001  types are read at run time
+from bakery.arch import Arch  # noqa: TC001  types are read at run time
 from bakery.recipe.version import Version  # noqa: TC001  types are read at run time
 
 UNKNOWN_LICENCE = "LicenseRef-Unknown"

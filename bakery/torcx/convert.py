@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bakery.arch import ARCHITECTURES
 from bakery.binary import elf
 from bakery.provision.place import ProvisionError
 from bakery.provision.text import dump
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 _UNITS = "usr/lib/systemd/system/"
 _ENABLED = re.compile(_UNITS + r"(?P<target>[^/]+)\.(?:wants|requires)/(?P<unit>[^/]+)")
 _FILE = re.compile(r"(?P<name>.+?)(?::(?P<version>.+))?")
-_ARCHES = ("x86-64", "arm64")
 _DOCKER = ["docker-flatcar", "containerd-flatcar"]
 _SCHEMA = "# yaml-language-server: $schema=../../bakery/recipe/recipe.schema.json\n"
 
@@ -103,7 +103,7 @@ def convert(file: Path, name: str | None, os: str | None, recipes: Path) -> Conv
         done = Conversion(
             name=given,
             version=reference if reference and Version.is_written(reference) else "0",
-            arch=next((arch for arch in _ARCHES if arch in machines), _ARCHES[0]),
+            arch=next((arch for arch in ARCHITECTURES if arch in machines), "x86-64"),
         )
         started = _fill(folder / "files", image, done)
     _explain(done, image, file)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union
 import msgspec
 import yaml
 
+from bakery.arch import systemd_name
 from bakery.text import nearest
 from bakery.yaml.grammar import SpellingError
 from bakery.yaml.location import TAG, error
@@ -37,7 +38,6 @@ _KINDS = {
     "seq": "a list",
 }
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
-_SYNONYMS = {"amd64": "x86-64", "x86_64": "x86-64", "aarch64": "arm64"}
 
 
 def load(path: Path, wanted: type[_T]) -> _T:
@@ -287,7 +287,7 @@ def _is_unquoted(node: yaml.Node) -> bool:
 
 def _did_you_mean(word: str, valid: Iterable[str]) -> str:
     valid = sorted(valid)
-    near = _SYNONYMS.get(word)
+    near = systemd_name(word)
     near = near if near in valid else nearest(word, valid)
     known = f"known here: {', '.join(valid)}"
     return f"did you mean {near}?\n{known}" if near else known

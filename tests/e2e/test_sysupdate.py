@@ -14,8 +14,9 @@ from harness.debian import store
 from harness.project import REPOSITORY, Project, digest
 from harness.sysupdate import SHIPPED, built, follower
 
+from bakery.arch import native_arch
 from bakery.boot.guest import image_path
-from bakery.boot.machine import Load, native_arch
+from bakery.boot.machine import Load
 from bakery.recipe import lock as lockfile
 from bakery.release import signing, sums
 from bakery.release.verify import VerifyError, verify

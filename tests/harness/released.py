@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
     from harness.openpgp import Person
 
 

@@ -13,8 +13,8 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bakery.arch import native_arch
 from bakery.boot import debian
-from bakery.boot.machine import native_arch
 from bakery.boot.nspawn import Nspawn
 from bakery.upstream import apt as sources
 from harness.debian import CACHE, ROOTS

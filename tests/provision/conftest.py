@@ -9,7 +9,7 @@ from harness.mirror import Mirror
 from harness.released import channel, release
 
 from bakery import settings as settings_module
-from bakery.recipe.types import Arch
+from bakery.arch import Arch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bakery.check.image_name import ARCHITECTURES
+from bakery.arch import SYSTEMD, systemd_name
 from bakery.check.rule import Hit, rule
 from bakery.check.subject import RELEASE_FOLDER, released_name
 from bakery.text import nearest
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _SCOPES = ("system", "initrd", "portable")
 _HOST_FIELDS = ("NAME", "PRETTY_NAME", "HOME_URL", "BUG_REPORT_URL", "SUPPORT_URL", "CPE_NAME")
-_WORDS = {"amd64": "x86-64", "x86_64": "x86-64", "aarch64": "arm64", "i386": "x86", "i686": "x86"}
 
 
 def _place(subject: Subject) -> str:
@@ -151,8 +150,8 @@ def architecture(subject: Subject) -> Iterator[Hit]:
     said = subject.release.get("ARCHITECTURE")
     if not said or said == "_any":
         return
-    if said not in ARCHITECTURES:
-        meant = _WORDS.get(said) or nearest(said, ARCHITECTURES)
+    if said not in SYSTEMD:
+        meant = systemd_name(said) or nearest(said, SYSTEMD)
         advice = f"write ARCHITECTURE={meant}" if meant else None
         yield Hit(
             _place(subject), f"has ARCHITECTURE={said}, which systemd does not know", fix=advice
