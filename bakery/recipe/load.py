@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bakery.recipe import glob, local
+from bakery.recipe import glob, local, names
 from bakery.recipe import lock as lockfile
 from bakery.recipe.assets import UrlAsset
 from bakery.recipe.extends import overlay
 from bakery.recipe.local import Local, RecipeFolderError
 from bakery.recipe.model import Recipe
-from bakery.recipe.types import Name, is_name
+from bakery.recipe.types import Name
 from bakery.recipe.upstreams import RecipePart
 from bakery.recipe.validate import validate
 from bakery.text import nearest
@@ -89,17 +89,21 @@ def load_all(folder: Path) -> dict[str, Source]:
         if entry.is_dir() and not entry.name.startswith((".", "_"))
     }
     for name, path in folders.items():
-        if not is_name(name):
-            raise RecipeFolderError(
-                f'"{name}" can\'t be the name of a recipe',
-                where=show(path),
-                fix="use lower-case letters, digits and -",
-            )
+        _check_name(name, path)
     nodes = {name: read(path / FILE) for name, path in folders.items()}
     sources = {name: _load(name, folders, nodes) for name in folders}
     for source in sources.values():
-        _check_names(source, sources)
+        _check_references(source, sources)
     return sources
+
+
+def _check_name(name: str, folder: Path) -> None:
+    refused = names.refusal(name)
+    if refused:
+        why, fix = refused
+        raise RecipeFolderError(
+            f'"{name}" can\'t be the name of a recipe', where=show(folder), why=why, fix=fix
+        )
 
 
 _MERGED = frozenset(
@@ -198,7 +202,7 @@ def _own_file(name: str, folders: list[Path], path: list[Step]) -> Path:
     raise InvalidError(path, f"there is no {name} in {show(folders[0])}")
 
 
-def _check_names(source: Source, sources: Mapping[str, Source]) -> None:
+def _check_references(source: Source, sources: Mapping[str, Source]) -> None:
     recipe = source.recipe
     named = [
         *((("requires", index), name) for index, name in enumerate(recipe.requires)),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.recipe.names import ImageName, release_name
+
 if TYPE_CHECKING:
     from bakery.arch import Arch
     from bakery.errors import BakeryError
@@ -107,19 +109,24 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     format: Format
 
     @property
+    def name(self) -> ImageName:
+        """What it is called."""
+        return ImageName(self.contents.name, self.contents.version, self.contents.arch)
+
+    @property
     def id(self) -> str:
-        """The image's full name, such as `docker-20.10.13-x86-64`."""
-        return f"{self.release}-{self.contents.arch}"
+        """Its full name, such as `docker-20.10.13-x86-64`."""
+        return str(self.name)
 
     @property
     def release(self) -> str:
         """The name of the release it belongs to, such as `docker-20.10.13`."""
-        return f"{self.contents.name}-{self.contents.version}"
+        return self.name.release
 
     @property
     def filename(self) -> str:
         """The name it is published under; a folder has no suffix."""
-        return self.id if self.format == "folder" else f"{self.id}.raw"
+        return self.id if self.format == "folder" else self.name.file
 
     def digest(self) -> str:
         """Return the SHA-256 of its contents' meaning."""
@@ -146,4 +153,4 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """The release's full name, such as `docker-20.10.13`."""
-        return f"{self.source.name}-{self.version}"
+        return release_name(self.source.name, self.version)

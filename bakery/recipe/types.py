@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from bakery.arch import Arch
+from bakery.recipe.names import NAME
 from bakery.recipe.template import STEP, Place, Template
 
 Format = Literal["squashfs", "erofs", "ext4", "btrfs", "folder"]
 Archive = Literal["tar", "zip", "deb", "compressed", "plain"]
 Trust = Literal["first-use", "cited", "checksum", "signature"]
-_NAME = r"[a-z0-9][a-z0-9-]*"
 Name = Annotated[
     str,
     Meta(
-        pattern=f"^{_NAME}$",
+        pattern=f"^{NAME}$",
         description="the name of a recipe: lower-case letters, digits and -",
     ),
 ]
@@ -105,8 +104,3 @@ Package = Annotated[
 
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What all types of the language share."""
-
-
-def is_name(text: str) -> bool:
-    """Return whether a recipe may be called so."""
-    return re.fullmatch(_NAME, text) is not None

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from bakery.errors import BakeryError
 from bakery.files import write_whole
 from bakery.lock.pin import lock_version
+from bakery.recipe import names
 from bakery.recipe.load import LOCK, load_all
-from bakery.recipe.types import is_name
 from bakery.scaffold import at_address, on_github, on_index, texts
 from bakery.scaffold.drafting import Drafting
 from bakery.scaffold.release import UNKNOWN_LICENCE
@@ -85,11 +85,10 @@ def create(
 
 
 def _check_name(folder: Path) -> None:
-    if not is_name(folder.name):
-        raise NewRecipeError(
-            f'"{folder.name}" can\'t be the name of a recipe',
-            fix="use lower-case letters, digits and -",
-        )
+    refused = names.refusal(folder.name)
+    if refused:
+        why, fix = refused
+        raise NewRecipeError(f'"{folder.name}" can\'t be the name of a recipe', why=why, fix=fix)
     if folder.exists():
         raise NewRecipeError(
             f"there is a recipe {folder.name} already",

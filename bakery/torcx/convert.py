@@ -12,10 +12,9 @@ from bakery.arch import ARCHITECTURES
 from bakery.binary import elf
 from bakery.provision.place import ProvisionError
 from bakery.provision.text import dump
-from bakery.recipe import lock
+from bakery.recipe import lock, names
 from bakery.recipe.load import FILE, LOCK
 from bakery.recipe.lock import Lock, LockedVersion
-from bakery.recipe.types import is_name
 from bakery.recipe.version import Version
 from bakery.torcx import units
 from bakery.torcx.image import SUFFIXES, TorcxImage, opened
@@ -84,10 +83,13 @@ def convert(file: Path, name: str | None, os: str | None, recipes: Path) -> Conv
     """
     found = _FILE.fullmatch(_stem(file))
     given = name or (found["name"] if found else "")
-    if not is_name(given):
+    refused = names.refusal(given)
+    if refused:
+        why, fix = refused
         raise ProvisionError(
             f"an extension can't be called {given!r}",
-            fix="give it a name of lower-case letters, digits and -: bakery torcx FILE NAME",
+            why=why,
+            fix=f"{fix}, and give it: bakery torcx FILE NAME",
         )
     reference = found["version"] if found else None
     folder = recipes / given
