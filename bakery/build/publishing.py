@@ -73,8 +73,8 @@ class Publishing:
         """Publish a release, or finish publishing it; return where it is.
 
         Raises:
-            UnbootedError: an image has passed no boot as the bytes that it is.
-            PublishError: the publisher refuses it.
+            PublishError: an image has passed no boot as the bytes that it is, or the publisher
+                refuses the release.
 
         """
         from bakery.publish import release as transaction

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
-import msgspec
-
 from bakery.check import image_name
 from bakery.provision.place import Place, ProvisionError
 from bakery.recipe.version import Version
@@ -86,7 +84,7 @@ def find(
 
     Raises:
         ProvisionError: there is no such thing, or none for that architecture.
-        VerifyError: its signature does not hold.
+        ReleaseError: its signature does not hold.
 
     """
     if "://" in reference:
@@ -215,7 +213,7 @@ def _of(
 def _described(place: Place) -> ReleaseDocument:
     try:
         return document.decode(place.read(document.FILE))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ProvisionError(
             f"{document.FILE} can't be read",
             where=place.base,

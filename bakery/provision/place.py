@@ -13,7 +13,7 @@ from bakery.errors import BakeryError
 from bakery.http.retry import Patience
 from bakery.http.transport import SourceError, request
 from bakery.release import sums
-from bakery.release.verify import check_signature
+from bakery.release.reader import ReleaseReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,14 +43,14 @@ class Place:
             keyring: public keys, one of which must have signed the index; None asks for none.
 
         Raises:
-            VerifyError: none of them has.
+            ReleaseError: none of them has.
             ProvisionError: the index can't be read.
 
         """
         self.base = base
         self._index = index
         if keyring is not None:
-            check_signature(base, index, keyring)
+            ReleaseReader(base, index).check_signature(keyring)
         try:
             self.digests: Mapping[str, str] = sums.decode(index)
         except ValueError as error:
@@ -63,7 +63,7 @@ class Place:
         """Return what is published at an address; None where nothing is.
 
         Raises:
-            VerifyError: none of the keys has signed it.
+            ReleaseError: none of the keys has signed it.
             ProvisionError: it can't be read.
 
         """
@@ -94,13 +94,13 @@ class Place:
         """Refuse an index that none of some public keys has signed.
 
         Raises:
-            VerifyError: none has.
+            ReleaseError: none has.
 
         """
         with tempfile.TemporaryDirectory(prefix="bakery-keys-") as folder:
             file = Path(folder, "keyring")
             file.write_bytes(keyring)
-            check_signature(self.base, self._index, file)
+            ReleaseReader(self.base, self._index).check_signature(file)
 
 
 def _read(base: str, name: str) -> bytes | None:

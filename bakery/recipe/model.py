@@ -17,11 +17,15 @@ from bakery.recipe.condition import Condition
 from bakery.recipe.template import FilePlace, Template
 from bakery.recipe.types import (
     Address,
+    ExtensionName,
     Format,
     HostFolder,
+    License,
+    Line,
     Mode,
     Model,
     Name,
+    OsField,
     Paths,
     RootedPath,
     Text,
@@ -99,23 +103,23 @@ class Start(Model, frozen=True):
 class OsLevel(Model, frozen=True):
     """Hosts with this ID and SYSEXT_LEVEL in os-release."""
 
-    id: Text
-    level: Text
+    id: OsField
+    level: OsField
 
 
 class OsVersion(Model, frozen=True):
     """Hosts with this ID and VERSION_ID in os-release."""
 
-    id: Text
-    version: Text
+    id: OsField
+    version: OsField
 
 
 class Waiver(Model, frozen=True):
     """A rule of `bakery rules` that doesn't count for a path, and why."""
 
-    rule: str
-    path: str
-    reason: Text
+    rule: Line
+    path: Line
+    reason: Line
 
 
 class Recipe(Model, frozen=True):
@@ -125,7 +129,7 @@ class Recipe(Model, frozen=True):
         str, Meta(pattern=r"^\S.*$", description="one line of text, for `doit list`")
     ]
     homepage: Address
-    license: Annotated[str, Meta(description="SPDX expression, such as Apache-2.0 OR MIT")]
+    license: License
     build: Annotated[
         tuple[str | Latest, ...],
         Meta(min_length=1, description="what the lock must hold: versions, `latest`, ranges"),
@@ -180,7 +184,7 @@ class Recipe(Model, frozen=True):
         tuple[Name, ...], Meta(description="recipes whose image must be merged too")
     ] = ()
     replaces: Annotated[
-        tuple[Text, ...], Meta(description="built-in extensions that hosts must mask")
+        tuple[ExtensionName, ...], Meta(description="built-in extensions that hosts must mask")
     ] = ()
     conflicts: Annotated[tuple[Name, ...], Meta(description="extensions it can't run beside")] = ()
     os: Annotated[

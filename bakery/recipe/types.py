@@ -53,6 +53,32 @@ Paths = Annotated[
     ),
 ]
 Text = Annotated[str, Meta(min_length=1)]
+Line = Annotated[str, Meta(pattern=r"^\S.*$", description="one line of text")]
+License = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9.+() -]+$", description="SPDX expression, such as Apache-2.0 OR MIT"),
+]
+Placeholder = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z][A-Za-z0-9_-]*$",
+        description="a name of letters, digits, - and _ that begins with a letter",
+    ),
+]
+ExtensionName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="the name of an extension, such as docker-flatcar",
+    ),
+]
+OsField = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._~^+-]*$",
+        description="a word of os-release, such as flatcar or 1.0",
+    ),
+]
 KeyFile = Annotated[
     str, Meta(pattern=r"^\./[^/]+$", description="a file in the recipe's folder, such as ./key.asc")
 ]
@@ -100,6 +126,10 @@ Package = Annotated[
     str,
     Meta(pattern=r"^[a-z0-9][a-z0-9.+-]+$", description="the name of a Debian package"),
 ]
+
+
+class Decoded(Struct, frozen=True, kw_only=True):
+    """What is decoded from JSON of others."""
 
 
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -40,7 +40,7 @@ def assemble(
         before: that version's manifests by architecture, as far as they are here.
 
     Raises:
-        SysupdateError: hosts can't follow it.
+        ReleaseError: hosts can't follow it.
         BakeryError: the signing key can't be used.
 
     """

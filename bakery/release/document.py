@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
-from bakery.arch import Arch  # noqa: TC001  types are read at run time
-from bakery.recipe.lock import TrustKind  # noqa: TC001  types are read at run time
+from bakery.arch import Arch
+from bakery.characters import hidden_at, visible
+from bakery.recipe.lock import TrustKind
 from bakery.recipe.model import normalised
-from bakery.recipe.types import Format  # noqa: TC001  types are read at run time
-from bakery.release.boots import Boot  # noqa: TC001  types are read at run time
+from bakery.recipe.names import ImageName, release_name
+from bakery.recipe.types import (
+    Address,
+    Decoded,
+    ExtensionName,
+    Format,
+    License,
+    Line,
+    Name,
+    OsField,
+    Placeholder,
+)
+from bakery.recipe.version import Version
+from bakery.release import sums
+from bakery.release.boots import Boot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from bakery.recipe.plan import Release
     from bakery.release.finished import Finished
@@ -21,8 +36,13 @@ if TYPE_CHECKING:
 
 FILE = "release.json"
 
+_Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+_Count = Annotated[int, Meta(ge=0)]
+_File = Annotated[str, Meta(pattern=f"^{sums.NAME}$")]
+_Tag = Annotated[str, Meta(pattern=f"^{Version.GRAMMAR}$")]
 
-class ReleasedImage(msgspec.Struct, frozen=True, kw_only=True):
+
+class ReleasedImage(Decoded, frozen=True, kw_only=True):
     """One image file.
 
     Attributes:
@@ -30,7 +50,7 @@ class ReleasedImage(msgspec.Struct, frozen=True, kw_only=True):
         arch: the architecture, in systemd's words.
         format: its file system.
         size: its bytes.
-        sha256: its digest.
+        sha256: its digest; empty for a folder.
         key: the digest of everything that decided its bytes.
         contents: the bytes of all files in it together.
         tools: the programs and options that wrote it.
@@ -38,36 +58,36 @@ class ReleasedImage(msgspec.Struct, frozen=True, kw_only=True):
 
     """
 
-    file: str
+    file: _File
     arch: Arch
     format: Format
-    size: int
-    sha256: str
-    key: str
-    contents: int
-    tools: str
+    size: _Count
+    sha256: Annotated[str, Meta(pattern="^(?:[0-9a-f]{64})?$")]
+    key: Annotated[str, Meta(pattern="^[0-9a-z]+$")]
+    contents: _Count
+    tools: Line
     boots: tuple[Boot, ...]
 
 
-class ReleasedAsset(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ReleasedAsset(Decoded, frozen=True, kw_only=True, omit_defaults=True):
     """An asset of upstream's that went into the images, as the lock pins it."""
 
-    url: str
-    sha256: str
+    url: Annotated[str, Meta(pattern=r"^(?:https?:|file:|pypi:|debian:)\S+$")]
+    sha256: _Digest
     trust: TrustKind
-    size: int | None = None
-    citation: str | None = None
+    size: _Count | None = None
+    citation: Line | None = None
 
 
-class ReleasedOs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ReleasedOs(Decoded, frozen=True, kw_only=True, omit_defaults=True):
     """The one kind of host that an image fits: its ID, with a level or a version."""
 
-    id: str
-    level: str | None = None
-    version: str | None = None
+    id: OsField
+    level: OsField | None = None
+    version: OsField | None = None
 
 
-class ReleaseDocument(msgspec.Struct, frozen=True, kw_only=True):
+class ReleaseDocument(Decoded, frozen=True, kw_only=True):
     """One recipe at one version, all architectures.
 
     Attributes:
@@ -88,21 +108,26 @@ class ReleaseDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     """
 
-    name: str
-    version: str
-    summary: str
-    homepage: str
-    license: str
-    os: ReleasedOs | str
-    parts: dict[str, str]
-    requires: tuple[str, ...]
-    replaces: tuple[str, ...]
+    name: Name
+    version: _Tag
+    summary: Line
+    homepage: Address
+    license: License
+    os: ReleasedOs | Literal["any"]
+    parts: dict[Placeholder, _Tag]
+    requires: tuple[Name, ...]
+    replaces: tuple[ExtensionName, ...]
     images: tuple[ReleasedImage, ...]
     assets: tuple[ReleasedAsset, ...]
-    boot_waiver: str | None
-    sbom: tuple[str, ...]
-    transfers: tuple[str, ...]
-    signed_by: str | None
+    boot_waiver: Line | None
+    sbom: tuple[_File, ...]
+    transfers: tuple[_File, ...]
+    signed_by: Annotated[str, Meta(pattern="^[0-9A-F]{40,64}$")] | None
+
+    @property
+    def tag(self) -> str:
+        """The release's name, under which it is published."""
+        return release_name(self.name, self.version)
 
 
 def describe(
@@ -133,7 +158,7 @@ def describe(
         summary=recipe.summary,
         homepage=recipe.homepage,
         license=recipe.license,
-        os=msgspec.convert(normalised(recipe.os), ReleasedOs | str),
+        os=msgspec.convert(normalised(recipe.os), ReleasedOs | Literal["any"]),
         parts=locked.parts,
         requires=recipe.requires,
         replaces=recipe.replaces,
@@ -176,8 +201,55 @@ def encode(document: ReleaseDocument) -> bytes:
 def decode(data: bytes) -> ReleaseDocument:
     """Return the document that `encode` wrote.
 
+    Every text in it must be what the recipe language takes for it, on one line and without
+    characters that act on terminals: it reaches paths, units, scripts and terminals.
+
     Raises:
-        msgspec.DecodeError: the bytes are none.
+        ValueError: the bytes are something else.
 
     """
-    return msgspec.json.decode(data, type=ReleaseDocument)
+    try:
+        decoded = msgspec.json.decode(data, type=ReleaseDocument)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    for text in _texts(msgspec.to_builtins(decoded)):
+        if hidden_at(text) is not None:
+            raise ValueError(f'"{visible(text)}" has a character that is not shown')
+    return decoded
+
+
+def _texts(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            yield from (text for item in value.items() for text in _texts(item))
+        case list() | tuple():
+            yield from (text for item in value for text in _texts(item))
+
+
+def contradictions(
+    document: ReleaseDocument, files: Mapping[str, tuple[int, str]]
+) -> Iterator[str]:
+    """Yield what a release's document says that the files of the release do not bear out.
+
+    Args:
+        document: the document.
+        files: the size in bytes and the SHA-256 of what lies beside it, by name.
+
+    """
+    images = {image.file: image for image in document.images if image.format != "folder"}
+    for name in (*images, *document.sbom, *document.transfers):
+        if name not in files:
+            yield f"{sums.FILE} does not name {name}"
+    for name in files:
+        if name.endswith(".raw") and name not in images:
+            yield f"it does not describe {name}"
+    for name, image in images.items():
+        if name != ImageName(document.name, document.version, image.arch).file:
+            yield f"{name} is not what {document.name} {document.version} is called"
+        size, sha256 = files.get(name, (image.size, image.sha256))
+        if image.sha256 != sha256:
+            yield f"{name} has another digest there, {image.sha256}"
+        if image.size != size:
+            yield f"{name} has {size} bytes, and {image.size} there"

@@ -34,9 +34,9 @@ def release(
                 format="squashfs",
                 size=len(data),
                 sha256=hashlib.sha256(data).hexdigest(),
-                key="",
+                key="0",
                 contents=0,
-                tools="",
+                tools="none",
                 boots=(),
             )
         )
@@ -44,9 +44,9 @@ def release(
     described = ReleaseDocument(
         name=name,
         version=version,
-        summary="",
-        homepage="",
-        license="",
+        summary="Something",
+        homepage="https://example.com/",
+        license="MIT",
         parts={},
         images=tuple(released),
         assets=(),

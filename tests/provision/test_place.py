@@ -13,7 +13,7 @@ from harness.released import index
 from bakery.errors import BakeryError
 from bakery.provision import command
 from bakery.provision.place import ProvisionError
-from bakery.release.verify import VerifyError
+from bakery.release.errors import ReleaseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,14 +87,14 @@ def test_other_keys_are_refused(
     with closing(Person()) as other:
         other.key("Somebody else")
         keyring = other.export(tmp_path / "other")
-    with pytest.raises(VerifyError, match="it is by the key"):
+    with pytest.raises(ReleaseError, match="it is by the key"):
         given(settings, "caddy-v2.11.7", keyring=keyring)
 
 
 def test_keys_are_no_use_for_what_nobody_has_signed(
     settings: Settings, published: Path, keyring: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(VerifyError, match=r"SHA256SUMS\.gpg can't be read"):
+    with pytest.raises(ReleaseError, match=r"SHA256SUMS\.gpg can't be read"):
         given(settings, "caddy-v2.11.7", keyring=keyring)
     lone = shutil.copy(published / "caddy-v2.11.7/caddy-v2.11.7-x86-64.raw", tmp_path)
     with pytest.raises(ProvisionError, match="nobody has signed the image"):

@@ -12,7 +12,8 @@ from harness import needs
 from harness.openpgp import LONG_AGO, Person
 
 from bakery.release import signing, sums
-from bakery.release.verify import VerifyError, verify
+from bakery.release.errors import ReleaseError
+from bakery.release.verify import verify
 from bakery.tools import ToolFailedError
 
 if TYPE_CHECKING:
@@ -94,16 +95,16 @@ def test_what_is_no_private_key_is_refused(
     person: Person, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv(signing.KEY, "/nowhere/key.asc")
-    with pytest.raises(signing.SigningError, match="can't be read"):
+    with pytest.raises(ReleaseError, match="can't be read"):
         signing.configured()
     public = person.export(tmp_path / "public.asc")
     monkeypatch.setenv(signing.KEY, str(public))
-    with pytest.raises(signing.SigningError, match="0 private keys"):
+    with pytest.raises(ReleaseError, match="0 private keys"):
         signing.configured()
     for name in ("one", "another"):
         person.key(name)
     monkeypatch.setenv(signing.KEY, person.gpg("--armor", "--export-secret-keys").decode())
-    with pytest.raises(signing.SigningError, match=r"[2-9] private keys"):
+    with pytest.raises(ReleaseError, match=r"[2-9] private keys"):
         signing.configured()
 
 
@@ -127,20 +128,20 @@ def test_somebody_else_s_signature_is_refused(
     release: Path, person: Person, tmp_path: Path
 ) -> None:
     other = person.export(tmp_path / "other.asc", person.key("a third one"))
-    with pytest.raises(VerifyError, match="signature of SHA256SUMS does not hold"):
+    with pytest.raises(ReleaseError, match="signature of SHA256SUMS does not hold"):
         list(verify(str(release), keyring=other))
 
 
 def test_an_altered_index_is_refused(release: Path) -> None:
     index = release / sums.FILE
     index.write_bytes(index.read_bytes().replace(b"a", b"b"))
-    with pytest.raises(VerifyError, match="signature of SHA256SUMS does not hold"):
+    with pytest.raises(ReleaseError, match="signature of SHA256SUMS does not hold"):
         list(verify(str(release), keyring=release / signing.KEYRING))
 
 
 def test_a_missing_signature_is_told(release: Path) -> None:
     (release / sums.SIGNATURE).unlink()
-    with pytest.raises(VerifyError, match=r"SHA256SUMS\.gpg can't be read"):
+    with pytest.raises(ReleaseError, match=r"SHA256SUMS\.gpg can't be read"):
         list(verify(str(release), keyring=release / signing.KEYRING))
 
 
@@ -149,6 +150,6 @@ def test_an_expired_key_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
         fingerprint = someone.key("of old", expires="1y", then=LONG_AGO)
         secret = someone.gpg("--armor", "--export-secret-keys", fingerprint).decode()
     monkeypatch.setenv(signing.KEY, secret)
-    with pytest.raises(signing.SigningError, match="the signing key has expired") as caught:
+    with pytest.raises(ReleaseError, match="the signing key has expired") as caught:
         signing.configured()
     assert f"gpg --quick-set-expire {fingerprint} 1y" in str(caught.value.fix)

@@ -10,7 +10,8 @@ from harness.mirror import Mirror
 
 from bakery.cli import main
 from bakery.release import document, sums
-from bakery.release.verify import VerifyError, verify
+from bakery.release.errors import ReleaseError
+from bakery.release.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,19 +48,19 @@ def test_a_release_is_the_same_over_http(release: Path) -> None:
 @pytest.mark.parametrize("name", [IMAGE, "tool.conf", "release.json", "tool-v1.1.0.cdx.json"])
 def test_a_file_that_is_not_what_the_index_names(release: Path, name: str) -> None:
     (release / name).write_bytes((release / name).read_bytes() + b" ")
-    with pytest.raises(VerifyError, match=f"{name} is not the file that SHA256SUMS names"):
+    with pytest.raises(ReleaseError, match=f"{name} is not the file that SHA256SUMS names"):
         check(release)
 
 
 def test_a_file_that_is_missing(release: Path) -> None:
     (release / IMAGE).unlink()
-    with pytest.raises(VerifyError, match=f"{IMAGE} can't be read"):
+    with pytest.raises(ReleaseError, match=f"{IMAGE} can't be read"):
         check(release)
 
 
 def test_a_file_that_nobody_vouches_for(release: Path) -> None:
     (release / "extra.raw").write_bytes(b"")
-    with pytest.raises(VerifyError) as caught:
+    with pytest.raises(ReleaseError) as caught:
         check(release)
     assert "nobody vouches for extra.raw" in str(caught.value)
 
@@ -97,7 +98,7 @@ def test_a_release_json_that_tells_something_else(
     act(described)
     path.write_text(json.dumps(described))
     index(release)
-    with pytest.raises(VerifyError, match=r"release\.json contradicts") as caught:
+    with pytest.raises(ReleaseError, match=r"release\.json contradicts") as caught:
         check(release)
     assert says in str(caught.value)
 
@@ -105,7 +106,7 @@ def test_a_release_json_that_tells_something_else(
 def test_a_release_json_that_is_none(release: Path) -> None:
     (release / document.FILE).write_text('{"name": 1}')
     index(release)
-    with pytest.raises(VerifyError, match="does not follow its schema"):
+    with pytest.raises(ReleaseError, match="does not follow its schema"):
         check(release)
 
 
@@ -122,7 +123,7 @@ def test_a_release_json_that_is_none(release: Path) -> None:
 )
 def test_an_index_that_is_none(tmp_path: Path, data: bytes, says: str) -> None:
     (tmp_path / sums.FILE).write_bytes(data)
-    with pytest.raises(VerifyError) as caught:
+    with pytest.raises(ReleaseError) as caught:
         check(tmp_path)
     assert says in str(caught.value)
 
