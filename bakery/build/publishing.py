@@ -63,9 +63,13 @@ class Publishing:
 
     def public(self) -> set[str]:
         """Return the names of the releases that are published."""
-        from bakery.publish.published import editions
+        from bakery.release import document
 
-        return {edition.posted.tag for edition in editions(self._known())}
+        return {
+            posted.tag
+            for posted in self._known()
+            if posted.visibility == "public" and posted.asset(document.FILE)
+        }
 
     # Releases
 
@@ -149,7 +153,10 @@ class Publishing:
             settle(
                 what, self.publisher, self.patience, look=self._look, plan=plan, known=self._seen
             )
-        return "\n".join(f"{self.workshop.settings.publish_url}/{tag}" for tag in tags)
+            left_out = channels.left_out()
+        return "\n".join(
+            [*(f"{self.workshop.settings.publish_url}/{tag}" for tag in tags), *left_out]
+        )
 
     def _preview(self, wishes: _Wishes) -> str:
         from bakery.publish import channel_steps
@@ -161,19 +168,22 @@ class Publishing:
                 for wish in wishes(channels, found)
                 for line in channel_steps.preview(wish, found)
             ]
+            lines += channels.left_out()
         return "\n".join(lines) or "nothing is to be done"
 
     @contextmanager
     def _made(self) -> Iterator[Channels]:
         from bakery.publish.channel import Channels
         from bakery.publish.channel_steps import Scratch
+        from bakery.publish.published import Catalogue
         from bakery.publish.signed_index import Sealer
 
         settings = self.workshop.settings
         settings.dist.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=settings.dist, prefix=".channel-") as folder:
             scratch = Scratch(Path(folder))
-            yield Channels(scratch, Sealer(self.publisher, scratch), settings.keep)
+            catalogue = Catalogue(self.publisher, self.workshop.store)
+            yield Channels(catalogue, scratch, Sealer(self.publisher, scratch), settings.keep)
 
     def _known(self) -> list[Posted]:
         """Return what was at the publisher when it was last looked at."""

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from bakery.publish import channel_steps
 from bakery.publish.channel import Channels
 from bakery.publish.channel_steps import Scratch
+from bakery.publish.published import Catalogue
 from bakery.publish.reconcile import settle
 from bakery.publish.signed_index import Sealer
+from bakery.store.folder import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +27,8 @@ def follow(
     """Bring the channels of a recipe, and the index, up to date, by way of a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     scratch = Scratch(folder)
-    channels = Channels(scratch, Sealer(publisher, scratch), keep=2)
+    catalogue = Catalogue(publisher, Store(folder / "store"))
+    channels = Channels(catalogue, scratch, Sealer(publisher, scratch), keep=2)
 
     def plan(found: Sequence[Posted]) -> list[Step]:
         wishes = [*channels.of(name, found, minors=minors), *channels.index(found)]

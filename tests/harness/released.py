@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from bakery.recipe.names import ImageName, release_name
 from bakery.release import document, signing, sums, sysupdate
 from bakery.release.document import ReleasedImage, ReleaseDocument
 
@@ -17,46 +18,51 @@ if TYPE_CHECKING:
     from harness.openpgp import Person
 
 
+def described(name: str, version: str, images: Mapping[Arch, bytes], **fields: Any) -> bytes:
+    """Return the release.json of a release of some images."""
+    released = [
+        ReleasedImage(
+            file=ImageName(name, version, arch).file,
+            arch=arch,
+            format="squashfs",
+            size=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            key="0",
+            contents=0,
+            tools="none",
+            boots=(),
+        )
+        for arch, data in images.items()
+    ]
+    given: dict[str, Any] = {"os": "any", "requires": (), "replaces": (), **fields}
+    return document.encode(
+        ReleaseDocument(
+            name=name,
+            version=version,
+            summary="Something",
+            homepage="https://example.com/",
+            license="MIT",
+            parts={},
+            images=tuple(released),
+            assets=(),
+            boot_waiver=None,
+            sbom=(),
+            transfers=(),
+            signed_by=None,
+            **given,
+        )
+    )
+
+
 def release(
     root: Path, name: str, version: str, images: Mapping[Arch, bytes], **fields: Any
 ) -> Path:
     """Write a release of some images below a publisher's folder; return its own."""
-    folder = root / f"{name}-{version}"
+    folder = root / release_name(name, version)
     folder.mkdir(parents=True)
-    released = []
     for arch, data in images.items():
-        file = f"{name}-{version}-{arch}.raw"
-        (folder / file).write_bytes(data)
-        released.append(
-            ReleasedImage(
-                file=file,
-                arch=arch,
-                format="squashfs",
-                size=len(data),
-                sha256=hashlib.sha256(data).hexdigest(),
-                key="0",
-                contents=0,
-                tools="none",
-                boots=(),
-            )
-        )
-    given: dict[str, Any] = {"os": "any", "requires": (), "replaces": (), **fields}
-    described = ReleaseDocument(
-        name=name,
-        version=version,
-        summary="Something",
-        homepage="https://example.com/",
-        license="MIT",
-        parts={},
-        images=tuple(released),
-        assets=(),
-        boot_waiver=None,
-        sbom=(),
-        transfers=(),
-        signed_by=None,
-        **given,
-    )
-    (folder / document.FILE).write_bytes(document.encode(described))
+        (folder / ImageName(name, version, arch).file).write_bytes(data)
+    (folder / document.FILE).write_bytes(described(name, version, images, **fields))
     return index(folder)
 
 
