@@ -30,3 +30,15 @@ def visible(text: str, allowed: str = "") -> str:
         character if hidden_at(character, allowed) is None else ascii(character)[1:-1]
         for character in text
     )
+
+
+def hidden_text(value: object) -> str | None:
+    """Return the first text in plain data, keys included, that has such a character."""
+    match value:
+        case str():
+            return value if hidden_at(value) is not None else None
+        case dict():
+            value = [*value, *value.values()]
+    if isinstance(value, (list, tuple)):
+        return next((text for item in value if (text := hidden_text(item)) is not None), None)
+    return None

@@ -90,6 +90,7 @@ def load_all(folder: Path) -> dict[str, Source]:
     }
     for name, path in folders.items():
         _check_name(name, path)
+        local.refuse_links_out(path)
     nodes = {name: read(path / FILE) for name, path in folders.items()}
     sources = {name: _load(name, folders, nodes) for name in folders}
     for source in sources.values():

@@ -14,17 +14,17 @@ from msgspec import Meta, field
 
 from bakery.recipe.assets import DebianAsset, PypiAsset, UrlAsset
 from bakery.recipe.condition import Condition
-from bakery.recipe.template import FilePlace, Template
+from bakery.recipe.template import FilePlace, Line, Template
 from bakery.recipe.types import (
     Address,
     ExtensionName,
     Format,
     HostFolder,
     License,
-    Line,
     Mode,
     Model,
     Name,
+    OneLine,
     OsField,
     Paths,
     RootedPath,
@@ -73,7 +73,7 @@ class Written(Model, frozen=True):
 class Link(Model, frozen=True):
     """A symbolic link; its target is taken verbatim."""
 
-    target: Template
+    target: Line
     when: Condition | None = None
 
 
@@ -117,9 +117,9 @@ class OsVersion(Model, frozen=True):
 class Waiver(Model, frozen=True):
     """A rule of `bakery rules` that doesn't count for a path, and why."""
 
-    rule: Line
-    path: Line
-    reason: Line
+    rule: OneLine
+    path: OneLine
+    reason: OneLine
 
 
 class Recipe(Model, frozen=True):
@@ -165,7 +165,7 @@ class Recipe(Model, frozen=True):
         dict[FilePlace, Template | Written], Meta(description="{path: text of the file}")
     ] = field(default_factory=dict)
     links: Annotated[
-        dict[FilePlace, Template | Link], Meta(description="{path: where the link points}")
+        dict[FilePlace, Line | Link], Meta(description="{path: where the link points}")
     ] = field(default_factory=dict)
     edit: Annotated[
         dict[FilePlace, tuple[Edit, ...]], Meta(description="{path: exact replacements in it}")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bakery.recipe.local import Local
     from bakery.recipe.lock import LockedAsset
     from bakery.recipe.requests import Wanted
-    from bakery.recipe.template import Template
+    from bakery.recipe.template import Line, Template
 
 _TARGETS = {"socket": "sockets.target", "timer": "timers.target"}
 
@@ -130,7 +130,7 @@ def _text(written: Template | Written) -> Template:
     return written.text if isinstance(written, Written) else written
 
 
-def _target(link: Template | Link) -> Template:
+def _target(link: Line | Link) -> Line:
     return link.target if isinstance(link, Link) else link
 
 

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from bakery.arch import Arch
 from bakery.recipe.names import NAME
-from bakery.recipe.template import STEP, Place, Template
+from bakery.recipe.template import ADDRESS, STEP, Place, Template
 
 Format = Literal["squashfs", "erofs", "ext4", "btrfs", "folder"]
 Archive = Literal["tar", "zip", "deb", "compressed", "plain"]
@@ -22,7 +22,10 @@ Name = Annotated[
 ]
 Address = Annotated[
     str,
-    Meta(pattern=r"^https?://\S+$", description="an address that begins with https:// or http://"),
+    Meta(
+        pattern=f"^https?://{ADDRESS}$",
+        description="an address that begins with https:// or http://",
+    ),
 ]
 Repository = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", description="OWNER/REPO on GitHub")
@@ -52,8 +55,8 @@ Paths = Annotated[
         description="a glob of paths in the image, such as usr/share/doc/**",
     ),
 ]
-Text = Annotated[str, Meta(min_length=1)]
-Line = Annotated[str, Meta(pattern=r"^\S.*$", description="one line of text")]
+Text = Annotated[str, Meta(min_length=1, description="a text, which may have several lines")]
+OneLine = Annotated[str, Meta(pattern=r"^\S.*$", description="one line of text")]
 License = Annotated[
     str,
     Meta(pattern=r"^[A-Za-z0-9.+() -]+$", description="SPDX expression, such as Apache-2.0 OR MIT"),
@@ -90,7 +93,7 @@ MinisignKey = Annotated[
     ),
 ]
 Words = Annotated[
-    dict[Arch, str],
+    dict[Arch, Annotated[str, Meta(pattern=r"^\S*$", description="a word without blanks")]],
     Meta(min_length=1, description="architectures, each with upstream's word for it, {arch}"),
 ]
 Members = Annotated[

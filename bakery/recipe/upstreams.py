@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from bakery.recipe.template import Url
-from bakery.recipe.types import Address, Model, Name, Package, Project, Repository, Suite, Text
+from bakery.recipe.types import Address, Model, Name, OneLine, Package, Project, Repository, Suite
 
 
 class _Upstream(Model, frozen=True, kw_only=True):
@@ -69,7 +69,7 @@ class ListUpstream(_Upstream, frozen=True, kw_only=True):
     """Versions that the recipe names itself, or a text file with one a line."""
 
     versions: Annotated[
-        Address | tuple[Text, ...], Meta(description="a list, or the address of a text file")
+        Address | tuple[OneLine, ...], Meta(description="a list, or the address of a text file")
     ]
 
 

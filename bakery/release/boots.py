@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from bakery.recipe.types import Decoded, Line
+from bakery.recipe.types import Decoded, OneLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,8 +25,8 @@ class Boot(Decoded, frozen=True, kw_only=True):
 
     """
 
-    machine: Line
-    systemd: Line
+    machine: OneLine
+    systemd: OneLine
     checks: Annotated[int, msgspec.Meta(ge=0)]
     journal_sha256: Annotated[str, msgspec.Meta(pattern="^(?:[0-9a-f]{64})?$")]
 

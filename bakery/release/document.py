@@ -8,18 +8,19 @@ import msgspec
 from msgspec import Meta
 
 from bakery.arch import Arch
-from bakery.characters import hidden_at, visible
+from bakery.characters import hidden_text, visible
 from bakery.recipe.lock import TrustKind
 from bakery.recipe.model import normalised
 from bakery.recipe.names import ImageName, release_name
+from bakery.recipe.template import ADDRESS
 from bakery.recipe.types import (
     Address,
     Decoded,
     ExtensionName,
     Format,
     License,
-    Line,
     Name,
+    OneLine,
     OsField,
     Placeholder,
 )
@@ -65,18 +66,18 @@ class ReleasedImage(Decoded, frozen=True, kw_only=True):
     sha256: Annotated[str, Meta(pattern="^(?:[0-9a-f]{64})?$")]
     key: Annotated[str, Meta(pattern="^[0-9a-z]+$")]
     contents: _Count
-    tools: Line
+    tools: OneLine
     boots: tuple[Boot, ...]
 
 
 class ReleasedAsset(Decoded, frozen=True, kw_only=True, omit_defaults=True):
     """An asset of upstream's that went into the images, as the lock pins it."""
 
-    url: Annotated[str, Meta(pattern=r"^(?:https?:|file:|pypi:|debian:)\S+$")]
+    url: Annotated[str, Meta(pattern=f"^(?:https?:|file:|pypi:|debian:){ADDRESS}$")]
     sha256: _Digest
     trust: TrustKind
     size: _Count | None = None
-    citation: Line | None = None
+    citation: OneLine | None = None
 
 
 class ReleasedOs(Decoded, frozen=True, kw_only=True, omit_defaults=True):
@@ -110,7 +111,7 @@ class ReleaseDocument(Decoded, frozen=True, kw_only=True):
 
     name: Name
     version: _Tag
-    summary: Line
+    summary: OneLine
     homepage: Address
     license: License
     os: ReleasedOs | Literal["any"]
@@ -119,7 +120,7 @@ class ReleaseDocument(Decoded, frozen=True, kw_only=True):
     replaces: tuple[ExtensionName, ...]
     images: tuple[ReleasedImage, ...]
     assets: tuple[ReleasedAsset, ...]
-    boot_waiver: Line | None
+    boot_waiver: OneLine | None
     sbom: tuple[_File, ...]
     transfers: tuple[_File, ...]
     signed_by: Annotated[str, Meta(pattern="^[0-9A-F]{40,64}$")] | None
@@ -212,20 +213,10 @@ def decode(data: bytes) -> ReleaseDocument:
         decoded = msgspec.json.decode(data, type=ReleaseDocument)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    for text in _texts(msgspec.to_builtins(decoded)):
-        if hidden_at(text) is not None:
-            raise ValueError(f'"{visible(text)}" has a character that is not shown')
+    hidden = hidden_text(msgspec.to_builtins(decoded))
+    if hidden is not None:
+        raise ValueError(f'"{visible(hidden)}" holds a character that is not shown')
     return decoded
-
-
-def _texts(value: object) -> Iterator[str]:
-    match value:
-        case str():
-            yield value
-        case dict():
-            yield from (text for item in value.items() for text in _texts(item))
-        case list() | tuple():
-            yield from (text for item in value for text in _texts(item))
 
 
 def contradictions(

@@ -16,6 +16,7 @@ import msgspec
 import yaml
 
 from bakery.arch import systemd_name
+from bakery.characters import hidden_at
 from bakery.text import nearest
 from bakery.yaml.grammar import SpellingError
 from bakery.yaml.location import TAG, error
@@ -230,7 +231,7 @@ def _literal(node: yaml.Node, words: Sequence[str]) -> str:
 
 def _constrained(node: yaml.Node, value: Any, metas: Iterable[msgspec.Meta]) -> Any:
     for meta in metas:
-        if meta.pattern is not None and ("\n" in value or not re.search(meta.pattern, value)):
+        if meta.pattern is not None and not _fits_pattern(meta.pattern, value):
             wanted = meta.description or f"a text that fits {meta.pattern}"
             raise error(node, f"expected {wanted}")
         if meta.min_length is not None and len(value) < meta.min_length:
@@ -238,6 +239,14 @@ def _constrained(node: yaml.Node, value: Any, metas: Iterable[msgspec.Meta]) -> 
         if meta.ge is not None and value < meta.ge:
             raise error(node, f"expected at least {meta.ge}")
     return value
+
+
+def _fits_pattern(pattern: str, text: str) -> bool:
+    """Return whether a text on one line has the form of a pattern, as JSON Schema means it.
+
+    Python's `$` would hold before a line feed at the end as well.
+    """
+    return hidden_at(text) is None and re.search(pattern, text) is not None
 
 
 def _sequence(node: yaml.Node) -> list[yaml.Node]:
