@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bakery.boot import vm
 from bakery.boot.errors import MachineError
-from bakery.check.opened import GPT, file_system
+from bakery.check.loader import GPT, file_system
 from bakery.http.address import file_name
 from bakery.store.folder import Store
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bakery.boot.machine import Machine
     from bakery.boot.session import Deployment
     from bakery.build.workshop import Workshop
-    from bakery.check.verdict import Report
+    from bakery.check.report import Report
     from bakery.progress import Meter
     from bakery.recipe.plan import Image
 
@@ -57,7 +57,7 @@ class Inspection:
 
         """
         from bakery.check.command import check_path
-        from bakery.check.opened import from_path
+        from bakery.check.loader import load
         from bakery.check.subject import Context
 
         with self._ledger.alone("check", image.id) as work:
@@ -69,7 +69,7 @@ class Inspection:
                 arch=image.contents.arch,
                 start=tuple(unit.name for unit in image.contents.start),
                 manifest=self.workshop.manifest(image),
-                companions=tuple(from_path(self.workshop.file(other)).tree for other in others),
+                companions=tuple(load(self.workshop.file(other)).tree for other in others),
                 apart=_apart(image),
                 source=str(image.source.folder / FILE),
             )
@@ -100,17 +100,17 @@ class Inspection:
             CheckError: two of them do.
 
         """
-        from bakery.check.rules import across
-        from bakery.check.verdict import judge
+        from bakery.check.report import make_report
+        from bakery.check.rules import conflicts
 
         with self._ledger.alone("check", "together") as work:
             shipped = [
-                across.of_manifest(
+                conflicts.of_manifest(
                     image.contents.name, self.workshop.manifest(image), _apart(image)
                 )
                 for image in images
             ]
-            said = _judged("together", judge("together", across.conflicts(shipped)))
+            said = _judged("together", make_report("together", conflicts.conflicts(shipped)))
             self._ledger.finish(
                 "check",
                 "together",

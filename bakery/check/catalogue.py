@@ -1,4 +1,4 @@
-"""All rules there are."""
+"""The catalogue of all rules."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from bakery.check.rule import Rule
 from bakery.check.rules import (
-    across,
     binaries,
+    conflicts,
     hardening,
     links,
     metadata,
@@ -38,7 +38,7 @@ _MODULES = (
     units,
     verified,
     readback,
-    across,
+    conflicts,
 )
 
 

@@ -1,13 +1,13 @@
-"""Check images and folders by hand, ours or not."""
+"""Check image files and folders, whoever made them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bakery.check import opened
-from bakery.check.rule import Hit
-from bakery.check.rules import across, readback
-from bakery.check.verdict import Report, check, judge
+from bakery.check import loader
+from bakery.check.report import Report, check_subject, make_report
+from bakery.check.rule import Violation
+from bakery.check.rules import conflicts, readback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,22 +19,24 @@ if TYPE_CHECKING:
 
 def check_path(
     path: Path, context: Context | None = None, waivers: Sequence[Waiver] = ()
-) -> tuple[Report, across.Shipped | None]:
+) -> tuple[Report, conflicts.ShippedImage | None]:
     """Check one image file or folder.
 
     Returns:
-        The report, and what the image ships, for `across.conflicts`; None when it can't be read.
+        The report; and the image's paths, for `conflicts.conflicts`, or None if it can't be read.
 
     Raises:
         BakeryError: there is no such path, or rights or a program are missing to look into it.
 
     """
     try:
-        subject = opened.from_path(path, context)
-    except opened.ImageUnreadableError as error:
+        subject = loader.load(path, context)
+    except loader.ImageUnreadableError as error:
         message = f"can't be read: {error.what}: {' '.join((error.why or '').split())}"
-        return judge(path.name, [readback.mount.finding(Hit(".", message))], waivers), None
-    return check(subject, waivers), across.of_subject(subject)
+        return make_report(
+            path.name, [readback.mount.finding(Violation(".", message))], waivers
+        ), None
+    return check_subject(subject, waivers), conflicts.of_subject(subject)
 
 
 def check_paths(paths: Iterable[Path], waivers: Sequence[Waiver] = ()) -> tuple[Report, ...]:
@@ -49,5 +51,5 @@ def check_paths(paths: Iterable[Path], waivers: Sequence[Waiver] = ()) -> tuple[
     shipped = [image for _, image in results if image is not None]
     names = dict.fromkeys(image.name for image in shipped)
     if len(names) > 1:
-        reports.append(judge(" + ".join(names), across.conflicts(shipped)))
+        reports.append(make_report(" + ".join(names), conflicts.conflicts(shipped)))
     return tuple(reports)

@@ -1,4 +1,4 @@
-"""Parse what systemd's helpers read below usr/lib: sysusers.d(5), tmpfiles.d(5)."""
+"""Parse sysusers.d(5) and tmpfiles.d(5)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class TmpfilesLine:
     """One line of tmpfiles.d.
 
     Attributes:
-        file: the snippet it stands in.
-        number: the line, counted from 1.
-        path: what it makes.
-        mode: its mode as written, or `-`.
-        user, group: its owners as written, or `-`.
+        file: the file it is in.
+        number: the line's number, from 1.
+        path: the path that it makes.
+        mode: the mode as written, or `-`.
+        user, group: the owners as written, or `-`.
 
     """
 
@@ -38,7 +38,10 @@ class TmpfilesLine:
 
 
 def tmpfiles(subject: Subject) -> Iterator[TmpfilesLine]:
-    """Yield the lines of all tmpfiles.d snippets; systemd's verdict is about malformed ones."""
+    """Yield the lines of tmpfiles.d, in the image and those that it requires.
+
+    Malformed lines are left to systemd's own check.
+    """
     for node, number, words in _lines(subject, TMPFILES):
         if len(words) > 1:
             _type, path, mode, user, group, *_ = (*words, "-", "-", "-")
@@ -46,7 +49,7 @@ def tmpfiles(subject: Subject) -> Iterator[TmpfilesLine]:
 
 
 def users(subject: Subject) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the users and the groups that sysusers.d makes, in the image and those beside it."""
+    """Return the users and the groups of sysusers.d, in the image and those that it requires."""
     people: set[str] = set()
     groups: set[str] = set()
     for _node, _number, words in _lines(subject, SYSUSERS):

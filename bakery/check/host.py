@@ -45,7 +45,7 @@ GROUPS = USERS | frozenset(_BASIC_GROUPS.split())  # sysusers.d/basic.conf of sy
 
 
 def has_program(path: str) -> bool:
-    """Tell whether every host has a program at a path of the tree, such as `usr/bin/sh`."""
+    """Return whether every host has a program at a path, such as `usr/bin/sh`."""
     folder, name = posixpath.split(path)
     if folder == "usr/bin":
         return name in _PROGRAMS
@@ -55,10 +55,10 @@ def has_program(path: str) -> bool:
 
 
 def knows_program(name: str) -> bool:
-    """Tell whether every host finds a program by its bare name."""
+    """Return whether every host has a program of that name in its search path."""
     return name in _PROGRAMS or name in _SYSTEM_PROGRAMS
 
 
 def has_unit(name: str) -> bool:
-    """Tell whether every host has a unit of that name."""
+    """Return whether every host has a unit of that name."""
     return bool(_UNITS.match(name))

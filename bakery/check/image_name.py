@@ -1,4 +1,4 @@
-"""What the name of an image's file tells: the name that a host sees, and the architecture.
+"""Image file names: the extension's name and the architecture in them.
 
 A host takes `docker.raw` for `docker`. What is published is called NAME-VERSION-ARCH.raw, or
 NAME_VERSION_ARCH.raw for systemd.v(7), and is installed as, or linked from, NAME.raw.
@@ -24,7 +24,7 @@ def stem(file_name: str) -> str:
 
 
 def candidates(file_name: str) -> tuple[str, ...]:
-    """Return the names that a host may see an image under, the most literal first."""
+    """Return the names that a host may give to an image file, the most literal first."""
     return (stem(file_name), *_shorter(stem(file_name)))
 
 
@@ -36,6 +36,6 @@ def _shorter(name: str) -> Iterator[str]:
 
 
 def architecture(file_name: str) -> str | None:
-    """Return the architecture that a file's name ends in, in systemd's words, if any."""
+    """Return the architecture at the end of a file's name, in systemd's words; None without one."""
     ends = (word for word in SYSTEMD if stem(file_name).endswith((f"-{word}", f"_{word}")))
     return max(ends, key=len, default=None)

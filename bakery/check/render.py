@@ -12,8 +12,8 @@ from bakery.check.catalogue import RULES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from bakery.check.report import Report
     from bakery.check.rule import Finding
-    from bakery.check.verdict import Report
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _INDEX = {rule.id: index for index, rule in enumerate(RULES)}
@@ -39,8 +39,8 @@ def _lines(report: Report) -> Iterator[str]:
 
 
 def _sentence(finding: Finding) -> str:
-    place = "the image" if finding.path == "." else finding.path
-    return f"{place} {finding.message}"
+    where = "the image" if finding.path == "." else finding.path
+    return f"{where} {finding.message}"
 
 
 def _count(number: int, word: str) -> str:

@@ -1,4 +1,4 @@
-"""What rules look at: one image's tree, and what is known about it from outside."""
+"""Subjects: one image's tree, and what is known about the image besides."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _RELEASE_PREFIX = "extension-release."
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What is known about an image besides its bytes; everything is optional.
+    """What is known about an image besides its content; everything is optional.
 
     Attributes:
-        name: what hosts call it, such as `docker`; taken from the file's name when None.
-        arch: the architecture it is for, in systemd's words; from the file's name, then from the
-            release file, when None.
+        name: the extension's name on hosts, such as `docker`; None to take the file's.
+        arch: its architecture, in systemd's words; None to take the file name's, then the
+            release file's.
         start: the units that the recipe starts.
-        manifest: what was staged, to compare an image with.
+        manifest: of the staged tree, to compare the image with.
         companions: trees of the images that it requires, whose units and programs it may use.
         apart: names of images that are never merged beside it: `replaces` and `conflicts`.
-        source: the file to show beside findings in reviews, such as the recipe's.
+        source: the file at which reviews show findings, such as the recipe.
 
     """
 
@@ -54,14 +54,14 @@ class Subject:
     """One image, ready for the rules.
 
     Attributes:
-        label: how reports call it.
-        names: the names a host may see it under, the most literal first.
-        tree: what it holds.
+        label: its name in reports.
+        names: the names that a host may take from the file's, the most literal first.
+        tree: its content.
         context: what else is known.
         file: the image file; None for a folder.
         keeps_owners: whether owners, capabilities and device nodes in `tree` are the image's own;
-            they are not where root's rights lacked to keep them.
-        file_arch: the architecture that the file's name claims.
+            only root can keep them.
+        file_arch: the architecture in the file's name.
 
     """
 
@@ -90,13 +90,13 @@ class Subject:
 
     @cached_property
     def release(self) -> os_release.Fields:
-        """What the release file says; nothing, if there is none."""
+        """The release file's fields; empty if there is none."""
         node = self.release_file
         return os_release.parse((node.text if node else None) or "")
 
     @property
     def name(self) -> str:
-        """The name that a host sees."""
+        """The extension's name on hosts."""
         node = self.release_file
         if node is not None and released_name(node) in self.names:
             return released_name(node)
@@ -104,14 +104,14 @@ class Subject:
 
     @property
     def arch(self) -> str | None:
-        """The architecture that the image is for, in systemd's words; None if nothing tells."""
-        said = self.release.get("ARCHITECTURE")
-        known = said if said in SYSTEMD else None
+        """The architecture that the image is for, in systemd's words; None if it is unknown."""
+        declared = self.release.get("ARCHITECTURE")
+        known = declared if declared in SYSTEMD else None
         return self.context.arch or self.file_arch or known
 
     @property
     def coupled(self) -> bool:
-        """Whether hosts of one operating system's one version alone accept it."""
+        """Whether only hosts of one version of one operating system accept it."""
         return self.release.get("ID") not in ("", "_any") and bool(self.release.get("VERSION_ID"))
 
     @cached_property
@@ -124,22 +124,29 @@ class Subject:
         """The trees that are merged whenever this image is."""
         return (self.tree, *self.context.companions)
 
-    def finds(self, root: Root, path: str) -> bool:
-        """Return whether programs of a root find something at an absolute path."""
+    def exists(self, root: Root, path: str) -> bool:
+        """Return whether an absolute path exists for programs of a root."""
         if root.private:
             return root.tree.resolve(path) is not None
         return any(tree.resolve(path) for tree in self.providers) or host.has_program(inside(path))
 
 
 def released_name(node: Node) -> str:
-    """Return the name that a release file's own name gives to its image."""
+    """Return the name in a release file's own name: `docker` of `extension-release.docker`."""
     return node.name.removeprefix(_RELEASE_PREFIX)
 
 
 def subject_of(
     root: Path, path: Path, context: Context, *, keeps_owners: bool, file: Path | None = None
 ) -> Subject:
-    """Scan a tree and return it as the subject that `path`, a file or folder, stands for.
+    """Scan a tree and return it as a subject.
+
+    Args:
+        root: the folder to scan.
+        path: the image file or folder that it is the content of.
+        context: what is known about it.
+        keeps_owners: whether owners, capabilities and device nodes below `root` are the image's.
+        file: the image file; None for a folder.
 
     Raises:
         OSError: a folder of the tree can't be listed.

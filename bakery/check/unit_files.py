@@ -33,13 +33,13 @@ _SPECIAL_PREFIXES = "@-:+!|"
 
 @dataclass(frozen=True)
 class Setting:
-    """One assignment.
+    """One setting of a unit.
 
     Attributes:
         file: the unit or drop-in.
-        section: without brackets.
-        key: left of `=`.
-        value: right of it, continued lines joined.
+        section: its section, without brackets.
+        key: the text before `=`.
+        value: the text after it, continued lines joined.
 
     """
 
@@ -50,19 +50,19 @@ class Setting:
 
 
 def is_drop_in_folder(name: str) -> bool:
-    """Tell whether a folder's name is that of a unit's drop-ins."""
+    """Return whether a folder of that name holds a unit's drop-ins."""
     return bool(_DROP_IN_FOLDER.fullmatch(name))
 
 
 def units(tree: Tree, folder: str = SYSTEM) -> Iterator[Node]:
-    """Yield the units right inside a folder: files and aliases."""
+    """Yield the unit files in a folder, and the links that are aliases."""
     for node in tree.below(folder, *_SUFFIXES):
         if node.folder == folder and node.type in ("file", "link"):
             yield node
 
 
 def settings(tree: Tree, folder: str = SYSTEM) -> Iterator[Setting]:
-    """Yield what the units of a folder and their drop-ins say."""
+    """Yield the settings of a folder's units and their drop-ins."""
     for node in tree.below(folder, *_SUFFIXES, ".conf"):
         drop_in = is_drop_in_folder(node.folder.rpartition("/")[2]) and node.name.endswith(".conf")
         if node.type == "file" and (node.folder == folder or drop_in):
@@ -70,7 +70,7 @@ def settings(tree: Tree, folder: str = SYSTEM) -> Iterator[Setting]:
 
 
 def parse(node: Node) -> Iterator[Setting]:
-    """Yield the assignments of one file; what is none is left to systemd's verdict."""
+    """Yield the settings of one file; other lines are left to systemd's own check."""
     section = ""
     lines = (
         line for line in (node.text or "").splitlines() if not line.lstrip().startswith(("#", ";"))
@@ -85,7 +85,7 @@ def parse(node: Node) -> Iterator[Setting]:
 
 
 def program(command: str) -> tuple[str, bool]:
-    """Return the program of a command line as written, and whether its failure is ignored."""
+    """Return a command line's program as written, and whether `-` ignores its failure."""
     rest = command.lstrip(_SPECIAL_PREFIXES)
     prefixes = command[: len(command) - len(rest)]
     quoted = re.match(r"""(["'])(.*?)\1""", rest)
@@ -94,10 +94,10 @@ def program(command: str) -> tuple[str, bool]:
 
 
 def template(name: str) -> str:
-    """Return the name of the file that a unit comes from: `a@b.service` from `a@.service`."""
+    """Return the name of the file that defines a unit: `a@.service` for `a@b.service`."""
     return re.sub(r"@[^.]+(?=\.[a-z]+$)", "@", name)
 
 
 def provides(tree: Tree, name: str) -> bool:
-    """Tell whether a tree has a unit, perhaps as a template."""
+    """Return whether a tree has a unit, or its template."""
     return any(tree.get(f"{SYSTEM}/{file}") is not None for file in (name, template(name)))

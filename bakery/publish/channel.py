@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bakery.characters import visible
-from bakery.publish import published
 from bakery.publish.channel_steps import Wish
+from bakery.publish.published import indexed
 from bakery.recipe.names import INDEX, release_name
-from bakery.release import sysupdate
+from bakery.release import index, sysupdate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from bakery.publish.model import Posted
     from bakery.publish.published import Catalogue, Edition
     from bakery.publish.signed_index import Sealer
-
-CONTENTS = "channel.json"
-"""The file of a channel that says which releases its images are of."""
 
 
 def channels(name: str, editions: Sequence[Edition], *, minors: bool) -> dict[str, list[Edition]]:
@@ -82,7 +79,7 @@ class Channels:
     def index(self, found: Sequence[Posted]) -> list[Wish]:
         """Return the index of everything that is published."""
         text = self._scratch.write(
-            f"{INDEX}.json", published.index(self._catalogue.editions(found))
+            f"{INDEX}.json", index.encode(map(indexed, self._catalogue.editions(found)))
         )
         wish = Wish(
             tag=INDEX,
@@ -106,7 +103,7 @@ class Channels:
             for edition in reversed(kept)
             for image in edition.images.values()
         ]
-        pieces.append(self._scratch.write(CONTENTS, published.index(kept)))
+        pieces.append(self._scratch.write(index.CHANNEL, index.encode(map(indexed, kept))))
         newest = kept[0].posted
         for suffix in sysupdate.SUFFIXES:
             transfer = newest.asset(f"{tag}{suffix}")

@@ -14,6 +14,7 @@ from bakery.arch import Arch  # noqa: TC001  msgspec reads the annotations
 from bakery.recipe.names import ImageName
 from bakery.recipe.version import Version
 from bakery.release import document
+from bakery.release.index import IndexedImage, IndexedRelease
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -130,46 +131,14 @@ def _images(described: ReleaseDocument, posted: Posted) -> Iterator[tuple[Arch, 
         yield image.arch, stored
 
 
-class IndexedImage(msgspec.Struct, frozen=True, kw_only=True):
-    """An image in an index."""
-
-    arch: Arch
-    file: str
-    size: int
-    sha256: str
-
-
-class IndexedRelease(msgspec.Struct, frozen=True, kw_only=True):
-    """A release in an index; its files lie in the folder `tag`."""
-
-    name: str
-    version: str
-    tag: str
-    images: tuple[IndexedImage, ...]
-
-
-class Index(msgspec.Struct, frozen=True, kw_only=True):
-    """Releases that are published."""
-
-    releases: tuple[IndexedRelease, ...]
-
-
-def index(editions: Iterable[Edition]) -> bytes:
-    """Return the text of an index of releases."""
-    listed = Index(
-        releases=tuple(
-            IndexedRelease(
-                name=edition.name,
-                version=edition.version.tag,
-                tag=edition.posted.tag,
-                images=tuple(
-                    IndexedImage(
-                        arch=arch, file=image.name, size=image.size, sha256=image.sha256 or ""
-                    )
-                    for arch, image in edition.images.items()
-                ),
-            )
-            for edition in editions
-        )
+def indexed(edition: Edition) -> IndexedRelease:
+    """Return a release as an index lists it."""
+    return IndexedRelease(
+        name=edition.name,
+        version=edition.version.tag,
+        tag=edition.posted.tag,
+        images=tuple(
+            IndexedImage(arch=arch, file=image.name, size=image.size, sha256=image.sha256 or "")
+            for arch, image in edition.images.items()
+        ),
     )
-    return msgspec.json.format(msgspec.json.encode(listed), indent=1) + b"\n"

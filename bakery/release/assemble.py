@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.release import cyclonedx, document, notes, signing, spdx, sums, sysupdate
-from bakery.release.bill import bill
+from bakery.release.bill import AUTHOR, bill
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ def assemble(
 
     """
     key = signing.configured()
-    files = {**sysupdate.files(release, settings.publish_url), **_sbom(release, images)}
+    files = {**sysupdate.files(release, settings.publish_url), **_sbom(release, images, settings)}
     described = document.describe(
         release,
         images,
@@ -66,8 +66,9 @@ def assemble(
     return files
 
 
-def _sbom(release: Release, images: Sequence[Finished]) -> dict[str, bytes]:
-    described = bill(release, images)
+def _sbom(release: Release, images: Sequence[Finished], settings: Settings) -> dict[str, bytes]:
+    kind, _, repository = settings.publisher.partition(":")
+    described = bill(release, images, repository if kind == "github" else AUTHOR)
     return {
         f"{release.name}.{kind}.json": _json(made)
         for kind, made in (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -37,10 +37,12 @@ if TYPE_CHECKING:
 
 FILE = "release.json"
 
-_Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-_Count = Annotated[int, Meta(ge=0)]
-_File = Annotated[str, Meta(pattern=f"^{sums.NAME}$")]
-_Tag = Annotated[str, Meta(pattern=f"^{Version.GRAMMAR}$")]
+_T = TypeVar("_T", bound=Decoded)
+
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Count = Annotated[int, Meta(ge=0)]
+FileName = Annotated[str, Meta(pattern=f"^{sums.NAME}$")]
+Tag = Annotated[str, Meta(pattern=f"^{Version.GRAMMAR}$")]
 
 
 class ReleasedImage(Decoded, frozen=True, kw_only=True):
@@ -59,13 +61,13 @@ class ReleasedImage(Decoded, frozen=True, kw_only=True):
 
     """
 
-    file: _File
+    file: FileName
     arch: Arch
     format: Format
-    size: _Count
+    size: Count
     sha256: Annotated[str, Meta(pattern="^(?:[0-9a-f]{64})?$")]
     key: Annotated[str, Meta(pattern="^[0-9a-z]+$")]
-    contents: _Count
+    contents: Count
     tools: OneLine
     boots: tuple[Boot, ...]
 
@@ -74,9 +76,9 @@ class ReleasedAsset(Decoded, frozen=True, kw_only=True, omit_defaults=True):
     """An asset of upstream's that went into the images, as the lock pins it."""
 
     url: Annotated[str, Meta(pattern=f"^(?:https?:|file:|pypi:|debian:){ADDRESS}$")]
-    sha256: _Digest
+    sha256: Digest
     trust: TrustKind
-    size: _Count | None = None
+    size: Count | None = None
     citation: OneLine | None = None
 
 
@@ -110,19 +112,19 @@ class ReleaseDocument(Decoded, frozen=True, kw_only=True):
     """
 
     name: Name
-    version: _Tag
+    version: Tag
     summary: OneLine
     homepage: Address
     license: License
     os: ReleasedOs | Literal["any"]
-    parts: dict[Placeholder, _Tag]
+    parts: dict[Placeholder, Tag]
     requires: tuple[Name, ...]
     replaces: tuple[ExtensionName, ...]
     images: tuple[ReleasedImage, ...]
     assets: tuple[ReleasedAsset, ...]
     boot_waiver: OneLine | None
-    sbom: tuple[_File, ...]
-    transfers: tuple[_File, ...]
+    sbom: tuple[FileName, ...]
+    transfers: tuple[FileName, ...]
     signed_by: Annotated[str, Meta(pattern="^[0-9A-F]{40,64}$")] | None
 
     @property
@@ -209,8 +211,18 @@ def decode(data: bytes) -> ReleaseDocument:
         ValueError: the bytes are something else.
 
     """
+    return decode_strictly(data, ReleaseDocument)
+
+
+def decode_strictly(data: bytes, kind: type[_T]) -> _T:
+    """Return the value of a type that JSON spells, without characters that act on terminals.
+
+    Raises:
+        ValueError: the bytes spell something else.
+
+    """
     try:
-        decoded = msgspec.json.decode(data, type=ReleaseDocument)
+        decoded = msgspec.json.decode(data, type=kind)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     hidden = hidden_text(msgspec.to_builtins(decoded))

@@ -13,17 +13,16 @@ import pytest
 
 from bakery.check.catalogue import RULES
 from bakery.check.command import check_path, check_paths
-from bakery.check.opened import from_path
+from bakery.check.loader import load
 from bakery.check.subject import Context
-from bakery.image.manifest import Entry, Manifest
-from bakery.image.relocation.references import Reference
+from bakery.image.manifest import Manifest, ManifestEntry, Reference
 from bakery.recipe.model import Waiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bakery.check.verdict import Report
+    from bakery.check.report import Report
 
 RELEASE = "usr/lib/extension-release.d/extension-release.demo"
 UNITS = "usr/lib/systemd/system"
@@ -171,7 +170,7 @@ def test_a_unit_to_start_that_is_not_there(good: Any) -> None:
 def test_paths_that_lead_nowhere_are_the_manifests(good: Any) -> None:
     left = (
         Reference(path="usr/bin/demo", mentions="usr/share/demo/a"),
-        Reference(path="usr/bin/demo", mentions="usr/share/b", place="usr/lib/demo/long/b"),
+        Reference(path="usr/bin/demo", mentions="usr/share/b", moved_to="usr/lib/demo/long/b"),
     )
     manifest = msgspec.structs.replace(manifest_of(good, 1), references=left)
     found = [f for f in check(good, manifest=manifest).findings if f.rule == "elf-path"]
@@ -238,8 +237,8 @@ def squash(folder: Any, *options: str) -> Path:
 
 def manifest_of(folder: Any, epoch: int) -> Manifest:
     entries = tuple(
-        msgspec.convert(node, Entry, from_attributes=True)
-        for node in from_path(folder.root).tree
+        msgspec.convert(node, ManifestEntry, from_attributes=True)
+        for node in load(folder.root).tree
         if node.path != "."
     )
     return Manifest(image="demo-1.0-x86-64", key="k", epoch=epoch, entries=entries)

@@ -4,8 +4,8 @@ import json
 
 from bakery.check import render
 from bakery.check.catalogue import RULES
-from bakery.check.rule import Hit, Rule
-from bakery.check.verdict import NotRun, Report, judge
+from bakery.check.report import NotRun, Report, make_report
+from bakery.check.rule import Rule, Violation
 from bakery.recipe.model import Waiver
 
 BY_ID = {rule.id: rule for rule in RULES}
@@ -15,13 +15,13 @@ def rule(name: str) -> Rule:
     return BY_ID[name]
 
 
-REPORT = judge(
+REPORT = make_report(
     "demo.raw",
     [
-        rule("elf-relro").finding(Hit("usr/bin/b", "is soft")),
-        rule("setuid").finding(Hit("usr/bin/a,b:c%", "runs as root\nor so")),
-        rule("owner").finding(Hit(".", "belongs to 1:1")),
-        rule("capabilities").finding(Hit("usr/bin/ping", "can ping")),
+        rule("elf-relro").finding(Violation("usr/bin/b", "is soft")),
+        rule("setuid").finding(Violation("usr/bin/a,b:c%", "runs as root\nor so")),
+        rule("owner").finding(Violation(".", "belongs to 1:1")),
+        rule("capabilities").finding(Violation("usr/bin/ping", "can ping")),
     ],
     [Waiver(rule="capabilities", path="usr/bin/ping", reason="ping needs it")],
     not_run=[NotRun(rule="udev-syntax", why="udevadm is not installed")],
@@ -54,7 +54,7 @@ def test_github_annotations_can_t_be_forged() -> None:
 
 def test_github_annotations_stand_beside_the_recipe() -> None:
     source = "recipes/a,b/recipe.yaml"
-    report = judge("demo.raw", [rule("owner").finding(Hit("usr", "x"))], source=source)
+    report = make_report("demo.raw", [rule("owner").finding(Violation("usr", "x"))], source=source)
     assert "file=recipes/a%2Cb/recipe.yaml," in render.github([report])
 
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 import bakery
-from bakery.image.manifest import Entry, Manifest, encode
-from bakery.image.squash import SquashError, squash, writers
+from bakery.image.errors import ImageError
+from bakery.image.manifest import Manifest, ManifestEntry, encode
+from bakery.image.squash import squash, writers
 from bakery.recipe.types import Format
 from bakery.tools import ToolFailedError
 
@@ -100,7 +101,7 @@ def sample() -> dict[str, Node]:
 
 def manifest_of(nodes: dict[str, Node]) -> Manifest:
     entries = tuple(
-        Entry(
+        ManifestEntry(
             path=path,
             type="link" if node.target else "directory" if node.content is None else "file",
             mode=node.mode,
@@ -359,7 +360,7 @@ def test_a_full_disk_is_explained_and_leaves_nothing(
     need(form)
     nodes = sample()
     plant(tmp_path / "tree", nodes, seed=3)
-    with pytest.raises((ToolFailedError, SquashError)) as caught:
+    with pytest.raises((ToolFailedError, ImageError)) as caught:
         squash(
             tmp_path / "tree",
             small_disk / "sample.raw",

@@ -14,11 +14,11 @@ from harness.released import described
 
 from bakery.http.retry import Patience
 from bakery.publish import release as transaction
-from bakery.publish.channel import CONTENTS
 from bakery.publish.github import Github
 from bakery.publish.model import PublishError
 from bakery.publish.release import LocalFile, Wanted
 from bakery.recipe.names import INDEX
+from bakery.release.index import CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -237,7 +237,7 @@ def check_channel(github: GitHub, *tags: str) -> None:
     """Require that the channel has just these versions, and that the index knows them."""
     found = moved(github, "k3s").files
     listed = {line.split()[1] for line in found["SHA256SUMS"].decode().splitlines()}
-    assert listed == {*images_of(*tags), "k3s.transfer", CONTENTS}
+    assert listed == {*images_of(*tags), "k3s.transfer", CHANNEL}
     assert found.keys() == {*listed, "SHA256SUMS"}
     for tag in tags:
         assert found[f"{tag}-arm64.raw"] == files(tag)[f"{tag}-arm64.raw"]

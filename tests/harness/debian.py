@@ -10,6 +10,8 @@ import tarfile
 from contextlib import suppress
 from pathlib import Path
 
+from filelock import FileLock
+
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "sysext-bakery", "tests")
 ROOTS = CACHE / "roots"
 DEBIAN_ARCH = {"x86-64": "amd64", "arm64": "arm64"}
@@ -35,29 +37,31 @@ class Debian:
     """Packages of the machine's own Debian, for either architecture, unpacked and not installed."""
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self._alone = FileLock(folder / ".lock")
 
     @functools.cache  # noqa: B019  one object for the session
     def unpacked(self, arch: str, package: str) -> Path:
         """Return the folder that a package is unpacked in."""
         target = self._folder / arch / package
-        if not target.is_dir():
-            debs = self.package(arch, package)
-            partial = target.with_name(f"{package}.partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            subprocess.run(["dpkg-deb", "-x", debs, partial], check=True)
-            partial.rename(target)
+        with self._alone:
+            if not target.is_dir():
+                debs = self.package(arch, package)
+                partial = target.with_name(f"{package}.partial")
+                shutil.rmtree(partial, ignore_errors=True)
+                subprocess.run(["dpkg-deb", "-x", debs, partial], check=True)
+                partial.rename(target)
         return target
 
     def package(self, arch: str, package: str) -> Path:
         """Return the .deb file of a package."""
-        apt = self._apt(arch)
         folder = self._folder / arch / "debs"
         folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            ["apt-get", *apt, "download", package], check=True, cwd=folder, capture_output=True
-        )
-        return next(folder.glob(f"{package}_*.deb"))
+        with self._alone:
+            command = ["apt-get", *self._apt(arch), "download", package]
+            subprocess.run(command, check=True, cwd=folder, capture_output=True)
+            return next(folder.glob(f"{package}_*.deb"))
 
     @functools.cache  # noqa: B019  one object for the session
     def _apt(self, arch: str) -> tuple[str, ...]:
@@ -81,16 +85,17 @@ class Debian:
     def docker_tarball(self, arch: str) -> Path:
         """Return a tar ball laid out as Docker's own, with Debian's programs."""
         path = self._folder / arch / "docker.tgz"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(".partial")
-            with tarfile.open(partial, "w:gz", compresslevel=6) as tar:
-                for package, programs in DOCKER_PROGRAMS.items():
-                    for program in programs:
-                        source = self.unpacked(arch, package) / program
-                        name = {"tini-static": "docker-init"}.get(source.name, source.name)
-                        tar.add(source, f"docker/{name}")
-            partial.rename(path)
+        with self._alone:
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                partial = path.with_suffix(".partial")
+                with tarfile.open(partial, "w:gz", compresslevel=6) as tar:
+                    for package, programs in DOCKER_PROGRAMS.items():
+                        for program in programs:
+                            source = self.unpacked(arch, package) / program
+                            name = {"tini-static": "docker-init"}.get(source.name, source.name)
+                            tar.add(source, f"docker/{name}")
+                partial.rename(path)
         return path
 
 

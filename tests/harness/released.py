@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from bakery.recipe.names import ImageName, release_name
 from bakery.release import document, signing, sums, sysupdate
+from bakery.release import index as indexes
 from bakery.release.document import ReleasedImage, ReleaseDocument
+from bakery.release.index import IndexedImage, IndexedRelease
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,9 +92,21 @@ def channel(root: Path, name: str, url: str, *versions: str, signer: Person | No
     for version in versions:
         for image in (root / f"{name}-{version}").glob("*.raw"):
             shutil.copy(image, folder)
+    listed = [_indexed(root, name, version) for version in reversed(versions)]
+    (folder / indexes.CHANNEL).write_bytes(indexes.encode(listed))
     text = sysupdate._TRANSFER.format(
         name=name, channel=name, stem=f"{name}-", url=url, instances=3
     )
     for suffix in sysupdate.SUFFIXES:
         (folder / f"{name}{suffix}").write_text(text)
     return index(folder, signer)
+
+
+def _indexed(root: Path, name: str, version: str) -> IndexedRelease:
+    tag = release_name(name, version)
+    described = document.decode((root / tag / document.FILE).read_bytes())
+    images = tuple(
+        IndexedImage(arch=each.arch, file=each.file, size=each.size, sha256=each.sha256)
+        for each in described.images
+    )
+    return IndexedRelease(name=name, version=version, tag=tag, images=images)

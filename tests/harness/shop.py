@@ -11,6 +11,7 @@ import msgspec
 
 from bakery import settings
 from bakery.binary.go_build import GoBuild, GoModule
+from bakery.binary.rust_build import Crate
 from bakery.build.state import Record
 from bakery.image import inventory
 from bakery.image.stage import stage
@@ -41,6 +42,8 @@ start: [tool.service]
 channels: [minor]
 """
 GO = GoBuild(go="go1.22.5", modules=(GoModule("example.com/Dep", "v1.0.0+incompatible"),))
+
+CRATE = Crate(name="serde", version="1.0.219", source="registry")
 
 
 def content(url: str) -> bytes:
@@ -90,7 +93,9 @@ class Shop:
         assets = {asset.sha256: self._folder / asset.sha256 for asset in image.contents.assets}
         manifest = stage(image, "key", assets, tree, Silent())
         items = dict(inventory.take(tree, manifest).files)
-        items["usr/bin/tool"] = msgspec.structs.replace(items["usr/bin/tool"], binary=True, go=GO)
+        items["usr/bin/tool"] = msgspec.structs.replace(
+            items["usr/bin/tool"], binary=True, go=GO, crates=(CRATE,)
+        )
         facts: dict[str, str | int] = {
             "sha256": hashlib.sha256(image.id.encode()).hexdigest(),
             "size": len(image.id),

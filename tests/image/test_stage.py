@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bakery.errors import BakeryError
-from bakery.image.stage import EPOCH, StageError, stage
-from bakery.image.tree import TreeError
+from bakery.image.errors import ImageError
+from bakery.image.stage import EPOCH, stage
 from bakery.progress import Silent
 from bakery.recipe import lock as lockfile
 from bakery.recipe.load import load_all
@@ -172,7 +172,7 @@ def test_what_finds_nothing_to_do_is_shown_in_the_recipe(
 
 def test_a_pattern_without_matches_lists_what_there_is(kitchen: Kitchen) -> None:
     head = HEAD.replace("tool/bin/*", "tool-1.2/bin/*")
-    with pytest.raises(StageError, match=r"matches 'tool-1\.2/bin/\*'") as caught:
+    with pytest.raises(ImageError, match=r"matches 'tool-1\.2/bin/\*'") as caught:
         kitchen.stage(head=head)
     assert "tool/bin/tool" in str(caught.value.why)
 
@@ -180,7 +180,7 @@ def test_a_pattern_without_matches_lists_what_there_is(kitchen: Kitchen) -> None
 def test_two_members_for_one_place_are_refused(kitchen: Kitchen) -> None:
     kitchen.members["tool/share/bin/tool"] = b"another"
     head = HEAD.replace("tool/share/**: usr/share/tool/", "tool/share/bin/*: usr/bin/")
-    with pytest.raises(TreeError, match="two things want to be usr/bin/tool"):
+    with pytest.raises(ImageError, match="two things want to be usr/bin/tool"):
         kitchen.stage(head=head)
 
 

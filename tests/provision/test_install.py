@@ -6,8 +6,8 @@ import pytest
 from harness.released import release
 
 from bakery.provision import command
+from bakery.provision.errors import ProvisionError
 from bakery.provision.install import uninstall
-from bakery.provision.place import ProvisionError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,14 +6,14 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pytest
 from harness import channels
 from harness.released import release
 
 from bakery.http.retry import Patience
 from bakery.publish.directory import Directory
-from bakery.publish.published import Catalogue, Index
+from bakery.publish.published import Catalogue
+from bakery.release import index as indexes
 from bakery.store.folder import Store
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ def follow(root: Path, name: str, tmp_path: Path, *, minors: bool = False) -> No
 
 def listed(root: Path, channel: str) -> dict[str, list[str]]:
     """Return what a channel says of itself: the files of each release, by its tag."""
-    data = (root / channel / "channel.json").read_bytes()
-    index = msgspec.json.decode(data, type=Index)
+    index = indexes.decode((root / channel / indexes.CHANNEL).read_bytes())
     return {each.tag: [image.file for image in each.images] for each in index.releases}
 
 
@@ -60,7 +59,7 @@ def test_a_tag_that_reads_like_another_recipes_version(root: Path, tmp_path: Pat
     follow(root, "docker", tmp_path)
     assert list(listed(root, "docker")) == ["docker-20.10.13", "docker-20.10.9"]
     assert not list((root / "docker").glob("docker-99*"))
-    index = msgspec.json.decode((root / "bakery/bakery.json").read_bytes(), type=Index)
+    index = indexes.decode((root / "bakery/bakery.json").read_bytes())
     assert [(each.name, each.version) for each in index.releases] == [
         ("docker", "20.10.13"),
         ("docker", "20.10.9"),

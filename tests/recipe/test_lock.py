@@ -108,10 +108,10 @@ def test_a_folder_is_no_lock(tmp_path: Path) -> None:
         b"\xff",
         b"[]",
         b'{"versions": []}',
-        b'{"versions": ' + b'{"1":' * 100_000,
+        pytest.param(b'{"versions": ' + b'{"1":' * 100_000, id="deep objects"),
         b'{"versions": {"1": {}}}',
         b'{"versions": {"1": {"assets": [{"url": "a"}]}}}',
-        b"[" * 100_000,
+        pytest.param(b"[" * 100_000, id="deep arrays"),
     ],
 )
 def test_a_damaged_lock_is_told(tmp_path: Path, data: bytes) -> None:

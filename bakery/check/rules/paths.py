@@ -1,11 +1,11 @@
-"""Rules about what stands where: what a merge would ignore, hide or break."""
+"""Rules about paths: what a merge would ignore, and what it would hide or break on a host."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from bakery.check.rule import Hit, rule
+from bakery.check.rule import Violation, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,11 +61,11 @@ def _top(subject: Subject) -> Iterator[Node]:
     reason="hosts merge /usr and /opt alone, and silently ignore the rest of an image",
     fix="move it below usr/",
 )
-def outside(subject: Subject) -> Iterator[Hit]:
-    """Find whatever a merge ignores."""
+def outside(subject: Subject) -> Iterator[Violation]:
+    """Find paths that a merge ignores."""
     for node in _top(subject):
         if node.path in ("etc", "var"):
-            yield Hit(
+            yield Violation(
                 node.path,
                 "is ignored by a merge",
                 fix=(
@@ -75,9 +75,11 @@ def outside(subject: Subject) -> Iterator[Hit]:
                 ),
             )
         elif node.path not in ("usr", "opt"):
-            yield Hit(node.path, "is ignored by a merge")
+            yield Violation(node.path, "is ignored by a merge")
         elif node.type != "directory":
-            yield Hit(node.path, f"is a {node.type}, not a folder", fix="make it a real folder")
+            yield Violation(
+                node.path, f"is a {node.type}, not a folder", fix="make it a real folder"
+            )
 
 
 @rule(
@@ -92,13 +94,13 @@ def outside(subject: Subject) -> Iterator[Hit]:
         " name the old path"
     ),
 )
-def over_link(subject: Subject) -> Iterator[Hit]:
+def over_link(subject: Subject) -> Iterator[Violation]:
     """Find folders where hosts have a link."""
     system = subject.release.get("ID") or "_any"
     for path, systems in _LINKS_OF_HOSTS.items():
         node = subject.tree.get(path)
         if node is not None and system in systems:
-            yield Hit(path, f"is a {node.type}, and hosts have a link of that name")
+            yield Violation(path, f"is a {node.type}, and hosts have a link of that name")
 
 
 @rule(
@@ -107,10 +109,10 @@ def over_link(subject: Subject) -> Iterator[Hit]:
     reason="a merged /opt is read-only as a whole, and hides what users keep or mount below it",
     fix="install into usr/lib/NAME, with links from usr/bin",
 )
-def opt(subject: Subject) -> Iterator[Hit]:
+def opt(subject: Subject) -> Iterator[Violation]:
     """Find an image that takes /opt."""
     if subject.tree.get("opt") is not None:
-        yield Hit("opt", "is merged over the host's own /opt")
+        yield Violation("opt", "is merged over the host's own /opt")
 
 
 @rule(
@@ -121,10 +123,10 @@ def opt(subject: Subject) -> Iterator[Hit]:
     ),
     fix="install into usr/bin, usr/lib/NAME, usr/share",
 )
-def usr_local(subject: Subject) -> Iterator[Hit]:
+def usr_local(subject: Subject) -> Iterator[Violation]:
     """Find an image that takes /usr/local."""
     if subject.tree.get("usr/local") is not None:
-        yield Hit("usr/local", "is merged over the host's own /usr/local")
+        yield Violation("usr/local", "is merged over the host's own /usr/local")
 
 
 @rule(
@@ -136,11 +138,11 @@ def usr_local(subject: Subject) -> Iterator[Hit]:
     ),
     fix="leave it out; the release file in usr/lib/extension-release.d says what the image is for",
 )
-def os_release(subject: Subject) -> Iterator[Hit]:
+def os_release(subject: Subject) -> Iterator[Violation]:
     """Find an os-release."""
     for path in ("usr/lib/os-release", "usr/lib/initrd-release"):
         if subject.tree.get(path) is not None:
-            yield Hit(path, "replaces the host's own")
+            yield Violation(path, "replaces the host's own")
 
 
 @rule(
@@ -152,10 +154,10 @@ def os_release(subject: Subject) -> Iterator[Hit]:
     ),
     fix="leave it out: `drop:` in a recipe",
 )
-def caches(subject: Subject) -> Iterator[Hit]:
-    """Find files that exist once on a system."""
+def caches(subject: Subject) -> Iterator[Violation]:
+    """Find caches that describe a whole system."""
     yield from (
-        Hit(node.path, "shadows the host's own cache") for node in _matching(subject, _CACHES)
+        Violation(node.path, "shadows the host's own cache") for node in _matching(subject, _CACHES)
     )
 
 
@@ -165,10 +167,10 @@ def caches(subject: Subject) -> Iterator[Hit]:
     reason="the image's package database replaces the host's, which then forgets what is installed",
     fix="leave it out: `drop:` in a recipe",
 )
-def databases(subject: Subject) -> Iterator[Hit]:
+def databases(subject: Subject) -> Iterator[Violation]:
     """Find the records of package managers."""
     yield from (
-        Hit(node.path, "shadows the host's record of its packages")
+        Violation(node.path, "shadows the host's record of its packages")
         for node in _matching(subject, _DATABASES)
         if node.type != "directory"
     )
@@ -180,10 +182,10 @@ def databases(subject: Subject) -> Iterator[Hit]:
     reason="every host has it in the version that fits it; replaced, the host does not boot or run",
     fix="leave it out; a library that the image's programs need belongs into usr/lib/NAME",
 )
-def owned(subject: Subject) -> Iterator[Hit]:
+def owned(subject: Subject) -> Iterator[Violation]:
     """Find parts of systemd and libc, and the programs that every boot needs."""
     yield from (
-        Hit(node.path, "replaces what every host has") for node in _matching(subject, _OWNED)
+        Violation(node.path, "replaces what every host has") for node in _matching(subject, _OWNED)
     )
 
 
@@ -200,13 +202,13 @@ def _matching(subject: Subject, pattern: re.Pattern[str]) -> Iterable[Node]:
     ),
     fix="rename or drop one of them",
 )
-def case(subject: Subject) -> Iterator[Hit]:
+def case(subject: Subject) -> Iterator[Violation]:
     """Find names in one folder that differ only in case."""
     seen: dict[tuple[str, str], Node] = {}
     for node in subject.tree:
         first = seen.setdefault((node.folder, node.name.casefold()), node)
         if first is not node:
-            yield Hit(node.path, f"differs only in case from {first.name}")
+            yield Violation(node.path, f"differs only in case from {first.name}")
 
 
 @rule(
@@ -215,10 +217,10 @@ def case(subject: Subject) -> Iterator[Hit]:
     reason="programs that list files fail on names that are not UTF-8, or hold control characters",
     fix="rename it with letters that can be printed",
 )
-def encoding(subject: Subject) -> Iterator[Hit]:
+def encoding(subject: Subject) -> Iterator[Violation]:
     """Find names that can't be printed."""
     for node in subject.tree:
         if _UNDECODED.search(node.name):
-            yield Hit(node.path, "has a name that is not UTF-8")
+            yield Violation(node.path, "has a name that is not UTF-8")
         elif _CONTROL.search(node.name):
-            yield Hit(node.path, "has control characters in its name")
+            yield Violation(node.path, "has control characters in its name")

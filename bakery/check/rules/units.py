@@ -1,4 +1,4 @@
-"""Rules about units: whether systemd sees them, starts them, and finds what they name."""
+"""Rules about units: whether systemd reads and starts them, and what they name exists."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from bakery.check import fragment_files, host, unit_files
-from bakery.check.rule import Hit, rule
+from bakery.check.rule import Violation, rule
 from bakery.check.tree import inside
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from bakery.check.tree import Node
     from bakery.check.unit_files import Setting
 
-_PULLED = re.compile(rf"{unit_files.SYSTEM}/([^/]+)\.(wants|requires)/([^/]+)")
+_DEPENDENCY = re.compile(rf"{unit_files.SYSTEM}/([^/]+)\.(wants|requires)/([^/]+)")
 _EXEC = re.compile(r"Exec(Start|StartPre|StartPost|Condition|Reload|Stop|StopPre|StopPost)")
-_SEARCHED = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin")
+_SEARCH_PATH = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin")
 _USER_KEYS = ("User", "SocketUser")
 _GROUP_KEYS = ("Group", "SocketGroup", "SupplementaryGroups")
 
@@ -29,20 +29,22 @@ _GROUP_KEYS = ("Group", "SocketGroup", "SupplementaryGroups")
     reason="systemd reads only drop-ins that end in .conf, and says nothing about the others",
     fix="rename it to end in .conf",
 )
-def suffix(subject: Subject) -> Iterator[Hit]:
+def suffix(subject: Subject) -> Iterator[Violation]:
     """Find drop-ins that systemd does not read."""
     for node in subject.tree.below("usr/lib/systemd"):
         in_folder = unit_files.is_drop_in_folder(node.folder.rpartition("/")[2])
         if in_folder and node.type != "directory" and not node.name.endswith(".conf"):
-            yield Hit(node.path, "is a drop-in without .conf", fix=f"rename it to {node.name}.conf")
+            yield Violation(
+                node.path, "is a drop-in without .conf", fix=f"rename it to {node.name}.conf"
+            )
 
 
-def _pulled(subject: Subject, kind: str) -> Iterator[Hit]:
+def _dependencies(subject: Subject, kind: str) -> Iterator[Violation]:
     for node in subject.tree.below(unit_files.SYSTEM):
-        match = _PULLED.fullmatch(node.path)
+        match = _DEPENDENCY.fullmatch(node.path)
         if match and match[2] == kind:
             target, unit = match[1], match[3]
-            yield Hit(
+            yield Violation(
                 node.path,
                 f"is a link that systemd may follow before the image's {unit} is known",
                 fix=(
@@ -62,9 +64,9 @@ def _pulled(subject: Subject, kind: str) -> Iterator[Hit]:
     ),
     fix="use a drop-in with Upholds=",
 )
-def wants(subject: Subject) -> Iterator[Hit]:
+def wants(subject: Subject) -> Iterator[Violation]:
     """Find links in .wants folders."""
-    return _pulled(subject, "wants")
+    return _dependencies(subject, "wants")
 
 
 @rule(
@@ -73,9 +75,9 @@ def wants(subject: Subject) -> Iterator[Hit]:
     reason="a required unit that does not exist yet, or was unmerged, stops the boot",
     fix="use a drop-in with Upholds=",
 )
-def requires(subject: Subject) -> Iterator[Hit]:
+def requires(subject: Subject) -> Iterator[Violation]:
     """Find links in .requires folders."""
-    return _pulled(subject, "requires")
+    return _dependencies(subject, "requires")
 
 
 @rule(
@@ -86,11 +88,11 @@ def requires(subject: Subject) -> Iterator[Hit]:
     ),
     fix="write WantedBy= in the unit's [Install] section",
 )
-def required_by(subject: Subject) -> Iterator[Hit]:
-    """Find units that want to be required."""
+def required_by(subject: Subject) -> Iterator[Violation]:
+    """Find units with RequiredBy=."""
     for setting in unit_files.settings(subject.tree):
         if (setting.section, setting.key) == ("Install", "RequiredBy") and setting.value:
-            yield Hit(setting.file.path, f"has RequiredBy={setting.value}")
+            yield Violation(setting.file.path, f"has RequiredBy={setting.value}")
 
 
 @rule(
@@ -99,16 +101,16 @@ def required_by(subject: Subject) -> Iterator[Hit]:
     reason="a unit that does not exist can't be started, and systemd tries again and again",
     fix="correct the name in `start:`, or ship the unit",
 )
-def start(subject: Subject) -> Iterator[Hit]:
+def start(subject: Subject) -> Iterator[Violation]:
     """Find units to start that do not exist."""
-    wanted = dict.fromkeys(subject.context.start, unit_files.SYSTEM)
+    started = dict.fromkeys(subject.context.start, unit_files.SYSTEM)
     for setting in unit_files.settings(subject.tree):
         if (setting.section, setting.key) == ("Unit", "Upholds"):
-            wanted |= dict.fromkeys(setting.value.split(), setting.file.path)
-    for name, place in wanted.items():
+            started |= dict.fromkeys(setting.value.split(), setting.file.path)
+    for name, path in started.items():
         provided = any(unit_files.provides(tree, name) for tree in subject.providers)
         if not (provided or host.has_unit(name)):
-            yield Hit(place, f"is to start {name}, which is not there")
+            yield Violation(path, f"is to start {name}, which is not there")
 
 
 @rule(
@@ -117,7 +119,7 @@ def start(subject: Subject) -> Iterator[Hit]:
     reason="a service whose program is missing fails with «status=203/EXEC»",
     fix="correct the path, or ship the program; what every host has is in bakery/check/host.py",
 )
-def programs(subject: Subject) -> Iterator[Hit]:
+def programs(subject: Subject) -> Iterator[Violation]:
     """Find command lines whose program neither the image nor every host has."""
     for setting in _all_settings(subject):
         if not _EXEC.fullmatch(setting.key) or not setting.value:
@@ -125,7 +127,7 @@ def programs(subject: Subject) -> Iterator[Hit]:
         name, ignored = unit_files.program(setting.value)
         problem = _problem(subject, name)
         if problem:
-            yield Hit(
+            yield Violation(
                 setting.file.path,
                 f"runs {name}, {problem}",
                 fix=_better(subject, name),
@@ -141,17 +143,13 @@ def _all_settings(subject: Subject) -> Iterator[Setting]:
 def _problem(subject: Subject, name: str) -> str | None:
     if "%" in name or "$" in name:
         return None  # known on the host alone
-    places = (
-        [inside(name)] if name.startswith("/") else [f"{folder}/{name}" for folder in _SEARCHED]
-    )
-    found = [
-        node for tree in subject.providers for place in places if (node := tree.resolve(place))
-    ]
-    if any(node.executable for node in found):
+    paths = [inside(name)] if name.startswith("/") else [f"{path}/{name}" for path in _SEARCH_PATH]
+    files = [node for tree in subject.providers for path in paths if (node := tree.resolve(path))]
+    if any(node.executable for node in files):
         return None
-    if found:
+    if files:
         return "which nobody may execute"
-    if any(host.has_program(place) for place in places):
+    if any(host.has_program(path) for path in paths):
         return None
     return "which neither the image nor every host has"
 
@@ -171,8 +169,8 @@ def _better(subject: Subject, name: str) -> str | None:
     reason="a service whose user does not exist fails with «status=217/USER»",
     fix="ship a line in usr/lib/sysusers.d that makes the user, or use DynamicUser=yes",
 )
-def users(subject: Subject) -> Iterator[Hit]:
-    """Find users and groups that nothing makes."""
+def users(subject: Subject) -> Iterator[Violation]:
+    """Find users and groups that neither the image nor every host has."""
     made_users, made_groups = fragment_files.users(subject)
     dynamic = _dynamic_users(subject)
     for setting in unit_files.settings(subject.tree):
@@ -196,10 +194,10 @@ def _dynamic_users(subject: Subject) -> frozenset[str]:
     )
 
 
-def _unknown(setting: Setting, kind: str, known: Iterable[str]) -> Iterator[Hit]:
+def _unknown(setting: Setting, kind: str, known: Iterable[str]) -> Iterator[Violation]:
     for name in setting.value.split():
         if not (name.isdecimal() or "%" in name or name in known):
-            yield Hit(
+            yield Violation(
                 setting.file.path,
                 f"has {setting.key}={name}, a {kind} that nothing in the image makes",
             )
@@ -211,8 +209,8 @@ def _unknown(setting: Setting, kind: str, known: Iterable[str]) -> Iterator[Hit]
     reason="a line whose user does not exist makes nothing, and systemd-tmpfiles reports failure",
     fix="ship a line in usr/lib/sysusers.d that makes the user",
 )
-def tmpfiles_users(subject: Subject) -> Iterator[Hit]:
-    """Find owners in tmpfiles.d that nothing makes."""
+def tmpfiles_users(subject: Subject) -> Iterator[Violation]:
+    """Find owners in tmpfiles.d that neither the image nor every host has."""
     made_users, made_groups = fragment_files.users(subject)
     for line in fragment_files.tmpfiles(subject):
         if not _own(subject, line.file):
@@ -223,7 +221,7 @@ def tmpfiles_users(subject: Subject) -> Iterator[Hit]:
         ):
             plain = name.lstrip(":")
             if not (plain == "-" or plain.isdecimal() or "%" in plain or plain in known):
-                yield Hit(
+                yield Violation(
                     line.file.path, f"gives {line.path} to {plain}, whom nothing in the image makes"
                 )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.check import fragment_files, host, unit_files
-from bakery.check.rule import Hit, Severity, Skip, rule
+from bakery.check.rule import Severity, Skip, Violation, rule
 from bakery.check.unit_files import SYSTEM
 from bakery.tools import Tool
 
@@ -87,7 +87,7 @@ def _placed(line: str, root: Path, nodes: Sequence[Node]) -> tuple[str, str]:
     return nodes[0].folder, text
 
 
-def _verdict(tool: Tool, nodes: Sequence[Node], *arguments: str) -> Iterator[Hit | Skip]:
+def _verdict(tool: Tool, nodes: Sequence[Node], *arguments: str) -> Iterator[Violation | Skip]:
     """Give snippets to a tool that takes --root= and files; yield what it complains about."""
     program = tool.find()
     if program is None:
@@ -96,7 +96,7 @@ def _verdict(tool: Tool, nodes: Sequence[Node], *arguments: str) -> Iterator[Hit
     with _laid_out(nodes) as root:
         files = [root / node.path for node in nodes]
         for line in _complaints([program, *arguments, f"--root={root}", *files]):
-            yield Hit(*_placed(line, root, nodes))
+            yield Violation(*_placed(line, root, nodes))
 
 
 def _texts(subject: Subject, folder: str, suffix: str) -> list[Node]:
@@ -112,7 +112,7 @@ def _texts(subject: Subject, folder: str, suffix: str) -> list[Node]:
     ),
     fix="correct the line; systemd.directives(7) lists all that systemd knows",
 )
-def units(subject: Subject) -> Iterator[Hit | Skip]:
+def units(subject: Subject) -> Iterator[Violation | Skip]:
     """Let systemd-analyze verify load the image's units beside those of this machine."""
     nodes = _units(subject.tree)
     if not nodes:
@@ -129,7 +129,7 @@ def units(subject: Subject) -> Iterator[Hit | Skip]:
         folders = f"{root}/{SYSTEM}:{_HOST_UNITS}"
         for line in _complaints((program, *options, *files), SYSTEMD_UNIT_PATH=folders):
             severity: Severity = "warning" if _UNKNOWN.search(line) else "error"
-            yield Hit(*_placed(line, root, [*nodes, *drop_ins]), severity=severity)
+            yield Violation(*_placed(line, root, [*nodes, *drop_ins]), severity=severity)
 
 
 def _units(tree: Tree) -> list[Node]:
@@ -145,7 +145,7 @@ def _units(tree: Tree) -> list[Node]:
     ),
     fix="correct the line: sysusers.d(5)",
 )
-def sysusers(subject: Subject) -> Iterator[Hit | Skip]:
+def sysusers(subject: Subject) -> Iterator[Violation | Skip]:
     """Let systemd-sysusers parse the image's users."""
     nodes = _texts(subject, fragment_files.SYSUSERS, ".conf")
     if nodes:
@@ -158,7 +158,7 @@ def sysusers(subject: Subject) -> Iterator[Hit | Skip]:
     reason="systemd-tmpfiles skips a line that it can't parse, and what it should make is missing",
     fix="correct the line: tmpfiles.d(5)",
 )
-def tmpfiles(subject: Subject) -> Iterator[Hit | Skip]:
+def tmpfiles(subject: Subject) -> Iterator[Violation | Skip]:
     """Let systemd-tmpfiles parse the image's lines; excluding every path keeps it from acting."""
     nodes = _texts(subject, fragment_files.TMPFILES, ".conf")
     if not nodes:
@@ -166,7 +166,7 @@ def tmpfiles(subject: Subject) -> Iterator[Hit | Skip]:
     yield from _verdict(_TMPFILES, nodes, "--create", "--exclude-prefix=/")
     for line in fragment_files.tmpfiles(subject):
         if line.file in nodes and not _MODE.fullmatch(line.mode):
-            yield Hit(line.file.path, f"line {line.number}: {line.mode} is no mode")
+            yield Violation(line.file.path, f"line {line.number}: {line.mode} is no mode")
 
 
 @rule(
@@ -175,7 +175,7 @@ def tmpfiles(subject: Subject) -> Iterator[Hit | Skip]:
     reason="udev ignores a rule that it can't parse",
     fix="correct the line: udev(7)",
 )
-def udev(subject: Subject) -> Iterator[Hit | Skip]:
+def udev(subject: Subject) -> Iterator[Violation | Skip]:
     """Let udevadm verify the image's rules, where it can."""
     nodes = _texts(subject, _UDEV_RULES, ".rules")
     if not nodes:
@@ -187,7 +187,7 @@ def udev(subject: Subject) -> Iterator[Hit | Skip]:
     with _laid_out(nodes) as root:
         files = [root / node.path for node in nodes]
         for line in _complaints([program, "verify", "--no-summary", "--no-style", *files]):
-            yield Hit(*_placed(line, root, nodes))
+            yield Violation(*_placed(line, root, nodes))
 
 
 def _version(program: str) -> int:
@@ -204,7 +204,7 @@ def _version(program: str) -> int:
     reason="the bus ignores a file that it can't parse, and the service gets no name on it",
     fix="correct the XML: dbus-daemon(1) describes it",
 )
-def dbus(subject: Subject) -> Iterator[Hit]:
+def dbus(subject: Subject) -> Iterator[Violation]:
     """Parse the image's bus policies."""
     from xml.parsers import expat
 
@@ -216,7 +216,7 @@ def dbus(subject: Subject) -> Iterator[Hit]:
             try:
                 parser.Parse(node.text or "", True)
             except expat.ExpatError as error:
-                yield Hit(node.path, f"is not XML: {error}")
+                yield Violation(node.path, f"is not XML: {error}")
                 continue
             if names[0] != "busconfig":
-                yield Hit(node.path, f"is about <{names[0]}>, not <busconfig>")
+                yield Violation(node.path, f"is about <{names[0]}>, not <busconfig>")

@@ -17,7 +17,7 @@ from bakery.tools import Tool, run
 
 if TYPE_CHECKING:
     from bakery.image.formats.job import Job
-    from bakery.image.manifest import Entry
+    from bakery.image.manifest import ManifestEntry
     from bakery.settings import Profile
 
 MKSQUASHFS, UNSQUASHFS = (
@@ -65,7 +65,7 @@ def write(job: Job) -> None:
     )
 
 
-def _mode(entry: Entry) -> bytes:
+def _mode(entry: ManifestEntry) -> bytes:
     """Return the line of a pseudo file that sets an entry's mode and owner."""
     path = os.fsencode(entry.path).replace(b"\\", rb"\\")
     return b'"%s" m %o 0 0\n' % (path, entry.mode)

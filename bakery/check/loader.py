@@ -1,4 +1,4 @@
-"""Open anyone's image: with the kernel's own driver, or unpacked where root's rights lack."""
+"""Load any image or folder as a subject: mounted by the kernel, or unpacked by other users."""
 
 from __future__ import annotations
 
@@ -40,18 +40,22 @@ class ImageUnreadableError(BakeryError):
     """A file is not an image, or a damaged one."""
 
 
-def from_path(path: Path, context: Context | None = None) -> Subject:
-    """Return an image file or a folder as a subject; the file is closed again afterwards.
+def load(path: Path, context: Context | None = None) -> Subject:
+    """Load an image file or a folder.
+
+    Args:
+        path: the file or folder.
+        context: what is known about it.
 
     Raises:
-        BakeryError: there is no such path.
         ImageUnreadableError: the file holds no file system, or a damaged one.
         MissingToolError: reading it needs a program that is not installed.
+        BakeryError: there is no such path, or reading it needs root.
 
     """
     context = context or Context()
     if path.is_dir():
-        return from_folder(path, context)
+        return load_folder(path, context)
     if not path.is_file():
         raise BakeryError(
             "there is nothing to check",
@@ -65,12 +69,12 @@ def from_path(path: Path, context: Context | None = None) -> Subject:
             raise _damaged("the image is damaged", path, str(error)) from error
 
 
-def from_folder(folder: Path, context: Context | None = None) -> Subject:
-    """Return a folder as a subject.
+def load_folder(folder: Path, context: Context | None = None) -> Subject:
+    """Load a folder.
 
-    With a manifest it is a staged tree: an image of it is written with the manifest's modes and
-    time, and with root as the owner of everything. Nor do owners count in a folder that somebody
-    else than root checks.
+    With a manifest it is a staged tree, whose image gets the manifest's modes and time, and root as
+    the owner of everything. Owners are not compared in such a tree, nor when others than root
+    check a folder.
 
     Raises:
         BakeryError: a folder below it can't be listed.
@@ -99,7 +103,10 @@ def _as_written(tree: Tree, manifest: Manifest) -> Tree:
 
 
 def file_system(path: Path) -> str | None:
-    """Return the file system that a file holds, as mount calls it; None if it is none we know."""
+    """Return a file's type of file system, as in mount(8); None if it is unknown.
+
+    The types are those that systemd merges, and `gpt` for a partition table.
+    """
     with path.open("rb") as file:
         for name, offset, magic in _MAGICS:
             file.seek(offset)
@@ -143,8 +150,8 @@ def _contents(path: Path) -> Iterator[Path]:
 def _mounted(path: Path, kind: str) -> Iterator[Path]:
     """Mount an image where nobody else sees it.
 
-    The mount is taken off its folder as soon as it is open, so it lives as long as the descriptor
-    does and goes with the process, however that ends (man umount, --lazy).
+    The mount is detached from its folder once that is open: it then ends with the descriptor, so
+    also when the process is killed (umount(8), --lazy).
     """
     image = path.resolve()
     with tempfile.TemporaryDirectory(prefix="bakery-check-") as folder:

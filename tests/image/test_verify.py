@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bakery.image.manifest import Entry, Manifest
-from bakery.image.survey import TreeChangedError, survey
+from bakery.image.errors import ImageError
+from bakery.image.manifest import Manifest, ManifestEntry
+from bakery.image.verify import verify_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,16 +22,16 @@ MANIFEST = Manifest(
     key="0" * 64,
     epoch=1_577_836_800,
     entries=(
-        Entry(path="usr", type="directory", mode=0o755),
-        Entry(path="usr/empty", type="directory", mode=0o755),
-        Entry(
+        ManifestEntry(path="usr", type="directory", mode=0o755),
+        ManifestEntry(path="usr/empty", type="directory", mode=0o755),
+        ManifestEntry(
             path="usr/hello",
             type="file",
             mode=0o644,
             size=len(CONTENT),
             sha256=hashlib.sha256(CONTENT).hexdigest(),
         ),
-        Entry(path="usr/link", type="link", mode=0o777, target="./hello"),
+        ManifestEntry(path="usr/link", type="link", mode=0o777, target="./hello"),
     ),
 )
 
@@ -45,13 +46,13 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_a_tree_as_staged_passes(tree: Path) -> None:
-    survey(tree, MANIFEST)
+    verify_tree(tree, MANIFEST)
 
 
 def test_modes_and_times_do_not_matter(tree: Path) -> None:
     (tree / "usr/hello").chmod(0o600)
     os.utime(tree / "usr/hello", (1, 1))
-    survey(tree, MANIFEST)
+    verify_tree(tree, MANIFEST)
 
 
 def _retarget(usr: Path) -> None:
@@ -84,13 +85,13 @@ def _replace_folder(usr: Path) -> None:
 )
 def test_a_change_is_named(tree: Path, change: Callable[[Path], object], why: str) -> None:
     change(tree / "usr")
-    with pytest.raises(TreeChangedError) as caught:
-        survey(tree, MANIFEST)
+    with pytest.raises(ImageError) as caught:
+        verify_tree(tree, MANIFEST)
     assert why in (caught.value.why or "")
 
 
 def test_a_hard_link_in_place_of_a_copy_is_a_change(tree: Path) -> None:
-    twin = Entry(path="usr/twin", type="file", mode=0o644, size=len(CONTENT))
+    twin = ManifestEntry(path="usr/twin", type="file", mode=0o644, size=len(CONTENT))
     manifest = Manifest(
         image=MANIFEST.image,
         key=MANIFEST.key,
@@ -98,8 +99,8 @@ def test_a_hard_link_in_place_of_a_copy_is_a_change(tree: Path) -> None:
         entries=(*MANIFEST.entries, twin),
     )
     (tree / "usr/twin").write_bytes(CONTENT)
-    survey(tree, manifest)
+    verify_tree(tree, manifest)
     (tree / "usr/twin").unlink()
     (tree / "usr/twin").hardlink_to(tree / "usr/hello")
-    with pytest.raises(TreeChangedError, match="not what was staged"):
-        survey(tree, manifest)
+    with pytest.raises(ImageError, match="not what was staged"):
+        verify_tree(tree, manifest)

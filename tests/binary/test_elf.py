@@ -1,20 +1,18 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from harness.elf_headers import make_elf
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bakery.binary.elf import Elf, ElfError, read
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
-
-def test_a_dynamic_program(elf: Callable[..., bytes]) -> None:
-    data = elf(
+def test_a_dynamic_program() -> None:
+    data = make_elf(
         interpreter="/lib64/ld-linux-x86-64.so.2",
         needed=("libz.so.1", "libc.so.6"),
         runpath="$ORIGIN/../lib:/usr/lib/demo",
@@ -49,21 +47,22 @@ def test_a_dynamic_program(elf: Callable[..., bytes]) -> None:
     ],
 )
 def test_what_headers_say(
-    given_options: dict[str, Any], expected: dict[str, Any], elf: Callable[..., bytes]
+    given_options: dict[str, Any],
+    expected: dict[str, Any],
 ) -> None:
-    headers = read(io.BytesIO(elf(**given_options)))
+    headers = read(io.BytesIO(make_elf(**given_options)))
     assert {name: getattr(headers, name) for name in expected} == expected
 
 
-def test_a_file_that_is_cut_off(elf: Callable[..., bytes]) -> None:
+def test_a_file_that_is_cut_off() -> None:
     with pytest.raises(ElfError, match="not a complete ELF file") as caught:
-        read(io.BytesIO(elf(soname="libdemo.so.1")[:-3]))
+        read(io.BytesIO(make_elf(soname="libdemo.so.1")[:-3]))
     assert "3 bytes are missing" in str(caught.value)
 
 
 @given(data=st.data())
-def test_damage_is_never_more_than_an_error(data: st.DataObject, elf: Callable[..., bytes]) -> None:
-    blob = bytearray(elf(interpreter="/lib/ld.so", needed=("liba.so",), runpath="$ORIGIN"))
+def test_damage_is_never_more_than_an_error(data: st.DataObject) -> None:
+    blob = bytearray(make_elf(interpreter="/lib/ld.so", needed=("liba.so",), runpath="$ORIGIN"))
     for _ in range(data.draw(st.integers(1, 6))):
         blob[data.draw(st.integers(4, len(blob) - 1))] = data.draw(st.integers(0, 255))
     blob = blob[: data.draw(st.integers(4, len(blob)))]

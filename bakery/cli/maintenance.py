@@ -1,4 +1,4 @@
-"""Commands about the project itself: its settings, its store, its files' schemas."""
+"""Commands about the project itself: its settings, its store, the schemas of its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a staged tree still is what its manifest says."""
+"""Verify that a staged tree still is what its manifest says."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.errors import BakeryError
+from bakery.image.errors import ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,37 +17,33 @@ if TYPE_CHECKING:
 _TYPES = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
 
 
-class TreeChangedError(BakeryError):
-    """A staged tree was changed after it was staged."""
-
-
-def survey(tree: Path, manifest: Manifest) -> None:
+def verify_tree(tree: Path, manifest: Manifest) -> None:
     """Compare a tree's paths, types, sizes and targets with its manifest.
 
     Modes and times are not compared, since an image takes them from the manifest; neither is
     content, which was hashed while it was written.
 
     Raises:
-        TreeChangedError: the tree lacks a path, has another, or has one of another type, size or
+        ImageError: the tree lacks a path, has another, or has one of another type, size or
             target; a hard link to another path of the tree is a type of its own.
         OSError: the tree can't be read.
 
     """
-    wanted = {(entry.path, entry.type, entry.size, entry.target) for entry in manifest.entries}
-    found = set(_walk(tree))
-    changed = sorted({path for path, *_ in wanted ^ found})
+    staged = {(entry.path, entry.type, entry.size, entry.target) for entry in manifest.entries}
+    present = set(_walk(tree))
+    changed = sorted({path for path, *_ in staged ^ present})
     if changed:
         path = changed[0]
-        verdict = {
+        difference = {
             (True, True): "has another type, size or target",
             (True, False): "is missing",
             (False, True): "is new",
-        }[path in {entry[0] for entry in wanted}, path in {entry[0] for entry in found}]
+        }[path in {entry[0] for entry in staged}, path in {entry[0] for entry in present}]
         more = f", and {len(changed) - 1} more paths differ" if len(changed) > 1 else ""
-        raise TreeChangedError(
+        raise ImageError(
             "the tree is not what was staged",
             where=str(tree),
-            why=f"{path} {verdict}{more}",
+            why=f"{path} {difference}{more}",
             fix="remove this folder and run the same command again",
         )
 

@@ -1,4 +1,4 @@
-"""Apply the rules to one image, and say what came of it."""
+"""Apply the rules to an image, and report what they find."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.check.catalogue import RULES, unused_waiver
-from bakery.check.rule import Finding, Hit, Skip
+from bakery.check.rule import Finding, Skip, Violation
 from bakery.text import nearest
 
 if TYPE_CHECKING:
@@ -26,21 +26,21 @@ class Waived(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NotRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule that could not look, and why."""
+    """A rule that could not run, and why."""
 
     rule: str
     why: str
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rules say about one image, or about several together.
+    """The findings about one image, or about several together.
 
     Attributes:
-        label: how to call what was looked at.
-        findings: the broken rules, errors first, then by path.
-        waived: the broken rules that are allowed.
-        not_run: the rules that could not look.
-        source: the file to show findings beside, such as the recipe's.
+        label: the name of what was checked.
+        findings: errors first, then by path.
+        waived: the findings that are allowed.
+        not_run: the rules that could not run.
+        source: the file at which reviews show findings, such as the recipe.
 
     """
 
@@ -61,7 +61,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.findings) - self.errors
 
 
-def check(subject: Subject, waivers: Sequence[Waiver] = ()) -> Report:
+def check_subject(subject: Subject, waivers: Sequence[Waiver] = ()) -> Report:
     """Apply every rule to an image."""
     findings: list[Finding] = []
     not_run: list[NotRun] = []
@@ -71,10 +71,12 @@ def check(subject: Subject, waivers: Sequence[Waiver] = ()) -> Report:
                 not_run.append(NotRun(rule=rule.id, why=outcome.why))
             else:
                 findings.append(rule.finding(outcome))
-    return judge(subject.label, findings, waivers, not_run=not_run, source=subject.context.source)
+    return make_report(
+        subject.label, findings, waivers, not_run=not_run, source=subject.context.source
+    )
 
 
-def judge(
+def make_report(
     label: str,
     findings: Iterable[Finding],
     waivers: Sequence[Waiver] = (),
@@ -82,7 +84,7 @@ def judge(
     not_run: Iterable[NotRun] = (),
     source: str | None = None,
 ) -> Report:
-    """Return findings as a report: allowed ones apart, unused waivers among them."""
+    """Make a report of findings: allowed ones apart, and a finding for each unused waiver."""
     kept: list[Finding] = []
     waived: list[Waived] = []
     used: set[Waiver] = set()
@@ -93,8 +95,8 @@ def judge(
         else:
             used.add(waiver)
             waived.append(Waived(finding=finding, reason=waiver.reason))
-    blind = {skipped.rule for skipped in not_run}
-    kept.extend(_unused(w for w in waivers if w not in used and w.rule not in blind))
+    skipped = {skip.rule for skip in not_run}
+    kept.extend(_unused(w for w in waivers if w not in used and w.rule not in skipped))
     return Report(
         label=label,
         findings=tuple(sorted(kept, key=lambda f: (f.severity, f.path, f.rule))),
@@ -105,7 +107,7 @@ def judge(
 
 
 def _covers(waiver: Waiver, finding: Finding) -> bool:
-    """Tell whether a finding is allowed; `*` in a waiver's path matches slashes too."""
+    """Return whether a waiver allows a finding; `*` in its path matches slashes too."""
     return waiver.rule == finding.rule and fnmatchcase(finding.path, waiver.path)
 
 
@@ -114,11 +116,11 @@ def _unused(waivers: Iterable[Waiver]) -> Iterator[Finding]:
     for waiver in waivers:
         if waiver.rule in known:
             yield unused_waiver.finding(
-                Hit(waiver.path, f"is allowed to break {waiver.rule}, and does not")
+                Violation(waiver.path, f"is allowed to break {waiver.rule}, and does not")
             )
         else:
             meant = nearest(waiver.rule, known)
             hint = f"did you mean {meant}?" if meant else "`bakery rules` lists them"
             yield unused_waiver.finding(
-                Hit(waiver.path, f"is allowed to break {waiver.rule}: no such rule, {hint}")
+                Violation(waiver.path, f"is allowed to break {waiver.rule}: no such rule, {hint}")
             )
