@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.arch import Arch
+from bakery.characters import visible
 from bakery.recipe.names import release_name
 from bakery.recipe.types import Decoded, Name
 from bakery.release.document import Count, Digest, FileName, Tag, decode_strictly
@@ -37,7 +38,9 @@ class IndexedRelease(Decoded, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Refuse a tag that is another release's."""
         if self.tag != release_name(self.name, self.version):
-            raise ValueError(f"{self.tag} is not the tag of {self.name} {self.version}")
+            raise ValueError(
+                f"{visible(self.tag)} is not the tag of {visible(self.name)} {self.version}"
+            )
 
 
 class Index(Decoded, frozen=True, kw_only=True):
