@@ -190,7 +190,7 @@ def _is_relocked(release: Release, settings: Settings, since: str) -> bool:
     except ShardError:
         return True
     known = lock.decode(before.encode(), path).versions
-    return known.get(release.version) != release.source.lock.versions.get(release.version)
+    return known.get(release.version.tag) != release.source.lock.versions.get(release.version.tag)
 
 
 def _git(settings: Settings, *words: str) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bakery.recipe.plan import Unit
+    from bakery.recipe.plan import StartedUnit
+
 
 FOLDER = "usr/lib/systemd/system/"
 

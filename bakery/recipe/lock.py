@@ -127,23 +127,27 @@ class LockedVersion(
         return {asset.url: asset for asset in self.assets}
 
 
-class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """All versions of one recipe, by upstream's tag."""
 
     versions: dict[str, LockedVersion] = {}
 
     def __post_init__(self) -> None:
         """Refuse keys that are not versions."""
-        for tag in self.versions:
-            try:
-                Version.parse(tag)
-            except SpellingError as error:
-                raise ValueError(error.what) from None
+        try:
+            _ = self.ordered
+        except SpellingError as error:
+            raise ValueError(error.what) from None
+
+    @functools.cached_property
+    def ordered(self) -> tuple[Version, ...]:
+        """The versions, oldest first."""
+        return tuple(sorted(map(Version.parse, self.versions), key=lambda each: (each, each.tag)))
 
     @property
     def tags(self) -> list[str]:
-        """The versions, oldest first."""
-        return sorted(self.versions, key=Version.parse)
+        """The tags of the versions, oldest first."""
+        return [version.tag for version in self.ordered]
 
     def with_version(self, tag: str, version: LockedVersion) -> Lock:
         """Return the lock with one version added or replaced."""

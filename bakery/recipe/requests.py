@@ -17,7 +17,6 @@ from bakery.recipe.assets import (
     SigstoreSignature,
 )
 from bakery.recipe.template import Template
-from bakery.recipe.version import Version
 from bakery.recipe.wheel import WheelName
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from bakery.recipe.load import Source
     from bakery.recipe.lock import LockedAsset, LockedVersion
     from bakery.recipe.types import Archive
+    from bakery.recipe.version import Version
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,19 +103,18 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def values(source: Source, tag: str, parts: Mapping[str, str]) -> dict[str, str]:
+def values(source: Source, version: Version, parts: Mapping[str, str]) -> dict[str, str]:
     """Return what the placeholders stand for that do not depend on an asset.
 
     Args:
         source: the recipe.
-        tag: upstream's version.
+        version: upstream's version.
         parts: the versions of its parts.
 
     """
-    version = Version.parse(tag)
     found = {
         "name": source.name,
-        "version": tag,
+        "version": version.tag,
         "bare": version.bare,
         "version.bare": version.bare,
         "major": version.major,
@@ -127,7 +126,9 @@ def values(source: Source, tag: str, parts: Mapping[str, str]) -> dict[str, str]
     return found
 
 
-def wanted(source: Source, tag: str, arch: Arch, parts: Mapping[str, str]) -> Iterator[Wanted]:
+def wanted(
+    source: Source, version: Version, arch: Arch, parts: Mapping[str, str]
+) -> Iterator[Wanted]:
     """Yield the assets that a recipe asks for at one version for one architecture.
 
     Raises:
@@ -136,8 +137,7 @@ def wanted(source: Source, tag: str, arch: Arch, parts: Mapping[str, str]) -> It
 
     """
     recipe = source.recipe
-    version = Version.parse(tag)
-    common = values(source, tag, parts)
+    common = values(source, version, parts)
     for asset in recipe.assets:
         if not applies(asset, version):
             continue

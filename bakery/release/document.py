@@ -154,10 +154,10 @@ def describe(
 
     """
     recipe = release.source.recipe
-    locked = release.source.lock.versions[release.version]
+    locked = release.locked
     return ReleaseDocument(
         name=release.source.name,
-        version=release.version,
+        version=release.version.tag,
         summary=recipe.summary,
         homepage=recipe.homepage,
         license=recipe.license,

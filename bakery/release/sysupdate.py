@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bakery.recipe.load import FILE
-from bakery.recipe.version import Version
+from bakery.recipe.names import release_name
 from bakery.release.errors import ReleaseError
 
 if TYPE_CHECKING:
@@ -57,15 +57,15 @@ def channels(release: Release) -> dict[str, str]:
     name = release.source.name
     found = {name: f"{name}-"}
     for _ in release.source.recipe.channels:
-        minor = Version.parse(release.version).minor
-        if not release.version.startswith(f"{minor}."):
+        minor = release.version.minor
+        if not release.version.tag.startswith(f"{minor}."):
             raise ReleaseError(
                 f"hosts can't follow {name} {minor} to {release.version}",
                 where=str(release.source.folder / FILE),
                 why=f"in a channel for one minor series, versions must begin with {minor}.",
                 fix="take away `channels:`, or don't build this version",
             )
-        found[f"{name}-{minor}"] = f"{name}-{minor}."
+        found[release_name(name, minor)] = f"{name}-{minor}."
     return found
 
 

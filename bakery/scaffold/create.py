@@ -73,7 +73,7 @@ def create(
     sources = load_all(settings.recipes)
     lock_version(
         sources[name],
-        draft.tag,
+        release.version,
         sources=sources,
         settings=settings,
         parts={},

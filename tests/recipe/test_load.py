@@ -12,7 +12,7 @@ from bakery.errors import BakeryError
 from bakery.recipe.load import load_all
 from bakery.recipe.local import RecipeFolderError
 from bakery.recipe.model import Drop, Start
-from bakery.recipe.releases import releases
+from bakery.recipe.plan import releases
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,7 @@ import pytest
 from bakery.recipe.load import load_all
 from bakery.recipe.local import Local
 from bakery.recipe.model import OsLevel
-from bakery.recipe.plan import Asset, Image, Unit
-from bakery.recipe.releases import releases
+from bakery.recipe.plan import Asset, Image, StartedUnit, releases
 
 if TYPE_CHECKING:
     from conftest import Bakery
@@ -66,7 +65,7 @@ def test_names(bakery: Bakery) -> None:
 
 def test_the_order_of_equal_versions_is_fixed(bakery: Bakery) -> None:
     bakery.recipe("build: ['1.0', v1.0, '1.0.0']\n")
-    found = [release.version for release in releases(load_all(bakery.folder)["app"])]
+    found = [release.version.tag for release in releases(load_all(bakery.folder)["app"])]
     assert found == ["1.0", "1.0.0", "v1.0"]
 
 
@@ -153,10 +152,10 @@ def test_units_are_upheld_by_the_target_of_their_kind(bakery: Bakery) -> None:
         bakery, "start: [a.service, b.socket, c.timer, {unit: d.path, target: x.target}]"
     )
     assert found.start == (
-        Unit("a.service", "multi-user.target"),
-        Unit("b.socket", "sockets.target"),
-        Unit("c.timer", "timers.target"),
-        Unit("d.path", "x.target"),
+        StartedUnit("a.service", "multi-user.target"),
+        StartedUnit("b.socket", "sockets.target"),
+        StartedUnit("c.timer", "timers.target"),
+        StartedUnit("d.path", "x.target"),
     )
 
 
