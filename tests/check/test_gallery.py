@@ -160,6 +160,11 @@ def test_exactly_its_rule_catches_a_broken_tree(rule: str, good: Any, elf: Any) 
     assert all(finding.fix and finding.reason and finding.message for finding in report.findings)
 
 
+def test_an_image_holds_one_release_file(good: Any) -> None:
+    BROKEN["release-file-extra"](good, None)
+    assert [finding.rule for finding in check(good).errors] == ["release-file-extra"]
+
+
 def test_a_unit_to_start_that_is_not_there(good: Any) -> None:
     report = check(good, start=("demo.service", "demo@1.service"))
     assert [(f.rule, f.message) for f in report.findings] == [

@@ -71,8 +71,8 @@ def misnamed(subject: Subject) -> Iterator[Violation]:
 
 @rule(
     "release-file-extra",
-    "warning",
-    reason="a host reads one release file; others hide a mistake, or shadow those of other images",
+    "error",
+    reason="an image is one extension: what stands beside its release file claims another's name",
     fix="ship only the release file that has the image's name",
 )
 def extra(subject: Subject) -> Iterator[Violation]:
