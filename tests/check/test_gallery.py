@@ -162,7 +162,7 @@ def test_exactly_its_rule_catches_a_broken_tree(rule: str, good: Any, elf: Any) 
 
 def test_an_image_holds_one_release_file(good: Any) -> None:
     BROKEN["release-file-extra"](good, None)
-    assert [finding.rule for finding in check(good).errors] == ["release-file-extra"]
+    assert check(good).errors == 1
 
 
 def test_a_unit_to_start_that_is_not_there(good: Any) -> None:
