@@ -124,7 +124,7 @@ class Debian(ABC):
 
         Raises:
             MachineError: it can't be made here.
-            NoMirrorError: no Debian mirror is known.
+            UpstreamError: no Debian mirror is known.
             MissingToolError: debootstrap is not installed.
             ToolFailedError: debootstrap failed.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bakery.build.workshop import Workshop
-    from bakery.http.retry import Patience
+    from bakery.http.retry import RetryPolicy
     from bakery.progress import Meter
     from bakery.publish.channel import Channels
     from bakery.publish.channel_steps import Wish
@@ -55,11 +55,11 @@ class Publishing:
         return Directory(self.workshop.settings.root / place, owner)
 
     @cached_property
-    def patience(self) -> Patience:
+    def retry(self) -> RetryPolicy:
         """How often a failure is met with another try."""
-        from bakery.http.retry import Patience
+        from bakery.http.retry import RetryPolicy
 
-        return Patience()
+        return RetryPolicy()
 
     def public(self) -> set[str]:
         """Return the names of the releases that are published."""
@@ -85,7 +85,7 @@ class Publishing:
 
         wanted = self._wanted(release, meter)
         with self._alone, self.workshop.ledger.alone("publish", release.name):
-            if transaction.publish(wanted, self.publisher, self.patience, self._known()):
+            if transaction.publish(wanted, self.publisher, self.retry, self._known()):
                 self._seen = None
         return f"{self.workshop.settings.publish_url}/{wanted.tag}"
 
@@ -150,9 +150,7 @@ class Publishing:
                 tags.update(dict.fromkeys(wish.tag for wish in wished))
                 return [step for wish in wished for step in channel_steps.steps(wish, found)]
 
-            settle(
-                what, self.publisher, self.patience, look=self._look, plan=plan, known=self._seen
-            )
+            settle(what, self.publisher, self.retry, look=self._look, plan=plan, known=self._seen)
             left_out = channels.left_out()
         return "\n".join(
             [*(f"{self.workshop.settings.publish_url}/{tag}" for tag in tags), *left_out]
@@ -183,7 +181,8 @@ class Publishing:
         with tempfile.TemporaryDirectory(dir=settings.dist, prefix=".channel-") as folder:
             scratch = Scratch(Path(folder))
             catalogue = Catalogue(self.publisher, self.workshop.store)
-            yield Channels(catalogue, scratch, Sealer(self.publisher, scratch), settings.keep)
+            sealer = Sealer(self.publisher, scratch, self.workshop.signing_key)
+            yield Channels(catalogue, scratch, sealer, settings.keep)
 
     def _known(self) -> list[Posted]:
         """Return what was at the publisher when it was last looked at."""
@@ -194,7 +193,7 @@ class Publishing:
             settle(
                 self.workshop.settings.publisher,
                 self.publisher,
-                self.patience,
+                self.retry,
                 look=self._look,
                 plan=lambda _found: nothing,
             )

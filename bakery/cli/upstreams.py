@@ -145,7 +145,7 @@ def verify(names: tuple[str, ...], *, download: bool, markdown: bool) -> None:
     failed = [
         (f"{result.name} {result.tag}", result.failure) for result in results if result.failure
     ]
-    click.echo(tables.findings(results, markdown=markdown))
+    click.echo(tables.confirmations(results, markdown=markdown))
     if markdown:
         click.echo(tables.failures(failed))
     exit_on_failures(failed)

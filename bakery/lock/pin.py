@@ -75,8 +75,8 @@ def lock_version(
             for arch in source.recipe.arch
             for want in wanted(source, version, arch, chosen)
         }
-        found = pool.map(lambda want: locker.assets(version.tag, want), asked.values())
-        assets = tuple({asset.url: asset for each in found for asset in each}.values())
+        pinned = pool.map(lambda want: locker.assets(version.tag, want), asked.values())
+        assets = tuple({asset.url: asset for each in pinned for asset in each}.values())
     packages = {
         want.packages.suite: want.packages.asked for want in asked.values() if want.packages
     }
@@ -86,24 +86,24 @@ def lock_version(
     return locked
 
 
-def unchanged(source: Source, pinned: LockedAsset, found: LockedAsset) -> LockedAsset:
-    """Return a locked asset with the better of what was known and what is found now.
+def unchanged(source: Source, pinned: LockedAsset, now: LockedAsset) -> LockedAsset:
+    """Return a locked asset with the better of what was known and what is known now.
 
     Raises:
         ChangedUpstreamError: it has another digest now.
 
     """
-    if pinned.sha256 != found.sha256:
+    if pinned.sha256 != now.sha256:
         raise ChangedUpstreamError(
             "upstream has changed a file that is locked",
             where=pinned.url,
             why=f"locked:  sha256 {pinned.sha256} ({pinned.trust})\n"
-            f"now:     sha256 {found.sha256} ({found.trust})",
+            f"now:     sha256 {now.sha256} ({now.trust})",
             fix="find out why before anything else; if the new file is right, "
             f"remove the line from {show(source.folder / LOCK)} and lock again",
         )
-    best = pinned if pinned.is_trusted(found.level) else found
-    return msgspec.structs.replace(best, size=found.size or pinned.size)
+    best = pinned if pinned.is_trusted(now.level) else now
+    return msgspec.structs.replace(best, size=now.size or pinned.size)
 
 
 class _Locker:
@@ -146,8 +146,8 @@ class _Locker:
         return self._packages(tag, want.packages)
 
     def _packages(self, tag: str, wanted: Packages) -> tuple[LockedAsset, ...]:
-        found = debian.closure(wanted, apt.mirrors(self._settings.debian_snapshot))
-        version = next(package.version for package in found if package.name == wanted.names[0])
+        packages = debian.closure(wanted, apt.mirrors(self._settings.debian_snapshot))
+        version = next(package.version for package in packages if package.name == wanted.names[0])
         expected = debian_tag(version)
         if tag != expected and not is_renewed(tag, expected):
             raise LockError(
@@ -160,25 +160,25 @@ class _Locker:
             )
         return tuple(
             LockedAsset(url=each.address, sha256=each.sha256, size=each.size, trust="apt")
-            for each in found
+            for each in packages
         )
 
     def _asset(self, tag: str, want: Wanted) -> LockedAsset:
         known = self._source.lock.versions.get(tag)
         pinned = next(iter(want.finds(known)), None) if known else None
-        found = self._evidence.establish(want)
+        asset = self._evidence.establish(want)
         if pinned is not None:
-            found = unchanged(self._source, pinned, found)
-        if not found.is_trusted(self._source.recipe.trust):
+            asset = unchanged(self._source, pinned, asset)
+        if not asset.is_trusted(self._source.recipe.trust):
             key = "signature" if self._source.recipe.trust == "signature" else "checksum"
             raise LockError(
                 "too little is known about an asset",
-                where=found.url,
-                why=f"it would be locked by `{found.trust}`, "
+                where=asset.url,
+                why=f"it would be locked by `{asset.trust}`, "
                 f"but the recipe asks for `trust: {self._source.recipe.trust}`",
                 fix=f"if upstream publishes a {key}, name it in the recipe's {key}:",
             )
-        return found
+        return asset
 
     def _text(self, url: str) -> str:
         text = self._evidence.text(url).strip()

@@ -46,6 +46,7 @@ class Extension:
         name: the extension's name on hosts.
         file: the image file's name.
         sha256: its digest, in hexadecimal.
+        size: its bytes; None if no release.json gives them.
         url: the address that hosts download it from.
         local: the image file, if it is on this computer.
         requires: extensions that must be merged too.
@@ -60,6 +61,7 @@ class Extension:
     sha256: str
     url: str
     local: Path | None
+    size: int | None = None
     requires: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
     os: str = "any"
@@ -214,6 +216,7 @@ def _extension(
         name=release.name,
         file=image.file,
         sha256=image.sha256,
+        size=image.size,
         url=f"{published}/{quote(f'{release.tag}/{image.file}')}",
         local=local,
         requires=release.requires,

@@ -13,11 +13,13 @@ class RemoteContents(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     Attributes:
         url: its address.
         sha256: its digest, in hexadecimal.
+        size: its bytes; None if nobody knows.
 
     """
 
     url: str
     sha256: str
+    size: int | None = None
 
 
 class InlineContents(msgspec.Struct, frozen=True, kw_only=True, tag=True):

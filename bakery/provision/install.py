@@ -8,8 +8,9 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bakery.http.retry import Patience
-from bakery.http.transport import SourceError, request
+from bakery.http.client import Client
+from bakery.http.errors import RequestError
+from bakery.http.limits import ASSET
 from bakery.provision.errors import ProvisionError
 from bakery.provision.host_config import UNITS, HostLink, RemoteContents, unit_files
 from bakery.provision.plan import IMAGES, KEYRING
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 _HOST_UNITS = "/usr/lib/systemd/system"
 _RECORD = "installed"
 _MODE = 0o644
-_CHUNK = 1 << 20
 _MAX_LINKS = 40
 
 
@@ -126,7 +126,7 @@ def _write_file(file: HostFile, local: Path | None, root: Path) -> None:
     try:
         if isinstance(file.contents, RemoteContents):
             source = local.absolute().as_uri() if local else file.contents.url
-            _copy(source, partial, file.contents.sha256)
+            _copy(source, partial, file.contents)
         else:
             existing = _existing_keys(path) if file.path == KEYRING else b""
             data = file.contents.data
@@ -142,22 +142,28 @@ def _existing_keys(keyring: Path) -> bytes:
     return keyring.read_bytes() if keyring.is_file() and not keyring.is_symlink() else b""
 
 
-def _copy(source: str, target: Path, sha256: str) -> None:
+def _copy(source: str, target: Path, expected: RemoteContents) -> None:
     digest = hashlib.sha256()
-    try:
-        with request(source, None, Patience()) as answer, target.open("wb") as file:
-            while chunk := answer.read():
-                digest.update(chunk)
-                file.write(chunk)
-    except SourceError as error:
-        raise ProvisionError(
-            "the image can't be read", where=source, why=str(error), fix="try again, or build it"
-        ) from None
-    if digest.hexdigest() != sha256:
+    with target.open("wb") as file:
+
+        def write(chunk: bytes) -> None:
+            digest.update(chunk)
+            file.write(chunk)
+
+        try:
+            Client().copy(source, write, size=ASSET if expected.size is None else expected.size)
+        except RequestError as error:
+            raise ProvisionError(
+                "the image can't be read",
+                where=source,
+                why=str(error),
+                fix="try again, or build it",
+            ) from None
+    if digest.hexdigest() != expected.sha256:
         raise ProvisionError(
             f"{source.rpartition('/')[2]} is not the file it should be",
             where=source,
-            why=f"its SHA-256 is {digest.hexdigest()}\nthe release has {sha256}",
+            why=f"its SHA-256 is {digest.hexdigest()}\nthe release has {expected.sha256}",
             fix="build or publish it again",
         )
 

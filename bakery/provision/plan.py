@@ -136,7 +136,8 @@ def _image(each: Extension) -> str:
 
 
 def _files(each: Extension, *, offline: bool) -> Iterator[HostFile]:
-    contents = _embedded(each) if offline else RemoteContents(url=each.url, sha256=each.sha256)
+    remote = RemoteContents(url=each.url, sha256=each.sha256, size=each.size)
+    contents = _embedded(each) if offline else remote
     yield HostFile(path=_image(each), contents=contents)
 
 

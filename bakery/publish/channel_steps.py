@@ -13,6 +13,7 @@ from operator import methodcaller
 from typing import TYPE_CHECKING
 
 from bakery.publish import release
+from bakery.publish.model import PublishError
 from bakery.publish.release import LocalFile, Wanted
 from bakery.text import format_size
 
@@ -92,7 +93,14 @@ class Scratch:
 
 
 def preview(wish: Wish, found: Iterable[Posted]) -> list[str]:
-    """Return, for people, what is to change in a moving release."""
+    """Return, for people, what is to change in a moving release.
+
+    Raises:
+        PublishError: the publisher lets no release change.
+
+    """
+    found = list(found)
+    _refuse_immutable(wish.tag, found)
     public = [each for each in found if each.tag == wish.tag and _is_public(each)]
     there = {asset.name: asset for each in public for asset in each.assets}
     lines = [
@@ -104,7 +112,14 @@ def preview(wish: Wish, found: Iterable[Posted]) -> list[str]:
 
 
 def steps(wish: Wish, found: Iterable[Posted]) -> list[Step]:
-    """Return what to do next for a moving release; nothing when it is as it must be."""
+    """Return what to do next for a moving release; nothing when it is as it must be.
+
+    Raises:
+        PublishError: the publisher lets no release change.
+
+    """
+    found = list(found)
+    _refuse_immutable(wish.tag, found)
     found = [release for release in found if release.tag == wish.tag]
     public = next(filter(_is_public, found), None)
     if public is None:
@@ -119,6 +134,26 @@ def steps(wish: Wish, found: Iterable[Posted]) -> list[Step]:
         return [step for piece in staged for step in _replace(piece.file, public)]
     old = _old(wish, {asset.name: asset for asset in public.assets})
     return [*(methodcaller("delete", public, asset) for asset in old), *discard]
+
+
+def _refuse_immutable(tag: str, found: Sequence[Posted]) -> None:
+    """Refuse a channel where a release can't change, before its first publication freezes it.
+
+    What was published before immutable releases were switched on, or off, stays as it was: so the
+    channel itself tells, or else the newest release.
+    """
+    public = [release for release in found if _is_public(release)]
+    own = [release for release in public if release.tag == tag]
+    newest = own or public
+    if newest and newest[0].immutable:
+        raise PublishError(
+            f"the channel {tag} can't move, since releases are immutable here",
+            why=f"{newest[0].tag} is, as the publisher says: nothing in it can be replaced",
+            fix="switch immutable releases off (Settings, General, Releases), delete what is\n"
+            f"published as {tag} if there is such a release, and give the channel another name\n"
+            "if its tag is used up; or publish to a folder of a web server:\n"
+            "BAKERY_PUBLISHER=directory:PATH",
+        )
 
 
 def _is_public(release: Posted) -> bool:

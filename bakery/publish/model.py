@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 
 from bakery.errors import BakeryError
+from bakery.http.errors import RetriableError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,16 +19,16 @@ class PublishError(BakeryError):
     """A release can't be published; another try would end the same."""
 
 
-class UnsettledError(BakeryError):
-    """A request failed, and may have had its effect or not: look again, then go on.
-
-    Attributes:
-        wait: how many seconds the publisher asks to wait.
-
-    """
+class UnsettledError(BakeryError, RetriableError):
+    """A request failed, and may have had its effect or not: look again, then go on."""
 
     def __init__(
-        self, what: str, *, where: str | None = None, why: str | None = None, wait: float = 0
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        why: str | None = None,
+        wait: float | None = None,
     ) -> None:
         super().__init__(what, where=where, why=why, fix="run it again: it continues")
         self.wait = wait
@@ -61,12 +62,14 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
         visibility: `public`; a `draft` of ours, which nobody else changes; or `foreign`, the draft
             of another publisher, who may be at work on it.
         assets: its files.
+        immutable: the publisher lets nobody change it any more.
 
     """
 
     tag: str
     id: str
     visibility: Visibility
+    immutable: bool = False
     assets: tuple[Stored, ...] = ()
 
     def asset(self, name: str) -> Stored | None:

@@ -22,7 +22,7 @@ from bakery.text import format_size
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bakery.http.retry import Patience
+    from bakery.http.retry import RetryPolicy
     from bakery.publish.model import Posted, Publisher, Stored
     from bakery.publish.reconcile import Step
 
@@ -75,14 +75,14 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def publish(
-    wanted: Wanted, publisher: Publisher, patience: Patience, known: Sequence[Posted] | None = None
+    wanted: Wanted, publisher: Publisher, retry: RetryPolicy, known: Sequence[Posted] | None = None
 ) -> bool:
     """Publish a release, or finish publishing it; return whether there was anything to do.
 
     Args:
         wanted: the release.
         publisher: where.
-        patience: how often a failure is met with another try.
+        retry: how often a failure is met with another try.
         known: what was at the publisher a while ago; None to look.
 
     Raises:
@@ -91,9 +91,7 @@ def publish(
     """
     known = None if known is None else [each for each in known if each.tag == wanted.tag]
     look = partial(publisher.find, wanted.tag)
-    return settle(
-        wanted.tag, publisher, patience, look=look, plan=partial(steps, wanted), known=known
-    )
+    return settle(wanted.tag, publisher, retry, look=look, plan=partial(steps, wanted), known=known)
 
 
 def steps(wanted: Wanted, found: Sequence[Posted]) -> list[Step]:

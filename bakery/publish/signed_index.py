@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,17 +16,17 @@ if TYPE_CHECKING:
 
     from bakery.publish.channel_steps import Piece, Scratch
     from bakery.publish.model import Posted, Publisher
-    from bakery.release.signing import SigningKey
+    from bakery.release.signing import Signature, SigningKey
 
 
 class Sealer:
     """Writes indexes, and signs them again only when their signatures don't hold."""
 
-    def __init__(self, publisher: Publisher, scratch: Scratch) -> None:
+    def __init__(self, publisher: Publisher, scratch: Scratch, key: SigningKey | None) -> None:
         self._publisher = publisher
         self._scratch = scratch
-        self._key = signing.configured()
-        self._sign = cache(signing.sign)
+        self._key = key
+        self._made: dict[bytes, Signature] = {}
 
     def seal(self, pieces: Iterable[Piece], public: Posted | None) -> tuple[Piece, ...]:
         """Return files with an index of them: the signatures before it.
@@ -59,7 +58,9 @@ class Sealer:
         kept = self._kept(index, data, self._key, public)
         if kept:
             return kept
-        made = self._sign(data)
+        if data not in self._made:
+            self._made[data] = self._key.sign(data)
+        made = self._made[data]
         return [
             self._scratch.write(sums.ARMORED, made.armored),
             self._scratch.write(sums.SIGNATURE, made.binary),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bakery.image.manifest import Manifest
     from bakery.recipe.plan import Release
     from bakery.release.finished import Finished
+    from bakery.release.signing import SigningKey
     from bakery.settings import Settings
 
 
@@ -24,6 +25,7 @@ def assemble(
     images: Sequence[Finished],
     *,
     settings: Settings,
+    key: SigningKey | None,
     previous: str | None,
     before: Mapping[str, Manifest],
 ) -> dict[str, bytes]:
@@ -36,15 +38,15 @@ def assemble(
         release: what is released.
         images: its images.
         settings: where it will be published, and with which waiver.
+        key: signs it; None leaves it unsigned.
         previous: the version before; None when this is the first.
         before: that version's manifests by architecture, as far as they are here.
 
     Raises:
         ReleaseError: hosts can't follow it.
-        BakeryError: the signing key can't be used.
+        BakeryError: the key can't be used.
 
     """
-    key = signing.configured()
     files = {**sysupdate.files(release, settings.publish_url), **_sbom(release, images, settings)}
     described = document.describe(
         release,
@@ -60,7 +62,7 @@ def assemble(
     files[notes.FILE] = notes.write(described, images, previous, before)
     files[sums.FILE] = sums.encode(_digests(images, files))
     if key:
-        signature = signing.sign(files[sums.FILE])
+        signature = key.sign(files[sums.FILE])
         files[sums.SIGNATURE] = signature.binary
         files[sums.ARMORED] = signature.armored
     return files

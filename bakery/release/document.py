@@ -232,13 +232,13 @@ def decode_strictly(data: bytes, kind: type[_T]) -> _T:
 
 
 def contradictions(
-    document: ReleaseDocument, files: Mapping[str, tuple[int, str]]
+    document: ReleaseDocument, files: Mapping[str, tuple[int | None, str]]
 ) -> Iterator[str]:
     """Yield what a release's document says that the files of the release do not bear out.
 
     Args:
         document: the document.
-        files: the size in bytes and the SHA-256 of what lies beside it, by name.
+        files: the size in bytes, where it is known, and the SHA-256 of what lies beside it.
 
     """
     images = {image.file: image for image in document.images if image.format != "folder"}
@@ -254,5 +254,5 @@ def contradictions(
         size, sha256 = files.get(name, (image.size, image.sha256))
         if image.sha256 != sha256:
             yield f"{name} has another digest there, {image.sha256}"
-        if image.size != size:
+        if size not in (None, image.size):
             yield f"{name} has {size} bytes, and {image.size} there"

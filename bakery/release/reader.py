@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from bakery.http.retry import Patience
-from bakery.http.transport import SourceError, request
+from bakery.http import limits
+from bakery.http.client import Client
+from bakery.http.errors import RequestError, TooLargeError
 from bakery.release import document, sums
 from bakery.release.errors import ReleaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from bakery.release.document import ReleaseDocument
 
-_SMALL = 16 << 20  # bytes of an index, a signature, a keyring or release.json
 _DONT = "don't use it, and tell who published it"
 _WHOLE = "give the address or folder of a whole release or channel"
 
@@ -34,8 +35,13 @@ class ReleaseReader:
 
     """
 
-    def __init__(self, base: str, index: bytes) -> None:
+    def __init__(self, base: str, index: bytes, client: Client) -> None:
         """Take an index for what it says; whether it is signed is another question.
+
+        Args:
+            base: the address.
+            index: the bytes of its SHA256SUMS.
+            client: asks for the files.
 
         Raises:
             ReleaseError: the index can't be read.
@@ -43,6 +49,8 @@ class ReleaseReader:
         """
         self.base = base
         self.index = index
+        self._client = client
+        self._kept: dict[str, bytes] = {}
         try:
             self.digests: Mapping[str, str] = sums.decode(index)
         except ValueError as error:
@@ -54,14 +62,19 @@ class ReleaseReader:
             ) from None
 
     @classmethod
-    def open(cls, base: str) -> ReleaseReader:
+    def open(cls, base: str, client: Client | None = None) -> ReleaseReader:
         """Return the reader of what is published at an address (http, https or file).
+
+        Args:
+            base: the address, without a slash at its end.
+            client: asks; None for the usual retries and limits.
 
         Raises:
             ReleaseError: nothing is, or its index can't be read.
 
         """
-        return cls(base, _small(base, sums.FILE))
+        client = client or Client()
+        return cls(base, _small(client, base, sums.FILE), client)
 
     @classmethod
     def find(cls, base: str) -> ReleaseReader | None:
@@ -71,8 +84,10 @@ class ReleaseReader:
             ReleaseError: there is no answer, or the index can't be read.
 
         """
-        index = _index(base)
-        return None if index is None else cls(base, index)
+        try:
+            return cls.open(base)
+        except _NotThereError:
+            return None
 
     def check_signature(self, keyring: Path) -> int:
         """Refuse an index that none of some keys has signed; return the signature's bytes.
@@ -94,7 +109,7 @@ class ReleaseReader:
                 where=str(keyring),
                 fix="name one with --keyring FILE, or give --unsigned",
             )
-        signature = _small(self.base, sums.SIGNATURE)
+        signature = _small(self._client, self.base, sums.SIGNATURE)
         with tempfile.TemporaryDirectory(prefix="bakery-verify-") as scratch:
             signed, detached = Path(scratch, sums.FILE), Path(scratch, sums.SIGNATURE)
             signed.write_bytes(self.index)
@@ -123,25 +138,40 @@ class ReleaseReader:
             self.check_signature(keyring)
 
     def read(self, name: str) -> bytes:
-        """Return a small file.
+        """Return a small file, which is asked for once.
 
         Raises:
             ReleaseError: it is missing, too large, or not what the index names.
 
         """
-        data = _small(self.base, name)
-        self._compare(name, hashlib.sha256(data).hexdigest())
-        return data
+        if name not in self._kept:
+            data = _small(self._client, self.base, name)
+            self._compare(name, hashlib.sha256(data).hexdigest())
+            self._kept[name] = data
+        return self._kept[name]
 
-    def check(self, name: str) -> int:
+    def check(self, name: str, expected: int | None = None) -> int:
         """Read a file to its end, keeping nothing, and return its bytes.
 
+        Args:
+            name: the file.
+            expected: how many bytes it must have, where that is known; no more are read.
+
         Raises:
-            ReleaseError: it is missing, or not what the index names.
+            ReleaseError: it is missing, too large, or not what the index names.
 
         """
-        digest, size, _ = _hashed(self.base, name, keep=False)
-        self._compare(name, digest)
+        if name in self._kept:
+            return len(self._kept[name])
+        digest = hashlib.sha256()
+        largest = limits.ASSET if name.endswith(".raw") else limits.DOCUMENT
+        with _explained(self.base, name, expected):
+            size = self._client.copy(
+                f"{self.base}/{quote(name)}",
+                digest.update,
+                size=largest if expected is None else expected,
+            )
+        self._compare(name, digest.hexdigest())
         return size
 
     def document(self) -> ReleaseDocument:
@@ -165,60 +195,47 @@ class ReleaseReader:
     def _compare(self, name: str, digest: str) -> None:
         listed = self.digests.get(name)
         if digest != listed:
-            raise ReleaseError(
-                f"{name} is not the file that {sums.FILE} names",
-                where=f"{self.base}/{name}",
-                why=f"its SHA-256 is {digest}\n{sums.FILE} has {listed or 'none'}",
-                fix="download it again; if that does not help, don't use it and tell who published",
-            )
-
-
-def _index(base: str) -> bytes | None:
-    try:
-        return _small(base, sums.FILE)
-    except _NotThereError:
-        return None
+            why = f"its SHA-256 is {digest}\n{sums.FILE} has {listed or 'none'}"
+            raise _altered(self.base, name, why)
 
 
 class _NotThereError(ReleaseError):
     """There is no such file."""
 
 
-def _small(base: str, name: str) -> bytes:
-    _, _, data = _hashed(base, name, keep=True)
-    return data
+def _small(client: Client, base: str, name: str) -> bytes:
+    with _explained(base, name):
+        return client.read(f"{base}/{quote(name)}", size=limits.DOCUMENT)
 
 
-def _hashed(base: str, name: str, *, keep: bool) -> tuple[str, int, bytes]:
-    """Return a file's digest, its size, and its bytes if they are to be kept."""
+@contextmanager
+def _explained(base: str, name: str, expected: int | None = None) -> Iterator[None]:
+    """Explain why a file can't be read; `expected` is its size in bytes, where that is known."""
     url = f"{base}/{quote(name)}"
-    digest = hashlib.sha256()
-    size = 0
-    kept = bytearray()
     try:
-        with request(url, None, Patience()) as answer:
-            while chunk := answer.read():
-                digest.update(chunk)
-                size += len(chunk)
-                if keep:
-                    kept += chunk
-                    if len(kept) > _SMALL:
-                        raise ReleaseError(f"{name} is too large to be true", where=url, fix=_DONT)
-            if answer.total not in (None, size):
-                raise ReleaseError(
-                    f"the download of {name} ended too early", where=url, fix="try again"
-                )
-    except SourceError as error:
-        raise _unreadable(url, name, error) from None
-    return digest.hexdigest(), size, bytes(kept)
+        yield
+    except TooLargeError as error:
+        if expected is not None:
+            why = f"it has more than the {expected} bytes that {document.FILE} gives"
+            raise _altered(base, name, why) from None
+        raise ReleaseError(
+            f"{name} is too large to be true", where=url, why=str(error), fix=_DONT
+        ) from None
+    except RequestError as error:
+        missing = error.status == HTTPStatus.NOT_FOUND or url.startswith("file:")
+        unsigned = "who publishes must set BAKERY_SIGNING_KEY; else ask for no signature"
+        raise (_NotThereError if missing else ReleaseError)(
+            f"{name} can't be read",
+            where=url,
+            why=str(error),
+            fix=unsigned if name == sums.SIGNATURE else _WHOLE,
+        ) from None
 
 
-def _unreadable(url: str, name: str, error: SourceError) -> ReleaseError:
-    missing = error.status == HTTPStatus.NOT_FOUND or url.startswith("file:")
-    unsigned = "who publishes must set BAKERY_SIGNING_KEY; else ask for no signature"
-    return (_NotThereError if missing else ReleaseError)(
-        f"{name} can't be read",
-        where=url,
-        why=str(error),
-        fix=unsigned if name == sums.SIGNATURE else _WHOLE,
+def _altered(base: str, name: str, why: str) -> ReleaseError:
+    return ReleaseError(
+        f"{name} is not the file that {sums.FILE} names",
+        where=f"{base}/{name}",
+        why=why,
+        fix="download it again; if that does not help, don't use it and tell who published",
     )

@@ -6,11 +6,10 @@ gone, with the agent that serves it, as soon as the signature is there.
 
 from __future__ import annotations
 
-import functools
 import os
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from bakery.tools import Tool, run
 from bakery.upstream.signature.gpg import GPG
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 KEY = "BAKERY_SIGNING_KEY"
 PASSPHRASE = "BAKERY_SIGNING_PASSPHRASE"  # noqa: S105  a variable's name
@@ -41,50 +40,60 @@ class Signature:
 
 @dataclass(frozen=True, kw_only=True)
 class SigningKey:
-    """A private key, not shown by accident.
+    """A private key and its passphrase, made once and handed on; neither is shown by accident.
 
     Attributes:
         fingerprint: the primary key's, in hexadecimal digits.
         public: what hosts put into /etc/systemd/import-pubring.gpg.
+        secret: the armored private key.
+        passphrase: opens it; empty where it has none.
 
     """
 
     fingerprint: str
     public: bytes
+    secret: str = field(repr=False)
+    passphrase: str = field(repr=False)
 
+    @classmethod
+    def configured(cls, environment: Mapping[str, str] = os.environ) -> SigningKey | None:
+        """Return the key that the environment names; None if it names none.
 
-def configured() -> SigningKey | None:
-    """Return the key that the environment names; None if it names none.
+        Raises:
+            ReleaseError: it names something else.
+            MissingToolError: gpg is not installed.
 
-    Raises:
-        ReleaseError: it names something else.
-        MissingToolError: gpg is not installed.
+        """
+        text = environment.get(KEY, "").strip()
+        if not text:
+            return None
+        secret = _armored(text)
+        fingerprint, public = _inspected(secret)
+        return cls(
+            fingerprint=fingerprint,
+            public=public,
+            secret=secret,
+            passphrase=environment.get(PASSPHRASE, ""),
+        )
 
-    """
-    text = os.environ.get(KEY, "").strip()
-    return _inspected(_armored(text)) if text else None
+    def sign(self, data: bytes) -> Signature:
+        """Return the key's signature of some bytes.
 
+        Raises:
+            ToolFailedError: gpg refuses to sign, as with a wrong passphrase.
 
-def sign(data: bytes) -> Signature:
-    """Return the signature of some bytes by the key that the environment names.
-
-    Raises:
-        ReleaseError: it names none.
-        ToolFailedError: gpg refuses to sign, as with a wrong passphrase or an expired key.
-
-    """
-    key = _armored(os.environ.get(KEY, "").strip())
-    with _keyring(key) as home:
-        (home / "data").write_bytes(data)
-        (home / "passphrase").write_text(os.environ.get(PASSPHRASE, ""), "utf-8")
-        for option, output in (("--no-armor", "binary"), ("--armor", "armored")):
-            _gpg(
-                home,
-                *("--pinentry-mode=loopback", "--passphrase-file", home / "passphrase"),
-                *(option, "--output", home / output, "--detach-sign", home / "data"),
-                what="the checksums can't be signed",
-            )
-        return Signature((home / "binary").read_bytes(), (home / "armored").read_bytes())
+        """
+        with _keyring(self.secret) as home:
+            (home / "data").write_bytes(data)
+            (home / "passphrase").write_text(self.passphrase, "utf-8")
+            for option, output in (("--no-armor", "binary"), ("--armor", "armored")):
+                _gpg(
+                    home,
+                    *("--pinentry-mode=loopback", "--passphrase-file", home / "passphrase"),
+                    *(option, "--output", home / output, "--detach-sign", home / "data"),
+                    what="the checksums can't be signed",
+                )
+            return Signature((home / "binary").read_bytes(), (home / "armored").read_bytes())
 
 
 def _armored(text: str) -> str:
@@ -101,8 +110,8 @@ def _armored(text: str) -> str:
         ) from None
 
 
-@functools.cache
-def _inspected(key: str) -> SigningKey:
+def _inspected(key: str) -> tuple[str, bytes]:
+    """Return the fingerprint of a private key, and the public key that belongs to it."""
     with _keyring(key) as home:
         listed = _gpg(home, "--with-colons", "--list-secret-keys", what="gpg can't list the key")
         lines = [line.split(":") for line in listed.splitlines()]
@@ -125,7 +134,7 @@ def _inspected(key: str) -> SigningKey:
         public = home / "public"
         minimal = "--export-options=export-minimal"
         _gpg(home, minimal, "--output", public, "--export", what="gpg can't export the key")
-        return SigningKey(fingerprint=primary[0], public=public.read_bytes())
+        return primary[0], public.read_bytes()
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from bakery.release.reader import ReleaseReader
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from bakery.http.client import Client
+
 _UNLISTED = {sums.FILE, sums.SIGNATURE, sums.ARMORED, notes.FILE}
 
 
@@ -32,13 +34,19 @@ class Verified:
     what: str
 
 
-def verify(location: str, *, keyring: Path | None) -> Iterator[Verified]:
+def verify(
+    location: str, *, keyring: Path | None, client: Client | None = None
+) -> Iterator[Verified]:
     """Check everything that is published in one folder; yield each file once it is checked.
+
+    What the index and release.json say of images is checked before any of them is asked for, and
+    no more bytes are read of a file than they allow.
 
     Args:
         location: the address of a release or channel, without a file's name, or a folder.
         keyring: public keys, armored or not, one of which must have signed the checksums; None
             does without a signature.
+        client: asks; None for the usual retries and limits.
 
     Raises:
         ReleaseError: something is missing, altered, unsigned, or contradicts something else.
@@ -47,20 +55,24 @@ def verify(location: str, *, keyring: Path | None) -> Iterator[Verified]:
     """
     is_address = "://" in location
     folder = Path(location)
-    reader = ReleaseReader.open(location.rstrip("/") if is_address else folder.absolute().as_uri())
+    base = location.rstrip("/") if is_address else folder.absolute().as_uri()
+    reader = ReleaseReader.open(base, client)
     if keyring is not None:
         size = reader.check_signature(keyring)
         yield Verified(sums.SIGNATURE, size, f"signature by a key of {keyring}")
     _refuse_no_image(reader)
-    sizes = {}
-    for name, digest in reader.digests.items():
-        sizes[name] = reader.check(name)
-        yield Verified(name, sizes[name], f"SHA-256 {digest}")
+    sizes: dict[str, int] = {}
     if document.FILE in reader.digests:
         described = reader.document()
-        _compare(reader, described, sizes)
+        sizes = {image.file: image.size for image in described.images}
+        _compare(reader, described, {})
         what = f"describes {described.name} {described.version}, as its files are"
-        yield Verified(document.FILE, sizes[document.FILE], what)
+        yield Verified(document.FILE, len(reader.read(document.FILE)), what)
+    for name, digest in reader.digests.items():
+        size = reader.check(name, sizes.get(name))
+        if sizes.get(name, size) != size:
+            _compare(reader, described, {name: size})
+        yield Verified(name, size, f"SHA-256 {digest}")
     if not is_address:
         _refuse_unlisted(folder, reader.digests)
 
@@ -77,7 +89,7 @@ def _refuse_no_image(reader: ReleaseReader) -> None:
 def _compare(
     reader: ReleaseReader, described: document.ReleaseDocument, sizes: Mapping[str, int]
 ) -> None:
-    files = {name: (sizes[name], digest) for name, digest in reader.digests.items()}
+    files = {name: (sizes.get(name), digest) for name, digest in reader.digests.items()}
     problems = list(document.contradictions(described, files))
     if problems:
         raise ReleaseError(

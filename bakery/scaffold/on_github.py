@@ -6,10 +6,7 @@ https://docs.github.com/rest/releases/releases and /rest/repos/repos#get-a-repos
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import quote
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from bakery.arch import ARCHITECTURES
 from bakery.recipe.upstreams import GithubUpstream
@@ -25,31 +22,10 @@ if TYPE_CHECKING:
 
     from bakery.arch import Arch
     from bakery.upstream.api import Api
+    from bakery.upstream.github import GithubAsset
 
 _TAG = re.compile(r"(?P<before>.*[-_/@])v?[0-9]+\.[0-9].*")
 _LISTED = 12
-_T = TypeVar("_T")
-
-
-class _Asset(msgspec.Struct):
-    name: str
-    browser_download_url: str
-    digest: str | None = None
-
-
-class _Release(msgspec.Struct):
-    assets: list[_Asset]
-
-
-class _Licence(msgspec.Struct):
-    spdx_id: str | None = None
-
-
-class _Repository(msgspec.Struct):
-    html_url: str | None = None
-    description: str | None = None
-    homepage: str | None = None
-    license: _Licence | None = None
 
 
 def look(repository: str, name: str, version: str | None, api: Api) -> Release:
@@ -68,8 +44,7 @@ def look(repository: str, name: str, version: str | None, api: Api) -> Release:
     upstream = _upstream(repository, name, api)
     tag = version or offers(upstream, api)[-1].tag
     whole = upstream.tag.replace("{version}", tag)
-    path = f"repos/{repository}/releases/tags/{quote(whole, safe='')}"
-    assets = {asset.name: asset for asset in _get(path, _Release, api).assets}
+    assets = {asset.name: asset for asset in github.release(repository, whole, api).assets}
     parsed = Version.parse(tag)
     picked = filenames.pick(assets, (repository.partition("/")[2], name), parsed.bare)
     if not picked:
@@ -91,22 +66,14 @@ def look(repository: str, name: str, version: str | None, api: Api) -> Release:
 def about(repository: str, name: str, api: Api) -> About:
     """Return what GitHub says about a repository, as far as it says anything."""
     try:
-        found = _get(f"repos/{repository}", _Repository, api)
+        found = github.repository(repository, api)
     except UpstreamError:  # such as from a mirror that has releases alone
-        found = _Repository()
+        found = github.GithubRepository()
     return About(
         summary=one_line(found.description, f"{name}, as {repository} publishes it"),
         homepage=found.homepage or found.html_url or f"https://github.com/{repository}",
         licence=expression(found.license.spdx_id if found.license else None),
     )
-
-
-def _get(path: str, kind: type[_T], api: Api) -> _T:
-    environment = api.environment
-    answer = api.get(
-        f"{github.base(environment)}/{path}", token=github.token(environment), accept=github.ACCEPT
-    )
-    return api.decoded(answer, kind)
 
 
 def _upstream(repository: str, name: str, api: Api) -> GithubUpstream:
@@ -120,7 +87,7 @@ def _upstream(repository: str, name: str, api: Api) -> GithubUpstream:
     return GithubUpstream(github=repository, tag=f"{(own or forms)[0]}{{version}}")
 
 
-def _file(assets: dict[str, _Asset], name: str, arch: Arch) -> File:
+def _file(assets: dict[str, GithubAsset], name: str, arch: Arch) -> File:
     url = assets[name].browser_download_url
     sums = filenames.checksum_files(assets, name, arch)
     return File(
@@ -131,7 +98,7 @@ def _file(assets: dict[str, _Asset], name: str, arch: Arch) -> File:
     )
 
 
-def _reasons(picked: dict[Arch, list[str]], assets: dict[str, _Asset]) -> Iterator[str]:
+def _reasons(picked: dict[Arch, list[str]], assets: dict[str, GithubAsset]) -> Iterator[str]:
     for arch, (first, *others) in picked.items():
         yield f"{arch}: {first}" + (f" rather than {', '.join(others)}" if others else "")
         signed = filenames.signatures(assets, first)

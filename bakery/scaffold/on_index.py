@@ -29,7 +29,7 @@ def look(project: str, name: str, version: str | None, api: Api) -> Release:
 
     Raises:
         UpstreamError: the index does not have it, or no wheel that fits any Python on Linux.
-        PackageIndexError: pip does not find the wheel.
+        UpstreamError: pip does not find the wheel.
 
     """
     tag = version or offers(PypiUpstream(pypi=project), api)[-1].tag

@@ -22,8 +22,8 @@ def versions(upstream: DebianUpstream, api: Api) -> Iterator[Published]:
     It is written as images can carry it: without its epoch, and with `.` for `~`.
 
     Raises:
-        NoMirrorError: no Debian mirror is known.
-        DebianError: the suite has no such package.
+        UpstreamError: no Debian mirror is known.
+        UpstreamError: the suite has no such package.
         ToolFailedError: the mirror can't be reached, or its index is not signed as it must be.
 
     """

@@ -1,4 +1,4 @@
-"""Wheels, found through the package index that pip is configured for.
+"""Wheels, from the package index that pip is configured for.
 
 pip itself answers (`pip install --dry-run --report`, the installation report of pip's
 documentation), so index addresses, credentials, certificates and proxies are those of its own
@@ -29,7 +29,7 @@ _LAST_LINES = 5
 _OLDER_VERSIONS = re.compile(r"\(from versions: .*, (?=([^,()]+, ){4}[^,()]+\))")
 
 
-class PackageIndexError(BakeryError):
+class UpstreamError(BakeryError):
     """The package index does not have what is asked for, or pip can't reach it."""
 
 
@@ -69,7 +69,7 @@ def wheel(project: str, version: str, platforms: Iterable[str]) -> Wheel:
     """Return the wheel of a project's version that fits one of the platform tags best.
 
     Raises:
-        PackageIndexError: there is none, or pip can't tell.
+        UpstreamError: there is none, or pip can't tell.
 
     """
     where = f"{project} {version} for {' or '.join(platforms)}"
@@ -86,7 +86,7 @@ def wheel(project: str, version: str, platforms: Iterable[str]) -> Wheel:
         check=False,
     )
     if done.returncode != 0:
-        raise PackageIndexError(
+        raise UpstreamError(
             "the package index has no such wheel",
             where=where,
             why=_reason(done.stderr),
@@ -95,7 +95,7 @@ def wheel(project: str, version: str, platforms: Iterable[str]) -> Wheel:
     download = msgspec.json.decode(done.stdout, type=_Report).install[0].download_info
     sha256 = download.archive_info.hashes.get("sha256")
     if sha256 is None:
-        raise PackageIndexError(
+        raise UpstreamError(
             "the package index gives no SHA-256 for a wheel",
             where=where,
             fix="have pip ask another index: `pip config list` shows which it asks",
@@ -115,19 +115,19 @@ def resolve(address: str) -> str:
     """Return where an asset can be fetched: the index's address for a wheel, others unchanged.
 
     Raises:
-        PackageIndexError: the index does not have the wheel any more.
+        UpstreamError: the index does not have the wheel any more.
 
     """
     if not address.startswith(SCHEME):
         return address
     project, _, filename = address.removeprefix(SCHEME).partition("/")
     name = WheelName.parse(filename)
-    found = wheel(project, name.version, name.platforms) if name else None
-    if found is None or found.address != address:
-        raise PackageIndexError(
+    offer = wheel(project, name.version, name.platforms) if name else None
+    if offer is None or offer.address != address:
+        raise UpstreamError(
             "the package index offers another wheel than the lock pins",
             where=address,
-            why=f"it has {found.address}" if found else f"{filename} is not the name of a wheel",
+            why=f"it has {offer.address}" if offer else f"{filename} is not the name of a wheel",
             fix="lock the version again if this is expected: bakery lock NAME VERSION",
         )
-    return found.url
+    return offer.url

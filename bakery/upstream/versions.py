@@ -54,8 +54,8 @@ def offers(upstream: Upstream, api: Api) -> list[Published]:
     published = list(_KINDS[type(upstream)](upstream, api))
     if isinstance(upstream, GithubUpstream):
         published = _untagged(published, upstream.tag)
-    found = offered(published, prerelease=upstream.prerelease)
-    if not found:
+    choice = offered(published, prerelease=upstream.prerelease)
+    if not choice:
         seen = ", ".join(item.tag for item in published[:5])
         raise UpstreamError(
             "upstream has no version that can be chosen",
@@ -63,7 +63,7 @@ def offers(upstream: Upstream, api: Api) -> list[Published]:
             why=f"it publishes {seen}" if seen else "nothing that it publishes fits",
             fix="correct the recipe's upstream: (its tag: or pattern:), or add prerelease: true",
         )
-    return found
+    return choice
 
 
 def _written(upstream: Upstream) -> str:

@@ -152,7 +152,7 @@ def pristine(suite: str) -> Path:
         command = ["debootstrap", "--variant=minbase", "--force-check-gpg", packages, suite, root]
         try:
             mirrors = apt.mirrors()
-        except apt.NoMirrorError:  # debootstrap knows one
+        except apt.UpstreamError:  # debootstrap knows one
             subprocess.run(command, check=True)
         else:
             subprocess.run([*command, mirrors.main, script], check=True)

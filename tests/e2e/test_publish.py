@@ -12,7 +12,9 @@ from harness import channels, prism
 from harness.github import FAULTS, REPOSITORY, GitHub, Release
 from harness.released import described
 
-from bakery.http.retry import Patience
+from bakery.http.client import Client
+from bakery.http.limits import Limits
+from bakery.http.retry import RetryPolicy
 from bakery.publish import release as transaction
 from bakery.publish.github import Github
 from bakery.publish.model import PublishError
@@ -31,8 +33,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-NOW = Patience(tries=1, connect=5, stall=5)
-PATIENT = Patience(tries=6, connect=5, stall=5, sleep=lambda _seconds: None)
+NOW = RetryPolicy(tries=1)
+PATIENT = RetryPolicy(tries=6, sleep=lambda _seconds: None)
+CLIENT = Client(retry=NOW, limits=Limits(connect=5, stall=5))
 TAG = "k3s-v1.32.2+k3s1"
 MOVING = {"k3s", INDEX}
 THREE = ("k3s-v1.31.9+k3s1", "k3s-v1.32.1+k3s1", "k3s-v1.32.2+k3s1")
@@ -76,7 +79,7 @@ def wanted(folder: Path, tag: str = TAG) -> Wanted:
 
 
 def client(github: GitHub, owner: str = "us") -> Github:
-    return Github(REPOSITORY, owner, environment=github.environment, patience=NOW)
+    return Github(REPOSITORY, owner, environment=github.environment, client=CLIENT)
 
 
 def watched(github: GitHub) -> list[str]:
@@ -106,9 +109,9 @@ def test_a_release_is_published_whole_and_its_names_stay(github: GitHub, tmp_pat
     assert [request.split()[0] for request in github.requests[before:]] == ["GET"]
 
 
-@pytest.mark.parametrize("patience", [NOW, PATIENT], ids=["run-again", "one-run"])
+@pytest.mark.parametrize("retry", [NOW, PATIENT], ids=["run-again", "one-run"])
 @pytest.mark.parametrize("how", FAULTS)
-def test_any_request_may_fail_in_any_way(how: Fault, patience: Patience, tmp_path: Path) -> None:
+def test_any_request_may_fail_in_any_way(how: Fault, retry: RetryPolicy, tmp_path: Path) -> None:
     want = wanted(tmp_path)
     number = 0
     failed = True
@@ -118,10 +121,10 @@ def test_any_request_may_fail_in_any_way(how: Fault, patience: Patience, tmp_pat
             seen = watched(github)
             github.fault = (number, how)
             try:
-                transaction.publish(want, client(github), patience)
+                transaction.publish(want, client(github), retry)
                 failed = number <= len(github.requests)
             except PublishError:
-                assert patience is NOW
+                assert retry is NOW
                 assert all(release.files == files(TAG) for release in github.public)
                 transaction.publish(want, client(github), NOW)
             assert seen == [], (number, github.requests)
@@ -135,11 +138,11 @@ def test_many_publish_one_release_at_once(github: GitHub, count: int, tmp_path: 
     seen = watched(github)
     want = wanted(tmp_path)
     start = threading.Barrier(count, timeout=60)
-    patience = Patience(tries=20, first=0.01, longest=0.05, connect=5, stall=5)
+    retry = RetryPolicy(tries=20, first=0.01, longest=0.05, jitter=0.01)
 
     def run(number: int) -> None:
         start.wait()
-        transaction.publish(want, client(github, f"runner-{number}"), patience)
+        transaction.publish(want, client(github, f"runner-{number}"), retry)
 
     with ThreadPoolExecutor(count) as pool:
         list(pool.map(run, range(count)))
@@ -200,7 +203,7 @@ def test_a_name_that_github_changes_is_refused(github: GitHub, tmp_path: Path) -
 
 def test_a_wrong_or_missing_token_is_explained(github: GitHub, tmp_path: Path) -> None:
     environment = {**github.environment, "GITHUB_TOKEN": "mistyped"}
-    publisher = Github(REPOSITORY, "us", environment=environment, patience=NOW)
+    publisher = Github(REPOSITORY, "us", environment=environment, client=CLIENT)
     with pytest.raises(PublishError) as caught:
         transaction.publish(wanted(tmp_path), publisher, PATIENT)
     assert "HTTP 401 Bad credentials" in str(caught.value)
@@ -214,10 +217,10 @@ def test_a_wrong_or_missing_token_is_explained(github: GitHub, tmp_path: Path) -
 
 
 def follow(
-    github: GitHub, folder: Path, patience: Patience, owner: str = "us", *, minors: bool = True
+    github: GitHub, folder: Path, retry: RetryPolicy, owner: str = "us", *, minors: bool = True
 ) -> None:
     """Bring the channels of k3s, and the index, up to what is published."""
-    channels.follow("k3s", client(github, owner), folder, patience, minors=minors)
+    channels.follow("k3s", client(github, owner), folder, retry, minors=minors)
 
 
 def moved(github: GitHub, tag: str) -> Release:
@@ -298,13 +301,13 @@ def test_no_writer_loses_what_another_has_published(
     github: GitHub, count: int, tmp_path: Path
 ) -> None:
     tags = [f"k3s-v1.33.{number}+k3s1" for number in range(count)]
-    patience = Patience(tries=100, first=0.01, longest=0.05, connect=5, stall=5)
+    retry = RetryPolicy(tries=100, first=0.01, longest=0.05, jitter=0.01)
     start = threading.Barrier(count, timeout=60)
 
     def run(number: int) -> None:
         start.wait()
-        transaction.publish(wanted(tmp_path, tags[number]), client(github, f"{number}"), patience)
-        follow(github, tmp_path / f"scratch-{number}", patience, f"{number}")
+        transaction.publish(wanted(tmp_path, tags[number]), client(github, f"{number}"), retry)
+        follow(github, tmp_path / f"scratch-{number}", retry, f"{number}")
 
     with ThreadPoolExecutor(count) as pool:
         list(pool.map(run, range(count)))

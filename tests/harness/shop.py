@@ -25,6 +25,7 @@ from bakery.release.finished import Finished
 
 if TYPE_CHECKING:
     from bakery.recipe.plan import Image, Release
+    from bakery.release.signing import SigningKey
 
 RECIPE = """\
 summary: A tool for tests
@@ -51,10 +52,16 @@ def content(url: str) -> bytes:
 
 
 class Shop:
-    """Finished images of a recipe's two versions, as far as they can be had without tools."""
+    """Finished images of a recipe's two versions, as far as they can be had without tools.
+
+    Attributes:
+        key: signs releases; None until a test gives one.
+
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.key: SigningKey | None = None
         recipe = folder / "recipes/tool"
         unit = recipe / "files/usr/lib/systemd/system/tool.service"
         unit.parent.mkdir(parents=True)
@@ -129,6 +136,7 @@ class Shop:
             self.releases[version],
             self.finished(version),
             settings=settings.load(self._folder, environment),
+            key=self.key,
             previous=tags[at - 1] if at else None,
             before={each.image.contents.arch: each.manifest for each in before},
         )

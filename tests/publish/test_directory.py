@@ -14,7 +14,7 @@ from harness.openpgp import Person
 from harness.released import described
 
 from bakery.arch import ARCHITECTURES
-from bakery.http.retry import Patience
+from bakery.http.retry import RetryPolicy
 from bakery.publish import release
 from bakery.publish.directory import Directory
 from bakery.publish.model import PublishError, UnsettledError
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from bakery.arch import Arch
     from bakery.publish.model import Publisher
 
-NOW = Patience(tries=1)
-SHORT = Patience(tries=100, first=0.001, longest=0.005)
+NOW = RetryPolicy(tries=1)
+SHORT = RetryPolicy(tries=100, first=0.001, longest=0.005)
 TAGS = ("app-1.0", "app-1.1", "app-2.0")
 CHANGES = ("draft", "upload", "publish", "replace", "delete", "discard", "fetch")
 
@@ -84,8 +84,8 @@ def read(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def follow(publisher: Publisher, folder: Path, patience: Patience = NOW) -> None:
-    channels.follow("app", publisher, folder, patience)
+def follow(publisher: Publisher, folder: Path, retry: RetryPolicy = NOW) -> None:
+    channels.follow("app", publisher, folder, retry)
 
 
 def require(root: Path, *tags: str) -> None:

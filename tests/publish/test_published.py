@@ -10,7 +10,7 @@ import pytest
 from harness import channels
 from harness.released import release
 
-from bakery.http.retry import Patience
+from bakery.http.retry import RetryPolicy
 from bakery.publish.directory import Directory
 from bakery.publish.published import Catalogue
 from bakery.release import index as indexes
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bakery.arch import Arch
 
-ONCE = Patience(tries=1)
+ONCE = RetryPolicy(tries=1)
 
 
 def images(text: str) -> dict[Arch, bytes]:

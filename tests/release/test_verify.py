@@ -9,6 +9,8 @@ from click.testing import CliRunner
 from harness.mirror import Mirror
 
 from bakery.cli import main
+from bakery.http.client import Client
+from bakery.http.retry import RetryPolicy
 from bakery.release import document, sums
 from bakery.release.errors import ReleaseError
 from bakery.release.verify import verify
@@ -43,6 +45,30 @@ def index(folder: Path) -> None:
 def test_a_release_is_the_same_over_http(release: Path) -> None:
     with Mirror(release.parent) as server:
         assert check(f"{server.url}/{release.name}/") == check(release)
+
+
+def test_a_busy_server_is_asked_again(release: Path) -> None:
+    waits: list[float] = []
+    client = Client(retry=RetryPolicy(sleep=waits.append))
+    with Mirror(release.parent) as server:
+        server.busy = True
+        url = f"{server.url}/{release.name}"
+        assert [each.name for each in verify(url, keyring=None, client=client)] == check(release)
+    assert len(waits) == len(set(server.requests)) == len(server.requests) / 2
+
+
+def test_no_image_is_asked_for_before_release_json_holds(release: Path) -> None:
+    (release / document.FILE).write_text("{}")
+    with Mirror(release.parent) as server, pytest.raises(ReleaseError):
+        check(f"{server.url}/{release.name}")
+    assert not [path for path in server.requests if path.endswith(".raw")]
+
+
+def test_no_more_is_read_than_is_signed(release: Path) -> None:
+    with (release / IMAGE).open("r+b") as file:
+        file.truncate(64 << 20)
+    with pytest.raises(ReleaseError, match="more than the 17 bytes that"):
+        check(release)
 
 
 @pytest.mark.parametrize("name", [IMAGE, "tool.conf", "release.json", "tool-v1.1.0.cdx.json"])
@@ -84,7 +110,7 @@ def rename(described: Any) -> None:
     ("act", "says"),
     [
         (change("sha256", "0" * 64), "another digest"),
-        (change("size", 1), "has 17 bytes, and 1 there"),
+        (change("size", 99), "has 17 bytes, and 99 there"),
         (change("file", "tool-v1.1.0-riscv64.raw"), "does not name tool-v1.1.0-riscv64.raw"),
         (drop, f"does not describe {IMAGE}"),
         (rename, "is not what tool v9 is called"),

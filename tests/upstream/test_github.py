@@ -6,7 +6,7 @@ import pytest
 from harness.service import Reply
 
 from bakery.upstream.errors import UpstreamError
-from bakery.upstream.github_digest import digest_of
+from bakery.upstream.github import digest_of
 
 if TYPE_CHECKING:
     from conftest import Clients
