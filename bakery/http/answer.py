@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import url2pathname
 
+from bakery.characters import visible
 from bakery.http.address import split
 from bakery.http.errors import RefusedError, StaleError
 from bakery.http.ranges import number, validator
@@ -72,7 +73,7 @@ def over_http(response: Response, resume: Resume | None) -> Answer:
         offset=offset,
         total=total,
         validator=validator(headers),
-        kind=kind,
+        kind=visible(kind),
         ends_itself=chunked,
     )
 

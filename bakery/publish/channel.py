@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bakery.characters import visible
-from bakery.publish.channel_steps import Wish
+from bakery.publish.channel_steps import DesiredChannel
 from bakery.publish.published import indexed
 from bakery.recipe.names import INDEX, release_name
 from bakery.release import index, sysupdate
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bakery.publish.channel_steps import Scratch
-    from bakery.publish.model import Posted
+    from bakery.publish.model import RemoteRelease
     from bakery.publish.published import Catalogue, Edition
-    from bakery.publish.signed_index import Sealer
+    from bakery.publish.signed_index import IndexSigner
 
 
 def channels(name: str, editions: Sequence[Edition], *, minors: bool) -> dict[str, list[Edition]]:
@@ -49,22 +49,26 @@ def channels(name: str, editions: Sequence[Edition], *, minors: bool) -> dict[st
 class Channels:
     """Says what channels and the index must hold."""
 
-    def __init__(self, catalogue: Catalogue, scratch: Scratch, sealer: Sealer, keep: int) -> None:
+    def __init__(
+        self, catalogue: Catalogue, scratch: Scratch, signer: IndexSigner, keep: int
+    ) -> None:
         """Use a place for files on their way.
 
         Args:
             catalogue: reads what is published.
             scratch: the place.
-            sealer: writes the indexes.
+            signer: writes the indexes.
             keep: how many versions a channel holds.
 
         """
         self._catalogue = catalogue
         self._keep = keep
         self._scratch = scratch
-        self._sealer = sealer
+        self._signer = signer
 
-    def of(self, name: str, found: Sequence[Posted], *, minors: bool) -> list[Wish]:
+    def of(
+        self, name: str, found: Sequence[RemoteRelease], *, minors: bool
+    ) -> list[DesiredChannel]:
         """Return a recipe's channels as they must be.
 
         Args:
@@ -76,18 +80,18 @@ class Channels:
         grouped = channels(name, self._catalogue.editions(found, name), minors=minors)
         return [self._channel(tag, editions, found) for tag, editions in grouped.items()]
 
-    def index(self, found: Sequence[Posted]) -> list[Wish]:
+    def index(self, found: Sequence[RemoteRelease]) -> list[DesiredChannel]:
         """Return the index of everything that is published."""
         text = self._scratch.write(
             f"{INDEX}.json", index.encode(map(indexed, self._catalogue.editions(found)))
         )
-        wish = Wish(
+        channel = DesiredChannel(
             tag=INDEX,
             notes="`bakery.json` lists everything that is published here.",
-            pieces=self._sealer.seal([text], _public(INDEX, found)),
+            pieces=self._signer.signed([text], _public(INDEX, found)),
             is_old=lambda _name: False,
         )
-        return [wish]
+        return [channel]
 
     def left_out(self) -> list[str]:
         """Return, for people, which releases are in no channel and no index, and why."""
@@ -96,7 +100,9 @@ class Channels:
             for tag, why in sorted(self._catalogue.refused.items())
         ]
 
-    def _channel(self, tag: str, editions: list[Edition], found: Sequence[Posted]) -> Wish:
+    def _channel(
+        self, tag: str, editions: list[Edition], found: Sequence[RemoteRelease]
+    ) -> DesiredChannel:
         kept, old = editions[: self._keep], editions[self._keep :]
         pieces = [
             self._scratch.copy(edition.posted, image)
@@ -109,10 +115,10 @@ class Channels:
             transfer = newest.asset(f"{tag}{suffix}")
             if transfer:
                 pieces.append(self._scratch.copy(newest, transfer))
-        return Wish(
+        return DesiredChannel(
             tag=tag,
             notes=f"What hosts find that follow `{tag}` with systemd-sysupdate.",
-            pieces=self._sealer.seal(pieces, _public(tag, found)),
+            pieces=self._signer.signed(pieces, _public(tag, found)),
             is_old=frozenset(
                 [
                     *(image.name for edition in old for image in edition.images.values()),
@@ -122,6 +128,6 @@ class Channels:
         )
 
 
-def _public(tag: str, found: Sequence[Posted]) -> Posted | None:
+def _public(tag: str, found: Sequence[RemoteRelease]) -> RemoteRelease | None:
     named = (release for release in found if release.tag == tag)
     return next((release for release in named if release.visibility == "public"), None)

@@ -21,7 +21,7 @@ import msgspec
 from bakery.http.address import origin, shown
 from bakery.http.client import Client, pages
 from bakery.http.errors import RateLimitedError, RequestError, TransientError
-from bakery.publish.model import Posted, PublishError, Stored, UnsettledError
+from bakery.publish.model import PublishError, RemoteAsset, RemoteRelease, UnsettledError
 from bakery.upstream import github
 from bakery.upstream.github import GithubAsset, GithubRelease
 
@@ -79,17 +79,17 @@ class Github:
         self._once = replace(self._client, retry=replace(self._client.retry, tries=1))
         self._uploads: dict[str, str] = {}
 
-    def releases(self) -> list[Posted]:
+    def releases(self) -> list[RemoteRelease]:
         """Return all releases; whoever may not write to the repository sees no drafts."""
         url = f"{self._url}/releases?per_page=100"
         with _in_words("GET", url):
             return [
-                self._posted(release)
+                self._release_of(release)
                 for page in pages(self._page, url)
                 for release in _decoded(page, list[GithubRelease])
             ]
 
-    def find(self, tag: str) -> list[Posted]:
+    def find(self, tag: str) -> list[RemoteRelease]:
         """Return the releases of one tag; drafts are found in the list of all alone."""
         return [release for release in self.releases() if release.tag == tag]
 
@@ -99,7 +99,7 @@ class Github:
         fields = {"tag_name": tag, "name": name, "draft": True}
         self._request("POST", f"{self._url}/releases", json=fields)
 
-    def upload(self, release: Posted, name: str, file: Path) -> None:
+    def upload(self, release: RemoteRelease, name: str, file: Path) -> None:
         """Upload an asset."""
         if file.stat().st_size >= _LARGEST:
             raise PublishError(
@@ -114,7 +114,7 @@ class Github:
             response = self._request("POST", url, token=token, data=body, headers=headers)
         stored = _decoded(response, GithubAsset)
         if stored.name != name:
-            self.delete(release, _stored(stored))
+            self.delete(release, _asset_of(stored))
             raise PublishError(
                 f"GitHub stores {name} as {stored.name}",
                 where=release.tag,
@@ -122,28 +122,28 @@ class Github:
                 fix="use letters, digits and .-_+ alone in names and versions",
             )
 
-    def publish(self, draft: Posted, *, title: str, notes: str) -> None:
+    def publish(self, draft: RemoteRelease, *, title: str, notes: str) -> None:
         """Publish a draft; GitHub refuses that while another release of its tag is public."""
         fields = {"draft": False, "name": title, "body": notes}
         with self._looking_after(draft):
             self._request("PATCH", self._release(draft), json=fields)
 
-    def replace(self, release: Posted, asset: Stored, name: str) -> None:
+    def replace(self, release: RemoteRelease, asset: RemoteAsset, name: str) -> None:
         """Rename an asset; GitHub wants the one of that name to go the moment before."""
         old = release.asset(name)
         if old is not None:
             self.delete(release, old)
         self._request("PATCH", self._asset(asset), json={"name": name})
 
-    def delete(self, release: Posted, asset: Stored) -> None:  # noqa: ARG002  ids are unique
+    def delete(self, release: RemoteRelease, asset: RemoteAsset) -> None:  # noqa: ARG002  ids are unique
         """Delete an asset."""
         self._delete(self._asset(asset))
 
-    def discard(self, draft: Posted) -> None:
+    def discard(self, draft: RemoteRelease) -> None:
         """Delete a draft."""
         self._delete(self._release(draft))
 
-    def fetch(self, release: Posted, asset: Stored, target: Path) -> None:
+    def fetch(self, release: RemoteRelease, asset: RemoteAsset, target: Path) -> None:
         """Download an asset."""
         where = f"{release.tag}/{asset.name}"
         url = self._asset(asset)
@@ -203,7 +203,7 @@ class Github:
             self._request("DELETE", url)
 
     @contextmanager
-    def _looking_after(self, release: Posted) -> Iterator[None]:
+    def _looking_after(self, release: RemoteRelease) -> Iterator[None]:
         """Look whether a release that is said not to be there is gone; others change public ones.
 
         Raises:
@@ -221,21 +221,21 @@ class Github:
                 ) from error
             raise
 
-    def _release(self, release: Posted) -> str:
+    def _release(self, release: RemoteRelease) -> str:
         return f"{self._url}/releases/{release.id}"
 
-    def _asset(self, asset: Stored) -> str:
+    def _asset(self, asset: RemoteAsset) -> str:
         return f"{self._url}/releases/assets/{asset.id}"
 
-    def _posted(self, release: GithubRelease) -> Posted:
+    def _release_of(self, release: GithubRelease) -> RemoteRelease:
         number = str(release.id)
         self._uploads[number] = self._upload_url(release)
-        return Posted(
+        return RemoteRelease(
             tag=release.tag_name,
             id=number,
             visibility=self._visibility(release),
             immutable=release.immutable,
-            assets=tuple(_stored(asset) for asset in release.assets),
+            assets=tuple(_asset_of(asset) for asset in release.assets),
         )
 
     def _upload_url(self, release: GithubRelease) -> str:
@@ -266,8 +266,8 @@ class _MissingError(UnsettledError):
     """GitHub has no such thing, though it was listed: somebody else may have removed it."""
 
 
-def _stored(asset: GithubAsset) -> Stored:
-    return Stored(
+def _asset_of(asset: GithubAsset) -> RemoteAsset:
+    return RemoteAsset(
         name=asset.name,
         size=asset.size,
         sha256=asset.sha256,

@@ -19,7 +19,7 @@ from bakery.release.index import IndexedImage, IndexedRelease
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bakery.publish.model import Posted, Publisher, Stored
+    from bakery.publish.model import Publisher, RemoteAsset, RemoteRelease
     from bakery.release.document import ReleaseDocument
     from bakery.store.folder import Store
 
@@ -37,8 +37,8 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     version: Version
-    posted: Posted
-    images: dict[Arch, Stored]
+    posted: RemoteRelease
+    images: dict[Arch, RemoteAsset]
 
 
 class Catalogue:
@@ -61,7 +61,7 @@ class Catalogue:
         self._publisher = publisher
         self._store = store
 
-    def editions(self, found: Iterable[Posted], name: str | None = None) -> list[Edition]:
+    def editions(self, found: Iterable[RemoteRelease], name: str | None = None) -> list[Edition]:
         """Return what is public, newest first within each recipe; channels are none of it.
 
         Args:
@@ -88,7 +88,7 @@ class Catalogue:
         editions.sort(key=lambda edition: edition.name)
         return [edition for edition in editions if name in (None, edition.name)]
 
-    def _edition(self, posted: Posted) -> Edition:
+    def _edition(self, posted: RemoteRelease) -> Edition:
         described = document.decode(self._read(posted))
         if described.tag != posted.tag:
             raise ValueError(f"its {document.FILE} is of {described.tag}")
@@ -102,7 +102,7 @@ class Catalogue:
             images=images,
         )
 
-    def _read(self, posted: Posted) -> bytes:
+    def _read(self, posted: RemoteRelease) -> bytes:
         stored = posted.asset(document.FILE)
         if stored is None or not stored.whole or stored.sha256 is None:
             raise ValueError(f"its {document.FILE} is not whole, or of unknown digest")
@@ -115,7 +115,9 @@ class Catalogue:
         return path.read_bytes()
 
 
-def _images(described: ReleaseDocument, posted: Posted) -> Iterator[tuple[Arch, Stored]]:
+def _images(
+    described: ReleaseDocument, posted: RemoteRelease
+) -> Iterator[tuple[Arch, RemoteAsset]]:
     for image in described.images:
         if image.format == "folder":
             continue

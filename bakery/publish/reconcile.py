@@ -10,21 +10,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bakery.http.retry import RetryPolicy
-    from bakery.publish.model import Posted, Publisher
+    from bakery.publish.model import Publisher, RemoteRelease
 
-    Step = Callable[[Publisher], None]
+    Action = Callable[[Publisher], None]
 
 _ROUNDS = 40  # of looking and doing; a handful is usual
 
 
-def settle(
+def reconcile(
     what: str,
     publisher: Publisher,
     retry: RetryPolicy,
     *,
-    look: Callable[[], Sequence[Posted]],
-    plan: Callable[[Sequence[Posted]], list[Step]],
-    known: Sequence[Posted] | None = None,
+    look: Callable[[], Sequence[RemoteRelease]],
+    plan: Callable[[Sequence[RemoteRelease]], list[Action]],
+    known: Sequence[RemoteRelease] | None = None,
 ) -> bool:
     """Look, and take the steps that are planned, until there are none; return whether any were.
 
@@ -71,9 +71,9 @@ class _Rounds:
     def __init__(
         self,
         publisher: Publisher,
-        look: Callable[[], Sequence[Posted]],
-        plan: Callable[[Sequence[Posted]], list[Step]],
-        known: Sequence[Posted] | None,
+        look: Callable[[], Sequence[RemoteRelease]],
+        plan: Callable[[Sequence[RemoteRelease]], list[Action]],
+        known: Sequence[RemoteRelease] | None,
     ) -> None:
         self.taken = 0
         self.shorter = 0
@@ -87,8 +87,8 @@ class _Rounds:
         """Go on until nothing is left to do; tell whether that came within the limit of rounds."""
         while self.taken < _ROUNDS:
             self.taken += 1
-            found = self._look() if self._known is None else self._known
-            planned, self._known = self._plan(found), None
+            remote = self._look() if self._known is None else self._known
+            planned, self._known = self._plan(remote), None
             if not planned:
                 return True
             self.shorter += len(planned) < self._left

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bakery.publish.model import PublishError
-from bakery.publish.release import LocalFile, Wanted
+from bakery.publish.release import DesiredRelease, LocalFile
 from bakery.release import document, notes, sums
 from bakery.release.errors import ReleaseError
 from bakery.release.reader import ReleaseReader
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LAST = (document.FILE, sums.ARMORED, sums.SIGNATURE, sums.FILE)
 
 
-def presented(folder: Path) -> Wanted:
+def presented(folder: Path) -> DesiredRelease:
     """Return a release folder as what is to be published: images first, checksums last.
 
     Every file is read once more, and must be what SHA256SUMS says.
@@ -41,7 +41,7 @@ def presented(folder: Path) -> Wanted:
         raise _unfinished(folder, str(error)) from error
     _require_boots(folder, described, files)
     ordered = sorted(files.values(), key=lambda file: (_place(file.name), file.name))
-    return Wanted(tag=folder.name, notes=text, files=tuple(ordered))
+    return DesiredRelease(tag=folder.name, notes=text, files=tuple(ordered))
 
 
 def _unfinished(folder: Path, why: str) -> PublishError:

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bakery.publish.channel_steps import Piece, Scratch
-    from bakery.publish.model import Posted, Publisher
+    from bakery.publish.model import Publisher, RemoteRelease
     from bakery.release.signing import Signature, SigningKey
 
 
-class Sealer:
+class IndexSigner:
     """Writes indexes, and signs them again only when their signatures don't hold."""
 
     def __init__(self, publisher: Publisher, scratch: Scratch, key: SigningKey | None) -> None:
@@ -28,7 +28,7 @@ class Sealer:
         self._key = key
         self._made: dict[bytes, Signature] = {}
 
-    def seal(self, pieces: Iterable[Piece], public: Posted | None) -> tuple[Piece, ...]:
+    def signed(self, pieces: Iterable[Piece], public: RemoteRelease | None) -> tuple[Piece, ...]:
         """Return files with an index of them: the signatures before it.
 
         Args:
@@ -46,7 +46,7 @@ class Sealer:
         index = self._scratch.write(sums.FILE, data)
         return (*listed, *self._signatures(index, data, public), index)
 
-    def _signatures(self, index: Piece, data: bytes, public: Posted | None) -> list[Piece]:
+    def _signatures(self, index: Piece, data: bytes, public: RemoteRelease | None) -> list[Piece]:
         if self._key is None:
             if public and public.asset(sums.SIGNATURE):
                 raise PublishError(
@@ -67,7 +67,7 @@ class Sealer:
         ]
 
     def _kept(
-        self, index: Piece, data: bytes, key: SigningKey, public: Posted | None
+        self, index: Piece, data: bytes, key: SigningKey, public: RemoteRelease | None
     ) -> list[Piece]:
         """Return the signatures that are there, if both hold; they need not be the ones we make."""
         if public is None or not index.file.is_stored(public.asset(sums.FILE)):

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from bakery.publish.channel import channels
-from bakery.publish.model import Posted
+from bakery.publish.model import RemoteRelease
 from bakery.publish.published import Edition
 from bakery.recipe.version import Version
 
 
 def edition(version: str) -> Edition:
-    posted = Posted(tag=f"tool-{version}", id=version, visibility="public")
+    posted = RemoteRelease(tag=f"tool-{version}", id=version, visibility="public")
     return Edition(name="tool", version=Version.parse(version), posted=posted, images={})
 
 
@@ -21,7 +21,7 @@ def test_a_channel_holds_the_recipes_versions() -> None:
     assert versions() == {}
 
 
-def test_each_minor_series_has_one_where_wanted() -> None:
+def test_each_minor_series_has_one_where_desired() -> None:
     assert versions("v1.3.0", "v1.2.1", "v1.2.0", minors=True) == {
         "tool": ["v1.3.0", "v1.2.1", "v1.2.0"],
         "tool-v1.3": ["v1.3.0"],

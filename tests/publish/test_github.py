@@ -13,7 +13,7 @@ from bakery.http.retry import RetryPolicy
 from bakery.publish import release as transaction
 from bakery.publish.github import Github
 from bakery.publish.model import PublishError
-from bakery.publish.release import LocalFile, Wanted
+from bakery.publish.release import DesiredRelease, LocalFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,11 +35,13 @@ def publisher(github: GitHub) -> Github:
 
 
 @pytest.fixture
-def wanted(tmp_path: Path) -> Wanted:
+def desired(tmp_path: Path) -> DesiredRelease:
     image, described = tmp_path / "app-1-arm64.raw", tmp_path / "release.json"
     image.write_bytes(b"image")
     described.write_bytes(b"{}")
-    return Wanted(tag="app-1", notes="", files=(LocalFile.of(image), LocalFile.of(described)))
+    return DesiredRelease(
+        tag="app-1", notes="", files=(LocalFile.of(image), LocalFile.of(described))
+    )
 
 
 def custom(message: str, **more: str) -> list[dict[str, str]]:
@@ -76,7 +78,7 @@ RULE = (
 def test_what_no_waiting_heals_is_told_at_once(
     github: GitHub,
     publisher: Github,
-    wanted: Wanted,
+    desired: DesiredRelease,
     *,
     asks: str,
     status: int,
@@ -87,7 +89,7 @@ def test_what_no_waiting_heals_is_told_at_once(
     github.refuses = {asks: (status, message, errors)}
     slept: list[float] = []
     with pytest.raises(PublishError) as caught:
-        transaction.publish(wanted, publisher, RetryPolicy(sleep=slept.append))
+        transaction.publish(desired, publisher, RetryPolicy(sleep=slept.append))
     assert slept == []
     assert f"HTTP {status} {message}" in str(caught.value.why)
     assert all(" ".join(error["message"].split()) in str(caught.value.why) for error in errors)
@@ -96,7 +98,7 @@ def test_what_no_waiting_heals_is_told_at_once(
 
 
 def test_what_exists_already_deserves_another_look(
-    github: GitHub, publisher: Github, wanted: Wanted
+    github: GitHub, publisher: Github, desired: DesiredRelease
 ) -> None:
     exists = [{"resource": "ReleaseAsset", "code": "already_exists", "field": "name"}]
     github.refuses = {UPLOAD: (422, "Validation Failed", exists)}
@@ -106,7 +108,7 @@ def test_what_exists_already_deserves_another_look(
         slept.append(seconds)
         github.refuses = {}
 
-    transaction.publish(wanted, publisher, RetryPolicy(sleep=wait))
+    transaction.publish(desired, publisher, RetryPolicy(sleep=wait))
     assert len(slept) == 1
     assert [release.tag for release in github.public] == ["app-1"]
 
@@ -120,10 +122,10 @@ def test_what_somebody_else_has_deleted_is_gone(github: GitHub, publisher: Githu
 
 
 def test_with_immutable_releases_no_channel_begins(
-    github: GitHub, publisher: Github, wanted: Wanted, tmp_path: Path
+    github: GitHub, publisher: Github, desired: DesiredRelease, tmp_path: Path
 ) -> None:
     github.immutable = True
-    transaction.publish(wanted, publisher, RetryPolicy(tries=1))
+    transaction.publish(desired, publisher, RetryPolicy(tries=1))
     with pytest.raises(PublishError, match="releases are immutable here") as caught:
         channels.follow("app", publisher, tmp_path / "scratch", RetryPolicy(tries=1))
     assert "switch immutable releases off" in str(caught.value.fix)
@@ -132,13 +134,13 @@ def test_with_immutable_releases_no_channel_begins(
 
 
 def test_a_file_is_never_added_to_an_immutable_release(
-    github: GitHub, publisher: Github, wanted: Wanted
+    github: GitHub, publisher: Github, desired: DesiredRelease
 ) -> None:
     github.immutable = True
-    transaction.publish(wanted, publisher, RetryPolicy(tries=1))
+    transaction.publish(desired, publisher, RetryPolicy(tries=1))
     github.public[0].assets.clear()
     with pytest.raises(PublishError) as caught:
-        transaction.publish(wanted, publisher, RetryPolicy(tries=6))
+        transaction.publish(desired, publisher, RetryPolicy(tries=6))
     assert "publish another version" in str(caught.value.fix)
 
 
@@ -159,11 +161,11 @@ def test_pages_without_end(github: GitHub, publisher: Github) -> None:
 
 @pytest.mark.parametrize("uploads", ["http://localhost:{port}", "http://127.0.0.1:1", "x", ""])
 def test_uploads_elsewhere_get_neither_token_nor_bytes(
-    github: GitHub, publisher: Github, wanted: Wanted, uploads: str
+    github: GitHub, publisher: Github, desired: DesiredRelease, uploads: str
 ) -> None:
     github.uploads = uploads.format(port=github.server_port) or "http://["
     with pytest.raises(PublishError, match="another server for the place for uploads"):
-        transaction.publish(wanted, publisher, RetryPolicy(tries=1))
+        transaction.publish(desired, publisher, RetryPolicy(tries=1))
     assert not [request for request in github.requests if "/assets" in request]
 
 

@@ -27,10 +27,10 @@ def waived(shop: Shop) -> Path:
 
 
 def test_images_come_first_and_the_index_last(waived: Path) -> None:
-    wanted = presented(waived)
-    names = [file.name for file in wanted.files]
-    assert wanted.tag == "tool-v1.1.0"
-    assert wanted.notes == (waived / "notes.md").read_text()
+    desired = presented(waived)
+    names = [file.name for file in desired.files]
+    assert desired.tag == "tool-v1.1.0"
+    assert desired.notes == (waived / "notes.md").read_text()
     assert [name.endswith(".raw") for name in names] == [True, True, *[False] * (len(names) - 2)]
     assert names[-2:] == ["release.json", "SHA256SUMS"]
     assert set(names) == {path.name for path in waived.iterdir()}
