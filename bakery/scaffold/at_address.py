@@ -10,7 +10,7 @@ from bakery.errors import BakeryError
 from bakery.http.address import file_name, split
 from bakery.recipe.upstreams import ListingUpstream
 from bakery.recipe.version import Version
-from bakery.scaffold.release import About, File, Release
+from bakery.scaffold.release import About, UpstreamFile, UpstreamRelease
 from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
 
@@ -24,7 +24,7 @@ _OWN_SUMS = (".sha256", ".sha256sum")
 _SHARED_SUMS = ("SHA256SUMS", "sha256sum.txt", "sha256sums.txt", "checksums.txt")
 
 
-def look(address: str, name: str, version: str | None, api: Api) -> Release:
+def look(address: str, name: str, version: str | None, api: Api) -> UpstreamRelease:
     """Return a version with its files.
 
     Args:
@@ -68,7 +68,7 @@ def look(address: str, name: str, version: str | None, api: Api) -> Release:
     notes += [
         f"{arch}: {files[arch].name if arch in files else 'nothing'}" for arch in ARCHITECTURES
     ]
-    return Release(
+    return UpstreamRelease(
         version=parsed,
         upstream=upstream,
         about=About(
@@ -137,8 +137,8 @@ def _refusal(url: str, api: Api) -> UpstreamError | None:
     return None
 
 
-def _file(url: str, api: Api) -> File:
-    return File(name=file_name(url), url=url, label=url, sums=tuple(_sums(url, api)))
+def _file(url: str, api: Api) -> UpstreamFile:
+    return UpstreamFile(name=file_name(url), url=url, label=url, sums=tuple(_sums(url, api)))
 
 
 def _sums(url: str, api: Api) -> Iterator[str]:

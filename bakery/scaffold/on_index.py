@@ -8,7 +8,7 @@ from bakery.arch import ARCHITECTURES
 from bakery.recipe.upstreams import PypiUpstream
 from bakery.recipe.version import Version
 from bakery.recipe.wheel import WheelName
-from bakery.scaffold.release import About, File, Release
+from bakery.scaffold.release import About, UpstreamFile, UpstreamRelease
 from bakery.upstream import pypi, simple_index
 from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bakery.upstream.api import Api
 
 
-def look(project: str, name: str, version: str | None, api: Api) -> Release:
+def look(project: str, name: str, version: str | None, api: Api) -> UpstreamRelease:
     """Return a version with its wheels for Linux.
 
     Args:
@@ -47,7 +47,7 @@ def look(project: str, name: str, version: str | None, api: Api) -> Release:
     for arch, found in platforms.items():
         others = f" rather than {', '.join(found[1:])}" if found[1:] else ""
         notes.append(f"{arch}: {found[0]}{others}" if found else f"{arch}: there is no wheel")
-    return Release(
+    return UpstreamRelease(
         version=Version.parse(tag),
         upstream={"pypi": project},
         project=project,
@@ -79,7 +79,7 @@ def _preference(tag: str) -> tuple[bool, str]:
     return "musllinux" not in tag, tag
 
 
-def _file(project: str, version: str, platform: str) -> File:
+def _file(project: str, version: str, platform: str) -> UpstreamFile:
     wheel = pypi.wheel(project, version, [platform])
     name = wheel.address.rpartition("/")[2]
-    return File(name=name, url=wheel.url, label=platform)
+    return UpstreamFile(name=name, url=wheel.url, label=platform)
