@@ -170,6 +170,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def lock(session: nox.Session) -> None:
     """Bring the locks in line with pyproject.toml; `-- --upgrade` renews them."""
+    need(session, {"npm": "npm"})
     install(session, "lint")
     for name in RESOLUTIONS:
         resolve(session, name, LOCKS / f"{name}.txt", *session.posargs)
@@ -182,7 +183,7 @@ def lock(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure, as ratios against bare pipelines in the same run; arguments choose benchmarks."""
-    need(session, BAKING_PROGRAMS)
+    need(session, {**BAKING_PROGRAMS, "curl": "curl"})
     install(session, "bake")
     session.run("python", "tests/bench/run.py", *session.posargs)
 
@@ -230,26 +231,27 @@ def compare_locks(session: nox.Session) -> None:
 
 def need(session: nox.Session, programs: dict[str, str]) -> None:
     """Install the Debian packages of what is missing, where this user may and Debian has them."""
-    missing = {package for name, package in programs.items() if not is_there(name)}
-    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
+    if missing(programs) and os.geteuid() == 0 and shutil.which("apt-get"):
         apt = ["apt-get", "--quiet", "--quiet"]
         session.run_install(*apt, "update", external=True, silent=True)
         listed = session.run_install("apt-cache", "pkgnames", external=True, silent=True)
-        known = missing & set(str(listed).split())
-        options = ["--yes", "--no-install-recommends"]
-        environment = {"DEBIAN_FRONTEND": "noninteractive"}
-        command = [*apt, "install", *options, *sorted(known)]
-        session.run_install(*command, external=True, silent=True, env=environment)
-        missing -= known
-    if missing:
-        lacking = " ".join(sorted(missing))
-        session.warn(f"not installed, so some work or tests will be refused: {lacking}")
+        known = missing(programs) & set(str(listed).split())
+        install = [*apt, "install", "--yes", "--no-install-recommends", *sorted(known)]
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        session.run_install(*install, external=True, silent=True, env=quiet)
+    if lacking := missing(programs):
+        names = " ".join(sorted(lacking))
+        session.warn(f"not installed, so some work or tests will be refused: {names}")
 
 
-def is_there(name: str) -> bool:
-    """Return whether a program, or what an absolute path names, is on this system."""
+def missing(programs: dict[str, str]) -> set[str]:
+    """Return the packages of programs that are not on this system, or of other files."""
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
-    return Path(name).exists() if name.startswith("/") else bool(shutil.which(name, path=path))
+    return {
+        package
+        for name, package in programs.items()
+        if not (Path(name).exists() if name.startswith("/") else shutil.which(name, path=path))
+    }
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import msgspec
 
 from bakery.arch import ARCHITECTURES
 from bakery.boot.errors import MachineError
-from bakery.tools import Tool, run
+from bakery.tools import NETWORK_PATIENCE, Tool, run
 from bakery.upstream import apt
 
 if TYPE_CHECKING:
@@ -163,6 +163,7 @@ def _bootstrap(root: Root, folder: Path, mirror: str) -> None:
         ],
         what=f"debootstrap could not make a Debian {root.suite} system",
         env={"DEBIAN_FRONTEND": "noninteractive"},
+        patience=NETWORK_PATIENCE,
         fix=f"see {folder}/debootstrap/debootstrap.log; another mirror is set with {apt.VARIABLE}",
     )
 

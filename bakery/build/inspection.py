@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from bakery.recipe.plan import Image
 
 
-class CheckError(BakeryError):
-    """An image breaks rules."""
-
-
 class BootError(BakeryError):
     """A system with the image does not do what it must."""
 
@@ -53,7 +49,7 @@ class Inspection:
             others: the images that it requires, whose programs and units it may use.
 
         Raises:
-            CheckError: it breaks rules.
+            BrokenRulesError: it breaks rules.
 
         """
         from bakery.check.command import check_path
@@ -71,11 +67,12 @@ class Inspection:
                 manifest=self.workshop.manifest(image),
                 companions=tuple(load(self.workshop.file(other)).tree for other in others),
                 apart=_apart(image),
+                recipe=image.source,
                 source=str(image.source.folder / FILE),
             )
             with self.workshop.processors.take(1):
                 report, _ = check_path(self.workshop.file(image), context, recipe.allow)
-            said = _judged(image.id, report)
+            said = _judged(report)
             self._ledger.finish(
                 "check",
                 image.id,
@@ -97,7 +94,7 @@ class Inspection:
         """Check that no two images that may be merged together ship one path differently.
 
         Raises:
-            CheckError: two of them do.
+            BrokenRulesError: two of them do.
 
         """
         from bakery.check.report import make_report
@@ -110,7 +107,7 @@ class Inspection:
                 )
                 for image in images
             ]
-            said = _judged("together", make_report("together", conflicts.conflicts(shipped)))
+            said = _judged(make_report("together", conflicts.conflicts(shipped)))
             self._ledger.finish(
                 "check",
                 "together",
@@ -134,6 +131,8 @@ class Inspection:
         )
 
     def _check_key(self, image: Image, others: Sequence[Image] = ()) -> str:
+        from bakery.check.rules import recipe
+
         allowed = [f"{waiver.rule} {waiver.path}" for waiver in image.source.recipe.allow]
         return key_of(
             "check",
@@ -141,6 +140,7 @@ class Inspection:
             code_digest("check"),
             *allowed,
             *sorted(_apart(image)),
+            *recipe.inputs(image.source),
         )
 
     def _together_key(self, images: Sequence[Image]) -> str:
@@ -246,14 +246,10 @@ def _apart(image: Image) -> frozenset[str]:
     return frozenset((*recipe.replaces, *recipe.conflicts))
 
 
-def _judged(name: str, report: Report) -> str:
+def _judged(report: Report) -> str:
+    """Return what is worth saying of a report without errors: warnings, rules that did not run."""
     from bakery.check import render
 
-    said = render.text([report]).strip() if report.findings else ""
     if report.errors:
-        raise CheckError(
-            f"{name} breaks {report.errors} rules",
-            why=said,
-            fix="mend the recipe, or waive a rule for a path with `allow:` and a reason",
-        )
-    return said
+        raise render.BrokenRulesError(report)
+    return render.text([report]).strip() if report.findings or report.not_run else ""

@@ -111,13 +111,13 @@ class Workshop:
             "stage", image.id, self._stage_key(image), self.staged(image)
         )
 
-    def stage(self, image: Image, meter: Meter) -> None:
-        """Write an image's tree and manifest."""
+    def stage(self, image: Image, meter: Meter) -> str:
+        """Write an image's tree and manifest; return the manifest's notes."""
         from bakery.image.stage import stage
 
         with self.ledger.alone("stage", image.id) as work:
             if self.is_staged(image):
-                return
+                return ""
             key = self._stage_key(image)
             tree = work.scratch / "tree"
             tree.mkdir()
@@ -129,6 +129,7 @@ class Workshop:
             self.ledger.finish(
                 "stage", image.id, key=key, work=work, folder=folder, files=["manifest.json"]
             )
+        return "\n".join(manifest.notes)
 
     def _assets(self, image: Image) -> dict[str, Path]:
         found = {}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bakery.check.rule import Rule
 from bakery.check.rules import (
+    accounts,
     binaries,
     conflicts,
     hardening,
@@ -13,7 +14,10 @@ from bakery.check.rules import (
     metadata,
     paths,
     readback,
+    recipe,
     release_file,
+    services,
+    udev,
     units,
     verified,
 )
@@ -36,8 +40,12 @@ _MODULES = (
     binaries,
     hardening,
     units,
+    services,
+    accounts,
+    udev,
     verified,
     readback,
+    recipe,
     conflicts,
 )
 

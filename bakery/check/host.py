@@ -33,6 +33,7 @@ _BASIC_GROUPS = """
     video wheel
 """
 _SYSTEMD = re.compile(r"usr/lib/systemd/systemd(-[a-z0-9-]+)?")
+_UDEV_HELPERS = re.compile(r"usr/lib/udev/(ata_id|cdrom_id|dmi_memory_id|mtd_probe|scsi_id|v4l_id)")
 _UNITS = re.compile(
     r"(systemd-|dbus|-\.|(basic|sysinit|multi-user|graphical|default|sockets|timers|network"
     r"|local-fs)\.target$)"
@@ -51,7 +52,7 @@ def has_program(path: str) -> bool:
         return name in _PROGRAMS
     if folder == "usr/sbin":
         return name in _SYSTEM_PROGRAMS
-    return bool(_SYSTEMD.fullmatch(path))
+    return bool(_SYSTEMD.fullmatch(path) or _UDEV_HELPERS.fullmatch(path))
 
 
 def knows_program(name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,12 +19,10 @@ from bakery.tools import Tool, ToolFailedError, run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.image.manifest import Manifest
 
 _MOUNT = Tool(program="mount", apt="mount", dnf="util-linux", zypper="util-linux")
 _UMOUNT = Tool(program="umount", apt="mount", dnf="util-linux", zypper="util-linux")
 DISSECT = Tool(program="systemd-dissect", apt="systemd-container")
-_ROOT_MODE = 0o755
 GPT = "gpt"
 _MAGICS = (  # file system, offset of its magic number, the number: linux/magic.h
     ("squashfs", 0, b"hsqs"),
@@ -33,6 +32,7 @@ _MAGICS = (  # file system, offset of its magic number, the number: linux/magic.
     ("btrfs", 65536 + 64, b"_BHRfS_M"),
 )
 _OPTIONS = "loop,ro,nodev,nosuid,noexec"
+_LISTED = re.compile(r"^\S{10} (\d+)/(\d+) .*? squashfs-root/?(.*)$", re.MULTILINE)
 _NO_REPLAY = {"ext4": ",noload"}  # a journal is not replayed: the image must not be written to
 
 
@@ -64,42 +64,23 @@ def load(path: Path, context: Context | None = None) -> Subject:
         )
     with _contents(path) as root:
         try:
-            return subject_of(root, path, context, keeps_owners=_is_root(), file=path)
+            subject = subject_of(root, path, context, as_root=_is_root(), file=path)
         except OSError as error:
             raise _damaged("the image is damaged", path, str(error)) from error
+    return subject if subject.knows_owners else _with_owners(subject, path)
 
 
 def load_folder(folder: Path, context: Context | None = None) -> Subject:
-    """Load a folder.
-
-    With a manifest it is a staged tree, whose image gets the manifest's modes and time, and root as
-    the owner of everything. Owners are not compared in such a tree, nor when others than root
-    check a folder.
+    """Load a folder; owners do not count in one that somebody else than root checks.
 
     Raises:
         BakeryError: a folder below it can't be listed.
 
     """
-    context = context or Context()
-    staged = context.manifest
     try:
-        subject = subject_of(
-            folder, folder.resolve(), context, keeps_owners=_is_root() and staged is None
-        )
+        return subject_of(folder, folder.resolve(), context or Context(), as_root=_is_root())
     except OSError as error:
         raise BakeryError("the folder can't be read", where=str(folder), why=str(error)) from error
-    return subject if staged is None else replace(subject, tree=_as_written(subject.tree, staged))
-
-
-def _as_written(tree: Tree, manifest: Manifest) -> Tree:
-    """Return a staged tree with the modes and times that an image of it gets."""
-    modes = {entry.path: entry.mode for entry in manifest.entries} | {".": _ROOT_MODE}
-    return Tree(
-        {
-            node.path: replace(node, mode=modes.get(node.path, node.mode), mtime=manifest.epoch)
-            for node in tree
-        }
-    )
 
 
 def file_system(path: Path) -> str | None:
@@ -180,7 +161,7 @@ def _damaged(what: str, path: Path, why: str | None) -> ImageUnreadableError:
 
 
 def _unpack(path: Path, root: Path) -> None:
-    command = [UNSQUASHFS.require(), "-no-progress", "-quiet", "-no-xattrs"]
+    command = [UNSQUASHFS.require(), "-no-progress", "-quiet", "-user-xattrs"]
     command += ["-data-queue", "16", "-frag-queue", "16"]  # MiB of memory
     # devices can't be made without root: the report says that the rule about them did not run
     command += ["-ignore-errors", "-dest", str(root), str(path.resolve())]
@@ -188,3 +169,24 @@ def _unpack(path: Path, root: Path) -> None:
         run(command, what="unsquashfs failed")
     except ToolFailedError as error:
         raise _damaged("the image can't be unpacked", path, error.why) from error
+
+
+def _with_owners(subject: Subject, path: Path) -> Subject:
+    """Return an unpacked image with the owners that unsquashfs lists: all else became the user's.
+
+    An owner of something whose name can't be made out is taken for that of the root folder.
+    """
+    command = [UNSQUASHFS.require(), "-lln", str(path.resolve())]
+    listing = run(command, what="the owners of the image's files can't be listed")
+    tree = subject.tree
+    owners: dict[str, tuple[int, int]] = {}
+    for uid, gid, listed in _LISTED.findall(listing):
+        names = (listed or ".", listed.partition(" -> ")[0], ".")
+        owner = int(uid), int(gid)
+        if owner != (0, 0):
+            owners[next(name for name in names if name in tree.nodes)] = owner
+    nodes = {}
+    for node in tree:
+        user, group = owners.get(node.path, (0, 0))
+        nodes[node.path] = replace(node, uid=user, gid=group)
+    return replace(subject, tree=Tree(nodes), knows_owners=True)

@@ -26,10 +26,11 @@ class Waived(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NotRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule that could not run, and why."""
+    """A rule that could not run, why, and what would make it run."""
 
     rule: str
     why: str
+    fix: str
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +52,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     source: str | None = None
 
     @property
+    def broken(self) -> frozenset[str]:
+        """The rules that fail a build."""
+        return frozenset(each.rule for each in self.findings if each.severity == "error")
+
+    @property
     def errors(self) -> int:
         """The number of findings that fail a build."""
         return sum(finding.severity == "error" for finding in self.findings)
@@ -68,7 +74,7 @@ def check_subject(subject: Subject, waivers: Sequence[Waiver] = ()) -> Report:
     for rule in RULES:
         for outcome in rule.look(subject) if rule.look else ():
             if isinstance(outcome, Skip):
-                not_run.append(NotRun(rule=rule.id, why=outcome.why))
+                not_run.append(NotRun(rule=rule.id, why=outcome.why, fix=outcome.fix))
             else:
                 findings.append(rule.finding(outcome))
     return make_report(

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from bakery.check.subject import Subject
+    from bakery.tools import Tool
 
 Severity = Literal["error", "warning"]
 
@@ -39,10 +40,23 @@ class Skip:
 
     Attributes:
         why: what was missing.
+        fix: what would make it run.
 
     """
 
     why: str
+    fix: str
+
+    @classmethod
+    def without(cls, tool: Tool) -> Skip:
+        """Return what is reported where a program is not installed."""
+        return cls(f"{tool.program} is not installed", fix=f"apt install {tool.apt}")
+
+
+BUILT_ELSEWHERE = Skip(
+    "nothing is known of its recipe, and of the tree that it was made of",
+    fix="`doit check:NAME` applies it to images of this project's recipes",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

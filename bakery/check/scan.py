@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from bakery.binary import elf
+from bakery.check.licenses import is_license_file
 from bakery.check.tree import Kind, Node, Tree
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PARSED = (
+    "etc/extension-release.d/",
     "usr/lib/extension-release.d/",
     "usr/lib/systemd/",
     "usr/lib/sysusers.d/",
@@ -29,6 +31,8 @@ _MOST_WORKERS = 4
 _LARGE = 1024 * 1024
 _LONGEST_SHEBANG = 256  # the kernel's BINPRM_BUF_SIZE
 _CAPABILITIES = "security.capability"
+_STRICT = "user.extension-release.strict"  # see systemd-sysext(8)
+_FALSE = (b"0", b"no", b"n", b"false", b"f", b"off")
 _LOST_AND_FOUND = "lost+found"  # of ext4; a merge ignores it
 _KINDS: dict[int, Kind] = {
     stat.S_IFREG: "file",
@@ -43,6 +47,7 @@ _KINDS: dict[int, Kind] = {
 
 class _Content(NamedTuple):
     capabilities: bool = False
+    strict: bool = True
     sha256: str | None = None
     elf: elf.Elf | None = None
     script: tuple[str, ...] = ()
@@ -127,6 +132,7 @@ def _read(full: str, path: str, size: int) -> _Content:
         headers, defect = _binary(head, descriptor)
         return _Content(
             capabilities=_is_capable(descriptor),
+            strict=not _is_parsed(path, size) or _is_strict(descriptor),
             sha256=digest.hexdigest(),
             elf=headers,
             script=_script(head),
@@ -138,7 +144,7 @@ def _read(full: str, path: str, size: int) -> _Content:
 
 
 def _is_parsed(path: str, size: int) -> bool:
-    return path.startswith(PARSED) and size <= _HEAD
+    return size <= _HEAD and (path.startswith(PARSED) or is_license_file(path))
 
 
 def _is_capable(descriptor: int) -> bool:
@@ -146,6 +152,13 @@ def _is_capable(descriptor: int) -> bool:
         return _CAPABILITIES in os.listxattr(descriptor)
     except OSError:  # a file system without extended attributes
         return False
+
+
+def _is_strict(descriptor: int) -> bool:
+    try:
+        return os.getxattr(descriptor, _STRICT).strip().lower() not in _FALSE
+    except OSError:  # there is none
+        return True
 
 
 def _binary(head: bytes, descriptor: int) -> tuple[elf.Elf | None, str | None]:

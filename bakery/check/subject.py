@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bakery.arch import SYSTEMD
 from bakery.check import host, image_name, os_release
@@ -19,8 +19,14 @@ if TYPE_CHECKING:
     from bakery.check.root import Root
     from bakery.check.tree import Node, Tree
     from bakery.image.manifest import Manifest
+    from bakery.recipe.load import Source
 
-RELEASE_FOLDER = "usr/lib/extension-release.d"
+Kind = Literal["sysext", "confext"]
+
+_RELEASE_FOLDERS: dict[Kind, str] = {
+    "sysext": "usr/lib/extension-release.d",
+    "confext": "etc/extension-release.d",
+}
 _RELEASE_PREFIX = "extension-release."
 
 
@@ -36,6 +42,7 @@ class Context:
         manifest: of the staged tree, to compare the image with.
         companions: trees of the images that it requires, whose units and programs it may use.
         apart: names of images that are never merged beside it: `replaces` and `conflicts`.
+        recipe: the recipe that it is built of.
         source: the file at which reviews show findings, such as the recipe.
 
     """
@@ -46,6 +53,7 @@ class Context:
     manifest: Manifest | None = None
     companions: tuple[Tree, ...] = ()
     apart: frozenset[str] = frozenset()
+    recipe: Source | None = None
     source: str | None = None
 
 
@@ -59,8 +67,9 @@ class Subject:
         tree: its content.
         context: what else is known.
         file: the image file; None for a folder.
-        keeps_owners: whether owners, capabilities and device nodes in `tree` are the image's own;
-            only root can keep them.
+        knows_owners: whether owners in `tree` are the image's own.
+        as_root: whether it was read with root's rights; if not, `tree` may lack capabilities and
+            device nodes.
         file_arch: the architecture in the file's name.
 
     """
@@ -70,23 +79,47 @@ class Subject:
     tree: Tree
     context: Context = field(default_factory=Context)
     file: Path | None = None
-    keeps_owners: bool = True
+    knows_owners: bool = True
+    as_root: bool = True
     file_arch: str | None = None
+
+    @cached_property
+    def kind(self) -> Kind:
+        """What the image extends: the system in /usr and /opt, or the configuration in /etc."""
+        both: tuple[Kind, ...] = ("sysext", "confext")
+        return next((kind for kind in both if self._release_files(kind)), "sysext")
+
+    @property
+    def release_folder(self) -> str:
+        """The folder of the release file."""
+        return _RELEASE_FOLDERS[self.kind]
+
+    @property
+    def hierarchies(self) -> tuple[str, ...]:
+        """The top folders that a merge takes."""
+        return ("usr", "opt") if self.kind == "sysext" else ("etc",)
 
     @cached_property
     def release_files(self) -> tuple[Node, ...]:
         """The release files, whatever name they carry."""
-        below = self.tree.below(RELEASE_FOLDER)
+        return self._release_files(self.kind)
+
+    def _release_files(self, kind: Kind) -> tuple[Node, ...]:
+        below = self.tree.below(_RELEASE_FOLDERS[kind])
         return tuple(n for n in below if n.type == "file" and n.name.startswith(_RELEASE_PREFIX))
 
     @cached_property
     def release_file(self) -> Node | None:
-        """The release file that a host reads; the only one there is, if none has the right name."""
+        """The release file that a host reads; the only one there is, if none has the right name.
+
+        One whose attribute user.extension-release.strict is false holds for every name.
+        """
         for name in self.names:
             for node in self.release_files:
                 if released_name(node) == name:
                     return node
-        return self.release_files[0] if len(self.release_files) == 1 else None
+        lenient = [node for node in self.release_files if not node.strict]
+        return next((nodes[0] for nodes in (lenient, self.release_files) if len(nodes) == 1), None)
 
     @cached_property
     def release(self) -> os_release.Fields:
@@ -137,7 +170,7 @@ def released_name(node: Node) -> str:
 
 
 def subject_of(
-    root: Path, path: Path, context: Context, *, keeps_owners: bool, file: Path | None = None
+    root: Path, path: Path, context: Context, *, as_root: bool, file: Path | None = None
 ) -> Subject:
     """Scan a tree and return it as a subject.
 
@@ -145,7 +178,7 @@ def subject_of(
         root: the folder to scan.
         path: the image file or folder that it is the content of.
         context: what is known about it.
-        keeps_owners: whether owners, capabilities and device nodes below `root` are the image's.
+        as_root: whether it was unpacked or mounted with root's rights.
         file: the image file; None for a folder.
 
     Raises:
@@ -159,6 +192,7 @@ def subject_of(
         tree=scan(root),
         context=context,
         file=file,
-        keeps_owners=keeps_owners,
+        knows_owners=as_root,
+        as_root=as_root,
         file_arch=image_name.architecture(path.name),
     )

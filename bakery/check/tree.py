@@ -33,6 +33,7 @@ class Node:
         size: bytes of a file; 0 for everything else.
         target: where a link points, verbatim.
         capabilities: whether the file carries Linux capabilities.
+        strict: whether a release file holds only for images of the name in its own name.
         sha256: digest of a file's content, in hexadecimal; None where it could not be read.
         elf: the headers of a binary.
         script: the words after `#!`.
@@ -50,6 +51,7 @@ class Node:
     size: int = 0
     target: str | None = None
     capabilities: bool = False
+    strict: bool = True
     sha256: str | None = None
     elf: Elf | None = None
     script: tuple[str, ...] = ()

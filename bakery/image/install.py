@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bakery.archive.unpack import members
 from bakery.image.errors import ImageError
-from bakery.image.tree import merged
+from bakery.image.tree import is_macos_metadata, merged
 from bakery.recipe import glob
 from bakery.recipe.load import FILE
 from bakery.yaml.location import show
@@ -95,6 +95,8 @@ class _Installer:
                 self._install(member, stream, asset.url)
 
     def _wants(self, path: str) -> bool:
+        if is_macos_metadata(path):
+            return False
         self.seen.append(path)
         if self._pool is not None:
             self._pool.paths.add(merged(path))

@@ -54,6 +54,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         epoch: the modification time of every entry, in seconds since 1970.
         entries: the paths, in the order of their code points.
         references: paths in binaries that lead to nothing in the image.
+        notes: what is otherwise than the recipe or upstream has it, for whoever builds it.
 
     """
 
@@ -62,6 +63,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     entries: tuple[ManifestEntry, ...]
     references: tuple[Reference, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -77,6 +79,7 @@ def encode(manifest: Manifest) -> bytes:
             "key": manifest.key,
             "epoch": manifest.epoch,
             "references": manifest.references,
+            "notes": manifest.notes,
         }
     )
     lines = b",\n".join(b"  " + msgspec.json.encode(entry) for entry in manifest.entries)

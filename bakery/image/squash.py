@@ -1,4 +1,8 @@
-"""Squash: write an image of a staged tree."""
+"""Squash: write an image of a staged tree.
+
+The same tree and manifest give the same bytes wherever, whenever and by whomever they are squashed,
+with any number of processors; `btrfs` is the exception that its module explains.
+"""
 
 from __future__ import annotations
 
@@ -57,13 +61,9 @@ def squash(
 ) -> None:
     """Write an image: the manifest's paths, modes and time, owned by root.
 
-    The same tree and manifest give the same bytes wherever, whenever and by whomever they are
-    squashed, with any number of processors; `btrfs` is the exception that its module explains.
-
     Args:
         tree: the staged folder.
-        output: the file, or for `folder` the folder, to write; what is there is replaced, and
-            nothing is left there by a failure.
+        output: the file or folder to write; it is replaced, and gone after a failure.
         manifest: what the tree holds; its modes and time count, not the disk's.
         format: the kind of image.
         profile: how hard to compress.
@@ -71,10 +71,11 @@ def squash(
         work: a folder for temporary files, on the file system of `output`.
 
     Raises:
-        ImageError: the tree does not hold what the manifest says, a file can't be read or written,
-            or a path has a control character or a double quote.
+        ImageError: the tree is not as the manifest says, or a file can't be read or written.
         MissingToolError: a tool is not installed.
         ToolFailedError: a tool reported failure.
+        ToolHungError: a tool did nothing any more.
+        SystemRefusesError: there is no room for what a tool may need.
 
     """
     with _removed_on_failure(output), TemporaryDirectory(prefix="squash-", dir=work) as scratch:

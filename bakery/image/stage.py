@@ -21,7 +21,7 @@ from bakery.recipe.template import Template, UnknownPlaceholderError
 from bakery.yaml.location import InvalidError, show
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from bakery.image.manifest import Reference
     from bakery.progress import Meter
@@ -56,11 +56,25 @@ def stage(image: Image, key: str, assets: Mapping[str, Path], root: Path, meter:
         tree.add_link(path, target, origin="links")
     _edit(tree, image)
     _drop(tree, image)
+    corrected = _fold_units(tree)
     _start(tree, image)
     _set_modes(tree, image)
     return Manifest(
-        image=image.id, key=key, epoch=EPOCH, entries=tree.finish(EPOCH), references=references
+        image=image.id,
+        key=key,
+        epoch=EPOCH,
+        entries=tree.finish(EPOCH),
+        references=references,
+        notes=tuple(_notes(tree, corrected)),
     )
+
+
+def _notes(tree: TreeBuilder, units: list[str]) -> Iterator[str]:
+    if tree.folded:
+        names = ", ".join(sorted(tree.folded))
+        yield f"in usr/bin, since usr/sbin is a link to it on some hosts: {names}"
+    if units:
+        yield f"written /usr/bin for /usr/sbin in {', '.join(units)}"
 
 
 def _install(
@@ -169,7 +183,6 @@ def _index(image: Image, pattern: str) -> int:
 
 def _start(tree: TreeBuilder, image: Image) -> None:
     contents = image.contents
-    _fold_units(tree)
     for path, text in units.drop_ins(contents.name, contents.start):
         tree.add_bytes(path, text.encode(), origin="start")
     tree.add_bytes(
@@ -179,7 +192,9 @@ def _start(tree: TreeBuilder, image: Image) -> None:
     )
 
 
-def _fold_units(tree: TreeBuilder) -> None:
+def _fold_units(tree: TreeBuilder) -> list[str]:
+    """Correct the paths of programs in units that moved to usr/bin; return the units' names."""
+    corrected = []
     programs = frozenset(
         path.rpartition("/")[2] for path in tree.entries if path.startswith("usr/bin/")
     )
@@ -189,7 +204,9 @@ def _fold_units(tree: TreeBuilder) -> None:
             continue
         folded = units.with_folded_programs(data, programs)
         if folded != data:
+            corrected.append(path.removeprefix(units.FOLDER))
             tree.add_bytes(path, folded, origin=tree.entries[path].origin or "units")
+    return corrected
 
 
 def _set_modes(tree: TreeBuilder, image: Image) -> None:

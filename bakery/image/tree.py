@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _MERGED = re.compile(r"^(?:(?:usr/)?(?P<bin>s?bin)|(?P<lib>lib(?:32|64|x32)?))/")
+_MACOS = re.compile(r"(^|/)(\._[^/]+|\.DS_Store|__MACOSX(/.*)?)$")
 _FOLDED = re.compile(r"^usr/sbin(?=/|$)")
 _FOLDED_TARGET = re.compile(r"(^|/)sbin/")
 
@@ -33,6 +34,11 @@ def merged(path: str) -> str:
     if match is None:
         return path
     return f"usr/{'bin' if match['bin'] else match['lib']}/{path[match.end() :]}"
+
+
+def is_macos_metadata(path: str) -> bool:
+    """Return whether a path is one that macOS adds to archives: `._NAME`, .DS_Store, __MACOSX."""
+    return _MACOS.search(path) is not None
 
 
 def parents(path: str) -> Iterator[str]:
@@ -57,12 +63,14 @@ class TreeBuilder:
     Attributes:
         root: the folder, on disk.
         entries: what it holds so far, by path; parents are not listed until `finish`.
+        folded: the names of files that were to be in usr/sbin, and are in usr/bin.
 
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.entries: dict[str, ManifestEntry] = {}
+        self.folded: set[str] = set()
         self._folders: set[str] = set()
 
     def add_stream(
@@ -81,7 +89,7 @@ class TreeBuilder:
             ImageError: something else has this path, or a file is where a folder must be.
 
         """
-        path = folded(path)
+        path = self._fold(path)
         digest = hashlib.sha256()
         size = 0
         with self._create(path) as file:
@@ -106,7 +114,7 @@ class TreeBuilder:
             ImageError: a folder has this path, or a file is where a folder must be.
 
         """
-        path = folded(path)
+        path = self._fold(path)
         self.remove(path)
         with self._create(path) as file:
             file.write(data)
@@ -126,7 +134,7 @@ class TreeBuilder:
             ImageError: something else has this path, or a file is where a folder must be.
 
         """
-        path = folded(path)
+        path = self._fold(path)
         if not target.startswith("/") or target.startswith(("/usr/sbin/", "/sbin/")):
             target = _FOLDED_TARGET.sub(r"\1bin/", target)
         self._parent(path)
@@ -191,6 +199,12 @@ class TreeBuilder:
         self.root.chmod(0o755)
         os.utime(self.root, (epoch, epoch))
         return entries
+
+    def _fold(self, path: str) -> str:
+        short = folded(path)
+        if short != path:
+            self.folded.add(short.removeprefix("usr/bin/"))
+        return short
 
     def _remove_other_folders(self, paths: Iterable[str]) -> None:
         kept = {self.root / path for path in paths}

@@ -96,11 +96,8 @@ def plan(
     files = [file for each in extensions for file in _files(each, offline=offline)]
     links = [link for each in extensions for link in _links(each, host)]
     followed = [(each.name, each.component) for each in extensions if each.component]
-    files += [
-        file
-        for name, component in followed
-        for file in _component_files(name, component, unsigned=unsigned)
-    ]
+    for name, component in followed:
+        files += _component_files(name, component, unsigned=unsigned)
     files += _keyring([component for _, component in followed])
     drop_ins = {} if host == "flatcar" else {"10-load-units.conf": _LOAD_UNITS}
     merging = HostUnit(name="systemd-sysext.service", drop_ins=drop_ins, wanted_by="sysinit.target")
@@ -177,7 +174,7 @@ def _links(each: Extension, host: HostSystem) -> Iterator[HostLink]:
 def _component_files(name: str, component: Component, *, unsigned: bool) -> Iterator[HostFile]:
     if component.keyring is None and not unsigned:
         raise ProvisionError(
-            f"nobody signs the channel that {name} would component",
+            f"nobody signs the channel that {name} would follow",
             why="hosts would run whatever is published there",
             fix="publish with BAKERY_SIGNING_KEY set, or give --unsigned",
         )

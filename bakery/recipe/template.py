@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from bakery.characters import hidden_at, visible
+from bakery.recipe.host_folders import HOST_FOLDERS
 from bakery.yaml.grammar import SpellingError
 
 if TYPE_CHECKING:
@@ -215,6 +216,11 @@ class FilePlace(Place):
 
 def _check_path(text: str) -> None:
     relative = text.lstrip("/")
+    if relative in HOST_FOLDERS:
+        raise SpellingError(
+            f"hosts have a folder {relative}, and a file in its place would hide all that is in it",
+            fix=f"write {relative}/ to install into the folder, or name the file in it",
+        )
     if not relative.startswith(("usr/", "opt/")):
         raise SpellingError(
             "only usr/ and opt/ reach the host",

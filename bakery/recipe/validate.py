@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.recipe import spdx
 from bakery.recipe.assets import DebianAsset, UrlAsset
 from bakery.recipe.condition import Condition
 from bakery.recipe.template import Template
@@ -56,6 +57,14 @@ def _license(recipe: Recipe) -> None:
         raise InvalidError(["license"], f'"{recipe.license}" is not an SPDX expression', fix=fix)
     if canonical != recipe.license:
         raise InvalidError(["license"], "SPDX spells it otherwise", fix=f"write {canonical}")
+    for name in re.finditer(r"[\w.+-]+", recipe.license):
+        if current := spdx.replacement(name[0]):
+            raise InvalidError(
+                ["license"],
+                f"SPDX has deprecated {name[0]}",
+                fix=f"write {current}",
+                span=name.span(),
+            )
 
 
 @functools.cache

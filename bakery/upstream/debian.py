@@ -22,7 +22,7 @@ import msgspec
 
 from bakery.errors import BakeryError
 from bakery.recipe import debian
-from bakery.tools import Tool, ToolFailedError, run
+from bakery.tools import NETWORK_PATIENCE, Tool, ToolFailedError, run
 from bakery.upstream import apt
 
 if TYPE_CHECKING:
@@ -149,6 +149,7 @@ def _index(suite: str, arch: str, mirrors: Mirrors) -> tuple[str, ...]:
     run(
         [_APT_GET.require(), *words, "-qq", "--error-on=any", "update"],
         what=f"the index of Debian {suite} can't be had",
+        patience=NETWORK_PATIENCE,
         fix=f"look at /etc/apt/sources.list.d; another mirror is set with {apt.VARIABLE}",
     )
     return words

@@ -7,9 +7,7 @@ configuration, and no index is named in recipes or locks.
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -18,6 +16,7 @@ import msgspec
 
 from bakery.errors import BakeryError
 from bakery.recipe.wheel import WheelName
+from bakery.tools import NETWORK_PATIENCE, execute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,15 +76,13 @@ def wheel(project: str, version: str, platforms: Iterable[str]) -> Wheel:
     command += ["--no-deps", "--only-binary=:all:", "--report=-", "--quiet", "--no-input"]
     command += ["--target=/nonexistent", "--implementation=py", f"--python-version={_PYTHON}"]
     command += [f"--platform={platform}" for platform in platforms]
-    done = subprocess.run(
+    done = execute(
         [*command, f"{project}=={version}"],
-        env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
+        what="pip can't ask the package index",
+        env={"PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        patience=NETWORK_PATIENCE,
     )
-    if done.returncode != 0:
+    if done.status != 0:
         raise UpstreamError(
             "the package index has no such wheel",
             where=where,

@@ -8,8 +8,6 @@ tells which they are, and ~/.netrc or their addresses who asks.
 from __future__ import annotations
 
 import ast
-import os
-import subprocess
 import sys
 from collections import defaultdict
 from typing import TYPE_CHECKING
@@ -19,6 +17,7 @@ from bakery.http.client import Client
 from bakery.http.errors import RequestError
 from bakery.recipe.policy import Published
 from bakery.recipe.wheel import WheelName
+from bakery.tools import execute
 from bakery.upstream.errors import NotFoundError, UpstreamError
 
 if TYPE_CHECKING:
@@ -135,15 +134,12 @@ def indexes() -> list[str]:
 
 def _configuration() -> dict[str, str]:
     """Return what holds for `pip install`, from pip's files and variables."""
-    done = subprocess.run(
+    done = execute(
         [sys.executable, "-m", "pip", "config", "list"],
-        env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
+        what="pip does not tell its configuration",
+        env={"PIP_DISABLE_PIP_VERSION_CHECK": "1"},
     )
-    if done.returncode != 0:
+    if done.status != 0:
         raise UpstreamError(
             "pip does not tell which package index it uses",
             why=done.stderr.strip() or None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import yaml
@@ -20,6 +21,13 @@ _TAGS = frozenset(
     for kind in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value", "map", "seq")
 )
 _DEEPEST = 16
+_OPENING = (
+    yaml.BlockSequenceStartToken,
+    yaml.BlockMappingStartToken,
+    yaml.FlowSequenceStartToken,
+    yaml.FlowMappingStartToken,
+)
+_CLOSING = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
 _LARGEST = 1 << 20
 _SURELY_SHALLOW = 1000
 """With so few opening signs no text nests deep enough to exhaust the stack of the parser in C."""
@@ -51,9 +59,11 @@ def read(path: Path) -> yaml.MappingNode:
             path, len(before) - 1, len(before[-1]), "a text can't hold this control character"
         ) from None
     except yaml.MarkedYAMLError as problem:
+        if _is_deep(text):  # later releases of the parser in C have a limit of their own
+            raise _too_deep(path) from None
         raise syntax_error(path, problem) from None
     except RecursionError:  # the parser in Python, where the one in C is missing
-        raise DocumentError("this is nested too deeply", where=show(path)) from None
+        raise _too_deep(path) from None
     if node is None:
         raise DocumentError(
             "the file is empty",
@@ -119,7 +129,23 @@ def _refuse_tricks(text: str, path: Path) -> None:
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > _DEEPEST:
-                raise DocumentError("this is nested too deeply", where=show(path))
+                raise _too_deep(path)
+
+
+def _is_deep(text: str) -> bool:
+    """Tell whether a text that can't be parsed is nested too deeply, up to where it goes wrong."""
+    depth = 0
+    with suppress(yaml.YAMLError):
+        for token in yaml.scan(text, Loader=yaml.SafeLoader):  # in Python: it has no limit
+            depth += isinstance(token, _OPENING)
+            depth -= isinstance(token, _CLOSING)
+            if depth > _DEEPEST:
+                return True
+    return False
+
+
+def _too_deep(path: Path) -> DocumentError:
+    return DocumentError("this is nested too deeply", where=show(path))
 
 
 def _check(top: yaml.MappingNode) -> None:

@@ -87,24 +87,36 @@ def make_good(folder: Folder) -> Folder:
     folder.file("usr/bin/demo-dynamic", dynamic, 0o755)
     folder.file(
         SERVICE,
-        "[Unit]\nDescription=Demo\nAfter=network-online.target\nWants=network-online.target\n"
+        "[Unit]\nDescription=Demo\nRequires=demo-setup.service\nWants=network-online.target\n"
+        "After=demo-setup.service network-online.target\n"
         "[Service]\nUser=demo\nExecStartPre=-+/sbin/modprobe overlay\n"
         "ExecStart=/usr/bin/demo \\\n  --serve\n"
-        "ExecReload=/bin/kill -HUP $MAINPID\n[Install]\nWantedBy=multi-user.target\n",
+        "EnvironmentFile=/etc/demo.toml\nExecReload=/bin/kill -HUP $MAINPID\n",
     )
     folder.file(
         "usr/lib/systemd/system/demo.socket",
         "[Socket]\nListenStream=/run/demo.sock\nSocketGroup=demo\n",
     )
     folder.file(
+        "usr/lib/systemd/system/demo-setup.service",
+        "[Service]\nType=oneshot\nExecStart=systemd-sysusers demo.conf\n"
+        "ExecStart=systemd-tmpfiles --create demo.conf\n",
+    )
+    folder.file(
         "usr/lib/systemd/system/multi-user.target.d/10-demo.conf", "[Unit]\nUpholds=demo.service\n"
+    )
+    folder.file(
+        "usr/lib/systemd/system/sockets.target.d/10-demo.conf", "[Unit]\nUpholds=demo.socket\n"
     )
     folder.file("usr/lib/sysusers.d/demo.conf", 'u demo - "Demo" /var/lib/demo\n')
     folder.file(
         "usr/lib/tmpfiles.d/demo.conf",
         "d /var/lib/demo 0750 demo demo -\nC /etc/demo.toml - - - - /usr/share/demo/config.toml\n",
     )
-    folder.file("usr/lib/udev/rules.d/90-demo.rules", 'KERNEL=="demo", GROUP="disk", MODE="0660"\n')
+    folder.file(
+        "usr/lib/udev/rules.d/90-demo.rules",
+        'KERNEL=="demo", GROUP="disk", MODE="0660", RUN+="/usr/bin/demo --plug %k"\n',
+    )
     folder.file("usr/share/dbus-1/system.d/demo.conf", "<busconfig><policy/></busconfig>\n")
     return folder
 

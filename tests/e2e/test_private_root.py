@@ -51,7 +51,7 @@ def guest(said: str, project: Project, debian: Debian, tmp_path: Path) -> Iterat
     """Boot a system with GDB; image 1 is bubblewrap's program."""
     assert said
     [gdb] = project.dist.glob(f"gdb-*/*-{native_arch()}.raw")
-    bubblewrap = debian.unpacked(native_arch(), "bubblewrap") / "usr/bin/bwrap"
+    bubblewrap = debian.program(native_arch(), "bubblewrap", "bwrap")
     merge = f"ln -s {image_path(0, gdb)} /var/lib/extensions/gdb.raw"
     load = Load(setup=merge, images=[gdb, bubblewrap], log=tmp_path / "log")
     machine = Nspawn(suite="bookworm", cache=ROOTS, arch=native_arch())
@@ -107,5 +107,5 @@ def test_its_programs_run_on_the_other_architecture(
     shutil.copytree(tree / "usr/lib/gdb/root", root, symlinks=True)
     shutil.copy(shutil.which(EMULATOR) or "", root / "emulator")
     command = ["chroot", root, "/emulator", "/usr/bin/gdb", "--batch", "-ex", "python print(6 * 7)"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert (done.stdout, done.returncode) == ("42\n", 0), done.stderr

@@ -137,7 +137,7 @@ def test_any_request_may_fail_in_any_way(how: Fault, retry: RetryPolicy, tmp_pat
 def test_many_publish_one_release_at_once(github: GitHub, count: int, tmp_path: Path) -> None:
     seen = watched(github)
     want = desired(tmp_path)
-    start = threading.Barrier(count, timeout=60)
+    start = threading.Barrier(count, timeout=600)
     retry = RetryPolicy(tries=20, first=0.01, longest=0.05, jitter=0.01)
 
     def run(number: int) -> None:
@@ -302,7 +302,7 @@ def test_no_writer_loses_what_another_has_published(
 ) -> None:
     tags = [f"k3s-v1.33.{number}+k3s1" for number in range(count)]
     retry = RetryPolicy(tries=100, first=0.01, longest=0.05, jitter=0.01)
-    start = threading.Barrier(count, timeout=60)
+    start = threading.Barrier(count, timeout=600)
 
     def run(number: int) -> None:
         start.wait()

@@ -71,7 +71,7 @@ def test_so_is_the_one_for_the_digest_of_an_asset(here: Settings, github: str) -
 
 
 def test_a_request_that_github_does_not_describe_is_found_out(here: Settings, github: str) -> None:
-    wrong = requests.get(f"{github}/repos/octocat/Hello-World/tags?per_page=many", timeout=60)
+    wrong = requests.get(f"{github}/repos/octocat/Hello-World/tags?per_page=many", timeout=600)
     assert wrong.status_code == 422
     with pytest.raises(UpstreamError, match="HTTP 404"):
         asked(here, GithubUpstream(github="a/b/c"), GITHUB_API_URL=github)

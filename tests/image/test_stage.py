@@ -113,7 +113,10 @@ def test_units_are_upheld_and_find_programs_that_were_folded(kitchen: Kitchen) -
     kitchen.file(
         "files/usr/lib/systemd/system/tool.service", "[Service]\nExecStart=/usr/sbin/tool\n"
     )
-    kitchen.stage("start: [tool.service, {unit: other.timer, when: '< 1'}]\n")
+    manifest = kitchen.stage(
+        "start: [tool.service, {unit: other.timer, when: '< 1'}]\n"
+        "links: {usr/sbin/old: ../bin/tool}\n"
+    )
     assert "EXTENSION_RELOAD_MANAGER=1" in kitchen.text(
         "usr/lib/extension-release.d/extension-release.tool"
     )
@@ -121,6 +124,21 @@ def test_units_are_upheld_and_find_programs_that_were_folded(kitchen: Kitchen) -
         "[Unit]\nUpholds=tool.service\n"
     )
     assert "/usr/bin/tool" in kitchen.text("usr/lib/systemd/system/tool.service")
+    assert manifest.notes == (
+        "in usr/bin, since usr/sbin is a link to it on some hosts: old",
+        "written /usr/bin for /usr/sbin in tool.service",
+    )
+
+
+def test_what_macos_adds_to_archives_is_left_out(kitchen: Kitchen) -> None:
+    kitchen.members |= {
+        "tool/bin/._tool": b"\0\5\26\7",
+        "tool/share/.DS_Store": b"",
+        "__MACOSX/tool/share/conf": b"",
+    }
+    manifest = kitchen.stage()
+    assert not [path for path in files(manifest) if "._" in path or "DS_Store" in path]
+    assert manifest.notes == ()
 
 
 def test_local_files_are_verbatim_unless_they_opt_in(kitchen: Kitchen) -> None:

@@ -20,10 +20,20 @@ def complaint(tmp_path: Path, data: bytes) -> str:
 
 
 @pytest.mark.parametrize(
-    "text", ["[" * 200_000, "a: " + "{" * 50_000, "- " * 50_000, "? " * 50_000]
+    "text",
+    [
+        *("[" * 200_000, "a: " + "{" * 50_000, "- " * 50_000, "? " * 50_000),
+        "a: b & c\nd: " + "[" * 50_000,
+        "a: " + "[" * 900,
+    ],
 )
 def test_nothing_nests_deep_enough_to_crash(tmp_path: Path, text: str) -> None:
     assert "nested too deeply" in complaint(tmp_path, text.encode())
+
+
+def test_a_mistake_in_a_long_text_is_no_depth(tmp_path: Path) -> None:
+    text = "a:\n" + "  - [b]\n" * 2000 + "  - [c\n"
+    assert complaint(tmp_path, text.encode()).startswith(":2002:5: this bracket is not closed")
 
 
 def test_a_closed_nest_is_shown(tmp_path: Path) -> None:

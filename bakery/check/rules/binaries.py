@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from bakery.check import host, linkage
-from bakery.check.rule import Severity, Violation, rule
+from bakery.check.rule import BUILT_ELSEWHERE, Severity, Skip, Violation, rule
 from bakery.check.tree import binaries, inside
 
 if TYPE_CHECKING:
@@ -133,10 +133,13 @@ def _missing(root: Root, node: Node, elf: Elf, in_root: frozenset[str]) -> tuple
         " to look; or, if it can do without, accept it with `allow:`"
     ),
 )
-def mentions(subject: Subject) -> Iterator[Violation]:
+def mentions(subject: Subject) -> Iterator[Violation | Skip]:
     """Find paths in self-contained programs that lead to nothing in the image."""
     manifest = subject.context.manifest
-    for path, references in groupby(manifest.references if manifest else (), key=lambda r: r.path):
+    if manifest is None:
+        yield BUILT_ELSEWHERE
+        return
+    for path, references in groupby(manifest.references, key=lambda r: r.path):
         paths = ", ".join(
             f"/{each.mentions}" + (f" (now {each.moved_to})" if each.moved_to else "")
             for each in references

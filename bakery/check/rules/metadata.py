@@ -16,7 +16,14 @@ _DIRECTORY = 0o755
 _READABLE = 0o444
 _WORLD_WRITABLE = 0o002
 _SETUID = 0o6000
-_NOT_KEPT = "owners, capabilities and devices are known only of a finished image, and to root"
+_NO_OWNERS = Skip(
+    "owners in a folder count for root alone, who can set them",
+    fix="check the finished image: bakery check NAME-VERSION-ARCH.raw",
+)
+_NOT_ROOT = Skip(
+    "capabilities and devices are known to root alone",
+    fix="check the finished image as root: sudo bakery check NAME-VERSION-ARCH.raw",
+)
 _DAY = 86400
 
 
@@ -31,8 +38,8 @@ _DAY = 86400
 )
 def owner(subject: Subject) -> Iterator[Violation | Skip]:
     """Find files that don't belong to root."""
-    if not subject.keeps_owners:
-        yield Skip(_NOT_KEPT)
+    if not subject.knows_owners:
+        yield _NO_OWNERS
         return
     for node in subject.tree:
         if (node.uid, node.gid) != (0, 0):
@@ -107,8 +114,8 @@ def setuid(subject: Subject) -> Iterator[Violation]:
 )
 def capabilities(subject: Subject) -> Iterator[Violation | Skip]:
     """Find files with capabilities."""
-    if not subject.keeps_owners:
-        yield Skip(_NOT_KEPT)
+    if not subject.as_root:
+        yield _NOT_ROOT
     for node in subject.tree:
         if node.capabilities:
             yield Violation(node.path, "carries file capabilities")
@@ -122,8 +129,8 @@ def capabilities(subject: Subject) -> Iterator[Violation | Skip]:
 )
 def special(subject: Subject) -> Iterator[Violation | Skip]:
     """Find devices, sockets and pipes."""
-    if not subject.keeps_owners and subject.file:
-        yield Skip(_NOT_KEPT)
+    if not subject.as_root and subject.file:
+        yield _NOT_ROOT
     for node in subject.tree:
         if node.type in ("device", "fifo", "socket"):
             yield Violation(node.path, f"is a {node.type}")

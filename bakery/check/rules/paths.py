@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from bakery.check.rule import Violation, rule
+from bakery.image.tree import is_macos_metadata
+from bakery.recipe.host_folders import HOST_FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,13 +60,16 @@ def _top(subject: Subject) -> Iterator[Node]:
 @rule(
     "outside-usr-opt",
     "error",
-    reason="hosts merge /usr and /opt alone, and silently ignore the rest of an image",
-    fix="move it below usr/",
+    reason=(
+        "hosts merge /usr and /opt alone (of a confext /etc alone), and silently ignore the rest of"
+        " an image"
+    ),
+    fix="move it below usr/ (in a confext, below etc/)",
 )
 def outside(subject: Subject) -> Iterator[Violation]:
     """Find paths that a merge ignores."""
     for node in _top(subject):
-        if node.path in ("etc", "var"):
+        if subject.kind == "sysext" and node.path in ("etc", "var"):
             yield Violation(
                 node.path,
                 "is ignored by a merge",
@@ -74,7 +79,7 @@ def outside(subject: Subject) -> Iterator[Violation]:
                     f" copy it: C /{node.path}/… - - - - /usr/share/{subject.name}/…"
                 ),
             )
-        elif node.path not in ("usr", "opt"):
+        elif node.path not in subject.hierarchies:
             yield Violation(node.path, "is ignored by a merge")
         elif node.type != "directory":
             yield Violation(
@@ -99,8 +104,28 @@ def over_link(subject: Subject) -> Iterator[Violation]:
     system = subject.release.get("ID") or "_any"
     for path, systems in _LINKS_OF_HOSTS.items():
         node = subject.tree.get(path)
-        if node is not None and system in systems:
-            yield Violation(path, f"is a {node.type}, and hosts have a link of that name")
+        if node is not None and node.type == "directory" and system in systems:
+            yield Violation(path, "is a directory, and hosts have a link of that name")
+
+
+@rule(
+    "host-folder",
+    "error",
+    reason=(
+        "a merge shows it in place of the host's folder, and hides all that is in that: without"
+        " /usr/bin nothing starts any more"
+    ),
+    fix="install into the folder, or choose another path",
+)
+def host_folder(subject: Subject) -> Iterator[Violation]:
+    """Find files and links at the paths of folders that hosts have."""
+    for node in subject.tree:
+        if node.path in HOST_FOLDERS and node.type != "directory" and "/" in node.path:
+            yield Violation(
+                node.path,
+                f"is a {node.type}, and hosts have a folder there",
+                fix=f"install into {node.path}/, with the slash at its end, or choose another path",
+            )
 
 
 @rule(
@@ -125,7 +150,8 @@ def opt(subject: Subject) -> Iterator[Violation]:
 )
 def usr_local(subject: Subject) -> Iterator[Violation]:
     """Find an image that takes /usr/local."""
-    if subject.tree.get("usr/local") is not None:
+    node = subject.tree.get("usr/local")
+    if node is not None and node.type == "directory":
         yield Violation("usr/local", "is merged over the host's own /usr/local")
 
 
@@ -191,6 +217,19 @@ def owned(subject: Subject) -> Iterator[Violation]:
 
 def _matching(subject: Subject, pattern: re.Pattern[str]) -> Iterable[Node]:
     return (node for node in subject.tree if pattern.fullmatch(node.path))
+
+
+@rule(
+    "macos-metadata",
+    "error",
+    reason="it describes a file to macOS; in usr/bin it is taken for a program",
+    fix="leave it out; tar on macOS adds none with COPYFILE_DISABLE=1",
+)
+def macos(subject: Subject) -> Iterator[Violation]:
+    """Find files that macOS adds to archives and folders."""
+    for node in subject.tree:
+        if node.type != "directory" and is_macos_metadata(node.path):
+            yield Violation(node.path, "is metadata of macOS")
 
 
 @rule(

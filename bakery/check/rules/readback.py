@@ -8,16 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.check.loader import DISSECT
-from bakery.check.rule import Rule, Skip, Violation, rule
+from bakery.check.rule import BUILT_ELSEWHERE, Rule, Skip, Violation, rule
+from bakery.check.rules.verified import systemd_version
 from bakery.check.subject import released_name
 from bakery.tools import ToolFailedError, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.check.subject import Subject
+    from bakery.check.subject import Kind, Subject
     from bakery.check.tree import Node
     from bakery.image.manifest import ManifestEntry
+
+_USES: dict[Kind, str] = {  # the fields of systemd-dissect(1)'s JSON
+    "sysext": "useSystemExtension",
+    "confext": "useConfigurationExtension",
+}
 
 mount = Rule(
     id="image-mount",
@@ -36,10 +42,11 @@ mount = Rule(
         " fault"
     ),
 )
-def content(subject: Subject) -> Iterator[Violation]:
+def content(subject: Subject) -> Iterator[Violation | Skip]:
     """Compare the image with the manifest, entry by entry."""
     manifest = subject.context.manifest
     if manifest is None:
+        yield BUILT_ELSEWHERE
         return
     staged = {entry.path: entry for entry in manifest.entries}
     for path, entry in staged.items():
@@ -49,7 +56,7 @@ def content(subject: Subject) -> Iterator[Violation]:
         else:
             for what, before, now in _differences(entry, node):
                 yield Violation(path, f"has the {what} {now}; staged was {before}")
-            if subject.file and node.mtime != manifest.epoch:
+            if node.mtime != manifest.epoch:
                 yield Violation(path, f"has the time {node.mtime}; staged was {manifest.epoch}")
     for node in subject.tree:
         if node.path not in staged and node.path != ".":
@@ -85,14 +92,15 @@ def dissect(subject: Subject) -> Iterator[Violation | Skip]:
         return
     program = DISSECT.find()
     if program is None:
-        yield Skip("systemd-dissect is not installed")
-    elif not subject.keeps_owners:
-        yield Skip("systemd-dissect needs root")
+        yield Skip.without(DISSECT)
+    elif not subject.as_root:
+        yield Skip("systemd-dissect needs root", fix=f"sudo bakery check {subject.file}")
     else:
-        yield from _dissected(program, subject.file, released_name(subject.release_file))
+        name = released_name(subject.release_file)
+        yield from _dissected(program, subject.file, name, subject.kind)
 
 
-def _dissected(program: str, file: Path, name: str) -> Iterator[Violation]:
+def _dissected(program: str, file: Path, name: str, kind: Kind) -> Iterator[Violation | Skip]:
     with tempfile.TemporaryDirectory(prefix="bakery-check-") as scratch:
         # hosts take the name from the link, as with NAME.raw that leads to NAME-VERSION-ARCH.raw
         link = Path(scratch) / f"{name}.raw"
@@ -103,9 +111,16 @@ def _dissected(program: str, file: Path, name: str) -> Iterator[Violation]:
             )
         except ToolFailedError as error:
             lines = (error.why or error.what).splitlines()
-            yield Violation(
-                ".", f"is refused by systemd-dissect: {lines[-1].replace(str(link), file.name)}"
-            )
+            why = lines[-1].replace(str(link), file.name)
+            yield Violation(".", f"is refused by {_judge(program)}: {why}")
             return
-    if not description.get("useSystemExtension"):
-        yield Violation(".", "is no system extension to systemd-dissect")
+    if _USES[kind] not in description:
+        yield Skip(
+            f"{_judge(program)} does not know a {kind}", fix="check it where systemd is newer"
+        )
+    elif not description[_USES[kind]]:
+        yield Violation(".", f"is no {kind} to {_judge(program)}")
+
+
+def _judge(program: str) -> str:
+    return f"systemd-dissect {systemd_version(program)}"

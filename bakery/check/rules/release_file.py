@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bakery.arch import SYSTEMD, systemd_name
 from bakery.check.rule import Violation, rule
-from bakery.check.subject import RELEASE_FOLDER, released_name
+from bakery.check.subject import released_name
 from bakery.text import nearest
 
 if TYPE_CHECKING:
@@ -18,12 +18,20 @@ if TYPE_CHECKING:
 
     from bakery.check.subject import Subject
 
+_UNIT_FOLDERS = {
+    "sysext": ("usr/lib/systemd/system", "usr/lib/systemd/user"),
+    "confext": ("etc/systemd/system", "etc/systemd/user"),
+}
 _SCOPES = ("system", "initrd", "portable")
 _HOST_FIELDS = ("NAME", "PRETTY_NAME", "HOME_URL", "BUG_REPORT_URL", "SUPPORT_URL", "CPE_NAME")
 
 
+def _level(subject: Subject) -> str:
+    return f"{subject.kind.upper()}_LEVEL"
+
+
 def _path(subject: Subject) -> str:
-    return subject.release_file.path if subject.release_file else RELEASE_FOLDER
+    return subject.release_file.path if subject.release_file else subject.release_folder
 
 
 @rule(
@@ -38,7 +46,7 @@ def _path(subject: Subject) -> str:
 def missing(subject: Subject) -> Iterator[Violation]:
     """Find an image without any release file."""
     if not subject.release_files:
-        yield Violation(RELEASE_FOLDER, f"holds no extension-release.{subject.names[-1]}")
+        yield Violation(subject.release_folder, f"holds no extension-release.{subject.names[-1]}")
 
 
 @rule(
@@ -53,7 +61,9 @@ def missing(subject: Subject) -> Iterator[Violation]:
 def misnamed(subject: Subject) -> Iterator[Violation]:
     """Find an image whose file was renamed, or whose release file has a mistyped name."""
     inside = [released_name(node) for node in subject.release_files]
-    if not inside or not set(inside).isdisjoint(subject.names):
+    counts = subject.release_file
+    lenient = counts is not None and not counts.strict
+    if not inside or lenient or not set(inside).isdisjoint(subject.names):
         return
     node = subject.release_files[0]
     yield Violation(
@@ -78,7 +88,7 @@ def misnamed(subject: Subject) -> Iterator[Violation]:
 def extra(subject: Subject) -> Iterator[Violation]:
     """Find release files beside the one that hosts read."""
     if subject.release_file is not None:
-        for node in subject.tree.below(RELEASE_FOLDER):
+        for node in subject.tree.below(subject.release_folder):
             if node.path != subject.release_file.path:
                 yield Violation(node.path, f"stands beside {subject.release_file.name}")
 
@@ -116,7 +126,7 @@ def identity(subject: Subject) -> Iterator[Violation]:
 def any_with_version(subject: Subject) -> Iterator[Violation]:
     """Find ID=_any together with a version."""
     if subject.release.get("ID") == "_any":
-        for name in ("VERSION_ID", "SYSEXT_LEVEL"):
+        for name in ("VERSION_ID", _level(subject)):
             if subject.release.get(name):
                 yield Violation(_path(subject), f"has {name} beside ID=_any")
 
@@ -134,9 +144,11 @@ def any_with_version(subject: Subject) -> Iterator[Violation]:
 def versionless(subject: Subject) -> Iterator[Violation]:
     """Find an operating system named without a version."""
     system = subject.release.get("ID")
-    fields = (subject.release.get("VERSION_ID"), subject.release.get("SYSEXT_LEVEL"))
+    fields = (subject.release.get("VERSION_ID"), subject.release.get(_level(subject)))
     if system not in ("", "_any") and not any(fields):
-        yield Violation(_path(subject), f"has ID={system}, and neither SYSEXT_LEVEL nor VERSION_ID")
+        yield Violation(
+            _path(subject), f"has ID={system}, and neither {_level(subject)} nor VERSION_ID"
+        )
 
 
 @rule(
@@ -186,9 +198,10 @@ def architecture_missing(subject: Subject) -> Iterator[Violation]:
 )
 def scope(subject: Subject) -> Iterator[Violation]:
     """Find words that systemd does not know as a scope."""
-    for word in subject.release.get("SYSEXT_SCOPE").split():
+    field = f"{subject.kind.upper()}_SCOPE"
+    for word in subject.release.get(field).split():
         if word not in _SCOPES:
-            yield Violation(_path(subject), f"has {word!r} in SYSEXT_SCOPE")
+            yield Violation(_path(subject), f"has {word!r} in {field}")
 
 
 @rule(
@@ -217,7 +230,7 @@ def host_fields(subject: Subject) -> Iterator[Violation]:
 )
 def reload_missing(subject: Subject) -> Iterator[Violation]:
     """Find units in an image that does not ask for a reload."""
-    unit = next(subject.tree.below("usr/lib/systemd/system"), None)
+    unit = next(subject.tree.below(_UNIT_FOLDERS[subject.kind][0]), None)
     if unit and subject.release_file and subject.release.get("EXTENSION_RELOAD_MANAGER") != "1":
         yield Violation(
             _path(subject), f"has no EXTENSION_RELOAD_MANAGER=1, and the image ships {unit.path}"
@@ -233,7 +246,7 @@ def reload_missing(subject: Subject) -> Iterator[Violation]:
 def reload_needless(subject: Subject) -> Iterator[Violation]:
     """Find a reload asked for by an image without units."""
     if subject.release.get("EXTENSION_RELOAD_MANAGER") == "1":
-        for folder in ("usr/lib/systemd/system", "usr/lib/systemd/user"):
+        for folder in _UNIT_FOLDERS[subject.kind]:
             if next(subject.tree.below(folder), None):
                 return
         yield Violation(

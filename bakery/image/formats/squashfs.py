@@ -53,14 +53,14 @@ def write(job: Job) -> None:
     epoch = str(job.manifest.epoch)
     run(
         [
-            # The tool refuses options for times beside this variable, which only limits them.
-            *("env", "-u", "SOURCE_DATE_EPOCH", MKSQUASHFS.require()),
-            *(job.tree, job.output, "-pf", modes),
+            *(MKSQUASHFS.require(), job.tree, job.output, "-pf", modes),
             *(*_options(job.profile).split(), "-mkfs-time", epoch, "-all-time", epoch),
             *("-processors", str(job.processors), "-mem", f"{128 + 64 * job.processors}M"),
             *("-exit-on-error", "-quiet", "-no-progress"),
         ],
         what="the squashfs image can't be written",
+        # The tool refuses options for times beside this variable, which only limits them.
+        env={"SOURCE_DATE_EPOCH": None},
         fix=job.fix,
     )
 
