@@ -63,9 +63,13 @@ class Publishing:
 
     def public(self) -> set[str]:
         """Return the names of the releases that are published."""
-        from bakery.publish.published import editions
+        from bakery.release import document
 
-        return {edition.posted.tag for edition in editions(self._known())}
+        return {
+            posted.tag
+            for posted in self._known()
+            if posted.visibility == "public" and posted.asset(document.FILE)
+        }
 
     # Releases
 
@@ -73,8 +77,8 @@ class Publishing:
         """Publish a release, or finish publishing it; return where it is.
 
         Raises:
-            UnbootedError: an image has passed no boot as the bytes that it is.
-            PublishError: the publisher refuses it.
+            PublishError: an image has passed no boot as the bytes that it is, or the publisher
+                refuses the release.
 
         """
         from bakery.publish import release as transaction
@@ -149,7 +153,10 @@ class Publishing:
             reconcile(
                 what, self.publisher, self.retry, look=self._look, plan=plan, known=self._seen
             )
-        return "\n".join(f"{self.workshop.settings.publish_url}/{tag}" for tag in tags)
+            left_out = channels.left_out()
+        return "\n".join(
+            [*(f"{self.workshop.settings.publish_url}/{tag}" for tag in tags), *left_out]
+        )
 
     def _preview(self, desire: _Desire) -> str:
         from bakery.publish import channel_steps
@@ -161,23 +168,23 @@ class Publishing:
                 for channel in desire(channels, found)
                 for line in channel_steps.preview(channel, found)
             ]
+            lines += channels.left_out()
         return "\n".join(lines) or "nothing is to be done"
 
     @contextmanager
     def _made(self) -> Iterator[Channels]:
         from bakery.publish.channel import Channels
         from bakery.publish.channel_steps import Scratch
+        from bakery.publish.published import Catalogue
         from bakery.publish.signed_index import IndexSigner
 
         settings = self.workshop.settings
         settings.dist.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=settings.dist, prefix=".channel-") as folder:
             scratch = Scratch(Path(folder))
-            yield Channels(
-                scratch,
-                IndexSigner(self.publisher, scratch, self.workshop.signing_key),
-                settings.keep,
-            )
+            catalogue = Catalogue(self.publisher, self.workshop.store)
+            signer = IndexSigner(self.publisher, scratch, self.workshop.signing_key)
+            yield Channels(catalogue, scratch, signer, settings.keep)
 
     def _known(self) -> list[RemoteRelease]:
         """Return what was at the publisher when it was last looked at."""
