@@ -85,7 +85,6 @@ TESTING_PROGRAMS = {
     **BOOTING_PROGRAMS,
     **SIGNING_PROGRAMS,
     "/usr/include/stdio.h": "libc6-dev",
-    "bwrap": "bubblewrap",
     "bzip2": "bzip2",
     "fakeroot": "fakeroot",
     "faketime": "faketime",

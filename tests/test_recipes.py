@@ -12,7 +12,7 @@ from packaging.licenses import canonicalize_license_expression
 from bakery.boot.model import Expectations
 from bakery.recipe.folder import CHECK, FILE
 from bakery.recipe.load import load_all
-from bakery.recipe.releases import releases
+from bakery.recipe.plan import releases
 from bakery.yaml import convert
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast, get_args
 
+from bakery.arch import Arch, native_arch
 from bakery.boot.debian import Debian
 from bakery.boot.errors import MachineError
-from bakery.boot.machine import Arch, BootImage, native_arch
+from bakery.boot.machine import BootImage
 from bakery.boot.machines import machine
 from bakery.boot.model import Expectations
 from bakery.boot.report import render

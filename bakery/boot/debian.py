@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.arch import ARCHITECTURES
 from bakery.boot.errors import MachineError
-from bakery.recipe.debian import WORDS
 from bakery.tools import NETWORK_PATIENCE, Tool, run
 from bakery.upstream import apt
 
 if TYPE_CHECKING:
-    from bakery.boot.machine import Arch
+    from bakery.arch import Arch
 
 _DEBOOTSTRAP = Tool(program="debootstrap", apt="debootstrap")
 _SCRIPTS = Path("/usr/share/debootstrap/scripts")
@@ -156,7 +156,7 @@ def _bootstrap(root: Root, folder: Path, mirror: str) -> None:
             _DEBOOTSTRAP.require(),
             "--variant=minbase",
             "--force-check-gpg",
-            f"--arch={WORDS[root.arch]}",
+            f"--arch={ARCHITECTURES[root.arch].debian}",
             f"--include={','.join(root.packages)}",
             root.suite,
             folder,

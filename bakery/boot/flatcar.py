@@ -24,8 +24,9 @@ from bakery.store.folder import Store
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from bakery.arch import Arch
     from bakery.boot.guest import Guest
-    from bakery.boot.machine import Arch, Load
+    from bakery.boot.machine import Load
     from bakery.settings import Settings
 
 _FIRMWARE_CONFIG = "opt/org.flatcar-linux/config"

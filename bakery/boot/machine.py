@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,8 +11,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bakery.boot.guest import Guest
-
-Arch = Literal["x86-64", "arm64"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +74,3 @@ class Machine(Protocol):
             MissingToolError: a program is not installed.
 
         """
-
-
-def native_arch() -> str:
-    """Return this computer's architecture in systemd's words."""
-    words = {"x86_64": "x86-64", "aarch64": "arm64"}
-    return words.get(platform.machine(), platform.machine())

@@ -13,7 +13,8 @@ from bakery.boot.qemu import Qemu
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bakery.boot.machine import Arch, Machine
+    from bakery.arch import Arch
+    from bakery.boot.machine import Machine
     from bakery.settings import Settings
 
 SUITES = ("bookworm", "trixie")

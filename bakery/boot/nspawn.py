@@ -17,9 +17,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from bakery.arch import ARCHITECTURES, native_arch
 from bakery.boot import cgroup, console, debian, guest, scratch
 from bakery.boot.errors import MachineError
-from bakery.boot.machine import Load, native_arch
 from bakery.boot.process import child
 from bakery.tools import Tool, run
 
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
+    from bakery.boot.machine import Load
+
 _NSPAWN = Tool(program="systemd-nspawn", apt="systemd-container")
 _UNSHARE = Tool(program="unshare", apt="util-linux")
-_QEMU_WORDS = {"arm64": "aarch64", "x86-64": "x86_64"}
 _LOOP_CONTROL = Path("/dev/loop-control")
 _LOOP_MAJOR = 7
 _SPARE_LOOPS = 64
@@ -66,7 +67,7 @@ class Nspawn(debian.Debian):
 
     def obstacle(self) -> str | None:
         """Return why this computer can't run such containers."""
-        if self.arch == native_arch() or _translates(_QEMU_WORDS[self.arch]):
+        if self.arch == native_arch() or _translates(ARCHITECTURES[self.arch].kernel):
             return None
         return (
             f"this computer is {native_arch()}, and boots {self.arch} images in a container only "

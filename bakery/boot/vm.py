@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery.arch import Arch, native_arch
 from bakery.boot import console, guest, scratch
-from bakery.boot.machine import Arch, Load, native_arch
 from bakery.boot.process import child
 from bakery.image.formats.squashfs import MKSQUASHFS
 from bakery.tools import Tool, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from bakery.boot.machine import Load
 
 _SHARE = "bakery"  # the serial number of the disk that has agent and images
 _PORT = "bakery"

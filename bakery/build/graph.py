@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
 from bakery import settings
+from bakery.arch import native_arch
 from bakery.build.context import Context
 from bakery.build.reporter import Reporter
 from bakery.build.selection import DEFAULT, Selection
@@ -24,7 +25,7 @@ from bakery.errors import BakeryError, explained
 from bakery.recipe.folder import FILE
 from bakery.recipe.load import Recipes
 from bakery.recipe.lock import LockError
-from bakery.recipe.releases import releases
+from bakery.recipe.plan import releases
 from bakery.text import nearest
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ class Graph:
         self._add_group("build", source.name, members, summary, problem)
         newest = [self._newest_by_name.get((source.name, arch)) for arch in source.recipe.arch]
         boots = {image.contents.arch: booted[image.id] for image in newest if image}
-        native = next((boots[arch] for arch in boots if arch == _native_arch()), None)
+        native = next((boots[arch] for arch in boots if arch == native_arch()), None)
         if not native:
             problem = _foreign(source, boots.values()) if boots else problem or versions[-1].problem
         self._add_group("boot", source.name, (native,) if native else (), summary, problem)
@@ -421,7 +422,7 @@ class Graph:
         if recipe and kind == "build":
             source = self._recipes[recipe]
             version = name.removeprefix(f"{source.name}-")
-            locked = ", ".join(release.version for release in releases(source))
+            locked = ", ".join(release.version.tag for release in releases(source))
             return LockError(
                 f"{source.name} {version} is not locked",
                 why=f"locked: {locked or 'nothing yet'}",
@@ -444,12 +445,6 @@ def load(root: Path) -> Graph:
     if sys.argv[1:2] == ["list"]:  # who reads no further, as `head` does, ends it
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     return Graph(root, sys.argv[1:])
-
-
-def _native_arch() -> str:
-    from bakery.boot.machine import native_arch
-
-    return native_arch()
 
 
 def _without_interrupts(
@@ -480,6 +475,6 @@ def _unlocked(source: Source) -> BakeryError:
 def _foreign(source: Source, booted: Iterable[AnyStep]) -> BakeryError:
     return BakeryError(
         f"{source.name} has no image that boots on this machine",
-        why=f"this is {_native_arch()}",
+        why=f"this is {native_arch()}",
         fix=f"name one to boot elsewhere: {', '.join(f'doit {step.id}' for step in booted)}",
     )

@@ -86,7 +86,7 @@ def _show_unusable(tally: Tally, unusable: Mapping[str, BakeryError]) -> None:
 
 def _advise(tally: Tally, images: Mapping[str, Image], context: Context) -> None:
     """Say what to do with the newest image, one that boots here if there is any."""
-    from bakery.boot.machine import native_arch
+    from bakery.arch import native_arch
 
     built = [name for name in images if name in tally.built]
     native = [name for name in built if name.endswith(f"-{native_arch()}")]

@@ -6,13 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bakery.arch import ARCHITECTURES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bakery.check.tree import Node, Tree
 
 _PRIVATE = re.compile(r"usr/lib/[^/]+/root")
-_TRIPLETS = {"x86-64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
+_TRIPLETS = {arch: f"{names.kernel}-linux-gnu" for arch, names in ARCHITECTURES.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from bakery.arch import SYSTEMD
 from bakery.check import host, image_name, os_release
 from bakery.check.root import roots
 from bakery.check.scan import scan
@@ -138,7 +139,7 @@ class Subject:
     def arch(self) -> str | None:
         """The architecture that the image is for, in systemd's words; None if it is unknown."""
         declared = self.release.get("ARCHITECTURE")
-        known = declared if declared in image_name.ARCHITECTURES else None
+        known = declared if declared in SYSTEMD else None
         return self.context.arch or self.file_arch or known
 
     @property

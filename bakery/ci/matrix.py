@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from bakery.arch import Arch
     from bakery.build.state import State
     from bakery.recipe.load import Recipes, Source
     from bakery.recipe.plan import Image, Release
-    from bakery.recipe.types import Arch
     from bakery.settings import Settings
 
 LIMIT = 256
@@ -196,7 +196,7 @@ def _is_relocked(release: Release, settings: Settings, since: str) -> bool:
     except ShardError:
         return True
     known = lock.decode(before.encode(), path).versions
-    return known.get(release.version) != release.source.lock.versions.get(release.version)
+    return known.get(release.version.tag) != release.source.lock.versions.get(release.version.tag)
 
 
 def _git(settings: Settings, *words: str) -> str:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bakery.arch import ARCHITECTURES
 from bakery.cli.project import Project
 
 if TYPE_CHECKING:
+    from bakery.arch import Arch
     from bakery.provision.command import Output
     from bakery.provision.plan import HostSystem, UpdatePolicy
-    from bakery.recipe.types import Arch
 
 _arch = click.option(
-    "--arch", type=click.Choice(["x86-64", "arm64"]), default="x86-64", show_default=True
+    "--arch", type=click.Choice(list(ARCHITECTURES)), default="x86-64", show_default=True
 )
 _policy = click.option(
     "--policy",

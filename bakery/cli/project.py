@@ -70,7 +70,7 @@ class Project:
     @cached_property
     def releases(self) -> list[Release]:
         """Every version that a lock holds or a recipe fixes, of the recipes that can be used."""
-        from bakery.recipe.releases import releases
+        from bakery.recipe.plan import releases
 
         return [release for source in self.sources.values() for release in releases(source)]
 

@@ -78,9 +78,12 @@ def lock(name: str, version: str | None, parts: tuple[str, ...]) -> None:
     if version is None:
         _update(project, {name: source}, parts=chosen)
         return
-    Version.parse(version)  # refuse a text that is not a version before upstream is asked
     locked = lock_version(
-        source, version, sources=project.recipes, settings=project.settings, parts=chosen
+        source,
+        Version.parse(version),
+        sources=project.recipes,
+        settings=project.settings,
+        parts=chosen,
     )
     for part, part_version in locked.parts.items():
         click.echo(f"{part} {part_version}")

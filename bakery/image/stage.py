@@ -14,7 +14,6 @@ from bakery.image.manifest import Manifest
 from bakery.image.relocation import private_root
 from bakery.image.relocation.pool import LibraryPool
 from bakery.image.relocation.relocate import relocate
-from bakery.image.sandbox import run_sandboxed
 from bakery.image.tree import TreeBuilder
 from bakery.recipe import glob
 from bakery.recipe.model import Drop
@@ -58,7 +57,6 @@ def stage(
         tree.remove(path)
         tree.add_link(path, target, origin="links")
     _edit(tree, image)
-    _prepare(tree, image)
     _drop(tree, image)
     corrected = _fold_units(tree)
     _start(tree, image)
@@ -158,15 +156,6 @@ def _edit(tree: TreeBuilder, image: Image) -> None:
         tree.add_bytes(
             path, data.replace(old.encode(), new.encode()), origin=origin, executable=executable
         )
-
-
-def _prepare(tree: TreeBuilder, image: Image) -> None:
-    contents = image.contents
-    if image.source.script is None:
-        return
-    values = {"NAME": contents.name, "VERSION": contents.version, "ARCH": contents.arch}
-    run_sandboxed(image.source.script, tree.root, values)
-    tree.rescan("prepare")
 
 
 def _drop(tree: TreeBuilder, image: Image) -> None:

@@ -178,16 +178,6 @@ class TreeBuilder:
         self.entries[path] = msgspec.structs.replace(entry, mode=mode)
         return True
 
-    def rescan(self, origin: str) -> None:
-        """Read the folder again after a program changed it; `origin` is recorded for changes."""
-        entries: dict[str, ManifestEntry] = {}
-        for parent, folders, files in os.walk(self.root):
-            for name in [*files, *(n for n in folders if Path(parent, n).is_symlink())]:
-                file = Path(parent, name)
-                path = file.relative_to(self.root).as_posix()
-                entries[path] = _known_or_new(_examine(path, file, origin), self.entries.get(path))
-        self.entries = entries
-
     def finish(self, epoch: int) -> tuple[ManifestEntry, ...]:
         """Remove empty folders, set modes and times, and return the entries sorted by path.
 
@@ -256,25 +246,3 @@ class TreeBuilder:
 
 def _is_program(path: str) -> bool:
     return path.rpartition("/")[0].endswith(("/bin", "/libexec"))
-
-
-def _examine(path: str, file: Path, origin: str) -> ManifestEntry:
-    if file.is_symlink():
-        return ManifestEntry(
-            path=path, type="link", mode=0o777, target=str(file.readlink()), origin=origin
-        )
-    if not file.is_file():
-        raise ImageError(f"{path} is neither a file, nor a folder, nor a link", where=origin)
-    with file.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-    status = file.stat()
-    mode = 0o755 if status.st_mode & 0o100 else 0o644
-    return ManifestEntry(
-        path=path, type="file", mode=mode, size=status.st_size, sha256=sha256, origin=origin
-    )
-
-
-def _known_or_new(new: ManifestEntry, known: ManifestEntry | None) -> ManifestEntry:
-    if known is None or (new.sha256, new.target) != (known.sha256, known.target):
-        return new
-    return msgspec.structs.replace(known, mode=new.mode)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bakery.recipe.plan import Unit
+    from bakery.recipe.plan import StartedUnit
+
 
 FOLDER = "usr/lib/systemd/system/"
 
@@ -23,7 +24,7 @@ def are_shipped(paths: Iterable[str]) -> bool:
     )
 
 
-def drop_ins(name: str, start: Iterable[Unit]) -> Iterator[tuple[str, str]]:
+def drop_ins(name: str, start: Iterable[StartedUnit]) -> Iterator[tuple[str, str]]:
     """Yield the path and text of the drop-ins by which targets start an image's units.
 
     `Upholds=` (systemd.unit(5)) and not a `.wants` link: when a link is first read, the unit it

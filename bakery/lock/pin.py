@@ -41,7 +41,7 @@ class ChangedUpstreamError(BakeryError):
 
 def lock_version(
     source: Source,
-    tag: str,
+    version: Version,
     *,
     sources: Mapping[str, Source],
     settings: Settings,
@@ -54,7 +54,7 @@ def lock_version(
 
     Args:
         source: the recipe.
-        tag: upstream's version.
+        version: upstream's version.
         sources: all recipes, for parts that follow another one.
         settings: where downloads come from and go.
         parts: versions chosen for parts; the others are looked up.
@@ -69,20 +69,20 @@ def lock_version(
     """
     with Api(settings) as api, ThreadPoolExecutor(_DOWNLOADS) as pool:
         locker = _Locker(source, settings, Evidence(source, settings, api, had), api)
-        chosen = locker.parts(tag, sources, parts)
+        chosen = locker.parts(version, sources, parts)
         asked = {
             want.label: want
             for arch in source.recipe.arch
-            for want in wanted(source, tag, arch, chosen)
+            for want in wanted(source, version, arch, chosen)
         }
-        pinned = pool.map(lambda want: locker.assets(tag, want), asked.values())
+        pinned = pool.map(lambda want: locker.assets(version.tag, want), asked.values())
         assets = tuple({asset.url: asset for each in pinned for asset in each}.values())
     packages = {
         want.packages.suite: want.packages.asked for want in asked.values() if want.packages
     }
     locked = LockedVersion(parts=chosen, packages=packages, assets=assets)
     path = source.folder / LOCK
-    write_whole(path, lockfile.encode(lockfile.read(path).with_version(tag, locked)))
+    write_whole(path, lockfile.encode(lockfile.read(path).with_version(version.tag, locked)))
     return locked
 
 
@@ -114,9 +114,9 @@ class _Locker:
         self._api = api
 
     def parts(
-        self, tag: str, sources: Mapping[str, Source], given: Mapping[str, str]
+        self, version: Version, sources: Mapping[str, Source], given: Mapping[str, str]
     ) -> dict[str, str]:
-        known = self._source.lock.versions.get(tag)
+        known = self._source.lock.versions.get(version.tag)
         locked = known.parts if known else {}
         for name in given:
             if name not in self._source.recipe.parts:
@@ -129,7 +129,7 @@ class _Locker:
             if name in given:
                 chosen[name] = given[name]
             elif isinstance(kind, TextPart):
-                chosen[name] = self._text(kind.text.expand(values(self._source, tag, chosen)))
+                chosen[name] = self._text(kind.text.expand(values(self._source, version, chosen)))
             elif isinstance(kind, RecipePart):
                 chosen[name] = self._newest(sources[kind.recipe])
             elif name in locked:
@@ -199,4 +199,4 @@ class _Locker:
                 f"{self._source.name} follows {source.name}, which has no locked version",
                 fix=f"bakery lock {source.name} VERSION",
             )
-        return lock.tags[-1]
+        return lock.ordered[-1].tag

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bakery.recipe.load import Source
     from bakery.recipe.lock import LockedAsset
     from bakery.recipe.requests import Wanted
+    from bakery.recipe.version import Version
     from bakery.settings import Settings
 
 _ASSETS = 8
@@ -71,23 +72,23 @@ def verify(
     """
     with Api(settings) as api, ThreadPoolExecutor(_ASSETS) as pool:
         checks = [
-            (_Verifier(source, settings, api), tag, want, pin)
+            (_Verifier(source, settings, api), version.tag, want, pin)
             for source in chosen.values()
-            for tag in source.lock.tags
-            for want, pin in _pins(source, tag)
+            for version in source.lock.ordered
+            for want, pin in _pins(source, version)
         ]
         yield from pool.map(
             lambda check: check[0].confirmation(*check[1:], download=download), checks
         )
 
 
-def _pins(source: Source, tag: str) -> list[tuple[Wanted | None, LockedAsset]]:
+def _pins(source: Source, version: Version) -> list[tuple[Wanted | None, LockedAsset]]:
     """Return all assets of a version, each with what the recipe says of it, if it still does."""
-    locked = source.lock.versions[tag]
+    locked = source.lock.versions[version.tag]
     known: dict[str, Wanted] = {}
     if source.recipe.parts.keys() <= locked.parts.keys():
         for arch in source.recipe.arch:
-            for want in wanted(source, tag, arch, locked.parts):
+            for want in wanted(source, version, arch, locked.parts):
                 known |= {pin.url: want for pin in want.finds(locked)}
     return [(known.get(pin.url), pin) for pin in locked.assets]
 

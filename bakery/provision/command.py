@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from bakery.arch import Arch
     from bakery.provision.extension import Extension
     from bakery.provision.plan import HostSystem, UpdatePolicy
-    from bakery.recipe.types import Arch
     from bakery.settings import Settings
 
 Output = Literal["butane", "ignition", "cloud-init", "shell", "clc"]
@@ -45,7 +45,7 @@ def provision(
 
     Raises:
         ProvisionError: an extension does not exist, or can't be installed in this way.
-        VerifyError: a signature is missing or wrong.
+        ReleaseError: a signature is missing or wrong.
 
     """
     extensions = [
@@ -83,7 +83,7 @@ def install(
 
     Raises:
         ProvisionError: the extension does not exist, or can't be installed there.
-        VerifyError: a signature is missing or wrong.
+        ReleaseError: a signature is missing or wrong.
 
     """
     resolved = extension.resolve(reference, settings=settings, arch=arch, keyring=keyring)

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
-import msgspec
-
 from bakery.check import image_name
 from bakery.provision.errors import ProvisionError
-from bakery.provision.published import PublishedFolder
 from bakery.recipe.version import Version
-from bakery.release import document, signing, sysupdate
+from bakery.release import document, index, signing, sysupdate
+from bakery.release.reader import ReleaseReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
     from bakery.release.document import ReleasedImage, ReleaseDocument
+    from bakery.release.index import IndexedRelease
     from bakery.settings import Settings
-
-_FOLLOWED = re.compile(r"^CurrentSymlink=/etc/extensions/([a-z0-9-]+)\.raw$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +85,7 @@ def resolve(
 
     Raises:
         ProvisionError: there is no such image, release or channel, or none for that architecture.
-        VerifyError: the signature is missing or wrong.
+        ReleaseError: what is published can't be read, or its signature is missing or wrong.
 
     """
     if "://" in reference:
@@ -110,9 +106,9 @@ def _from_image(path: Path, settings: Settings, keyring: Path | None) -> Extensi
             where=str(path),
             fix="build it with `doit build:NAME`; `doit list` shows what there is",
         )
-    folder = PublishedFolder.open(path.parent.absolute().as_uri(), keyring)
+    folder = _open(path.parent.absolute().as_uri(), keyring)
     if folder and document.FILE in folder.digests:
-        release = _document(folder)
+        release = folder.document()
         for image in release.images:
             if image.file == path.name:
                 return _extension(release, image, settings.publish_url, path)
@@ -127,13 +123,20 @@ def _from_image(path: Path, settings: Settings, keyring: Path | None) -> Extensi
     return Extension(name=name, file=path.name, sha256=digest, url=url, local=path)
 
 
+def _open(base: str, keyring: Path | None) -> ReleaseReader | None:
+    reader = ReleaseReader.find(base)
+    if reader is not None and keyring is not None:
+        reader.check_signature(keyring)
+    return reader
+
+
 def _from_address(base: str, published: str | None, arch: Arch, keyring: Path | None) -> Extension:
     """Return the release or channel at an address.
 
     `published` is the address that releases will have; None if they are beside this one.
     """
     parent, _, name = base.rpartition("/")
-    folder = PublishedFolder.open(base, keyring)
+    folder = _open(base, keyring)
     if folder is None:
         raise ProvisionError(
             f"there is no release and no channel {name}",
@@ -146,24 +149,23 @@ def _from_address(base: str, published: str | None, arch: Arch, keyring: Path | 
 
 
 def _from_channel(
-    folder: PublishedFolder, published: str, channel: str, arch: Arch, keyring: Path | None
+    folder: ReleaseReader, published: str, channel: str, arch: Arch, keyring: Path | None
 ) -> Extension:
     transfers = {
         name: folder.read(name) for name in (f"{channel}{suffix}" for suffix in sysupdate.SUFFIXES)
     }
     keys = folder.read(signing.KEYRING) if signing.KEYRING in folder.digests else None
     if keys is not None:
-        folder.require_signature(keys)  # as hosts will
-    named = _FOLLOWED.search(next(iter(transfers.values())).decode("utf-8", "replace"))
-    tag = _newest(folder.digests, f"{named[1]}-", f"-{arch}.raw") if named else None
-    if tag is None:
+        folder.signed_by(keys)  # as hosts will
+    listed = _newest(folder, arch)
+    if listed is None:
         raise ProvisionError(
             f"the channel {channel} has no image for {arch}",
             where=folder.base,
             fix="choose another --arch, or name a release",
         )
-    newest = _from_address(f"{published}/{tag}", published, arch, keyring)
-    if newest.sha256 != folder.digests.get(newest.file):
+    newest = _from_address(f"{published}/{listed.tag}", published, arch, keyring)
+    if (newest.name, newest.sha256) != (listed.name, folder.digests.get(newest.file)):
         raise ProvisionError(
             f"the channel and the release have different files {newest.file}",
             where=folder.base,
@@ -172,19 +174,23 @@ def _from_channel(
     return replace(newest, component=Component(transfers=transfers, keyring=keys))
 
 
-def _newest(files: Iterable[str], prefix: str, ending: str) -> str | None:
-    """Return the name of the newest release that has an image in a list of files."""
-    versions = (
-        file.removeprefix(prefix).removesuffix(ending)
-        for file in files
-        if file.startswith(prefix) and file.endswith(ending)
-    )
-    valid = [version for version in versions if Version.is_written(version)]
-    return prefix + max(valid, key=Version.parse) if valid else None
+def _newest(folder: ReleaseReader, arch: Arch) -> IndexedRelease | None:
+    """Return the newest release in a channel that has an image for an architecture."""
+    try:
+        listed = index.decode(folder.read(index.CHANNEL)).releases
+    except ValueError as error:
+        raise ProvisionError(
+            f"{index.CHANNEL} can't be read",
+            where=folder.base,
+            why=str(error),
+            fix="publish the channel again",
+        ) from None
+    fitting = [each for each in listed if any(image.arch == arch for image in each.images)]
+    return max(fitting, key=lambda each: Version.parse(each.version), default=None)
 
 
-def _from_release(folder: PublishedFolder, published: str, arch: Arch) -> Extension:
-    release = _document(folder)
+def _from_release(folder: ReleaseReader, published: str, arch: Arch) -> Extension:
+    release = folder.document()
     for image in release.images:
         if image.arch == arch and image.format != "folder":
             local = _local(folder.base, image.file)
@@ -211,21 +217,9 @@ def _extension(
         file=image.file,
         sha256=image.sha256,
         size=image.size,
-        url=f"{published}/{quote(f'{release.name}-{release.version}/{image.file}')}",
+        url=f"{published}/{quote(f'{release.tag}/{image.file}')}",
         local=local,
         requires=release.requires,
         replaces=release.replaces,
         os=host if isinstance(host, str) else host.id,
     )
-
-
-def _document(folder: PublishedFolder) -> ReleaseDocument:
-    try:
-        return document.decode(folder.read(document.FILE))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ProvisionError(
-            f"{document.FILE} can't be read",
-            where=folder.base,
-            why=str(error),
-            fix="build it again",
-        ) from None

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.errors import BakeryError
-from bakery.recipe import glob, local
+from bakery.recipe import glob, local, names
 from bakery.recipe import lock as lockfile
 from bakery.recipe.assets import UrlAsset
 from bakery.recipe.extends import overlay
 from bakery.recipe.folder import FILE, LOCK
 from bakery.recipe.local import Local, RecipeFolderError
 from bakery.recipe.model import Recipe
-from bakery.recipe.types import Name, is_name
+from bakery.recipe.types import Name
 from bakery.recipe.upstreams import RecipePart
 from bakery.recipe.validate import validate
 from bakery.text import nearest
@@ -45,7 +45,6 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         lock: its lock.json.
         files: what lies below its files/ and those it extends, by path.
         places: for every path of `files`, the file it comes from.
-        script: its prepare script, which may lie in the folder of a recipe it extends.
         keys: where the keys lie that signatures are checked with, by the recipe's word for them.
         node: the YAML it was read from, for messages.
 
@@ -57,7 +56,6 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     lock: lockfile.Lock
     files: tuple[Local, ...]
     places: Mapping[str, Path]
-    script: Path | None
     keys: Mapping[str, Path]
     node: yaml.MappingNode
 
@@ -105,7 +103,7 @@ class Recipes(Mapping[str, Source]):
             ) from None
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and is_name(name) and (self.folder / name).is_dir()
+        return isinstance(name, str) and not names.refusal(name) and (self.folder / name).is_dir()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
@@ -143,17 +141,14 @@ class Recipes(Mapping[str, Source]):
         return sources, broken
 
     def _load(self, name: str) -> Source:
-        if not is_name(name):
-            raise RecipeFolderError(
-                f'"{name}" can\'t be the name of a recipe',
-                where=show(self.folder / name),
-                fix="use lower-case letters, digits and -",
-            )
+        folder = self.folder / name
+        _check_name(name, folder)
         if name not in self:
             raise KeyError(name)
+        local.refuse_links_out(folder)
         lineage = self._lineage(name)
         source = _load(name, self.folder, [(base, self._node(base)) for base in lineage])
-        self._check_names(source)
+        self._check_references(source)
         return source
 
     def _node(self, name: str) -> yaml.MappingNode:
@@ -177,7 +172,7 @@ class Recipes(Mapping[str, Source]):
                 raise error(extends, f'"{base}" is not a recipe', _guess(base, self))
             lineage.insert(0, base)
 
-    def _check_names(self, source: Source) -> None:
+    def _check_references(self, source: Source) -> None:
         recipe = source.recipe
         named = [
             *((("requires", index), name) for index, name in enumerate(recipe.requires)),
@@ -209,6 +204,15 @@ def load_all(folder: Path) -> dict[str, Source]:
     return dict(Recipes(folder))
 
 
+def _check_name(name: str, folder: Path) -> None:
+    refused = names.refusal(name)
+    if refused:
+        why, fix = refused
+        raise RecipeFolderError(
+            f'"{name}" can\'t be the name of a recipe', where=show(folder), why=why, fix=fix
+        )
+
+
 _MERGED = frozenset(
     name for name, info in fields(Recipe).items() if typing.get_origin(plain(info.type)) is dict
 )
@@ -225,7 +229,6 @@ def _load(name: str, recipes: Path, lineage: Sequence[tuple[str, yaml.MappingNod
         validate(recipe)
         _check_files(recipe, places)
         own = [*reversed(folders.values())]
-        script = _script(recipe, own)
         keys = _keys(recipe, own)
     except InvalidError as invalid:
         raise explain(node, invalid) from None
@@ -236,7 +239,6 @@ def _load(name: str, recipes: Path, lineage: Sequence[tuple[str, yaml.MappingNod
         lock=lockfile.read(folders[name] / LOCK),
         files=tuple([local.read(path, place) for path, place in places.items()]),
         places=places,
-        script=script,
         keys=keys,
         node=node,
     )
@@ -265,17 +267,6 @@ def _check_files(recipe: Recipe, places: Mapping[str, Path]) -> None:
                     fix=f"remove it here or there: {show(places[str(place)])}",
                     at_key=True,
                 )
-
-
-def _script(recipe: Recipe, folders: list[Path]) -> Path | None:
-    if recipe.prepare is None:
-        return None
-    name = recipe.prepare.removeprefix("./")
-    if "/" in name or name in {"", ".", ".."}:
-        raise InvalidError(
-            ["prepare"], "the script must lie in the recipe's own folder", fix="write ./NAME"
-        )
-    return _own_file(name, folders, ["prepare"])
 
 
 def _keys(recipe: Recipe, folders: list[Path]) -> dict[str, Path]:

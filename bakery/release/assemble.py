@@ -45,7 +45,7 @@ def assemble(
         before: that version's manifests by architecture, as far as they are here.
 
     Raises:
-        SysupdateError: hosts can't follow it.
+        ReleaseError: hosts can't follow it.
         BakeryError: the key can't be used.
 
     """

@@ -118,8 +118,8 @@ class Bill:
 def bill(release: Release, images: Sequence[Finished], supplier: str = AUTHOR) -> Bill:
     """Return the bill of a release that `supplier` publishes."""
     recipe = release.source.recipe
-    project = components.project(release.source, release.version)
-    assets = release.source.lock.versions[release.version].assets
+    project = components.project(release.source, release.version.tag)
+    assets = release.locked.assets
     origins = {asset.url for asset in assets}
 
     def files(finished: Finished) -> Iterator[BilledFile]:
@@ -140,7 +140,7 @@ def bill(release: Release, images: Sequence[Finished], supplier: str = AUTHOR) -
 
     return Bill(
         name=release.source.name,
-        version=release.version,
+        version=release.version.tag,
         summary=recipe.summary,
         homepage=recipe.homepage,
         license=recipe.license,

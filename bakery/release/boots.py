@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
+from bakery.recipe.types import Decoded, OneLine
 
-class Boot(msgspec.Struct, frozen=True, kw_only=True):
+
+class Boot(Decoded, frozen=True, kw_only=True):
     """A boot that an image has passed, as these very bytes.
 
     Attributes:
@@ -16,7 +20,7 @@ class Boot(msgspec.Struct, frozen=True, kw_only=True):
 
     """
 
-    machine: str
-    systemd: str
-    checks: int
-    journal_sha256: str
+    machine: OneLine
+    systemd: OneLine
+    checks: Annotated[int, msgspec.Meta(ge=0)]
+    journal_sha256: Annotated[str, msgspec.Meta(pattern="^(?:[0-9a-f]{64})?$")]

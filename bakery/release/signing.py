@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.errors import BakeryError
+from bakery.release.errors import ReleaseError
 from bakery.tools import Tool, run
 from bakery.upstream.signature.gpg import GPG
 
@@ -28,10 +28,6 @@ KEYRING = "import-pubring.gpg"
 _GPGCONF = Tool(program="gpgconf", apt="gnupg", dnf="gnupg2", zypper="gpg2", brew="gnupg")
 _UNFIT = {"e": "has expired", "r": "is revoked"}  # validities (GnuPG's doc/DETAILS)
 _ARMOR = "-----BEGIN PGP PRIVATE KEY BLOCK-----"
-
-
-class SigningError(BakeryError):
-    """The key can't be used."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ class SigningKey:
         """Return the key that the environment names; None if it names none.
 
         Raises:
-            SigningError: it names something else.
+            ReleaseError: it names something else.
             MissingToolError: gpg is not installed.
 
         """
@@ -106,7 +102,7 @@ def _armored(text: str) -> str:
     try:
         return Path(text).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):
-        raise SigningError(
+        raise ReleaseError(
             "the signing key can't be read",
             where=KEY,
             why="it is neither an armored private key nor the path of one",
@@ -122,13 +118,13 @@ def _inspected(key: str) -> tuple[str, bytes]:
         primary = [lines[at + 1][9] for at, line in enumerate(lines[:-1]) if line[0] == "sec"]
         unfit = [_UNFIT[line[1]] for line in lines if line[0] == "sec" and line[1] in _UNFIT]
         if len(primary) != 1:
-            raise SigningError(
+            raise ReleaseError(
                 f"{len(primary)} private keys are given to sign with",
                 where=KEY,
                 fix="give one: gpg --armor --export-secret-keys FINGERPRINT",
             )
         if unfit:
-            raise SigningError(
+            raise ReleaseError(
                 f"the signing key {unfit[0]}",
                 where=KEY,
                 why=f"its fingerprint is {primary[0]}",

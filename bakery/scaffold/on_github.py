@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from bakery.arch import ARCHITECTURES
 from bakery.recipe.upstreams import GithubUpstream
 from bakery.recipe.version import Version
 from bakery.scaffold import filenames
-from bakery.scaffold.release import About, File, Release, expression, one_line
+from bakery.scaffold.release import About, UpstreamFile, UpstreamRelease, expression, one_line
 from bakery.upstream import github
 from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
@@ -19,7 +20,7 @@ from bakery.upstream.versions import offers
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
     from bakery.upstream.api import Api
     from bakery.upstream.github import GithubAsset
 
@@ -27,7 +28,7 @@ _TAG = re.compile(r"(?P<before>.*[-_/@])v?[0-9]+\.[0-9].*")
 _LISTED = 12
 
 
-def look(repository: str, name: str, version: str | None, api: Api) -> Release:
+def look(repository: str, name: str, version: str | None, api: Api) -> UpstreamRelease:
     """Return a release with its files for Linux.
 
     Args:
@@ -52,7 +53,7 @@ def look(repository: str, name: str, version: str | None, api: Api) -> Release:
     notes = [f"{repository} {whole}" + ("" if version else ", its newest release")]
     notes += _reasons(picked, assets)
     keys = {"github": repository}
-    return Release(
+    return UpstreamRelease(
         version=parsed,
         upstream=keys if upstream.tag == "{version}" else {**keys, "tag": upstream.tag},
         about=about(repository, name, api),
@@ -86,10 +87,10 @@ def _upstream(repository: str, name: str, api: Api) -> GithubUpstream:
     return GithubUpstream(github=repository, tag=f"{(own or forms)[0]}{{version}}")
 
 
-def _file(assets: dict[str, GithubAsset], name: str, arch: Arch) -> File:
+def _file(assets: dict[str, GithubAsset], name: str, arch: Arch) -> UpstreamFile:
     url = assets[name].browser_download_url
     sums = filenames.checksum_files(assets, name, arch)
-    return File(
+    return UpstreamFile(
         name=name,
         url=url,
         label=url,
@@ -103,7 +104,7 @@ def _reasons(picked: dict[Arch, list[str]], assets: dict[str, GithubAsset]) -> I
         signed = filenames.signatures(assets, first)
         if signed:
             yield f"{arch}: it is signed, by {', '.join(signed)}: the recipe could ask for that"
-    for arch in filenames.ARCHITECTURES:
+    for arch in ARCHITECTURES:
         if arch not in picked:
             yield f"{arch}: nothing is published for it, as far as names tell"
 

@@ -11,7 +11,7 @@ from bakery.image.squash import squash
 from bakery.image.stage import stage
 from bakery.progress import Silent
 from bakery.recipe.load import load_all
-from bakery.recipe.releases import releases
+from bakery.recipe.plan import releases
 from bakery.torcx.convert import convert
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bakery.arch import ARCHITECTURES
 from bakery.binary import elf
 from bakery.provision.yaml_writer import dump
-from bakery.recipe import lock
+from bakery.recipe import lock, names
 from bakery.recipe.folder import FILE, LOCK
 from bakery.recipe.lock import Lock, LockedVersion
-from bakery.recipe.types import is_name
 from bakery.recipe.version import Version
 from bakery.torcx import units
 from bakery.torcx.image import SUFFIXES, TorcxError, TorcxImage, open_image
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 _UNITS = "usr/lib/systemd/system/"
 _ENABLED = re.compile(_UNITS + r"(?P<target>[^/]+)\.(?:wants|requires)/(?P<unit>[^/]+)")
 _FILE = re.compile(r"(?P<name>.+?)(?::(?P<version>.+))?")
-_ARCHES = ("x86-64", "arm64")
 _DOCKER = ["docker-flatcar", "containerd-flatcar"]
 _SCHEMA = "# yaml-language-server: $schema=../../bakery/recipe/recipe.schema.json\n"
 
@@ -92,7 +91,7 @@ def convert(file: Path, name: str | None, os: str | None, recipes: Path) -> Conv
         conversion = Conversion(
             name=folder.name,
             version=reference if reference and Version.is_written(reference) else "0",
-            arch=next((arch for arch in _ARCHES if arch in machines), _ARCHES[0]),
+            arch=next((arch for arch in ARCHITECTURES if arch in machines), "x86-64"),
         )
         start = _write_files(folder / "files", image, conversion)
     _describe(conversion, image, file)
@@ -104,10 +103,13 @@ def convert(file: Path, name: str | None, os: str | None, recipes: Path) -> Conv
 
 
 def _new_recipe(recipes: Path, name: str) -> Path:
-    if not is_name(name):
+    refused = names.refusal(name)
+    if refused:
+        why, fix = refused
         raise TorcxError(
             f"an extension can't be called {name!r}",
-            fix="give it a name of lower-case letters, digits and -: bakery torcx FILE NAME",
+            why=why,
+            fix=f"{fix}, and give it: bakery torcx FILE NAME",
         )
     folder = recipes / name
     if folder.exists():

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from bakery.errors import BakeryError
+from bakery.recipe.wheel import WheelName
 from bakery.tools import NETWORK_PATIENCE, execute
 
 if TYPE_CHECKING:
@@ -117,13 +118,13 @@ def resolve(address: str) -> str:
     if not address.startswith(SCHEME):
         return address
     project, _, filename = address.removeprefix(SCHEME).partition("/")
-    version, *_, platforms = filename.removesuffix(".whl").split("-")[1:]
-    offer = wheel(project, version, platforms.split("."))
-    if offer.address != address:
+    name = WheelName.parse(filename)
+    offer = wheel(project, name.version, name.platforms) if name else None
+    if offer is None or offer.address != address:
         raise UpstreamError(
             "the package index offers another wheel than the lock pins",
             where=address,
-            why=f"it has {offer.address}",
+            why=f"it has {offer.address}" if offer else f"{filename} is not the name of a wheel",
             fix="lock the version again if this is expected: bakery lock NAME VERSION",
         )
     return offer.url

@@ -10,13 +10,13 @@ from __future__ import annotations
 import ast
 import sys
 from collections import defaultdict
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bakery.http.address import shown
 from bakery.http.client import Client
 from bakery.http.errors import RequestError
 from bakery.recipe.policy import Published
+from bakery.recipe.wheel import WheelName
 from bakery.tools import execute
 from bakery.upstream.errors import NotFoundError, UpstreamError
 
@@ -40,18 +40,11 @@ def versions(upstream: PypiUpstream, api: Api) -> Iterator[Published]:
         UpstreamError: the index does not have the project, or pip tells no index.
 
     """
-    from packaging.utils import (
-        InvalidWheelFilename,
-        parse_wheel_filename,
-    )
-
     wheels: defaultdict[str, list[DistributionPackage]] = defaultdict(list)
     for file in _files(upstream.pypi, api):
-        try:
-            _, version, _, _ = parse_wheel_filename(file.filename)
-        except InvalidWheelFilename:  # a source archive
-            continue
-        wheels[str(version)].append(file)
+        wheel = WheelName.parse(file.filename)
+        if wheel is not None:
+            wheels[wheel.version].append(file)
     for tag, files in wheels.items():
         days = [file.upload_time.date() for file in files if file.upload_time]
         yield Published(
@@ -68,17 +61,11 @@ def wheels(project: str, version: str, api: Api) -> list[str]:
         UpstreamError: the index does not have the project, or pip tells no index.
 
     """
-    from packaging.utils import (
-        InvalidWheelFilename,
-        parse_wheel_filename,
-    )
-
-    names = []
-    for file in _files(project, api):
-        with suppress(InvalidWheelFilename):  # a source archive
-            if str(parse_wheel_filename(file.filename)[1]) == version:
-                names.append(file.filename)
-    return names
+    return [
+        file.filename
+        for file in _files(project, api)
+        if (wheel := WheelName.parse(file.filename)) and wheel.is_version(version)
+    ]
 
 
 def _files(project: str, api: Api) -> list[DistributionPackage]:

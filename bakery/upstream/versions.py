@@ -10,7 +10,6 @@ from bakery.recipe.policy import Published, offered
 from bakery.recipe.upstreams import (
     DebianUpstream,
     GithubUpstream,
-    GitlabUpstream,
     HashicorpUpstream,
     KubernetesUpstream,
     ListingUpstream,
@@ -20,7 +19,6 @@ from bakery.recipe.upstreams import (
 from bakery.upstream import (
     debian_versions,
     github,
-    gitlab,
     hashicorp,
     kubernetes,
     listing,
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 
 _KINDS: dict[type, Callable[[Any, Api], Iterable[Published]]] = {
     GithubUpstream: github.versions,
-    GitlabUpstream: gitlab.versions,
     HashicorpUpstream: hashicorp.versions,
     KubernetesUpstream: kubernetes.versions,
     ListingUpstream: listing.versions,
@@ -55,7 +52,7 @@ def offers(upstream: Upstream, api: Api) -> list[Published]:
 
     """
     published = list(_KINDS[type(upstream)](upstream, api))
-    if isinstance(upstream, (GithubUpstream, GitlabUpstream)):
+    if isinstance(upstream, GithubUpstream):
         published = _untagged(published, upstream.tag)
     choice = offered(published, prerelease=upstream.prerelease)
     if not choice:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from bakery.characters import hidden_at, visible
 from bakery.yaml.location import TAG, DocumentError, error, error_at, show
 from bakery.yaml.syntax_errors import syntax_error
 
@@ -49,6 +50,7 @@ def read(path: Path) -> yaml.MappingNode:
     """
     text = _text(path)
     try:
+        _refuse_hidden(text, path)
         _refuse_tricks(text, path)
         node = yaml.compose(_NamedText(text, str(path)), Loader=_LOADER)
     except yaml.reader.ReaderError as problem:
@@ -93,6 +95,19 @@ def _text(path: Path) -> str:
             where=f"{show(path)}:{line}",
             fix="save the file with the encoding UTF-8",
         ) from None
+
+
+def _refuse_hidden(text: str, path: Path) -> None:
+    """Refuse what acts on terminals or hides what stands there, in comments as well."""
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        at = hidden_at(line, allowed="\t")
+        if at is not None:
+            raise error_at(path, number, at, *_hidden(line[at]), lines=lines)
+
+
+def _hidden(character: str) -> tuple[str, str]:
+    return f"a text can't hold this control character: {visible(character)}", "remove it"
 
 
 def _refuse_tricks(text: str, path: Path) -> None:
@@ -142,6 +157,7 @@ def _check(top: yaml.MappingNode) -> None:
                 node, "tags are not part of the language", "quote a text that begins with !"
             )
         if isinstance(node, yaml.ScalarNode):
+            _refuse_escaped(node)
             continue
         if depth > _DEEPEST:
             raise error(node, "this is nested too deeply")
@@ -150,6 +166,12 @@ def _check(top: yaml.MappingNode) -> None:
             pending.extend([(value, depth + 1) for _, value in node.value])
         else:
             pending.extend([(item, depth + 1) for item in node.value])
+
+
+def _refuse_escaped(node: yaml.ScalarNode) -> None:
+    at = hidden_at(node.value, allowed="\n\t")
+    if at is not None:
+        raise error(node, *_hidden(node.value[at]), span=(at, at + 1))
 
 
 def _check_keys(node: yaml.MappingNode) -> None:
@@ -161,6 +183,7 @@ def _check_keys(node: yaml.MappingNode) -> None:
                 "a key must be a plain text",
                 'write key: value; quote a text that begins with a bracket: "{version}"',
             )
+        _refuse_escaped(key)
         if key.tag == f"{TAG}merge":
             raise error(key, "merge keys are not part of the language", "write the keys out")
         if key.value in seen:

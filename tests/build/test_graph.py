@@ -14,8 +14,8 @@ import pytest
 from doit.exceptions import InvalidDodoFile
 from harness.project import REPOSITORY, Project
 
-from bakery.boot import machine
-from bakery.boot.machine import native_arch
+from bakery.arch import native_arch
+from bakery.build import graph as graphs
 from bakery.build.step import Made, Nothing, Step
 from bakery.recipe import lock as lockfile
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
@@ -228,7 +228,7 @@ def test_boot_stands_for_the_newest_image_of_this_machine(
 ) -> None:
     task = tasks(root, "boot:base")["boot:base"]
     assert task["task_dep"] == [f"boot:base-2.0-{native_arch()}"]
-    monkeypatch.setattr(machine, "native_arch", lambda: "riscv64")
+    monkeypatch.setattr(graphs, "native_arch", lambda: "riscv64")
     ((action,),) = tasks(root, "boot:base")["boot:base"]["actions"]
     assert "doit boot:base-2.0-arm64" in action().message
     (root / "recipes/base/lock.json").write_bytes(lockfile.encode(Lock()))

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from bakery import settings
-from bakery.boot.machine import native_arch
+from bakery.arch import native_arch
 from bakery.build import display
 from bakery.build.context import Context
 from bakery.build.reporter import Reporter

@@ -191,6 +191,11 @@ def test_exactly_its_rule_catches_a_broken_tree(rule: str, good: Any, elf: Any) 
     assert all(finding.fix and finding.reason and finding.message for finding in report.findings)
 
 
+def test_an_image_holds_one_release_file(good: Any) -> None:
+    BROKEN["release-file-extra"](good, None)
+    assert check(good).errors == 1
+
+
 @pytest.mark.parametrize(
     "rule", ["unit-verify", "sysusers-syntax", "udev-syntax", "tmpfiles-syntax"]
 )

@@ -20,8 +20,9 @@ from harness import needs
 from harness.debian import ROOTS
 from harness.project import Project, digest
 
+from bakery.arch import native_arch
 from bakery.boot import vm
-from bakery.boot.machine import BootImage, Load, native_arch
+from bakery.boot.machine import BootImage, Load
 from bakery.boot.model import Command, Expectations, File, Listener, Socket, Text
 from bakery.boot.nspawn import Nspawn
 from bakery.boot.qemu import Qemu
@@ -245,7 +246,8 @@ ALONE = """\
 import sys
 from pathlib import Path
 from bakery.boot.model import Command, Expectations
-from bakery.boot.machine import BootImage, Load, native_arch
+from bakery.arch import native_arch
+from bakery.boot.machine import BootImage, Load
 from bakery.boot.nspawn import Nspawn
 from bakery.boot.session import Deployment, boot
 

@@ -11,8 +11,9 @@ from harness import needs
 from harness.debian import ROOTS
 from harness.packages import EMULATOR, locked_anew
 
+from bakery.arch import native_arch
 from bakery.boot.guest import image_path
-from bakery.boot.machine import Load, native_arch
+from bakery.boot.machine import Load
 from bakery.boot.nspawn import Nspawn
 
 if TYPE_CHECKING:

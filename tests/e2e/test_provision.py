@@ -19,8 +19,9 @@ from harness.released import channel, release
 from harness.sysupdate import follower
 
 from bakery import settings as settings_module
+from bakery.arch import native_arch
 from bakery.boot import guest as guests
-from bakery.boot.machine import Load, native_arch
+from bakery.boot.machine import Load
 from bakery.boot.nspawn import Nspawn
 from bakery.provision import command
 from bakery.torcx import build

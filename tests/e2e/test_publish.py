@@ -10,21 +10,25 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import channels, prism
 from harness.github import FAULTS, REPOSITORY, GitHub, Release
+from harness.released import described
 
 from bakery.http.client import Client
 from bakery.http.limits import Limits
 from bakery.http.retry import RetryPolicy
 from bakery.publish import release as transaction
-from bakery.publish.channel import INDEX
 from bakery.publish.github import Github
 from bakery.publish.model import PublishError
 from bakery.publish.release import DesiredRelease, LocalFile
+from bakery.recipe.names import INDEX
+from bakery.release.index import CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from harness.github import Fault
+
+    from bakery.arch import Arch
 
 
 pytestmark = pytest.mark.e2e
@@ -52,12 +56,15 @@ def github() -> Iterator[GitHub]:
 
 
 def files(tag: str) -> dict[str, bytes]:
-    name = tag.partition("-")[0]
+    name, _, version = tag.partition("-")
+    images: dict[Arch, bytes] = {
+        "x86-64": f"image of {tag}".encode() * 4096,
+        "arm64": f"other image of {tag}".encode() * 64,
+    }
     return {
-        f"{tag}-x86-64.raw": f"image of {tag}".encode() * 4096,
-        f"{tag}-arm64.raw": f"other image of {tag}".encode() * 64,
+        **{f"{tag}-{arch}.raw": data for arch, data in images.items()},
         f"{name}.transfer": b"[Transfer]\n",
-        "release.json": b"{}",
+        "release.json": described(name, version, images),
         "SHA256SUMS": f"sums of {tag}".encode(),
     }
 
@@ -233,7 +240,7 @@ def check_channel(github: GitHub, *tags: str) -> None:
     """Require that the channel has just these versions, and that the index knows them."""
     found = moved(github, "k3s").files
     listed = {line.split()[1] for line in found["SHA256SUMS"].decode().splitlines()}
-    assert listed == {*images_of(*tags), "k3s.transfer"}
+    assert listed == {*images_of(*tags), "k3s.transfer", CHANNEL}
     assert found.keys() == {*listed, "SHA256SUMS"}
     for tag in tags:
         assert found[f"{tag}-arm64.raw"] == files(tag)[f"{tag}-arm64.raw"]

@@ -17,7 +17,8 @@ from harness.debian import ROOTS
 from harness.packages import EMULATOR, locked_anew
 from harness.project import REPOSITORY
 
-from bakery.boot.machine import BootImage, native_arch
+from bakery.arch import native_arch
+from bakery.boot.machine import BootImage
 from bakery.boot.model import Command, Expectations
 from bakery.boot.nspawn import Nspawn
 from bakery.boot.report import render

@@ -18,7 +18,7 @@ from bakery.progress import Silent
 from bakery.recipe import lock as lockfile
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
-from bakery.recipe.releases import releases
+from bakery.recipe.plan import releases
 from bakery.release.assemble import assemble
 from bakery.release.finished import Finished
 
@@ -79,7 +79,7 @@ class Shop:
         }
         (recipe / "lock.json").write_bytes(lockfile.encode(Lock(versions=versions)))
         source = load_all(folder / "recipes")["tool"]
-        self.releases: dict[str, Release] = {each.version: each for each in releases(source)}
+        self.releases: dict[str, Release] = {each.version.tag: each for each in releases(source)}
 
     @staticmethod
     def url(version: str, arch: str) -> str:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from bakery.arch import native_arch
 from bakery.boot import debian
-from bakery.boot.machine import native_arch
 from bakery.boot.nspawn import Nspawn
 from bakery.upstream import apt as sources
 from harness.debian import ROOTS

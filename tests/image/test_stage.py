@@ -14,7 +14,7 @@ from bakery.progress import Silent
 from bakery.recipe import lock as lockfile
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
-from bakery.recipe.releases import releases
+from bakery.recipe.plan import releases
 from bakery.yaml.location import DocumentError
 
 if TYPE_CHECKING:

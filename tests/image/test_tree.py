@@ -141,27 +141,6 @@ def test_removed_files_take_their_empty_folders_along(tree: TreeBuilder) -> None
     assert not (tree.root / "usr/share").exists()
 
 
-def test_a_rescan_keeps_origins_of_what_did_not_change(tree: TreeBuilder) -> None:
-    add(tree, "usr/bin/tool")
-    add(tree, "usr/bin/changed")
-    (tree.root / "usr/bin/changed").write_bytes(b"other")
-    (tree.root / "usr/bin/new").write_bytes(b"new")
-    (tree.root / "usr/bin/link").symlink_to("new")
-    tree.rescan("prepare")
-    assert {path: entry.origin for path, entry in tree.entries.items()} == {
-        "usr/bin/tool": "asset",
-        "usr/bin/changed": "prepare",
-        "usr/bin/new": "prepare",
-        "usr/bin/link": "prepare",
-    }
-
-
-def test_a_rescan_refuses_what_no_image_can_hold(tree: TreeBuilder) -> None:
-    os.mkfifo(tree.root / "pipe")
-    with pytest.raises(ImageError, match="neither a file"):
-        tree.rescan("prepare")
-
-
 def test_modes_are_set_where_the_recipe_says_so(tree: TreeBuilder) -> None:
     add(tree, "usr/bin/tool")
     assert tree.set_mode("usr/bin/tool", 0o4755)

@@ -10,11 +10,11 @@ from harness.mirror import Mirror
 from harness.released import channel, release
 
 from bakery import settings as settings_module
+from bakery.arch import Arch
 from bakery.http.client import Client
 from bakery.http.retry import RetryPolicy
 from bakery.provision import install
-from bakery.provision import published as published_folder
-from bakery.recipe.types import Arch
+from bakery.release import reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +69,6 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long was waited between requests; in tests, that takes no time."""
     waits: list[float] = []
     client = partial(Client, retry=RetryPolicy(sleep=waits.append))
-    monkeypatch.setattr(published_folder, "Client", client)
+    monkeypatch.setattr(reader, "Client", client)
     monkeypatch.setattr(install, "Client", client)
     return waits

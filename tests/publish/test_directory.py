@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import channels
 from harness.openpgp import Person
+from harness.released import described
 
+from bakery.arch import ARCHITECTURES
 from bakery.http.retry import RetryPolicy
-from bakery.publish import channel, release
+from bakery.publish import release
 from bakery.publish.directory import Directory
 from bakery.publish.model import PublishError, UnsettledError
 from bakery.publish.release import DesiredRelease, LocalFile
+from bakery.recipe.names import INDEX
 from bakery.release import sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from bakery.arch import Arch
     from bakery.publish.model import Publisher
 
 NOW = RetryPolicy(tries=1)
@@ -56,8 +60,14 @@ class Failing:
 
 
 def files(tag: str) -> dict[str, bytes]:
-    images = {f"{tag}-{arch}.raw": f"{tag} {arch}".encode() for arch in ("x86-64", "arm64")}
-    return {**images, "app.conf": b"[Transfer]\n", "release.json": b"{}", "SHA256SUMS": b"sums"}
+    name, _, version = tag.partition("-")
+    images: dict[Arch, bytes] = {arch: f"{tag} {arch}".encode() for arch in ARCHITECTURES}
+    return {
+        **{f"{tag}-{arch}.raw": data for arch, data in images.items()},
+        "app.conf": b"[Transfer]\n",
+        "release.json": described(name, version, images),
+        "SHA256SUMS": b"sums",
+    }
 
 
 def desired(folder: Path, tag: str) -> DesiredRelease:
@@ -88,7 +98,7 @@ def require(root: Path, *tags: str) -> None:
         f"{tag}-{arch}.raw" for tag in tags for arch in ("x86-64", "arm64")
     }
     for tag in tags:
-        assert f'"tag": "{tag}"' in (root / channel.INDEX / "bakery.json").read_text()
+        assert f'"tag": "{tag}"' in (root / INDEX / "bakery.json").read_text()
 
 
 def test_releases_are_laid_out_as_in_githubs_addresses(tmp_path: Path) -> None:
@@ -108,8 +118,8 @@ def test_any_change_may_fail(how: str, tmp_path: Path) -> None:
         real = Directory(root, "us")
         for tag in TAGS[:2]:
             release.publish(desired(tmp_path, tag), real, NOW)
-        follow(real, root / "scratch")
-        shutil.rmtree(root / "scratch")
+        follow(real, tmp_path / "scratch")
+        shutil.rmtree(tmp_path / "scratch")
         failing = Failing(real, number, how)
         try:
             release.publish(desired(tmp_path, TAGS[2]), failing, NOW)
@@ -158,7 +168,7 @@ def test_a_lost_or_damaged_channel_heals(tmp_path: Path) -> None:
             lambda: (root / "app/SHA256SUMS").write_bytes(b"older"),
             lambda: shutil.copy(root / "app-1.0/app-1.0-arm64.raw", root / "app"),
             lambda: shutil.rmtree(root / "app"),
-            lambda: shutil.rmtree(root / channel.INDEX),
+            lambda: shutil.rmtree(root / INDEX),
         )
     ):
         follow(publisher, tmp_path / f"scratch-{number}")

@@ -6,7 +6,7 @@ import pytest
 from harness.shop import Shop
 
 from bakery.publish.model import PublishError
-from bakery.publish.release_folder import UnbootedError, presented
+from bakery.publish.release_folder import presented
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ def test_images_come_first_and_the_index_last(waived: Path) -> None:
 
 def test_an_image_that_has_not_booted_is_refused(shop: Shop) -> None:
     folder = shop.publish(shop.assembled("v1.1.0"), "v1.1.0")
-    with pytest.raises(UnbootedError) as caught:
+    with pytest.raises(PublishError) as caught:
         presented(folder)
     assert "doit boot:tool-v1.1.0-" in str(caught.value)
     assert "BAKERY_BOOT_WAIVER=REASON" in str(caught.value)

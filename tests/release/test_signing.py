@@ -12,8 +12,9 @@ from harness import needs
 from harness.openpgp import LONG_AGO, Person
 
 from bakery.release import signing, sums
+from bakery.release.errors import ReleaseError
 from bakery.release.signing import SigningKey
-from bakery.release.verify import VerifyError, verify
+from bakery.release.verify import verify
 from bakery.tools import ToolFailedError
 
 if TYPE_CHECKING:
@@ -99,14 +100,14 @@ def test_a_key_may_be_a_file_and_have_a_passphrase(tmp_path: Path) -> None:
 
 
 def test_what_is_no_private_key_is_refused(person: Person, tmp_path: Path) -> None:
-    with pytest.raises(signing.SigningError, match="can't be read"):
+    with pytest.raises(ReleaseError, match="can't be read"):
         key("/nowhere/key.asc")
     public = person.export(tmp_path / "public.asc")
-    with pytest.raises(signing.SigningError, match="0 private keys"):
+    with pytest.raises(ReleaseError, match="0 private keys"):
         key(str(public))
     for name in ("one", "another"):
         person.key(name)
-    with pytest.raises(signing.SigningError, match=r"[2-9] private keys"):
+    with pytest.raises(ReleaseError, match=r"[2-9] private keys"):
         key(person.gpg("--armor", "--export-secret-keys").decode())
 
 
@@ -130,20 +131,20 @@ def test_somebody_else_s_signature_is_refused(
     release: Path, person: Person, tmp_path: Path
 ) -> None:
     other = person.export(tmp_path / "other.asc", person.key("a third one"))
-    with pytest.raises(VerifyError, match="signature of SHA256SUMS does not hold"):
+    with pytest.raises(ReleaseError, match="signature of SHA256SUMS does not hold"):
         list(verify(str(release), keyring=other))
 
 
 def test_an_altered_index_is_refused(release: Path) -> None:
     index = release / sums.FILE
     index.write_bytes(index.read_bytes().replace(b"a", b"b"))
-    with pytest.raises(VerifyError, match="signature of SHA256SUMS does not hold"):
+    with pytest.raises(ReleaseError, match="signature of SHA256SUMS does not hold"):
         list(verify(str(release), keyring=release / signing.KEYRING))
 
 
 def test_a_missing_signature_is_told(release: Path) -> None:
     (release / sums.SIGNATURE).unlink()
-    with pytest.raises(VerifyError, match=r"SHA256SUMS\.gpg can't be read"):
+    with pytest.raises(ReleaseError, match=r"SHA256SUMS\.gpg can't be read"):
         list(verify(str(release), keyring=release / signing.KEYRING))
 
 
@@ -151,6 +152,6 @@ def test_an_expired_key_is_called_so() -> None:
     with closing(Person()) as someone:
         fingerprint = someone.key("of old", expires="1y", then=LONG_AGO)
         secret = someone.gpg("--armor", "--export-secret-keys", fingerprint).decode()
-    with pytest.raises(signing.SigningError, match="the signing key has expired") as caught:
+    with pytest.raises(ReleaseError, match="the signing key has expired") as caught:
         key(secret)
     assert f"gpg --quick-set-expire {fingerprint} 1y" in str(caught.value.fix)

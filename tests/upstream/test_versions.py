@@ -3,7 +3,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from harness.service import Reply, paged
@@ -11,7 +11,6 @@ from harness.service import Reply, paged
 from bakery.recipe.policy import Published
 from bakery.recipe.upstreams import (
     GithubUpstream,
-    GitlabUpstream,
     HashicorpUpstream,
     KubernetesUpstream,
     ListingUpstream,
@@ -79,32 +78,6 @@ def test_github_tags(service: Service, clients: Clients) -> None:
     path = "/api.github.com/repos/o/app/tags?per_page=100"
     paged(service, path, [page, [{"name": "v1.0"}]])
     assert tags(clients, GithubUpstream(github="o/app", tags=True)) == ["v1.0", "v1.1"]
-
-
-def test_gitlab_tags(service: Service, clients: Clients) -> None:
-    def tag(name: str, made: str | None, committed: str) -> dict[str, Any]:
-        return {"name": name, "created_at": made, "commit": {"created_at": committed}}
-
-    page = [
-        tag("v2.0.0", "2026-03-04T09:00:00.000+02:00", "2026-03-01T09:00:00.000+02:00"),
-        tag("v1.0.0", None, "2026-03-04T09:00:00.000+02:00"),
-    ]
-    path = "/gitlab.com/api/v4/projects/group%2Fsub%2Fapp/repository/tags?per_page=100"
-    paged(service, path, [page[:1], page[1:]])
-    upstream = GitlabUpstream(gitlab="group/sub/app")
-    assert offered(clients, upstream) == [Published("v1.0.0", DAY), Published("v2.0.0", DAY)]
-
-
-@pytest.mark.parametrize(("known", "sent"), [(["CI_SERVER_URL"], "Bearer secret"), ([], None)])
-def test_gitlabs_token_goes_to_gitlabs_that_are_known(
-    service: Service, clients: Clients, known: list[str], sent: str | None
-) -> None:
-    service.offer(
-        "/api/v4/projects/o%2Fapp/repository/tags?per_page=100", [{"name": "v1", "commit": {}}]
-    )
-    with clients.api(GITLAB_TOKEN="secret", **dict.fromkeys(known, service.url)) as api:
-        offers(GitlabUpstream(gitlab="o/app", host=service.url), api)
-    assert service.asked[0].headers["Authorization"] == sent
 
 
 def consul(version: str, at: str = "2026-03-04T05:06:07.891Z", **more: object) -> dict[str, object]:

@@ -52,6 +52,33 @@ def test_a_control_character_is_shown_where_it_is(tmp_path: Path, sign: bytes) -
     assert message.startswith(":2:8: a text can't hold this control character")
 
 
+@pytest.mark.parametrize(
+    ("text", "where", "shown"),
+    [
+        ("a: x\u202ey", ":1:5", r"\u202e"),
+        ("a: 1 # \u2066", ":1:8", r"\u2066"),
+        ("a: x\u2028y", ":1:5", r"\u2028"),
+        ("a: x\u200by", ":1:5", r"\u200b"),
+        ("a: x\x85y", ":1:5", r"\x85"),
+        (r'a: "x\e[31m"', ":1:", r"\x1b"),
+        (r'"a\u202e": x', ":1:", r"\u202e"),
+        (r'a: {b: ["\0"]}', ":1:", r"\x00"),
+        (r'a: "\L"', ":1:", r"\u2028"),
+    ],
+)
+def test_what_hides_is_shown(tmp_path: Path, text: str, where: str, shown: str) -> None:
+    message = complaint(tmp_path, text.encode())
+    assert message.startswith(where)
+    assert f"a text can't hold this control character: {shown}" in message
+    assert message.replace("\n", "").isprintable()
+
+
+def test_texts_may_have_lines_and_tabs(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text('a: |\n  x\n  \ty\nb: "x\\ty\\nz"\n')
+    assert [value.value for _, value in read(file).value] == ["x\n\ty\n", "x\ty\nz"]
+
+
 def test_other_ends_of_lines(tmp_path: Path) -> None:
     assert complaint(tmp_path, b"a: x\r\nb: y\r\na: z\r\n").startswith(
         ':3:1: the key "a" stands here twice'

@@ -68,16 +68,20 @@ class Remote:
 
     def public(self) -> set[str]:
         """Return the names of the releases that are published."""
-        from bakery.publish.published import editions
+        from bakery.release import document
 
-        return {edition.posted.tag for edition in editions(self._known())}
+        return {
+            remote.tag
+            for remote in self._known()
+            if remote.visibility == "public" and remote.asset(document.FILE)
+        }
 
     def publish(self, folder: Path) -> str:
         """Publish a release folder, or finish publishing it; return where it is.
 
         Raises:
-            UnbootedError: an image has passed no boot as the bytes that it is.
-            PublishError: the publisher refuses it.
+            PublishError: an image has passed no boot as the bytes that it is, or the publisher
+                refuses the release.
 
         """
         from bakery.publish import release
@@ -120,7 +124,8 @@ class Remote:
             reconcile(
                 what, self.publisher, self.retry, look=self._look, plan=plan, known=self._seen
             )
-        return "\n".join(f"{self._settings.publish_url}/{tag}" for tag in tags)
+            left_out = channels.left_out()
+        return "\n".join([*(f"{self._settings.publish_url}/{tag}" for tag in tags), *left_out])
 
     def preview_move(self, desired: _Desired) -> str:
         """Return what bringing channels up to date would do."""
@@ -133,12 +138,14 @@ class Remote:
                 for channel in desired(channels, seen)
                 for line in channel_steps.preview(channel, seen)
             ]
+            lines += channels.left_out()
         return "\n".join(lines) or "nothing is to be done"
 
     @contextmanager
     def _channels(self) -> Iterator[Channels]:
         from bakery.publish.channel import Channels
         from bakery.publish.channel_steps import Scratch
+        from bakery.publish.published import Catalogue
         from bakery.publish.signed_index import IndexSigner
 
         dist = self._settings.dist
@@ -146,7 +153,8 @@ class Remote:
         with tempfile.TemporaryDirectory(dir=dist, prefix=".channel-") as folder:
             scratch = Scratch(Path(folder))
             signer = IndexSigner(self.publisher, scratch, self._context.signing_key)
-            yield Channels(scratch, signer, self._settings.keep)
+            catalogue = Catalogue(self.publisher, self._context.store)
+            yield Channels(catalogue, scratch, signer, self._settings.keep)
 
     def _known(self) -> list[RemoteRelease]:
         """Return what was at the publisher when it was last looked at."""

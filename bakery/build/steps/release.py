@@ -136,7 +136,7 @@ def _inputs(context: Context, release: Release) -> tuple[str, ...]:
     values = (
         *(recipe.summary, recipe.homepage, recipe.license),
         *(recipe.requires, recipe.replaces, recipe.channels, recipe.upstream),
-        release.source.lock.versions[release.version],
+        release.locked,
     )
     settings = context.settings
     return (
@@ -206,7 +206,7 @@ def _finished(
 def _before(state: State, release: Release) -> tuple[str | None, dict[str, Manifest]]:
     """Return the version before a release, and its manifests as far as they are here."""
     tags = release.source.lock.tags
-    at = tags.index(release.version)
+    at = tags.index(release.version.tag)
     if at == 0:
         return None, {}
     previous = tags[at - 1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bakery.check.image_name import ARCHITECTURES
+from bakery.arch import SYSTEMD, systemd_name
 from bakery.check.rule import Violation, rule
 from bakery.check.subject import released_name
 from bakery.text import nearest
@@ -24,7 +24,6 @@ _UNIT_FOLDERS = {
 }
 _SCOPES = ("system", "initrd", "portable")
 _HOST_FIELDS = ("NAME", "PRETTY_NAME", "HOME_URL", "BUG_REPORT_URL", "SUPPORT_URL", "CPE_NAME")
-_WORDS = {"amd64": "x86-64", "x86_64": "x86-64", "aarch64": "arm64", "i386": "x86", "i686": "x86"}
 
 
 def _level(subject: Subject) -> str:
@@ -82,8 +81,8 @@ def misnamed(subject: Subject) -> Iterator[Violation]:
 
 @rule(
     "release-file-extra",
-    "warning",
-    reason="a host reads one release file; others hide a mistake, or shadow those of other images",
+    "error",
+    reason="an image is one extension: what stands beside its release file claims another's name",
     fix="ship only the release file that has the image's name",
 )
 def extra(subject: Subject) -> Iterator[Violation]:
@@ -163,8 +162,8 @@ def architecture(subject: Subject) -> Iterator[Violation]:
     declared = subject.release.get("ARCHITECTURE")
     if not declared or declared == "_any":
         return
-    if declared not in ARCHITECTURES:
-        meant = _WORDS.get(declared) or nearest(declared, ARCHITECTURES)
+    if declared not in SYSTEMD:
+        meant = systemd_name(declared) or nearest(declared, SYSTEMD)
         advice = f"write ARCHITECTURE={meant}" if meant else None
         yield Violation(
             _path(subject), f"has ARCHITECTURE={declared}, which systemd does not know", fix=advice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from harness.released import index
 from bakery.errors import BakeryError
 from bakery.provision import command
 from bakery.provision.errors import ProvisionError
-from bakery.release.verify import VerifyError
+from bakery.release.errors import ReleaseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,14 +88,14 @@ def test_other_keys_are_refused(
     with closing(Person()) as other:
         other.key("Somebody else")
         keyring = other.export(tmp_path / "other")
-    with pytest.raises(VerifyError, match="it is by the key"):
+    with pytest.raises(ReleaseError, match="it is by the key"):
         given(settings, "caddy-v2.11.7", keyring=keyring)
 
 
 def test_keys_are_no_use_for_what_nobody_has_signed(
     settings: Settings, published: Path, keyring: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(VerifyError, match=r"SHA256SUMS\.gpg can't be read"):
+    with pytest.raises(ReleaseError, match=r"SHA256SUMS\.gpg can't be read"):
         given(settings, "caddy-v2.11.7", keyring=keyring)
     lone = shutil.copy(published / "caddy-v2.11.7/caddy-v2.11.7-x86-64.raw", tmp_path)
     with pytest.raises(ProvisionError, match="nobody has signed the image"):
@@ -103,5 +104,47 @@ def test_keys_are_no_use_for_what_nobody_has_signed(
 
 def test_the_description_of_a_release_is_compared(settings: Settings, published: Path) -> None:
     change(published / "caddy-v2.11.7", "release.json")
-    with pytest.raises(ProvisionError, match=r"release\.json is not the file"):
+    with pytest.raises(ReleaseError, match=r"release\.json is not the file"):
         given(settings, "caddy-v2.11.7")
+
+
+def test_the_newest_of_a_channel_is_what_the_channel_says(
+    settings: Settings, published: Path, person: Person
+) -> None:
+    shutil.copy(
+        published / "docker/docker-20.10.13-x86-64.raw",
+        published / "docker/docker-99-1-x86-64.raw",
+    )
+    index(published / "docker", person)
+    assert "docker-20.10.13-x86-64.raw" in given(settings, "docker")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("docker-20.10.13", "docker-20.10.12"), "is not the tag of docker"),
+        (("docker-20.10.13", "../caddy-v2.11.7"), "regex"),
+        (('"name": "docker"', '"name": "docker\\n"'), "is not the tag of docker"),
+        (('"releases"', '"release"'), "missing required field"),
+    ],
+)
+def test_a_channel_that_says_something_else(
+    settings: Settings, published: Path, person: Person, change: tuple[str, str], says: str
+) -> None:
+    old, new = change
+    listed = published / "docker/channel.json"
+    listed.write_text(
+        listed.read_text()
+        .replace(f'"tag": "{old}"', f'"tag": "{new}"')
+        .replace(old if old.startswith('"') else "never", new)
+    )
+    index(published / "docker", person)
+    with pytest.raises(ProvisionError, match=r"channel\.json can't be read") as caught:
+        given(settings, "docker")
+    assert re.search(says, str(caught.value))
+
+
+def test_a_channel_whose_release_is_another_one(settings: Settings, published: Path) -> None:
+    shutil.copytree(published / "caddy-v2.11.7", published / "docker-20.10.13", dirs_exist_ok=True)
+    with pytest.raises(ProvisionError, match="have different files"):
+        given(settings, "docker")
