@@ -46,6 +46,16 @@ def channels(name: str, editions: Sequence[Edition], *, minors: bool) -> dict[st
     return grouped
 
 
+def left_out(editions: Sequence[Edition]) -> str:
+    """Return, in a line for people, which of a recipe's public releases are in no channel."""
+    tags = [edition.posted.tag for edition in editions if edition.version.is_prerelease]
+    if not tags:
+        return ""
+    return (
+        f"in no channel, since hosts would prefer a pre-release to its release: {', '.join(tags)}"
+    )
+
+
 class Channels:
     """Says what channels and the index must hold."""
 
@@ -79,6 +89,10 @@ class Channels:
         """
         grouped = channels(name, self._catalogue.editions(found, name), minors=minors)
         return [self._channel(tag, editions, found) for tag, editions in grouped.items()]
+
+    def left_out(self, name: str, found: Sequence[RemoteRelease]) -> str:
+        """Return, in a line for people, what is published of a recipe and in no channel."""
+        return left_out(self._catalogue.editions(found, name))
 
     def index(self, found: Sequence[RemoteRelease]) -> list[DesiredChannel]:
         """Return the index of everything that is published."""
