@@ -94,6 +94,11 @@ def _cell(text: str) -> str:
 
 def decoded(data: bytes) -> str:
     """Return a text file's content: UTF-8, or UTF-16 by its byte order mark, without the mark."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16", errors="replace")
-    return data.decode("utf-8-sig", errors="replace")
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if utf16 else "utf-8-sig", errors="replace")
+
+
+def unmarked(data: bytes) -> bytes:
+    """Return a file as it is, but text that has a byte order mark as UTF-8 without it."""
+    marks = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return decoded(data).encode() if data.startswith(marks) else data

@@ -338,6 +338,12 @@ def test_lists(service: Service, clients: Clients) -> None:
         assert tags(clients, ListUpstream(versions=versions)) == ["v1.9.0", "v1.10.0"]
 
 
+def test_a_list_with_a_byte_order_mark(service: Service, clients: Clients) -> None:
+    for content in (b"\xef\xbb\xbfv1.10.0\n", "v1.10.0\r\n".encode("utf-16")):
+        service.offer("/example.org/stable.txt", Reply(content))
+        assert tags(clients, ListUpstream(versions="https://example.org/stable.txt")) == ["v1.10.0"]
+
+
 def test_nothing_to_choose(service: Service, clients: Clients) -> None:
     github(service, release("nightly"), release("v1.0-rc1", prerelease=True))
     with pytest.raises(UpstreamError, match="no version that can be chosen") as caught:
