@@ -102,3 +102,12 @@ def unmarked(data: bytes) -> bytes:
     """Return a file as it is, but text that has a byte order mark as UTF-8 without it."""
     marks = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     return decoded(data).encode() if data.startswith(marks) else data
+
+
+def printable(text: str) -> str:
+    """Return text with control characters and undecodable bytes as backslash escapes."""
+    whole = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in whole
+    )

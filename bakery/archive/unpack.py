@@ -22,12 +22,12 @@ __all__ = ["BrokenArchiveError", "HostileArchiveError", "Limits", "Member", "kin
 
 _KINDS: dict[Archive, tuple[str, ...]] = {  # a longer suffix stands before the one that it ends in
     "tar": (
-        *(".tar", ".tar.gz", ".tar.xz", ".tar.zst", ".tar.bz2"),
+        *(".tar", ".tar.gz", ".tar.xz", ".tar.zst", ".tar.zstd", ".tar.bz2"),
         *(".tgz", ".txz", ".tzst", ".tbz2", ".tbz"),
     ),
     "zip": (".zip", ".whl"),
     "deb": (".deb",),
-    "compressed": (".gz", ".xz", ".zst", ".bz2"),
+    "compressed": (".gz", ".xz", ".zst", ".zstd", ".bz2"),
 }
 _LIMITS = Limits()
 
