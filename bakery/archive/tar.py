@@ -1,8 +1,9 @@
 """Tar archives, read in one pass by the standard library's tarfile, but strictly.
 
 Left to itself, tarfile takes a damaged header behind the first for the archive's end, which would
-lose members without a word; it reads headers of any length; and it takes the times that GNU's
-incremental archives keep in a header for a part of the name. Its hooks mend all three.
+lose members without a word; it reads headers of any length; it takes the times that GNU's
+incremental archives keep in a header for a part of the name, and no folder to have data. Its hooks
+mend all of this.
 """
 
 from __future__ import annotations
@@ -240,8 +241,9 @@ class _Header(tarfile.TarInfo):
                 raise ValueError(f"a header can't be read: {error}") from None
             raise
         if buf[_MAGIC] != b"ustar\0" and any(buf[_PREFIX]):
-            name = bytes(buf[:100]).partition(b"\0")[0].decode(encoding, errors)
-            header.name = name.rstrip("/") if header.isdir() else name
+            header.name = bytes(buf[:100]).partition(b"\0")[0].decode(encoding, errors)
+        if header.isdir() and buf[156:157] == tarfile.AREGTYPE:
+            header.type, header.name = tarfile.REGTYPE, f"{header.name}/"  # it may have data
         return header
 
 

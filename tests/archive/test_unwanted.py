@@ -57,6 +57,7 @@ ODD: dict[str, list[tuple[dict[str, Any], bytes]]] = {
     "a volume's label": [({"name": "backup", "type": b"V"}, b"")],
     "a list of a folder": [({"name": "app/", "type": b"D"}, b"Ntool\0\0")],
     "an access control list": [({"name": "acl", "type": b"A"}, b"user::rwx")],
+    "an old folder with data": [({"name": "old/", "type": b"\0"}, b"list")],
     "a setuid program": [({"name": "su", "mode": 0o4755}, b"")],
     "a link out": [({"name": "l", "linkname": "/etc/passwd", **LINK}, b"")],
     "a link above what is wanted": [({"name": "app", "linkname": "/opt", **LINK}, b"")],
