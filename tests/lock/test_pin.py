@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from harness.openpgp import Person
 
-    from bakery.lock.verify import Finding
+    from bakery.lock.verify import Confirmation
     from bakery.recipe.lock import LockedAsset
 
 BASE = "https://github.com/example/app/releases/download"
@@ -79,10 +79,10 @@ class Upstream:
         (asset,) = lockfile.read(self.recipe / "lock.json").versions["v1"].assets
         return asset
 
-    def verify(self) -> Finding:
+    def verify(self) -> Confirmation:
         """Ask upstream again about the asset."""
-        (finding,) = verify(load_all(self.recipe.parent), self._settings)
-        return finding
+        (confirmation,) = verify(load_all(self.recipe.parent), self._settings)
+        return confirmation
 
     def look_up(self) -> LockedAsset | None:
         """Return what is published about the asset."""
