@@ -114,13 +114,11 @@ class Publishing:
             PublishError: the publisher refuses it.
 
         """
-        places = self._move(source.name, self._channels(source), meter)
-        return "\n".join(filter(None, (places, self._left_out(source))))
+        return self._move(source.name, self._channels(source), meter)
 
     def preview_channels(self, source: Source, _meter: Meter) -> str:
         """Return what bringing a recipe's channels up to date would do."""
-        preview = self._preview(self._channels(source))
-        return "\n".join(filter(None, (preview, self._left_out(source))))
+        return self._preview(self._channels(source))
 
     def index(self, meter: Meter) -> str:
         """Bring the index of everything up to what is published; return where it is.
@@ -139,10 +137,6 @@ class Publishing:
     def _channels(source: Source) -> _Desire:
         minors = "minor" in source.recipe.channels
         return lambda channels, found: channels.of(source.name, found, minors=minors)
-
-    def _left_out(self, source: Source) -> str:
-        with self._alone, self._made() as channels:
-            return channels.left_out(source.name, self._known())
 
     def _move(self, what: str, desire: _Desire, _meter: Meter) -> str:
         from bakery.publish import channel_steps

@@ -46,14 +46,10 @@ def channels(name: str, editions: Sequence[Edition], *, minors: bool) -> dict[st
     return grouped
 
 
-def left_out(editions: Sequence[Edition]) -> str:
-    """Return, in a line for people, which of a recipe's public releases are in no channel."""
-    tags = [edition.posted.tag for edition in editions if edition.version.is_prerelease]
-    if not tags:
-        return ""
-    return (
-        f"in no channel, since hosts would prefer a pre-release to its release: {', '.join(tags)}"
-    )
+def previews(editions: Sequence[Edition]) -> dict[str, str]:
+    """Return why pre-releases are in no channel, by their tags."""
+    why = "hosts would take a pre-release for newer than its release"
+    return {edition.posted.tag: why for edition in editions if edition.version.is_prerelease}
 
 
 class Channels:
@@ -72,6 +68,7 @@ class Channels:
 
         """
         self._catalogue = catalogue
+        self._previews: dict[str, str] = {}
         self._keep = keep
         self._scratch = scratch
         self._signer = signer
@@ -87,12 +84,10 @@ class Channels:
             minors: whether each minor series has a channel too.
 
         """
-        grouped = channels(name, self._catalogue.editions(found, name), minors=minors)
+        editions = self._catalogue.editions(found, name)
+        self._previews |= previews(editions)
+        grouped = channels(name, editions, minors=minors)
         return [self._channel(tag, editions, found) for tag, editions in grouped.items()]
-
-    def left_out(self, name: str, found: Sequence[RemoteRelease]) -> str:
-        """Return, in a line for people, what is published of a recipe and in no channel."""
-        return left_out(self._catalogue.editions(found, name))
 
     def index(self, found: Sequence[RemoteRelease]) -> list[DesiredChannel]:
         """Return the index of everything that is published."""
@@ -108,10 +103,10 @@ class Channels:
         return [channel]
 
     def left_out(self) -> list[str]:
-        """Return, for people, which releases are in no channel and no index, and why."""
+        """Return, for people, which releases are in no channel, and why."""
         return [
             f"left out: {visible(tag)}, since {visible(why)}"
-            for tag, why in sorted(self._catalogue.refused.items())
+            for tag, why in sorted({**self._previews, **self._catalogue.refused}.items())
         ]
 
     def _channel(
