@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import TYPE_CHECKING
 
@@ -89,3 +90,24 @@ def task_columns(name: str, width: int) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", "<br>")
+
+
+def decoded(data: bytes) -> str:
+    """Return a text file's content: UTF-8, or UTF-16 by its byte order mark, without the mark."""
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if utf16 else "utf-8-sig", errors="replace")
+
+
+def unmarked(data: bytes) -> bytes:
+    """Return a file as it is, but text that has a byte order mark as UTF-8 without it."""
+    marks = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return decoded(data).encode() if data.startswith(marks) else data
+
+
+def printable(text: str) -> str:
+    """Return text with control characters and undecodable bytes as backslash escapes."""
+    whole = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in whole
+    )

@@ -8,10 +8,12 @@ anything else that follows is damage.
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
+    from io import FileIO
 
     from bakery.archive.guard import Guard
 
@@ -112,45 +114,61 @@ _MAGIC: dict[bytes, Callable[[], Decompressor]] = {
     b"\xfd7zXZ\0": _xz,
     b"BZh": _bzip2,
     b"\x28\xb5\x2f\xfd": _Zstd,
-    b"\x50\x2a\x4d\x18": _Zstd,  # a skippable frame, which pzstd starts with
+    **{bytes([first]) + b"\x2a\x4d\x18": _Zstd for first in range(0x50, 0x60)},  # skippable frames
 }
 _LONGEST_MAGIC = max(map(len, _MAGIC))
 
 
-def unpacked(
-    guard: Guard, *, start: int = 0, size: int | None = None, required: bool = False
-) -> Generator[bytes, None, None]:
-    """Yield what a part of the guard's archive unpacks to, in chunks of about 1 MiB.
+@dataclass(frozen=True)
+class Packed:
+    """A part of the guard's archive, compressed or not.
 
-    Data that is not compressed is yielded as it is.
-
-    Args:
-        guard: whose archive to read; it also watches the growth.
+    Attributes:
+        guard: whose archive it is; it also watches the growth.
         start: where the part begins, in bytes.
         size: its length; to the end of the file when None.
-        required: refuse data that is not compressed.
-
-    Raises:
-        BrokenArchiveError: the data is damaged or cut short.
-        HostileArchiveError: it unpacks to more than the guard's limits.
 
     """
-    with guard.archive.open("rb", buffering=0) as file:
-        file.seek(start)
-        magic = file.read(_LONGEST_MAGIC if size is None else min(size, _LONGEST_MAGIC))
-        file.seek(start)
-        new = next((new for start, new in _MAGIC.items() if magic.startswith(start)), None)
-        if new is None and required:
-            raise guard.broken("its first bytes are not those of gzip, xz, zstd or bzip2")
-        if new is None:
-            chunks = _slices(file.read, size, CHUNK)
-        else:
-            chunks = _decompressed(_slices(file.read, size, _INPUT), new, guard)
-        total = 0
-        for chunk in chunks:
-            total += len(chunk)
-            guard.weigh(total)
-            yield chunk
+
+    guard: Guard
+    start: int = 0
+    size: int | None = None
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether its first bytes are those of gzip, xz, zstd or bzip2."""
+        with self._open() as file:
+            return self._decompressor(file) is not None
+
+    def unpacked(self) -> Generator[bytes, None, None]:
+        """Yield what it unpacks to, in chunks of about 1 MiB; as it is where it isn't compressed.
+
+        Raises:
+            BrokenArchiveError: the data is damaged or cut short.
+            HostileArchiveError: it unpacks to more than the guard's limits.
+
+        """
+        with self._open() as file:
+            new = self._decompressor(file)
+            file.seek(self.start)
+            if new is None:
+                chunks = _slices(file.read, self.size, CHUNK)
+            else:
+                chunks = _decompressed(_slices(file.read, self.size, _INPUT), new, self.guard)
+            total = 0
+            for chunk in chunks:
+                total += len(chunk)
+                self.guard.weigh(total)
+                yield chunk
+
+    def _open(self) -> FileIO:
+        file = self.guard.archive.open("rb", buffering=0)
+        file.seek(self.start)
+        return file
+
+    def _decompressor(self, file: FileIO) -> Callable[[], Decompressor] | None:
+        magic = file.read(_LONGEST_MAGIC if self.size is None else min(self.size, _LONGEST_MAGIC))
+        return next((new for start, new in _MAGIC.items() if magic.startswith(start)), None)
 
 
 def _slices(read: Callable[[int], bytes], size: int | None, step: int) -> Iterator[bytes]:

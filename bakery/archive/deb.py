@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from bakery.archive import tar
-from bakery.archive.compression import unpacked
+from bakery.archive.compression import Packed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from bakery.archive.guard import Guard
     from bakery.archive.model import Members
@@ -20,17 +19,16 @@ _HEADER = re.compile(rb"(.{16}).{32}([0-9]+) *`\n", re.DOTALL)
 _HEADER_SIZE = 60
 
 
-def members(wanted: Callable[[str], bool], guard: Guard) -> Members:
+def members(guard: Guard) -> Members:
     """Yield the wanted members of a package; absolute targets of links start at the tree's root.
 
     Raises:
-        HostileArchiveError: a member means harm.
+        HostileArchiveError: a wanted member means harm.
         BrokenArchiveError: the package is damaged.
 
     """
     start, size = _data(guard)
-    data = partial(unpacked, guard, start=start, size=size)
-    yield from tar.members(data, wanted, guard, rooted=True)
+    yield from tar.members(Packed(guard, start, size), guard, rooted=True)
 
 
 def _data(guard: Guard) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The judge of one archive: it sees every member, wanted or not, and words the verdict."""
+"""The judge of one archive: it chooses what is wanted, judges that, and words the verdict."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from bakery.archive.model import BrokenArchiveError, HostileArchiveError, Member
 from bakery.text import format_size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from bakery.archive.model import Limits
@@ -17,7 +18,7 @@ _SHOWN = 200  # characters of a hostile name
 
 
 class Guard:
-    """Knows which paths an archive has named so far, and how much it declared.
+    """Knows which members of an archive are wanted, their paths so far, and their size.
 
     Attributes:
         archive: the archive's file.
@@ -25,29 +26,48 @@ class Guard:
 
     """
 
-    def __init__(self, archive: Path, filename: str, limits: Limits) -> None:
+    def __init__(
+        self, archive: Path, filename: str, limits: Limits, wanted: Callable[[str], bool]
+    ) -> None:
         self.archive = archive
+        self._wanted = wanted
         self.member: bytes | None = None
         self._filename = filename
         self._limits = limits
         self._most = max(limits.free, limits.ratio * archive.stat().st_size)
         self._declared = 0
         self._count = 0
-        self._tree: dict[str, Any] = {}  # a folder is a dict, anything else its type
+        self._tree: dict[str, Any] = {}  # a folder is a dict, anything else a tuple
 
-    def admit(self, raw: bytes, kind: MemberType | Literal["hard link"]) -> str:
-        """Judge a member's path and return it normalised; empty for the tree's own root.
+    def choose(self, raw: bytes, *, is_folder: bool = False) -> str | None:
+        """Return a member's path, normalised, if it is wanted; the tree's own root never is.
 
         Raises:
-            HostileArchiveError: the path is unsafe, is taken, lies below something that is no
-                folder, or is one too many.
+            HostileArchiveError: it is wanted, and its path is unsafe.
 
         """
         self.member = raw
         try:
-            path = paths.normalised(raw)
+            path = paths.normalised(raw, is_folder=is_folder)
         except paths.UnsafePathError as error:
-            raise self.hostile(str(error)) from None
+            if self._wanted(paths.spelled(raw)):
+                raise self.hostile(str(error)) from None
+            return None
+        return path if path and self._wanted(path) else None
+
+    def claim(self, path: str, kind: MemberType | Literal["hard link"], *content: object) -> bool:
+        """Give a wanted member its path; return False if an equal one has it already.
+
+        Args:
+            path: the member's path.
+            kind: what it is.
+            content: what else equal ones have in common.
+
+        Raises:
+            HostileArchiveError: another one has the path, it lies below something that is no
+                folder, or is one too many.
+
+        """
         *folders, name = path.split("/")
         self._charge(1)
         here = self._tree
@@ -56,24 +76,24 @@ class Guard:
                 self._charge(1)
             here = here.setdefault(folder, {})
             if not isinstance(here, dict):
-                raise self.hostile(f"it lies below a path that is a {here}")
-        if not path:
-            if kind != "directory":
-                raise self.hostile(f"it is a {kind}, and takes the place of the archive's root")
-        elif kind != "directory":
-            if name in here:
-                raise self.hostile("its path appears twice")
-            here[name] = kind
-        elif not isinstance(here.setdefault(name, {}), dict):
-            raise self.hostile(f"its path appears twice, first as a {here[name]}")
-        return path
+                raise self.hostile(f"it lies below a path that is a {here[0]}")
+        if name not in here:
+            here[name] = {} if kind == "directory" else (kind, *content)
+            return True
+        known = here[name]
+        first = "directory" if isinstance(known, dict) else known[0]
+        if first != kind:
+            raise self.hostile(f"its path appears twice, first as a {first}")
+        if kind != "directory" and known != (kind, *content):
+            raise self.hostile("its path appears twice, and what it names differs")
+        return False
 
     def is_file(self, path: str) -> bool:
-        """Return whether a regular file of that path was admitted."""
+        """Return whether a wanted file has the path."""
         here: Any = self._tree
         for name in path.split("/"):
             here = here.get(name) if isinstance(here, dict) else None
-        return bool(here == "file")
+        return isinstance(here, tuple) and here[0] == "file"
 
     def target(self, raw: bytes, path: str, *, rooted: bool = False) -> str:
         """Judge the target of the symbolic link at `path` and return it as text.

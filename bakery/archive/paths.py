@@ -16,8 +16,15 @@ class UnsafePathError(Exception):
     """A path or a link's target can't be allowed; the text completes a sentence about it."""
 
 
-def normalised(raw: bytes) -> str:
+def spelled(raw: bytes) -> str:
+    """Return a member's path, whatever it is, as text to compare and show; never to write to."""
+    return "/".join(_steps(raw.decode(errors="backslashreplace")))
+
+
+def normalised(raw: bytes, *, is_folder: bool) -> str:
     """Return a member's path without `.` and needless slashes; empty for the tree's own root.
+
+    A backslash is a letter, as it is to Linux and in the names of systemd's units.
 
     Raises:
         UnsafePathError: the path is empty, absolute, not portable, or goes up.
@@ -26,13 +33,13 @@ def normalised(raw: bytes) -> str:
     path = _decoded(raw, "path")
     if path.startswith("/"):
         raise UnsafePathError("its path is absolute")
-    if "\\" in path:
-        raise UnsafePathError("its path has a backslash")
     steps = _steps(path)
     if ".." in steps:
         raise UnsafePathError("its path goes up with '..'")
     if any(len(step.encode()) > _LONGEST_NAME for step in steps):
         raise UnsafePathError(f"a name in its path has more than {_LONGEST_NAME} bytes")
+    if not steps and not is_folder:
+        raise UnsafePathError("it takes the place of the archive's root")
     return "/".join(steps)
 
 

@@ -1,4 +1,4 @@
-"""Bytes that arrive in chunks, taken in the sizes that a format has."""
+"""Bytes that arrive in chunks, as files to read from."""
 
 from __future__ import annotations
 
@@ -16,13 +16,45 @@ if TYPE_CHECKING:
 _BUFFER = 1 << 16  # larger reads are copied once, straight to the reader
 
 
-class Blocks:
-    """A one-way cursor over chunks, none of which is empty."""
+class ForwardFile:
+    """A file over chunks, none of which is empty, that is only ever read onwards.
 
-    def __init__(self, chunks: Iterator[bytes], guard: Guard) -> None:
+    Attributes:
+        headroom: bytes that may be read before it is set anew; None for any number.
+
+    """
+
+    def __init__(
+        self, chunks: Iterator[bytes], guard: Guard, *, headroom: int, may_end: bool
+    ) -> None:
+        """Let what is read within the headroom be nothing, at the end, if it `may_end` there."""
+        self.headroom: int | None = headroom
+        self._may_end = may_end
         self._chunks = chunks
         self._rest = memoryview(b"")
+        self._position = 0
         self._guard = guard
+
+    def tell(self) -> int:
+        """Return how many bytes have gone by."""
+        return self._position
+
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes.
+
+        Raises:
+            BrokenArchiveError: there are fewer.
+            ValueError: they are more than the headroom.
+
+        """
+        if self.headroom is not None:
+            self.headroom -= size
+            if self.headroom < 0:
+                raise ValueError("a header is too long")
+        data = b"".join(self._pieces(size))
+        if len(data) < size and (data or self.headroom is None or not self._may_end):
+            raise self._guard.broken("it ends too early")
+        return data
 
     def pieces(self, size: int) -> Iterator[memoryview]:
         """Yield the next `size` bytes in pieces, as they come.
@@ -31,28 +63,34 @@ class Blocks:
             BrokenArchiveError: there are fewer.
 
         """
-        while size:
-            rest = self._rest or memoryview(next(self._chunks, b""))
-            if not rest:
-                raise self._guard.broken("it ends too early")
-            piece = rest[:size]
-            self._rest = rest[size:]
-            size -= len(piece)
-            yield piece
+        end = self._position + size
+        yield from self._pieces(size)
+        if self._position < end:
+            raise self._guard.broken("it ends too early")
 
-    def exactly(self, size: int) -> bytes:
-        """Return the next `size` bytes.
+    def seek(self, position: int) -> None:
+        """Skip what lies before `position`.
 
         Raises:
-            BrokenArchiveError: there are fewer.
+            BrokenArchiveError: it lies behind the end, or has gone by.
 
         """
-        return b"".join(self.pieces(size))
+        if position < self._position:
+            raise self._guard.broken("its parts overlap")
+        for _ in self.pieces(position - self._position):
+            pass
 
-    def remaining(self) -> Iterator[Piece]:
-        """Yield everything up to the end."""
-        yield self._rest
-        yield from self._chunks
+    def remaining(self, size: int) -> Iterator[bytes]:
+        """Yield everything up to the end in blocks of `size` bytes; the last may be shorter."""
+        while block := b"".join(self._pieces(size)):
+            yield block
+
+    def _pieces(self, size: int) -> Iterator[memoryview]:
+        while size and (rest := self._rest or memoryview(next(self._chunks, b""))):
+            piece, self._rest = rest[:size], rest[size:]
+            self._position += len(piece)
+            size -= len(piece)
+            yield piece
 
 
 class _Pieces(io.RawIOBase):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import closing, nullcontext
-from functools import partial
 from typing import TYPE_CHECKING
 
 from bakery.archive import deb, tar, zip  # noqa: A004  the format's name
-from bakery.archive.compression import unpacked
+from bakery.archive.compression import Packed
 from bakery.archive.guard import Guard
 from bakery.archive.model import BrokenArchiveError, HostileArchiveError, Limits, Member
 from bakery.archive.stream import readable
@@ -23,12 +22,12 @@ __all__ = ["BrokenArchiveError", "HostileArchiveError", "Limits", "Member", "kin
 
 _KINDS: dict[Archive, tuple[str, ...]] = {  # a longer suffix stands before the one that it ends in
     "tar": (
-        *(".tar", ".tar.gz", ".tar.xz", ".tar.zst", ".tar.bz2"),
+        *(".tar", ".tar.gz", ".tar.xz", ".tar.zst", ".tar.zstd", ".tar.bz2"),
         *(".tgz", ".txz", ".tzst", ".tbz2", ".tbz"),
     ),
     "zip": (".zip", ".whl"),
     "deb": (".deb",),
-    "compressed": (".gz", ".xz", ".zst", ".bz2"),
+    "compressed": (".gz", ".xz", ".zst", ".zstd", ".bz2"),
 }
 _LIMITS = Limits()
 
@@ -49,15 +48,18 @@ def members(
 ) -> Members:
     """Yield the wanted members of an archive, each with its content until the next is asked for.
 
-    Every member is judged, and read where the format is a stream, wanted or not; the archive is
-    known to be whole and harmless only when the iteration ends. Memory does not grow with sizes.
+    What is not wanted is not judged. Where the format is a stream all of it is read, and the
+    archive is known to be whole only when the iteration ends. Memory does not grow with sizes.
     Where the format compresses or checksums, so much is verified: reading content may raise too.
+    Equal members with one path are one; of others nobody can tell which one is meant.
 
     Args:
         archive: the file to read.
         filename: the name that it was published under: it tells the kind, and names the one member
             of a file that is no archive.
-        wanted: tells by a member's path whether it is yielded; asked for every member.
+        wanted: tells by a member's path whether it is yielded; asked for every member. Of a path
+            that can't be allowed it gets a harmless spelling, and the archive is refused if it
+            wants that.
         kind: what kind of file it is, where the name misleads. A tar archive's compression is told
             by its first bytes in any case.
         limits: how much it may hold.
@@ -67,43 +69,46 @@ def members(
         files with the content that they share, and come last.
 
     Raises:
-        HostileArchiveError: a member has an unsafe or repeated path, leaves the tree, is a device,
-            or there is more of it than the limits allow.
+        HostileArchiveError: a wanted member has an unsafe path, leaves the tree, is a device, has a
+            path that another one has, or there is more than the limits allow.
         BrokenArchiveError: the archive is cut short, altered, or of another kind.
         OSError: the file can't be read.
 
     """
-    guard = Guard(archive, filename, limits)
+    guard = Guard(archive, filename, limits, wanted)
     match kind or kind_of(filename):
         case "tar":
-            found = tar.members(partial(unpacked, guard), wanted, guard)
+            unpacked = tar.members(Packed(guard), guard)
         case "zip":
-            found = zip.members(wanted, guard, is_wheel=filename.lower().endswith(".whl"))
+            unpacked = zip.members(guard, is_wheel=filename.lower().endswith(".whl"))
         case "deb":
-            found = deb.members(wanted, guard)
+            unpacked = deb.members(guard)
         case "compressed":
-            found = _decompressed(filename, wanted, guard)
+            unpacked = _decompressed(filename, guard)
         case "plain":
-            found = _plain(filename, wanted, guard)
-    with closing(found):
-        for member, stream in found:
+            unpacked = _plain(filename, guard)
+    with closing(unpacked):
+        for member, stream in unpacked:
             with stream or nullcontext():
                 yield member, stream
 
 
-def _decompressed(filename: str, wanted: Callable[[str], bool], guard: Guard) -> Members:
+def _decompressed(filename: str, guard: Guard) -> Members:
     suffix = next((s for s in _KINDS["compressed"] if filename.lower().endswith(s)), "")
-    path = guard.admit(filename[: len(filename) - len(suffix)].encode(), "file")
-    with closing(unpacked(guard, required=True)) as chunks:
-        if wanted(path):
+    packed = Packed(guard)
+    path = guard.choose(filename[: len(filename) - len(suffix)].encode())
+    if not packed.is_compressed:
+        raise guard.broken("its first bytes are not those of gzip, xz, zstd or bzip2")
+    with closing(packed.unpacked()) as chunks:
+        if path is not None:
             yield Member(path=path, type="file", size=None), readable(chunks)
         for _ in chunks:
             pass  # the end has the checksum
 
 
-def _plain(filename: str, wanted: Callable[[str], bool], guard: Guard) -> Members:
-    path = guard.admit(filename.encode(), "file")
-    size = guard.archive.stat().st_size
-    guard.declare(size)
-    if wanted(path):
+def _plain(filename: str, guard: Guard) -> Members:
+    path = guard.choose(filename.encode())
+    if path is not None:
+        size = guard.archive.stat().st_size
+        guard.declare(size)
         yield Member(path=path, type="file", size=size), guard.archive.open("rb")

@@ -22,7 +22,7 @@ from bakery.archive.paths import LONGEST_PATH
 from bakery.archive.stream import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Generator, Iterator
 
     from bakery.archive.guard import Guard
     from bakery.archive.model import Members, MemberType
@@ -40,16 +40,15 @@ _MANY = 0xFFFF  # stands for a number that is in another record
 _WHEEL_SCRIPT = re.compile(r"[^/]+\.data/scripts/.+")
 
 
-def members(wanted: Callable[[str], bool], guard: Guard, *, is_wheel: bool) -> Members:
+def members(guard: Guard, *, is_wheel: bool) -> Members:
     """Yield the wanted members of a zip archive; all are judged before the first is yielded.
 
     Args:
-        wanted: tells by a path whether its member is yielded.
-        guard: whose archive to read; judges every member.
+        guard: whose archive to read; judges the wanted members.
         is_wheel: whether all below a wheel's scripts folder is executable.
 
     Raises:
-        HostileArchiveError: a member means harm.
+        HostileArchiveError: a wanted member means harm.
         BrokenArchiveError: the archive is damaged.
 
     """
@@ -57,10 +56,13 @@ def members(wanted: Callable[[str], bool], guard: Guard, *, is_wheel: bool) -> M
         archive = zipfile.ZipFile(guard.archive)
     with archive:
         _compare_count(archive, guard)
-        listed = [(info, _judged(info, guard, is_wheel=is_wheel)) for info in archive.infolist()]
-        for info, member in listed:
-            if not member.path or not wanted(member.path):
-                continue
+        chosen: list[tuple[zipfile.ZipInfo, Member]] = []
+        for info in archive.infolist():
+            name = _name(info)
+            path = guard.choose(name, is_folder=name.endswith(b"/"))
+            if path is not None and (member := _judged(info, path, guard, is_wheel=is_wheel)):
+                chosen.append((info, member))
+        for info, member in chosen:
             guard.member = _name(info)
             with closing(_content(archive, info, guard)) as content:
                 if member.type == "file":
@@ -89,8 +91,9 @@ def _compare_count(archive: zipfile.ZipFile, guard: Guard) -> None:
         raise guard.broken(f"its directory does not list its {count} members")
 
 
-def _judged(info: zipfile.ZipInfo, guard: Guard, *, is_wheel: bool) -> Member:
-    name = guard.member = _name(info)
+def _judged(info: zipfile.ZipInfo, path: str, guard: Guard, *, is_wheel: bool) -> Member | None:
+    """Return a wanted member, or None if an equal one stands before it."""
+    name = _name(info)
     mode = info.external_attr >> 16 if info.create_system in _UNIX else 0
     kind = _TYPES.get(stat.S_IFMT(mode))
     if kind is None:
@@ -99,11 +102,12 @@ def _judged(info: zipfile.ZipInfo, guard: Guard, *, is_wheel: bool) -> Member:
         kind = "directory"
     if name.endswith(b"/") != (kind == "directory"):
         raise guard.broken("its name and its mode disagree on whether it is a folder")
-    path = guard.admit(name, kind)
+    executable = bool(mode & 0o111) or (is_wheel and bool(_WHEEL_SCRIPT.fullmatch(path)))
+    if not guard.claim(path, kind, info.file_size, info.CRC, executable):
+        return None
     guard.declare(info.file_size)
     if kind != "file":
         return Member(path=path, type=kind)
-    executable = bool(mode & 0o111) or (is_wheel and bool(_WHEEL_SCRIPT.fullmatch(path)))
     return Member(path=path, type=kind, executable=executable, size=info.file_size)
 
 

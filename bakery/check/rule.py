@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from bakery.text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -120,12 +122,3 @@ def rule(
         return Rule(id=name, severity=severity, reason=reason, fix=fix, look=look)
 
     return register
-
-
-def printable(text: str) -> str:
-    """Return text with control characters and undecodable bytes as backslash escapes."""
-    whole = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in whole
-    )

@@ -10,6 +10,7 @@ from bakery.image.errors import ImageError
 from bakery.image.tree import is_macos_metadata, merged
 from bakery.recipe import glob
 from bakery.recipe.folder import FILE
+from bakery.text import printable
 from bakery.yaml.location import show
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from bakery.recipe.plan import Asset, Image
 
 _LISTED = 12
+_NEAREST = 3
 
 
 def install(
@@ -47,6 +49,7 @@ def install(
         BakeryError: an archive is hostile or damaged.
 
     """
+    bad: list[tuple[str, str]] = []
     for _, assets in groupby(image.contents.assets, key=lambda a: a.bundle or a.sha256):
         bundle = list(assets)
         private = image.contents.private_root if bundle[0].bundle else None
@@ -55,7 +58,15 @@ def install(
         for asset in bundle:
             installer.add(asset, archives[asset.sha256])
         if installer.unmatched:
-            raise _matches_nothing(image, bundle, installer)
+            bad.append(_matches_nothing(bundle[0].bundle or bundle[0].filename, installer))
+    if bad:
+        what, why = zip(*bad, strict=True)
+        raise ImageError(
+            f"{image.id}: {', and '.join(what)}",
+            where=show(image.source.folder / FILE),
+            why="\n".join(why),
+            fix="correct the patterns below install:, or give versions that differ a `when`",
+        )
 
 
 class _Installer:
@@ -135,15 +146,24 @@ class _Installer:
             self._pool.installed[merged(member.path)] = path
 
 
-def _matches_nothing(image: Image, assets: Sequence[Asset], installer: _Installer) -> ImageError:
-    pattern = min(installer.unmatched)
-    seen = installer.seen
-    listed = "\n".join(seen[:_LISTED]) + (
-        f"\n… and {len(seen) - _LISTED} more" if len(seen) > _LISTED else ""
-    )
-    return ImageError(
-        f"{image.id}: nothing in {assets[0].bundle or assets[0].filename} matches {pattern!r}",
-        where=show(image.source.folder / FILE),
-        why=f"the asset holds:\n{listed}",
-        fix="correct the pattern below install:, or give versions that differ a `when`",
-    )
+def _matches_nothing(label: str, installer: _Installer) -> tuple[str, str]:
+    """Return which patterns match nothing, and what is there instead."""
+    patterns = sorted(installer.unmatched)
+    what = f"nothing in {label} matches {' or '.join(map(repr, patterns))}"
+    seen = [printable(path) for path in installer.seen]
+    if len(seen) <= _LISTED:
+        return what, "\n".join([f"{label} holds:", *seen])
+    why = [f"{label} holds {len(seen)} members"]
+    for pattern in patterns:
+        why += [f"nearest to {pattern!r}:", *(f"  {path}" for path in _nearest(pattern, seen))]
+    return what, "\n".join(why)
+
+
+def _nearest(pattern: str, paths: Sequence[str]) -> list[str]:
+    """Return the paths that were probably meant: of the same last step, if there are any."""
+    import difflib
+
+    last = pattern.rpartition("/")[2]
+    same = [path for path in paths if glob.matches(last, path.rpartition("/")[2])]
+    likely = same if last.strip("*") else []
+    return difflib.get_close_matches(pattern, likely or paths, n=_NEAREST, cutoff=0.1)

@@ -49,7 +49,8 @@ def stage(
 
     """
     tree = TreeBuilder(root)
-    references = _install(tree, image, assets, progress)
+    dropped: set[str] = set()
+    references = _install(tree, image, assets, dropped, progress)
     _copy_local_files(tree, image)
     for path, text in image.contents.write:
         tree.add_bytes(path, text.encode(), origin="write")
@@ -57,7 +58,8 @@ def stage(
         tree.remove(path)
         tree.add_link(path, target, origin="links")
     _edit(tree, image)
-    _drop(tree, image)
+    _drop(tree, image, dropped)
+    _check_drops(image, dropped)
     corrected = _fold_units(tree)
     _start(tree, image)
     _set_modes(tree, image)
@@ -80,7 +82,11 @@ def _notes(tree: TreeBuilder, units: list[str]) -> Iterator[str]:
 
 
 def _install(
-    tree: TreeBuilder, image: Image, assets: Mapping[str, Path], progress: Progress
+    tree: TreeBuilder,
+    image: Image,
+    assets: Mapping[str, Path],
+    dropped: set[str],
+    progress: Progress,
 ) -> tuple[Reference, ...]:
     if not image.contents.self_contained:
         install(tree, image, assets, None, progress)
@@ -92,6 +98,7 @@ def _install(
         libraries.mkdir()
         pool = LibraryPool(libraries)
         install(tree, image, assets, pool, progress)
+        _drop(tree, image, dropped)  # nobody needs the libraries of what is dropped
         return relocate(tree, image.contents.name, pool, Path(folder))
 
 
@@ -158,14 +165,19 @@ def _edit(tree: TreeBuilder, image: Image) -> None:
         )
 
 
-def _drop(tree: TreeBuilder, image: Image) -> None:
+def _drop(tree: TreeBuilder, image: Image, dropped: set[str]) -> None:
+    """Remove what the recipe drops of the tree so far; `dropped` learns the patterns that match."""
     for pattern in image.contents.drop:
-        matching = [
-            path
-            for path in tree.entries
-            if glob.matches(pattern, path) or glob.matches(f"{pattern.rstrip('/')}/**", path)
-        ]
-        if not matching:
+        below = f"{pattern.rstrip('/')}/**"
+        for path in [*tree.entries]:
+            if glob.matches(pattern, path) or glob.matches(below, path):
+                tree.remove(path)
+                dropped.add(pattern)
+
+
+def _check_drops(image: Image, dropped: set[str]) -> None:
+    for pattern in image.contents.drop:
+        if pattern not in dropped:
             raise image.source.invalid(
                 InvalidError(
                     ["drop", _index(image, pattern)],
@@ -173,8 +185,6 @@ def _drop(tree: TreeBuilder, image: Image) -> None:
                     fix="correct or remove it, or add a `when`",
                 )
             )
-        for path in matching:
-            tree.remove(path)
 
 
 def _index(image: Image, pattern: str) -> int:

@@ -93,17 +93,27 @@ def unchanged(source: Source, pinned: LockedAsset, now: LockedAsset) -> LockedAs
         ChangedUpstreamError: it has another digest now.
 
     """
-    if pinned.sha256 != now.sha256:
+    if pinned.sha256 != now.sha256 or _says_otherwise(pinned.vouched, now.vouched):
         raise ChangedUpstreamError(
             "upstream has changed a file that is locked",
             where=pinned.url,
-            why=f"locked:  sha256 {pinned.sha256} ({pinned.trust})\n"
-            f"now:     sha256 {now.sha256} ({now.trust})",
+            why=f"locked:  {_known(pinned)}\nnow:     {_known(now)}",
             fix="find out why before anything else; if the new file is right, "
             f"remove the line from {show(source.folder / LOCK)} and lock again",
         )
     best = pinned if pinned.is_trusted(now.level) else now
     return msgspec.structs.replace(best, size=now.size or pinned.size)
+
+
+def _says_otherwise(locked: str | None, now: str | None) -> bool:
+    """Return whether two digests of one algorithm differ."""
+    one, other = (locked or "").split(":"), (now or "").split(":")
+    return one[0] == other[0] and one != other
+
+
+def _known(asset: LockedAsset) -> str:
+    digest = asset.vouched or f"sha256:{asset.sha256}"
+    return f"{digest.replace(':', ' ')} ({asset.trust})"
 
 
 class _Locker:

@@ -131,7 +131,7 @@ class _Verifier:
     def _asked(self, want: Wanted | None, pin: LockedAsset) -> str:
         if want and want.packages and self._is_listed(want.packages, pin):
             return "apt"
-        known = self._evidence.look_up(want) if want and want.packages is None else None
+        known = self._evidence.look_up(want, pin) if want and want.packages is None else None
         if known:
             unchanged(self._source, pin, known)
             if known.trust == "registry":  # it has named the wheel, too

@@ -46,6 +46,12 @@ def channels(name: str, editions: Sequence[Edition], *, minors: bool) -> dict[st
     return grouped
 
 
+def previews(editions: Sequence[Edition]) -> dict[str, str]:
+    """Return why pre-releases are in no channel, by their tags."""
+    why = "hosts would take a pre-release for newer than its release"
+    return {edition.posted.tag: why for edition in editions if edition.version.is_prerelease}
+
+
 class Channels:
     """Says what channels and the index must hold."""
 
@@ -62,6 +68,7 @@ class Channels:
 
         """
         self._catalogue = catalogue
+        self._previews: dict[str, str] = {}
         self._keep = keep
         self._scratch = scratch
         self._signer = signer
@@ -77,7 +84,9 @@ class Channels:
             minors: whether each minor series has a channel too.
 
         """
-        grouped = channels(name, self._catalogue.editions(found, name), minors=minors)
+        editions = self._catalogue.editions(found, name)
+        self._previews |= previews(editions)
+        grouped = channels(name, editions, minors=minors)
         return [self._channel(tag, editions, found) for tag, editions in grouped.items()]
 
     def index(self, found: Sequence[RemoteRelease]) -> list[DesiredChannel]:
@@ -94,10 +103,10 @@ class Channels:
         return [channel]
 
     def left_out(self) -> list[str]:
-        """Return, for people, which releases are in no channel and no index, and why."""
+        """Return, for people, which releases are in no channel, and why."""
         return [
             f"left out: {visible(tag)}, since {visible(why)}"
-            for tag, why in sorted(self._catalogue.refused.items())
+            for tag, why in sorted({**self._previews, **self._catalogue.refused}.items())
         ]
 
     def _channel(

@@ -62,6 +62,8 @@ class LockedAsset(
         size: its bytes; None where nobody has seen the asset yet, only its digest.
         trust: how the digest was established.
         citation: where a cited digest was published.
+        vouched: the digest that upstream published instead of a SHA-256, such as `sha512:…`; both
+            were computed of the same bytes.
 
     """
 
@@ -70,6 +72,7 @@ class LockedAsset(
     size: Annotated[int, msgspec.Meta(ge=0)] | None = None
     trust: TrustKind
     citation: str | None = None
+    vouched: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+:[0-9a-f]{64,128}$")] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what can't be an asset, and a citation without its source."""

@@ -26,14 +26,15 @@ class Published(msgspec.Struct, frozen=True):
     Attributes:
         tag: the version as upstream writes it.
         date: the day it was published, where upstream tells.
-        prerelease: upstream calls it one; its tag may say so as well.
+        prerelease: whether upstream calls it one; None where upstream doesn't say, and its tag
+            tells.
         yanked: upstream has taken it back.
 
     """
 
     tag: str
     date: dt.date | None = None
-    prerelease: bool = False
+    prerelease: bool | None = None
     yanked: bool = False
 
 
@@ -53,7 +54,7 @@ def offered(published: Iterable[Published], *, prerelease: bool = False) -> list
         if not Version.is_written(item.tag) or item.yanked:
             continue
         version = Version.parse(item.tag)
-        preview = item.prerelease or version.is_prerelease
+        preview = version.is_prerelease if item.prerelease is None else item.prerelease
         if not version.build.startswith("ent") and (prerelease or not preview):
             found.setdefault(version, item)
     return [found[version] for version in sorted(found)]

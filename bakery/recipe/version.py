@@ -16,11 +16,22 @@ _VERSION = re.compile(
     rf"(?P<prefix>[vV]?)(?P<numbers>{_NUMBERS})(?P<suffix>{_SUFFIX})?(?:\+(?P<build>{_BUILD}))?"
 )
 _WORDS = re.compile(r"[0-9]+|[A-Za-z]+")
-# 1.0.post1, 1.0-p2, 12.4-1 (a revision), 2024-11-02, v24.8.1.1-lts: none of these is a preview.
-_NO_PREVIEW = re.compile(
-    r"[-._]?(?:post|patch|p[0-9]|stable|final|lts\b)|-[0-9]+(?![0-9A-Za-z])", re.IGNORECASE
+# Of those that name one stage with several words: PEP 440, Maven's ComparableVersion, semver.
+_STAGES = {"a": "alpha", "b": "beta", "c": "rc", "cr": "rc", "m": "milestone", "dev": ""}
+_PREVIEW = re.compile(
+    r"(?<![a-z])(?:rc|cr|pre|preview|prerelease|dev|devel|develop|development|next|canary|edge|"
+    r"insiders?|exp|experimental|unstable|ea|eap|early|tp|wip|poc|trunk|test|testing|draft|daily|"
+    r"weekly|candidate|main|master|tip|head|rolling|ci|devnet|testnet)(?![a-z])|alpha|beta|nightly|snapshot|milestone|"
+    r"^[-._]?[abc]\.?[0-9]|^[-._]m[0-9]|"  # 1.0a1, 1.0-b.2, 5.0.0-M1
+    r"-[0-9]+-g[0-9a-f]{6,}$|[-.][0-9]{14}-[0-9a-f]{12}$",  # `git describe`, Go's pseudo-versions
 )
-_PREVIEW = re.compile(r"alpha|beta|rc|pre|dev|nightly|snapshot", re.IGNORECASE)
+# 1.1.1w, 1.0-p2, 12.4-1 (a revision), 1.0.post1, 24.8.1.1-lts: these follow what they are added to.
+_AFTER = re.compile(
+    r"(?:[a-z]|z[a-z])(?![0-9a-z])|[-._]?(?:[0-9]|"
+    r"(?:post|patch|pl|p|sp|hotfix|hf|bugfix|fix|revision|rev|r|update|upd|u|build|ga|final|release|"
+    r"rel|stable|lts|security|sec|ls)(?![a-z]))"
+)
+_BEFORE = -2
 _LONGEST = 128
 
 
@@ -29,9 +40,10 @@ _LONGEST = 128
 class Version:
     """A version tag: `v1.32.2+k3s1`, `20.10.13`, `1.0-rc.2`, `2024.11.02`.
 
-    Numbers compare as numbers and missing ones count as 0; a pre-release comes before its release,
-    a post-release (`.post1`) or a revision (`-1`) behind it; a build suffix (`+k3s1`) breaks ties.
-    A leading `v` has no meaning in the order.
+    Numbers compare as numbers and missing ones count as 0. A pre-release comes before its release;
+    what follows it (`.post1`, `-1`, `-hotfix.1`, a letter as in 1.1.1w) behind it; another edition
+    (`-ce`, `-gke.100`) between the two. A build suffix (`+k3s1`) breaks ties. Neither a leading `v`
+    nor case has a meaning in the order.
 
     Attributes:
         tag: the version as upstream writes it.
@@ -88,22 +100,23 @@ class Version:
 
     @property
     def is_prerelease(self) -> bool:
-        """Whether the tag names something before a release."""
-        return self._rank < 0
+        """Whether the tag itself names something before a release; upstream may know better."""
+        return self._rank == _BEFORE
 
     @property
     def _rank(self) -> int:
-        if not self.suffix:
-            return 0
-        harmless = _NO_PREVIEW.match(self.suffix) and not _PREVIEW.search(self.suffix)
-        return 1 if harmless else -1
+        suffix = self.suffix.lower()
+        if _PREVIEW.search(suffix):
+            return _BEFORE
+        return (1 if _AFTER.match(suffix) else -1) if suffix else 0
 
     @functools.cached_property
     def _order(self) -> tuple[object, ...]:
         numbers = [int(number) for number in self.numbers]
         while numbers and numbers[-1] == 0:
             numbers.pop()
-        return numbers, self._rank, _words(self.suffix), _words(self.build)
+        suffix = _words(self.suffix, numbers_first=self.is_prerelease)
+        return numbers, self._rank, suffix, _words(self.build)
 
     def __lt__(self, other: Version) -> bool:
         return self._order < other._order
@@ -118,5 +131,11 @@ class Version:
         return self.tag
 
 
-def _words(text: str) -> list[tuple[int, int, str]]:
-    return [(1, int(word), "") if word.isdigit() else (0, 0, word) for word in _WORDS.findall(text)]
+def _words(text: str, *, numbers_first: bool = False) -> list[tuple[bool, int, str]]:
+    """Return what compares: numbers before words, as in semver's pre-releases, or behind them."""
+    return [
+        (not numbers_first, int(word), "")
+        if word.isdigit()
+        else (numbers_first, 0, _STAGES.get(word, word))
+        for word in _WORDS.findall(text.lower())
+    ]

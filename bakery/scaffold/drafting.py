@@ -14,7 +14,8 @@ from bakery.scaffold.peek import peek
 from bakery.scaffold.release import UNKNOWN_LICENCE, from_metadata, licence_of
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
-from bakery.upstream import checksums
+from bakery.text import decoded
+from bakery.upstream import checksums, digests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -150,11 +151,14 @@ class Drafting:
         """Return the first checksum file that tells the digest that a file has."""
         for url in file.sums:
             try:
-                text = self._download(url).path.read_text("utf-8", errors="replace")
-                if checksums.digest_of(file.name, text, url) == self.had[file.url].sha256:
-                    return url
+                text = decoded(self._download(url).path.read_bytes())
+                claims = checksums.claims_of(file.name, text, url)
             except checksums.ChecksumError:
                 self._echo(f"# {file_name(url)} does not tell the digest of {file.name}")
                 continue
+            algorithms = digests.algorithms_of(digest for claim in claims for digest in claim)
+            known = digests.of_file(self.had[file.url].path, algorithms)
+            if all(claim & known for claim in claims):
+                return url
             self._echo(f"# beware: {file_name(url)} gives another digest for {file.name}")
         return None

@@ -45,9 +45,12 @@ _NO_PROGRAM = re.compile(
     re.IGNORECASE,
 )
 _SUFFIX = re.compile(r"\.(?:tar(?:\.\w+)?|t[gbx]z2?|tbz2?|tzst|zip|gz|xz|zst|bz2)$", re.IGNORECASE)
-_SUMS = re.compile(r"sha-?256|sha256?sums?|shasums?256|shasum|checksums?|digests", re.IGNORECASE)
+_SUMS = re.compile(
+    r"sha-?(?:256|384|512)|sha256?sums?|shasums?256|shasum|checksums?|digests|b2sum|blake2|\.b2$",
+    re.IGNORECASE,
+)
 _OTHER_SUMS = re.compile(
-    r"sha-?(?:1|384|512|3)(?!\d)|md5|blake|b2sum|"
+    r"sha-?1(?!\d)|md5|blake3|b3sum|"
     r"\.(?:asc|sig|sign|pem|pub|cert|crt|minisig|sigstore(?:\.json)?|bundle|att\w*|sbom|intoto.*)$",
     re.IGNORECASE,
 )
@@ -150,7 +153,7 @@ def _rank(reading: Reading) -> tuple[object, ...]:
 
 
 def checksum_files(names: Collection[str], asset: str, arch: Arch) -> list[str]:
-    """Return the files that may tell an asset's SHA-256, the most likely first."""
+    """Return the files that may tell an asset's digest, the most likely first."""
     others = set(names) - {asset}
 
     def of_another(name: str) -> bool:

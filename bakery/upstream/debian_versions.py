@@ -32,4 +32,4 @@ def versions(upstream: DebianUpstream, api: Api) -> Iterator[Published]:
     )
     for package in debian.closure(asked, apt.mirrors(*api.settings.debian_archives)):
         if package.name == upstream.debian:
-            yield Published(tag(package.version))
+            yield Published(tag(package.version), prerelease=False)  # its suite is released

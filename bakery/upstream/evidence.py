@@ -11,11 +11,12 @@ from bakery.http.address import file_name
 from bakery.recipe.lock import LockedAsset, TrustKind
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
-from bakery.upstream import checksums, github, pypi
+from bakery.text import decoded
+from bakery.upstream import checksums, digests, github, pypi
 from bakery.upstream.signature import gpg, minisign, sigstore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from bakery.recipe.load import Source
     from bakery.recipe.requests import Proof, Wanted
@@ -32,13 +33,13 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     """One way to know an asset's digest.
 
     Attributes:
-        sha256: the digest.
+        digests: of which one must be the asset's, as `ALGORITHM:HEX`.
         trust: what kind of knowledge it is.
         source: who says so, mostly an address.
 
     """
 
-    sha256: str
+    digests: frozenset[str]
     trust: TrustKind
     source: str
 
@@ -71,14 +72,24 @@ class Evidence:
         address, url = (wheel.address, wheel.url) if wheel else (want.url or "", want.url or "")
         facts = list(self._published(want, wheel))
         blob = self._download(address, url)
-        facts.append(Fact(sha256=blob.sha256, trust="first-use", source="the file itself"))
+        own = _sha256(blob.sha256)
+        facts.append(Fact(digests=own, trust="first-use", source="the file itself"))
         if want.proof:
             self._check(want.proof, blob)
-            facts.append(Fact(sha256=blob.sha256, trust=want.proof.kind, source="the file, signed"))
-        return _agreed(address, facts, blob.size)
+            facts.append(Fact(digests=own, trust=want.proof.kind, source="the file, signed"))
+        others = [fact.digests for fact in facts if not fact.digests & own]
+        known = set(own)
+        if others:
+            asked = digests.algorithms_of(digest for each in others for digest in each)
+            known = digests.of_file(blob.path, {"sha256", *asked})
+        return _agreed(address, facts, known, blob.size)
 
-    def look_up(self, want: Wanted) -> LockedAsset | None:
+    def look_up(self, want: Wanted, pin: LockedAsset | None = None) -> LockedAsset | None:
         """Return what is published about an asset, without downloading it; None for nothing.
+
+        Args:
+            want: the asset.
+            pin: what is locked; it tells by which digests upstream's are to be compared.
 
         Raises:
             ContradictionError: it does not agree.
@@ -88,11 +99,19 @@ class Evidence:
         """
         wheel = self._wheel(want)
         facts = list(self._published(want, wheel))
-        return _agreed(wheel.address if wheel else want.url or "", facts, None) if facts else None
+        told = {digest for fact in facts if len(fact.digests) == 1 for digest in fact.digests}
+        locked = {f"sha256:{pin.sha256}", *filter(None, [pin.vouched])} if pin else set()
+        algorithms = digests.algorithms_of(told)
+        known = told | {each for each in locked if each.partition(":")[0] not in algorithms}
+        algorithms |= digests.algorithms_of(known)
+        facts = [fact for fact in facts if digests.algorithms_of(fact.digests) & algorithms]
+        if not facts or "sha256" not in algorithms:
+            return None
+        return _agreed(wheel.address if wheel else want.url or "", facts, known, None)
 
     def text(self, url: str) -> str:
         """Return a text that upstream publishes."""
-        return self._download(url, url).path.read_text("utf-8", errors="replace")
+        return decoded(self._download(url, url).path.read_bytes())
 
     def _wheel(self, want: Wanted) -> pypi.Wheel | None:
         if want.url is not None:
@@ -101,25 +120,22 @@ class Evidence:
 
     def _published(self, want: Wanted, wheel: pypi.Wheel | None) -> Iterator[Fact]:
         if wheel:
-            yield Fact(sha256=wheel.sha256, trust="registry", source="the package index")
+            yield Fact(digests=_sha256(wheel.sha256), trust="registry", source="the package index")
         elif want.checksum:
-            yield self._listed(want, want.checksum)
+            yield from self._listed(want, want.checksum)
         elif want.proof is None:
             sha256 = github.digest_of(want.url or "", self._api)
             if sha256:
-                yield Fact(sha256=sha256, trust="github-digest", source="GitHub's API")
+                yield Fact(digests=_sha256(sha256), trust="github-digest", source="GitHub's API")
 
-    def _listed(self, want: Wanted, checksum: str) -> Fact:
+    def _listed(self, want: Wanted, checksum: str) -> Iterator[Fact]:
         blob = self._download(checksum, checksum)
         if want.checksum_proof:
             self._check(want.checksum_proof, blob)
-        filename = file_name(want.url or "")
-        text = blob.path.read_text("utf-8", errors="replace")
-        return Fact(
-            sha256=checksums.digest_of(filename, text, checksum),
-            trust=want.checksum_proof.kind if want.checksum_proof else "checksum-file",
-            source=checksum,
-        )
+        trust = want.checksum_proof.kind if want.checksum_proof else "checksum-file"
+        text = decoded(blob.path.read_bytes())
+        for claim in checksums.claims_of(file_name(want.url or ""), text, checksum):
+            yield Fact(digests=claim, trust=trust, source=checksum)
 
     def _check(self, proof: Proof, signed: Blob) -> None:
         signature = self._download(proof.url, proof.url).path
@@ -134,7 +150,7 @@ class Evidence:
                 offline=self._settings.mirror is not None,
             )
         elif proof.kind == "minisign":
-            text = key.read_text("utf-8", errors="replace") if key else proof.key
+            text = decoded(key.read_bytes()) if key else proof.key
             minisign.verify(signed.path, signature, text, where=proof.url)
         else:
             gpg.verify(signed.path, signature, self._source.keys[proof.key], where=proof.url)
@@ -145,20 +161,42 @@ class Evidence:
         )
 
 
-def _agreed(address: str, facts: Iterable[Fact], size: int | None) -> LockedAsset:
-    """Return an asset with the strongest of several facts.
+def _sha256(digest: str) -> frozenset[str]:
+    return frozenset([f"sha256:{digest}"])
+
+
+def _agreed(
+    address: str, facts: Iterable[Fact], known: Collection[str], size: int | None
+) -> LockedAsset:
+    """Return an asset, whose digests are known, with the strongest of several facts.
+
+    Of equally strong ones, that about the SHA-256.
 
     Raises:
-        ContradictionError: they name several digests.
+        ContradictionError: one of them is about other bytes.
 
     """
-    ranked = sorted(facts, key=lambda fact: get_args(TrustKind).index(fact.trust))
-    if len({fact.sha256 for fact in ranked}) > 1:
+    sha256 = next(digest for digest in known if digest.startswith("sha256:"))
+    ranked = sorted(
+        facts, key=lambda fact: (get_args(TrustKind).index(fact.trust), sha256 in fact.digests)
+    )
+    agree = len(digests.algorithms_of(known)) == len(known)
+    if not agree or not all(fact.digests.intersection(known) for fact in ranked):
         raise ContradictionError(
             f"what is published about {file_name(address)} does not agree",
             where=address,
-            why="\n".join(f"sha256 {fact.sha256}: {fact.source}" for fact in ranked),
+            why="\n".join(f"{_shown(fact.digests)}: {fact.source}" for fact in ranked),
             fix="try again later; if it stays, tell upstream",
         )
     best = ranked[-1]
-    return LockedAsset(url=address, sha256=best.sha256, size=size, trust=best.trust)
+    return LockedAsset(
+        url=address,
+        sha256=sha256.removeprefix("sha256:"),
+        size=size,
+        trust=best.trust,
+        vouched=None if sha256 in best.digests else min(best.digests.intersection(known)),
+    )
+
+
+def _shown(alternatives: Collection[str]) -> str:
+    return " or ".join(digest.replace(":", " ") for digest in sorted(alternatives))

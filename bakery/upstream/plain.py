@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bakery.recipe.policy import Published
+from bakery.text import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,6 @@ def versions(upstream: ListUpstream, api: Api) -> Iterator[Published]:
     """
     listed = upstream.versions
     if isinstance(listed, str):
-        lines = api.get(listed, accept="text/plain, */*").text.splitlines()
+        lines = decoded(api.get(listed, accept="text/plain, */*").content).splitlines()
         listed = tuple(word for line in lines if (word := line.partition("#")[0].strip()))
     yield from map(Published, listed)

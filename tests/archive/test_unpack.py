@@ -31,7 +31,7 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
         ("docker-20.10.13.tgz", "tar"),
         ("kata-static-3.21.0-amd64.tar.zst", "tar"),
         ("Etcd.TAR.GZ", "tar"),
-        *((f"a.{suffix}", "tar") for suffix in ("tar", "tar.xz", "txz", "tzst", "tar.bz2", "tbz")),
+        *((f"a.{suffix}", "tar") for suffix in ("tar", "tar.xz", "txz", "tzst", "tar.zstd", "tbz")),
         ("terraform_1.9_linux_amd64.zip", "zip"),
         ("uv-0.5-py3-none-manylinux_2_17_x86_64.whl", "zip"),
         ("docker-ce_27_amd64.deb", "deb"),

@@ -135,26 +135,23 @@ def test_a_hard_link_may_share_what_another_shares(tar_of: Pack, unpack: Any) ->
     assert unpack(archive, wanted="c".__eq__)["c"][1] == b"data"
 
 
-HOSTILE_ALWAYS = {
+HOSTILE = {
     "absolute": {"name": "/etc/passwd"},
     "goes up": {"name": "docker/../../etc/passwd"},
     "goes up with": {"name": "docker/.."},
-    "backslash": {"name": "docker\\dockerd"},
     "control character": {"name": "docker/\x1b[2J"},
     "not UTF-8": {"name": "docker/\udcff"},
     "path is empty": {"name": ""},
     "more than 255 bytes": {"name": "n" * 256},
     "more than 4096 bytes": {"name": "n/" * 2049},
     "takes the place of the archive's root": {"name": "./."},
-    "appears twice": {"name": "./first"},
+    "appears twice": {"name": "link", "type": tarfile.DIRTYPE},
     "lies below a path that is a file": {"name": "first/second"},
     "lies below a path that is a link": {"name": "link/second"},
     "is a device": {"name": "null", "type": tarfile.CHRTYPE},
     "a device": {"name": "sda", "type": tarfile.BLKTYPE},
     "named pipe": {"name": "pipe", "type": tarfile.FIFOTYPE},
-    "unknown kind": {"name": "volume", "type": b"V"},
-}
-HOSTILE_WHEN_WANTED = {
+    "unknown kind": {"name": "acl", "type": b"A"},
     "absolute path": {"name": "l", "type": tarfile.SYMTYPE, "linkname": "/etc/passwd"},
     "outside": {"name": "d/l", "type": tarfile.SYMTYPE, "linkname": "../../x"},
     "went down": {"name": "d/l", "type": tarfile.SYMTYPE, "linkname": "link/../../x"},
@@ -162,7 +159,6 @@ HOSTILE_WHEN_WANTED = {
     "target has a control": {"name": "l", "type": tarfile.SYMTYPE, "linkname": "a\n"},
     "target is not UTF-8": {"name": "l", "type": tarfile.SYMTYPE, "linkname": "\udcff"},
     "no file before it": {"name": "h", "type": tarfile.LNKTYPE, "linkname": "later"},
-    "no file": {"name": "h", "type": tarfile.LNKTYPE, "linkname": "link"},
     "is no file": {"name": "h", "type": tarfile.LNKTYPE, "linkname": "h"},
     "a hard link": {"name": "h", "type": tarfile.LNKTYPE, "linkname": "../../etc/passwd"},
     "that is no file": {"name": "h", "type": tarfile.LNKTYPE, "linkname": "/etc/passwd"},
@@ -173,24 +169,14 @@ BEFORE = (
 )
 
 
-@pytest.mark.parametrize(("why", "fields"), HOSTILE_ALWAYS.items(), ids=HOSTILE_ALWAYS)
-def test_refused_wanted_or_not(why: str, fields: dict[str, Any], tar_of: Pack, unpack: Any) -> None:
-    archive = tar_of(*BEFORE, (fields, b""))
-    with pytest.raises(HostileArchiveError, match=why):
-        unpack(archive)
-    with pytest.raises(HostileArchiveError, match=why) as caught:
-        unpack(archive, "docker-1.tgz", wanted=lambda _: False)
-    assert "docker-1.tgz" in caught.value.what
-    raw = fields["name"].encode(errors="surrogateescape").decode(errors="backslashreplace")
-    assert repr(raw)[1:200] in (caught.value.where or "")
-
-
-@pytest.mark.parametrize(("why", "fields"), HOSTILE_WHEN_WANTED.items(), ids=HOSTILE_WHEN_WANTED)
+@pytest.mark.parametrize(("why", "fields"), HOSTILE.items(), ids=HOSTILE)
 def test_refused_when_wanted(why: str, fields: dict[str, Any], tar_of: Pack, unpack: Any) -> None:
     archive = tar_of(*BEFORE, (fields, b""), ({"name": "later"}, b""))
     with pytest.raises(HostileArchiveError, match=why) as caught:
-        unpack(archive)
-    assert repr(fields["name"]) in (caught.value.where or "")
+        unpack(archive, "docker-1.tgz")
+    assert "docker-1.tgz" in caught.value.what
+    raw = fields["name"].encode(errors="surrogateescape").decode(errors="backslashreplace")
+    assert repr(raw)[1:200] in (caught.value.where or "")
     assert unpack(archive, wanted="later".__eq__).keys() == {"later"}
 
 
@@ -313,29 +299,19 @@ def _altered(start: int, field: bytes, kind: bytes = b"0") -> bytes:
 
 SPARSE_1 = ("GNU.sparse.major=1", "GNU.sparse.minor=0", "GNU.sparse.realsize=9")
 MALFORMED = [
-    ("an extended header is too long", _block(type=b"x", size=1 << 30)),
-    ("an extended header is too long", _block(type=b"L", size=1 << 30)),
-    ("malformed record", _block(type=b"x", data=b"8 path=a\n")),
-    ("malformed record", _block(type=b"x", data=b"0 path=a\n")),
-    ("malformed record", _block(type=b"x", data=b"path")),
-    ("malformed record", _block(type=b"g", data=b"99999 path=a\n")),
-    ("malformed record", _block(type=b"x", data=b"3 \n")),
-    ("not decimal", _pax("size=x")),
-    ("not decimal", _pax("size=" + "1" * 21)),
-    ("not decimal", _pax("GNU.sparse.map=0,0")),
-    ("not decimal", _pax("GNU.sparse.size=9", "GNU.sparse.map=0,-1")),
-    ("lacks a number", _pax("GNU.sparse.size=9", "GNU.sparse.map=1")),
+    ("too long", _block(type=b"x", size=1 << 30)),
+    ("too long", _block(type=b"L", size=1 << 30)),
+    ("recursion", _pax("comment=") * 1000),
+    ("too long", _altered(482, b"\1", b"S") + (bytes(504) + b"\1" + bytes(7)) * 2049),
+    ("too long", _pax(*SPARSE_1) + _block(data=b"999999\n" + b"1\n" * 999_999)),
+    ("ends too early", _block(type=b"x", data=b"0 path=a\n")),
+    ("ends too early", _pax("path=a") + bytes(1024)),
     ("overlap", _pax("GNU.sparse.size=9", "GNU.sparse.map=0,5,4,1")),
-    ("outside", _pax("GNU.sparse.size=9", "GNU.sparse.map=9,1")),
-    ("not what is stored", _pax("GNU.sparse.size=9", "GNU.sparse.map=0,1")),
-    ("map is malformed", _pax(*SPARSE_1)),
-    ("map is malformed", _pax(*SPARSE_1) + _block(data=b"9" * 1024)),
-    ("not decimal", _pax(*SPARSE_1) + _block(data=b"-1\n")),
+    ("overlap", _pax("GNU.sparse.size=9", "GNU.sparse.map=0,1")),
+    ("unpack", _pax(*SPARSE_1)),
+    ("unpack", _pax(*SPARSE_1) + _block(data=b"9" * 1024)),
     ("negative", _altered(124, b"\xff" * 12)),
-    ("not octal", _altered(124, b"9" * 12)),
-    ("outside", _altered(386, b"00000000001\000000000001\0", b"S")),
-    ("map is too long", _altered(482, b"\1", b"S") + (bytes(504) + b"\1" + bytes(7)) * 2049),
-    ("member that is not there", _pax("path=a") + bytes(1024)),
+    ("invalid", _altered(124, b"9" * 12)),
 ]
 
 

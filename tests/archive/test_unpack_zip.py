@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bakery.archive.unpack import BrokenArchiveError, HostileArchiveError, Limits
+from bakery.archive.unpack import BrokenArchiveError, HostileArchiveError, Limits, members
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,11 +63,9 @@ LINK = stat.S_IFLNK | 0o777
 HOSTILE = [
     ("absolute", ("/etc/passwd", b"", 0o644)),
     ("goes up", ("a/../../b", b"", 0o644)),
-    ("backslash", ("a\\b", b"", 0o644)),
     ("control character", ("a\0b", b"", 0o644)),
     ("path is empty", ("", b"", 0o644)),
-    ("appears twice", ("first", b"", 0o644)),
-    ("appears twice", ("./first", b"", 0o644)),
+    ("appears twice", ("first/", b"", stat.S_IFDIR | 0o755)),
     ("lies below a path that is a file", ("first/second", b"", 0o644)),
     ("a device", ("null", b"", stat.S_IFCHR | 0o666)),
     ("a named pipe", ("pipe", b"", stat.S_IFIFO | 0o666)),
@@ -78,15 +76,15 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize(("why", "entry"), HOSTILE)
 def test_hostile_members(
     why: str, entry: tuple[str, bytes, int], tmp_path: Path, unpack: Any
 ) -> None:
-    archive = _zip(tmp_path / "a.zip", ("first", b"", 0o644), entry)
+    archive = _zip(tmp_path / "a.zip", ("first", b"", 0o644), entry, ("last", b"", 0o644))
     with pytest.raises(HostileArchiveError, match=why) as caught:
         unpack(archive)
     assert repr(entry[0]) in (caught.value.where or "")
+    assert unpack(archive, wanted=lambda path: path == "last").keys() == {"last"}
     with pytest.raises(HostileArchiveError, match="UTF-8"):
         unpack(_latin(tmp_path / "b.zip"))
 
@@ -105,8 +103,9 @@ def test_unmarked_utf8_is_utf8(tmp_path: Path, unpack: Any) -> None:
 def test_a_bomb_is_refused_unread(tmp_path: Path, unpack: Any) -> None:
     bomb = _zip(tmp_path / "bomb.zip", ("a", bytes(4 << 20), 0), ("b", bytes(4 << 20), 0))
     with pytest.raises(HostileArchiveError, match="100 times its size") as caught:
-        unpack(bomb, wanted=lambda _: False, limits=Limits(ratio=100, free=5 << 20))
+        next(members(bomb, "bomb.zip", lambda _: True, limits=Limits(ratio=100, free=5 << 20)))
     assert "'b'" in (caught.value.where or "")
+    assert unpack(bomb, wanted=lambda _: False, limits=Limits(total=1)) == {}
     with pytest.raises(HostileArchiveError, match="more than 1 members"):
         unpack(bomb, limits=Limits(members=1))
 

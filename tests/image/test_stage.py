@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import hashlib
+import platform
+import shutil
+import sys
 import tarfile
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bakery.binary import elf
 from bakery.errors import BakeryError
 from bakery.image.errors import ImageError
 from bakery.image.stage import EPOCH, stage
@@ -18,10 +23,9 @@ from bakery.recipe.plan import releases
 from bakery.yaml.location import DocumentError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bakery.image.manifest import Manifest
 
+LIBRARIES = Path("/lib", f"{platform.machine()}-linux-gnu")
 URL = "https://example.com/tool-1.2.tgz"
 HEAD = """summary: a tool
 homepage: https://example.com
@@ -193,6 +197,45 @@ def test_a_pattern_without_matches_lists_what_there_is(kitchen: Kitchen) -> None
     with pytest.raises(ImageError, match=r"matches 'tool-1\.2/bin/\*'") as caught:
         kitchen.stage(head=head)
     assert "tool/bin/tool" in str(caught.value.why)
+
+
+def test_patterns_without_matches_are_told_together(kitchen: Kitchen) -> None:
+    kitchen.members |= {f"tool/modules/m{i}\r": b"" for i in range(3000)}
+    head = HEAD.replace("tool/bin/*", "bin/tool").replace("tool/share/**", "tool/share/config")
+    with pytest.raises(ImageError, match=r"matches 'bin/tool' or 'tool/share/config'") as caught:
+        kitchen.stage(head=head)
+    why = str(caught.value.why).splitlines()
+    assert why[0] == "tool-1.2.tgz holds 3004 members"
+    assert why[1:3] == ["nearest to 'bin/tool':", "  tool/bin/tool"]
+    assert why[-4:-2] == ["nearest to 'tool/share/config':", "  tool/share/conf"]
+    assert len(why) < 10
+
+
+def test_all_but_some(kitchen: Kitchen) -> None:
+    kitchen.members |= {"tool/bin/tool.debug": b"", "tool/share/doc/x": b""}
+    head = HEAD.replace("tool/bin/*", '"tool/bin/!(*.debug)"').replace("share/**", "share/!(doc)")
+    manifest = kitchen.stage(head=head)
+    assert files(manifest).keys() >= {"usr/bin/tool", "usr/share/tool/conf"}
+    assert not (kitchen.root / "usr/bin/tool.debug").exists()
+    assert not (kitchen.root / "usr/share/tool/doc").exists()
+
+
+@pytest.mark.skipif(not LIBRARIES.is_dir(), reason="needs the C library of a Debian system")
+def test_what_is_dropped_needs_no_libraries(kitchen: Kitchen) -> None:
+    loader = elf.read(BytesIO(Path("/bin/true").read_bytes())).interpreter
+    assert loader is not None
+    kitchen.members |= {
+        "tool/bin/tool": Path("/bin/true").read_bytes(),
+        "tool/bin/needy": Path(sys.executable).resolve().read_bytes(),
+        f"tool/lib/{Path(loader).name}": Path(loader).read_bytes(),
+        "tool/lib/libc.so.6": (LIBRARIES / "libc.so.6").read_bytes(),
+    }
+    with pytest.raises(ImageError, match="usr/bin/needy needs lib"):
+        kitchen.stage("self-contained: true\n")
+    shutil.rmtree(kitchen.root)
+    manifest = kitchen.stage("self-contained: true\ndrop: [usr/bin/needy]\n")
+    assert "usr/bin/needy" not in files(manifest)
+    assert "usr/lib/tool/lib/libc.so.6" in files(manifest)
 
 
 def test_two_members_for_one_place_are_refused(kitchen: Kitchen) -> None:

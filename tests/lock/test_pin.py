@@ -14,6 +14,7 @@ from harness.project import Project
 from bakery import settings
 from bakery.errors import BakeryError
 from bakery.lock.pin import lock_version
+from bakery.lock.verify import verify
 from bakery.recipe import lock as lockfile
 from bakery.recipe.load import load_all
 from bakery.recipe.requests import wanted
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from harness.openpgp import Person
 
+    from bakery.lock.verify import Confirmation
     from bakery.recipe.lock import LockedAsset
 
 BASE = "https://github.com/example/app/releases/download"
@@ -72,6 +74,16 @@ class Upstream:
             },
         )
 
+    def pinned(self) -> LockedAsset:
+        """Return the asset as it is locked."""
+        (asset,) = lockfile.read(self.recipe / "lock.json").versions["v1"].assets
+        return asset
+
+    def verify(self) -> Confirmation:
+        """Ask upstream again about the asset."""
+        (confirmation,) = verify(load_all(self.recipe.parent), self._settings)
+        return confirmation
+
     def look_up(self) -> LockedAsset | None:
         """Return what is published about the asset."""
         source = load_all(self.recipe.parent)["app"]
@@ -99,6 +111,10 @@ class Upstream:
 
 def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sha512(text: str) -> str:
+    return hashlib.sha512(text.encode()).hexdigest()
 
 
 SUMS = f"{sha256('app')}  app\n{sha256('other')}  other\n"
@@ -233,6 +249,70 @@ def test_checksum_files_seen_in_the_wild(upstream: Upstream, text: str, says: st
     upstream.asset('checksum: {url: "{url}.sums"}')
     upstream.publish("app.sums", text)
     assert says in upstream.lock()
+
+
+def test_sha_512_is_evidence_for_a_sha_256(upstream: Upstream) -> None:
+    upstream.asset('checksum: {url: "{url}.sums"}', trust="checksum")
+    upstream.publish("app.sums", f"{sha512('app')}  app\n{sha512('other')}  other\n")
+    assert upstream.lock() == "checksum-file"
+    pinned = upstream.pinned()
+    assert (pinned.sha256, pinned.vouched) == (sha256("app"), f"sha512:{sha512('app')}")
+    assert upstream.verify().confirmed == "checksum-file"
+    upstream.publish("app.sums", f"{sha512('evil')}  app\n")
+    assert f"sha512 {sha512('evil')}: {BASE}/v1/app.sums" in upstream.lock()
+    finding = upstream.verify()
+    assert finding.is_alarm
+    assert f"sha512 {sha512('evil')} (checksum-file)" in str(finding.failure)
+
+
+def test_the_lock_prefers_that_upstream_vouched_for_the_sha_256(upstream: Upstream) -> None:
+    upstream.asset('checksum: {url: "{url}.sums"}')
+    upstream.publish("app.sums", f"{sha512('app')}  app\n{sha256('app')}  app\n")
+    assert upstream.lock() == "checksum-file"
+    assert upstream.pinned().vouched is None
+    upstream.publish("app.sums", f"{sha512('evil')}  app\n{sha256('app')}  app\n")
+    assert "does not agree" in upstream.lock()
+
+
+def test_a_table_of_many_algorithms(upstream: Upstream) -> None:
+    upstream.asset('checksum: {url: "{url}.sums"}')
+    names = ("md5", "sha3_256", "sha256", "sha512", "sha3_512")
+
+    def table(content: str) -> str:
+        return "  ".join(hashlib.new(name, content.encode()).hexdigest() for name in names)
+
+    upstream.publish("app.sums", f"app  {table('app')}\nother  {table('other')}\n")
+    assert upstream.lock() == "checksum-file"
+    assert upstream.pinned().vouched is None
+    assert upstream.verify().confirmed == "checksum-file"
+    upstream.publish("app.sums", f"app  {table('evil')}\n")
+    assert upstream.verify().is_alarm
+    assert "does not agree" in upstream.lock()
+
+
+def test_an_algorithm_that_is_no_evidence_is_told(upstream: Upstream) -> None:
+    upstream.asset('checksum: {url: "{url}.sums"}')
+    upstream.publish("app.sums", f"MD5 (app) = {'0' * 32}\n")
+    assert "it gives only MD5, which is no evidence" in upstream.lock()
+
+
+def test_byte_order_marks_everywhere(upstream: Upstream, person: Person, key: str) -> None:
+    upstream.asset(SIGNED, trust="signature")
+    marked = upstream.recipe / "key.asc"
+    person.export(marked, key)
+    marked.write_bytes(b"\xef\xbb\xbf" + marked.read_bytes())
+    signature = person.sign(upstream.publish("app.sums", SUMS.encode("utf-16")), key)
+    signature.write_bytes(signature.read_text().encode("utf-16"))
+    assert upstream.lock() == "gpg"
+
+
+def test_a_part_with_a_byte_order_mark(upstream: Upstream) -> None:
+    upstream.asset("")
+    recipe = upstream.recipe / "recipe.yaml"
+    recipe.write_text(f'{recipe.read_text()}parts: {{cli: {{text: "{BASE}/{{version}}/cli"}}}}\n')
+    upstream.publish("cli", b"\xef\xbb\xbfv1.2.3\r\n")
+    assert upstream.lock() == "first-use"
+    assert lockfile.read(upstream.recipe / "lock.json").versions["v1"].parts == {"cli": "v1.2.3"}
 
 
 def test_what_is_published_is_looked_up_without_the_asset(signed: Upstream) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bakery.publish.channel import channels
+from bakery.publish.channel import channels, previews
 from bakery.publish.model import RemoteRelease
 from bakery.publish.published import Edition
 from bakery.recipe.version import Version
@@ -38,3 +38,8 @@ def test_hosts_are_not_led_to_pre_releases() -> None:
 
 def test_a_series_whose_tag_is_taken_has_no_channel() -> None:
     assert versions("1.2.1", "1.2", "1", minors=True) == {"tool": ["1.2.1", "1.2", "1"]}
+
+
+def test_what_is_in_no_channel_is_told() -> None:
+    assert versions("3.5a", "3.5", "1.0-rc.2") == {"tool": ["3.5a", "3.5"]}
+    assert previews([edition("3.5a"), edition("1.0-rc.2")]).keys() == {"tool-1.0-rc.2"}

@@ -20,6 +20,12 @@ from bakery.recipe import glob
         ("app-?.?", ["app-1.2"], ["app-10.2", "app-/.2"]),
         ("[a].+(b)$", ["[a].+(b)$"], ["a.+(b)$", "[a]xx(b)$"]),
         ("a", ["a"], ["A", "a/", "ba"]),
+        ("bin/!(app)", ["bin/tool", "bin/application"], ["bin/app", "bin/x/app", "lib/tool"]),
+        ("bin/!(*.debug|test-?)", ["bin/app", "bin/test-10"], ["bin/app.debug", "bin/test-1"]),
+        ("lib!(c|m).so", ["libz.so", "libmagic.so", "lib.so"], ["libc.so", "libm.so", "libz.a"]),
+        ("share/!(doc)/**", ["share/man/a", "share/docs/a"], ["share/doc/a", "share/a"]),
+        ("**/!(test)/*.so", ["a/b/c.so", "b/c.so"], ["a/test/c.so", "test/c.so"]),
+        ("a!", ["a!"], ["a", "ab"]),
     ],
 )
 def test_what_a_pattern_matches(pattern: str, inside: list[str], outside: list[str]) -> None:
@@ -52,6 +58,6 @@ def test_what_is_kept_is_the_end_of_every_match(pattern: str, path: str) -> None
 
 @given(st.text(max_size=10))
 def test_a_text_without_wildcards_matches_itself_only(text: str) -> None:
-    literal = text.replace("*", "").replace("?", "")
+    literal = text.replace("*", "").replace("?", "").replace("!(", "")
     assert glob.matches(literal, literal)
     assert not glob.matches(literal, literal + "x")

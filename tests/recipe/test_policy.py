@@ -68,6 +68,8 @@ def test_a_fixed_version_may_be_one_that_is_not_offered() -> None:
         (Published("v1.0"), True, True),
         (Published("v1.0-rc1"), False, True),
         (Published("v1.0", prerelease=True), False, True),
+        (Published("v1.0-rc1", prerelease=False), True, True),
+        (Published("3.5a"), True, True),
         (Published("v1.0", yanked=True), False, False),
         (Published("1.21.4+ent"), False, False),
         (Published("1.21.4+ent.hsm.fips1402"), False, False),

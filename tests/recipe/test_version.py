@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +27,28 @@ IN_ORDER = [
 @pytest.mark.parametrize("tags", IN_ORDER, ids=lambda tags: tags[-1])
 def test_versions_stand_in_the_order_they_mean(tags: list[str]) -> None:
     assert sorted(set(tags), key=Version.parse) == tags
+
+
+SERIES = {
+    name: tags
+    for name, *tags in map(
+        str.split, Path(__file__).with_name("versions.txt").read_text().splitlines()
+    )
+    if name != "#"
+}
+
+
+def test_the_table_is_a_large_one() -> None:
+    assert sum(map(len, SERIES.values())) >= 120
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_order_and_kind_of_real_versions(name: str) -> None:
+    tags = [tag.strip("()") for tag in SERIES[name]]
+    assert sorted(tags, key=Version.parse) == tags
+    assert len(set(map(Version.parse, tags))) == len(tags)
+    previews = [tag for tag in tags if Version.parse(tag).is_prerelease]
+    assert previews == [tag.strip("()") for tag in SERIES[name] if tag.startswith("(")]
 
 
 @pytest.mark.parametrize(

@@ -54,13 +54,16 @@ def test_the_checksum_file_is_found(project: str, asset: str, first: str | None)
     [
         *("SHASUM256.txt", "sha256sum.txt", "coder_2.18.5_checksums.txt", "checksums.txt"),
         *("vault_1.18.4_SHA256SUMS", "app.tar.gz.sha256", "app.tar.gz.sha256sum"),
+        *("SHA512SUMS", "app.tar.gz.sha512", "app.tar.gz.b2"),
     ],
 )
 def test_checksum_files_have_many_names(name: str) -> None:
     assert checksum_files(["app.tar.gz", name, f"{name}.sig"], "app.tar.gz", "x86-64") == [name]
 
 
-@pytest.mark.parametrize("name", ["SHA512SUMS", "app.tar.gz.md5", "app.tar.gz.sha1", "notes.txt"])
+@pytest.mark.parametrize(
+    "name", ["app.tar.gz.b3", "app.tar.gz.md5", "app.tar.gz.sha1", "notes.txt"]
+)
 def test_other_files_are_no_checksum_files(name: str) -> None:
     assert checksum_files(["app.tar.gz", name], "app.tar.gz", "x86-64") == []
 

@@ -56,12 +56,16 @@ def test_github_releases(service: Service, clients: Clients) -> None:
     preview, foreign = release("v2.0.0", prerelease=True), release("api/v1.9.0")
     github(service, draft, preview, release("v1.10.0"), release("v1.9.0"), foreign)
     upstream = GithubUpstream(github="o/app")
-    assert offered(clients, upstream) == [Published("v1.9.0", DAY), Published("v1.10.0", DAY)]
+    assert offered(clients, upstream) == [
+        Published("v1.9.0", DAY, prerelease=False),
+        Published("v1.10.0", DAY, prerelease=False),
+    ]
     assert service.asked[0].headers["Accept"].startswith("application/vnd.github+json")
 
 
 def test_previews_count_where_they_are_asked_for(service: Service, clients: Clients) -> None:
-    github(service, release("v2.0.0", prerelease=True), release("v1.0.0"), release("v1.1.0-rc.1"))
+    candidate = release("v1.1.0-rc.1", prerelease=True)
+    github(service, release("v2.0.0", prerelease=True), release("v1.0.0"), candidate)
     assert tags(clients, GithubUpstream(github="o/app")) == ["v1.0.0"]
     asked = GithubUpstream(github="o/app", prerelease=True)
     assert tags(clients, asked) == ["v1.0.0", "v1.1.0-rc.1", "v2.0.0"]
@@ -70,7 +74,13 @@ def test_previews_count_where_they_are_asked_for(service: Service, clients: Clie
 def test_tags_that_hold_a_version(service: Service, clients: Clients) -> None:
     github(service, release("cli-v1.2.0"), release("v9.0.0"), release("cli-v1.1.0"))
     upstream = GithubUpstream(github="o/app", tag="cli-{version}")
-    assert offered(clients, upstream) == [Published("v1.1.0", DAY), Published("v1.2.0", DAY)]
+    assert tags(clients, upstream) == ["v1.1.0", "v1.2.0"]
+
+
+def test_upstream_knows_better_than_its_tags(service: Service, clients: Clients) -> None:
+    named, previewed = release("v2.0-beta"), release("v2.1", prerelease=True)
+    github(service, release("3.5"), release("3.5a"), release("3.6b1"), named, previewed)
+    assert tags(clients, GithubUpstream(github="o/app")) == ["v2.0-beta", "3.5", "3.5a", "3.6b1"]
 
 
 def test_github_tags(service: Service, clients: Clients) -> None:
@@ -328,8 +338,14 @@ def test_lists(service: Service, clients: Clients) -> None:
         assert tags(clients, ListUpstream(versions=versions)) == ["v1.9.0", "v1.10.0"]
 
 
+def test_a_list_with_a_byte_order_mark(service: Service, clients: Clients) -> None:
+    for content in (b"\xef\xbb\xbfv1.10.0\n", "v1.10.0\r\n".encode("utf-16")):
+        service.offer("/example.org/stable.txt", Reply(content))
+        assert tags(clients, ListUpstream(versions="https://example.org/stable.txt")) == ["v1.10.0"]
+
+
 def test_nothing_to_choose(service: Service, clients: Clients) -> None:
-    github(service, release("nightly"), release("v1.0-rc1"))
+    github(service, release("nightly"), release("v1.0-rc1", prerelease=True))
     with pytest.raises(UpstreamError, match="no version that can be chosen") as caught:
         offered(clients, GithubUpstream(github="o/app"))
     assert "it publishes nightly, v1.0-rc1" in str(caught.value)

@@ -7,14 +7,12 @@ from gpg's status lines (GnuPG's doc/DETAILS), never from its exit status or its
 from __future__ import annotations
 
 import tempfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bakery.errors import BakeryError
+from bakery.text import unmarked
 from bakery.tools import Tool, execute
 from bakery.upstream.signature.errors import SignatureError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 GPG = Tool(program="gpg", apt="gnupg", dnf="gnupg2", zypper="gpg2", brew="gnupg")
 
@@ -54,7 +52,7 @@ def verify(signed: Path, signature: Path, key: Path, *, where: str) -> None:
     with tempfile.TemporaryDirectory(prefix="gpg-") as home:
         command = [gpg, "--homedir", home, "--batch", "--no-tty", "--no-autostart"]
         command += ["--no-auto-key-retrieve", "--trust-model=always", "--status-fd=1"]
-        imported = _status([*command, "--import", key])
+        imported = _status([*command, "--import", _unmarked(key, home)])
         fingerprints = sorted({words[2] for words in imported if words[0] == "IMPORT_OK"})
         if not fingerprints:
             raise BakeryError(
@@ -62,7 +60,7 @@ def verify(signed: Path, signature: Path, key: Path, *, where: str) -> None:
                 where=str(key),
                 fix="write it with: gpg --armor --export FINGERPRINT",
             )
-        verdicts = _status([*command, "--verify", signature, signed])
+        verdicts = _status([*command, "--verify", _unmarked(signature, home), signed])
     _judge(verdicts, fingerprints, signed, where)
 
 
@@ -91,6 +89,13 @@ def _judge(verdicts: list[list[str]], fingerprints: list[str], signed: Path, whe
 
 def _who(words: list[str]) -> str:
     return " ".join(words[1:])
+
+
+def _unmarked(file: Path, folder: str) -> Path:
+    """Return a copy without a byte order mark, with which gpg sees no armour."""
+    copy = Path(folder, f"unmarked-{file.name}")
+    copy.write_bytes(unmarked(file.read_bytes()))
+    return copy
 
 
 def _status(command: list[str | Path]) -> list[list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
+from bakery.text import unmarked
 from bakery.upstream.signature.errors import MissingLibraryError, SignatureError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def verify(signed: Path, signature: Path, key: str, *, where: str) -> None:
             fix="give the recipe's signature: the key that upstream announces, RW…",
         ) from None
     try:
-        public.verify_file(signed, minisign.Signature.from_bytes(signature.read_bytes()))
+        public.verify_file(signed, minisign.Signature.from_bytes(unmarked(signature.read_bytes())))
     except minisign.ParseError as error:
         raise SignatureError(
             "this is no signature of minisign",
