@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.licenses import canonicalize_license_expression
 
-from bakery.boot.model import Expectations
+from bakery.recipe.expectations import Expectations
 from bakery.recipe.load import CHECK, FILE, load_all
 from bakery.recipe.releases import releases
 from bakery.yaml import convert

@@ -71,13 +71,13 @@ def parents(mountinfo: str, own: str) -> list[Path]:
         controllers: path
         for _, controllers, path in (line.split(":", 2) for line in own.splitlines())
     }
-    found = []
+    groups = []
     for line in mountinfo.splitlines():
         mount, _, source = line.partition(" - ")
-        root, place = mount.split()[3:5]
+        root, mount_point = mount.split()[3:5]
         kind, _, options = source.split()
         controllers = {"cgroup2": "", "cgroup": "name=systemd"}.get(kind)
         if controllers not in paths or (controllers and controllers not in options.split(",")):
             continue
-        found.append(Path(place, os.path.relpath(paths[controllers], root)))
-    return found
+        groups.append(Path(mount_point, os.path.relpath(paths[controllers], root)))
+    return groups

@@ -8,10 +8,10 @@ from bakery.boot.debian import Debian
 from bakery.boot.errors import MachineError
 from bakery.boot.machine import Arch, BootImage, native_arch
 from bakery.boot.machines import machine
-from bakery.boot.model import Expectations
 from bakery.boot.report import render
 from bakery.boot.session import Deployment, boot
 from bakery.check import image_name
+from bakery.recipe.expectations import Expectations
 from bakery.yaml.convert import load
 
 if TYPE_CHECKING:

@@ -142,7 +142,7 @@ class Debian(ABC):
                 partial = self.cache / f".{root.name}.partial"
                 _remove(partial)
                 _bootstrap(root, partial, apt.mirrors().main)
-                _settle(root, partial)
+                _configure(root, partial)
                 partial.rename(folder)
         return folder
 
@@ -167,7 +167,7 @@ def _bootstrap(root: Root, folder: Path, mirror: str) -> None:
     )
 
 
-def _settle(root: Root, folder: Path) -> None:
+def _configure(root: Root, folder: Path) -> None:
     for cached in ("var/cache/apt/archives", "var/lib/apt/lists"):
         shutil.rmtree(folder / cached)
         (folder / cached).mkdir()

@@ -44,7 +44,7 @@ class Flatcar:
 
     backend: ClassVar = "qemu"
     system: ClassVar = "flatcar"
-    noise: ClassVar = (r"^kernel: ",)  # about the virtual machine, and no image
+    known_errors: ClassVar = (r"^kernel: ",)  # about the virtual machine, and no image
 
     disk: Path
     arch: Arch

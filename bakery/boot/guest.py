@@ -106,7 +106,7 @@ class Guest:
         console: what it shows and takes.
         reader: where answers are read.
         writer: where requests are written.
-        pace: how many times longer everything may take than on a usual computer.
+        slowdown: how many times longer everything may take than on a usual computer.
 
     """
 
@@ -114,7 +114,7 @@ class Guest:
     console: Console
     reader: int
     writer: int
-    pace: float = 1
+    slowdown: float = 1
     _numbers: Iterator[int] = field(default_factory=count)
     _received: bytearray = field(default_factory=bytearray)
 
@@ -125,7 +125,7 @@ class Guest:
             GuestError: the machine ended, or was not that far in time.
 
         """
-        if self._line(_START * self.pace, "start") != b"ready":
+        if self._line(_START * self.slowdown, "start") != b"ready":
             raise self._lost("the booted system's agent said something strange")
 
     def ask(self, script: str, *, limit: float = 30) -> Answer:
@@ -133,14 +133,14 @@ class Guest:
 
         Args:
             script: for sh; its standard input is empty.
-            limit: seconds after which it is ended, times the guest's pace; 0 for never.
+            limit: seconds after which it is ended, times the guest's slowdown; 0 for never.
 
         Raises:
             GuestError: the system is gone or does not answer.
 
         """
         number = next(self._numbers)
-        seconds = math.ceil(limit * self.pace)
+        seconds = math.ceil(limit * self.slowdown)
         encoded = base64.b64encode(script.encode()).decode()
         os.write(self.writer, f"{number} {seconds} {encoded}\n".encode())
         line = self._line(seconds + _GRACE if limit else None, "answer")
@@ -152,7 +152,7 @@ class Guest:
     def power_off(self) -> bool:
         """Return whether the system powers off in time when it is told to."""
         self.ask("systemctl --no-block poweroff")
-        return self.child.wait(_STOP * self.pace)
+        return self.child.wait(_STOP * self.slowdown)
 
     def _line(self, seconds: float | None, what: str) -> bytes:
         deadline = None if seconds is None else time.monotonic() + seconds

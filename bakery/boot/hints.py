@@ -104,8 +104,8 @@ _MEANINGS = (
 def meaning(log: str) -> str | None:
     """Return what a log says in plain words, or None when it holds no known message."""
     for pattern, text in _MEANINGS:
-        if found := re.search(pattern, log):
-            return text.format(**found.groupdict())
+        if match := re.search(pattern, log):
+            return text.format(**match.groupdict())
     return None
 
 

@@ -63,7 +63,7 @@ class Machine(Protocol):
         """The system that boots, such as `bookworm`."""
 
     @property
-    def noise(self) -> Sequence[str]:
+    def known_errors(self) -> Sequence[str]:
         """Patterns of journal errors that this machine has without any image."""
 
     def obstacle(self) -> str | None:

@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from bakery.boot import hints
-from bakery.boot.report import Finding, concise
+from bakery.boot.report import ProbeResult, concise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -43,7 +43,7 @@ def links(images: Iterable[Placed]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def replace(guest: Guest, images: Iterable[Placed], restart: Sequence[str]) -> Finding:
+def replace(guest: Guest, images: Iterable[Placed], restart: Sequence[str]) -> ProbeResult:
     """Put images in the place of those that are merged, as an update does.
 
     A merge does not restart what runs: that the units' new programs run is up to who updates.
@@ -52,7 +52,7 @@ def replace(guest: Guest, images: Iterable[Placed], restart: Sequence[str]) -> F
     if restart:
         script += f"systemctl restart -- {shlex.join(restart)}\n"
     answer = guest.ask(script, limit=_UPDATE_LIMIT)
-    return Finding(
+    return ProbeResult(
         title="the running system takes the newer images",
         passed=answer.status == 0,
         detail=answer.stdout + answer.stderr if answer.status else "",
@@ -73,18 +73,18 @@ def parse_status(text: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def findings(guest: Guest, images: Iterable[Placed], names: Sequence[str]) -> Iterator[Finding]:
+def results(guest: Guest, images: Iterable[Placed], names: Sequence[str]) -> Iterator[ProbeResult]:
     """Yield for every image whether it is among the merged `names`, and why not."""
     for image, place in images:
         title = f"{image.name} is merged"
         if image.name in names:
-            yield Finding(title=title, passed=True)
+            yield ProbeResult(title=title, passed=True)
             continue
         log = concise(guest.ask(_LOG).stdout)
         option = "--bind" if image.path.is_dir() else "-o ro,loop"
         look = guest.ask(_LOOK.format(option=option, place=shlex.quote(place)))
         releases = look.stdout.split()
-        yield Finding(
+        yield ProbeResult(
             title=title,
             passed=False,
             detail=log,

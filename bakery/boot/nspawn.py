@@ -57,7 +57,7 @@ class Nspawn(debian.Debian):
     """
 
     backend: ClassVar = "nspawn"
-    noise: ClassVar = (r"^dbus-daemon: .*Failed to set fd limit",)
+    known_errors: ClassVar = (r"^dbus-daemon: .*Failed to set fd limit",)
 
     @property
     def root(self) -> debian.Root:

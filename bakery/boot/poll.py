@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from bakery.boot import hints
-from bakery.boot.report import Finding, concise
+from bakery.boot.report import ProbeResult, concise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -20,21 +20,21 @@ _BOOTING = 90.0
 _ONCE = 10.0
 
 
-def booted(guest: Guest) -> Finding:
+def booted(guest: Guest) -> ProbeResult:
     """Wait until the boot is over, whether or not all went well."""
     began = time.monotonic()
     title = "the system boots"
-    while _since(began) < _BOOTING * guest.pace:
+    while _since(began) < _BOOTING * guest.slowdown:
         if guest.ask("systemctl is-system-running").stdout.strip() in {"running", "degraded"}:
-            return Finding(title=title, passed=True, seconds=_since(began))
+            return ProbeResult(title=title, passed=True, seconds=_since(began))
         time.sleep(_INTERVAL)
     jobs = guest.ask("systemctl list-jobs --no-pager; systemctl --failed --no-pager").stdout
-    return Finding(title=title, passed=False, detail=jobs, seconds=_since(began))
+    return ProbeResult(title=title, passed=False, detail=jobs, seconds=_since(began))
 
 
-def findings(
+def results(
     guest: Guest, wanted: Iterable[Probe], variables: Mapping[str, str], *, patient: bool
-) -> Iterator[Finding]:
+) -> Iterator[ProbeResult]:
     """Yield what every probe shows.
 
     Once one failed, nothing more is waited for, and a unit that failed is not asked about again.
@@ -51,26 +51,26 @@ def findings(
     for probe in wanted:
         if probe.unit in failed:
             continue
-        finding = _ask(guest, probe, exports, probe.timeout if patient else 0)
-        if not finding.passed:
+        result = _ask(guest, probe, exports, probe.timeout if patient else 0)
+        if not result.passed:
             patient = False
             failed.update([probe.unit] if probe.unit else ())
-        yield finding
+        yield result
 
 
-def _ask(guest: Guest, probe: Probe, exports: str, timeout: float) -> Finding:
+def _ask(guest: Guest, probe: Probe, exports: str, timeout: float) -> ProbeResult:
     began = time.monotonic()
     while True:
-        left = timeout - _since(began) / guest.pace
+        left = timeout - _since(began) / guest.slowdown
         answer = guest.ask(exports + probe.script, limit=max(1, left) if timeout else _ONCE)
         verdict = probe.judge(answer)
         if verdict.holds:
-            return Finding(title=probe.title, passed=True, seconds=_since(began))
-        if verdict.final or _since(began) >= timeout * guest.pace:
+            return ProbeResult(title=probe.title, passed=True, seconds=_since(began))
+        if verdict.final or _since(began) >= timeout * guest.slowdown:
             break
         time.sleep(_INTERVAL)
     detail = "\n".join(filter(None, [verdict.detail, _log(guest, probe.unit)]))
-    return Finding(
+    return ProbeResult(
         title=probe.title,
         passed=False,
         detail=detail,

@@ -7,7 +7,16 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bakery.boot import model
+from bakery.recipe.expectations import (
+    CommandExpectation,
+    Expectations,
+    FileExpectation,
+    ListenExpectation,
+    Pattern,
+    Socket,
+    Text,
+    UnitExpectation,
+)
 from bakery.recipe.version import Version
 
 if TYPE_CHECKING:
@@ -61,14 +70,18 @@ class Probe:
 
 
 def probes(
-    expected: model.Expectations, *, start: Sequence[str], noise: Sequence[str], systemd: int
+    expected: Expectations,
+    *,
+    start: Sequence[str],
+    known_errors: Sequence[str],
+    systemd: int,
 ) -> Iterator[Probe]:
     """Yield a probe for everything that must hold, in the order to ask.
 
     Args:
         expected: what check.yaml says.
         start: units that must be active even if it does not say so.
-        noise: patterns of errors in the journal that are no matter.
+        known_errors: patterns of errors in the journal that are no matter.
         systemd: the version that runs; what is expected on others only is left out.
 
     """
@@ -76,24 +89,30 @@ def probes(
     everything: list[tuple[Any, Callable[[Any], Probe]]] = [
         *((unit, _unit) for unit in units),
         *((_listener(socket), _listening) for socket in expected.listen),
-        *((model.File(path=f) if isinstance(f, str) else f, _file) for f in expected.files),
+        *((FileExpectation(path=f) if isinstance(f, str) else f, _file) for f in expected.files),
         *((command, _command) for command in expected.commands),
         *((unit, _still) for unit in units if unit.state == "active"),
     ]
     for expectation, probe in everything:
         if _applies(expectation, systemd):
             yield probe(expectation)
-    yield _journal((*expected.journal.ignore, *map(model.Pattern, noise)))
+    yield _journal((*expected.journal.ignore, *map(Pattern, known_errors)))
 
 
-def _units(expected: Sequence[str | model.Unit], start: Sequence[str]) -> Sequence[model.Unit]:
-    units = [model.Unit(name=unit) if isinstance(unit, str) else unit for unit in expected]
+def _units(
+    expected: Sequence[str | UnitExpectation], start: Sequence[str]
+) -> Sequence[UnitExpectation]:
+    units = [UnitExpectation(name=unit) if isinstance(unit, str) else unit for unit in expected]
     named = {unit.name for unit in units}
-    return [model.Unit(name=name) for name in start if name not in named] + units
+    return [UnitExpectation(name=name) for name in start if name not in named] + units
 
 
-def _listener(listener: model.Socket | model.Listener) -> model.Listener:
-    return listener if isinstance(listener, model.Listener) else model.Listener(socket=listener)
+def _listener(
+    listener: Socket | ListenExpectation,
+) -> ListenExpectation:
+    return (
+        listener if isinstance(listener, ListenExpectation) else ListenExpectation(socket=listener)
+    )
 
 
 def _applies(expectation: Any, systemd: int) -> bool:
@@ -101,7 +120,7 @@ def _applies(expectation: Any, systemd: int) -> bool:
     return condition is None or condition.holds(Version.parse(str(systemd)))
 
 
-def _unit(unit: model.Unit) -> Probe:
+def _unit(unit: UnitExpectation) -> Probe:
     def judge(answer: Answer) -> Verdict:
         facts = dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
         state = facts.get("ActiveState", "unknown")
@@ -131,7 +150,7 @@ def _age(facts: dict[str, str]) -> float:
     return float(facts.get("Now", 0)) * 1e6 - int(facts.get("StateChangeTimestampMonotonic") or 0)
 
 
-def _still(unit: model.Unit) -> Probe:
+def _still(unit: UnitExpectation) -> Probe:
     def judge(answer: Answer) -> Verdict:
         state = answer.stdout.strip()
         return Verdict(state == "active", f"it was active, and is {state} now")
@@ -145,7 +164,7 @@ def _still(unit: model.Unit) -> Probe:
     )
 
 
-def _listening(listener: model.Listener) -> Probe:
+def _listening(listener: ListenExpectation) -> Probe:
     socket = listener.socket
     unix = socket.kind == "unix"
 
@@ -155,7 +174,7 @@ def _listening(listener: model.Listener) -> Probe:
         column = 4 if unix else 3  # ss names the kind of Unix sockets first
         local = [line.split()[column] for line in answer.stdout.splitlines()]
         places = local if unix else [address.rpartition(":")[2] for address in local]
-        if socket.place in places:
+        if socket.address in places:
             return Verdict(True)
         return Verdict(False, f"nobody listens there, only on {', '.join(local) or 'nothing'}")
 
@@ -167,7 +186,7 @@ def _listening(listener: model.Listener) -> Probe:
     )
 
 
-def _file(file: model.File) -> Probe:
+def _file(file: FileExpectation) -> Probe:
     def judge(answer: Answer) -> Verdict:
         there = answer.status == 0
         if there != file.exists:
@@ -177,11 +196,11 @@ def _file(file: model.File) -> Probe:
         mode, _, content = answer.stdout.partition("\n")
         if file.mode is not None and int(mode, 8) != int(file.mode, 8):
             return Verdict(False, f"its mode is {int(mode, 8):04o}")
-        complaint = file.content.complaint(content)
+        complaint = file.content.mismatch(content)
         return Verdict(complaint is None, f"it {complaint}\n{_shortened(content)}")
 
     path = shlex.quote(file.path)
-    read = f"cat -- {path}" if file.content != model.Text() else ":"
+    read = f"cat -- {path}" if file.content != Text() else ":"
     return Probe(
         title=f"{file.path} " + ("exists" if file.exists else "does not exist"),
         script=f"test -e {path} && stat -Lc %a -- {path} && {read}",
@@ -190,7 +209,7 @@ def _file(file: model.File) -> Probe:
     )
 
 
-def _command(command: model.Command) -> Probe:
+def _command(command: CommandExpectation) -> Probe:
     line = command.run if isinstance(command.run, str) else shlex.join(command.run)
 
     def judge(answer: Answer) -> Verdict:
@@ -198,8 +217,8 @@ def _command(command: model.Command) -> Probe:
             f"its exit status is {answer.status}, not {command.status}"
             if answer.status != command.status
             else None,
-            _about("output", command.stdout.complaint(answer.stdout)),
-            _about("error output", command.stderr.complaint(answer.stderr)),
+            _about("output", command.stdout.mismatch(answer.stdout)),
+            _about("error output", command.stderr.mismatch(answer.stderr)),
         ]
         wrong = [complaint for complaint in complaints if complaint]
         said = [_shortened(text) for text in (answer.stdout, answer.stderr) if text.strip()]
@@ -219,14 +238,14 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def _journal(ignored: Sequence[model.Pattern]) -> Probe:
+def _journal(ignored: Sequence[Pattern]) -> Probe:
     def judge(answer: Answer) -> Verdict:
         # without entries, systemd 252 ends with 1 and says nothing
         if answer.status > 1 or (answer.status == 1 and answer.stderr):
             return Verdict(False, f"journalctl ended with {answer.status}\n{answer.stderr.strip()}")
         entries = [_entry(json.loads(line)) for line in answer.stdout.splitlines()]
         errors = [
-            entry for entry in entries if not any(pattern.found_in(entry) for pattern in ignored)
+            entry for entry in entries if not any(pattern.matches(entry) for pattern in ignored)
         ]
         return Verdict(not errors, _shortened("\n".join(dict.fromkeys(errors))))
 

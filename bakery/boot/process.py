@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _SETPRIV = Tool(program="setpriv", apt="util-linux")
-_MERCY = 2.0
+_KILL_TIMEOUT = 2.0
 
 
 class Child:
@@ -46,7 +46,7 @@ class Child:
             for pid in _children(self._process.pid):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        if not self.wait(_MERCY):
+        if not self.wait(_KILL_TIMEOUT):
             self._process.kill()
             self._process.wait()
 

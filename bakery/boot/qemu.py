@@ -28,7 +28,7 @@ class Qemu(debian.Debian):
     """A virtual machine with a Debian system, of this computer's architecture."""
 
     backend: ClassVar = "qemu"
-    noise: ClassVar = ()
+    known_errors: ClassVar = ()
 
     @property
     def root(self) -> debian.Root:
@@ -103,7 +103,7 @@ def _disk(root: Path) -> Path:
 
 
 def _only(root: Path, pattern: str) -> Path:
-    found = sorted(root.glob(pattern))
-    if not found:
+    matches = sorted(root.glob(pattern))
+    if not matches:
         raise MachineError(f"the root file system has no {pattern}", where=str(root))
-    return found[-1]
+    return matches[-1]

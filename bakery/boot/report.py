@@ -16,7 +16,7 @@ def concise(log: str) -> str:
     return "\n".join(list(dict.fromkeys(filter(None, lines)))[-_LAST_LINES:])
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that had to hold.
 
     Attributes:
@@ -41,13 +41,13 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         images: their names.
         merged: those that systemd-sysext merged.
-        findings: everything that had to hold.
+        results: everything that had to hold.
 
     """
 
     images: tuple[str, ...]
     merged: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    results: tuple[ProbeResult, ...]
 
 
 class BootReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,11 +82,9 @@ class BootReport(msgspec.Struct, frozen=True, kw_only=True):
         return "failed" if self.failures or not self.rounds else "passed"
 
     @property
-    def failures(self) -> tuple[Finding, ...]:
+    def failures(self) -> tuple[ProbeResult, ...]:
         """Everything that did not hold."""
-        return tuple(
-            finding for each in self.rounds for finding in each.findings if not finding.passed
-        )
+        return tuple(result for each in self.rounds for result in each.results if not result.passed)
 
 
 def render(report: BootReport) -> str:
@@ -100,20 +98,20 @@ def render(report: BootReport) -> str:
     for number, each in enumerate(report.rounds):
         verb = "while the system ran, replaced by" if number else "merged at boot"
         lines.append(f"  {verb}: {', '.join(each.merged) or 'nothing'}")
-        for finding in each.findings:
-            lines.extend(_finding(finding))
+        for result in each.results:
+            lines.extend(_finding(result))
     if report.journal is not None:
         lines.append(f"  journal: {report.journal}")
     return "\n".join(lines)
 
 
-def _finding(finding: Finding) -> list[str]:
-    if finding.passed:
-        return [f"  ✓ {finding.title}"]
-    lines = [f"  ✗ {finding.title}"]
-    if finding.meaning:
+def _finding(result: ProbeResult) -> list[str]:
+    if result.passed:
+        return [f"  ✓ {result.title}"]
+    lines = [f"  ✗ {result.title}"]
+    if result.meaning:
         lines.extend(
-            textwrap.wrap(finding.meaning, 94, initial_indent=" " * 6, subsequent_indent=" " * 6)
+            textwrap.wrap(result.meaning, 94, initial_indent=" " * 6, subsequent_indent=" " * 6)
         )
-    lines.extend(f"      | {line}" for line in finding.detail.splitlines())
+    lines.extend(f"      | {line}" for line in result.detail.splitlines())
     return lines

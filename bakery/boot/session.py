@@ -13,9 +13,9 @@ from bakery.boot import merge, poll
 from bakery.boot.errors import GuestError, MachineError
 from bakery.boot.guest import image_path
 from bakery.boot.machine import BootImage, Load, Machine
-from bakery.boot.model import Expectations
 from bakery.boot.probe import probes
-from bakery.boot.report import BootReport, Finding, Round
+from bakery.boot.report import BootReport, ProbeResult, Round
+from bakery.recipe.expectations import Expectations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -140,7 +140,7 @@ class _Session:
     ) -> None:
         """Try one deployment after the other, keep the journal, and end the system."""
         for deployment, placed in deployments:
-            if any(not finding.passed for each in self.rounds for finding in each.findings):
+            if any(not result.passed for each in self.rounds for result in each.results):
                 break
             first = (
                 merge.replace(guest, placed, deployment.start)
@@ -159,36 +159,36 @@ class _Session:
         """Put into the report that the system went away."""
         if not self.rounds:
             names = tuple(image.name for image in deployment.images)
-            self.rounds.append(Round(images=names, merged=(), findings=()))
-        self._add(Finding(title="the system runs", passed=False, detail=str(error)))
+            self.rounds.append(Round(images=names, merged=(), results=()))
+        self._add(ProbeResult(title="the system runs", passed=False, detail=str(error)))
 
-    def _add(self, finding: Finding) -> None:
+    def _add(self, result: ProbeResult) -> None:
         last = self.rounds.pop()
         self.rounds.append(
-            Round(images=last.images, merged=last.merged, findings=(*last.findings, finding))
+            Round(images=last.images, merged=last.merged, results=(*last.results, result))
         )
 
     def _round(
-        self, guest: Guest, deployment: Deployment, placed: list[merge.Placed], first: Finding
+        self, guest: Guest, deployment: Deployment, placed: list[merge.Placed], first: ProbeResult
     ) -> Round:
         names = merge.merged(guest)
-        findings = [first, *merge.findings(guest, placed, names)]
-        found = re.match(r"\d+", self.systemd or "")
+        results = [first, *merge.results(guest, placed, names)]
+        number = re.match(r"\d+", self.systemd or "")
         wanted = probes(
             deployment.expected,
             start=deployment.start,
-            noise=self._machine.noise,
-            systemd=int(found[0]) if found else 0,
+            known_errors=self._machine.known_errors,
+            systemd=int(number[0]) if number else 0,
         )
-        findings.extend(
-            poll.findings(
-                guest, wanted, deployment.variables, patient=all(f.passed for f in findings)
+        results.extend(
+            poll.results(
+                guest, wanted, deployment.variables, patient=all(f.passed for f in results)
             )
         )
         return Round(
             images=tuple(image.name for image in deployment.images),
             merged=names,
-            findings=tuple(findings),
+            results=tuple(results),
         )
 
     def _keep_journal(self, guest: Guest) -> None:
@@ -203,7 +203,7 @@ def _systemd(guest: Guest) -> str:
     return guest.ask("systemctl --version").stdout.partition("\n")[0].removeprefix("systemd ")
 
 
-def _powered_off(guest: Guest) -> Finding:
+def _powered_off(guest: Guest) -> ProbeResult:
     passed = guest.power_off()
     detail = "" if passed else f"it is still there:\n{guest.console.tail()}"
-    return Finding(title="the system powers off", passed=passed, detail=detail)
+    return ProbeResult(title="the system powers off", passed=passed, detail=detail)

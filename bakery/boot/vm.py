@@ -116,7 +116,7 @@ def accelerated(kvm: Path = Path("/dev/kvm"), processors: Path = Path("/proc/cpu
     return flags is None or not {"vmx", "svm"}.isdisjoint(flags[1].split())
 
 
-def pace() -> float:
+def slowdown() -> float:
     """Return how many times longer everything may take: emulated processors are slow."""
     return 1 if accelerated() else 8
 
@@ -198,7 +198,7 @@ def started(vm: Vm, load: Load) -> Iterator[guest.Guest]:
                 console=shown,
                 reader=ours.fileno(),
                 writer=ours.fileno(),
-                pace=pace(),
+                slowdown=slowdown(),
             )
             running.wait_ready()
             yield running

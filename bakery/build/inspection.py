@@ -210,8 +210,8 @@ class Inspection:
 
     def _deployment(self, image: Image, others: Sequence[Image]) -> Deployment:
         from bakery.boot.machine import BootImage
-        from bakery.boot.model import Expectations
         from bakery.boot.session import Deployment
+        from bakery.recipe.expectations import Expectations
         from bakery.yaml.convert import load
 
         together = (*others, image)

@@ -35,7 +35,7 @@ def facts(reports: Iterable[BootReport]) -> dict[str, str]:
         Boot(
             machine=f"{report.backend}:{report.system}",
             systemd=report.systemd or "unknown",
-            checks=sum(len(each.findings) for each in report.rounds),
+            checks=sum(len(each.results) for each in report.rounds),
             journal_sha256=report.journal_sha256 or "",
         )
         for report in reports

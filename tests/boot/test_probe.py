@@ -4,10 +4,19 @@ import json
 
 import pytest
 
-from bakery.boot import model
 from bakery.boot.guest import Answer
 from bakery.boot.probe import Probe, Verdict, probes
 from bakery.recipe.condition import Condition
+from bakery.recipe.expectations import (
+    CommandExpectation,
+    Expectations,
+    FileExpectation,
+    Journal,
+    Pattern,
+    Socket,
+    Text,
+    UnitExpectation,
+)
 
 NOW = "Now=100.00\n"
 
@@ -16,8 +25,8 @@ def ask(probe: Probe, stdout: str = "", *, status: int = 0, stderr: str = "") ->
     return probe.judge(Answer(status, stdout, stderr))
 
 
-def only(expected: model.Expectations) -> Probe:
-    return next(probes(expected, start=[], noise=[], systemd=257))
+def only(expected: Expectations) -> Probe:
+    return next(probes(expected, start=[], known_errors=[], systemd=257))
 
 
 def unit_state(state: str, since: int, *, result: str = "success", load: str = "loaded") -> str:
@@ -40,13 +49,13 @@ def unit_state(state: str, since: int, *, result: str = "success", load: str = "
     ],
 )
 def test_an_active_unit_has_been_so_for_a_while(answer: str, *, holds: bool, final: bool) -> None:
-    verdict = ask(only(model.Expectations(units=("a.service",))), answer)
+    verdict = ask(only(Expectations(units=("a.service",))), answer)
     assert (verdict.holds, verdict.final) == (holds, final)
 
 
 def test_the_units_of_start_come_first_and_once() -> None:
-    expected = model.Expectations(units=(model.Unit(name="a.service", timeout=99),))
-    found = list(probes(expected, start=["b.service", "a.service"], noise=[], systemd=257))
+    expected = Expectations(units=(UnitExpectation(name="a.service", timeout=99),))
+    found = list(probes(expected, start=["b.service", "a.service"], known_errors=[], systemd=257))
     assert [probe.title for probe in found] == [
         "b.service is active",
         "a.service is active",
@@ -58,10 +67,10 @@ def test_the_units_of_start_come_first_and_once() -> None:
 
 
 def test_what_is_for_another_systemd_is_left_out() -> None:
-    unit = model.Unit(name="a.service", systemd=Condition.parse(">= 257"))
-    expected = model.Expectations(units=(unit,))
-    assert len(list(probes(expected, start=[], noise=[], systemd=252))) == 1
-    assert len(list(probes(expected, start=[], noise=[], systemd=257))) == 3
+    unit = UnitExpectation(name="a.service", systemd=Condition.parse(">= 257"))
+    expected = Expectations(units=(unit,))
+    assert len(list(probes(expected, start=[], known_errors=[], systemd=252))) == 1
+    assert len(list(probes(expected, start=[], known_errors=[], systemd=257))) == 3
 
 
 SOCKETS = """\
@@ -74,20 +83,20 @@ LISTEN 0 4096 *:80 *:*
     ("socket", "holds"), [("tcp/80", True), ("tcp/8080", True), ("tcp/808", False)]
 )
 def test_ports_are_told_apart(socket: str, *, holds: bool) -> None:
-    probe = only(model.Expectations(listen=(model.Socket.parse(socket),)))
+    probe = only(Expectations(listen=(Socket.parse(socket),)))
     assert ask(probe, SOCKETS).holds is holds
 
 
 def test_a_unix_socket_is_known_by_its_whole_path() -> None:
     line = "u_str LISTEN 0 4096 /run/docker.sock 1234 * 0\n"
     for path, holds in (("/run/docker.sock", True), ("/docker.sock", False)):
-        probe = only(model.Expectations(listen=(model.Socket.parse(path),)))
+        probe = only(Expectations(listen=(Socket.parse(path),)))
         assert ask(probe, line).holds is holds
 
 
 def test_files_have_a_mode_and_a_content() -> None:
-    file = model.File(path="/etc/x", mode="0644", content=model.Text(contains="yes"))
-    probe = only(model.Expectations(files=(file,)))
+    file = FileExpectation(path="/etc/x", mode="0644", content=Text(contains="yes"))
+    probe = only(Expectations(files=(file,)))
     assert ask(probe, "644\nyes\n").holds
     assert ask(probe, "755\nyes\n").detail == "its mode is 0755"
     assert "does not contain 'yes'" in ask(probe, "644\nno\n").detail
@@ -95,14 +104,14 @@ def test_files_have_a_mode_and_a_content() -> None:
 
 
 def test_files_can_be_unwanted() -> None:
-    probe = only(model.Expectations(files=(model.File(path="/etc/x", exists=False),)))
+    probe = only(Expectations(files=(FileExpectation(path="/etc/x", exists=False),)))
     assert ask(probe, status=1).holds
     assert ask(probe, "644\n").detail == "it is there"
 
 
 def test_commands_say_everything_that_is_wrong() -> None:
-    command = model.Command(run=("echo", "a b"), stdout=model.Text(equals="a b"))
-    probe = only(model.Expectations(commands=(command,)))
+    command = CommandExpectation(run=("echo", "a b"), stdout=Text(equals="a b"))
+    probe = only(Expectations(commands=(command,)))
     assert probe.script == "echo 'a b'"
     assert ask(probe, "a b\n").holds
     detail = ask(probe, "c", status=3, stderr="oh").detail
@@ -120,8 +129,8 @@ def journal(*messages: object) -> str:
 
 
 def test_errors_in_the_journal_are_a_matter_unless_ignored() -> None:
-    expected = model.Expectations(journal=model.Journal(ignore=(model.Pattern("^prog: a"),)))
-    (probe,) = probes(expected, start=[], noise=["b$"], systemd=257)
+    expected = Expectations(journal=Journal(ignore=(Pattern("^prog: a"),)))
+    (probe,) = probes(expected, start=[], known_errors=["b$"], systemd=257)
     assert ask(probe, "").holds
     assert ask(probe, journal("a x", "x b")).holds
     assert ask(probe, status=1).holds

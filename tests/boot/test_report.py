@@ -4,18 +4,20 @@ import pytest
 
 from bakery.boot.hints import meaning, refusal
 from bakery.boot.merge import parse_status
-from bakery.boot.report import BootReport, Finding, Round, concise, render
+from bakery.boot.report import BootReport, ProbeResult, Round, concise, render
 
-GOOD = Finding(title="a is merged", passed=True)
-BAD = Finding(title="a.service is active", passed=False, detail="it is failed", meaning="Because.")
+GOOD = ProbeResult(title="a is merged", passed=True)
+BAD = ProbeResult(
+    title="a.service is active", passed=False, detail="it is failed", meaning="Because."
+)
 
 
-def report(*findings: Finding) -> BootReport:
+def report(*results: ProbeResult) -> BootReport:
     return BootReport(
         backend="nspawn",
         system="trixie",
         systemd="257 (257.1)",
-        rounds=(Round(images=("a",), merged=("a",), findings=findings),),
+        rounds=(Round(images=("a",), merged=("a",), results=results),),
         seconds=2.25,
         journal="/x/journal.txt",
     )

@@ -22,11 +22,18 @@ from harness.project import Project, digest
 
 from bakery.boot import vm
 from bakery.boot.machine import BootImage, Load, native_arch
-from bakery.boot.model import Command, Expectations, File, Listener, Socket, Text
 from bakery.boot.nspawn import Nspawn
 from bakery.boot.qemu import Qemu
 from bakery.boot.report import BootReport, render
 from bakery.boot.session import Deployment, boot
+from bakery.recipe.expectations import (
+    CommandExpectation,
+    Expectations,
+    FileExpectation,
+    ListenExpectation,
+    Socket,
+    Text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +61,7 @@ class Tree:
         self.release("ID=_any\nEXTENSION_RELOAD_MANAGER=1\n")
         self.write(
             "usr/lib/systemd/system/multi-user.target.d/10-web.conf",
-            "[Unit]\nUpholds=web.service\n",
+            "[UnitExpectation]\nUpholds=web.service\n",
         )
         self.run("/usr/bin/busybox httpd -f -p 8080 -h /usr/share/web")
         self.write("usr/share/web/index.html", "version one\n")
@@ -96,11 +103,13 @@ def journal(tmp_path: Path) -> Path:
 
 def serving(text: str) -> Expectations:
     return Expectations(
-        listen=(Listener(socket=Socket("tcp", "8080"), timeout=5),),
-        files=(File(path="/usr/bin/busybox", mode="0755"),),
+        listen=(ListenExpectation(socket=Socket("tcp", "8080"), timeout=5),),
+        files=(FileExpectation(path="/usr/bin/busybox", mode="0755"),),
         commands=(
-            Command(run="curl --silent http://localhost:8080/", stdout=Text(equals=text)),
-            Command(run=("/usr/bin/busybox", "nothing"), status=127),
+            CommandExpectation(
+                run="curl --silent http://localhost:8080/", stdout=Text(equals=text)
+            ),
+            CommandExpectation(run=("/usr/bin/busybox", "nothing"), status=127),
         ),
     )
 
@@ -110,7 +119,7 @@ def deployment(*images: BootImage, text: str = "version one") -> Deployment:
 
 
 def failures(report: BootReport) -> dict[str, str]:
-    return {finding.title: f"{finding.meaning} {finding.detail}" for finding in report.failures}
+    return {result.title: f"{result.meaning} {result.detail}" for result in report.failures}
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -191,7 +200,7 @@ def test_what_does_not_hold_is_named(tree: Tree, journal: Path) -> None:
 
 
 def test_a_command_that_hangs_is_cut_off(tree: Tree, journal: Path) -> None:
-    command = Command(run="sleep 1000", timeout=1)
+    command = CommandExpectation(run="sleep 1000", timeout=1)
     hanging = Deployment(
         images=[tree.image()], start=["web.service"], expected=Expectations(commands=(command,))
     )
@@ -244,7 +253,7 @@ def test_another_architecture_is_skipped_and_not_passed(tree: Tree, journal: Pat
 ALONE = """\
 import sys
 from pathlib import Path
-from bakery.boot.model import Command, Expectations
+from bakery.recipe.expectations import CommandExpectation, Expectations
 from bakery.boot.machine import BootImage, Load, native_arch
 from bakery.boot.nspawn import Nspawn
 from bakery.boot.session import Deployment, boot
@@ -254,7 +263,7 @@ command = sys.argv[4]
 boot(
     Deployment(
         images=[BootImage(path=image, name="web")],
-        expected=Expectations(commands=(Command(run=command, timeout=1000),)),
+        expected=Expectations(commands=(CommandExpectation(run=command, timeout=1000),)),
     ),
     machine=Nspawn(suite="trixie", cache=cache, arch=native_arch()),
     journal=journal,

@@ -18,11 +18,11 @@ from harness.packages import EMULATOR, locked_anew
 from harness.project import REPOSITORY
 
 from bakery.boot.machine import BootImage, native_arch
-from bakery.boot.model import Command, Expectations
 from bakery.boot.nspawn import Nspawn
 from bakery.boot.report import render
 from bakery.boot.session import Deployment, boot
 from bakery.recipe import debian as words
+from bakery.recipe.expectations import CommandExpectation, Expectations
 from bakery.recipe.load import load_all
 from bakery.yaml.convert import load
 
@@ -184,7 +184,7 @@ def test_services_work_where_the_host_has_no_libraries(
         write(hiding, f"systemd/system/{name}.service.d/90-hiding.conf", HIDDEN.encode())
         process = f"$(systemctl show --property=MainPID --value {name})"
         nothing = f"nsenter --mount --target={process} /bin/true"
-        hidden.append(Command(run=nothing, status=127))
+        hidden.append(CommandExpectation(run=nothing, status=127))
     image = BootImage(path=hiding, name="hiding")
     attend(kitchen, suite, ALONE, tmp_path, beside=[image], expected=hidden)
 
@@ -204,7 +204,7 @@ def attend(
     folder: Path,
     *,
     beside: Iterable[BootImage] = (),
-    expected: Iterable[Command] = (),
+    expected: Iterable[CommandExpectation] = (),
 ) -> None:
     """Boot images together; what the check.yaml of each recipe says must hold, and more."""
     sources = [kitchen.sources[name] for name in names]

@@ -48,16 +48,16 @@ class Pattern:
         """Return the pattern that `text` spells.
 
         Raises:
-            ValueError: it is no regular expression.
+            ValueError: it is not a regular expression.
 
         """
         try:
             re.compile(text)
         except re.error as error:
-            raise ValueError(f"{text!r} is no regular expression: {error}") from None
+            raise ValueError(f"{text!r} is not a regular expression: {error}") from None
         return cls(text)
 
-    def found_in(self, text: str) -> bool:
+    def matches(self, text: str) -> bool:
         """Return whether the text has a part that fits; `^` and `$` fit at every line."""
         return re.search(self.text, text, re.MULTILINE) is not None
 
@@ -70,25 +70,25 @@ class Socket:
     """A socket that is listened on: `tcp/80`, `udp/53`, or the path of a Unix socket."""
 
     kind: Literal["tcp", "udp", "unix"]
-    place: str
+    address: str
 
     @classmethod
     def parse(cls, text: str) -> Socket:
         """Return the socket that `text` spells.
 
         Raises:
-            ValueError: it spells none.
+            ValueError: it is not a socket.
 
         """
         if text.startswith("/"):
             return cls("unix", text)
-        found = re.fullmatch(r"(tcp|udp)/(\d{1,5})", text)
-        if found is None or not 0 < int(found[2]) < 65536:  # noqa: PLR2004  ports have 16 bits
-            raise ValueError(f"{text!r} is no socket: write tcp/80, udp/53 or /run/name.sock")
-        return cls("tcp" if found[1] == "tcp" else "udp", str(int(found[2])))
+        match = re.fullmatch(r"(tcp|udp)/(\d{1,5})", text)
+        if match is None or not 0 < int(match[2]) < 65536:  # noqa: PLR2004  ports have 16 bits
+            raise ValueError(f"{text!r} is not a socket: write tcp/80, udp/53 or /run/name.sock")
+        return cls("tcp" if match[1] == "tcp" else "udp", str(int(match[2])))
 
     def __str__(self) -> str:
-        return self.place if self.kind == "unix" else f"{self.kind}/{self.place}"
+        return self.address if self.kind == "unix" else f"{self.kind}/{self.address}"
 
 
 class _Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,13 +106,13 @@ class Text(_Model, frozen=True, kw_only=True):
         Pattern | None, Meta(description="a regular expression that fits a part of the text")
     ] = None
 
-    def complaint(self, text: str) -> str | None:
+    def mismatch(self, text: str) -> str | None:
         """Return what is wrong with a text, or None when it is as it must be."""
         if self.equals is not None and text.strip() != self.equals.strip():
             return f"is not {self.equals.strip()!r}"
         if self.contains is not None and self.contains not in text:
             return f"does not contain {self.contains!r}"
-        if self.matches is not None and not self.matches.found_in(text):
+        if self.matches is not None and not self.matches.matches(text):
             return f"does not match {str(self.matches)!r}"
         return None
 
@@ -130,20 +130,20 @@ class _Expectation(_Model, frozen=True, kw_only=True):
     systemd: Condition | None = None
 
 
-class Unit(_Expectation, frozen=True, kw_only=True):
+class UnitExpectation(_Expectation, frozen=True, kw_only=True):
     """A unit in a state; an active one must stay so."""
 
     name: UnitName
     state: Literal["active", "inactive", "failed"] = "active"
 
 
-class Listener(_Expectation, frozen=True, kw_only=True):
+class ListenExpectation(_Expectation, frozen=True, kw_only=True):
     """A socket that somebody listens on."""
 
     socket: Socket
 
 
-class Command(_Expectation, frozen=True, kw_only=True):
+class CommandExpectation(_Expectation, frozen=True, kw_only=True):
     """A command that ends as expected; a text is run by sh, a list without a shell."""
 
     run: str | tuple[str, ...]
@@ -152,7 +152,7 @@ class Command(_Expectation, frozen=True, kw_only=True):
     stderr: Text = Text()
 
 
-class File(_Expectation, frozen=True, kw_only=True):
+class FileExpectation(_Expectation, frozen=True, kw_only=True):
     """A path that exists, or must not; links are followed."""
 
     path: GuestPath
@@ -174,8 +174,8 @@ class Journal(_Model, frozen=True, kw_only=True):
 class Expectations(_Model, frozen=True, kw_only=True):
     """Everything that check.yaml says."""
 
-    units: tuple[UnitName | Unit, ...] = ()
-    listen: tuple[Socket | Listener, ...] = ()
-    files: tuple[GuestPath | File, ...] = ()
-    commands: tuple[Command, ...] = ()
+    units: tuple[UnitName | UnitExpectation, ...] = ()
+    listen: tuple[Socket | ListenExpectation, ...] = ()
+    files: tuple[GuestPath | FileExpectation, ...] = ()
+    commands: tuple[CommandExpectation, ...] = ()
     journal: Journal = Journal()
