@@ -9,7 +9,7 @@ from pathlib import Path
 from bakery.build import graph
 
 bakery = graph.load(Path(__file__).parent)
-shop, trial, press = bakery.build.workshop, bakery.build.inspection, bakery.build.publishing
+shop, trial, press = bakery.workshop, bakery.inspection, bakery.publishing
 
 DOIT_CONFIG = bakery.config
 

@@ -6,7 +6,10 @@ import hashlib
 import os
 import re
 import shutil
+import stat
+import threading
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,21 +17,29 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.boot.errors import MachineError
+from bakery.check import os_release
 from bakery.recipe.debian import WORDS
 from bakery.tools import Tool, run
 from bakery.upstream import apt
 
 if TYPE_CHECKING:
-    from bakery.boot.machine import Arch
+    from collections.abc import Iterator, Mapping
+
+    from bakery.progress import Tell
+    from bakery.recipe.types import Arch
+
+SUITES = ("bookworm", "trixie", "forky")
 
 _DEBOOTSTRAP = Tool(program="debootstrap", apt="debootstrap")
 _SCRIPTS = Path("/usr/share/debootstrap/scripts")
+_REPORT_INTERVAL = 0.5  # seconds
 _SYSEXT = "usr/lib/systemd/system/systemd-sysext.service"
 
 # What images may count on, as on Flatcar: a service manager, iproute2, iptables, curl
 PACKAGES = (
     "systemd",
     "systemd-sysv",
+    "udev",
     "dbus",
     "kmod",
     "procps",
@@ -45,6 +56,9 @@ _FILES = {
     "etc/hosts": "127.0.0.1 localhost bakery\n::1 localhost bakery\n",
     "etc/machine-id": "",
     "etc/resolv.conf": "",
+    # newer than /usr: what systemd updates at the first boot is as it must be; systemd.unit(5)
+    "etc/.updated": "",
+    "var/.updated": "",
 }
 _LINKS = {
     "etc/systemd/system/sysinit.target.wants/systemd-sysext.service": f"/{_SYSEXT}",
@@ -72,6 +86,7 @@ class Root(msgspec.Struct, frozen=True, kw_only=True):
         packages: what is installed beside Debian's essential packages.
         files: further files by path, and their text.
         links: symbolic links by path, and where they point.
+        owner: the user and group that stand for root; everybody else's numbers follow it.
 
     """
 
@@ -80,6 +95,7 @@ class Root(msgspec.Struct, frozen=True, kw_only=True):
     packages: tuple[str, ...] = PACKAGES
     files: dict[str, str] = {}
     links: dict[str, str] = {}
+    owner: int = 0
 
     @property
     def name(self) -> str:
@@ -94,7 +110,7 @@ class Debian(ABC):
     """What machines with a Debian system have in common.
 
     Attributes:
-        suite: `bookworm` has systemd 252, `trixie` 257.
+        suite: one of `SUITES`: `bookworm` has systemd 252, `trixie` 257, `forky` 262.
         cache: the folder that keeps the systems between boots; several processes may share it.
         arch: in systemd's words.
 
@@ -119,8 +135,17 @@ class Debian(ABC):
         """Where its root file system is, once it is made."""
         return self.cache / self.root.name
 
-    def provide(self) -> Path:
-        """Return the folder of its root file system, made now if it is not there yet.
+    def hierarchies(self) -> Path:
+        """Return its root file system, which has its /usr."""
+        return self.folder
+
+    def os_release(self) -> Mapping[str, str]:
+        """Return what its os-release says; empty before it is made."""
+        path = self.folder / "usr/lib/os-release"
+        return os_release.parse(path.read_text("utf-8")).values if path.is_file() else {}
+
+    def prepare(self, tell: Tell) -> None:
+        """Make its root file system where it is not there yet; see `Machine.prepare`.
 
         Raises:
             MachineError: it can't be made here.
@@ -133,7 +158,7 @@ class Debian(ABC):
 
         root, folder = self.root, self.folder
         if folder.is_dir():
-            return folder
+            return
         if os.geteuid() != 0:
             raise MachineError("only root can make a Debian system", fix="run it with sudo")
         self.cache.mkdir(parents=True, exist_ok=True)
@@ -141,30 +166,60 @@ class Debian(ABC):
             if not folder.is_dir():
                 partial = self.cache / f".{root.name}.partial"
                 _remove(partial)
-                _bootstrap(root, partial, apt.mirrors().main)
+                _bootstrap(root, partial, apt.mirrors().main, tell)
                 _configure(root, partial)
                 partial.rename(folder)
-        return folder
 
 
-def _bootstrap(root: Root, folder: Path, mirror: str) -> None:
+def _bootstrap(root: Root, folder: Path, mirror: str, tell: Tell) -> None:
+    """Install Debian; of the archive's Release file the signature counts, and not its age."""
     script = _SCRIPTS / root.suite
-    run(
-        [
-            _DEBOOTSTRAP.require(),
-            "--variant=minbase",
-            "--force-check-gpg",
-            f"--arch={WORDS[root.arch]}",
-            f"--include={','.join(root.packages)}",
-            root.suite,
-            folder,
-            mirror,
-            *([] if script.exists() else [_SCRIPTS / "sid"]),
-        ],
-        what=f"debootstrap could not make a Debian {root.suite} system",
-        env={"DEBIAN_FRONTEND": "noninteractive"},
-        fix=f"see {folder}/debootstrap/debootstrap.log; another mirror is set with {apt.VARIABLE}",
+    log = folder.with_suffix(".log")
+    tell(
+        f"making the Debian {root.suite} that boots, once; this takes a minute or two", lasting=True
     )
+    with _followed(log, tell):
+        run(
+            [
+                *("/bin/sh", "-c", 'exec >"$0" 2>&1; exec "$@"', log),
+                _DEBOOTSTRAP.require(),
+                "--variant=minbase",
+                "--force-check-gpg",
+                f"--arch={WORDS[root.arch]}",
+                f"--include={','.join(root.packages)}",
+                root.suite,
+                folder,
+                mirror,
+                *([] if script.exists() else [_SCRIPTS / "sid"]),
+            ],
+            what=f"debootstrap could not make a Debian {root.suite} system",
+            env={"DEBIAN_FRONTEND": "noninteractive"},
+            fix=f"see {log}; another mirror is set with {apt.VARIABLE}",
+        )
+    log.unlink()
+
+
+@contextmanager
+def _followed(log: Path, tell: Tell) -> Iterator[None]:
+    """Tell the newest step in debootstrap's log, again and again, in a thread."""
+    log.write_bytes(b"")
+    over = threading.Event()
+
+    def follow() -> None:
+        last = ""
+        while not over.wait(_REPORT_INTERVAL):
+            steps = re.findall(r"(?m)^I: (.+)$", log.read_text("utf-8", "replace"))
+            if steps and steps[-1] != last:
+                last = steps[-1]
+                tell(f"debootstrap: {last}")
+
+    thread = threading.Thread(target=follow, name="debootstrap", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _configure(root: Root, folder: Path) -> None:
@@ -175,11 +230,31 @@ def _configure(root: Root, folder: Path) -> None:
     if systemd_version(folder) < _RELOADS_ITSELF:
         files["etc/systemd/system/systemd-sysext.service.d/10-reload.conf"] = _RELOAD
     for path, text in files.items():
-        place = _cleared(folder / path)
-        place.write_text(text, "utf-8")
-        place.chmod(0o644)
+        file = _cleared(folder / path)
+        file.write_text(text, "utf-8")
+        file.chmod(0o644)
     for path, target in {**_LINKS, **root.links}.items():
         _cleared(folder / path).symlink_to(target)
+    shutil.rmtree(folder / "var/log/journal", ignore_errors=True)  # its ACLs name groups by number
+    if root.owner:
+        _shift(folder, root.owner)
+
+
+def _shift(folder: Path, owner: int) -> None:
+    """Move all owners up by a number: a user namespace that begins there sees them as before."""
+    for parent, folders, files in os.walk(folder):
+        for path in (parent, *(f"{parent}/{name}" for name in files)):
+            _shift_one(path, owner)
+        for name in folders:
+            if Path(parent, name).is_symlink():
+                _shift_one(f"{parent}/{name}", owner)
+
+
+def _shift_one(path: str, owner: int) -> None:
+    status = os.lstat(path)
+    os.lchown(path, status.st_uid + owner, status.st_gid + owner)
+    if not stat.S_ISLNK(status.st_mode):
+        os.chmod(path, stat.S_IMODE(status.st_mode))  # noqa: PTH101  chown took setuid bits away
 
 
 def _cleared(path: Path) -> Path:

@@ -19,7 +19,6 @@ from bakery.boot.errors import GuestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from bakery.boot.console import Console
     from bakery.boot.process import Child
@@ -83,9 +82,9 @@ def units(requests: str, answers: str, *, after: str = "") -> dict[str, str]:
     return {"bakery-agent.service": agent, "bakery-setup.service": SETUP_UNIT}
 
 
-def image_path(number: int, path: Path) -> str:
-    """Return where the guest finds the image of that number."""
-    return f"{SHARE}/images/{number}/{path.name}"
+def image_path(number: int, name: str) -> str:
+    """Return where the guest finds the image of that number and name."""
+    return f"{SHARE}/images/{number}/{name}"
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ class Guest:
 
         """
         if self._line(_START * self.slowdown, "start") != b"ready":
-            raise self._lost("the booted system's agent said something strange")
+            raise self.lost("the booted system's agent said something strange")
 
     def ask(self, script: str, *, limit: float = 30) -> Answer:
         """Run a shell script as root and return how it ended.
@@ -146,7 +145,7 @@ class Guest:
         line = self._line(seconds + _GRACE if limit else None, "answer")
         answered, status, stdout, stderr = line.split(b" ")
         if int(answered) != number:
-            raise self._lost("the booted system's agent answered another question")
+            raise self.lost("the booted system's agent answered another question")
         return Answer(int(status), _decode(stdout), _decode(stderr))
 
     def power_off(self) -> bool:
@@ -158,17 +157,20 @@ class Guest:
         deadline = None if seconds is None else time.monotonic() + seconds
         while b"\n" not in self._received:
             if deadline is not None and time.monotonic() > deadline:
-                raise self._lost(f"the booted system did not {what} within {seconds:.0f} s")
+                raise self.lost(f"the booted system did not {what} within {seconds:.0f} s")
             ended = self.child.ended()
             if select.select([self.reader], [], [], 0 if ended else 0.2)[0]:
                 self._received.extend(os.read(self.reader, _CHUNK))
             elif ended:
-                raise self._lost(f"the system ended before it could {what}")
+                raise self.lost(f"the system ended before it could {what}")
+            elif dead := self.console.last_words():
+                raise self.lost(f"the system died before it could {what}: {dead}")
         line, _, rest = bytes(self._received).partition(b"\n")
         self._received[:] = rest
         return line
 
-    def _lost(self, what: str) -> GuestError:
+    def lost(self, what: str) -> GuestError:
+        """Return the error that the system is gone, with what its console said last."""
         return GuestError(what, why=f"its console's last lines:\n{self.console.tail()}")
 
 

@@ -7,6 +7,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bakery.boot import system_probe, unit_probe
+from bakery.boot.verdict import Probe, Verdict
 from bakery.recipe.expectations import (
     CommandExpectation,
     Expectations,
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bakery.boot.guest import Answer
+    from bakery.boot.merge import Shipped
+    from bakery.recipe.types import Arch
 
-_SETTLED = 1_000_000  # microseconds for which an active unit must have been active
-_GIVEN_UP = 3_000_000  # microseconds after which nobody restarts a failed unit any more
 _SHOWN = 2000
 _JOURNAL = (
     "journalctl --boot --quiet --priority=err --output=json --cursor-file=/run/bakery-cursor"
@@ -33,70 +35,55 @@ _JOURNAL = (
 )
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What an answer means.
-
-    Attributes:
-        holds: whether it is as it must be.
-        detail: what is wrong.
-        final: whether it makes no sense to ask again.
-
-    """
-
-    holds: bool
-    detail: str = ""
-    final: bool = False
-
-
 @dataclass(frozen=True, kw_only=True)
-class Probe:
-    """One thing that must hold.
+class Host:
+    """What is known of the booted system.
 
     Attributes:
-        title: what must hold, in words.
-        script: what is run in the guest.
-        judge: what its answer means.
-        timeout: seconds until it must hold; 0 to ask once.
-        unit: the unit it is about, whose log explains a failure.
+        arch: its architecture.
+        systemd: the version that runs.
+        virtual: whether it has a kernel and udev of its own.
+        known_errors: patterns of errors in its journal that are no matter.
 
     """
 
-    title: str
-    script: str
-    judge: Callable[[Answer], Verdict]
-    timeout: int
-    unit: str | None = None
+    arch: Arch
+    systemd: int
+    virtual: bool
+    known_errors: Sequence[str] = ()
 
 
 def probes(
-    expected: Expectations,
-    *,
-    start: Sequence[str],
-    known_errors: Sequence[str],
-    systemd: int,
+    expected: Expectations, *, start: Sequence[str], shipped: Shipped, host: Host
 ) -> Iterator[Probe]:
     """Yield a probe for everything that must hold, in the order to ask.
 
     Args:
         expected: what check.yaml says.
         start: units that must be active even if it does not say so.
-        known_errors: patterns of errors in the journal that are no matter.
-        systemd: the version that runs; what is expected on others only is left out.
+        shipped: what the images brought; units among it that were started must run.
+        host: what is asked; what is expected on others only is left out.
 
     """
-    units = _units(expected.units, start)
+    units = [unit for unit in _units(expected.units, start) if _applies(unit, host)]
+    watches = [unit_probe.Watch(unit) for unit in units]
+    named = {unit.name for unit in units}
+    watches += [
+        unit_probe.Watch(UnitExpectation(name=name), implied=True)
+        for name in shipped.units
+        if name not in named and name.rpartition(".")[2] in unit_probe.WATCHED
+    ]
     everything: list[tuple[Any, Callable[[Any], Probe]]] = [
-        *((unit, _unit) for unit in units),
         *((_listener(socket), _listening) for socket in expected.listen),
         *((FileExpectation(path=f) if isinstance(f, str) else f, _file) for f in expected.files),
-        *((command, _command) for command in expected.commands),
-        *((unit, _still) for unit in units if unit.state == "active"),
     ]
-    for expectation, probe in everything:
-        if _applies(expectation, systemd):
-            yield probe(expectation)
-    yield _journal((*expected.journal.ignore, *map(Pattern, known_errors)))
+    yield from system_probe.probes(shipped, host.systemd, virtual=host.virtual)
+    yield from (watch.comes() for watch in watches)
+    yield from (probe(each) for each, probe in everything if _applies(each, host))
+    yield from (watch.stays() for watch in watches if watch.lasting)
+    yield from (_command(each) for each in expected.commands if _applies(each, host))
+    yield from (watch.still() for watch in watches if watch.lasting)
+    yield _journal((*expected.journal.ignore, *map(Pattern, host.known_errors)))
 
 
 def _units(
@@ -107,60 +94,16 @@ def _units(
     return [UnitExpectation(name=name) for name in start if name not in named] + units
 
 
-def _listener(
-    listener: Socket | ListenExpectation,
-) -> ListenExpectation:
+def _listener(listener: Socket | ListenExpectation) -> ListenExpectation:
     return (
         listener if isinstance(listener, ListenExpectation) else ListenExpectation(socket=listener)
     )
 
 
-def _applies(expectation: Any, systemd: int) -> bool:
+def _applies(expectation: Any, host: Host) -> bool:
     condition = expectation.systemd
-    return condition is None or condition.holds(Version.parse(str(systemd)))
-
-
-def _unit(unit: UnitExpectation) -> Probe:
-    def judge(answer: Answer) -> Verdict:
-        facts = dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
-        state = facts.get("ActiveState", "unknown")
-        age = _age(facts)
-        if state == unit.state and (state != "active" or age >= _SETTLED):
-            return Verdict(True)
-        if facts.get("LoadState") == "not-found":
-            return Verdict(False, f"systemd knows no unit {unit.name}", final=True)
-        result = facts.get("Result", "success")
-        reason = "" if result == "success" else f", result: {result}"
-        given_up = state == "failed" and (result == "start-limit-hit" or age >= _GIVEN_UP)
-        return Verdict(False, f"it is {state} ({facts.get('SubState')}{reason})", final=given_up)
-
-    properties = "LoadState,ActiveState,SubState,Result,StateChangeTimestampMonotonic"
-    return Probe(
-        title=f"{unit.name} is {unit.state}",
-        script=f"systemctl show --property={properties} -- {shlex.quote(unit.name)}\n"
-        'read -r now rest </proc/uptime; echo "Now=$now"',
-        judge=judge,
-        timeout=unit.timeout,
-        unit=unit.name,
-    )
-
-
-def _age(facts: dict[str, str]) -> float:
-    """Return for how many microseconds a unit has been in its state."""
-    return float(facts.get("Now", 0)) * 1e6 - int(facts.get("StateChangeTimestampMonotonic") or 0)
-
-
-def _still(unit: UnitExpectation) -> Probe:
-    def judge(answer: Answer) -> Verdict:
-        state = answer.stdout.strip()
-        return Verdict(state == "active", f"it was active, and is {state} now")
-
-    return Probe(
-        title=f"{unit.name} stays active",
-        script=f"systemctl is-active -- {shlex.quote(unit.name)}",
-        judge=judge,
-        timeout=0,
-        unit=unit.name,
+    return expectation.arch in {None, host.arch} and (
+        condition is None or condition.holds(Version.parse(str(host.systemd)))
     )
 
 
@@ -224,9 +167,20 @@ def _command(command: CommandExpectation) -> Probe:
         said = [_shortened(text) for text in (answer.stdout, answer.stderr) if text.strip()]
         return Verdict(not wrong, "\n".join([*wrong, *said]))
 
+    script = line if command.user is None else _as_user(command.user, line)
     return Probe(
-        title=f"command: {line.strip()}", script=line, judge=judge, timeout=command.timeout
+        title=f"command: {line.strip()}",
+        script=script,
+        judge=judge,
+        timeout=command.timeout,
+        once=command.once,
     )
+
+
+def _as_user(user: str, line: str) -> str:
+    become = shlex.join(["setpriv", f"--reuid={user}", "--init-groups"])
+    group = f'--regid="$(id -g {user})"'
+    return f"{become} {group} -- sh -c {shlex.quote(line)}"
 
 
 def _about(what: str, complaint: str | None) -> str | None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _LAST_LINES = 12
 
@@ -14,6 +17,9 @@ def concise(log: str) -> str:
     """Return a log's last lines, each line once: what restarts often says the same often."""
     lines = (line.rstrip() for line in log.splitlines())
     return "\n".join(list(dict.fromkeys(filter(None, lines)))[-_LAST_LINES:])
+
+
+Outcome = Literal["passed", "failed", "skipped", "not for this one"]
 
 
 class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +68,7 @@ class BootReport(msgspec.Struct, frozen=True, kw_only=True):
         journal_sha256: its digest.
         seconds: how long everything took.
         skipped: why nothing was booted; None when it was.
+        unfit: why the images are not for this machine; None when they are.
 
     """
 
@@ -73,12 +80,20 @@ class BootReport(msgspec.Struct, frozen=True, kw_only=True):
     journal_sha256: str | None = None
     seconds: float = 0
     skipped: str | None = None
+    unfit: str | None = None
 
     @property
-    def outcome(self) -> Literal["passed", "failed", "skipped"]:
+    def machine(self) -> str:
+        """The machine's name, such as `nspawn:trixie`."""
+        return f"{self.backend}:{self.system}"
+
+    @property
+    def outcome(self) -> Outcome:
         """Whether everything held; what was not booted did not pass."""
         if self.skipped is not None:
             return "skipped"
+        if self.unfit is not None:
+            return "not for this one"
         return "failed" if self.failures or not self.rounds else "passed"
 
     @property
@@ -87,11 +102,19 @@ class BootReport(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(result for each in self.rounds for result in each.results if not result.passed)
 
 
+def passed(reports: Sequence[BootReport]) -> bool:
+    """Return whether images passed everywhere they are for, and that somewhere."""
+    outcomes = {report.outcome for report in reports}
+    return "passed" in outcomes and outcomes <= {"passed", "not for this one"}
+
+
 def render(report: BootReport) -> str:
     """Return the report as lines of plain text."""
     where = f"{report.backend}, {report.system}"
     if report.skipped is not None:
         return f"skipped on {where}: {report.skipped}"
+    if report.unfit is not None:
+        return f"not for this one: {where}: {report.unfit}"
     lines = [
         f"{report.outcome} on {where}, systemd {report.systemd or '?'}, {report.seconds:.1f} s"
     ]

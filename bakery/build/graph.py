@@ -163,10 +163,15 @@ class Graph:
         return list(found.values())
 
     def required_boots(self, release: Release) -> list[str]:
-        """Return the tasks that boot a release's images, unless that is waived."""
-        if self.workshop.settings.boot_waiver is not None:
-            return []
-        return [f"boot:{image.id}" for image in release.images]
+        """Return the tasks that boot a release's images, as far as that is not waived."""
+        from bakery.boot.waiver import demanded
+
+        settings = self.workshop.settings
+        return [
+            f"boot:{image.id}"
+            for image in release.images
+            if demanded(settings, image=image.id, arch=image.contents.arch)
+        ]
 
     def asked(self, releases: Sequence[Release]) -> list[str]:
         """Return the tasks that publish releases, those that this run is to do."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bakery.build.workshop import code_digest, key_of
@@ -11,7 +12,6 @@ from bakery.recipe.load import CHECK, FILE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bakery.boot.machine import Machine
     from bakery.boot.session import Deployment
     from bakery.build.workshop import Workshop
     from bakery.check.verdict import Report
@@ -152,38 +152,48 @@ class Inspection:
         """Return whether an image, as it is, has passed its boots with those it requires."""
         return self._is_done("boot", image, others, self._boot_key)
 
-    def boot(self, image: Image, others: Sequence[Image], _meter: Meter) -> str:
+    def boot(self, image: Image, others: Sequence[Image], meter: Meter) -> str:
         """Boot an image on every machine of the settings; return what the boots showed.
 
         Args:
             image: what to try.
             others: the images that it requires.
+            meter: told what the machines do.
 
         Raises:
             BootError: something that must hold does not, or no machine here can boot it.
 
         """
+        from bakery.boot.everywhere import Trial
         from bakery.boot.machines import machine
-        from bakery.boot.report import render
-        from bakery.boot.session import boot
+        from bakery.boot.report import passed, render
         from bakery.release import boots
 
+        settings = self.workshop.settings
         deployment = self._deployment(image, others)
-        reports = []
+        trial = Trial(
+            deployments=[deployment],
+            folder=settings.dist / "boot" / image.id,
+            turn=partial(self.workshop.processors.take, 1),
+            tell=lambda machine, step, lasting=False: meter.tell(
+                f"{machine}: {step}", lasting=lasting
+            ),
+        )
         with self._ledger.alone("boot", image.id) as work:
             if self.is_booted(image, others):
                 return ""
-            for name in self.workshop.settings.machines:
-                made: Machine = machine(
-                    name,
-                    image.contents.arch,
-                    self.workshop.settings,
-                    masked=image.source.recipe.replaces,
-                )
-                journal = self.workshop.settings.dist / "boot" / image.id / _journal_name(name)
-                journal.parent.mkdir(parents=True, exist_ok=True)
-                with self.workshop.processors.take(1):
-                    reports.append(boot(deployment, machine=made, journal=journal))
+            reports = trial.on(
+                [
+                    machine(
+                        name,
+                        image.contents.arch,
+                        settings,
+                        expected=deployment.expected,
+                        masked=image.source.recipe.replaces,
+                    )
+                    for name in self._machines(image)
+                ]
+            )
             said = "\n".join(render(report) for report in reports)
             if any(report.outcome == "failed" for report in reports):
                 raise BootError(
@@ -191,7 +201,7 @@ class Inspection:
                     why=said,
                     fix=f"look around in it: bakery boot --shell {self.workshop.file(image)}",
                 )
-            if any(report.outcome == "skipped" for report in reports):
+            if not passed(reports):
                 raise BootError(
                     f"{image.id} can't be booted here",
                     why=said,
@@ -211,18 +221,15 @@ class Inspection:
     def _deployment(self, image: Image, others: Sequence[Image]) -> Deployment:
         from bakery.boot.machine import BootImage
         from bakery.boot.session import Deployment
-        from bakery.recipe.expectations import Expectations
-        from bakery.yaml.convert import load
 
         together = (*others, image)
-        expected = image.source.folder / CHECK
         return Deployment(
             images=[
                 BootImage(path=self.workshop.file(each), name=each.contents.name)
                 for each in together
             ],
             start=[unit.name for each in together for unit in each.contents.start],
-            expected=load(expected, Expectations) if expected.exists() else Expectations(),
+            expected=image.source.expected,
             variables={"BAKERY_VERSION": image.contents.version},
         )
 
@@ -231,14 +238,15 @@ class Inspection:
         return key_of(
             "boot",
             *(self.workshop.squash_key(each) for each in (image, *others)),
-            *self.workshop.settings.machines,
+            *self._machines(image),
             expected.read_text("utf-8") if expected.exists() else "",
             code_digest("check"),
         )
 
+    def _machines(self, image: Image) -> Sequence[str]:
+        from bakery.boot.waiver import demanded
 
-def _journal_name(machine: str) -> str:
-    return f"{machine.replace('/', '_')}.journal"
+        return demanded(self.workshop.settings, image=image.id, arch=image.contents.arch)
 
 
 def _apart(image: Image) -> frozenset[str]:

@@ -34,6 +34,7 @@ _WIDTH = 52
 class _Running:
     """A task at work."""
 
+    task: str
     started: float
     done: int = 0
     row: TaskID | None = None
@@ -81,7 +82,7 @@ class Reporter:
             return
         with self._lock:
             self._tally.steps.add(task.name.partition(":")[0])
-            running = _Running(started=time.monotonic())
+            running = _Running(task=task.name, started=time.monotonic())
             self._running[task.name] = running
             live = self._live()
             if live is not None:
@@ -215,7 +216,14 @@ class _Line:
         self._running.done = done
         self._update(completed=done)
 
-    def _update(self, **changes: int | None) -> None:
+    def tell(self, step: str, *, lasting: bool = False) -> None:
+        """Show what is being done beside the task's name; what lasts gets a line of its own."""
+        task = self._running.task
+        self._update(description=f"{task} {step}")
+        if lasting:
+            self._reporter._say(f"{task}: {step}")  # noqa: SLF001  one thing in two classes
+
+    def _update(self, **changes: int | str | None) -> None:
         progress = self._reporter._progress  # noqa: SLF001  one thing in two classes
         if progress is not None and self._running.row is not None:
             progress.update(self._running.row, **changes)  # type: ignore[arg-type]

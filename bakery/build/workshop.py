@@ -270,7 +270,7 @@ class Workshop:
             *(self.squash_key(image) for image in release.images),
             *records.decisive(self.ledger, release, self.folder(release.name)),
             self.settings.publish_url,
-            self.settings.boot_waiver or "",
+            *(f"{each.subject}: {each.reason}" for each in self.settings.boot_waiver),
             signer.fingerprint if signer else "",
         )
 

@@ -84,10 +84,16 @@ def _require_boots(
                 where=str(folder),
                 fix=f"doit build:{folder.name}",
             )
-        if not image.boots and described.boot_waiver is None:
+        if not image.boots and not _is_waived(image.file.removesuffix(".raw"), described):
             raise UnbootedError(
                 f"{image.file} has passed no boot as the bytes that it is",
                 where=str(folder),
                 fix=f"doit boot:{image.file.removesuffix('.raw')}\n"
-                "or say why it need not: BAKERY_BOOT_WAIVER=REASON, which is published too",
+                f"or say why it need not: BAKERY_BOOT_WAIVER='{image.arch}: REASON', which is"
+                " published too",
             )
+
+
+def _is_waived(image: str, described: ReleaseDocument) -> bool:
+    waived = (described.boot_waiver or "").split("; ")
+    return any(each.startswith(f"{image} on ") for each in waived)

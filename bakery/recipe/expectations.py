@@ -1,18 +1,21 @@
 """What must hold in a booted host: the language of check.yaml.
 
 ```yaml
-units: [caddy.service, {name: caddy-api.socket, state: active, timeout: 60}]
+machine: vm
+devices: [disk]
+units: [caddy.service, {name: caddy-api.socket, state: active, timeout: 60, window: 30}]
 listen: [tcp/80, udp/443, /run/caddy.sock]
 files: [/usr/bin/caddy, {path: /etc/caddy/Caddyfile, mode: "0644", content: {contains: admin}}]
 commands:
-  - {run: curl --silent http://localhost/, stdout: {contains: It works}}
+  - {run: curl --silent http://localhost/, stdout: {contains: It works}, user: nobody}
+  - {run: caddy create site, once: true, arch: x86-64}
   - run: [caddy, validate, --config, /nowhere]
     status: 1
 journal: {ignore: ["failed to sync clock"]}
 ```
-Everything is tried again until it holds or its `timeout` is over. The units of the recipe's
-`start:` must always be active, and the journal free of errors, with or without this file. Commands
-run as root, in the order in which they are written.
+Everything is tried again until it holds or its `timeout` is over. Every unit that the images start
+must run, and stay so for its `window`, and the journal must be free of errors, with or without this
+file. Commands run as root unless they name a `user`, in the order in which they are written.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import msgspec
 from msgspec import Meta
 
 from bakery.recipe.condition import Condition  # noqa: TC001  msgspec reads it at run time
+from bakery.recipe.types import Arch  # noqa: TC001  msgspec reads it at run time
 
 Seconds = Annotated[int, Meta(ge=1, description="how long to wait until it holds")]
 UnitName = Annotated[
@@ -34,6 +38,10 @@ UnitName = Annotated[
         description="with its suffix, such as docker.service",
     ),
 ]
+UserName = Annotated[
+    str, Meta(pattern=r"^[a-z_][a-z0-9_-]*$", description="the name of a user, such as nobody")
+]
+Device = Literal["disk", "network", "nvme"]
 GuestPath = Annotated[str, Meta(pattern="^/", description="an absolute path in the booted system")]
 
 
@@ -123,18 +131,28 @@ class _Expectation(_Model, frozen=True, kw_only=True):
     Attributes:
         timeout: seconds until it must hold.
         systemd: the versions of systemd it is expected on, such as `>= 257`; None for all.
+        arch: the architecture it is expected on; None for all.
 
     """
 
     timeout: Seconds = 30
     systemd: Condition | None = None
+    arch: Arch | None = None
 
 
 class UnitExpectation(_Expectation, frozen=True, kw_only=True):
-    """A unit in a state; an active one must stay so."""
+    """A unit in a state.
+
+    Attributes:
+        name: the unit's.
+        state: the state it must come to.
+        window: seconds for which an active unit must stay so, and not be restarted.
+
+    """
 
     name: UnitName
     state: Literal["active", "inactive", "failed"] = "active"
+    window: Annotated[int, Meta(ge=1, description="seconds for which it must stay active")] = 5
 
 
 class ListenExpectation(_Expectation, frozen=True, kw_only=True):
@@ -144,12 +162,23 @@ class ListenExpectation(_Expectation, frozen=True, kw_only=True):
 
 
 class CommandExpectation(_Expectation, frozen=True, kw_only=True):
-    """A command that ends as expected; a text is run by sh, a list without a shell."""
+    """A command that ends as expected; a text is run by sh, a list without a shell.
+
+    Attributes:
+        run: what is run.
+        status: its exit status.
+        stdout, stderr: what it writes.
+        once: whether it is run a single time, since a second one would not do the same.
+        user: who runs it; None for root.
+
+    """
 
     run: str | tuple[str, ...]
     status: int = 0
     stdout: Text = Text()
     stderr: Text = Text()
+    once: bool = False
+    user: UserName | None = None
 
 
 class FileExpectation(_Expectation, frozen=True, kw_only=True):
@@ -172,8 +201,19 @@ class Journal(_Model, frozen=True, kw_only=True):
 
 
 class Expectations(_Model, frozen=True, kw_only=True):
-    """Everything that check.yaml says."""
+    """Everything that check.yaml says.
 
+    Attributes:
+        machine: `container` shares this computer's kernel, and is in a user namespace, so it loads
+            no module and has no udev; `vm` has a kernel, udev and devices of its own.
+        devices: what a virtual machine has beside its system disk.
+        units, listen, files, commands: what must hold.
+        journal: which errors in it are expected.
+
+    """
+
+    machine: Literal["container", "vm"] = "container"
+    devices: tuple[Device, ...] = ()
     units: tuple[UnitName | UnitExpectation, ...] = ()
     listen: tuple[Socket | ListenExpectation, ...] = ()
     files: tuple[GuestPath | FileExpectation, ...] = ()

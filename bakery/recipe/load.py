@@ -12,6 +12,7 @@ import msgspec
 from bakery.recipe import glob, local
 from bakery.recipe import lock as lockfile
 from bakery.recipe.assets import UrlAsset
+from bakery.recipe.expectations import Expectations
 from bakery.recipe.extends import overlay
 from bakery.recipe.local import Local, RecipeFolderError
 from bakery.recipe.model import Recipe
@@ -48,6 +49,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         places: for every path of `files`, the file it comes from.
         script: its prepare script, which may lie in the folder of a recipe it extends.
         keys: where the keys lie that signatures are checked with, by the recipe's word for them.
+        expected: its check.yaml; nothing where there is none.
         node: the YAML it was read from, for messages.
 
     """
@@ -60,6 +62,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     places: Mapping[str, Path]
     script: Path | None
     keys: Mapping[str, Path]
+    expected: Expectations
     node: yaml.MappingNode
 
     def invalid(self, broken: InvalidError) -> BakeryError:
@@ -133,8 +136,26 @@ def _load(name: str, folders: Mapping[str, Path], nodes: Mapping[str, yaml.Mappi
         places=places,
         script=script,
         keys=keys,
+        expected=_expected(folders[name] / CHECK),
         node=node,
     )
+
+
+def _expected(path: Path) -> Expectations:
+    """Return what a check.yaml says; devices are a virtual machine's alone.
+
+    Raises:
+        DocumentError: it is wrong.
+
+    """
+    if not path.is_file():
+        return Expectations()
+    node = read(path)
+    expected: Expectations = convert(node, Expectations)
+    if expected.devices and expected.machine != "vm":
+        devices = locate(node, ["devices"])
+        raise error(devices, "a container has no devices of its own", "add `machine: vm`")
+    return expected
 
 
 def _lineage(name: str, nodes: Mapping[str, yaml.MappingNode]) -> list[str]:

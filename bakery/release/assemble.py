@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.boot import waiver
 from bakery.release import cyclonedx, document, notes, signing, spdx, sums, sysupdate
 from bakery.release.bill import bill
 
@@ -49,7 +50,11 @@ def assemble(
     described = document.describe(
         release,
         images,
-        boot_waiver=settings.boot_waiver,
+        boot_waiver=waiver.statement(
+            each
+            for image in release.images
+            for each in waiver.waived(settings, image=image.id, arch=image.contents.arch)
+        ),
         sbom=[name for name in files if name.endswith(".json")],
         transfers=[name for name in files if name.endswith(sysupdate.SUFFIXES)],
         signed_by=key.fingerprint if key else None,

@@ -87,5 +87,5 @@ def test_unknown_messages_are_not() -> None:
 def test_a_renamed_image_is_told_from_a_damaged_one() -> None:
     renamed = refusal("dockr", "No medium found", ["extension-release.docker"])
     assert "install it as docker.raw" in (renamed or "")
-    assert "damaged" in (refusal("docker", "No medium found", []) or "")
+    assert "not made as a system" in (refusal("docker", "No medium found", []) or "")
     assert refusal("docker", "?", ["extension-release.docker"]) is None

@@ -21,11 +21,13 @@ from harness.debian import ROOTS
 from harness.project import Project, digest
 
 from bakery.boot import vm
+from bakery.boot.debian import SUITES
 from bakery.boot.machine import BootImage, Load, native_arch
 from bakery.boot.nspawn import Nspawn
 from bakery.boot.qemu import Qemu
-from bakery.boot.report import BootReport, render
+from bakery.boot.report import BootReport, passed, render
 from bakery.boot.session import Deployment, boot
+from bakery.progress import Silent
 from bakery.recipe.expectations import (
     CommandExpectation,
     Expectations,
@@ -45,12 +47,14 @@ pytestmark = [
     needs.ROOT,
     needs.programs("systemd-nspawn", "debootstrap", "mksquashfs"),
 ]
-SUITES = ("bookworm", "trixie")
+SYSTEMD = {"bookworm": "252", "trixie": "257", "forky": "262"}
 UNIT = "[Service]\nExecStart={program}\n"
 
 
 def nspawn(suite: str) -> Nspawn:
-    return Nspawn(suite=suite, cache=ROOTS, arch=native_arch())
+    machine = Nspawn(suite=suite, cache=ROOTS, arch=native_arch())
+    machine.prepare(Silent().tell)
+    return machine
 
 
 class Tree:
@@ -61,7 +65,7 @@ class Tree:
         self.release("ID=_any\nEXTENSION_RELOAD_MANAGER=1\n")
         self.write(
             "usr/lib/systemd/system/multi-user.target.d/10-web.conf",
-            "[UnitExpectation]\nUpholds=web.service\n",
+            "[Unit]\nUpholds=web.service\n",
         )
         self.run("/usr/bin/busybox httpd -f -p 8080 -h /usr/share/web")
         self.write("usr/share/web/index.html", "version one\n")
@@ -137,7 +141,7 @@ def test_a_good_image_runs_and_is_replaced_while_it_runs(
     )
     assert report.outcome == "passed", render(report)
     assert [each.merged for each in report.rounds] == [("web",), ("web",)]
-    assert (report.systemd or "").startswith({"bookworm": "252", "trixie": "257"}[suite])
+    assert (report.systemd or "").startswith(SYSTEMD[suite])
     assert report.journal_sha256 == hashlib.sha256(journal.read_bytes()).hexdigest()
     assert "web.service" in journal.read_text("utf-8")
 
@@ -157,8 +161,7 @@ def test_a_wrong_path_in_a_unit_is_explained(tree: Tree, journal: Path, suite: s
 
 
 def test_a_program_for_another_c_library_is_explained(tree: Tree, journal: Path) -> None:
-    trixie = nspawn("trixie").provide()
-    program = trixie / "usr/bin/bash"
+    program = nspawn("trixie").folder / "usr/bin/bash"
     assert b"GLIBC_2.38" in program.read_bytes()
     tree.program(program)
     report = boot(deployment(tree.image()), machine=nspawn("bookworm"), journal=journal)
@@ -171,23 +174,41 @@ def test_a_renamed_image_is_explained(tree: Tree, journal: Path, suite: str) -> 
     report = boot(deployment(renamed), machine=nspawn(suite), journal=journal)
     said = failures(report)["wed is merged"]
     assert "install it as web.raw" in said
-    assert "No medium found" in said
+    assert "carries no release data" in said
 
 
 @pytest.mark.parametrize(
     ("release", "words"),
     [
-        ("ID=fedora\n", "for the system fedora only"),
-        ("ID=_any\nARCHITECTURE=riscv64\n", "for riscv64 computers"),
-        ("ID=debian\nVERSION_ID=7\n", "for version 7"),
+        ("ID=fedora\n", "web is for fedora, and this is debian 13"),
+        ("ID=debian\nVERSION_ID=7\n", "web is for debian 7, and this is debian 13"),
     ],
 )
-def test_an_image_for_something_else_is_explained(
+def test_an_image_for_something_else_is_not_for_this_one(
     tree: Tree, journal: Path, release: str, words: str
 ) -> None:
     tree.release(release)
     report = boot(deployment(tree.image()), machine=nspawn("trixie"), journal=journal)
-    assert words in failures(report)["web is merged"]
+    assert report.outcome == "not for this one"
+    assert not passed([report])
+    assert words in render(report)
+
+
+def test_an_image_for_another_architecture_is_explained(tree: Tree, journal: Path) -> None:
+    tree.release("ID=_any\nARCHITECTURE=riscv64\n")
+    report = boot(deployment(tree.image()), machine=nspawn("trixie"), journal=journal)
+    assert "for riscv64 computers" in failures(report)["web is merged"]
+
+
+def test_an_image_of_one_system_is_tried_on_that_one(tree: Tree, project: Project) -> None:
+    project.store.mkdir()
+    (project.store / "machines").symlink_to(ROOTS)
+    tree.release("ID=debian\nVERSION_ID=13\nEXTENSION_RELOAD_MANAGER=1\n")
+    words = ["bakery", "boot", "--on", "nspawn:trixie", "--on", "nspawn:bookworm"]
+    done = project.run(*words, str(tree.image().path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not for this one: nspawn, bookworm" in done.stdout
+    assert "passed on nspawn, trixie" in done.stdout
 
 
 def test_what_does_not_hold_is_named(tree: Tree, journal: Path) -> None:
@@ -254,6 +275,7 @@ ALONE = """\
 import sys
 from pathlib import Path
 from bakery.recipe.expectations import CommandExpectation, Expectations
+from bakery.boot.debian import SUITES
 from bakery.boot.machine import BootImage, Load, native_arch
 from bakery.boot.nspawn import Nspawn
 from bakery.boot.session import Deployment, boot
@@ -299,7 +321,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 def test_a_killed_boot_leaves_no_process_and_no_mount(tree: Tree, tmp_path: Path) -> None:
     image = tree.image().path
-    nspawn("trixie").provide()
+    nspawn("trixie")
     console = tmp_path / "journal.console"
     command = [sys.executable, "-c", ALONE, image, tmp_path / "journal", ROOTS, "sleep 1000"]
     with subprocess.Popen(command) as process:
@@ -319,7 +341,7 @@ def test_an_interrupted_boot_leaves_nothing(
     project.lock("note", "1.0", {url: digest(mirror.place(url))})
     project.store.mkdir()
     (project.store / "machines").symlink_to(ROOTS)
-    nspawn("trixie").provide()
+    nspawn("trixie")
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     image = f"note-1.0-{native_arch()}"
@@ -361,7 +383,7 @@ def test_who_waits_for_a_system_to_be_made_knows_it(tree: Tree, project: Project
     words = ["bakery", "boot", "--on", "nspawn:trixie", str(tree.image().path)]
     done = project.run(*words, BAKERY_DEBIAN_MIRROR="http://127.0.0.1:9")
     assert done.returncode == 1
-    assert "making the Debian trixie that boots, once" in done.stdout
+    assert "nspawn:trixie: making the Debian trixie that boots, once" in done.stderr
     assert "debootstrap could not make a Debian trixie system" in done.stderr
 
 
