@@ -91,7 +91,7 @@ _MEANINGS = (
     ),
     _Meaning(
         pattern=r"(?P<path>/var/(lib|cache|log)/[\w./@+-]+)['\"]?:? "
-        r"[^\n]*([Nn]o such file or directory|[Pp]ermission denied)"
+        r"[^\n]*([Nn]o such file or directory|[Pp]ermission denied|[Dd]irectory nonexistent)"
         r"|status=238/STATE_DIRECTORY|Failed to set up special execution directory",
         text=(
             "A folder below /var is not there, or not the service's own: StateDirectory= in its"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bakery.boot.merge import Shipped
 
 _VERIFIES = 254  # the first systemd with `udevadm verify`
-_TIMEOUT = 30
+_TIMEOUT = 10
 # Every line that sets a variable, as PATH|VALUE|NOW; sysctl.d(5). Globs and `-name` are left out.
 _SYSCTLS = r"""
 sed -e 's/[[:space:]]*=[[:space:]]*/=/' -e 's/^[[:space:]]*//' -e 's/[[:space:]]*$//' {file} |

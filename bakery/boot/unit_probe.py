@@ -111,11 +111,12 @@ class Watch:
 
     def _change(self, facts: Mapping[str, str], *, same_run: bool) -> str | None:
         """Return how a unit has changed for the worse since it was seen active."""
-        if facts.get("ActiveState") not in {"active", "reloading", "refreshing"}:
-            return f"it was active, and is {_described(facts)} now"
         before, now = (int(each.get("NRestarts") or 0) for each in (self._seen, facts))
-        if now > before:
-            return f"it did not stay up: systemd restarted it, {now} times in all"
+        if now > before or facts.get("SubState") == "auto-restart":
+            now_is = _described(facts)
+            return f"it did not stay up: systemd restarted it {now} times, and it is {now_is}"
+        if facts.get("ActiveState") not in {"active", "reloading", "refreshing"}:
+            return f"it did not stay up: it is {_described(facts)}"
         if same_run and facts.get("InvocationID") != self._seen.get("InvocationID"):
             return "it did not stay up: it ended and was started again"
         return None

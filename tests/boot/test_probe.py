@@ -125,12 +125,12 @@ def test_a_unit_stays_active_for_its_window() -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (unit_state("inactive", 99_000_000, run="1"), "it was active, and is inactive"),
+        (unit_state("inactive", 99_000_000, run="1"), "did not stay up: it is inactive"),
         (unit_state("active", 90_000_000, run="2"), "ended and was started again"),
-        (unit_state("active", 90_000_000, run="2", restarts=3), "restarted it, 3 times"),
+        (unit_state("active", 90_000_000, run="2", restarts=3), "restarted it 3 times"),
         (
             unit_state("activating", 99_000_000, run="1", restarts=1),
-            "was active, and is activating",
+            "restarted it 1 times",
         ),
     ],
 )
