@@ -51,6 +51,9 @@ PACKAGES = (
 # Before version 255 nothing loads the units that a merge brings: hosts do it as Flatcar does.
 _RELOADS_ITSELF = 255
 _RELOAD = "[Service]\nExecStartPost=/bin/systemctl daemon-reload\n"
+# Emptied: every boot copies /var. The journal's folder has ACLs that name groups by
+# number; without it the journal is kept in memory.
+_UNUSED = ("var/cache", "var/lib/apt", "var/lib/dpkg", "var/log")
 _FILES = {
     "etc/hostname": "bakery\n",
     "etc/hosts": "127.0.0.1 localhost bakery\n::1 localhost bakery\n",
@@ -100,7 +103,7 @@ class Root(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """Its folder's name: readable, and different for everything that differs."""
-        everything = [self, _FILES, _LINKS, _RELOAD]
+        everything = [self, _FILES, _LINKS, _RELOAD, _UNUSED]
         digest = hashlib.sha256(msgspec.json.encode(everything, order="sorted")).hexdigest()
         return f"{self.suite}-{self.arch}-{digest[:12]}"
 
@@ -223,9 +226,9 @@ def _followed(log: Path, tell: Tell) -> Iterator[None]:
 
 
 def _configure(root: Root, folder: Path) -> None:
-    for cached in ("var/cache/apt/archives", "var/lib/apt/lists"):
-        shutil.rmtree(folder / cached)
-        (folder / cached).mkdir()
+    for unused in _UNUSED:
+        shutil.rmtree(folder / unused, ignore_errors=True)
+        (folder / unused).mkdir()
     files = {**_FILES, **root.files}
     if systemd_version(folder) < _RELOADS_ITSELF:
         files["etc/systemd/system/systemd-sysext.service.d/10-reload.conf"] = _RELOAD
@@ -235,7 +238,7 @@ def _configure(root: Root, folder: Path) -> None:
         file.chmod(0o644)
     for path, target in {**_LINKS, **root.links}.items():
         _cleared(folder / path).symlink_to(target)
-    shutil.rmtree(folder / "var/log/journal", ignore_errors=True)  # its ACLs name groups by number
+    (folder / "var/lib/extensions").mkdir(exist_ok=True)
     if root.owner:
         _shift(folder, root.owner)
 

@@ -19,22 +19,8 @@ if TYPE_CHECKING:
 _HIERARCHIES = ("usr", "opt")
 
 
-def readable(image: BootImage) -> None:
-    """See that an image can be mounted.
-
-    Raises:
-        ImageUnreadableError: it is not an image, or a damaged one.
-
-    """
-    with _opened(image):
-        pass
-
-
-def misfit(image: BootImage, system: Mapping[str, str]) -> str | None:
-    """Return why an image is not meant for a system; None when it is, or does not say.
-
-    The rules are systemd's: see os-release(5) on extension-release files. What it says about
-    architectures is no such reason: machines of the wrong one are not chosen.
+def release(image: BootImage) -> Mapping[str, str]:
+    """Return what an image's release file says; nothing where it has none of its name.
 
     Raises:
         ImageUnreadableError: it is not an image, or a damaged one.
@@ -44,14 +30,28 @@ def misfit(image: BootImage, system: Mapping[str, str]) -> str | None:
         try:
             text = (root / RELEASE_FOLDER / f"extension-release.{image.name}").read_text("utf-8")
         except (OSError, UnicodeDecodeError):
-            return None
-    release = os_release.parse(text).values
+            return {}
+    return os_release.parse(text).values
+
+
+def misfit(name: str, release: Mapping[str, str], system: Mapping[str, str]) -> str | None:
+    """Return why an image is not meant for a system; None when it is, or does not say.
+
+    The rules are systemd's: see os-release(5) on extension-release files. What it says about
+    architectures is no such reason: machines of the wrong one are not chosen.
+
+    Args:
+        name: the image's.
+        release: its release file.
+        system: the system's os-release; empty where that is not known.
+
+    """
     if not system or release.get("ID", "_any") == "_any":
         return None
     ours = f"{system.get('ID')} {system.get('VERSION_ID', '')}".strip()
     theirs = release["ID"]
     if theirs != system.get("ID"):
-        return f"{image.name} is for {theirs}, and this is {ours}"
+        return f"{name} is for {theirs}, and this is {ours}"
     if "SYSEXT_LEVEL" in release and "SYSEXT_LEVEL" in system:
         field = "SYSEXT_LEVEL"
     elif "VERSION_ID" in release:
@@ -60,7 +60,7 @@ def misfit(image: BootImage, system: Mapping[str, str]) -> str | None:
         return None
     if release[field] == system.get(field, release[field]):  # rolling releases have none
         return None
-    return f"{image.name} is for {theirs} {release[field]}, and this is {ours}"
+    return f"{name} is for {theirs} {release[field]}, and this is {ours}"
 
 
 def shadowed(image: BootImage, system: Path) -> list[str]:

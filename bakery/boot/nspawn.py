@@ -4,9 +4,9 @@ What boots is somebody else's code, as root: it gets a user namespace, so that i
 here. No file system but overlays can be mounted in there, so images are mounted on this computer,
 in a mount namespace that ends with the container, and appear in it as folders.
 
-The base's /usr is mounted read-only, as itself and not below an overlay: systemd-sysext stacks an
-overlay upon it, and file systems can't be stacked deep. All else is small and copied, so that /var
-is a plain folder in which services can make overlays of their own.
+The root is an overlay over the base, but for two folders: /usr is the base's, read-only, since
+systemd-sysext stacks an overlay upon it, and file systems can't be stacked deep; /var is a copy, so
+that services can make overlays of their own in it.
 """
 
 from __future__ import annotations
@@ -119,8 +119,7 @@ class Nspawn(debian.Debian):
         if os.geteuid() != 0:
             raise MachineError("only root can boot a container", fix="run it with sudo")
         with scratch.opened() as folder:
-            root, share = folder / "root", folder / "share"
-            _copy_root(self.folder, root, self.root.owner)
+            root, share = _prepare_root(self.folder, folder, self.root.owner), folder / "share"
             _fill_share(share, load, self.root.owner)
             with _opened(share) as (reader, writer), _groups(folder.name) as groups:
                 command = [
@@ -152,12 +151,16 @@ class Nspawn(debian.Debian):
 
         The mounts live in a namespace of their own: they go with the process, however that ends.
         """
-        usr = shlex.quote(str(root / "usr"))
-        lines = [
-            "set -e",
-            f"mount --bind {shlex.quote(str(self.folder / 'usr'))} {usr}",
-            f"mount -o remount,bind,ro {usr}",
+        layers = "lowerdir=base,upperdir=changes,workdir=work"  # whatever is in their full paths
+        mounts = [
+            ["cd", folder],
+            ["mount", "--bind", self.folder, "base"],
+            ["mount", "-t", "overlay", "-o", layers, "root", root],
+            ["mount", "--bind", self.folder / "usr", root / "usr"],
+            ["mount", "-o", "remount,bind,ro", root / "usr"],
+            ["mount", "--bind", folder / "var", root / "var"],
         ]
+        lines = ["set -e", *(shlex.join(map(str, each)) for each in mounts)]
         for number, image in enumerate(load.images):
             mounted = folder / f"image-{number}"
             mounted.mkdir()
@@ -180,14 +183,13 @@ class Nspawn(debian.Debian):
         ]
 
 
-def _copy_root(base: Path, root: Path, owner: int) -> None:
-    root.mkdir(mode=0o755)
-    parts = [path for path in sorted(base.iterdir()) if path.name not in {"usr", "proc", "sys"}]
-    run(["cp", "-ax", "--", *parts, root], what="the base system can't be copied")
-    for name in ("usr", "proc", "sys", "var/lib/extensions"):
-        (root / name).mkdir(exist_ok=True)
-    for name in (".", "usr", "proc", "sys", "var/lib/extensions"):
-        os.chown(root / name, owner, owner)
+def _prepare_root(base: Path, folder: Path, owner: int) -> Path:
+    """Make what the root file system is mounted of, and return where that will be."""
+    for name in ("base", "root", "changes", "work"):
+        (folder / name).mkdir(mode=0o755)
+        os.chown(folder / name, owner, owner)
+    run(["cp", "-a", "--", base / "var", folder], what="the base system can't be copied")
+    return folder / "root"
 
 
 def _fill_share(share: Path, load: Load, owner: int) -> None:

@@ -16,11 +16,17 @@ if TYPE_CHECKING:
     from bakery.boot.verdict import Probe
     from bakery.progress import Tell
 
-_INTERVAL = 0.2
+_INTERVAL = 0.1
 _BOOTING = 90.0
 _ONCE = 10.0
 # The manager is "starting" as long as any unit is, even one that nothing waits for
-_STATE = "systemctl is-active default.target || systemctl is-system-running"
+_STATE = """\
+left=10
+until systemctl --quiet is-active default.target || [ $? = 127 ] || [ $left = 0 ]; do
+  left=$((left - 1)); sleep 0.2
+done
+systemctl is-active default.target || systemctl is-system-running
+"""
 _NO_PROGRAM = 127  # what sh says of a program that is not there
 
 

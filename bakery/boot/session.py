@@ -93,9 +93,11 @@ def boot(
     if obstacle := machine.obstacle():
         return session.report(skipped=obstacle)
     machine.prepare(tell)
-    if unreadable := _unreadable(deployments):
-        return session.report(rounds=unreadable)
-    if unfit := _misfit(deployments, machine):
+    unreadable, unfit = _look(deployments, machine.os_release())
+    if unreadable:
+        names = tuple(image.name for image in _images(deployments))
+        return session.report(rounds=[Round(images=names, merged=(), results=tuple(unreadable))])
+    if unfit:
         return session.report(unfit=unfit)
     journal.parent.mkdir(parents=True, exist_ok=True)
     placed = _placed(deployments)
@@ -238,22 +240,20 @@ class _Session:
         self.digest = hashlib.sha256(data).hexdigest()
 
 
-def _unreadable(deployments: Sequence[Deployment]) -> list[Round]:
-    """Return what there is to say of images that can't be mounted; empty where all can."""
-    results = []
+def _look(
+    deployments: Sequence[Deployment], system: Mapping[str, str]
+) -> tuple[list[ProbeResult], str | None]:
+    """Return the images that can't be mounted, and why the others are not for a system."""
+    unreadable, reasons = [], []
     for image in _images(deployments):
         try:
-            inspect.readable(image)
+            release = inspect.release(image)
         except ImageUnreadableError as error:
             title = f"{image.name} is merged"
-            results.append(ProbeResult(title=title, passed=False, detail=str(error)))
-    names = tuple(image.name for image in _images(deployments))
-    return [Round(images=names, merged=(), results=tuple(results))] if results else []
-
-
-def _misfit(deployments: Sequence[Deployment], machine: Machine) -> str | None:
-    reasons = (inspect.misfit(image, machine.os_release()) for image in _images(deployments))
-    return next((reason for reason in reasons if reason), None)
+            unreadable.append(ProbeResult(title=title, passed=False, detail=str(error)))
+        else:
+            reasons.append(inspect.misfit(image.name, release, system))
+    return unreadable, next(filter(None, reasons), None)
 
 
 def _hidden(deployment: Deployment, system: Path | None) -> str | None:

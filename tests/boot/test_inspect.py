@@ -42,11 +42,11 @@ def test_who_an_image_is_for(
 ) -> None:
     file = image.path / "usr/lib/extension-release.d/extension-release.app"
     file.write_text(release)
-    assert inspect.misfit(image, system) == reason
+    assert inspect.misfit("app", inspect.release(image), system) == reason
 
 
 def test_without_a_release_file_only_a_boot_tells(image: BootImage) -> None:
-    assert inspect.misfit(image, TRIXIE) is None
+    assert inspect.release(image) == {}
 
 
 def test_folders_of_a_host_that_an_image_hides_are_named(image: BootImage, tmp_path: Path) -> None:
@@ -72,4 +72,4 @@ def test_folders_of_a_host_that_an_image_hides_are_named(image: BootImage, tmp_p
 def test_what_is_no_image_is_told(tmp_path: Path) -> None:
     (tmp_path / "app.raw").write_bytes(b"nothing that can be mounted")
     with pytest.raises(ImageUnreadableError, match="not an image"):
-        inspect.readable(BootImage(path=tmp_path / "app.raw", name="app"))
+        inspect.release(BootImage(path=tmp_path / "app.raw", name="app"))

@@ -247,10 +247,10 @@ def test_two_boots_at_once_are_no_matter(tree: Tree, tmp_path: Path) -> None:
 def test_machines_know_nothing_of_each_others_units(tmp_path: Path) -> None:
     """They have units of the same names, whose control groups must not be the same."""
     with ExitStack() as stack:
-        loads = (Load(setup="", images=[], log=tmp_path / suite) for suite in SUITES)
+        loads = (Load(setup="", images=[], log=tmp_path / suite) for suite in SUITES[:2])
         one, other = (
             stack.enter_context(nspawn(suite).start(load))
-            for suite, load in zip(SUITES, loads, strict=True)
+            for suite, load in zip(SUITES[:2], loads, strict=True)
         )
         for guest in (one, other):
             assert guest.ask("systemd-run --quiet --unit=same sleep infinity").status == 0

@@ -17,6 +17,7 @@ from harness.debian import ROOTS
 from harness.packages import EMULATOR, locked_anew
 from harness.project import REPOSITORY
 
+from bakery.boot.debian import SUITES
 from bakery.boot.machine import BootImage, native_arch
 from bakery.boot.nspawn import Nspawn
 from bakery.boot.report import render
@@ -40,7 +41,6 @@ pytestmark = [
     needs.programs("apt-get", "systemd-nspawn", "debootstrap", "mksquashfs"),
 ]
 
-SUITES = ("bookworm", "trixie")
 RELEASE = b"ID=_any\nEXTENSION_RELOAD_MANAGER=1\n"
 # What programs do that need nothing but their image: read a configuration, at least.
 WORK = {
