@@ -54,6 +54,7 @@ _ARGUMENTS = (
     "--hostname=bakery",
     "--register=no",
     "--private-network",
+    "--system-call-filter=@keyring",  # keyrings belong to a user namespace; runc makes one
     "--console=interactive",
     "--link-journal=no",
     "--resolv-conf=off",
