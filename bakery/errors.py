@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 
+from bakery.characters import visible
+
 _FULL = "make room there and run the same again"
 _CLOSED = "run it as somebody who may do that, or choose another folder: `bakery settings`"
 _WAYS_OUT = {
@@ -44,15 +46,18 @@ class BakeryError(Exception):
         return self.render()
 
     def render(self) -> str:
-        """Return the error as lines of plain text: the sentence first, then its details."""
+        """Return the error as lines of plain text: the sentence first, then its details.
+
+        What could act on a terminal is escaped: texts of others may be in it.
+        """
         details = (("where", self.where), ("why", self.why), ("fix", self.fix))
         lines = [self.what]
         for label, text in details:
             if text:
-                first, *more = text.splitlines()
+                first, *more = text.removesuffix("\n").split("\n")
                 lines.append(f"  {label + ':':<6} {first}")
                 lines.extend(f"  {'':<6} {line}" for line in more)
-        return "\n".join(lines)
+        return visible("\n".join(lines), allowed="\n\t")
 
 
 class MissingToolError(BakeryError):

@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shlex
 import shutil
+import signal
 import subprocess
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError, MissingToolError
+from bakery.watch import Family, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+PATIENCE = 120.0
+NETWORK_PATIENCE = 900.0  # what wget, and so debootstrap, waits for a silent server
+
 _LAST_LINES = 20
+_AGAIN = (
+    "run the same command again; if it hangs again, install another version of the program,"
+    " or start it by hand and look at what it waits for"
+)
+_TICK = 0.25
+_MERCY = 1.0
 
 
 class ToolFailedError(BakeryError):
     """A program ran and reported failure."""
+
+
+class ToolHungError(BakeryError):
+    """A program neither read nor wrote nor computed any more, and has been ended.
+
+    It is no verdict about what the program was given, so it is no `ToolFailedError`.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,46 +96,157 @@ class Tool:
         return found
 
 
+_SETPRIV = Tool(program="setpriv", apt="util-linux")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a program left behind.
+
+    Attributes:
+        command: what was run, as for a shell.
+        status: its exit status; below 0, the signal that ended it.
+        stdout, stderr: what it wrote.
+
+    """
+
+    command: str
+    status: int
+    stdout: str
+    stderr: str
+
+    def failure(self, what: str, fix: str | None = None) -> ToolFailedError:
+        """Return it as a failure, with the last that it said."""
+        said = _last_words(self.stderr.strip() or self.stdout.strip())
+        ended = f"signal {-self.status}" if self.status < 0 else f"exit status {self.status}"
+        return ToolFailedError(what, where=self.command, why="\n".join([ended, *said]), fix=fix)
+
+
 def run(
     command: Sequence[str | Path],
     *,
     what: str,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     cwd: Path | None = None,
     fix: str | None = None,
+    patience: float = PATIENCE,
 ) -> str:
-    """Run a command to its end and return what it wrote to standard output.
+    """Run a command as `execute` does and return what it wrote to standard output.
 
-    The locale is C and the time zone UTC, so that output can be read by programs.
+    Raises:
+        ToolFailedError: the command could not be started or its exit status is not 0.
+        ToolHungError: it did nothing any more.
+
+    """
+    outcome = execute(command, what=what, env=env, cwd=cwd, fix=fix, patience=patience)
+    if outcome.status != 0:
+        raise outcome.failure(what, fix)
+    return outcome.stdout
+
+
+def execute(
+    command: Sequence[str | Path],
+    *,
+    what: str,
+    env: Mapping[str, str | None] | None = None,
+    cwd: Path | None = None,
+    fix: str | None = None,
+    patience: float = PATIENCE,
+) -> Outcome:
+    """Run a command to its end, watched, and return what came of it.
+
+    The locale is C and the time zone UTC, so that output can be read by programs. It has no
+    terminal and no input. Neither it nor what it started outlives a failure here or Ctrl-C.
 
     Args:
         command: program and arguments; no shell is involved.
         what: what failed if it fails, as the first line of the error.
-        env: variables that are set besides the caller's environment.
+        env: variables that are set besides the caller's environment; None takes one away.
         cwd: the folder to run in.
         fix: what to do about a failure.
+        patience: seconds in which it may neither read nor write nor compute.
 
     Raises:
-        ToolFailedError: the command could not be started or its exit status is not 0.
+        ToolFailedError: the command could not be started.
+        ToolHungError: it did nothing any more; it has been ended.
 
     """
-    line = shlex.join(str(word) for word in command)
-    environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC", **(env or {})}
+    words = [str(word) for word in command]
+    line = shlex.join(words)
+    variables = {**os.environ, "LC_ALL": "C", "TZ": "UTC", **(env or {})}
     try:
-        done = subprocess.run(
-            [str(word) for word in command],
-            env=environment,
+        process = subprocess.Popen(
+            [*_tied(), *words],
+            env={name: value for name, value in variables.items() if value is not None},
             cwd=cwd,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
     except OSError as error:
         raise ToolFailedError(what, where=line, why=str(error), fix=fix) from error
-    if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-_LAST_LINES:]
-        why = "\n".join([f"exit status {done.returncode}", *said])
-        raise ToolFailedError(what, where=line, why=why, fix=fix)
-    return done.stdout
+    try:
+        stdout, stderr = _communicate(process, Watch(process.pid, patience))
+    except _HungError as hung:
+        why = "\n".join([str(hung), *_last_words(hung.said)])
+        raise ToolHungError(what, where=line, why=why, fix=fix or _AGAIN) from None
+    return Outcome(
+        command=line, status=process.returncode, stdout=_text(stdout), stderr=_text(stderr)
+    )
+
+
+class _HungError(Exception):
+    def __init__(self, watch: Watch, said: bytes) -> None:
+        names = sorted({process.name for process in watch.family.members()})
+        super().__init__(
+            f"{', '.join(names)} neither read nor wrote nor computed"
+            f" for {watch.patience:g} seconds, and was ended"
+        )
+        self.said = _text(said)
+
+
+def _communicate(process: subprocess.Popen[bytes], watch: Watch) -> tuple[bytes, bytes]:
+    end = partial(_end, process, watch.family)
+    atexit.register(end)  # Ctrl-C ends a program whose other threads are in here
+    try:
+        while True:
+            try:
+                return process.communicate(timeout=min(_TICK, watch.interval))
+            except subprocess.TimeoutExpired as expired:
+                if watch.has_hung():
+                    raise _HungError(watch, expired.stderr or expired.output or b"") from None
+                if not threading.main_thread().is_alive():
+                    raise ToolFailedError("the bakery is ending") from None
+    except BaseException:
+        end()
+        raise
+    finally:
+        atexit.unregister(end)
+
+
+def _end(process: subprocess.Popen[bytes], family: Family) -> None:
+    """End a program and what it started; what it must tidy up, it may."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        family.signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_MERCY)
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+@cache
+def _tied() -> tuple[str, ...]:
+    """Return the words that have a program end with the thread that starts it: prctl(2)."""
+    setpriv = _SETPRIV.find()
+    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
+
+
+def _last_words(said: str) -> list[str]:
+    return said.strip().splitlines()[-_LAST_LINES:]
+
+
+def _text(said: bytes) -> str:
+    """Return output as text, with the line ends that `subprocess` would give it."""
+    return said.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,7 +18,8 @@ from bakery.recipe.validate import VERSION_PLACEHOLDERS, validate
 from bakery.yaml import convert
 from bakery.yaml.reader import read
 
-TEXT = (Path(__file__).parents[1] / ".github" / "CONTRIBUTING.md").read_text()
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / ".github" / "CONTRIBUTING.md").read_text()
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
 COMMANDS = re.findall(r"^(?:\$ |    )(?:bakery|doit) (\S+)", TEXT, re.MULTILINE)
 CHECK = "# check.yaml\n"
@@ -79,3 +81,18 @@ def test_its_commands_exist() -> None:
     names = {word.partition(":")[0] for word in COMMANDS}
     assert names <= {*main.commands, "build", "boot", "list"}
     assert {"new", "lock", "update", "outdated", "build", "boot"} <= names
+
+
+def test_its_map_of_the_code_is_what_lint_imports_enforces() -> None:
+    (contract,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = [set(layer.split(" : ")) for layer in contract["layers"]]
+    section = TEXT.partition("\n## The code\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?`) \| .+ \|$", section, re.MULTILINE)
+    named = [re.findall(r"`(\w+)`", row) for row in rows]
+    order = [name for row in named for name in row]
+    assert len(order) == len(set(order))
+    depth = {name: number for number, layer in enumerate(layers) for name in layer}
+    assert set(order) == set(depth)
+    assert [depth[name] for name in order] == sorted(depth[name] for name in order)

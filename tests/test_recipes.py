@@ -11,7 +11,7 @@ from packaging.licenses import canonicalize_license_expression
 
 from bakery.recipe.expectations import Expectations
 from bakery.recipe.load import CHECK, FILE, load_all
-from bakery.recipe.releases import releases
+from bakery.recipe.plan import releases
 from bakery.yaml import convert
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ all containers would share.
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,8 +33,7 @@ def opened(name: str) -> Iterator[Sequence[Path]]:
     """
     groups = _groups(name)
     try:
-        for group in groups:
-            group.mkdir()
+        _make(groups)
     except OSError as error:
         raise MachineError(
             "no control group can be made for the container",
@@ -45,6 +45,16 @@ def opened(name: str) -> Iterator[Sequence[Path]]:
         yield groups
     finally:
         remove(name)
+
+
+def _make(groups: Sequence[Path]) -> None:
+    for number, group in enumerate(groups):
+        try:
+            group.mkdir()
+        except OSError:
+            for made in groups[:number]:
+                made.rmdir()
+            raise
 
 
 def remove(name: str) -> None:
@@ -62,6 +72,9 @@ def _groups(name: str) -> list[Path]:
 def parents(mountinfo: str, own: str) -> list[Path]:
     """Return a process's groups in systemd's own hierarchy and in the unified one.
 
+    A hierarchy may be mounted several times, as where /sys is bound into a chroot. Then the first
+    mount counts that can be written to and shows the process's group.
+
     Args:
         mountinfo: proc_pid_mountinfo(5).
         own: /proc/PID/cgroup, whose lines are `NUMBER:CONTROLLERS:PATH`.
@@ -71,13 +84,20 @@ def parents(mountinfo: str, own: str) -> list[Path]:
         controllers: path
         for _, controllers, path in (line.split(":", 2) for line in own.splitlines())
     }
-    groups = []
+    found: dict[str, list[tuple[bool, Path]]] = {}
     for line in mountinfo.splitlines():
         mount, _, source = line.partition(" - ")
-        root, mount_point = mount.split()[3:5]
-        kind, _, options = source.split()
+        device, root, place, options = mount.split()[2:6]
+        kind, _, hierarchy = source.split()
         controllers = {"cgroup2": "", "cgroup": "name=systemd"}.get(kind)
-        if controllers not in paths or (controllers and controllers not in options.split(",")):
+        if controllers not in paths or (controllers and controllers not in hierarchy.split(",")):
             continue
-        groups.append(Path(mount_point, os.path.relpath(paths[controllers], root)))
-    return groups
+        below = os.path.relpath(paths[controllers], _unescaped(root))
+        fits = "rw" in options.split(",") and not below.startswith("..")
+        found.setdefault(device, []).append((fits, Path(_unescaped(place), below)))
+    return [max(mounts, key=lambda mount: mount[0])[1] for mounts in found.values()]
+
+
+def _unescaped(path: str) -> str:
+    """Return a path with the octal escapes of mountinfo resolved."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), path)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, cast, get_args
 
+from bakery.arch import Arch, native_arch
 from bakery.boot.errors import MachineError
 from bakery.boot.everywhere import Trial
-from bakery.boot.machine import BootImage, native_arch
+from bakery.boot.machine import BootImage
 from bakery.boot.machines import machine
 from bakery.boot.report import passed, render
 from bakery.boot.session import Deployment
 from bakery.check import image_name
 from bakery.processors import Processors
 from bakery.recipe.expectations import Expectations
-from bakery.recipe.types import Arch
 from bakery.yaml.convert import load
 
 if TYPE_CHECKING:

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.arch import ARCHITECTURES
 from bakery.boot.errors import MachineError
 from bakery.check import os_release
-from bakery.recipe.debian import WORDS
-from bakery.tools import Tool, run
+from bakery.tools import NETWORK_PATIENCE, Tool, run
 from bakery.upstream import apt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from bakery.arch import Arch
     from bakery.progress import Tell
-    from bakery.recipe.types import Arch
 
 SUITES = ("bookworm", "trixie", "forky")
 
@@ -152,7 +152,7 @@ class Debian(ABC):
 
         Raises:
             MachineError: it can't be made here.
-            NoMirrorError: no Debian mirror is known.
+            UpstreamError: no Debian mirror is known.
             MissingToolError: debootstrap is not installed.
             ToolFailedError: debootstrap failed.
 
@@ -188,7 +188,7 @@ def _bootstrap(root: Root, folder: Path, mirror: str, tell: Tell) -> None:
                 _DEBOOTSTRAP.require(),
                 "--variant=minbase",
                 "--force-check-gpg",
-                f"--arch={WORDS[root.arch]}",
+                f"--arch={ARCHITECTURES[root.arch].debian}",
                 f"--include={','.join(root.packages)}",
                 root.suite,
                 folder,
@@ -197,6 +197,7 @@ def _bootstrap(root: Root, folder: Path, mirror: str, tell: Tell) -> None:
             ],
             what=f"debootstrap could not make a Debian {root.suite} system",
             env={"DEBIAN_FRONTEND": "noninteractive"},
+            patience=NETWORK_PATIENCE,
             fix=f"see {log}; another mirror is set with {apt.VARIABLE}",
         )
     log.unlink()

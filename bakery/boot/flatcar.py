@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bakery.boot import vm
 from bakery.boot.errors import MachineError
-from bakery.check.opened import GPT, file_system
+from bakery.check.loader import GPT, file_system
 from bakery.http.address import file_name
 from bakery.store.folder import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from bakery.arch import Arch
     from bakery.boot.guest import Guest
     from bakery.boot.machine import Load
     from bakery.progress import Tell
     from bakery.recipe.expectations import Device
-    from bakery.recipe.types import Arch
     from bakery.settings import Settings
 
 _FIRMWARE_CONFIG = "opt/org.flatcar-linux/config"

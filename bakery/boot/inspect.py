@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.check import os_release
-from bakery.check.opened import contents
-from bakery.check.subject import RELEASE_FOLDER
+from bakery.check.loader import contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bakery.boot.machine import BootImage
 
+_RELEASES = "usr/lib/extension-release.d"
 _HIERARCHIES = ("usr", "opt")
 
 
@@ -28,7 +28,7 @@ def release(image: BootImage) -> Mapping[str, str]:
     """
     with _opened(image) as root:
         try:
-            text = (root / RELEASE_FOLDER / f"extension-release.{image.name}").read_text("utf-8")
+            text = (root / _RELEASES / f"extension-release.{image.name}").read_text("utf-8")
         except (OSError, UnicodeDecodeError):
             return {}
     return os_release.parse(text).values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,9 +10,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from bakery.arch import Arch
     from bakery.boot.guest import Guest
     from bakery.progress import Tell
-    from bakery.recipe.types import Arch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +97,3 @@ class Machine(Protocol):
             MissingToolError: a program is not installed.
 
         """
-
-
-def native_arch() -> str:
-    """Return this computer's architecture in systemd's words."""
-    words = {"x86_64": "x86-64", "aarch64": "arm64"}
-    return words.get(platform.machine(), platform.machine())

@@ -14,9 +14,9 @@ from bakery.boot.qemu import Qemu
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bakery.arch import Arch
     from bakery.boot.machine import Machine
     from bakery.recipe.expectations import Expectations
-    from bakery.recipe.types import Arch
     from bakery.settings import Settings
 
 

@@ -22,20 +22,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from bakery.arch import ARCHITECTURES, native_arch
 from bakery.boot import cgroup, console, debian, guest, scratch
 from bakery.boot.errors import MachineError
-from bakery.boot.machine import Load, native_arch
 from bakery.boot.process import child
-from bakery.check.opened import mount_command
+from bakery.check.loader import mount_command
 from bakery.tools import Tool, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
+    from bakery.boot.machine import Load
+
 _NSPAWN = Tool(program="systemd-nspawn", apt="systemd-container")
 _UNSHARE = Tool(program="unshare", apt="util-linux")
-_QEMU_WORDS = {"arm64": "aarch64", "x86-64": "x86_64"}
 _LINUX = (6, 3)  # the first that maps owners of squashfs (6.2) and tmpfs
 # The last range of users that systemd sets apart for containers: see its UIDS-GIDS document
 _OWNER = 0x6FFF0000
@@ -102,7 +103,7 @@ class Nspawn(debian.Debian):
 
     def obstacle(self) -> str | None:
         """Return why this computer can't run such containers."""
-        if self.arch != native_arch() and not _translates(_QEMU_WORDS[self.arch]):
+        if self.arch != native_arch() and not _translates(ARCHITECTURES[self.arch].kernel):
             return (
                 f"this computer is {native_arch()}, and boots {self.arch} images in a container"
                 " only with qemu-user-static and binfmt-support"

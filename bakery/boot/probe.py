@@ -24,9 +24,9 @@ from bakery.recipe.version import Version
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from bakery.arch import Arch
     from bakery.boot.guest import Answer
     from bakery.boot.merge import Shipped
-    from bakery.recipe.types import Arch
 
 _SHOWN = 2000
 _JOURNAL = (

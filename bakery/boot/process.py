@@ -1,4 +1,8 @@
-"""The one process that is a machine: it never outlives the boot that started it."""
+"""The one process that is a machine: it never outlives the boot that started it.
+
+A machine may well have nothing to do, so it is not watched as other programs are: whoever waits for
+its answers says for how long.
+"""
 
 from __future__ import annotations
 

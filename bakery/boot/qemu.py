@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from bakery.arch import ARCHITECTURES
 from bakery.boot import debian, vm
 from bakery.boot.errors import MachineError
-from bakery.recipe.debian import WORDS
 from bakery.tools import Tool, run
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Qemu(debian.Debian):
             packages=(
                 *debian.PACKAGES,
                 "initramfs-tools",
-                f"linux-image-cloud-{WORDS[self.arch]}",
+                f"linux-image-cloud-{ARCHITECTURES[self.arch].debian}",
             ),
             files={f"{folder}/{name}": text for name, text in units.items()},
             links={

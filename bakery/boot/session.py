@@ -15,7 +15,7 @@ from bakery.boot.guest import image_path
 from bakery.boot.machine import BootImage, Load, Machine
 from bakery.boot.probe import Host, probes
 from bakery.boot.report import BootReport, ProbeResult, Round
-from bakery.check.opened import ImageUnreadableError
+from bakery.check.loader import ImageUnreadableError
 from bakery.progress import Silent
 from bakery.recipe.expectations import Expectations
 

@@ -15,8 +15,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery.arch import Arch, native_arch
 from bakery.boot import console, guest, scratch
-from bakery.boot.machine import Load, native_arch
 from bakery.boot.process import child
 from bakery.image.formats.squashfs import MKSQUASHFS
 from bakery.tools import Tool, run
@@ -24,8 +24,9 @@ from bakery.tools import Tool, run
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from bakery.arch import Arch
+    from bakery.boot.machine import Load
     from bakery.recipe.expectations import Device
-    from bakery.recipe.types import Arch
 
 _SHARE = "bakery"  # the serial number of the disk that has agent and images
 _PORT = "bakery"

@@ -19,7 +19,7 @@ from bakery.build.workshop import Workshop
 from bakery.errors import BakeryError, explained
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import LockError
-from bakery.recipe.releases import releases
+from bakery.recipe.plan import releases
 from bakery.text import nearest
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class Graph:
         )
         if step == "build" and source is not None:
             version = wanted.removeprefix(f"{source.name}-")
-            locked = ", ".join(release.version for release in self.of(source))
+            locked = ", ".join(release.version.tag for release in self.of(source))
             return LockError(
                 f"{source.name} {version} is not locked",
                 why=f"locked: {locked or 'nothing yet'}",

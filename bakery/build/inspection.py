@@ -14,13 +14,9 @@ if TYPE_CHECKING:
 
     from bakery.boot.session import Deployment
     from bakery.build.workshop import Workshop
-    from bakery.check.verdict import Report
+    from bakery.check.report import Report
     from bakery.progress import Meter
     from bakery.recipe.plan import Image
-
-
-class CheckError(BakeryError):
-    """An image breaks rules."""
 
 
 class BootError(BakeryError):
@@ -53,11 +49,11 @@ class Inspection:
             others: the images that it requires, whose programs and units it may use.
 
         Raises:
-            CheckError: it breaks rules.
+            BrokenRulesError: it breaks rules.
 
         """
         from bakery.check.command import check_path
-        from bakery.check.opened import from_path
+        from bakery.check.loader import load
         from bakery.check.subject import Context
 
         with self._ledger.alone("check", image.id) as work:
@@ -69,13 +65,14 @@ class Inspection:
                 arch=image.contents.arch,
                 start=tuple(unit.name for unit in image.contents.start),
                 manifest=self.workshop.manifest(image),
-                companions=tuple(from_path(self.workshop.file(other)).tree for other in others),
+                companions=tuple(load(self.workshop.file(other)).tree for other in others),
                 apart=_apart(image),
+                recipe=image.source,
                 source=str(image.source.folder / FILE),
             )
             with self.workshop.processors.take(1):
                 report, _ = check_path(self.workshop.file(image), context, recipe.allow)
-            said = _judged(image.id, report)
+            said = _judged(report)
             self._ledger.finish(
                 "check",
                 image.id,
@@ -97,20 +94,20 @@ class Inspection:
         """Check that no two images that may be merged together ship one path differently.
 
         Raises:
-            CheckError: two of them do.
+            BrokenRulesError: two of them do.
 
         """
-        from bakery.check.rules import across
-        from bakery.check.verdict import judge
+        from bakery.check.report import make_report
+        from bakery.check.rules import conflicts
 
         with self._ledger.alone("check", "together") as work:
             shipped = [
-                across.of_manifest(
+                conflicts.of_manifest(
                     image.contents.name, self.workshop.manifest(image), _apart(image)
                 )
                 for image in images
             ]
-            said = _judged("together", judge("together", across.conflicts(shipped)))
+            said = _judged(make_report("together", conflicts.conflicts(shipped)))
             self._ledger.finish(
                 "check",
                 "together",
@@ -134,6 +131,8 @@ class Inspection:
         )
 
     def _check_key(self, image: Image, others: Sequence[Image] = ()) -> str:
+        from bakery.check.rules import recipe
+
         allowed = [f"{waiver.rule} {waiver.path}" for waiver in image.source.recipe.allow]
         return key_of(
             "check",
@@ -141,6 +140,7 @@ class Inspection:
             code_digest("check"),
             *allowed,
             *sorted(_apart(image)),
+            *recipe.inputs(image.source),
         )
 
     def _together_key(self, images: Sequence[Image]) -> str:
@@ -254,14 +254,10 @@ def _apart(image: Image) -> frozenset[str]:
     return frozenset((*recipe.replaces, *recipe.conflicts))
 
 
-def _judged(name: str, report: Report) -> str:
+def _judged(report: Report) -> str:
+    """Return what is worth saying of a report without errors: warnings, rules that did not run."""
     from bakery.check import render
 
-    said = render.text([report]).strip() if report.findings else ""
     if report.errors:
-        raise CheckError(
-            f"{name} breaks {report.errors} rules",
-            why=said,
-            fix="mend the recipe, or waive a rule for a path with `allow:` and a reason",
-        )
-    return said
+        raise render.BrokenRulesError(report)
+    return render.text([report]).strip() if report.findings or report.not_run else ""

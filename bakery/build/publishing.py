@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bakery.build.workshop import Workshop
-    from bakery.http.retry import Patience
+    from bakery.http.retry import RetryPolicy
     from bakery.progress import Meter
     from bakery.publish.channel import Channels
-    from bakery.publish.channel_steps import Wish
-    from bakery.publish.model import Posted, Publisher
-    from bakery.publish.reconcile import Step
-    from bakery.publish.release import Wanted
+    from bakery.publish.channel_steps import DesiredChannel
+    from bakery.publish.model import Publisher, RemoteRelease
+    from bakery.publish.reconcile import Action
+    from bakery.publish.release import DesiredRelease
     from bakery.recipe.load import Source
     from bakery.recipe.plan import Release
 
-    _Wishes = Callable[[Channels, Sequence[Posted]], list[Wish]]
+    _Desire = Callable[[Channels, Sequence[RemoteRelease]], list[DesiredChannel]]
 
 
 class Publishing:
@@ -40,7 +40,7 @@ class Publishing:
     def __init__(self, workshop: Workshop) -> None:
         self.workshop = workshop
         self._alone = threading.Lock()
-        self._seen: list[Posted] | None = None
+        self._seen: list[RemoteRelease] | None = None
 
     @cached_property
     def publisher(self) -> Publisher:
@@ -55,17 +55,21 @@ class Publishing:
         return Directory(self.workshop.settings.root / place, owner)
 
     @cached_property
-    def patience(self) -> Patience:
+    def retry(self) -> RetryPolicy:
         """How often a failure is met with another try."""
-        from bakery.http.retry import Patience
+        from bakery.http.retry import RetryPolicy
 
-        return Patience()
+        return RetryPolicy()
 
     def public(self) -> set[str]:
         """Return the names of the releases that are published."""
-        from bakery.publish.published import editions
+        from bakery.release import document
 
-        return {edition.posted.tag for edition in editions(self._known())}
+        return {
+            posted.tag
+            for posted in self._known()
+            if posted.visibility == "public" and posted.asset(document.FILE)
+        }
 
     # Releases
 
@@ -73,28 +77,28 @@ class Publishing:
         """Publish a release, or finish publishing it; return where it is.
 
         Raises:
-            UnbootedError: an image has passed no boot as the bytes that it is.
-            PublishError: the publisher refuses it.
+            PublishError: an image has passed no boot as the bytes that it is, or the publisher
+                refuses the release.
 
         """
         from bakery.publish import release as transaction
 
-        wanted = self._wanted(release, meter)
+        desired = self._desired(release, meter)
         with self._alone, self.workshop.ledger.alone("publish", release.name):
-            if transaction.publish(wanted, self.publisher, self.patience, self._known()):
+            if transaction.publish(desired, self.publisher, self.retry, self._known()):
                 self._seen = None
-        return f"{self.workshop.settings.publish_url}/{wanted.tag}"
+        return f"{self.workshop.settings.publish_url}/{desired.tag}"
 
     def preview(self, release: Release, meter: Meter) -> str:
         """Return what publishing a release would do."""
         from bakery.publish import release as transaction
 
-        wanted = self._wanted(release, meter)
+        desired = self._desired(release, meter)
         with self._alone:
-            there = [release for release in self._known() if release.tag == wanted.tag]
-        return "\n".join(transaction.preview(wanted, there))
+            there = [release for release in self._known() if release.tag == desired.tag]
+        return "\n".join(transaction.preview(desired, there))
 
-    def _wanted(self, release: Release, meter: Meter) -> Wanted:
+    def _desired(self, release: Release, meter: Meter) -> DesiredRelease:
         from bakery.publish.release_folder import presented
 
         if not self.workshop.is_built(release):
@@ -130,72 +134,79 @@ class Publishing:
         return self._preview(_index)
 
     @staticmethod
-    def _channels(source: Source) -> _Wishes:
+    def _channels(source: Source) -> _Desire:
         minors = "minor" in source.recipe.channels
         return lambda channels, found: channels.of(source.name, found, minors=minors)
 
-    def _move(self, what: str, wishes: _Wishes, _meter: Meter) -> str:
+    def _move(self, what: str, desire: _Desire, _meter: Meter) -> str:
         from bakery.publish import channel_steps
-        from bakery.publish.reconcile import settle
+        from bakery.publish.reconcile import reconcile
 
         tags: dict[str, None] = {}
         with self._alone, self._made() as channels:
 
-            def plan(found: Sequence[Posted]) -> list[Step]:
-                wished = wishes(channels, found)
-                tags.update(dict.fromkeys(wish.tag for wish in wished))
-                return [step for wish in wished for step in channel_steps.steps(wish, found)]
+            def plan(found: Sequence[RemoteRelease]) -> list[Action]:
+                desired = desire(channels, found)
+                tags.update(dict.fromkeys(channel.tag for channel in desired))
+                return [step for channel in desired for step in channel_steps.steps(channel, found)]
 
-            settle(
-                what, self.publisher, self.patience, look=self._look, plan=plan, known=self._seen
+            reconcile(
+                what, self.publisher, self.retry, look=self._look, plan=plan, known=self._seen
             )
-        return "\n".join(f"{self.workshop.settings.publish_url}/{tag}" for tag in tags)
+            left_out = channels.left_out()
+        return "\n".join(
+            [*(f"{self.workshop.settings.publish_url}/{tag}" for tag in tags), *left_out]
+        )
 
-    def _preview(self, wishes: _Wishes) -> str:
+    def _preview(self, desire: _Desire) -> str:
         from bakery.publish import channel_steps
 
         with self._alone, self._made() as channels:
             found = self._known()
             lines = [
                 line
-                for wish in wishes(channels, found)
-                for line in channel_steps.preview(wish, found)
+                for channel in desire(channels, found)
+                for line in channel_steps.preview(channel, found)
             ]
+            lines += channels.left_out()
         return "\n".join(lines) or "nothing is to be done"
 
     @contextmanager
     def _made(self) -> Iterator[Channels]:
         from bakery.publish.channel import Channels
         from bakery.publish.channel_steps import Scratch
-        from bakery.publish.signed_index import Sealer
+        from bakery.publish.published import Catalogue
+        from bakery.publish.signed_index import IndexSigner
 
         settings = self.workshop.settings
         settings.dist.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=settings.dist, prefix=".channel-") as folder:
             scratch = Scratch(Path(folder))
-            yield Channels(scratch, Sealer(self.publisher, scratch), settings.keep)
+            catalogue = Catalogue(self.publisher, self.workshop.store)
+            signer = IndexSigner(self.publisher, scratch, self.workshop.signing_key)
+            yield Channels(catalogue, scratch, signer, settings.keep)
 
-    def _known(self) -> list[Posted]:
+    def _known(self) -> list[RemoteRelease]:
         """Return what was at the publisher when it was last looked at."""
-        from bakery.publish.reconcile import settle
+        from bakery.publish.reconcile import reconcile
 
         if self._seen is None:
-            nothing: list[Step] = []
-            settle(
+            nothing: list[Action] = []
+            reconcile(
                 self.workshop.settings.publisher,
                 self.publisher,
-                self.patience,
+                self.retry,
                 look=self._look,
                 plan=lambda _found: nothing,
             )
         return self._seen or []
 
-    def _look(self) -> list[Posted]:
+    def _look(self) -> list[RemoteRelease]:
         self._seen = self.publisher.releases()
         return self._seen
 
 
-def _index(channels: Channels, found: Sequence[Posted]) -> list[Wish]:
+def _index(channels: Channels, found: Sequence[RemoteRelease]) -> list[DesiredChannel]:
     return channels.index(found)
 
 

@@ -53,6 +53,7 @@ class Reporter:
         self._images = {image.id: image for image in images}
         self._running: dict[str, _Running] = {}
         self._notes: dict[str, str] = {}
+        self._failures: dict[tuple[str, str], str] = {}
         self._tally = Tally()
         self._lock = threading.RLock()
         self._progress: Progress | None = None
@@ -110,7 +111,17 @@ class Reporter:
                 self._tally.skipped.append(task.name)
                 return
             self._tally.failed.append(task.name)
-            self._finished(task.name, "FAILED", fail.get_msg().strip().splitlines(), bad=True)
+            self._finished(task.name, "FAILED", self._explained(task.name, fail), bad=True)
+
+    def _explained(self, name: str, fail: Any) -> list[str]:
+        """Return why a task failed, or which one failed for the same reason before it.
+
+        Architectures of one image mostly do.
+        """
+        message = fail.get_msg().strip()
+        step, _, image = name.partition(":")
+        first = self._failures.setdefault((step, message.replace(image, "")), name)
+        return message.splitlines() if first == name else [f"for the same reason as {first}"]
 
     def skip_uptodate(self, task: Any) -> None:
         """Hear that a task has nothing to do."""

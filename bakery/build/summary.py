@@ -66,7 +66,7 @@ def show(tally: Tally, images: Mapping[str, Image], workshop: Workshop) -> None:
 
 def _advise(tally: Tally, images: Mapping[str, Image], workshop: Workshop) -> None:
     """Say what to do with the newest image, one that boots here if there is any."""
-    from bakery.boot.machine import native_arch
+    from bakery.arch import native_arch
 
     built = [name for name in images if name in tally.built]
     native = [name for name in built if name.endswith(f"-{native_arch()}")]

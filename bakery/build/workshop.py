@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from bakery.image.manifest import Manifest
     from bakery.progress import Meter
     from bakery.recipe.plan import Asset, Image, Release
+    from bakery.release.signing import SigningKey
     from bakery.settings import Settings
 
 _BYTES_PER_PROCESSOR = 32 << 20  # less than this is not worth another processor
@@ -109,13 +111,13 @@ class Workshop:
             "stage", image.id, self._stage_key(image), self.staged(image)
         )
 
-    def stage(self, image: Image, meter: Meter) -> None:
-        """Write an image's tree and manifest."""
+    def stage(self, image: Image, meter: Meter) -> str:
+        """Write an image's tree and manifest; return the manifest's notes."""
         from bakery.image.stage import stage
 
         with self.ledger.alone("stage", image.id) as work:
             if self.is_staged(image):
-                return
+                return ""
             key = self._stage_key(image)
             tree = work.scratch / "tree"
             tree.mkdir()
@@ -127,6 +129,7 @@ class Workshop:
             self.ledger.finish(
                 "stage", image.id, key=key, work=work, folder=folder, files=["manifest.json"]
             )
+        return "\n".join(manifest.notes)
 
     def _assets(self, image: Image) -> dict[str, Path]:
         found = {}
@@ -242,6 +245,7 @@ class Workshop:
                 release,
                 [records.finished(self.ledger, image, folder) for image in release.images],
                 settings=self.settings,
+                key=self.signing_key,
                 previous=previous,
                 before=before,
             )
@@ -260,10 +264,15 @@ class Workshop:
                 files=sorted(files),
             )
 
-    def _build_key(self, release: Release) -> str:
-        from bakery.release import signing
+    @cached_property
+    def signing_key(self) -> SigningKey | None:
+        """The key that signs releases and channels; None where none is configured."""
+        from bakery.release.signing import SigningKey
 
-        signer = signing.configured()
+        return SigningKey.configured()
+
+    def _build_key(self, release: Release) -> str:
+        signer = self.signing_key
         return key_of(
             "build",
             code_digest("release"),

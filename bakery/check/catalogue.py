@@ -1,4 +1,4 @@
-"""All rules there are."""
+"""The catalogue of all rules."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING
 
 from bakery.check.rule import Rule
 from bakery.check.rules import (
-    across,
+    accounts,
     binaries,
+    conflicts,
     hardening,
     links,
     metadata,
     paths,
     readback,
+    recipe,
     release_file,
+    services,
+    udev,
     units,
     verified,
 )
@@ -36,9 +40,13 @@ _MODULES = (
     binaries,
     hardening,
     units,
+    services,
+    accounts,
+    udev,
     verified,
     readback,
-    across,
+    recipe,
+    conflicts,
 )
 
 

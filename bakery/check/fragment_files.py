@@ -1,9 +1,10 @@
-"""Parse what systemd's helpers read below usr/lib: sysusers.d(5), tmpfiles.d(5)."""
+"""Parse sysusers.d(5) and tmpfiles.d(5)."""
 
 from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,39 +15,79 @@ if TYPE_CHECKING:
 
 SYSUSERS = "usr/lib/sysusers.d"
 TMPFILES = "usr/lib/tmpfiles.d"
+_FILE_TYPES = "fFwCL"  # what may result in a file, see tmpfiles.d(5)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TmpfilesLine:
     """One line of tmpfiles.d.
 
     Attributes:
-        file: the snippet it stands in.
-        number: the line, counted from 1.
-        path: what it makes.
-        mode: its mode as written, or `-`.
-        user, group: its owners as written, or `-`.
+        file: the file it is in.
+        number: the line's number, from 1.
+        type: the letter that says what it does, without modifiers.
+        path: the path that it makes.
+        argument: what it copies, links to or writes; empty without one.
+        mode: the mode as written, or `-`.
+        user, group: the owners as written, or `-`.
 
     """
 
     file: Node
     number: int
+    type: str
     path: str
+    argument: str
     mode: str
     user: str
     group: str
 
 
 def tmpfiles(subject: Subject) -> Iterator[TmpfilesLine]:
-    """Yield the lines of all tmpfiles.d snippets; systemd's verdict is about malformed ones."""
+    """Yield the lines of tmpfiles.d, in the image and those that it requires.
+
+    Malformed lines are left to systemd's own check.
+    """
     for node, number, words in _lines(subject, TMPFILES):
         if len(words) > 1:
-            _type, path, mode, user, group, *_ = (*words, "-", "-", "-")
-            yield TmpfilesLine(node, number, path.rstrip("/"), mode, user, group)
+            kind, path, mode, user, group, _age, *argument = (*words, *"-" * (6 - len(words)))
+            yield TmpfilesLine(
+                file=node,
+                number=number,
+                type=kind[0],
+                path=path.rstrip("/"),
+                argument=" ".join(argument).removeprefix("-"),
+                mode=mode,
+                user=user,
+                group=group,
+            )
+
+
+def makes(subject: Subject, path: str) -> bool:
+    """Return whether a line of tmpfiles.d makes a file at an absolute path of the host."""
+    return any(
+        _makes(subject, line, path) for line in tmpfiles(subject) if line.type in _FILE_TYPES
+    )
+
+
+def makes_match(subject: Subject, pattern: str) -> bool:
+    """Return whether a file that matches a pattern of glob(7) is in the image, or made by it."""
+    paths = [line.path for line in tmpfiles(subject) if line.type in _FILE_TYPES]
+    paths += [f"/{node.path}" for tree in subject.providers for node in tree]
+    return any(fnmatchcase(path, pattern) for path in paths)
+
+
+def _makes(subject: Subject, line: TmpfilesLine, path: str) -> bool:
+    """Return whether one line makes a file, or a folder that it copies or links to has it."""
+    if line.path == path:
+        return True
+    source = line.argument or f"/usr/share/factory{line.path}"
+    rest = path.removeprefix(f"{line.path}/")
+    return rest != path and subject.exists(subject.roots[0], f"{source}/{rest}")
 
 
 def users(subject: Subject) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the users and the groups that sysusers.d makes, in the image and those beside it."""
+    """Return the users and the groups of sysusers.d, in the image and those that it requires."""
     people: set[str] = set()
     groups: set[str] = set()
     for _node, _number, words in _lines(subject, SYSUSERS):

@@ -33,6 +33,7 @@ _BASIC_GROUPS = """
     video wheel
 """
 _SYSTEMD = re.compile(r"usr/lib/systemd/systemd(-[a-z0-9-]+)?")
+_UDEV_HELPERS = re.compile(r"usr/lib/udev/(ata_id|cdrom_id|dmi_memory_id|mtd_probe|scsi_id|v4l_id)")
 _UNITS = re.compile(
     r"(systemd-|dbus|-\.|(basic|sysinit|multi-user|graphical|default|sockets|timers|network"
     r"|local-fs)\.target$)"
@@ -45,20 +46,20 @@ GROUPS = USERS | frozenset(_BASIC_GROUPS.split())  # sysusers.d/basic.conf of sy
 
 
 def has_program(path: str) -> bool:
-    """Tell whether every host has a program at a path of the tree, such as `usr/bin/sh`."""
+    """Return whether every host has a program at a path, such as `usr/bin/sh`."""
     folder, name = posixpath.split(path)
     if folder == "usr/bin":
         return name in _PROGRAMS
     if folder == "usr/sbin":
         return name in _SYSTEM_PROGRAMS
-    return bool(_SYSTEMD.fullmatch(path))
+    return bool(_SYSTEMD.fullmatch(path) or _UDEV_HELPERS.fullmatch(path))
 
 
 def knows_program(name: str) -> bool:
-    """Tell whether every host finds a program by its bare name."""
+    """Return whether every host has a program of that name in its search path."""
     return name in _PROGRAMS or name in _SYSTEM_PROGRAMS
 
 
 def has_unit(name: str) -> bool:
-    """Tell whether every host has a unit of that name."""
+    """Return whether every host has a unit of that name."""
     return bool(_UNITS.match(name))

@@ -1,4 +1,4 @@
-"""Where a dynamic binary finds its loader and its libraries on a host: ld.so(8)."""
+"""Where a dynamic binary loads its loader and its libraries from: ld.so(8)."""
 
 from __future__ import annotations
 
@@ -18,50 +18,50 @@ _GLIBC = re.compile(r"(lib(c|m|dl|rt|pthread|resolv|util|anl)\.so\.\d|ld-linux.*
 _ORIGIN = re.compile(r"\$(ORIGIN|\{ORIGIN\})")
 
 
-def own_loader(tree: Tree, headers: Elf) -> Node | None:
-    """Return the loader that an executable asks for, if it is in the tree."""
+def bundled_loader(tree: Tree, headers: Elf) -> Node | None:
+    """Return the loader of an executable, if the tree has it; None if it is the host's."""
     return tree.resolve(headers.interpreter) if headers.interpreter else None
 
 
 def missing_from_program(root: Root, program: Node) -> tuple[str, ...]:
-    """Return the libraries that an executable can't load out of the image, in the order it asks.
+    """Return the names of libraries that an executable can't load, in the order of loading.
 
-    Libraries of libraries are followed. A library once loaded serves everybody, as the loader has
-    it; an RPATH without a RUNPATH is handed down to libraries, a RUNPATH is not.
+    Libraries of libraries are followed. As in ld.so(8), a library is loaded once for all, and an
+    RPATH without a RUNPATH holds for libraries as well, a RUNPATH does not.
     """
     headers = program.elf
     assert headers is not None  # noqa: S101  for the type checker: only binaries get here
     loaded = {posixpath.basename(headers.interpreter or "")}
     missing: dict[str, None] = {}
-    waiting: deque[tuple[Node, tuple[str, ...]]] = deque([(program, ())])
-    while waiting:
-        node, handed_down = waiting.popleft()
+    queue: deque[tuple[Node, tuple[str, ...]]] = deque([(program, ())])
+    while queue:
+        node, inherited = queue.popleft()
         if node.elf is None:
             continue
-        folders = _folders(node, node.elf, handed_down)
+        folders = _folders(node, node.elf, inherited)
         own = () if node.elf.runpath else tuple(_expand(node, node.elf.rpath))
         for name in node.elf.needed:
             if name in loaded:
                 continue
             loaded.add(name)
-            found = _find(root, name, folders, headers.machine)
-            if found is None:
+            library = _find(root, name, folders, headers.machine)
+            if library is None:
                 missing[name] = None
             else:
-                waiting.append((found, (*own, *handed_down)))
+                queue.append((library, (*own, *inherited)))
     return tuple(missing)
 
 
 def missing_from_library(root: Root, library: Node, in_image: frozenset[str]) -> tuple[str, ...]:
-    """Return what a library that some program opens at run time needs and nobody has.
+    """Return the names of libraries that a library opened with dlopen(3) needs and nobody has.
 
-    The program, which may be the host's, has the C library loaded already, and perhaps others of
-    the image: so a library somewhere in the image counts as found.
+    The program, which may be the host's, has the C library loaded already, and perhaps libraries
+    of the image: so one anywhere in the image suffices.
 
     Args:
-        root: where the library is.
+        root: the root that the library is in.
         library: the library.
-        in_image: names of all the image's libraries.
+        in_image: the names of all libraries of the image.
 
     """
     headers = library.elf
@@ -75,10 +75,10 @@ def missing_from_library(root: Root, library: Node, in_image: frozenset[str]) ->
     )
 
 
-def _folders(node: Node, headers: Elf, handed_down: tuple[str, ...]) -> tuple[str, ...]:
+def _folders(node: Node, headers: Elf, inherited: tuple[str, ...]) -> tuple[str, ...]:
     if headers.runpath:
         return tuple(_expand(node, headers.runpath))
-    return (*_expand(node, headers.rpath), *handed_down)
+    return (*_expand(node, headers.rpath), *inherited)
 
 
 def _expand(node: Node, folders: tuple[str, ...]) -> Iterator[str]:
@@ -89,9 +89,9 @@ def _expand(node: Node, folders: tuple[str, ...]) -> Iterator[str]:
 
 def _find(root: Root, name: str, folders: tuple[str, ...], machine: str) -> Node | None:
     folders = (*folders, *root.library_folders(machine))
-    places = (name,) if "/" in name else (posixpath.join(folder, name) for folder in folders)
-    for place in places:
-        node = root.tree.resolve(place)
+    paths = (name,) if "/" in name else (posixpath.join(folder, name) for folder in folders)
+    for path in paths:
+        node = root.tree.resolve(path)
         if node is not None and node.elf is not None and node.elf.machine == machine:
             return node
     return None

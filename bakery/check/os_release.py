@@ -1,4 +1,4 @@
-"""The grammar of os-release(5), which release files share."""
+"""Parse release files, which have the grammar of os-release(5)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _LINE = re.compile(r"(?P<key>[A-Z][A-Z0-9_]*)=(?P<value>.*)")
 
 @dataclass(frozen=True)
 class Fields:
-    """What a release file says.
+    """The fields of a release file.
 
     Attributes:
-        values: by field; the last one wins where a field is given twice, as systemd has it.
-        mistakes: what is wrong in which line.
+        values: by field; of a field given twice the last one, as in systemd.
+        mistakes: the lines that can't be parsed, or repeat a field, each as a message.
 
     """
 
@@ -27,12 +27,12 @@ class Fields:
     mistakes: tuple[str, ...]
 
     def get(self, name: str) -> str:
-        """Return a field's value; empty when it is not there."""
+        """Return a field's value; empty without one."""
         return self.values.get(name, "")
 
 
 def parse(text: str) -> Fields:
-    """Return the fields and the mistakes of a release file."""
+    """Parse the text of a release file; no text is refused."""
     values: dict[str, str] = {}
     mistakes: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):

@@ -2,49 +2,125 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
+from bakery.check import image_name
 from bakery.check.catalogue import RULES
+from bakery.check.report import NotRun
+from bakery.check.rule import Finding
+from bakery.errors import BakeryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from bakery.check.rule import Finding
-    from bakery.check.verdict import Report
+    from bakery.check.report import Report
+
+_Told = TypeVar("_Told", Finding, NotRun)
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _INDEX = {rule.id: index for index, rule in enumerate(RULES)}
 
 
 def text(reports: Iterable[Report]) -> str:
-    """Return reports for people: what, where, why, and what to do."""
-    return "\n".join(line for report in reports for line in _lines(report)) + "\n"
+    """Return reports for people: what, where, why, and what to do.
+
+    What several architectures of an image have in common is said once.
+    """
+    return "\n".join(line for same in _by_image(reports) for line in _lines(same)) + "\n"
 
 
-def _lines(report: Report) -> Iterator[str]:
-    for finding in report.findings:
-        yield f"{finding.severity}: {report.label}: {_sentence(finding)}"
-        yield f"  why:  {finding.reason}"
-        yield f"  fix:  {finding.fix}"
-        yield f"  rule: {finding.rule}"
-    for waived in report.waived:
-        yield f"allowed: {report.label}: {_sentence(waived.finding)}"
-        yield f"  why:  {waived.reason}"
-    for skipped in report.not_run:
-        yield f"not checked: {report.label}: {skipped.rule}: {skipped.why}"
-    yield f"{report.label}: {_count(report.errors, 'error')}, {_count(report.warnings, 'warning')}"
+def _by_image(reports: Iterable[Report]) -> Iterable[list[Report]]:
+    """Return reports in groups: the architectures of one image together."""
+    groups: dict[str, list[Report]] = {}
+    for report in reports:
+        groups.setdefault(_without_arch(report.label), []).append(report)
+    return groups.values()
+
+
+def _without_arch(label: str) -> str:
+    arch = image_name.architecture(label)
+    return image_name.stem(label)[: -len(arch) - 1] if arch else label
+
+
+def _lines(reports: Sequence[Report]) -> Iterator[str]:
+    for finding, label in _shared([(each, r.label) for r in reports for each in r.findings]):
+        yield f"{finding.severity}: {label}: {_sentence(finding)}"
+        yield from _details(finding)
+    yield from _skipped(reports)
+    label = _together([report.label for report in reports])
+    yield f"{label}: {_counts(reports)}"
+
+
+def _skipped(reports: Sequence[Report]) -> Iterator[str]:
+    """Yield which rules could not run, those of one cause together."""
+    causes: dict[tuple[str, str, str], list[str]] = {}
+    for skipped, label in _shared([(each, r.label) for r in reports for each in r.not_run]):
+        causes.setdefault((label, skipped.why, skipped.fix), []).append(skipped.rule)
+    for (label, why, fix), rules in causes.items():
+        yield f"not checked: {label}: {', '.join(rules)}: {why}"
+        yield f"  fix:  {fix}"
+
+
+def _shared(labelled: Sequence[tuple[_Told, str]]) -> Iterator[tuple[_Told, str]]:
+    """Yield equal things once, each with the name of all images that it is about."""
+    labels: dict[_Told, list[str]] = {}
+    for each, label in labelled:
+        labels.setdefault(each, []).append(label)
+    for each, names in labels.items():
+        yield each, _together(names)
+
+
+def _together(labels: Sequence[str]) -> str:
+    """Return one name for architectures of an image: `docker-1.0 (x86-64, arm64)`."""
+    names = list(dict.fromkeys(labels))
+    if len(names) == 1:
+        return names[0]
+    return f"{_without_arch(names[0])} ({', '.join(map(str, map(image_name.architecture, names)))})"
+
+
+def _counts(reports: Sequence[Report]) -> str:
+    findings = {finding for report in reports for finding in report.findings}
+    errors = sum(finding.severity == "error" for finding in findings)
+    allowed = len({waived for report in reports for waived in report.waived})
+    counts = [_count(errors, "error"), _count(len(findings) - errors, "warning")]
+    return ", ".join(counts + ([f"{allowed} allowed"] if allowed else []))
+
+
+def _details(finding: Finding) -> Iterator[str]:
+    yield f"  why:  {finding.reason}"
+    yield f"  fix:  {finding.fix}"
+    yield f"  rule: {finding.rule}"
 
 
 def _sentence(finding: Finding) -> str:
-    place = "the image" if finding.path == "." else finding.path
-    return f"{place} {finding.message}"
+    where = "the image" if finding.path == "." else finding.path
+    return f"{where} {finding.message}"
 
 
 def _count(number: int, word: str) -> str:
     return f"{number or 'no'} {word}{'' if number == 1 else 's'}"
+
+
+class BrokenRulesError(BakeryError):
+    """An image breaks rules whose severity is error; rendered with all findings about it."""
+
+    def __init__(self, report: Report) -> None:
+        """Take the report of an image."""
+        super().__init__(
+            f"{report.label} breaks {_count(len(report.broken), 'rule')}",
+            fix="mend the recipe, or accept a finding with `allow:`, its path and a reason",
+        )
+        self._findings = report.findings
+
+    def render(self) -> str:
+        """Return the error: the sentence, the findings with their own advice, and the way out."""
+        lines = [self.what]
+        for finding in self._findings:
+            lines += [f"{finding.severity}: {_sentence(finding)}", *_details(finding)]
+        return "\n".join([*lines, str(self.fix)])
 
 
 def json(reports: Sequence[Report]) -> str:
@@ -54,12 +130,16 @@ def json(reports: Sequence[Report]) -> str:
 
 def github(reports: Iterable[Report]) -> str:
     """Return reports as workflow commands, which GitHub shows beside the file they name."""
-    return "".join(_command(report, finding) for report in reports for finding in report.findings)
+    return "".join(
+        _command(finding, label, same[0].source or label)
+        for same in _by_image(reports)
+        for finding, label in _shared([(each, r.label) for r in same for each in r.findings])
+    )
 
 
-def _command(report: Report, finding: Finding) -> str:
-    where = f"file={_property(report.source or report.label)},title={_property(finding.rule)}"
-    lines = (f"{report.label}: {_sentence(finding)}", finding.reason, f"fix: {finding.fix}")
+def _command(finding: Finding, label: str, source: str) -> str:
+    where = f"file={_property(source)},title={_property(finding.rule)}"
+    lines = (f"{label}: {_sentence(finding)}", finding.reason, f"fix: {finding.fix}")
     return f"::{finding.severity} {where}::{_data(chr(10).join(lines))}\n"
 
 
@@ -85,7 +165,9 @@ def sarif(reports: Iterable[Report]) -> str:
                 "toolExecutionNotifications": [
                     {
                         "level": "note",
-                        "message": {"text": f"{report.label}: not checked: {skipped.why}"},
+                        "message": {
+                            "text": f"{report.label}: not checked: {skipped.why}; {skipped.fix}"
+                        },
                         "associatedRule": _reference(skipped.rule),
                     }
                     for report in reports

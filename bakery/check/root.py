@@ -1,4 +1,4 @@
-"""Roots: what programs find at absolute paths, on a host or in a private root of the image."""
+"""Roots: the file systems in which absolute paths are looked up, the host's and private ones."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bakery.arch import ARCHITECTURES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bakery.check.tree import Node, Tree
 
 _PRIVATE = re.compile(r"usr/lib/[^/]+/root")
-_TRIPLETS = {"x86-64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
+_TRIPLETS = {arch: f"{names.kernel}-linux-gnu" for arch, names in ARCHITECTURES.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,9 +22,9 @@ class Root:
     """A root file system, as far as the image brings it.
 
     Attributes:
-        folder: where the image has it; None for the host's, into which the image is merged.
-        tree: what the image brings of it.
-        nodes: what of that belongs to no other root.
+        folder: its path in the image; None for the host's, into which the image is merged.
+        tree: the image's part of it.
+        nodes: the nodes of the tree that are in no other root.
 
     """
 
@@ -32,15 +34,18 @@ class Root:
 
     @property
     def private(self) -> bool:
-        """Whether all in it is the image's, and nothing the host's."""
+        """Whether everything in it comes from the image."""
         return self.folder is not None
 
     def path(self, node: Node) -> str:
-        """Return where the image has a node."""
+        """Return a node's path in the image."""
         return f"{self.folder}/{node.path}" if self.folder else node.path
 
     def library_folders(self, machine: str) -> tuple[str, ...]:
-        """Return where the root's own loader looks for libraries; Debian's, in a private one."""
+        """Return the default search path of a private root's loader, which is Debian's.
+
+        The host's is empty here: nothing of the image may rely on the host's libraries.
+        """
         if not self.private:
             return ()
         folders = (f"/usr/lib/{_TRIPLETS[machine]}",) if machine in _TRIPLETS else ()
@@ -48,7 +53,7 @@ class Root:
 
 
 def roots(tree: Tree) -> Iterator[Root]:
-    """Yield the host's root and the private ones, usr/lib/NAME/root, that an image has."""
+    """Yield the host's root, then the private ones of an image: usr/lib/NAME/root."""
     private = [
         node.path
         for node in tree.below("usr/lib")

@@ -1,4 +1,4 @@
-"""The words every rule speaks: what it looks for, what it hits, and what comes of that."""
+"""Rules, their violations, and the findings that are reported of these."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from bakery.check.subject import Subject
+    from bakery.tools import Tool
 
 Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True)
-class Hit:
-    """A rule is broken here.
+class Violation:
+    """One path at which an image breaks a rule.
 
     Attributes:
         path: inside the image; `.` is its root.
-        message: what is wrong, as a sentence's end after the path, without a full stop.
-        fix: what to do about this very place; the rule's own advice when None.
-        severity: how bad this very place is; the rule's own word when None.
+        message: what is wrong, as the rest of a sentence that begins with the path, without a stop.
+        fix: what to do at this path; None for the rule's own advice.
+        severity: how bad it is at this path; None for the rule's own.
 
     """
 
@@ -35,14 +36,27 @@ class Hit:
 
 @dataclass(frozen=True)
 class Skip:
-    """A rule, or a part of it, could not look.
+    """A rule, or a part of it, could not run.
 
     Attributes:
         why: what was missing.
+        fix: what would make it run.
 
     """
 
     why: str
+    fix: str
+
+    @classmethod
+    def without(cls, tool: Tool) -> Skip:
+        """Return what is reported where a program is not installed."""
+        return cls(f"{tool.program} is not installed", fix=f"apt install {tool.apt}")
+
+
+BUILT_ELSEWHERE = Skip(
+    "nothing is known of its recipe, and of the tree that it was made of",
+    fix="`doit check:NAME` applies it to images of this project's recipes",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +67,8 @@ class Rule:
         id: its name in kebab-case, as `allow:` and every output use it.
         severity: an error fails a build, a warning does not.
         reason: one line: what goes wrong on a host where the rule is broken.
-        fix: what to do, unless the place itself knows better.
-        look: finds the places; None where they are found outside of one subject.
+        fix: what to do, unless a violation says something better.
+        look: yields the violations of an image; None for rules that need more than one image.
 
     """
 
@@ -62,22 +76,22 @@ class Rule:
     severity: Severity
     reason: str
     fix: str
-    look: Callable[[Subject], Iterable[Hit | Skip]] | None = None
+    look: Callable[[Subject], Iterable[Violation | Skip]] | None = None
 
-    def finding(self, hit: Hit) -> Finding:
-        """Return what is reported for a hit; nothing in it can reach a terminal as control code."""
+    def finding(self, violation: Violation) -> Finding:
+        """Return what is reported of a violation, without control characters for the terminal."""
         return Finding(
             rule=self.id,
-            severity=hit.severity or self.severity,
-            path=printable(hit.path),
-            message=printable(hit.message),
-            fix=printable(hit.fix or self.fix),
+            severity=violation.severity or self.severity,
+            path=printable(violation.path),
+            message=printable(violation.message),
+            fix=printable(violation.fix or self.fix),
             reason=self.reason,
         )
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """A broken rule, ready to be shown.
+    """A violation as it is reported, complete in itself.
 
     Attributes:
         rule: the rule's id.
@@ -99,10 +113,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 def rule(
     name: str, severity: Severity, *, reason: str, fix: str
-) -> Callable[[Callable[[Subject], Iterable[Hit | Skip]]], Rule]:
-    """Turn a function that finds places into a rule named `name`."""
+) -> Callable[[Callable[[Subject], Iterable[Violation | Skip]]], Rule]:
+    """Make a rule called `name` of a function that yields an image's violations."""
 
-    def register(look: Callable[[Subject], Iterable[Hit | Skip]]) -> Rule:
+    def register(look: Callable[[Subject], Iterable[Violation | Skip]]) -> Rule:
         return Rule(id=name, severity=severity, reason=reason, fix=fix, look=look)
 
     return register

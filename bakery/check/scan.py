@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from bakery.binary import elf
+from bakery.check.licenses import is_license_file
 from bakery.check.tree import Kind, Node, Tree
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PARSED = (
+    "etc/extension-release.d/",
     "usr/lib/extension-release.d/",
     "usr/lib/systemd/",
     "usr/lib/sysusers.d/",
@@ -29,7 +31,9 @@ _MOST_WORKERS = 4
 _LARGE = 1024 * 1024
 _LONGEST_SHEBANG = 256  # the kernel's BINPRM_BUF_SIZE
 _CAPABILITIES = "security.capability"
-_MADE_BY_MKFS = "lost+found"  # of ext4; a merge ignores it
+_STRICT = "user.extension-release.strict"  # see systemd-sysext(8)
+_FALSE = (b"0", b"no", b"n", b"false", b"f", b"off")
+_LOST_AND_FOUND = "lost+found"  # of ext4; a merge ignores it
 _KINDS: dict[int, Kind] = {
     stat.S_IFREG: "file",
     stat.S_IFDIR: "directory",
@@ -43,24 +47,25 @@ _KINDS: dict[int, Kind] = {
 
 class _Content(NamedTuple):
     capabilities: bool = False
+    strict: bool = True
     sha256: str | None = None
     elf: elf.Elf | None = None
     script: tuple[str, ...] = ()
     text: str | None = None
-    trouble: str | None = None
+    defect: str | None = None
 
 
 _NOTHING = _Content()
 
 
 def scan(root: Path) -> Tree:
-    """Return the folder as a value; no link is followed, and no file is read twice.
+    """Read a folder; no link is followed, and every file is read once.
 
     Args:
         root: the folder that a host would see as `/`.
 
     Raises:
-        OSError: a folder can't be listed. A file that can't be read is a node with its `trouble`.
+        OSError: a folder can't be listed. A file that can't be read becomes a node with a `defect`.
 
     """
     folder = os.fspath(root)
@@ -80,17 +85,17 @@ def scan(root: Path) -> Tree:
 
 def _walk(root: str) -> Iterator[str]:
     yield "."
-    waiting = [""]
-    while waiting:
-        folder = waiting.pop()
-        with os.scandir(f"{root}/{folder}") as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+    queue = [""]
+    while queue:
+        folder = queue.pop()
+        with os.scandir(f"{root}/{folder}") as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
         for entry in entries:
             path = f"{folder}{entry.name}"
-            if path != _MADE_BY_MKFS:
+            if path != _LOST_AND_FOUND:
                 yield path
                 if entry.is_dir(follow_symlinks=False):
-                    waiting.append(f"{path}/")
+                    queue.append(f"{path}/")
 
 
 def _examine(root: str, path: str, status: os.stat_result) -> Node:
@@ -101,7 +106,7 @@ def _examine(root: str, path: str, status: os.stat_result) -> Node:
         try:
             content = _read(full, path, status.st_size)
         except OSError as error:
-            content = _Content(trouble=f"can't be read: {error.strerror}")
+            content = _Content(defect=f"can't be read: {error.strerror}")
     return Node(
         path=path,
         type=kind,
@@ -124,21 +129,22 @@ def _read(full: str, path: str, size: int) -> _Content:
             buffer = memoryview(bytearray(_CHUNK))
             while count := os.readv(descriptor, [buffer]):
                 digest.update(buffer[:count])
-        headers, trouble = _binary(head, descriptor)
+        headers, defect = _binary(head, descriptor)
         return _Content(
             capabilities=_is_capable(descriptor),
+            strict=not _is_parsed(path, size) or _is_strict(descriptor),
             sha256=digest.hexdigest(),
             elf=headers,
             script=_script(head),
             text=head.decode("utf-8", "replace") if _is_parsed(path, size) else None,
-            trouble=trouble,
+            defect=defect,
         )
     finally:
         os.close(descriptor)
 
 
 def _is_parsed(path: str, size: int) -> bool:
-    return path.startswith(PARSED) and size <= _HEAD
+    return size <= _HEAD and (path.startswith(PARSED) or is_license_file(path))
 
 
 def _is_capable(descriptor: int) -> bool:
@@ -146,6 +152,13 @@ def _is_capable(descriptor: int) -> bool:
         return _CAPABILITIES in os.listxattr(descriptor)
     except OSError:  # a file system without extended attributes
         return False
+
+
+def _is_strict(descriptor: int) -> bool:
+    try:
+        return os.getxattr(descriptor, _STRICT).strip().lower() not in _FALSE
+    except OSError:  # there is none
+        return True
 
 
 def _binary(head: bytes, descriptor: int) -> tuple[elf.Elf | None, str | None]:

@@ -1,11 +1,12 @@
-"""What rules look at: one image's tree, and what is known about it from outside."""
+"""Subjects: one image's tree, and what is known about the image besides."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from bakery.arch import SYSTEMD
 from bakery.check import host, image_name, os_release
 from bakery.check.root import roots
 from bakery.check.scan import scan
@@ -18,24 +19,31 @@ if TYPE_CHECKING:
     from bakery.check.root import Root
     from bakery.check.tree import Node, Tree
     from bakery.image.manifest import Manifest
+    from bakery.recipe.load import Source
 
-RELEASE_FOLDER = "usr/lib/extension-release.d"
+Kind = Literal["sysext", "confext"]
+
+_RELEASE_FOLDERS: dict[Kind, str] = {
+    "sysext": "usr/lib/extension-release.d",
+    "confext": "etc/extension-release.d",
+}
 _RELEASE_PREFIX = "extension-release."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What is known about an image besides its bytes; everything is optional.
+    """What is known about an image besides its content; everything is optional.
 
     Attributes:
-        name: what hosts call it, such as `docker`; taken from the file's name when None.
-        arch: the architecture it is for, in systemd's words; from the file's name, then from the
-            release file, when None.
+        name: the extension's name on hosts, such as `docker`; None to take the file's.
+        arch: its architecture, in systemd's words; None to take the file name's, then the
+            release file's.
         start: the units that the recipe starts.
-        manifest: what was staged, to compare an image with.
+        manifest: of the staged tree, to compare the image with.
         companions: trees of the images that it requires, whose units and programs it may use.
         apart: names of images that are never merged beside it: `replaces` and `conflicts`.
-        source: the file to show beside findings in reviews, such as the recipe's.
+        recipe: the recipe that it is built of.
+        source: the file at which reviews show findings, such as the recipe.
 
     """
 
@@ -45,6 +53,7 @@ class Context:
     manifest: Manifest | None = None
     companions: tuple[Tree, ...] = ()
     apart: frozenset[str] = frozenset()
+    recipe: Source | None = None
     source: str | None = None
 
 
@@ -53,14 +62,15 @@ class Subject:
     """One image, ready for the rules.
 
     Attributes:
-        label: how reports call it.
-        names: the names a host may see it under, the most literal first.
-        tree: what it holds.
+        label: its name in reports.
+        names: the names that a host may take from the file's, the most literal first.
+        tree: its content.
         context: what else is known.
         file: the image file; None for a folder.
-        keeps_owners: whether owners, capabilities and device nodes in `tree` are the image's own;
-            they are not where root's rights lacked to keep them.
-        file_arch: the architecture that the file's name claims.
+        knows_owners: whether owners in `tree` are the image's own.
+        as_root: whether it was read with root's rights; if not, `tree` may lack capabilities and
+            device nodes.
+        file_arch: the architecture in the file's name.
 
     """
 
@@ -69,33 +79,57 @@ class Subject:
     tree: Tree
     context: Context = field(default_factory=Context)
     file: Path | None = None
-    keeps_owners: bool = True
+    knows_owners: bool = True
+    as_root: bool = True
     file_arch: str | None = None
+
+    @cached_property
+    def kind(self) -> Kind:
+        """What the image extends: the system in /usr and /opt, or the configuration in /etc."""
+        both: tuple[Kind, ...] = ("sysext", "confext")
+        return next((kind for kind in both if self._release_files(kind)), "sysext")
+
+    @property
+    def release_folder(self) -> str:
+        """The folder of the release file."""
+        return _RELEASE_FOLDERS[self.kind]
+
+    @property
+    def hierarchies(self) -> tuple[str, ...]:
+        """The top folders that a merge takes."""
+        return ("usr", "opt") if self.kind == "sysext" else ("etc",)
 
     @cached_property
     def release_files(self) -> tuple[Node, ...]:
         """The release files, whatever name they carry."""
-        below = self.tree.below(RELEASE_FOLDER)
+        return self._release_files(self.kind)
+
+    def _release_files(self, kind: Kind) -> tuple[Node, ...]:
+        below = self.tree.below(_RELEASE_FOLDERS[kind])
         return tuple(n for n in below if n.type == "file" and n.name.startswith(_RELEASE_PREFIX))
 
     @cached_property
     def release_file(self) -> Node | None:
-        """The release file that a host reads; the only one there is, if none has the right name."""
+        """The release file that a host reads; the only one there is, if none has the right name.
+
+        One whose attribute user.extension-release.strict is false holds for every name.
+        """
         for name in self.names:
             for node in self.release_files:
                 if released_name(node) == name:
                     return node
-        return self.release_files[0] if len(self.release_files) == 1 else None
+        lenient = [node for node in self.release_files if not node.strict]
+        return next((nodes[0] for nodes in (lenient, self.release_files) if len(nodes) == 1), None)
 
     @cached_property
     def release(self) -> os_release.Fields:
-        """What the release file says; nothing, if there is none."""
+        """The release file's fields; empty if there is none."""
         node = self.release_file
         return os_release.parse((node.text if node else None) or "")
 
     @property
     def name(self) -> str:
-        """The name that a host sees."""
+        """The extension's name on hosts."""
         node = self.release_file
         if node is not None and released_name(node) in self.names:
             return released_name(node)
@@ -103,14 +137,14 @@ class Subject:
 
     @property
     def arch(self) -> str | None:
-        """The architecture that the image is for, in systemd's words; None if nothing tells."""
-        said = self.release.get("ARCHITECTURE")
-        known = said if said in image_name.ARCHITECTURES else None
+        """The architecture that the image is for, in systemd's words; None if it is unknown."""
+        declared = self.release.get("ARCHITECTURE")
+        known = declared if declared in SYSTEMD else None
         return self.context.arch or self.file_arch or known
 
     @property
     def coupled(self) -> bool:
-        """Whether hosts of one operating system's one version alone accept it."""
+        """Whether only hosts of one version of one operating system accept it."""
         return self.release.get("ID") not in ("", "_any") and bool(self.release.get("VERSION_ID"))
 
     @cached_property
@@ -123,22 +157,29 @@ class Subject:
         """The trees that are merged whenever this image is."""
         return (self.tree, *self.context.companions)
 
-    def finds(self, root: Root, path: str) -> bool:
-        """Return whether programs of a root find something at an absolute path."""
+    def exists(self, root: Root, path: str) -> bool:
+        """Return whether an absolute path exists for programs of a root."""
         if root.private:
             return root.tree.resolve(path) is not None
         return any(tree.resolve(path) for tree in self.providers) or host.has_program(inside(path))
 
 
 def released_name(node: Node) -> str:
-    """Return the name that a release file's own name gives to its image."""
+    """Return the name in a release file's own name: `docker` of `extension-release.docker`."""
     return node.name.removeprefix(_RELEASE_PREFIX)
 
 
 def subject_of(
-    root: Path, path: Path, context: Context, *, keeps_owners: bool, file: Path | None = None
+    root: Path, path: Path, context: Context, *, as_root: bool, file: Path | None = None
 ) -> Subject:
-    """Scan a tree and return it as the subject that `path`, a file or folder, stands for.
+    """Scan a tree and return it as a subject.
+
+    Args:
+        root: the folder to scan.
+        path: the image file or folder that it is the content of.
+        context: what is known about it.
+        as_root: whether it was unpacked or mounted with root's rights.
+        file: the image file; None for a folder.
 
     Raises:
         OSError: a folder of the tree can't be listed.
@@ -151,6 +192,7 @@ def subject_of(
         tree=scan(root),
         context=context,
         file=file,
-        keeps_owners=keeps_owners,
+        knows_owners=as_root,
+        as_root=as_root,
         file_arch=image_name.architecture(path.name),
     )

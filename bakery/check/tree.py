@@ -1,4 +1,4 @@
-"""A tree as a value: what stands at every path, and what its files are."""
+"""Trees as values: every path with its metadata, and what is in its file."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ _MERGED = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Node:
-    """One path of a tree, with all that rules want to know of it.
+    """One path of a tree, with all that rules need to know of it.
 
     Attributes:
         path: relative to the root, which itself is `.`; bytes that are not UTF-8 are surrogates.
-        type: what stands there.
+        type: the kind of file.
         mode: permission bits, setuid, setgid and sticky included.
         uid, gid: the owner, as numbers.
-        mtime: modification time in seconds since 1970.
+        mtime: modification time, in seconds since 1970.
         size: bytes of a file; 0 for everything else.
         target: where a link points, verbatim.
         capabilities: whether the file carries Linux capabilities.
-        sha256: digest of a file's content; None where it could not be read.
-        elf: what a binary's headers say.
+        strict: whether a release file holds only for images of the name in its own name.
+        sha256: digest of a file's content, in hexadecimal; None where it could not be read.
+        elf: the headers of a binary.
         script: the words after `#!`.
         text: the content of a small file in a folder that rules parse.
-        trouble: why the file could not be read, or is not what it begins like.
+        defect: why the file could not be read or parsed.
 
     """
 
@@ -50,11 +51,12 @@ class Node:
     size: int = 0
     target: str | None = None
     capabilities: bool = False
+    strict: bool = True
     sha256: str | None = None
     elf: Elf | None = None
     script: tuple[str, ...] = ()
     text: str | None = None
-    trouble: str | None = None
+    defect: str | None = None
 
     @property
     def name(self) -> str:
@@ -82,11 +84,11 @@ class Tree:
         return iter(self.nodes.values())
 
     def get(self, path: str) -> Node | None:
-        """Return what stands at a path, without following links."""
+        """Return the node at a path, without following links."""
         return self.nodes.get(path)
 
     def below(self, folder: str, *suffixes: str) -> Iterator[Node]:
-        """Yield what lies below a folder, at any depth; only names with a given suffix."""
+        """Yield the nodes below a folder, at any depth; with suffixes, only names that have one."""
         after = chr(ord("/") + 1)
         first = bisect_left(self._paths, f"{folder}/")
         last = bisect_left(self._paths, folder + after)
@@ -95,7 +97,7 @@ class Tree:
                 yield self.nodes[path]
 
     def rooted(self, folder: str) -> Tree:
-        """Return what lies below a folder, as a tree of its own."""
+        """Return the nodes below a folder as a tree of their own."""
         below = ((node.path[len(folder) + 1 :], node) for node in self.below(folder))
         return Tree({path: replace(node, path=path) for path, node in below})
 
@@ -104,10 +106,10 @@ class Tree:
         return tuple(self.nodes)
 
     def resolve(self, path: str) -> Node | None:
-        """Return what a host would find at an absolute path, if that comes from this tree.
+        """Return the node at an absolute path of a host; None if this tree has none there.
 
-        Links are followed as long as the tree has them. /bin, /sbin, /lib and /lib64 are what they
-        are on hosts with a merged /usr.
+        The tree's links are followed. /bin, /sbin, /lib and /lib64 are links into /usr, as on
+        every host that can merge an image.
         """
         for _ in range(_MOST_LINKS):
             path = inside(path)

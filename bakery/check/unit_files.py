@@ -26,6 +26,13 @@ TYPES = (
     "target",
     "timer",
 )
+COMMANDS = tuple(
+    f"Exec{when}"
+    for when in (
+        *("Condition", "StartPre", "Start", "StartPost"),
+        *("Reload", "Stop", "StopPre", "StopPost"),
+    )
+)
 _SUFFIXES = tuple(f".{kind}" for kind in TYPES)
 _DROP_IN_FOLDER = re.compile(rf"(.+\.)?({'|'.join(TYPES)})\.d")
 _SPECIAL_PREFIXES = "@-:+!|"
@@ -33,13 +40,13 @@ _SPECIAL_PREFIXES = "@-:+!|"
 
 @dataclass(frozen=True)
 class Setting:
-    """One assignment.
+    """One setting of a unit.
 
     Attributes:
         file: the unit or drop-in.
-        section: without brackets.
-        key: left of `=`.
-        value: right of it, continued lines joined.
+        section: its section, without brackets.
+        key: the text before `=`.
+        value: the text after it, continued lines joined.
 
     """
 
@@ -49,28 +56,91 @@ class Setting:
     value: str
 
 
+@dataclass(frozen=True)
+class Unit:
+    """A unit and its drop-ins, as systemd reads them together.
+
+    Attributes:
+        name: its name, with its type.
+        file: the unit file; None where only drop-ins are in the image.
+        settings: all settings in the order in which systemd reads them.
+
+    """
+
+    name: str
+    file: Node | None
+    settings: tuple[Setting, ...]
+
+    def values(self, *keys: str) -> tuple[Setting, ...]:
+        """Return the settings that add to a list; an empty one removes those before it."""
+        lists: dict[str, list[Setting]] = {key: [] for key in keys}
+        for setting in self.settings:
+            if setting.key in lists:
+                if setting.value:
+                    lists[setting.key].append(setting)
+                else:
+                    lists[setting.key].clear()
+        return tuple(setting for each in lists.values() for setting in each)
+
+    def last(self, key: str) -> Setting | None:
+        """Return the setting of a key that has one value: the last one that systemd reads."""
+        return next((each for each in reversed(self.settings) if each.key == key), None)
+
+
 def is_drop_in_folder(name: str) -> bool:
-    """Tell whether a folder's name is that of a unit's drop-ins."""
+    """Return whether a folder of that name holds a unit's drop-ins."""
     return bool(_DROP_IN_FOLDER.fullmatch(name))
 
 
 def units(tree: Tree, folder: str = SYSTEM) -> Iterator[Node]:
-    """Yield the units right inside a folder: files and aliases."""
+    """Yield the unit files in a folder, and the links that are aliases."""
     for node in tree.below(folder, *_SUFFIXES):
         if node.folder == folder and node.type in ("file", "link"):
             yield node
 
 
-def settings(tree: Tree, folder: str = SYSTEM) -> Iterator[Setting]:
-    """Yield what the units of a folder and their drop-ins say."""
-    for node in tree.below(folder, *_SUFFIXES, ".conf"):
-        drop_in = is_drop_in_folder(node.folder.rpartition("/")[2]) and node.name.endswith(".conf")
-        if node.type == "file" and (node.folder == folder or drop_in):
-            yield from parse(node)
+def with_drop_ins(tree: Tree, folder: str = SYSTEM) -> Iterator[Unit]:
+    """Yield a folder's units, each with all drop-ins that apply to it (systemd.unit(5)).
+
+    Drop-ins for units that are not in the tree make a unit of their own, without a file.
+    """
+    drop_ins = _drop_ins(tree, folder)
+    applied: set[str] = set()
+    for node in units(tree, folder):
+        if node.type == "file":
+            names = [name for name in _drop_in_folders(node.name) if name in drop_ins]
+            applied.update(names)
+            # of several of one name the most specific counts; names decide on the order
+            chosen = {file.name: file for name in names for file in drop_ins[name]}
+            files = (node, *(chosen[name] for name in sorted(chosen)))
+            yield Unit(node.name, node, tuple(each for file in files for each in parse(file)))
+    for name in drop_ins.keys() - applied:
+        yield Unit(name, None, tuple(each for file in drop_ins[name] for each in parse(file)))
+
+
+def _drop_ins(tree: Tree, folder: str) -> dict[str, list[Node]]:
+    """Return the drop-ins of a folder, by the name of their own folder without `.d`."""
+    by_name: dict[str, list[Node]] = {}
+    for node in tree.below(folder, ".conf"):
+        parent, _, name = node.folder.rpartition("/")
+        if node.type == "file" and parent == folder and is_drop_in_folder(name):
+            by_name.setdefault(name.removesuffix(".d"), []).append(node)
+    return by_name
+
+
+def _drop_in_folders(unit: str) -> Iterator[str]:
+    """Yield the names whose drop-ins apply to a unit, the most general first."""
+    stem, _, kind = unit.rpartition(".")
+    yield kind
+    for match in re.finditer("-", stem):
+        yield f"{stem[: match.end()]}.{kind}"
+    if template(unit) != unit:
+        yield template(unit)
+    yield unit
 
 
 def parse(node: Node) -> Iterator[Setting]:
-    """Yield the assignments of one file; what is none is left to systemd's verdict."""
+    """Yield the settings of one file; other lines are left to systemd's own check."""
     section = ""
     lines = (
         line for line in (node.text or "").splitlines() if not line.lstrip().startswith(("#", ";"))
@@ -85,7 +155,7 @@ def parse(node: Node) -> Iterator[Setting]:
 
 
 def program(command: str) -> tuple[str, bool]:
-    """Return the program of a command line as written, and whether its failure is ignored."""
+    """Return a command line's program as written, and whether `-` ignores its failure."""
     rest = command.lstrip(_SPECIAL_PREFIXES)
     prefixes = command[: len(command) - len(rest)]
     quoted = re.match(r"""(["'])(.*?)\1""", rest)
@@ -94,10 +164,10 @@ def program(command: str) -> tuple[str, bool]:
 
 
 def template(name: str) -> str:
-    """Return the name of the file that a unit comes from: `a@b.service` from `a@.service`."""
+    """Return the name of the file that defines a unit: `a@.service` for `a@b.service`."""
     return re.sub(r"@[^.]+(?=\.[a-z]+$)", "@", name)
 
 
 def provides(tree: Tree, name: str) -> bool:
-    """Tell whether a tree has a unit, perhaps as a template."""
+    """Return whether a tree has a unit, or its template."""
     return any(tree.get(f"{SYSTEM}/{file}") is not None for file in (name, template(name)))

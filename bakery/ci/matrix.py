@@ -16,10 +16,10 @@ from bakery.tools import Tool, ToolFailedError, run
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from bakery.arch import Arch
     from bakery.build.state import Ledger
     from bakery.recipe.load import Source
     from bakery.recipe.plan import Image, Release
-    from bakery.recipe.types import Arch
     from bakery.settings import Settings
 
 LIMIT = 256
@@ -190,7 +190,7 @@ def _is_relocked(release: Release, settings: Settings, since: str) -> bool:
     except ShardError:
         return True
     known = lock.decode(before.encode(), path).versions
-    return known.get(release.version) != release.source.lock.versions.get(release.version)
+    return known.get(release.version.tag) != release.source.lock.versions.get(release.version.tag)
 
 
 def _git(settings: Settings, *words: str) -> str:

@@ -1,17 +1,17 @@
-"""The `bakery` command: what is not a task of the build graph.
+"""The `bakery` command, for all that is not a task of the build graph.
 
-What commands need is imported when they run, so that `bakery --help` is there at once.
+Each command imports what it needs when it runs, so that `bakery --help` is fast.
 """
 
 from __future__ import annotations
 
 import click
 
-from bakery.cli import hosts, images, releases, upkeep, upstreams
-from bakery.cli.failures import Explaining
+from bakery.cli import hosts, images, maintenance, releases, upstreams
+from bakery.cli.failures import CommandGroup
 
 
-@click.group(cls=Explaining, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sysext-bakery")
 def main() -> None:
     """Build, test and publish systemd-sysext images.
@@ -26,6 +26,6 @@ for command in (
     *(images.check, images.rules, images.boot),
     *(releases.matrix, releases.restore, releases.verify_release),
     *(hosts.provision, hosts.install, hosts.uninstall, hosts.torcx),
-    *(upkeep.show_settings, upkeep.gc, upkeep.schema),
+    *(maintenance.show_settings, maintenance.gc, maintenance.schema),
 ):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""How commands tell what they do, and what failed."""
+"""How commands report failures."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from bakery.errors import BakeryError, explained
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_WHOLE = 1000  # characters
+_UNLIMITED = 1000  # characters
 
 
-class Explaining(click.Group):
-    """A group of commands whose failures are explained, without a traceback."""
+class CommandGroup(click.Group):
+    """A group of commands that report failures without a traceback."""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands, each with the whole of its first sentence."""
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
-            formatter.write_dl([(n, c.get_short_help_str(_WHOLE)) for n, c in commands if c])
+            formatter.write_dl([(n, c.get_short_help_str(_UNLIMITED)) for n, c in commands if c])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; end with status 1 and the explanation if it fails."""
+        """Run the command; if it fails, report why and exit with status 1."""
         try:
             return super().invoke(ctx)
         except (BakeryError, OSError) as error:
-            _explain("error", explained(error))
+            _report("error", explained(error))
             ctx.exit(1)
 
 
-def end(failed: Sequence[tuple[str, BakeryError]]) -> None:
-    """Report what failed, and end with status 1 if anything did."""
-    for name, error in failed:
-        _explain(name, error)
-    if failed:
+def exit_on_failures(failures: Sequence[tuple[str, BakeryError]]) -> None:
+    """Report each failure with its name, and exit with status 1 if there are any."""
+    for name, error in failures:
+        _report(name, error)
+    if failures:
         raise SystemExit(1)
 
 
-def _explain(subject: str, error: BakeryError) -> None:
+def _report(subject: str, error: BakeryError) -> None:
     click.echo(f"{click.style(f'{subject}:', fg='red', bold=True)} {error.render()}", err=True)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
+from bakery.arch import ARCHITECTURES
 from bakery.cli.project import Project
 
+if TYPE_CHECKING:
+    from bakery.arch import Arch
+    from bakery.provision.command import Output
+    from bakery.provision.plan import HostSystem, UpdatePolicy
+
 _arch = click.option(
-    "--arch", type=click.Choice(["x86-64", "arm64"]), default="x86-64", show_default=True
+    "--arch", type=click.Choice(list(ARCHITECTURES)), default="x86-64", show_default=True
 )
 _policy = click.option(
     "--policy",
@@ -23,7 +29,7 @@ _unsigned = click.option("--unsigned", is_flag=True, help="Follow channels that 
 _keyring = click.option(
     "--keyring",
     type=click.Path(path_type=Path),
-    help="Refuse what none of the keys in this file has signed.",
+    help="Refuse what no key in this file has signed.",
 )
 _root = click.option(
     "--root",
@@ -56,7 +62,17 @@ _root = click.option(
 @_policy
 @_unsigned
 @_keyring
-def provision(references: tuple[str, ...], **options: Any) -> None:
+def provision(
+    references: tuple[str, ...],
+    *,
+    output: Output,
+    host: HostSystem,
+    arch: Arch,
+    policy: UpdatePolicy,
+    keyring: Path | None,
+    offline: bool,
+    unsigned: bool,
+) -> None:
     """Write what a new machine needs to run extensions.
 
     A release, such as docker-20.10.13, or an image stays as it is; a channel, such as docker, is
@@ -64,7 +80,18 @@ def provision(references: tuple[str, ...], **options: Any) -> None:
     """
     from bakery.provision import command
 
-    click.echo(command.provision(references, settings=Project().settings, **options), nl=False)
+    text = command.provision(
+        references,
+        settings=Project().settings,
+        output=output,
+        host=host,
+        arch=arch,
+        policy=policy,
+        offline=offline,
+        unsigned=unsigned,
+        keyring=keyring,
+    )
+    click.echo(text, nl=False)
 
 
 @click.command()
@@ -75,14 +102,33 @@ def provision(references: tuple[str, ...], **options: Any) -> None:
 @_policy
 @_unsigned
 @_keyring
-def install(reference: str, root: Path, **options: Any) -> None:
-    """Lay an extension into a root file system, such as a golden image's.
+def install(
+    reference: str,
+    root: Path,
+    *,
+    host: HostSystem,
+    arch: Arch,
+    policy: UpdatePolicy,
+    keyring: Path | None,
+    unsigned: bool,
+) -> None:
+    """Install an extension into a root file system, such as a golden image's.
 
     Of a channel, the files that make hosts follow it as well.
     """
     from bakery.provision import command
 
-    for path in command.install(reference, root, settings=Project().settings, **options):
+    paths = command.install(
+        reference,
+        root,
+        settings=Project().settings,
+        host=host,
+        arch=arch,
+        policy=policy,
+        unsigned=unsigned,
+        keyring=keyring,
+    )
+    for path in paths:
         click.echo(path)
 
 
@@ -90,7 +136,7 @@ def install(reference: str, root: Path, **options: Any) -> None:
 @click.argument("name")
 @_root
 def uninstall(name: str, root: Path) -> None:
-    """Take an extension out of a root file system again."""
+    """Remove an extension from a root file system."""
     from bakery.provision.install import uninstall as remove
 
     for path in remove(name, root):
@@ -114,13 +160,14 @@ def torcx(file: Path, name: str | None, os: str | None, *, recipe: bool) -> None
 
     settings = Project().settings
     if recipe:
-        done = convert(file, name, os, settings.recipes)
-        click.echo(f"wrote {settings.recipes / done.name}; build it with: doit build:{done.name}")
-        click.echo(done.told())
+        conversion = convert(file, name, os, settings.recipes)
+        name = conversion.name
+        click.echo(f"wrote {settings.recipes / name}; build it with: doit build:{name}")
+        click.echo(conversion.summary())
         return
-    done, image, report = build.build(file, name, os, Path.cwd(), settings)
+    conversion, image, report = build.build(file, name, os, Path.cwd(), settings)
     click.echo(f"wrote {image.name}")
-    click.echo(done.told())
+    click.echo(conversion.summary())
     click.echo(render.text([report]))
     if report.errors:
         raise SystemExit(1)

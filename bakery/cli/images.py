@@ -1,4 +1,4 @@
-"""Commands that try images, whoever made them."""
+"""Commands that check and boot images, whoever made them."""
 
 from __future__ import annotations
 
@@ -26,8 +26,14 @@ def check(paths: tuple[Path, ...], output: str) -> None:
     from bakery.check import render
     from bakery.check.command import check_paths
 
+    formats = {
+        "text": render.text,
+        "json": render.json,
+        "sarif": render.sarif,
+        "github": render.github,
+    }
     reports = check_paths(paths)
-    click.echo(getattr(render, output)(reports))
+    click.echo(formats[output](reports))
     if any(report.errors for report in reports):
         raise SystemExit(1)
 

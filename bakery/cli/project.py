@@ -1,4 +1,4 @@
-"""The project in whose folder a command is run."""
+"""The project in whose folder a command runs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class Project:
-    """The project in whose folder a command is run; what is not asked for is not read."""
+    """The project in whose folder a command runs; each part is read when it is first used."""
 
     @cached_property
     def settings(self) -> Settings:
-        """What holds here."""
+        """The project's settings."""
         return settings.load(_root())
 
     @cached_property
@@ -60,7 +60,7 @@ class Project:
     @cached_property
     def releases(self) -> list[Release]:
         """Every version that a lock holds or a recipe fixes."""
-        from bakery.recipe.releases import releases
+        from bakery.recipe.plan import releases
 
         return [release for source in self.sources.values() for release in releases(source)]
 

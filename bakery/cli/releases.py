@@ -1,4 +1,4 @@
-"""Commands around releases: what workflows bake and publish, and what consumers see."""
+"""Commands about releases: for the workflows that make them, and for their consumers."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def restore() -> None:
 
 
 @click.command("verify-release")
-@click.argument("place", metavar="URL|FOLDER")
+@click.argument("location", metavar="URL|FOLDER")
 @click.option(
     "--keyring",
     type=click.Path(path_type=Path),
@@ -66,13 +66,13 @@ def restore() -> None:
     help="The keys that may have signed it; this host's own unless given.",
 )
 @click.option("--unsigned", is_flag=True, help="Do without a signature.")
-def verify_release(place: str, keyring: Path, *, unsigned: bool) -> None:
+def verify_release(location: str, keyring: Path, *, unsigned: bool) -> None:
     """Check a release or a channel as a consumer: signature, digests, names, release.json.
 
     Everything is read once, from a folder or over HTTP; nothing is kept.
     """
     from bakery.release.verify import verify
 
-    for good in verify(place, keyring=None if unsigned else keyring):
-        click.echo(f"{good.name:<44} {format_size(good.size):>10}  {good.what}")
-    click.echo(f"{place} is as it should be{', but for a signature' if unsigned else ''}")
+    for verified in verify(location, keyring=None if unsigned else keyring):
+        click.echo(f"{verified.name:<44} {format_size(verified.size):>10}  {verified.what}")
+    click.echo(f"{location} is as it should be{', but for a signature' if unsigned else ''}")

@@ -1,4 +1,4 @@
-"""The JSON Schemas that editors and consumers use, by name."""
+"""The JSON Schemas of the formats that editors and consumers read, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that ask upstream: for a new recipe, for new versions, and whether locks still hold."""
+"""Commands that ask upstream: for new recipes, for new versions, and to verify locks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bakery.cli.failures import end
+from bakery.cli.failures import exit_on_failures
 from bakery.cli.project import Project
 from bakery.errors import BakeryError
 from bakery.text import format_size
@@ -27,23 +27,32 @@ _markdown = click.option("--markdown", is_flag=True, help="Write it for a pull r
 @click.option("--url", metavar="ADDRESS", help="An address with {version}, and perhaps {arch}.")
 @click.option("--version", help="Which version; the newest by default.")
 @click.option("--unit", is_flag=True, help="Add a hardened service, to start from.")
-def new(name: str, version: str | None, *, unit: bool, **places: str | None) -> None:
+def new(
+    name: str,
+    github: str | None,
+    pypi: str | None,
+    url: str | None,
+    version: str | None,
+    *,
+    unit: bool,
+) -> None:
     """Write a recipe NAME for a project, and lock a version of it.
 
-    The project's files for Linux are opened, to see what they hold. What was chosen and why is
-    told, and what to do next.
+    Opens the project's files for Linux to see what they hold. Says what it chose and why, and what
+    to do next.
     """
     from bakery.scaffold.create import create
 
-    given = [(kind, place) for kind, place in places.items() if place]
+    sources = {"github": github, "pypi": pypi, "url": url}
+    given = [(kind, source) for kind, source in sources.items() if source]
     if len(given) != 1:
         raise BakeryError(
             "the project must be named in one way",
             fix="give --github OWNER/REPO, --pypi PROJECT or --url ADDRESS",
         )
-    ((kind, place),) = given
+    ((kind, source),) = given
     create(
-        name, kind, place, settings=Project().settings, version=version, unit=unit, echo=click.echo
+        name, kind, source, settings=Project().settings, version=version, unit=unit, echo=click.echo
     )
 
 
@@ -69,12 +78,15 @@ def lock(name: str, version: str | None, parts: tuple[str, ...]) -> None:
     if version is None:
         _update(project, {name: source}, parts=chosen)
         return
-    Version.parse(version)  # else it would be asked for
     locked = lock_version(
-        source, version, sources=project.sources, settings=project.settings, parts=chosen
+        source,
+        Version.parse(version),
+        sources=project.sources,
+        settings=project.settings,
+        parts=chosen,
     )
-    for part, found in locked.parts.items():
-        click.echo(f"{part} {found}")
+    for part, part_version in locked.parts.items():
+        click.echo(f"{part} {part_version}")
     for asset in locked.assets:
         size = format_size(asset.size) if asset.size is not None else ""
         click.echo(f"{asset.sha256}  {size:>10}  {asset.trust:<13}  {asset.url}")
@@ -108,33 +120,35 @@ def outdated(names: tuple[str, ...], *, markdown: bool) -> None:
     from bakery.lock import tables, update
 
     project = Project()
-    found = update.standings(project.chosen(names), project.settings)
-    failed = [(one.name, one.failure) for one in found if one.failure]
-    click.echo(tables.standings(found, dt.datetime.now(dt.UTC).date(), markdown=markdown))
+    rows = update.standings(project.chosen(names), project.settings)
+    failed = [(row.name, row.failure) for row in rows if row.failure]
+    click.echo(tables.standings(rows, dt.datetime.now(dt.UTC).date(), markdown=markdown))
     if markdown:
         click.echo(tables.failures(failed))
-    end(failed)
+    exit_on_failures(failed)
 
 
 @click.command()
 @click.argument("names", nargs=-1)
-@click.option("--download", is_flag=True, help="Have the assets themselves again, and hash them.")
+@click.option("--download", is_flag=True, help="Download the assets again, and hash them.")
 @_markdown
 def verify(names: tuple[str, ...], *, download: bool, markdown: bool) -> None:
-    """Ask upstream again about every locked asset, whether it is there and still the same.
+    """Ask upstream whether every locked asset still exists and is the same.
 
-    Checksum files, signatures and the digests of indexes are had again. A file that upstream has
+    Downloads checksum files, signatures and the digests of indexes again. A file that upstream has
     changed is an alarm; the exit status is then 1, and nothing is updated.
     """
     from bakery.lock import tables, verify
 
     project = Project()
-    found = list(verify.verify(project.chosen(names), project.settings, download=download))
-    failed = [(f"{one.name} {one.tag}", one.failure) for one in found if one.failure]
-    click.echo(tables.findings(found, markdown=markdown))
+    results = list(verify.verify(project.chosen(names), project.settings, download=download))
+    failed = [
+        (f"{result.name} {result.tag}", result.failure) for result in results if result.failure
+    ]
+    click.echo(tables.confirmations(results, markdown=markdown))
     if markdown:
         click.echo(tables.failures(failed))
-    end(failed)
+    exit_on_failures(failed)
 
 
 def _update(
@@ -147,20 +161,20 @@ def _update(
 ) -> None:
     from bakery.lock import tables, update
 
-    done = []
-    for one in update.update(
+    results = []
+    for result in update.update(
         chosen, sources=project.sources, settings=project.settings, parts=parts, prune=prune
     ):
-        click.echo(tables.update_line(one), err=markdown)
-        done.append(one)
-    failed = [(one.name, error) for one in done for error in one.failures]
+        click.echo(tables.update_line(result), err=markdown)
+        results.append(result)
+    failed = [(result.name, error) for result in results for error in result.failures]
     if markdown:
-        click.echo(tables.updates(done) + tables.failures(failed))
-    end(failed)
+        click.echo(tables.updates(results) + tables.failures(failed))
+    exit_on_failures(failed)
 
 
 def _pair(text: str) -> tuple[str, str]:
-    part, found, version = text.partition("=")
-    if not (part and found and version):
+    part, _, version = text.partition("=")
+    if not (part and version):
         raise BakeryError(f"{text!r} names no part and version", fix="write --part cni=v1.6.2")
     return part, version

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import PurePosixPath
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+
+from bakery.characters import visible
+
+_PORTS = {"http": 80, "https": 443}
 
 
 def split(url: str) -> SplitResult:
@@ -22,6 +27,15 @@ def joined(base: str, link: str) -> str:
         return link
 
 
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Return scheme, host and port: what must be equal for two addresses to be one server's."""
+    parts = split(url)
+    port = None
+    with suppress(ValueError):
+        port = parts.port
+    return parts.scheme, parts.hostname or "", port or _PORTS.get(parts.scheme)
+
+
 def mirrored(url: str, mirror: str) -> str:
     """Return where a mirror serves `https://host/path?query`: at `MIRROR/host/path?query`.
 
@@ -33,17 +47,20 @@ def mirrored(url: str, mirror: str) -> str:
 
 
 def shown(url: str) -> str:
-    """Return the address without its secrets: no user, no password, no values in the query."""
+    """Return an address for people: no user, no password, no values in the query.
+
+    Characters that would steer a terminal are escaped.
+    """
     parts = split(url)
     names = [word.partition("=") for word in parts.query.split("&") if word]
     query = "&".join(f"{name}=…" if equals else "…" for name, equals, _ in names)
     plain = parts._replace(netloc=_host(parts.netloc), query=query, fragment="")
-    return plain.geturl()
+    return visible(plain.geturl())
 
 
 def file_name(url: str) -> str:
-    """Return the last part of an address's path, or the address where it has none."""
-    return PurePosixPath(unquote(split(url).path)).name or shown(url)
+    """Return the last part of an address's path for people, or the address where it has none."""
+    return visible(PurePosixPath(unquote(split(url).path)).name) or shown(url)
 
 
 def _host(netloc: str) -> str:

@@ -1,4 +1,4 @@
-"""Installing assets: the members that a recipe names, at the places it names."""
+"""Install assets: the archive members that a recipe selects, at the paths it gives them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from bakery.archive.unpack import members
-from bakery.errors import BakeryError
-from bakery.image.paths import merged
+from bakery.image.errors import ImageError
+from bakery.image.tree import is_macos_metadata, merged
 from bakery.recipe import glob
 from bakery.recipe.load import FILE
 from bakery.yaml.location import show
@@ -18,49 +18,48 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from bakery.archive.unpack import Member
-    from bakery.image.relocation.pool import Pool
-    from bakery.image.tree import Tree
+    from bakery.image.relocation.pool import LibraryPool
+    from bakery.image.tree import TreeBuilder
     from bakery.progress import Meter
     from bakery.recipe.plan import Asset, Image
 
 _LISTED = 12
 
 
-class StageError(BakeryError):
-    """A recipe and its assets don't fit together."""
-
-
 def install(
-    tree: Tree, image: Image, archives: Mapping[str, Path], pool: Pool | None, meter: Meter
+    tree: TreeBuilder,
+    image: Image,
+    archives: Mapping[str, Path],
+    pool: LibraryPool | None,
+    meter: Meter,
 ) -> None:
     """Fill a tree with what an image's recipe installs of its assets.
 
     Args:
-        tree: to be filled.
-        image: says what goes where.
-        archives: for every digest of the image's assets, a file with those bytes.
-        pool: keeps what else may be needed; None if nothing is.
+        tree: the tree to fill.
+        image: says which members go where.
+        archives: a file for every asset, by its SHA-256.
+        pool: keeps the libraries of a self-contained image; None for other images.
         meter: told of the bytes written.
 
     Raises:
-        StageError: a pattern matches nothing.
-        TreeError: two things want the same path.
+        ImageError: a pattern matches nothing, or two members have the same path.
         BakeryError: an archive is hostile or damaged.
 
     """
-    for _, several in groupby(image.contents.assets, key=lambda a: a.bundle or a.sha256):
-        bundle = list(several)
+    for _, assets in groupby(image.contents.assets, key=lambda a: a.bundle or a.sha256):
+        bundle = list(assets)
         private = image.contents.private_root if bundle[0].bundle else None
         rest = private.folder if private else None
-        unpacking = _Unpacking(tree, bundle[0].install, pool, rest, meter)
+        installer = _Installer(tree, bundle[0].install, pool, rest, meter)
         for asset in bundle:
-            unpacking.take(asset, archives[asset.sha256])
-        if unpacking.unmatched:
-            raise _matches_nothing(image, bundle, unpacking)
+            installer.add(asset, archives[asset.sha256])
+        if installer.unmatched:
+            raise _matches_nothing(image, bundle, installer)
 
 
-class _Unpacking:
-    """The members of assets that share their patterns, on their way into a tree.
+class _Installer:
+    """Installs the members of assets that share their patterns.
 
     Attributes:
         unmatched: patterns that nothing matched so far.
@@ -70,13 +69,13 @@ class _Unpacking:
 
     def __init__(
         self,
-        tree: Tree,
+        tree: TreeBuilder,
         patterns: Sequence[tuple[str, str]],
-        pool: Pool | None,
+        pool: LibraryPool | None,
         rest: str | None,
         meter: Meter,
     ) -> None:
-        """Keep libraries in `pool`, and install all that no pattern matches below `rest`."""
+        """Keep libraries in `pool`; put what no pattern matches below `rest`, if that is given."""
         self._tree = tree
         self._patterns = patterns
         self._pool = pool
@@ -85,7 +84,7 @@ class _Unpacking:
         self.unmatched = {pattern for pattern, _ in patterns}
         self.seen: list[str] = []
 
-    def take(self, asset: Asset, archive: Path) -> None:
+    def add(self, asset: Asset, archive: Path) -> None:
         """Install what the patterns match."""
         for member, stream in members(archive, asset.filename, self._wants, kind=asset.archive):
             if member.type == "directory":
@@ -96,6 +95,8 @@ class _Unpacking:
                 self._install(member, stream, asset.url)
 
     def _wants(self, path: str) -> bool:
+        if is_macos_metadata(path):
+            return False
         self.seen.append(path)
         if self._pool is not None:
             self._pool.paths.add(merged(path))
@@ -103,21 +104,23 @@ class _Unpacking:
             return True
         return any(glob.matches(pattern, path) for pattern, _ in self._patterns)
 
-    def _keep(self, pool: Pool, member: Member, stream: BinaryIO | None, origin: str) -> None:
+    def _keep(
+        self, pool: LibraryPool, member: Member, stream: BinaryIO | None, origin: str
+    ) -> None:
         if member.target is not None:
             pool.add_link(member.path, member.target, origin)
         elif stream is not None:
-            with pool.add_file(member.path, stream, origin).open("rb") as kept:
-                self._install(member, kept, origin)
+            with pool.add_file(member.path, stream, origin).open("rb") as copy:
+                self._install(member, copy, origin)
             return
         self._install(member, None, origin)
 
     def _install(self, member: Member, stream: BinaryIO | None, origin: str) -> None:
         matching = (pair for pair in self._patterns if glob.matches(pair[0], member.path))
-        pattern, place = next(matching, (None, ""))
+        pattern, target = next(matching, (None, ""))
         if pattern is not None:
             self.unmatched.discard(pattern)
-            path = place + glob.below(pattern, member.path) if place.endswith("/") else place
+            path = target + glob.below(pattern, member.path) if target.endswith("/") else target
         elif self._rest is not None:
             path = f"{self._rest}/{merged(member.path)}"
         else:
@@ -129,16 +132,16 @@ class _Unpacking:
                 path, stream, executable=member.executable, origin=origin, meter=self._meter
             )
         if self._pool is not None:
-            self._pool.places[merged(member.path)] = path
+            self._pool.installed[merged(member.path)] = path
 
 
-def _matches_nothing(image: Image, assets: Sequence[Asset], unpacking: _Unpacking) -> StageError:
-    pattern = min(unpacking.unmatched)
-    seen = unpacking.seen
+def _matches_nothing(image: Image, assets: Sequence[Asset], installer: _Installer) -> ImageError:
+    pattern = min(installer.unmatched)
+    seen = installer.seen
     listed = "\n".join(seen[:_LISTED]) + (
         f"\n… and {len(seen) - _LISTED} more" if len(seen) > _LISTED else ""
     )
-    return StageError(
+    return ImageError(
         f"{image.id}: nothing in {assets[0].bundle or assets[0].filename} matches {pattern!r}",
         where=show(image.source.folder / FILE),
         why=f"the asset holds:\n{listed}",

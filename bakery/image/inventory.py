@@ -1,4 +1,4 @@
-"""What bills of materials tell about a tree's files, beyond what its manifest has."""
+"""What a software bill of materials says of a tree's files, beyond what the manifest holds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bakery.binary import go_build
+from bakery.binary import go_build, rust_build
 from bakery.binary.elf import MAGIC
 from bakery.binary.go_build import GoBuild  # noqa: TC001  msgspec reads it at run time
+from bakery.binary.rust_build import Crate  # noqa: TC001  the same
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,41 +18,54 @@ if TYPE_CHECKING:
     from bakery.image.manifest import Manifest
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A file.
+class FileDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One file.
 
     Attributes:
-        sha1: its digest, which SPDX asks for beside a better one.
+        sha1: its SHA-1 in hexadecimal, which SPDX 2.3 requires beside the SHA-256.
         binary: whether it is an ELF file.
-        go: what Go's linker wrote into it.
+        go: the build information that Go's linker wrote into it, if any.
+        crates: the Rust crates that it says are in it.
 
     """
 
     sha1: str
     binary: bool = False
     go: GoBuild | None = None
+    crates: tuple[Crate, ...] = ()
 
 
 class Inventory(msgspec.Struct, frozen=True):
     """The files of one tree by their paths."""
 
-    files: dict[str, Item]
+    files: dict[str, FileDetails]
 
 
 def take(tree: Path, manifest: Manifest) -> Inventory:
-    """Return the inventory of a staged tree."""
+    """Read a staged tree and return its inventory.
+
+    Raises:
+        OSError: a file can't be read.
+
+    """
     return Inventory(
-        {entry.path: _item(tree / entry.path) for entry in manifest.entries if entry.type == "file"}
+        {
+            entry.path: _details(tree / entry.path)
+            for entry in manifest.entries
+            if entry.type == "file"
+        }
     )
 
 
-def _item(path: Path) -> Item:
+def _details(path: Path) -> FileDetails:
     with path.open("rb") as file:
         sha1 = hashlib.file_digest(file, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
         file.seek(0)
         if file.read(len(MAGIC)) != MAGIC:
-            return Item(sha1=sha1)
-        return Item(sha1=sha1, binary=True, go=go_build.read(file))
+            return FileDetails(sha1=sha1)
+        return FileDetails(
+            sha1=sha1, binary=True, go=go_build.read(file), crates=rust_build.read(file)
+        )
 
 
 def encode(inventory: Inventory) -> bytes:

@@ -1,4 +1,4 @@
-"""What a staged tree holds, entry by entry, and where every byte came from."""
+"""Manifests: what a staged tree holds, entry by entry, and where every file came from."""
 
 from __future__ import annotations
 
@@ -6,15 +6,28 @@ from typing import Literal
 
 import msgspec
 
-from bakery.image.relocation.references import Reference  # noqa: TC001  msgspec reads it at run time
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A path that a binary mentions, and that does not lead to what upstream has there.
+
+    Attributes:
+        path: the binary.
+        mentions: the path in it, as it is on hosts with a merged /usr.
+        moved_to: the image's path for it, too long to be written instead; None if it has none.
+
+    """
+
+    path: str
+    mentions: str
+    moved_to: str | None = None
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One path of a tree.
 
     Attributes:
         path: relative to the root of the tree, with forward slashes.
-        type: what stands there.
+        type: the kind of file.
         mode: permission bits, setuid, setgid and sticky included; 0o777 for a link.
         size: bytes of a file; 0 for everything else.
         sha256: digest of a file's content.
@@ -40,15 +53,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         key: the key that the tree was staged for.
         epoch: the modification time of every entry, in seconds since 1970.
         entries: the paths, in the order of their code points.
-        references: paths that binaries mention and that are not there.
+        references: paths in binaries that lead to nothing in the image.
+        notes: what is otherwise than the recipe or upstream has it, for whoever builds it.
 
     """
 
     image: str
     key: str
     epoch: int
-    entries: tuple[Entry, ...]
+    entries: tuple[ManifestEntry, ...]
     references: tuple[Reference, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -57,13 +72,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode(manifest: Manifest) -> bytes:
-    """Return the manifest as JSON, one entry a line, so that two of them can be compared by eye."""
+    """Return the manifest as JSON, one entry a line, so that `diff` shows what differs."""
     head = msgspec.json.encode(
         {
             "image": manifest.image,
             "key": manifest.key,
             "epoch": manifest.epoch,
             "references": manifest.references,
+            "notes": manifest.notes,
         }
     )
     lines = b",\n".join(b"  " + msgspec.json.encode(entry) for entry in manifest.entries)

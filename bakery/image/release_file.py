@@ -1,4 +1,4 @@
-"""The release file, by which a host decides whether an extension fits (man systemd-sysext)."""
+"""The release file, by which a host decides whether an extension fits (systemd-sysext(8))."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def path(name: str) -> str:
 
 
 def text(contents: Contents, *, ships_units: bool) -> str:
-    """Return the release file's text (man os-release, the section on extension-release).
+    """Return the release file's text (os-release(5), the section on extension-release).
 
     `ID=_any` matches every host, and then neither VERSION_ID nor SYSEXT_LEVEL may stand beside it.
     A reload of the manager is asked for only where there are units to load: it costs boot time

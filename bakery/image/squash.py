@@ -1,20 +1,27 @@
-"""From a staged tree to an image."""
+"""Squash: write an image of a staged tree.
+
+The same tree and manifest give the same bytes wherever, whenever and by whomever they are squashed,
+with any number of processors; `btrfs` is the exception that its module explains.
+"""
 
 from __future__ import annotations
 
 import re
-import shutil
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from bakery.errors import BakeryError
+from bakery.files import remove
+from bakery.image.errors import ImageError
 from bakery.image.formats import btrfs, erofs, ext4, folder, squashfs
 from bakery.image.formats.job import Job, Writer
-from bakery.image.survey import survey
+from bakery.image.verify import verify_tree
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bakery.image.manifest import Manifest
     from bakery.recipe.types import Format
     from bakery.settings import Profile
@@ -28,10 +35,6 @@ _WRITERS: dict[Format, Writer] = {
 }
 
 _UNFIT = re.compile(r'[\x00-\x1f\x7f"]')
-
-
-class SquashError(BakeryError):
-    """A tree could not be read, or its image not written."""
 
 
 @cache
@@ -58,13 +61,9 @@ def squash(
 ) -> None:
     """Write an image: the manifest's paths, modes and time, owned by root.
 
-    The same tree and manifest give the same bytes wherever, whenever and by whomever they are
-    squashed, with any number of processors; `btrfs` is the exception that its module explains.
-
     Args:
         tree: the staged folder.
-        output: the file, or for `folder` the folder, to write; what is there is replaced, and
-            nothing is left there by a failure.
+        output: the file or folder to write; it is replaced, and gone after a failure.
         manifest: what the tree holds; its modes and time count, not the disk's.
         format: the kind of image.
         profile: how hard to compress.
@@ -72,32 +71,37 @@ def squash(
         work: a folder for temporary files, on the file system of `output`.
 
     Raises:
-        TreeChangedError: the tree does not hold what the manifest says.
+        ImageError: the tree is not as the manifest says, or a file can't be read or written.
         MissingToolError: a tool is not installed.
         ToolFailedError: a tool reported failure.
-        SquashError: a file can't be read or written, or a path has a control character or a
-            double quote.
+        ToolHungError: a tool did nothing any more.
+        SystemRefusesError: there is no room for what a tool may need.
 
     """
-    try:
-        _remove(output)
+    with _removed_on_failure(output), TemporaryDirectory(prefix="squash-", dir=work) as scratch:
+        remove(output)
         _refuse_unfit_paths(manifest)
-        survey(tree, manifest)
-        with TemporaryDirectory(prefix="squash-", dir=work) as name:
-            _WRITERS[format].write(
-                Job(
-                    tree=tree,
-                    output=output,
-                    manifest=manifest,
-                    profile=profile,
-                    processors=processors,
-                    work=Path(name),
-                )
+        verify_tree(tree, manifest)
+        _WRITERS[format].write(
+            Job(
+                tree=tree,
+                output=output,
+                manifest=manifest,
+                profile=profile,
+                processors=processors,
+                work=Path(scratch),
             )
+        )
+
+
+@contextmanager
+def _removed_on_failure(output: Path) -> Iterator[None]:
+    try:
+        yield
     except BaseException as error:
-        _remove(output)
+        remove(output)
         if isinstance(error, OSError):
-            raise SquashError(
+            raise ImageError(
                 "the image can't be written",
                 where=error.filename2 or error.filename or str(output),
                 why=error.strerror,
@@ -109,16 +113,9 @@ def squash(
 def _refuse_unfit_paths(manifest: Manifest) -> None:
     for entry in manifest.entries:
         if _UNFIT.search(entry.path):
-            raise SquashError(
+            raise ImageError(
                 "a path has a double quote or a control character",
                 where=repr(entry.path),
                 why="the tools read paths from command files, where these have a meaning",
                 fix="leave the path out with `drop:` in the recipe",
             )
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

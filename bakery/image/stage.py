@@ -1,4 +1,4 @@
-"""Staging: from assets and a recipe's own files to a tree, and a manifest of it."""
+"""Stage: make a tree of assets and a recipe's own files, and the manifest of it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.image import release_file, units
-from bakery.image.install import StageError, install
+from bakery.image.errors import ImageError
+from bakery.image.install import install
 from bakery.image.manifest import Manifest
 from bakery.image.relocation import private_root
-from bakery.image.relocation.pool import Pool
+from bakery.image.relocation.pool import LibraryPool
 from bakery.image.relocation.relocate import relocate
-from bakery.image.sandbox import run_sandboxed
-from bakery.image.tree import Tree
+from bakery.image.tree import TreeBuilder
 from bakery.recipe import glob
 from bakery.recipe.model import Drop
 from bakery.recipe.template import Template, UnknownPlaceholderError
 from bakery.yaml.location import InvalidError, show
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from bakery.image.relocation.references import Reference
+    from bakery.image.manifest import Reference
     from bakery.progress import Meter
     from bakery.recipe.plan import Image
 
@@ -34,20 +34,19 @@ def stage(image: Image, key: str, assets: Mapping[str, Path], root: Path, meter:
     """Fill the empty folder `root` with an image's tree and return its manifest.
 
     Args:
-        image: what to stage.
-        key: the key to record in the manifest.
-        assets: for every digest of the image's assets, a file with those bytes.
+        image: the image, as its recipe and lock define it.
+        key: the step's key, recorded in the manifest.
+        assets: a file for every asset, by its SHA-256.
         root: an empty folder.
         meter: told of the bytes written.
 
     Raises:
-        StageError: the recipe asks for what its assets don't have.
-        TreeError: two things want the same path.
-        DocumentError: the same, where a line of the recipe is to blame.
+        ImageError: the assets lack what the recipe asks for, or two things have the same path.
+        DocumentError: the same, and a line of the recipe is at fault.
         BakeryError: an archive is hostile or damaged.
 
     """
-    tree = Tree(root)
+    tree = TreeBuilder(root)
     references = _install(tree, image, assets, meter)
     _copy_local_files(tree, image)
     for path, text in image.contents.write:
@@ -56,66 +55,79 @@ def stage(image: Image, key: str, assets: Mapping[str, Path], root: Path, meter:
         tree.remove(path)
         tree.add_link(path, target, origin="links")
     _edit(tree, image)
-    _prepare(tree, image)
     _drop(tree, image)
+    corrected = _fold_units(tree)
     _start(tree, image)
     _set_modes(tree, image)
     return Manifest(
-        image=image.id, key=key, epoch=EPOCH, entries=tree.finish(EPOCH), references=references
+        image=image.id,
+        key=key,
+        epoch=EPOCH,
+        entries=tree.finish(EPOCH),
+        references=references,
+        notes=tuple(_notes(tree, corrected)),
     )
 
 
+def _notes(tree: TreeBuilder, units: list[str]) -> Iterator[str]:
+    if tree.folded:
+        names = ", ".join(sorted(tree.folded))
+        yield f"in usr/bin, since usr/sbin is a link to it on some hosts: {names}"
+    if units:
+        yield f"written /usr/bin for /usr/sbin in {', '.join(units)}"
+
+
 def _install(
-    tree: Tree, image: Image, assets: Mapping[str, Path], meter: Meter
+    tree: TreeBuilder, image: Image, assets: Mapping[str, Path], meter: Meter
 ) -> tuple[Reference, ...]:
     if not image.contents.self_contained:
         install(tree, image, assets, None, meter)
         if image.contents.private_root is not None:
-            private_root.furnish(tree, image.contents.name, image.contents.private_root)
+            private_root.assemble(tree, image.contents.name, image.contents.private_root)
         return ()
     with tempfile.TemporaryDirectory(dir=tree.root.parent) as folder:
-        kept = Path(folder, "kept")
-        kept.mkdir()
-        pool = Pool(kept)
+        libraries = Path(folder, "libraries")
+        libraries.mkdir()
+        pool = LibraryPool(libraries)
         install(tree, image, assets, pool, meter)
         return relocate(tree, image.contents.name, pool, Path(folder))
 
 
-def _copy_local_files(tree: Tree, image: Image) -> None:
+def _copy_local_files(tree: TreeBuilder, image: Image) -> None:
     contents = image.contents
     for file in contents.files:
-        place = image.source.places[file.path]
+        source = image.source.places[file.path]
         tree.remove(file.path)
         if file.target is not None:
             tree.add_link(file.path, file.target, origin="files/")
             continue
-        data = place.read_bytes()
+        data = source.read_bytes()
         if hashlib.sha256(data).hexdigest() != file.sha256:
-            raise StageError(
-                "a file changed while the image was built", where=show(place), fix="build again"
+            raise ImageError(
+                "a file changed while the image was built", where=show(source), fix="build again"
             )
         if file.path in contents.templates:
-            data = _expand(data, place, contents.values)
+            data = _expand(data, source, contents.values)
         tree.add_bytes(file.path, data, origin="files/", executable=file.executable)
 
 
-def _expand(data: bytes, place: Path, values: Mapping[str, str]) -> bytes:
+def _expand(data: bytes, file: Path, values: Mapping[str, str]) -> bytes:
     try:
         return Template.parse(data.decode()).expand(values).encode()
     except UnicodeDecodeError:
-        raise StageError(
-            "a template must be UTF-8 text", where=show(place), fix="remove `template: true`"
+        raise ImageError(
+            "a template must be UTF-8 text", where=show(file), fix="remove `template: true`"
         ) from None
     except UnknownPlaceholderError as error:
         known = ", ".join(f"{{{name}}}" for name in sorted(values))
-        raise StageError(
-            str(error), where=show(place), fix=f"known here: {known}; write {{{{ for a brace"
+        raise ImageError(
+            str(error), where=show(file), fix=f"known here: {known}; write {{{{ for a brace"
         ) from None
     except ValueError as error:
-        raise StageError(str(error), where=show(place)) from None
+        raise ImageError(str(error), where=show(file)) from None
 
 
-def _edit(tree: Tree, image: Image) -> None:
+def _edit(tree: TreeBuilder, image: Image) -> None:
     for path, old, new in image.contents.edit:
         data = tree.read(path)
         if data is None:
@@ -144,16 +156,7 @@ def _edit(tree: Tree, image: Image) -> None:
         )
 
 
-def _prepare(tree: Tree, image: Image) -> None:
-    contents = image.contents
-    if image.source.script is None:
-        return
-    values = {"NAME": contents.name, "VERSION": contents.version, "ARCH": contents.arch}
-    run_sandboxed(image.source.script, tree.root, values)
-    tree.rescan("prepare")
-
-
-def _drop(tree: Tree, image: Image) -> None:
+def _drop(tree: TreeBuilder, image: Image) -> None:
     for pattern in image.contents.drop:
         matching = [
             path
@@ -178,9 +181,8 @@ def _index(image: Image, pattern: str) -> int:
     return listed.index(pattern)
 
 
-def _start(tree: Tree, image: Image) -> None:
+def _start(tree: TreeBuilder, image: Image) -> None:
     contents = image.contents
-    _fold_units(tree)
     for path, text in units.drop_ins(contents.name, contents.start):
         tree.add_bytes(path, text.encode(), origin="start")
     tree.add_bytes(
@@ -190,7 +192,9 @@ def _start(tree: Tree, image: Image) -> None:
     )
 
 
-def _fold_units(tree: Tree) -> None:
+def _fold_units(tree: TreeBuilder) -> list[str]:
+    """Correct the paths of programs in units that moved to usr/bin; return the units' names."""
+    corrected = []
     programs = frozenset(
         path.rpartition("/")[2] for path in tree.entries if path.startswith("usr/bin/")
     )
@@ -198,12 +202,14 @@ def _fold_units(tree: Tree) -> None:
         data = tree.read(path)
         if data is None:
             continue
-        moved = units.with_folded_programs(data, programs)
-        if moved != data:
-            tree.add_bytes(path, moved, origin=tree.entries[path].origin or "units")
+        folded = units.with_folded_programs(data, programs)
+        if folded != data:
+            corrected.append(path.removeprefix(units.FOLDER))
+            tree.add_bytes(path, folded, origin=tree.entries[path].origin or "units")
+    return corrected
 
 
-def _set_modes(tree: Tree, image: Image) -> None:
+def _set_modes(tree: TreeBuilder, image: Image) -> None:
     for path, mode in image.contents.modes:
         if not tree.set_mode(path, int(mode, 8)):
             raise image.source.invalid(

@@ -1,4 +1,4 @@
-"""A tree under construction: every path is written once, known, and remembered with its origin."""
+"""Build a tree: write every path once, and remember where its content came from."""
 
 from __future__ import annotations
 
@@ -10,22 +10,41 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
-from bakery.errors import BakeryError
-from bakery.image.manifest import Entry
-from bakery.image.paths import parents
+from bakery.image.errors import ImageError
+from bakery.image.manifest import ManifestEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from bakery.progress import Meter
 
 _CHUNK = 1 << 20
+_MERGED = re.compile(r"^(?:(?:usr/)?(?P<bin>s?bin)|(?P<lib>lib(?:32|64|x32)?))/")
+_MACOS = re.compile(r"(^|/)(\._[^/]+|\.DS_Store|__MACOSX(/.*)?)$")
 _FOLDED = re.compile(r"^usr/sbin(?=/|$)")
 _FOLDED_TARGET = re.compile(r"(^|/)sbin/")
 
 
-class TreeError(BakeryError):
-    """Two things want the same place in a tree, or a place can't be had."""
+def merged(path: str) -> str:
+    """Return a path as it is on hosts where /bin, /sbin and /lib are links into /usr.
+
+    Both are paths relative to `/`; those that no such link leads to stay as they are.
+    """
+    match = _MERGED.match(path)
+    if match is None:
+        return path
+    return f"usr/{'bin' if match['bin'] else match['lib']}/{path[match.end() :]}"
+
+
+def is_macos_metadata(path: str) -> bool:
+    """Return whether a path is one that macOS adds to archives: `._NAME`, .DS_Store, __MACOSX."""
+    return _MACOS.search(path) is not None
+
+
+def parents(path: str) -> Iterator[str]:
+    """Yield the folders that contain a path, the innermost first."""
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 def folded(path: str) -> str:
@@ -36,25 +55,41 @@ def folded(path: str) -> str:
     return _FOLDED.sub("usr/bin", path)
 
 
-class Tree:
+class TreeBuilder:
     """A folder that is filled with an image's files.
 
+    Paths are relative to the folder, with forward slashes. `usr/sbin` is written as `usr/bin`.
+
     Attributes:
-        root: where it lies.
+        root: the folder, on disk.
         entries: what it holds so far, by path; parents are not listed until `finish`.
+        folded: the names of files that were to be in usr/sbin, and are in usr/bin.
 
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, ManifestEntry] = {}
+        self.folded: set[str] = set()
         self._folders: set[str] = set()
 
     def add_stream(
         self, path: str, stream: BinaryIO, *, executable: bool, origin: str, meter: Meter
     ) -> None:
-        """Write a file from a stream, hashing it on the way."""
-        path = folded(path)
+        """Write a file from a stream, and hash it while it is written.
+
+        Args:
+            path: of the file in the tree.
+            stream: its content, read to the end.
+            executable: whether it gets mode 0755; files in `bin` and `libexec` always do.
+            origin: the address or the recipe's key that it comes from.
+            meter: told of the bytes written.
+
+        Raises:
+            ImageError: something else has this path, or a file is where a folder must be.
+
+        """
+        path = self._fold(path)
         digest = hashlib.sha256()
         size = 0
         with self._create(path) as file:
@@ -63,7 +98,7 @@ class Tree:
                 file.write(chunk)
                 size += len(chunk)
                 meter.advance(len(chunk))
-        self.entries[path] = Entry(
+        self.entries[path] = ManifestEntry(
             path=path,
             type="file",
             mode=0o755 if executable or _is_program(path) else 0o644,
@@ -73,12 +108,17 @@ class Tree:
         )
 
     def add_bytes(self, path: str, data: bytes, *, origin: str, executable: bool = False) -> None:
-        """Write a small file, in place of one that is there."""
-        path = folded(path)
+        """Write a small file, and replace one that is there.
+
+        Raises:
+            ImageError: a folder has this path, or a file is where a folder must be.
+
+        """
+        path = self._fold(path)
         self.remove(path)
         with self._create(path) as file:
             file.write(data)
-        self.entries[path] = Entry(
+        self.entries[path] = ManifestEntry(
             path=path,
             type="file",
             mode=0o755 if executable or _is_program(path) else 0o644,
@@ -88,8 +128,13 @@ class Tree:
         )
 
     def add_link(self, path: str, target: str, *, origin: str) -> None:
-        """Make a symbolic link."""
-        path = folded(path)
+        """Make a symbolic link; a target in sbin becomes the same in bin.
+
+        Raises:
+            ImageError: something else has this path, or a file is where a folder must be.
+
+        """
+        path = self._fold(path)
         if not target.startswith("/") or target.startswith(("/usr/sbin/", "/sbin/")):
             target = _FOLDED_TARGET.sub(r"\1bin/", target)
         self._parent(path)
@@ -97,15 +142,22 @@ class Tree:
             (self.root / path).symlink_to(target)
         except OSError as error:
             raise self._occupied(path, error) from None
-        self.entries[path] = Entry(path=path, type="link", mode=0o777, target=target, origin=origin)
+        self.entries[path] = ManifestEntry(
+            path=path, type="link", mode=0o777, target=target, origin=origin
+        )
 
     def add_folder(self, path: str) -> None:
-        """Make a folder that stays even if nothing is put into it."""
+        """Make a folder that is kept even when it stays empty.
+
+        Raises:
+            ImageError: a file is where a folder must be.
+
+        """
         self._parent(f"{path}/")
         self._folders.add(path)
 
     def read(self, path: str) -> bytes | None:
-        """Return the content of a file of the tree, or None where there is none."""
+        """Return a file's content; None if there is no such file."""
         entry = self.entries.get(folded(path))
         if entry is None or entry.type != "file":
             return None
@@ -118,7 +170,7 @@ class Tree:
             (self.root / path).unlink()
 
     def set_mode(self, path: str, mode: int) -> bool:
-        """Set a file's permissions; return whether the file is there."""
+        """Set a file's permission bits; return whether there is such a file."""
         path = folded(path)
         entry = self.entries.get(path)
         if entry is None or entry.type != "file":
@@ -126,18 +178,8 @@ class Tree:
         self.entries[path] = msgspec.structs.replace(entry, mode=mode)
         return True
 
-    def rescan(self, origin: str) -> None:
-        """Take notice of what somebody else did to the folder; `origin` is recorded for changes."""
-        found: dict[str, Entry] = {}
-        for parent, folders, files in os.walk(self.root):
-            for name in [*files, *(n for n in folders if Path(parent, n).is_symlink())]:
-                place = Path(parent, name)
-                path = place.relative_to(self.root).as_posix()
-                found[path] = _known_or_new(_examine(path, place, origin), self.entries.get(path))
-        self.entries = found
-
-    def finish(self, epoch: int) -> tuple[Entry, ...]:
-        """Set modes and times of all that is there, empty folders removed; return the entries.
+    def finish(self, epoch: int) -> tuple[ManifestEntry, ...]:
+        """Remove empty folders, set modes and times, and return the entries sorted by path.
 
         Args:
             epoch: the modification time of everything, in seconds since 1970.
@@ -146,35 +188,41 @@ class Tree:
         paths = [*self.entries, *(f"{folder}/" for folder in self._folders)]
         folders = {parent for path in paths for parent in parents(path)}
         for path in folders:
-            self.entries[path] = Entry(path=path, type="directory", mode=0o755)
+            self.entries[path] = ManifestEntry(path=path, type="directory", mode=0o755)
         self._remove_other_folders(folders)
         entries = tuple(self.entries[path] for path in sorted(self.entries))
         for entry in reversed(entries):
-            place = self.root / entry.path
+            file = self.root / entry.path
             if entry.type != "link":
-                place.chmod(entry.mode)
-            os.utime(place, (epoch, epoch), follow_symlinks=False)
+                file.chmod(entry.mode)
+            os.utime(file, (epoch, epoch), follow_symlinks=False)
         self.root.chmod(0o755)
         os.utime(self.root, (epoch, epoch))
         return entries
 
-    def _remove_other_folders(self, wanted: Iterable[str]) -> None:
-        kept = {self.root / path for path in wanted}
+    def _fold(self, path: str) -> str:
+        short = folded(path)
+        if short != path:
+            self.folded.add(short.removeprefix("usr/bin/"))
+        return short
+
+    def _remove_other_folders(self, paths: Iterable[str]) -> None:
+        kept = {self.root / path for path in paths}
         for parent, folders, _ in os.walk(self.root, topdown=False):
             for name in folders:
-                place = Path(parent, name)
-                if place not in kept and not place.is_symlink():
-                    place.rmdir()
+                folder = Path(parent, name)
+                if folder not in kept and not folder.is_symlink():
+                    folder.rmdir()
 
     def _parent(self, path: str) -> None:
         for parent in reversed([*parents(path)]):
-            place = self.root / parent
-            if place.is_symlink() or parent in self.entries:
-                raise TreeError(
+            folder = self.root / parent
+            if folder.is_symlink() or parent in self.entries:
+                raise ImageError(
                     f"{path} would lie below {parent}, which is a {self._type(parent)}",
                     fix="install one of them elsewhere, or drop one",
                 )
-            place.mkdir(mode=0o755, exist_ok=True)
+            folder.mkdir(mode=0o755, exist_ok=True)
 
     def _type(self, path: str) -> str:
         entry = self.entries.get(path)
@@ -187,36 +235,14 @@ class Tree:
         except (FileExistsError, IsADirectoryError) as error:
             raise self._occupied(path, error) from None
 
-    def _occupied(self, path: str, error: OSError) -> TreeError:
-        there = self.entries.get(path)
-        return TreeError(
+    def _occupied(self, path: str, error: OSError) -> ImageError:
+        existing = self.entries.get(path)
+        return ImageError(
             f"two things want to be {path}",
-            why=f"it comes from {there.origin} already" if there else f"{error.strerror}",
+            why=f"it comes from {existing.origin} already" if existing else f"{error.strerror}",
             fix="install one of them elsewhere, or choose the members with a narrower pattern",
         )
 
 
 def _is_program(path: str) -> bool:
     return path.rpartition("/")[0].endswith(("/bin", "/libexec"))
-
-
-def _examine(path: str, place: Path, origin: str) -> Entry:
-    if place.is_symlink():
-        return Entry(
-            path=path, type="link", mode=0o777, target=str(place.readlink()), origin=origin
-        )
-    if not place.is_file():
-        raise TreeError(f"{path} is neither a file, nor a folder, nor a link", where=origin)
-    with place.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    found = place.stat()
-    mode = 0o755 if found.st_mode & 0o100 else 0o644
-    return Entry(
-        path=path, type="file", mode=mode, size=found.st_size, sha256=sha256, origin=origin
-    )
-
-
-def _known_or_new(found: Entry, known: Entry | None) -> Entry:
-    if known is None or (found.sha256, found.target) != (known.sha256, known.target):
-        return found
-    return msgspec.structs.replace(known, mode=found.mode)

@@ -1,4 +1,4 @@
-"""Units in a tree: which there are, and what makes a host start them."""
+"""Units of an image: the drop-ins that start them, and paths in them that have moved."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bakery.recipe.plan import Unit
+    from bakery.recipe.plan import StartedUnit
+
 
 FOLDER = "usr/lib/systemd/system/"
 
@@ -23,10 +24,10 @@ def are_shipped(paths: Iterable[str]) -> bool:
     )
 
 
-def drop_ins(name: str, start: Iterable[Unit]) -> Iterator[tuple[str, str]]:
+def drop_ins(name: str, start: Iterable[StartedUnit]) -> Iterator[tuple[str, str]]:
     """Yield the path and text of the drop-ins by which targets start an image's units.
 
-    `Upholds=` (man systemd.unit) and not a `.wants` link: when a link is first read, the unit it
+    `Upholds=` (systemd.unit(5)) and not a `.wants` link: when a link is first read, the unit it
     names may not be merged yet, and then it is dropped silently.
     """
     by_target: dict[str, list[str]] = {}
@@ -37,7 +38,7 @@ def drop_ins(name: str, start: Iterable[Unit]) -> Iterator[tuple[str, str]]:
 
 
 def with_folded_programs(unit: bytes, programs: frozenset[str]) -> bytes:
-    """Return a unit's text that finds programs in /usr/bin that were moved from /usr/sbin.
+    """Return a unit's text with /usr/bin for /usr/sbin in the paths of programs that moved there.
 
     Args:
         unit: the text.
@@ -45,7 +46,7 @@ def with_folded_programs(unit: bytes, programs: frozenset[str]) -> bytes:
 
     """
 
-    def move(found: re.Match[bytes]) -> bytes:
-        return b"/usr/bin/" + found[1] if found[1].decode() in programs else found[0]
+    def fold(match: re.Match[bytes]) -> bytes:
+        return b"/usr/bin/" + match[1] if match[1].decode() in programs else match[0]
 
-    return _SBIN.sub(move, unit)
+    return _SBIN.sub(fold, unit)

@@ -41,7 +41,7 @@ class ChangedUpstreamError(BakeryError):
 
 def lock_version(
     source: Source,
-    tag: str,
+    version: Version,
     *,
     sources: Mapping[str, Source],
     settings: Settings,
@@ -54,7 +54,7 @@ def lock_version(
 
     Args:
         source: the recipe.
-        tag: upstream's version.
+        version: upstream's version.
         sources: all recipes, for parts that follow another one.
         settings: where downloads come from and go.
         parts: versions chosen for parts; the others are looked up.
@@ -69,41 +69,41 @@ def lock_version(
     """
     with Api(settings) as api, ThreadPoolExecutor(_DOWNLOADS) as pool:
         locker = _Locker(source, settings, Evidence(source, settings, api, had), api)
-        chosen = locker.parts(tag, sources, parts)
+        chosen = locker.parts(version, sources, parts)
         asked = {
             want.label: want
             for arch in source.recipe.arch
-            for want in wanted(source, tag, arch, chosen)
+            for want in wanted(source, version, arch, chosen)
         }
-        found = pool.map(lambda want: locker.assets(tag, want), asked.values())
-        assets = tuple({asset.url: asset for each in found for asset in each}.values())
+        pinned = pool.map(lambda want: locker.assets(version.tag, want), asked.values())
+        assets = tuple({asset.url: asset for each in pinned for asset in each}.values())
     packages = {
         want.packages.suite: want.packages.asked for want in asked.values() if want.packages
     }
     locked = LockedVersion(parts=chosen, packages=packages, assets=assets)
     path = source.folder / LOCK
-    write_whole(path, lockfile.encode(lockfile.read(path).with_version(tag, locked)))
+    write_whole(path, lockfile.encode(lockfile.read(path).with_version(version.tag, locked)))
     return locked
 
 
-def unchanged(source: Source, pinned: LockedAsset, found: LockedAsset) -> LockedAsset:
-    """Return a locked asset with the better of what was known and what is found now.
+def unchanged(source: Source, pinned: LockedAsset, now: LockedAsset) -> LockedAsset:
+    """Return a locked asset with the better of what was known and what is known now.
 
     Raises:
         ChangedUpstreamError: it has another digest now.
 
     """
-    if pinned.sha256 != found.sha256:
+    if pinned.sha256 != now.sha256:
         raise ChangedUpstreamError(
             "upstream has changed a file that is locked",
             where=pinned.url,
             why=f"locked:  sha256 {pinned.sha256} ({pinned.trust})\n"
-            f"now:     sha256 {found.sha256} ({found.trust})",
+            f"now:     sha256 {now.sha256} ({now.trust})",
             fix="find out why before anything else; if the new file is right, "
             f"remove the line from {show(source.folder / LOCK)} and lock again",
         )
-    best = pinned if pinned.is_trusted(found.level) else found
-    return msgspec.structs.replace(best, size=found.size or pinned.size)
+    best = pinned if pinned.is_trusted(now.level) else now
+    return msgspec.structs.replace(best, size=now.size or pinned.size)
 
 
 class _Locker:
@@ -114,9 +114,9 @@ class _Locker:
         self._api = api
 
     def parts(
-        self, tag: str, sources: Mapping[str, Source], given: Mapping[str, str]
+        self, version: Version, sources: Mapping[str, Source], given: Mapping[str, str]
     ) -> dict[str, str]:
-        known = self._source.lock.versions.get(tag)
+        known = self._source.lock.versions.get(version.tag)
         locked = known.parts if known else {}
         for name in given:
             if name not in self._source.recipe.parts:
@@ -129,7 +129,7 @@ class _Locker:
             if name in given:
                 chosen[name] = given[name]
             elif isinstance(kind, TextPart):
-                chosen[name] = self._text(kind.text.expand(values(self._source, tag, chosen)))
+                chosen[name] = self._text(kind.text.expand(values(self._source, version, chosen)))
             elif isinstance(kind, RecipePart):
                 chosen[name] = self._newest(sources[kind.recipe])
             elif name in locked:
@@ -146,8 +146,8 @@ class _Locker:
         return self._packages(tag, want.packages)
 
     def _packages(self, tag: str, wanted: Packages) -> tuple[LockedAsset, ...]:
-        found = debian.closure(wanted, apt.mirrors(self._settings.debian_snapshot))
-        version = next(package.version for package in found if package.name == wanted.names[0])
+        packages = debian.closure(wanted, apt.mirrors(self._settings.debian_snapshot))
+        version = next(package.version for package in packages if package.name == wanted.names[0])
         expected = debian_tag(version)
         if tag != expected and not is_renewed(tag, expected):
             raise LockError(
@@ -160,25 +160,25 @@ class _Locker:
             )
         return tuple(
             LockedAsset(url=each.address, sha256=each.sha256, size=each.size, trust="apt")
-            for each in found
+            for each in packages
         )
 
     def _asset(self, tag: str, want: Wanted) -> LockedAsset:
         known = self._source.lock.versions.get(tag)
         pinned = next(iter(want.finds(known)), None) if known else None
-        found = self._evidence.establish(want)
+        asset = self._evidence.establish(want)
         if pinned is not None:
-            found = unchanged(self._source, pinned, found)
-        if not found.is_trusted(self._source.recipe.trust):
+            asset = unchanged(self._source, pinned, asset)
+        if not asset.is_trusted(self._source.recipe.trust):
             key = "signature" if self._source.recipe.trust == "signature" else "checksum"
             raise LockError(
                 "too little is known about an asset",
-                where=found.url,
-                why=f"it would be locked by `{found.trust}`, "
+                where=asset.url,
+                why=f"it would be locked by `{asset.trust}`, "
                 f"but the recipe asks for `trust: {self._source.recipe.trust}`",
                 fix=f"if upstream publishes a {key}, name it in the recipe's {key}:",
             )
-        return found
+        return asset
 
     def _text(self, url: str) -> str:
         text = self._evidence.text(url).strip()
@@ -199,4 +199,4 @@ class _Locker:
                 f"{self._source.name} follows {source.name}, which has no locked version",
                 fix=f"bakery lock {source.name} VERSION",
             )
-        return lock.tags[-1]
+        return lock.ordered[-1].tag

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from bakery.errors import BakeryError
     from bakery.lock.update import Standing, Update
-    from bakery.lock.verify import Finding
+    from bakery.lock.verify import Confirmation
 
 
-def standings(found: Sequence[Standing], today: dt.date, *, markdown: bool) -> str:
+def standings(recipes: Sequence[Standing], today: dt.date, *, markdown: bool) -> str:
     """Return a table of where recipes stand beside their upstreams."""
     head = ["recipe", "locked", "newest", "age", "policy", "to lock"]
     rows = [
@@ -28,7 +28,7 @@ def standings(found: Sequence[Standing], today: dt.date, *, markdown: bool) -> s
             standing.policy,
             ", ".join(standing.missing),
         ]
-        for standing in found
+        for standing in recipes
     ]
     return markdown_table(head, rows) if markdown else plain_table(head, rows)
 
@@ -56,12 +56,12 @@ def updates(done: Iterable[Update]) -> str:
     return markdown_table(["recipe", "locked", "dropped"], rows) if rows else "Nothing to update."
 
 
-def findings(found: Sequence[Finding], *, markdown: bool) -> str:
+def confirmations(assets: Sequence[Confirmation], *, markdown: bool) -> str:
     """Return a table of how the assets of each version were confirmed."""
     counts: dict[tuple[str, str], Counter[str]] = {}
-    for finding in found:
-        kind = "CHANGED" if finding.is_alarm else finding.confirmed or "failed"
-        counts.setdefault((finding.name, finding.tag), Counter())[kind] += 1
+    for confirmation in assets:
+        kind = "CHANGED" if confirmation.is_alarm else confirmation.confirmed or "failed"
+        counts.setdefault((confirmation.name, confirmation.tag), Counter())[kind] += 1
     head = ["recipe", "version", "assets", "confirmed by"]
     rows = [
         [*which, str(kinds.total()), ", ".join(f"{kind} ({n})" for kind, n in kinds.items())]

@@ -16,6 +16,7 @@ from bakery.recipe.lock import Lock
 from bakery.recipe.policy import asked_for, choice, described
 from bakery.recipe.upstreams import RecipePart
 from bakery.recipe.validate import is_fixed
+from bakery.recipe.version import Version
 from bakery.upstream.api import Api
 from bakery.upstream.versions import offers
 
@@ -152,7 +153,7 @@ class _Updater:
         try:
             lock_version(
                 self._source,
-                tag,
+                Version.parse(tag),
                 sources=self._sources,
                 settings=self._settings,
                 parts=self._parts,
@@ -213,7 +214,7 @@ def _standing(source: Source, api: Api) -> Standing:
     return Standing(
         name=source.name,
         policy=described(recipe),
-        locked=source.lock.tags[-1] if source.lock.versions else None,
+        locked=source.lock.ordered[-1].tag if source.lock.versions else None,
         newest=newest,
         missing=missing,
         failure=failure,

@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from bakery.recipe.load import Source
     from bakery.recipe.lock import LockedAsset
     from bakery.recipe.requests import Wanted
+    from bakery.recipe.version import Version
     from bakery.settings import Settings
 
 _ASSETS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class Confirmation:
     """What is known now about one locked asset.
 
     Attributes:
@@ -57,35 +58,37 @@ class Finding:
 
 def verify(
     chosen: Mapping[str, Source], settings: Settings, *, download: bool = False
-) -> Iterator[Finding]:
-    """Yield a finding for every asset that the locks of recipes pin.
+) -> Iterator[Confirmation]:
+    """Yield what upstream says now of every asset that the locks of recipes pin.
 
-    Checksum files, signatures, and digests of indexes are had again and must agree with the lock;
-    the size that the server tells must be the locked one.
+    Checksum files, signatures and digests of indexes are fetched again and must agree with the
+    lock; so must the size that the server tells.
 
     Args:
         chosen: the recipes.
         settings: where downloads come from and go.
-        download: have the assets themselves again, and hash them.
+        download: download the assets themselves too, and hash them.
 
     """
     with Api(settings) as api, ThreadPoolExecutor(_ASSETS) as pool:
         checks = [
-            (_Verifier(source, settings, api), tag, want, pin)
+            (_Verifier(source, settings, api), version.tag, want, pin)
             for source in chosen.values()
-            for tag in source.lock.tags
-            for want, pin in _pins(source, tag)
+            for version in source.lock.ordered
+            for want, pin in _pins(source, version)
         ]
-        yield from pool.map(lambda check: check[0].finding(*check[1:], download=download), checks)
+        yield from pool.map(
+            lambda check: check[0].confirmation(*check[1:], download=download), checks
+        )
 
 
-def _pins(source: Source, tag: str) -> list[tuple[Wanted | None, LockedAsset]]:
+def _pins(source: Source, version: Version) -> list[tuple[Wanted | None, LockedAsset]]:
     """Return all assets of a version, each with what the recipe says of it, if it still does."""
-    locked = source.lock.versions[tag]
+    locked = source.lock.versions[version.tag]
     known: dict[str, Wanted] = {}
     if source.recipe.parts.keys() <= locked.parts.keys():
         for arch in source.recipe.arch:
-            for want in wanted(source, tag, arch, locked.parts):
+            for want in wanted(source, version, arch, locked.parts):
                 known |= {pin.url: want for pin in want.finds(locked)}
     return [(known.get(pin.url), pin) for pin in locked.assets]
 
@@ -97,24 +100,24 @@ class _Verifier:
         self._evidence = Evidence(source, settings, api)
         self._api = api
 
-    def finding(
+    def confirmation(
         self, tag: str, want: Wanted | None, pin: LockedAsset, *, download: bool
-    ) -> Finding:
+    ) -> Confirmation:
         """Return what is known now about an asset."""
         confirmed, failure = "", None
         try:
             confirmed = self._downloaded(want, pin) if download else self._asked(want, pin)
         except BakeryError as error:
             failure = error
-        return Finding(
+        return Confirmation(
             name=self._source.name, tag=tag, url=pin.url, confirmed=confirmed, failure=failure
         )
 
     def _downloaded(self, want: Wanted | None, pin: LockedAsset) -> str:
         if want and want.packages is None:
-            found = self._evidence.establish(want)
-            unchanged(self._source, pin, found)
-            return "bytes" if found.trust == "first-use" else f"bytes, {found.trust}"
+            known = self._evidence.establish(want)
+            unchanged(self._source, pin, known)
+            return "bytes" if known.trust == "first-use" else f"bytes, {known.trust}"
         blob = download_unpinned(
             Store(self._settings.store),
             pin.url,
@@ -128,16 +131,16 @@ class _Verifier:
     def _asked(self, want: Wanted | None, pin: LockedAsset) -> str:
         if want and want.packages and self._is_listed(want.packages, pin):
             return "apt"
-        found = self._evidence.look_up(want) if want and want.packages is None else None
-        if found:
-            unchanged(self._source, pin, found)
-            if found.trust == "registry":  # it has named the wheel, too
-                return found.trust
+        known = self._evidence.look_up(want) if want and want.packages is None else None
+        if known:
+            unchanged(self._source, pin, known)
+            if known.trust == "registry":  # it has named the wheel, too
+                return known.trust
         address = resolve(pin.url, self._settings)
         size = self._api.size(address, direct=address != pin.url)
         if None not in (size, pin.size) and size != pin.size:
             raise self._changed(pin, f"{pin.size} bytes", f"{size} bytes")
-        return found.trust if found else "presence" if None in (size, pin.size) else "size"
+        return known.trust if known else "presence" if None in (size, pin.size) else "size"
 
     def _is_listed(self, packages: Packages, pin: LockedAsset) -> bool:
         """Return whether the signed index of Debian has a package, as it has the newest alone."""

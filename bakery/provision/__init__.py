@@ -1,1 +1,1 @@
-"""Onto machines: what a host needs to run extensions, written for whatever sets it up."""
+"""Bring extensions to hosts: configurations for new ones, and files for a mounted root."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from bakery.provision import ignition
-from bakery.provision.machine import Inline
-from bakery.provision.text import Octal, dump
+from bakery.provision.host_config import InlineContents
+from bakery.provision.yaml_writer import Octal, dump
 
 if TYPE_CHECKING:
-    from bakery.provision.machine import File, Machine, Remote
+    from bakery.provision.host_config import HostConfig, HostFile, RemoteContents
 
 Variant = Literal["flatcar", "fcos"]
 
@@ -17,24 +17,24 @@ _VERSIONS: dict[Variant, str] = {"flatcar": "1.0.0", "fcos": "1.4.0"}
 _HEAD = "# butane --strict < THIS_FILE > config.ign\n"
 
 
-def render(machine: Machine, variant: Variant) -> str:
+def render(config: HostConfig, variant: Variant) -> str:
     """Return the configuration."""
-    config = {
+    document = {
         "variant": variant,
         "version": _VERSIONS[variant],
         "storage": {
-            "files": [_file(file) for file in machine.files],
+            "files": [_file(file) for file in config.files],
             "links": [
                 {"path": link.path, "target": link.target, "overwrite": True}
-                for link in machine.links
+                for link in config.links
             ],
         },
-        "systemd": {"units": [ignition.unit(each) for each in machine.units]},
+        "systemd": {"units": [ignition.unit(each) for each in config.units]},
     }
-    return _HEAD + dump(config)
+    return _HEAD + dump(document)
 
 
-def _file(file: File) -> dict[str, Any]:
+def _file(file: HostFile) -> dict[str, Any]:
     return {
         "path": file.path,
         "mode": Octal(ignition.MODE),
@@ -43,7 +43,7 @@ def _file(file: File) -> dict[str, Any]:
     }
 
 
-def _contents(contents: Remote | Inline) -> dict[str, Any]:
-    if isinstance(contents, Inline) and contents.data.isascii():
+def _contents(contents: RemoteContents | InlineContents) -> dict[str, Any]:
+    if isinstance(contents, InlineContents) and contents.data.isascii():
         return {"inline": contents.data.decode("ascii")}
     return ignition.source(contents)

@@ -8,19 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bakery.provision import shell
-from bakery.provision.text import dump
+from bakery.provision.yaml_writer import dump
 
 if TYPE_CHECKING:
-    from bakery.provision.machine import Machine
+    from bakery.provision.host_config import HostConfig
 
 
-def render(machine: Machine) -> str:
+def render(config: HostConfig) -> str:
     """Return the user-data."""
-    path = f"/var/lib/sysext-bakery/{'-'.join(machine.extensions)}"
-    config = {
+    path = f"/var/lib/sysext-bakery/{'-'.join(config.extensions)}"
+    document = {
         "write_files": [
-            {"path": path, "permissions": "0755", "content": shell.render(machine)},
+            {"path": path, "permissions": "0755", "content": shell.render(config)},
         ],
         "runcmd": [[path]],
     }
-    return "#cloud-config\n" + dump(config)
+    return "#cloud-config\n" + dump(document)

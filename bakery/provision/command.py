@@ -1,4 +1,4 @@
-"""Write what machines need, in the format that sets them up."""
+"""Write configurations that install extensions on hosts, and install them into a mounted root."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from bakery.provision import (
     shell,
 )
 from bakery.provision import install as installing
-from bakery.provision.place import ProvisionError
+from bakery.provision.errors import ProvisionError
 from bakery.provision.plan import plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from bakery.arch import Arch
     from bakery.provision.extension import Extension
-    from bakery.provision.plan import Host, Policy
-    from bakery.recipe.types import Arch
+    from bakery.provision.plan import HostSystem, UpdatePolicy
     from bakery.settings import Settings
 
 Output = Literal["butane", "ignition", "cloud-init", "shell", "clc"]
@@ -34,36 +34,38 @@ def provision(
     *,
     settings: Settings,
     output: Output,
-    host: Host,
+    host: HostSystem,
     arch: Arch,
-    policy: Policy,
+    policy: UpdatePolicy,
     offline: bool,
     unsigned: bool,
     keyring: Path | None = None,
 ) -> str:
-    """Return a configuration for what users name; see `extension.find` and `plan.plan`.
+    """Return a configuration as text; see `extension.resolve` and `plan.plan`.
 
     Raises:
-        ProvisionError: a machine can't be given that.
+        ProvisionError: an extension does not exist, or can't be installed in this way.
+        ReleaseError: a signature is missing or wrong.
 
     """
-    found = [
-        extension.find(each, settings=settings, arch=arch, keyring=keyring) for each in references
+    extensions = [
+        extension.resolve(each, settings=settings, arch=arch, keyring=keyring)
+        for each in references
     ]
     if not offline:
-        _refuse_nowhere(settings, found)
-    machine = plan(found, host=host, policy=policy, offline=offline, unsigned=unsigned)
+        _refuse_local_address(settings, extensions)
+    config = plan(extensions, host=host, policy=policy, offline=offline, unsigned=unsigned)
     match output:
         case "butane":
-            return butane.render(machine, "fcos" if host == "fcos" else "flatcar")
+            return butane.render(config, "fcos" if host == "fcos" else "flatcar")
         case "ignition":
-            return ignition.render(machine)
+            return ignition.render(config)
         case "cloud-init":
-            return cloud_init.render(machine)
+            return cloud_init.render(config)
         case "shell":
-            return shell.render(machine)
+            return shell.render(config)
         case "clc":
-            return container_linux.render(machine)
+            return container_linux.render(config)
 
 
 def install(
@@ -71,29 +73,30 @@ def install(
     root: Path,
     *,
     settings: Settings,
-    host: Host,
+    host: HostSystem,
     arch: Arch,
-    policy: Policy,
+    policy: UpdatePolicy,
     unsigned: bool,
     keyring: Path | None = None,
 ) -> list[str]:
-    """Lay what a user names into a root file system; see `install.install`.
+    """Install an extension into a root file system; see `extension.resolve`, `install.install`.
 
     Raises:
-        ProvisionError: that can't be done.
+        ProvisionError: the extension does not exist, or can't be installed there.
+        ReleaseError: a signature is missing or wrong.
 
     """
-    found = extension.find(reference, settings=settings, arch=arch, keyring=keyring)
-    alone = replace(found, requires=())  # others may be there already
-    machine = plan([alone], host=host, policy=policy, unsigned=unsigned)
-    return installing.install(found, machine, root)
+    resolved = extension.resolve(reference, settings=settings, arch=arch, keyring=keyring)
+    alone = replace(resolved, requires=())  # those may be installed already
+    config = plan([alone], host=host, policy=policy, unsigned=unsigned)
+    return installing.install(resolved, config, root)
 
 
-def _refuse_nowhere(settings: Settings, found: Sequence[Extension]) -> None:
-    """Refuse addresses of this very computer that nobody chose: machines would not find it."""
+def _refuse_local_address(settings: Settings, extensions: Sequence[Extension]) -> None:
+    """Refuse the default address, which is this computer's: hosts would not reach it."""
     url = settings.publish_url
     by_default = settings.origins.get("publish_url") == "default" and "//localhost" in url
-    if by_default and any(each.url.startswith(url) for each in found):
+    if by_default and any(each.url.startswith(url) for each in extensions):
         raise ProvisionError(
             "nobody has said where machines find the images",
             fix='set BAKERY_PUBLISH_URL, or publish_url below [tool.bakery], as in "https://…"; '

@@ -1,7 +1,7 @@
-"""Container Linux Config, for machines that are still set up with Ignition 2.
+"""Container Linux Config, for hosts that are still set up with Ignition 2.
 
-That Ignition verifies SHA-512 only, and it has no gzip. So the machine compares the images itself,
-before it merges them.
+That Ignition verifies SHA-512 only, and has no gzip. So the host itself compares the digests of the
+images before it merges them.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bakery.provision import ignition
-from bakery.provision.machine import Inline, Remote
-from bakery.provision.text import Octal, dump
+from bakery.provision.host_config import InlineContents, RemoteContents
+from bakery.provision.yaml_writer import Octal, dump
 
 if TYPE_CHECKING:
-    from bakery.provision.machine import File, Machine
+    from bakery.provision.host_config import HostConfig, HostFile
 
 _HEAD = "# ct --strict < THIS_FILE > config.ign\n"
 _MERGING = "systemd-sysext.service"
@@ -23,40 +23,40 @@ _VERIFY = (
 )
 
 
-def render(machine: Machine) -> str:
+def render(config: HostConfig) -> str:
     """Return the configuration."""
-    config = {
+    document = {
         "storage": {
-            "files": [_file(file) for file in machine.files],
+            "files": [_file(file) for file in config.files],
             "links": [
                 {"path": link.path, "filesystem": "root", "target": link.target, "overwrite": True}
-                for link in machine.links
+                for link in config.links
             ],
         },
-        "systemd": {"units": [_unit(machine, ignition.unit(each)) for each in machine.units]},
+        "systemd": {"units": [_unit(config, ignition.unit(each)) for each in config.units]},
     }
-    return _HEAD + dump(config)
+    return _HEAD + dump(document)
 
 
-def _file(file: File) -> dict[str, Any]:
+def _file(file: HostFile) -> dict[str, Any]:
     contents = file.contents
-    if isinstance(contents, Remote):
-        given: dict[str, Any] = {"remote": {"url": contents.url}}
+    if isinstance(contents, RemoteContents):
+        source: dict[str, Any] = {"remote": {"url": contents.url}}
     elif contents.data.isascii():
-        given = {"inline": contents.data.decode("ascii")}
+        source = {"inline": contents.data.decode("ascii")}
     else:
-        given = {"remote": {"url": ignition.base64_url(contents.data)}}
+        source = {"remote": {"url": ignition.base64_url(contents.data)}}
     mode = Octal(ignition.MODE)
-    return {"path": file.path, "filesystem": "root", "mode": mode, "contents": given}
+    return {"path": file.path, "filesystem": "root", "mode": mode, "contents": source}
 
 
-def _unit(machine: Machine, unit: dict[str, Any]) -> dict[str, Any]:
+def _unit(config: HostConfig, unit: dict[str, Any]) -> dict[str, Any]:
     if unit["name"] != _MERGING:
         return unit
     checks = [
         _VERIFY.format(path=file.path, sha256=file.contents.sha256)
-        for file in machine.files
-        if not isinstance(file.contents, Inline)
+        for file in config.files
+        if not isinstance(file.contents, InlineContents)
     ]
     verify = {"name": "10-verify.conf", "contents": "[Service]\n" + "".join(checks)}
     return unit | {"dropins": [*unit.get("dropins", []), *([verify] if checks else [])]}

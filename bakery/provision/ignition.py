@@ -8,37 +8,37 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from bakery.provision.machine import Remote
+from bakery.provision.host_config import RemoteContents
 
 if TYPE_CHECKING:
-    from bakery.provision.machine import File, Inline, Machine, Unit
+    from bakery.provision.host_config import HostConfig, HostFile, HostUnit, InlineContents
 
 MODE = 0o644
 
 
-def render(machine: Machine) -> str:
-    """Return the configuration."""
-    config = {
+def render(config: HostConfig) -> str:
+    """Return the configuration as JSON."""
+    document = {
         "ignition": {"version": "3.3.0"},
         "storage": {
-            "files": [_file(file) for file in machine.files],
+            "files": [_file(file) for file in config.files],
             "links": [
                 {"path": link.path, "target": link.target, "overwrite": True}
-                for link in machine.links
+                for link in config.links
             ],
         },
-        "systemd": {"units": [unit(each) for each in machine.units]},
+        "systemd": {"units": [unit(each) for each in config.units]},
     }
-    return json.dumps(config, indent=2) + "\n"
+    return json.dumps(document, indent=2) + "\n"
 
 
-def _file(file: File) -> dict[str, Any]:
+def _file(file: HostFile) -> dict[str, Any]:
     return {"path": file.path, "mode": MODE, "overwrite": True, "contents": source(file.contents)}
 
 
-def source(contents: Remote | Inline) -> dict[str, Any]:
-    """Return where a file's bytes come from: an address, or a data URL (RFC 2397)."""
-    if isinstance(contents, Remote):
+def source(contents: RemoteContents | InlineContents) -> dict[str, Any]:
+    """Return a file's `contents`: an address with its digest, or a data URL (RFC 2397)."""
+    if isinstance(contents, RemoteContents):
         verification = {"hash": f"sha256-{contents.sha256}"}
         return {"source": contents.url, "verification": verification}
     try:
@@ -51,19 +51,19 @@ def source(contents: Remote | Inline) -> dict[str, Any]:
 
 
 def base64_url(data: bytes) -> str:
-    """Return bytes as a data URL."""
+    """Return bytes as a data URL in base64 (RFC 2397)."""
     return f"data:;base64,{base64.b64encode(data).decode()}"
 
 
-def unit(each: Unit) -> dict[str, Any]:
-    """Return a unit; Butane and Container Linux Config have the same words for it."""
-    found: dict[str, Any] = {"name": each.name}
+def unit(each: HostUnit) -> dict[str, Any]:
+    """Return a unit as Ignition, Butane and Container Linux Config all write it."""
+    document: dict[str, Any] = {"name": each.name}
     if each.wanted_by:
-        found["enabled"] = True
+        document["enabled"] = True
     if each.text is not None:
-        found["contents"] = each.text
+        document["contents"] = each.text
     if each.drop_ins:
-        found["dropins"] = [
+        document["dropins"] = [
             {"name": name, "contents": text} for name, text in each.drop_ins.items()
         ]
-    return found
+    return document

@@ -1,4 +1,4 @@
-"""Extensions in a root file system that is mounted somewhere: golden images, other disks."""
+"""Install extensions into a mounted root file system, such as a golden image's."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bakery.http.retry import Patience
-from bakery.http.transport import SourceError, request
-from bakery.provision.machine import UNITS, Remote, unit_files
-from bakery.provision.place import ProvisionError
+from bakery.http.client import Client
+from bakery.http.errors import RequestError
+from bakery.http.limits import ASSET
+from bakery.provision.errors import ProvisionError
+from bakery.provision.host_config import UNITS, HostLink, RemoteContents, unit_files
 from bakery.provision.plan import IMAGES, KEYRING
 
 if TYPE_CHECKING:
@@ -19,71 +20,79 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bakery.provision.extension import Extension
-    from bakery.provision.machine import File, Machine
+    from bakery.provision.host_config import HostConfig, HostFile
 
+_HOST_UNITS = "/usr/lib/systemd/system"
 _RECORD = "installed"
 _MODE = 0o644
-_CHUNK = 1 << 20
 _MAX_LINKS = 40
 
 
-def install(extension: Extension, machine: Machine, root: Path) -> list[str]:
-    """Lay one extension into a root file system, and return the paths that are its own.
+def install(extension: Extension, config: HostConfig, root: Path) -> list[str]:
+    """Install one extension into a root file system, and return the paths that are its own.
 
     They are recorded beside the image, for `uninstall`. Nothing is started or loaded.
 
     Args:
-        extension: what is installed.
-        machine: what a machine needs for it, and for nothing else.
+        extension: the extension.
+        config: what a host gets for it, and for nothing else.
         root: the root of the file system.
 
     Raises:
-        ProvisionError: the root is none or can't be written, the image is not as it should be, or
-            an extension that it requires is not there.
+        ProvisionError: `root` is no root file system or can't be written, the image has another
+            digest, or an extension that it requires is not installed.
 
     """
-    _refuse_no_root(root)
-    _refuse_alone(extension, root)
-    enabled = [
-        (f"{UNITS}/{unit.wanted_by}.wants/{unit.name}", _home(unit.name, own=unit.text is not None))
-        for unit in machine.units
-        if unit.wanted_by
-    ]
-    links = [*((link.path, link.target) for link in machine.links), *enabled]
-    files = (*machine.files, *unit_files(machine))
-    record = _inside(root, _record(extension.name))
-    with _writing(root):
+    _refuse_other_folder(root)
+    _refuse_missing_requirements(extension, root)
+    enabled = _enabled_units(config)
+    links = [*config.links, *enabled]
+    files = (*config.files, *unit_files(config))
+    record = _resolve(root, _record(extension.name))
+    with _explaining_failure(root):
         for file in files:
-            _lay(file, extension.local, root)
-        for path, target in links:
-            place = _placed(root, path)
-            place.unlink(missing_ok=True)
-            place.symlink_to(target)
+            _write_file(file, extension.local, root)
+        for link in links:
+            path = _with_parents(root, link.path)
+            path.unlink(missing_ok=True)
+            path.symlink_to(link.target)
         shared = {file.path for file in files if file.shared}
-        shared |= {path for path, target in enabled if not target.startswith(UNITS)}
-        laid = (*(file.path for file in files), *(path for path, _ in links))
-        own = [path for path in laid if path not in shared]
+        shared |= {link.path for link in enabled if not link.target.startswith(UNITS)}
+        installed = (*(file.path for file in files), *(link.path for link in links))
+        own = [path for path in installed if path not in shared]
         _remove(root, set(_recorded(record)) - {*own, *shared})
         record.write_text("\n".join(own) + "\n", "utf-8")
     return own
 
 
+def _enabled_units(config: HostConfig) -> list[HostLink]:
+    """Return the links by which targets start units, as `systemctl enable` makes them."""
+    return [
+        HostLink(
+            path=f"{UNITS}/{unit.wanted_by}.wants/{unit.name}",
+            target=f"{UNITS if unit.text is not None else _HOST_UNITS}/{unit.name}",
+        )
+        for unit in config.units
+        if unit.wanted_by
+    ]
+
+
 def uninstall(name: str, root: Path) -> list[str]:
-    """Take what `install` laid for an extension out of a root file system; return its paths.
+    """Remove an extension from a root file system; return the paths that `install` recorded.
 
     Raises:
-        ProvisionError: there is no record of it, or it can't be removed.
+        ProvisionError: it is not recorded there, or can't be removed.
 
     """
-    _refuse_no_root(root)
-    record = _inside(root, _record(name))
+    _refuse_other_folder(root)
+    record = _resolve(root, _record(name))
     if not record.is_file():
         raise ProvisionError(
             f"{name} was not installed here with `bakery install`",
             where=str(root),
             fix=f"there are: {', '.join(_installed(root)) or 'none'}",
         )
-    with _writing(root):
+    with _explaining_failure(root):
         own = _recorded(record)
         _remove(root, own)
         shutil.rmtree(record.parent)
@@ -96,14 +105,14 @@ def _recorded(record: Path) -> list[str]:
 
 def _remove(root: Path, paths: Iterable[str]) -> None:
     for path in paths:
-        place = _inside(root, path)
-        place.unlink(missing_ok=True)
-        if place.parent.name.startswith("sysupdate.") and not any(place.parent.iterdir()):
-            place.parent.rmdir()
+        file = _resolve(root, path)
+        file.unlink(missing_ok=True)
+        if file.parent.name.startswith("sysupdate.") and not any(file.parent.iterdir()):
+            file.parent.rmdir()
 
 
 def _installed(root: Path) -> list[str]:
-    records = _inside(root, f"{IMAGES}/NAME").parent.glob(f"*/{_RECORD}")
+    records = _resolve(root, f"{IMAGES}/NAME").parent.glob(f"*/{_RECORD}")
     return sorted(record.parent.name for record in records)
 
 
@@ -111,78 +120,80 @@ def _record(name: str) -> str:
     return f"{IMAGES}/{name}/{_RECORD}"
 
 
-def _home(unit: str, *, own: bool) -> str:
-    return f"{UNITS if own else '/usr/lib/systemd/system'}/{unit}"
-
-
-def _lay(file: File, local: Path | None, root: Path) -> None:
-    place = _placed(root, file.path)
-    partial = place.with_name(f".{place.name}.part")
+def _write_file(file: HostFile, local: Path | None, root: Path) -> None:
+    path = _with_parents(root, file.path)
+    partial = path.with_name(f".{path.name}.part")
     try:
-        if isinstance(file.contents, Remote):
+        if isinstance(file.contents, RemoteContents):
             source = local.absolute().as_uri() if local else file.contents.url
-            _copy(source, partial, file.contents.sha256)
+            _copy(source, partial, file.contents)
         else:
-            there = _others(place) if file.path == KEYRING else b""
+            existing = _existing_keys(path) if file.path == KEYRING else b""
             data = file.contents.data
-            partial.write_bytes(there if data in there else there + data)
+            partial.write_bytes(existing if data in existing else existing + data)
         partial.chmod(_MODE)
-        partial.replace(place)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _others(keyring: Path) -> bytes:
-    """Return the keys that are there already, and stay: other publishers' perhaps."""
+def _existing_keys(keyring: Path) -> bytes:
+    """Return the keys that the host trusts already, which may be other publishers'."""
     return keyring.read_bytes() if keyring.is_file() and not keyring.is_symlink() else b""
 
 
-def _copy(source: str, target: Path, sha256: str) -> None:
+def _copy(source: str, target: Path, expected: RemoteContents) -> None:
     digest = hashlib.sha256()
-    try:
-        with request(source, None, Patience()) as answer, target.open("wb") as file:
-            while chunk := answer.read():
-                digest.update(chunk)
-                file.write(chunk)
-    except SourceError as error:
-        raise ProvisionError(
-            "the image can't be read", where=source, why=str(error), fix="try again, or build it"
-        ) from None
-    if digest.hexdigest() != sha256:
+    with target.open("wb") as file:
+
+        def write(chunk: bytes) -> None:
+            digest.update(chunk)
+            file.write(chunk)
+
+        try:
+            Client().copy(source, write, size=ASSET if expected.size is None else expected.size)
+        except RequestError as error:
+            raise ProvisionError(
+                "the image can't be read",
+                where=source,
+                why=str(error),
+                fix="try again, or build it",
+            ) from None
+    if digest.hexdigest() != expected.sha256:
         raise ProvisionError(
             f"{source.rpartition('/')[2]} is not the file it should be",
             where=source,
-            why=f"its SHA-256 is {digest.hexdigest()}\nthe release has {sha256}",
+            why=f"its SHA-256 is {digest.hexdigest()}\nthe release has {expected.sha256}",
             fix="build or publish it again",
         )
 
 
-def _placed(root: Path, path: str) -> Path:
-    """Return a place below the root, in a folder that is there."""
-    place = _inside(root, path)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    return place
+def _with_parents(root: Path, path: str) -> Path:
+    """Return a path of the system as it is on this computer, and make the folders around it."""
+    resolved = _resolve(root, path)
+    resolved.parent.mkdir(parents=True, exist_ok=True)
+    return resolved
 
 
-def _inside(root: Path, path: str) -> Path:
-    """Return where a path of the system lies, following its folders' links as the system does."""
-    todo, here, followed = path.strip("/").split("/"), root, 0
-    while len(todo) > 1:
-        step = todo.pop(0)
-        place = here / step
-        if step == "..":
+def _resolve(root: Path, path: str) -> Path:
+    """Return a path of the system as it is on this computer, its folders' links followed."""
+    parts, here, followed = path.strip("/").split("/"), root, 0
+    while len(parts) > 1:
+        part = parts.pop(0)
+        folder = here / part
+        if part == "..":
             here = here if here == root else here.parent
-        elif place.is_symlink() and followed < _MAX_LINKS:
+        elif folder.is_symlink() and followed < _MAX_LINKS:
             followed += 1
-            target = str(place.readlink())
+            target = str(folder.readlink())
             here = root if target.startswith("/") else here
-            todo = [*(part for part in target.split("/") if part not in ("", ".")), *todo]
+            parts = [*(step for step in target.split("/") if step not in ("", ".")), *parts]
         else:
-            here = place
-    return here / todo[0]
+            here = folder
+    return here / parts[0]
 
 
-def _refuse_no_root(root: Path) -> None:
+def _refuse_other_folder(root: Path) -> None:
     if not (root / "etc").is_dir() or not (root / "usr").is_dir():
         raise ProvisionError(
             "there is no root file system",
@@ -192,8 +203,8 @@ def _refuse_no_root(root: Path) -> None:
         )
 
 
-def _refuse_alone(extension: Extension, root: Path) -> None:
-    missing = [name for name in extension.requires if not _is_there(name, root)]
+def _refuse_missing_requirements(extension: Extension, root: Path) -> None:
+    missing = [name for name in extension.requires if not _is_installed(name, root)]
     if missing:
         raise ProvisionError(
             f"{extension.name} needs {' and '.join(missing)} beside it",
@@ -202,17 +213,17 @@ def _refuse_alone(extension: Extension, root: Path) -> None:
         )
 
 
-def _is_there(name: str, root: Path) -> bool:
-    places = (
-        _inside(root, f"{folder}/extensions/{name}{ending}")
+def _is_installed(name: str, root: Path) -> bool:
+    paths = (
+        _resolve(root, f"{folder}/extensions/{name}{ending}")
         for folder in ("etc", "var/lib", "usr/lib")
         for ending in (".raw", ".raw.v", "")
     )
-    return any(place.is_symlink() or place.exists() for place in places)
+    return any(path.is_symlink() or path.exists() for path in paths)
 
 
 @contextmanager
-def _writing(root: Path) -> Iterator[None]:
+def _explaining_failure(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

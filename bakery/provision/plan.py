@@ -1,31 +1,38 @@
-"""From extensions to everything that a machine needs to run them, and to keep them up to date."""
+"""Plan what a host gets to run extensions, and to keep them up to date."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING, Literal
 
-from bakery.provision.machine import File, Inline, Link, Machine, Remote, Unit
-from bakery.provision.place import ProvisionError
+from bakery.provision.errors import ProvisionError
+from bakery.provision.host_config import (
+    HostConfig,
+    HostFile,
+    HostLink,
+    HostUnit,
+    InlineContents,
+    RemoteContents,
+)
 from bakery.text import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bakery.provision.extension import Extension, Follow
+    from bakery.provision.extension import Component, Extension
 
-Host = Literal["flatcar", "fcos", "any"]
-Policy = Literal["reload", "reboot"]
+HostSystem = Literal["flatcar", "fcos", "any"]
+UpdatePolicy = Literal["reload", "reboot"]
 
 KEYRING = "/etc/systemd/import-pubring.gpg"
 EXTENSIONS = "/etc/extensions"
 IMAGES = "/opt/extensions"
 EMBEDDABLE = 16 << 20
 
-_HOST_IDS: dict[Host, str] = {"flatcar": "flatcar", "fcos": "fedora"}
+_HOST_IDS: dict[HostSystem, str] = {"flatcar": "flatcar", "fcos": "fedora"}
 _BUILT_IN = "-flatcar"  # how Flatcar's built-in extensions end
 _TORCX = "/etc/systemd/system-generators/torcx-generator"
-_ACTIVATE: dict[Policy, str] = {
+_ACTIVATE: dict[UpdatePolicy, str] = {
     "reload": "systemctl restart systemd-sysext.service",
     "reboot": "systemctl --no-block reboot",
 }
@@ -66,19 +73,19 @@ WantedBy=timers.target
 def plan(
     extensions: Sequence[Extension],
     *,
-    host: Host,
-    policy: Policy = "reload",
+    host: HostSystem,
+    policy: UpdatePolicy = "reload",
     offline: bool = False,
     unsigned: bool = False,
-) -> Machine:
-    """Return what a machine needs.
+) -> HostConfig:
+    """Return what a host gets.
 
     Args:
-        extensions: what it runs.
-        host: the system on it; `any` for others than the two.
-        policy: what it does when an update has come: merge it at once, or reboot.
-        offline: whether the images come with the configuration.
-        unsigned: follow channels that nobody signs.
+        extensions: the extensions that it runs.
+        host: its operating system; `any` for others than the two.
+        policy: what it does after an update: merge it at once, or reboot.
+        offline: whether the images are part of the configuration.
+        unsigned: whether to follow channels that are not signed.
 
     Raises:
         ProvisionError: the extensions don't fit the host or lack one that they require, an image
@@ -88,15 +95,14 @@ def plan(
     _refuse_misfits(extensions, host)
     files = [file for each in extensions for file in _files(each, offline=offline)]
     links = [link for each in extensions for link in _links(each, host)]
-    followed = [(each.name, each.follow) for each in extensions if each.follow]
-    files += [
-        file for name, follow in followed for file in _component(name, follow, unsigned=unsigned)
-    ]
-    files += _keyring([follow for _, follow in followed])
+    followed = [(each.name, each.component) for each in extensions if each.component]
+    for name, component in followed:
+        files += _component_files(name, component, unsigned=unsigned)
+    files += _keyring([component for _, component in followed])
     drop_ins = {} if host == "flatcar" else {"10-load-units.conf": _LOAD_UNITS}
-    merging = Unit(name="systemd-sysext.service", drop_ins=drop_ins, wanted_by="sysinit.target")
-    updating = [unit for name, _ in followed for unit in _updating(name, policy)]
-    return Machine(
+    merging = HostUnit(name="systemd-sysext.service", drop_ins=drop_ins, wanted_by="sysinit.target")
+    updating = [unit for name, _ in followed for unit in _update_units(name, policy)]
+    return HostConfig(
         extensions=tuple(each.name for each in extensions),
         files=tuple(files),
         links=tuple(dict.fromkeys(links)),
@@ -104,7 +110,7 @@ def plan(
     )
 
 
-def _refuse_misfits(extensions: Sequence[Extension], host: Host) -> None:
+def _refuse_misfits(extensions: Sequence[Extension], host: HostSystem) -> None:
     names = [each.name for each in extensions]
     for each in extensions:
         if names.count(each.name) > 1:
@@ -126,12 +132,13 @@ def _image(each: Extension) -> str:
     return f"{IMAGES}/{each.name}/{each.file}"
 
 
-def _files(each: Extension, *, offline: bool) -> Iterator[File]:
-    contents = _embedded(each) if offline else Remote(url=each.url, sha256=each.sha256)
-    yield File(path=_image(each), contents=contents)
+def _files(each: Extension, *, offline: bool) -> Iterator[HostFile]:
+    remote = RemoteContents(url=each.url, sha256=each.sha256, size=each.size)
+    contents = _embedded(each) if offline else remote
+    yield HostFile(path=_image(each), contents=contents)
 
 
-def _embedded(each: Extension) -> Inline:
+def _embedded(each: Extension) -> InlineContents:
     if each.local is None:
         raise ProvisionError(
             f"{each.file} is not on this computer", fix="give the image file or its folder"
@@ -142,7 +149,7 @@ def _embedded(each: Extension) -> Inline:
             f"{each.file} is too large to embed: {format_size(size)}",
             where=str(each.local),
             why=f"configurations hold images up to {format_size(EMBEDDABLE)}",
-            fix="let the machine download it, or lay it into the disk: bakery install --root DIR",
+            fix="let the host download it, or install it on its disk: bakery install --root DIR",
         )
     data = each.local.read_bytes()
     if hashlib.sha256(data).hexdigest() != each.sha256:
@@ -151,40 +158,40 @@ def _embedded(each: Extension) -> Inline:
             where=str(each.local),
             fix="build it again",
         )
-    return Inline(data=data)
+    return InlineContents(data=data)
 
 
-def _links(each: Extension, host: Host) -> Iterator[Link]:
-    yield Link(path=f"{EXTENSIONS}/{each.name}.raw", target=_image(each))
+def _links(each: Extension, host: HostSystem) -> Iterator[HostLink]:
+    yield HostLink(path=f"{EXTENSIONS}/{each.name}.raw", target=_image(each))
     masked = [name for name in each.replaces if host != "fcos" or not name.endswith(_BUILT_IN)]
     for name in masked:
-        yield Link(path=f"{EXTENSIONS}/{name}.raw", target="/dev/null")
+        yield HostLink(path=f"{EXTENSIONS}/{name}.raw", target="/dev/null")
     if any(name.endswith(_BUILT_IN) for name in masked):
         # What is built in now came from Torcx before: its generator would unpack it again.
-        yield Link(path=_TORCX, target="/dev/null")
+        yield HostLink(path=_TORCX, target="/dev/null")
 
 
-def _component(name: str, follow: Follow, *, unsigned: bool) -> Iterator[File]:
-    if follow.keyring is None and not unsigned:
+def _component_files(name: str, component: Component, *, unsigned: bool) -> Iterator[HostFile]:
+    if component.keyring is None and not unsigned:
         raise ProvisionError(
             f"nobody signs the channel that {name} would follow",
-            why="machines would run whatever is put there",
+            why="hosts would run whatever is published there",
             fix="publish with BAKERY_SIGNING_KEY set, or give --unsigned",
         )
-    for file, text in follow.transfers.items():
-        data = text if follow.keyring else text.replace(b"\nVerify=yes\n", b"\nVerify=no\n")
-        yield File(path=f"/etc/sysupdate.{name}.d/{file}", contents=Inline(data=data))
+    for file, text in component.transfers.items():
+        data = text if component.keyring else text.replace(b"\nVerify=yes\n", b"\nVerify=no\n")
+        yield HostFile(path=f"/etc/sysupdate.{name}.d/{file}", contents=InlineContents(data=data))
 
 
-def _keyring(followed: Sequence[Follow]) -> list[File]:
-    keys = dict.fromkeys(follow.keyring for follow in followed if follow.keyring)
+def _keyring(followed: Sequence[Component]) -> list[HostFile]:
+    keys = dict.fromkeys(component.keyring for component in followed if component.keyring)
     data = b"".join(keys)
-    return [File(path=KEYRING, contents=Inline(data=data), shared=True)] if data else []
+    return [HostFile(path=KEYRING, contents=InlineContents(data=data), shared=True)] if data else []
 
 
-def _updating(name: str, policy: Policy) -> Iterator[Unit]:
+def _update_units(name: str, policy: UpdatePolicy) -> Iterator[HostUnit]:
     link = f"{EXTENSIONS}/{name}.raw"
     text = _UPDATE.format(name=name, link=link, activate=_ACTIVATE[policy])
-    yield Unit(name=f"sysext-update-{name}.service", text=text)
+    yield HostUnit(name=f"sysext-update-{name}.service", text=text)
     timer = _TIMER.format(name=name)
-    yield Unit(name=f"sysext-update-{name}.timer", text=timer, wanted_by="timers.target")
+    yield HostUnit(name=f"sysext-update-{name}.timer", text=timer, wanted_by="timers.target")

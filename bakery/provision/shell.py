@@ -1,4 +1,4 @@
-"""A shell script (POSIX) that sets up a running host, and takes everything away again."""
+"""A POSIX shell script that installs extensions on a running host, and uninstalls them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import base64
 import shlex
 from typing import TYPE_CHECKING
 
-from bakery.provision.machine import UNITS, Remote, unit_files
+from bakery.provision.host_config import UNITS, RemoteContents, unit_files
 from bakery.provision.plan import EXTENSIONS, IMAGES, KEYRING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bakery.provision.machine import File, Machine
+    from bakery.provision.host_config import HostConfig, HostFile
 
 _END = b"END\n"  # closes here-documents
 _SCRIPT = """\
@@ -95,67 +95,67 @@ esac
 """
 
 
-def render(machine: Machine) -> str:
-    """Return the script. What is shared with other extensions stays when it uninstalls."""
+def render(config: HostConfig) -> str:
+    """Return the script. It leaves files that other extensions share when it uninstalls."""
     return _SCRIPT.format(
-        extensions=", ".join(machine.extensions),
+        extensions=", ".join(config.extensions),
         images=IMAGES,
         units=UNITS,
-        install=_indented(_install(machine)),
-        uninstall=_indented(_uninstall(machine)),
+        install=_indented(_install(config)),
+        uninstall=_indented(_uninstall(config)),
     )
 
 
-def _install(machine: Machine) -> Iterable[str]:
-    files = (*machine.files, *unit_files(machine))
-    downloads = [file for file in files if isinstance(file.contents, Remote)]
-    yield from map(_laid, downloads)  # first: where one fails, nothing has changed
-    yield from _unfollow(machine)
-    yield from (_laid(file) for file in files if file not in downloads)
-    for link in machine.links:
+def _install(config: HostConfig) -> Iterable[str]:
+    files = (*config.files, *unit_files(config))
+    downloads = [file for file in files if isinstance(file.contents, RemoteContents)]
+    yield from map(_file, downloads)  # first: where one fails, nothing has changed
+    yield from _unfollow(config)
+    yield from (_file(file) for file in files if file not in downloads)
+    for link in config.links:
         yield _words("link", link.path, link.target)
     yield "systemctl daemon-reload"
-    for unit in machine.units:
+    for unit in config.units:
         if unit.wanted_by:
             start = ["--now"] if unit.text is not None else []
             yield _words("systemctl", "--quiet", "enable", *start, unit.name)
     yield "systemctl restart systemd-sysext.service"
-    for name in machine.extensions:
-        image = next(link.target for link in machine.links if link.path == _link(name))
+    for name in config.extensions:
+        image = next(link.target for link in config.links if link.path == _link(name))
         yield _words("keep", name, image.rpartition("/")[2])
 
 
-def _uninstall(machine: Machine) -> Iterable[str]:
-    yield from _unfollow(machine)
-    names = shlex.join(machine.extensions)
+def _uninstall(config: HostConfig) -> Iterable[str]:
+    yield from _unfollow(config)
+    names = shlex.join(config.extensions)
     yield f'units=$(for name in {names}; do started "$name"; done)'
-    yield _words("rm", "-f", *(link.path for link in machine.links))
-    laid = [file.path for file in (*machine.files, *unit_files(machine)) if not file.shared]
-    yield _words("rm", "-f", *laid)
-    yield _words("rm", "-rf", *(f"{IMAGES}/{name}" for name in machine.extensions))
+    yield _words("rm", "-f", *(link.path for link in config.links))
+    own = [file.path for file in (*config.files, *unit_files(config)) if not file.shared]
+    yield _words("rm", "-f", *own)
+    yield _words("rm", "-rf", *(f"{IMAGES}/{name}" for name in config.extensions))
     yield "systemctl restart systemd-sysext.service"
     yield "systemctl daemon-reload"
     yield "# shellcheck disable=SC2086 # several units"
     yield '[ -z "$units" ] || systemctl stop $units'
 
 
-def _unfollow(machine: Machine) -> Iterable[str]:
-    return (_words("unfollow", name) for name in machine.extensions)
+def _unfollow(config: HostConfig) -> Iterable[str]:
+    return (_words("unfollow", name) for name in config.extensions)
 
 
 def _link(name: str) -> str:
     return f"{EXTENSIONS}/{name}.raw"
 
 
-def _laid(file: File) -> str:
-    if isinstance(file.contents, Remote):
+def _file(file: HostFile) -> str:
+    if isinstance(file.contents, RemoteContents):
         return _words("fetch", file.path, file.contents.url, file.contents.sha256)
     data = file.contents.data
-    how = "trust" if file.path == KEYRING else "write"
+    function = "trust" if file.path == KEYRING else "write"
     if data.isascii() and data.endswith(b"\n") and b"\n" + _END not in b"\n" + data:
-        return f"{_words(how, file.path)} <<'END'\n{data.decode('ascii')}END"
+        return f"{_words(function, file.path)} <<'END'\n{data.decode('ascii')}END"
     encoded = base64.encodebytes(data).decode("ascii")
-    return f"base64 --decode <<'END' | {_words(how, file.path)}\n{encoded}END"
+    return f"base64 --decode <<'END' | {_words(function, file.path)}\n{encoded}END"
 
 
 def _words(*words: str) -> str:

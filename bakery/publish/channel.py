@@ -6,70 +6,69 @@ writer looks again after it has written, so that of two writers none loses the o
 
 from __future__ import annotations
 
-import re
-from functools import partial
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from bakery.publish import published
-from bakery.publish.channel_steps import Wish
-from bakery.recipe.types import Arch
-from bakery.recipe.version import Version
-from bakery.release import sysupdate
+from bakery.characters import visible
+from bakery.publish.channel_steps import DesiredChannel
+from bakery.publish.published import indexed
+from bakery.recipe.names import INDEX, release_name
+from bakery.release import index, sysupdate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bakery.publish.channel_steps import Scratch
-    from bakery.publish.model import Posted
-    from bakery.publish.published import Edition
-    from bakery.publish.signed_index import Sealer
-
-INDEX = "bakery"
-"""The release that holds bakery.json; no recipe has this name."""
-
-_ARCHES = "|".join(get_args(Arch))
+    from bakery.publish.model import RemoteRelease
+    from bakery.publish.published import Catalogue, Edition
+    from bakery.publish.signed_index import IndexSigner
 
 
-def channels(name: str, found: Sequence[Posted], *, minors: bool) -> dict[str, list[Edition]]:
+def channels(name: str, editions: Sequence[Edition], *, minors: bool) -> dict[str, list[Edition]]:
     """Return the channels of a recipe, each with all that it could hold, newest first.
 
-    Pre-releases are left out: hosts would take 1.0-rc.2 for newer than 1.0 (systemd's order).
+    Pre-releases are left out: hosts would take 1.0-rc.2 for newer than 1.0 (systemd's order). A
+    minor series has no channel where a version is called like it, since the tag is taken.
 
     Args:
         name: the recipe's.
-        found: what is at the publisher.
+        editions: its releases that are public, newest first.
         minors: whether each minor series has a channel too.
 
     """
-    editions = [
-        edition
-        for edition in published.editions(found)
-        if edition.name == name and not Version.parse(edition.version).is_prerelease
-    ]
-    grouped = {name: editions} if editions else {}
-    for edition in editions if minors else ():
-        minor = Version.parse(edition.version).minor
-        grouped.setdefault(f"{name}-{minor}", []).append(edition)
+    final = [edition for edition in editions if not edition.version.is_prerelease]
+    grouped = {name: final} if final else {}
+    taken = {edition.posted.tag for edition in editions}
+    for edition in final if minors else ():
+        minor = edition.version.minor
+        tag = release_name(name, minor)
+        if tag not in taken and edition.version.tag.startswith(f"{minor}."):
+            grouped.setdefault(tag, []).append(edition)
     return grouped
 
 
 class Channels:
     """Says what channels and the index must hold."""
 
-    def __init__(self, scratch: Scratch, sealer: Sealer, keep: int) -> None:
+    def __init__(
+        self, catalogue: Catalogue, scratch: Scratch, signer: IndexSigner, keep: int
+    ) -> None:
         """Use a place for files on their way.
 
         Args:
+            catalogue: reads what is published.
             scratch: the place.
-            sealer: writes the indexes.
+            signer: writes the indexes.
             keep: how many versions a channel holds.
 
         """
+        self._catalogue = catalogue
         self._keep = keep
         self._scratch = scratch
-        self._sealer = sealer
+        self._signer = signer
 
-    def of(self, name: str, found: Sequence[Posted], *, minors: bool) -> list[Wish]:
+    def of(
+        self, name: str, found: Sequence[RemoteRelease], *, minors: bool
+    ) -> list[DesiredChannel]:
         """Return a recipe's channels as they must be.
 
         Args:
@@ -78,51 +77,57 @@ class Channels:
             minors: whether each minor series has a channel too.
 
         """
-        grouped = channels(name, found, minors=minors)
+        grouped = channels(name, self._catalogue.editions(found, name), minors=minors)
         return [self._channel(tag, editions, found) for tag, editions in grouped.items()]
 
-    def index(self, found: Sequence[Posted]) -> list[Wish]:
+    def index(self, found: Sequence[RemoteRelease]) -> list[DesiredChannel]:
         """Return the index of everything that is published."""
-        text = self._scratch.write("bakery.json", published.index(found))
-        wish = Wish(
+        text = self._scratch.write(
+            f"{INDEX}.json", index.encode(map(indexed, self._catalogue.editions(found)))
+        )
+        channel = DesiredChannel(
             tag=INDEX,
             notes="`bakery.json` lists everything that is published here.",
-            pieces=self._sealer.seal([text], _public(INDEX, found)),
+            pieces=self._signer.signed([text], _public(INDEX, found)),
             is_old=lambda _name: False,
         )
-        return [wish]
+        return [channel]
 
-    def _channel(self, tag: str, editions: list[Edition], found: Sequence[Posted]) -> Wish:
-        kept = editions[: self._keep]
+    def left_out(self) -> list[str]:
+        """Return, for people, which releases are in no channel and no index, and why."""
+        return [
+            f"left out: {visible(tag)}, since {visible(why)}"
+            for tag, why in sorted(self._catalogue.refused.items())
+        ]
+
+    def _channel(
+        self, tag: str, editions: list[Edition], found: Sequence[RemoteRelease]
+    ) -> DesiredChannel:
+        kept, old = editions[: self._keep], editions[self._keep :]
         pieces = [
             self._scratch.copy(edition.posted, image)
             for edition in reversed(kept)
             for image in edition.images.values()
         ]
+        pieces.append(self._scratch.write(index.CHANNEL, index.encode(map(indexed, kept))))
         newest = kept[0].posted
         for suffix in sysupdate.SUFFIXES:
             transfer = newest.asset(f"{tag}{suffix}")
             if transfer:
                 pieces.append(self._scratch.copy(newest, transfer))
-        return Wish(
+        return DesiredChannel(
             tag=tag,
             notes=f"What hosts find that follow `{tag}` with systemd-sysupdate.",
-            pieces=self._sealer.seal(pieces, _public(tag, found)),
-            is_old=partial(_is_old, kept[-1]),
+            pieces=self._signer.signed(pieces, _public(tag, found)),
+            is_old=frozenset(
+                [
+                    *(image.name for edition in old for image in edition.images.values()),
+                    *(f"{tag}{suffix}" for suffix in sysupdate.SUFFIXES),
+                ]
+            ).__contains__,
         )
 
 
-def _public(tag: str, found: Sequence[Posted]) -> Posted | None:
+def _public(tag: str, found: Sequence[RemoteRelease]) -> RemoteRelease | None:
     named = (release for release in found if release.tag == tag)
     return next((release for release in named if release.visibility == "public"), None)
-
-
-def _is_old(oldest: Edition, file: str) -> bool:
-    """Return whether a file is an image of a version before the oldest that stays.
-
-    Newer ones may be another writer's, who has seen more.
-    """
-    found = re.fullmatch(rf"{re.escape(oldest.name)}-(.+)-(?:{_ARCHES})\.raw", file)
-    if found is None or not Version.is_written(found[1]):
-        return False
-    return Version.parse(found[1]) < Version.parse(oldest.version)

@@ -13,15 +13,16 @@ from operator import methodcaller
 from typing import TYPE_CHECKING
 
 from bakery.publish import release
-from bakery.publish.release import LocalFile, Wanted
+from bakery.publish.model import PublishError
+from bakery.publish.release import DesiredRelease, LocalFile
 from bakery.text import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from bakery.publish.model import Posted, Publisher, Stored
-    from bakery.publish.reconcile import Step
+    from bakery.publish.model import Publisher, RemoteAsset, RemoteRelease
+    from bakery.publish.reconcile import Action
 
 NEXT = ".next"
 
@@ -37,7 +38,7 @@ class Piece:
     """
 
     file: LocalFile
-    origin: tuple[Posted, Stored] | None = None
+    origin: tuple[RemoteRelease, RemoteAsset] | None = None
 
     @property
     def is_here(self) -> bool:
@@ -53,7 +54,7 @@ class Piece:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class DesiredChannel:
     """A moving release as it must be.
 
     Attributes:
@@ -83,7 +84,7 @@ class Scratch:
         path.write_bytes(data)
         return Piece(file=LocalFile(name=name, path=path, size=len(data), sha256=sha256))
 
-    def copy(self, release: Posted, stored: Stored) -> Piece:
+    def copy(self, release: RemoteRelease, stored: RemoteAsset) -> Piece:
         """Return a file of a release, to be downloaded when it is needed."""
         sha256 = stored.sha256 or ""
         path = self._folder / sha256
@@ -91,58 +92,94 @@ class Scratch:
         return Piece(file=file, origin=(release, stored))
 
 
-def preview(wish: Wish, found: Iterable[Posted]) -> list[str]:
-    """Return, for people, what is to change in a moving release."""
-    public = [each for each in found if each.tag == wish.tag and _is_public(each)]
+def preview(channel: DesiredChannel, remote: Iterable[RemoteRelease]) -> list[str]:
+    """Return, for people, what is to change in a moving release.
+
+    Raises:
+        PublishError: the publisher lets no release change.
+
+    """
+    remote = list(remote)
+    _refuse_immutable(channel.tag, remote)
+    public = [each for each in remote if each.tag == channel.tag and _is_public(each)]
     there = {asset.name: asset for each in public for asset in each.assets}
     lines = [
-        f"upload {wish.tag}/{piece.file.name} ({format_size(piece.file.size)})"
-        for piece in wish.pieces
+        f"upload {channel.tag}/{piece.file.name} ({format_size(piece.file.size)})"
+        for piece in channel.pieces
         if not piece.file.is_stored(there.get(piece.file.name))
     ]
-    return [*lines, *(f"delete {wish.tag}/{old.name}" for old in _old(wish, there))]
+    return [*lines, *(f"delete {channel.tag}/{old.name}" for old in _old(channel, there))]
 
 
-def steps(wish: Wish, found: Iterable[Posted]) -> list[Step]:
-    """Return what to do next for a moving release; nothing when it is as it must be."""
-    found = [release for release in found if release.tag == wish.tag]
-    public = next(filter(_is_public, found), None)
+def steps(channel: DesiredChannel, remote: Iterable[RemoteRelease]) -> list[Action]:
+    """Return what to do next for a moving release; nothing when it is as it must be.
+
+    Raises:
+        PublishError: the publisher lets no release change.
+
+    """
+    remote = list(remote)
+    _refuse_immutable(channel.tag, remote)
+    remote = [release for release in remote if release.tag == channel.tag]
+    public = next(filter(_is_public, remote), None)
     if public is None:
-        return _bring(wish.pieces) or release.steps(_wanted(wish), found)
-    discard = [methodcaller("discard", release) for release in found if release is not public]
-    wrong = [p for p in wish.pieces if not p.file.is_stored(public.asset(p.file.name))]
+        return _bring(channel.pieces) or release.steps(_desired(channel), remote)
+    discard = [methodcaller("discard", release) for release in remote if release is not public]
+    wrong = [p for p in channel.pieces if not p.file.is_stored(public.asset(p.file.name))]
     staged = [p for p in wrong if p.file.is_stored(public.asset(p.file.name + NEXT))]
     missing = [piece for piece in wrong if piece not in staged]
     if missing:
         return _bring(missing) or [step for p in missing for step in _stage(p.file, public)]
     if staged:
         return [step for piece in staged for step in _replace(piece.file, public)]
-    old = _old(wish, {asset.name: asset for asset in public.assets})
+    old = _old(channel, {asset.name: asset for asset in public.assets})
     return [*(methodcaller("delete", public, asset) for asset in old), *discard]
 
 
-def _is_public(release: Posted) -> bool:
+def _refuse_immutable(tag: str, remote: Sequence[RemoteRelease]) -> None:
+    """Refuse a channel where a release can't change, before its first publication freezes it.
+
+    What was published before immutable releases were switched on, or off, stays as it was: so the
+    channel itself tells, or else the newest release.
+    """
+    public = [release for release in remote if _is_public(release)]
+    own = [release for release in public if release.tag == tag]
+    newest = own or public
+    if newest and newest[0].immutable:
+        raise PublishError(
+            f"the channel {tag} can't move, since releases are immutable here",
+            why=f"{newest[0].tag} is, as the publisher says: nothing in it can be replaced",
+            fix="switch immutable releases off (Settings, General, Releases), delete what is\n"
+            f"published as {tag} if there is such a release, and give the channel another name\n"
+            "if its tag is used up; or publish to a folder of a web server:\n"
+            "BAKERY_PUBLISHER=directory:PATH",
+        )
+
+
+def _is_public(release: RemoteRelease) -> bool:
     return release.visibility == "public"
 
 
-def _old(wish: Wish, there: Mapping[str, Stored]) -> list[Stored]:
-    named = {piece.file.name for piece in wish.pieces}
+def _old(channel: DesiredChannel, there: Mapping[str, RemoteAsset]) -> list[RemoteAsset]:
+    named = {piece.file.name for piece in channel.pieces}
     return [
         asset
         for name, asset in there.items()
-        if name not in named and (name.endswith(NEXT) or wish.is_old(name))
+        if name not in named and (name.endswith(NEXT) or channel.is_old(name))
     ]
 
 
-def _wanted(wish: Wish) -> Wanted:
-    return Wanted(tag=wish.tag, notes=wish.notes, files=tuple(p.file for p in wish.pieces))
+def _desired(channel: DesiredChannel) -> DesiredRelease:
+    return DesiredRelease(
+        tag=channel.tag, notes=channel.notes, files=tuple(p.file for p in channel.pieces)
+    )
 
 
-def _bring(pieces: Sequence[Piece]) -> list[Step]:
+def _bring(pieces: Sequence[Piece]) -> list[Action]:
     return [piece.bring for piece in pieces if not piece.is_here]
 
 
-def _stage(file: LocalFile, public: Posted) -> list[Step]:
+def _stage(file: LocalFile, public: RemoteRelease) -> list[Action]:
     """Return how to bring in a file: beside the one of its name, if that is of any use."""
     there = public.asset(file.name)
     name = file.name if there is None or not there.whole else file.name + NEXT
@@ -151,6 +188,6 @@ def _stage(file: LocalFile, public: Posted) -> list[Step]:
     return [*delete, methodcaller("upload", public, name, file.path)]
 
 
-def _replace(file: LocalFile, public: Posted) -> list[Step]:
+def _replace(file: LocalFile, public: RemoteRelease) -> list[Action]:
     staged = public.asset(file.name + NEXT)
     return [methodcaller("replace", public, staged, file.name)]

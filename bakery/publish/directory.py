@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.publish.model import Posted, PublishError, Stored, UnsettledError
+from bakery.publish.model import PublishError, RemoteAsset, RemoteRelease, UnsettledError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,25 +44,25 @@ class Directory:
         self._owner = owner
         self._digests: dict[tuple[int, int, int], str] = {}
 
-    def releases(self) -> list[Posted]:
+    def releases(self) -> list[RemoteRelease]:
         """Return all releases."""
         with _looking(self.root):
             drafts = [tag for owner in _folders(self.root / _DRAFTS) for tag in _folders(owner)]
-            return [self._posted(folder) for folder in (*_folders(self.root), *drafts)]
+            return [self._release_of(folder) for folder in (*_folders(self.root), *drafts)]
 
-    def find(self, tag: str) -> list[Posted]:
+    def find(self, tag: str) -> list[RemoteRelease]:
         """Return the releases of one name."""
         with _looking(self.root):
             drafts = [owner / tag for owner in _folders(self.root / _DRAFTS)]
             candidates = (self.root / tag, *drafts)
-            return [self._posted(folder) for folder in candidates if folder.is_dir()]
+            return [self._release_of(folder) for folder in candidates if folder.is_dir()]
 
     def draft(self, tag: str) -> None:
         """Begin a release."""
         with _changing(self.root):
             (self.root / _DRAFTS / self._owner / tag).mkdir(parents=True, exist_ok=True)
 
-    def upload(self, release: Posted, name: str, file: Path) -> None:
+    def upload(self, release: RemoteRelease, name: str, file: Path) -> None:
         """Add a file, which appears by rename."""
         folder = Path(release.id)
         partial = folder / f".{name}.{self._owner}{_PARTIAL}"
@@ -73,56 +73,56 @@ class Directory:
                 os.fsync(written.fileno())
             partial.replace(folder / name)
 
-    def publish(self, draft: Posted, *, title: str, notes: str) -> None:  # noqa: ARG002  has no place for text
+    def publish(self, draft: RemoteRelease, *, title: str, notes: str) -> None:  # noqa: ARG002  has no place for text
         """Move a draft to where readers look; a folder with files in it is never replaced."""
         with _changing(self.root):
             Path(draft.id).rename(self.root / draft.tag)
 
-    def replace(self, release: Posted, asset: Stored, name: str) -> None:
+    def replace(self, release: RemoteRelease, asset: RemoteAsset, name: str) -> None:
         """Rename a file over another."""
         folder = Path(release.id)
         with _changing(folder):
             (folder / asset.name).replace(folder / name)
 
-    def delete(self, release: Posted, asset: Stored) -> None:
+    def delete(self, release: RemoteRelease, asset: RemoteAsset) -> None:
         """Remove a file."""
         folder = Path(release.id)
         with _changing(folder):
             (folder / asset.id).unlink(missing_ok=True)
 
-    def discard(self, draft: Posted) -> None:
+    def discard(self, draft: RemoteRelease) -> None:
         """Remove a draft."""
         with _changing(self.root):
             shutil.rmtree(draft.id)
 
-    def fetch(self, release: Posted, asset: Stored, target: Path) -> None:
+    def fetch(self, release: RemoteRelease, asset: RemoteAsset, target: Path) -> None:
         """Copy a file."""
         with _looking(Path(release.id)):
             shutil.copyfile(Path(release.id) / asset.name, target)
-            if self._stored(target).sha256 != asset.sha256:
+            if self._asset_of(target).sha256 != asset.sha256:
                 raise UnsettledError("a file changes while it is read", where=asset.name)
 
-    def _posted(self, folder: Path) -> Posted:
+    def _release_of(self, folder: Path) -> RemoteRelease:
         owner = folder.parent.name if folder.parent.parent.name == _DRAFTS else None
-        return Posted(
+        return RemoteRelease(
             tag=folder.name,
             id=str(folder),
             visibility="public" if owner is None else self._whose(owner),
             assets=tuple(
-                self._stored(path) for path in sorted(folder.iterdir()) if not _is_partial(path)
+                self._asset_of(path) for path in sorted(folder.iterdir()) if not _is_partial(path)
             ),
         )
 
     def _whose(self, owner: str) -> Visibility:
         return "draft" if owner == self._owner else "foreign"
 
-    def _stored(self, path: Path) -> Stored:
+    def _asset_of(self, path: Path) -> RemoteAsset:
         status = path.stat()
         known = (status.st_ino, status.st_size, status.st_mtime_ns)
         if known not in self._digests:
             with path.open("rb") as file:
                 self._digests[known] = hashlib.file_digest(file, "sha256").hexdigest()
-        return Stored(
+        return RemoteAsset(
             name=path.name, id=path.name, size=status.st_size, sha256=self._digests[known]
         )
 

@@ -10,60 +10,43 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-from contextlib import contextmanager
-from functools import cached_property
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
-from bakery.http.address import shown
-from bakery.http.causes import explain, is_permanent
-from bakery.http.retry import RETRY_AFTER_LIMIT, Patience
-from bakery.publish.model import Posted, PublishError, Stored, UnsettledError
+from bakery.http.address import origin, shown
+from bakery.http.client import Client, pages
+from bakery.http.errors import RateLimitedError, RequestError, TransientError
+from bakery.publish.model import PublishError, RemoteAsset, RemoteRelease, UnsettledError
 from bakery.upstream import github
-from bakery.upstream.refusal import asked_to_wait, said
+from bakery.upstream.github import GithubAsset, GithubRelease
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from requests import Response, Session
+    from requests import Response
 
+    from bakery.http.credentials import Token
     from bakery.publish.model import Visibility
 
 _T = TypeVar("_T")
 _LARGEST = 2 << 30  # bytes; an asset must be smaller
-_CHUNK = 1 << 20
 _DRAFT = "{tag}, a draft of {owner}"
-_VERSION = "2022-11-28"
+_HEADERS = {"Accept": github.ACCEPT, "X-GitHub-Api-Version": "2022-11-28"}
+_BYTES = "application/octet-stream"
 _RIGHTS = "see that BAKERY_PUBLISHER names the repository, and that GITHUB_TOKEN may write to it"
-_TRANSIENT = {
-    HTTPStatus.NOT_FOUND,  # another publisher has removed it
-    HTTPStatus.REQUEST_TIMEOUT,
-    HTTPStatus.CONFLICT,
-    HTTPStatus.UNPROCESSABLE_ENTITY,  # another publisher was faster, or ours was already done
-    HTTPStatus.TOO_MANY_REQUESTS,
+_WAYS_OUT = {
+    "immutable": "what is published with immutable releases on never changes, and its tag is used\n"
+    "up: publish another version; and see the guide on what follows channels then",
+    "rule": "a ruleset of the repository forbids it: let the token's owner create tags, or leave\n"
+    "these tags out (Settings, Rules, Rulesets)",
+    "empty": "the repository has no commit that a tag could name: push one, then run it again",
 }
-
-
-class _Asset(msgspec.Struct):
-    id: int
-    name: str
-    size: int
-    state: str
-    digest: str | None = None
-
-
-class _Release(msgspec.Struct):
-    id: int
-    tag_name: str
-    draft: bool
-    upload_url: str
-    name: str | None = None
-    assets: list[_Asset] = []
 
 
 class Github:
@@ -75,7 +58,7 @@ class Github:
         owner: str,
         *,
         environment: Mapping[str, str] | None = None,
-        patience: Patience | None = None,
+        client: Client | None = None,
     ) -> None:
         """Use a repository.
 
@@ -83,27 +66,30 @@ class Github:
             repository: OWNER/REPO.
             owner: whose drafts are ours.
             environment: where GITHUB_API_URL and GITHUB_TOKEN are looked for.
-            patience: for its time limits.
+            client: asks GitHub; None for the usual retries, of downloads alone, and limits. Of
+                all else, who looks at its effect first decides whether it is tried again.
 
         """
         environment = os.environ if environment is None else environment
-        self._url = f"{github.base(environment)}/repos/{repository}"
+        self._api = github.base(environment)
+        self._url = f"{self._api}/repos/{repository}"
         self._token = github.token(environment)
         self._owner = owner
-        self._patience = patience or Patience()
+        self._client = client or Client()
+        self._once = replace(self._client, retry=replace(self._client.retry, tries=1))
         self._uploads: dict[str, str] = {}
 
-    def releases(self) -> list[Posted]:
+    def releases(self) -> list[RemoteRelease]:
         """Return all releases; whoever may not write to the repository sees no drafts."""
-        url: str | None = f"{self._url}/releases?per_page=100"
-        found = []
-        while url is not None:
-            response = self._request("GET", url)
-            found += [self._posted(release) for release in _decoded(response, list[_Release])]
-            url = response.links.get("next", {}).get("url")
-        return found
+        url = f"{self._url}/releases?per_page=100"
+        with _in_words("GET", url):
+            return [
+                self._release_of(release)
+                for page in pages(self._page, url)
+                for release in _decoded(page, list[GithubRelease])
+            ]
 
-    def find(self, tag: str) -> list[Posted]:
+    def find(self, tag: str) -> list[RemoteRelease]:
         """Return the releases of one tag; drafts are found in the list of all alone."""
         return [release for release in self.releases() if release.tag == tag]
 
@@ -113,7 +99,7 @@ class Github:
         fields = {"tag_name": tag, "name": name, "draft": True}
         self._request("POST", f"{self._url}/releases", json=fields)
 
-    def upload(self, release: Posted, name: str, file: Path) -> None:
+    def upload(self, release: RemoteRelease, name: str, file: Path) -> None:
         """Upload an asset."""
         if file.stat().st_size >= _LARGEST:
             raise PublishError(
@@ -122,13 +108,13 @@ class Github:
                 fix="make it smaller: BAKERY_PROFILE=small",
             )
         url = f"{self._uploads[release.id]}?name={quote(name, safe='')}"
-        with file.open("rb") as body:
-            response = self._request(
-                "POST", url, data=body, headers={"Content-Type": "application/octet-stream"}
-            )
-        stored = _decoded(response, _Asset)
+        token = replace(self._token, api=url)  # a server of GitHub's too, as was checked
+        headers = {"Content-Type": _BYTES}
+        with file.open("rb") as body, self._looking_after(release):
+            response = self._request("POST", url, token=token, data=body, headers=headers)
+        stored = _decoded(response, GithubAsset)
         if stored.name != name:
-            self.delete(release, _stored(stored))
+            self.delete(release, _asset_of(stored))
             raise PublishError(
                 f"GitHub stores {name} as {stored.name}",
                 where=release.tag,
@@ -136,146 +122,197 @@ class Github:
                 fix="use letters, digits and .-_+ alone in names and versions",
             )
 
-    def publish(self, draft: Posted, *, title: str, notes: str) -> None:
+    def publish(self, draft: RemoteRelease, *, title: str, notes: str) -> None:
         """Publish a draft; GitHub refuses that while another release of its tag is public."""
         fields = {"draft": False, "name": title, "body": notes}
-        self._request("PATCH", f"{self._url}/releases/{draft.id}", json=fields)
+        with self._looking_after(draft):
+            self._request("PATCH", self._release(draft), json=fields)
 
-    def replace(self, release: Posted, asset: Stored, name: str) -> None:
+    def replace(self, release: RemoteRelease, asset: RemoteAsset, name: str) -> None:
         """Rename an asset; GitHub wants the one of that name to go the moment before."""
         old = release.asset(name)
         if old is not None:
             self.delete(release, old)
         self._request("PATCH", self._asset(asset), json={"name": name})
 
-    def delete(self, release: Posted, asset: Stored) -> None:  # noqa: ARG002  ids are unique
+    def delete(self, release: RemoteRelease, asset: RemoteAsset) -> None:  # noqa: ARG002  ids are unique
         """Delete an asset."""
-        self._request("DELETE", self._asset(asset))
+        self._delete(self._asset(asset))
 
-    def discard(self, draft: Posted) -> None:
+    def discard(self, draft: RemoteRelease) -> None:
         """Delete a draft."""
-        self._request("DELETE", f"{self._url}/releases/{draft.id}")
+        self._delete(self._release(draft))
 
-    def fetch(self, release: Posted, asset: Stored, target: Path) -> None:
+    def fetch(self, release: RemoteRelease, asset: RemoteAsset, target: Path) -> None:
         """Download an asset."""
         where = f"{release.tag}/{asset.name}"
-        headers = {"Accept": "application/octet-stream", "Accept-Encoding": "identity"}
+        url = self._asset(asset)
         digest = hashlib.sha256()
-        with (
-            _connected(where),
-            target.open("wb") as file,
-            self._request("GET", self._asset(asset), headers=headers, stream=True) as response,
-        ):
-            for chunk in response.iter_content(_CHUNK):
+        with _in_words("GET", url), target.open("wb") as file:
+
+            def write(chunk: bytes) -> None:
                 digest.update(chunk)
                 file.write(chunk)
+
+            accept = {"Accept": _BYTES}
+            self._client.copy(url, write, size=asset.size, token=self._token, headers=accept)
         if digest.hexdigest() != asset.sha256:
             raise UnsettledError("a download was cut or altered", where=where)
 
     # Requests
 
-    @cached_property
-    def _session(self) -> Session:
-        import requests
+    def _page(self, url: str) -> Response:
+        if not self._token.is_for(url):
+            raise self._elsewhere("its list of releases", url)
+        return self._request("GET", url)
 
+    def _request(
+        self,
+        method: str,
+        url: str,
+        *,
+        token: Token | None = None,
+        headers: Mapping[str, str] | None = None,
+        **content: Any,
+    ) -> Response:
+        """Send one request.
+
+        Raises:
+            UnsettledError: it failed, and may have had its effect or not.
+            PublishError: it is refused.
+
+        """
         if not self._token.value:
             raise PublishError(
                 "GitHub lets nobody publish without a token",
                 where=shown(self._url),
                 fix="set GITHUB_TOKEN to one that may write the repository's contents",
             )
-        session = requests.Session()
-        session.auth = self._token
-        session.headers.update(
-            {
-                "Accept": github.ACCEPT,
-                "User-Agent": "sysext-bakery",
-                "X-GitHub-Api-Version": _VERSION,
-            }
-        )
-        return session
+        with _in_words(method, url):
+            return self._once.request(
+                method,
+                url,
+                token=token or self._token,
+                headers={**_HEADERS, **(headers or {})},
+                **content,
+            )
 
-    def _request(self, method: str, url: str, **options: Any) -> Response:
-        timeout = (self._patience.connect, self._patience.stall)
-        with _connected(url):
-            response = self._session.request(method, url, timeout=timeout, **options)
-        if response.ok:
-            return response
-        with response:
-            raise _refusal(response)
+    def _delete(self, url: str) -> None:
+        """Delete what another publisher may have deleted in between."""
+        with suppress(_MissingError):
+            self._request("DELETE", url)
 
-    def _asset(self, asset: Stored) -> str:
+    @contextmanager
+    def _looking_after(self, release: RemoteRelease) -> Iterator[None]:
+        """Look whether a release that is said not to be there is gone; others change public ones.
+
+        Raises:
+            UnsettledError: it is gone: another publisher has removed it.
+            PublishError: it is there, and can't be changed.
+
+        """
+        try:
+            yield
+        except _MissingError as error:
+            if release.visibility == "draft":
+                self._request("GET", self._release(release))
+                raise PublishError(
+                    error.what, where=error.where, why=error.why, fix=_RIGHTS
+                ) from error
+            raise
+
+    def _release(self, release: RemoteRelease) -> str:
+        return f"{self._url}/releases/{release.id}"
+
+    def _asset(self, asset: RemoteAsset) -> str:
         return f"{self._url}/releases/assets/{asset.id}"
 
-    def _posted(self, release: _Release) -> Posted:
-        found = str(release.id)
-        self._uploads[found] = release.upload_url.partition("{")[0]  # RFC 6570: {?name,label}
-        return Posted(
+    def _release_of(self, release: GithubRelease) -> RemoteRelease:
+        number = str(release.id)
+        self._uploads[number] = self._upload_url(release)
+        return RemoteRelease(
             tag=release.tag_name,
-            id=found,
+            id=number,
             visibility=self._visibility(release),
-            assets=tuple(_stored(asset) for asset in release.assets),
+            immutable=release.immutable,
+            assets=tuple(_asset_of(asset) for asset in release.assets),
         )
 
-    def _visibility(self, release: _Release) -> Visibility:
+    def _upload_url(self, release: GithubRelease) -> str:
+        """Return where a release's assets go: the API's server, or its sister `uploads.…`."""
+        url = release.upload_url.partition("{")[0]  # RFC 6570: {?name,label}
+        scheme, host, port = origin(self._api)
+        sister = (scheme, f"uploads.{host.removeprefix('api.')}", port)
+        if origin(url) not in ((scheme, host, port), sister):
+            raise self._elsewhere("the place for uploads", url)
+        return url
+
+    def _elsewhere(self, what: str, url: str) -> PublishError:
+        return PublishError(
+            f"GitHub names another server for {what}",
+            where=shown(url),
+            why=f"the token is for {shown(self._api)} alone",
+            fix="look whether GITHUB_API_URL is right, or what answers in GitHub's place",
+        )
+
+    def _visibility(self, release: GithubRelease) -> Visibility:
         if not release.draft:
             return "public"
         ours = _DRAFT.format(tag=release.tag_name, owner=self._owner)
         return "draft" if release.name == ours else "foreign"
 
 
-def _stored(asset: _Asset) -> Stored:
-    sha256 = re.fullmatch(r"sha256:([0-9a-f]{64})", asset.digest or "")
-    return Stored(
+class _MissingError(UnsettledError):
+    """GitHub has no such thing, though it was listed: somebody else may have removed it."""
+
+
+def _asset_of(asset: GithubAsset) -> RemoteAsset:
+    return RemoteAsset(
         name=asset.name,
         size=asset.size,
-        sha256=sha256[1] if sha256 else None,
+        sha256=asset.sha256,
         id=str(asset.id),
         whole=asset.state == "uploaded",
     )
 
 
 @contextmanager
-def _connected(where: str) -> Iterator[None]:
-    from requests import exceptions
-    from urllib3.exceptions import HTTPError
-
+def _in_words(method: str, url: str) -> Iterator[None]:
     try:
         yield
-    except (exceptions.RequestException, HTTPError) as error:
-        what = "GitHub can't be reached"
-        if is_permanent(error):
-            raise PublishError(
-                what, where=shown(where), why=explain(error), fix="check the network and the proxy"
-            ) from error
-        raise UnsettledError(what, where=shown(where), why=explain(error)) from error
+    except RequestError as error:
+        raise _explained(error, method, url) from error
 
 
-def _refusal(response: Response) -> PublishError | UnsettledError:
-    status = response.status_code
-    what = "GitHub refuses a request"
-    where = f"{response.request.method} {shown(response.url)}"
-    why = f"HTTP {status} {said(response)}".strip()
-    wait = asked_to_wait(response)
-    if wait is not None and wait > RETRY_AFTER_LIMIT:
-        return PublishError(
-            "GitHub wants no more requests for now",
-            where=where,
-            why=why,
-            fix=f"run it again in {wait / 60:.0f} minutes: it continues",
-        )
-    listing = response.request.method == "GET" and status == HTTPStatus.NOT_FOUND
-    if listing and "/assets/" not in response.url:
-        return PublishError("GitHub knows no such repository", where=where, why=why, fix=_RIGHTS)
-    if wait is not None or status in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return UnsettledError(what, where=where, why=why, wait=wait or 0)
-    return PublishError(what, where=where, why=why, fix=_RIGHTS)
+def _explained(error: RequestError, method: str, url: str) -> PublishError | UnsettledError:
+    where, why = f"{method} {shown(url)}", str(error)
+    what = "GitHub can't be asked" if error.status is None else "GitHub refuses a request"
+    # Another publisher was faster, or ours was already done
+    if isinstance(error, TransientError) or "already_exists" in error.codes:
+        return UnsettledError(what, where=where, why=why, wait=error.wait)
+    listed = not url.partition("?")[0].endswith("/releases")
+    if error.status == HTTPStatus.NOT_FOUND and listed:
+        return _MissingError(what, where=where, why=why)
+    if isinstance(error, RateLimitedError):
+        what, fix = "GitHub wants no more requests for now", "run it again then: it continues"
+    elif error.status is None:
+        fix = "check the network and the proxy"
+    elif error.status == HTTPStatus.NOT_FOUND:
+        what, fix = "GitHub knows no such repository", _RIGHTS
+    else:
+        fix = _way_out(why)
+    return PublishError(what, where=where, why=why, fix=fix)
+
+
+def _way_out(why: str) -> str:
+    """Return what may be done about a refusal, by GitHub's own words for it."""
+    return next((fix for word, fix in _WAYS_OUT.items() if word in why.lower()), _RIGHTS)
 
 
 def _decoded(response: Response, kind: type[_T]) -> _T:
     try:
         return msgspec.json.decode(response.content, type=kind)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PublishError(
             "GitHub answers with something else than its documentation says",
             where=shown(response.url),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 
 from bakery.errors import BakeryError
+from bakery.http.errors import RetriableError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,22 +19,22 @@ class PublishError(BakeryError):
     """A release can't be published; another try would end the same."""
 
 
-class UnsettledError(BakeryError):
-    """A request failed, and may have had its effect or not: look again, then go on.
-
-    Attributes:
-        wait: how many seconds the publisher asks to wait.
-
-    """
+class UnsettledError(BakeryError, RetriableError):
+    """A request failed, and may have had its effect or not: look again, then go on."""
 
     def __init__(
-        self, what: str, *, where: str | None = None, why: str | None = None, wait: float = 0
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        why: str | None = None,
+        wait: float | None = None,
     ) -> None:
         super().__init__(what, where=where, why=why, fix="run it again: it continues")
         self.wait = wait
 
 
-class Stored(msgspec.Struct, frozen=True, kw_only=True):
+class RemoteAsset(msgspec.Struct, frozen=True, kw_only=True):
     """A file at the publisher.
 
     Attributes:
@@ -52,7 +53,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     whole: bool = True
 
 
-class Posted(msgspec.Struct, frozen=True, kw_only=True):
+class RemoteRelease(msgspec.Struct, frozen=True, kw_only=True):
     """A release at the publisher.
 
     Attributes:
@@ -61,15 +62,17 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
         visibility: `public`; a `draft` of ours, which nobody else changes; or `foreign`, the draft
             of another publisher, who may be at work on it.
         assets: its files.
+        immutable: the publisher lets nobody change it any more.
 
     """
 
     tag: str
     id: str
     visibility: Visibility
-    assets: tuple[Stored, ...] = ()
+    immutable: bool = False
+    assets: tuple[RemoteAsset, ...] = ()
 
-    def asset(self, name: str) -> Stored | None:
+    def asset(self, name: str) -> RemoteAsset | None:
         """Return the file of a name, if it is there."""
         return next((asset for asset in self.assets if asset.name == name), None)
 
@@ -81,19 +84,19 @@ class Publisher(Protocol):
     something else than was listed; and `PublishError` when it never will have.
     """
 
-    def releases(self) -> list[Posted]:
+    def releases(self) -> list[RemoteRelease]:
         """Return all releases, drafts included, with their files."""
 
-    def find(self, tag: str) -> list[Posted]:
+    def find(self, tag: str) -> list[RemoteRelease]:
         """Return the releases of one name as they are now: one public one at most, and drafts."""
 
     def draft(self, tag: str) -> None:
         """Begin a release of our own, which readers don't see."""
 
-    def upload(self, release: Posted, name: str, file: Path) -> None:
+    def upload(self, release: RemoteRelease, name: str, file: Path) -> None:
         """Add a file to a release."""
 
-    def publish(self, draft: Posted, *, title: str, notes: str) -> None:
+    def publish(self, draft: RemoteRelease, *, title: str, notes: str) -> None:
         """Let readers see a draft, all its files at once, unless a release of its name is public.
 
         Args:
@@ -103,14 +106,14 @@ class Publisher(Protocol):
 
         """
 
-    def replace(self, release: Posted, asset: Stored, name: str) -> None:
+    def replace(self, release: RemoteRelease, asset: RemoteAsset, name: str) -> None:
         """Put a file of a release in the place of the one called `name`."""
 
-    def delete(self, release: Posted, asset: Stored) -> None:
+    def delete(self, release: RemoteRelease, asset: RemoteAsset) -> None:
         """Remove a file from a release."""
 
-    def discard(self, draft: Posted) -> None:
+    def discard(self, draft: RemoteRelease) -> None:
         """Remove a draft."""
 
-    def fetch(self, release: Posted, asset: Stored, target: Path) -> None:
+    def fetch(self, release: RemoteRelease, asset: RemoteAsset, target: Path) -> None:
         """Download a file, and check its digest."""

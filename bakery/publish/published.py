@@ -1,19 +1,27 @@
-"""What is published, read from the names of releases and of their files alone."""
+"""What is published, as every public release's own release.json says.
+
+A tag is only an address: which recipe and version a release is of, and which of its files are
+images, is said by its release.json, and holds if the files are there as it names them.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from bakery.recipe.types import Arch
+from bakery.arch import Arch  # noqa: TC001  msgspec reads the annotations
+from bakery.recipe.names import ImageName
 from bakery.recipe.version import Version
 from bakery.release import document
+from bakery.release.index import IndexedImage, IndexedRelease
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from bakery.publish.model import Posted, Stored
+    from bakery.publish.model import Publisher, RemoteAsset, RemoteRelease
+    from bakery.release.document import ReleaseDocument
+    from bakery.store.folder import Store
 
 
 class Edition(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,88 +29,118 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: the recipe's.
-        version: upstream's tag.
+        version: upstream's version.
         posted: what the publisher has.
-        images: its images by architecture; those whose digest the publisher knows.
+        images: its images by architecture.
 
     """
 
     name: str
-    version: str
-    posted: Posted
-    images: dict[Arch, Stored]
+    version: Version
+    posted: RemoteRelease
+    images: dict[Arch, RemoteAsset]
 
 
-def editions(found: Iterable[Posted]) -> list[Edition]:
-    """Return what is public, newest first within each recipe; channels are none of it."""
-    read = (_edition(posted) for posted in found if posted.visibility == "public")
-    known = [edition for edition in read if edition is not None]
-    known.sort(key=lambda edition: (Version.parse(edition.version), edition.version), reverse=True)
-    return sorted(known, key=lambda edition: edition.name)
+class Catalogue:
+    """Reads what public releases say of themselves.
 
+    Attributes:
+        refused: why releases are left out, by tag.
 
-def _edition(posted: Posted) -> Edition | None:
-    parts = _split(posted.tag)
-    names: dict[Arch, Stored | None] = {
-        arch: posted.asset(f"{posted.tag}-{arch}.raw") for arch in get_args(Arch)
-    }
-    images = {
-        arch: image for arch, image in names.items() if image and image.whole and image.sha256
-    }
-    if parts is None or not images or posted.asset(document.FILE) is None:
-        return None
-    return Edition(name=parts[0], version=parts[1], posted=posted, images=images)
+    """
 
+    def __init__(self, publisher: Publisher, store: Store) -> None:
+        """Read from a publisher; what was read once is kept.
 
-def _split(tag: str) -> tuple[str, str] | None:
-    words = tag.split("-")
-    for at in range(1, len(words)):
-        name, version = "-".join(words[:at]), "-".join(words[at:])
-        if Version.is_written(version):
-            return name, version
-    return None
+        Args:
+            publisher: where releases are.
+            store: keeps each release.json by its digest.
 
+        """
+        self.refused: dict[str, str] = {}
+        self._publisher = publisher
+        self._store = store
 
-class IndexedImage(msgspec.Struct, frozen=True, kw_only=True):
-    """An image in the index."""
+    def editions(self, found: Iterable[RemoteRelease], name: str | None = None) -> list[Edition]:
+        """Return what is public, newest first within each recipe; channels are none of it.
 
-    arch: Arch
-    file: str
-    size: int
-    sha256: str
+        Args:
+            found: what is at the publisher.
+            name: the recipe whose releases are asked for; None for all.
 
+        Raises:
+            UnsettledError: a release.json can't be downloaded now.
 
-class IndexedRelease(msgspec.Struct, frozen=True, kw_only=True):
-    """A release in the index; its files lie in the folder `tag`."""
+        """
+        editions = []
+        for posted in found:
+            if posted.visibility != "public" or posted.asset(document.FILE) is None:
+                continue
+            if name is not None and not posted.tag.startswith(f"{name}-"):
+                continue
+            try:
+                edition = self._edition(posted)
+            except ValueError as error:
+                self.refused[posted.tag] = str(error)
+            else:
+                editions.append(edition)
+        editions.sort(key=lambda edition: (edition.version, edition.posted.tag), reverse=True)
+        editions.sort(key=lambda edition: edition.name)
+        return [edition for edition in editions if name in (None, edition.name)]
 
-    name: str
-    version: str
-    tag: str
-    images: tuple[IndexedImage, ...]
-
-
-class Index(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is published."""
-
-    releases: tuple[IndexedRelease, ...]
-
-
-def index(found: Iterable[Posted]) -> bytes:
-    """Return the text of bakery.json, the index of everything that is published."""
-    listed = Index(
-        releases=tuple(
-            IndexedRelease(
-                name=edition.name,
-                version=edition.version,
-                tag=edition.posted.tag,
-                images=tuple(
-                    IndexedImage(
-                        arch=arch, file=image.name, size=image.size, sha256=image.sha256 or ""
-                    )
-                    for arch, image in edition.images.items()
-                ),
-            )
-            for edition in editions(found)
+    def _edition(self, posted: RemoteRelease) -> Edition:
+        described = document.decode(self._read(posted))
+        if described.tag != posted.tag:
+            raise ValueError(f"its {document.FILE} is of {described.tag}")
+        images = dict(_images(described, posted))
+        if not images:
+            raise ValueError(f"its {document.FILE} names no image file")
+        return Edition(
+            name=described.name,
+            version=Version.parse(described.version),
+            posted=posted,
+            images=images,
         )
+
+    def _read(self, posted: RemoteRelease) -> bytes:
+        stored = posted.asset(document.FILE)
+        if stored is None or not stored.whole or stored.sha256 is None:
+            raise ValueError(f"its {document.FILE} is not whole, or of unknown digest")
+        path = self._store.find(stored.sha256)
+        if path is None:
+            self._store.partials.mkdir(parents=True, exist_ok=True)
+            partial = self._store.partials / f"{stored.sha256}.{document.FILE}"
+            self._publisher.fetch(posted, stored, partial)
+            path = self._store.adopt(partial, stored.sha256)
+        return path.read_bytes()
+
+
+def _images(
+    described: ReleaseDocument, posted: RemoteRelease
+) -> Iterator[tuple[Arch, RemoteAsset]]:
+    for image in described.images:
+        if image.format == "folder":
+            continue
+        if image.file != ImageName(described.name, described.version, image.arch).file:
+            raise ValueError(f"{image.file} is not what {posted.tag} is called")
+        stored = posted.asset(image.file)
+        if (
+            stored is None
+            or not stored.whole
+            or (stored.size, stored.sha256) != (image.size, image.sha256)
+        ):
+            raise ValueError(f"{image.file} is not the file that its {document.FILE} names")
+        yield image.arch, stored
+
+
+def indexed(edition: Edition) -> IndexedRelease:
+    """Return a release as an index lists it."""
+    return IndexedRelease(
+        name=edition.name,
+        version=edition.version.tag,
+        tag=edition.posted.tag,
+        images=tuple(
+            IndexedImage(arch=arch, file=image.name, size=image.size, sha256=image.sha256 or "")
+            for arch, image in edition.images.items()
+        ),
     )
-    return msgspec.json.format(msgspec.json.encode(listed), indent=1) + b"\n"

@@ -9,62 +9,90 @@ from bakery.publish.model import PublishError, UnsettledError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from bakery.http.retry import Patience
-    from bakery.publish.model import Posted, Publisher
+    from bakery.http.retry import RetryPolicy
+    from bakery.publish.model import Publisher, RemoteRelease
 
-    Step = Callable[[Publisher], None]
+    Action = Callable[[Publisher], None]
 
 _ROUNDS = 40  # of looking and doing; a handful is usual
 
 
-def settle(
+def reconcile(
     what: str,
     publisher: Publisher,
-    patience: Patience,
+    retry: RetryPolicy,
     *,
-    look: Callable[[], Sequence[Posted]],
-    plan: Callable[[Sequence[Posted]], list[Step]],
-    known: Sequence[Posted] | None = None,
+    look: Callable[[], Sequence[RemoteRelease]],
+    plan: Callable[[Sequence[RemoteRelease]], list[Action]],
+    known: Sequence[RemoteRelease] | None = None,
 ) -> bool:
     """Look, and take the steps that are planned, until there are none; return whether any were.
 
     Args:
         what: what is published, for messages.
         publisher: where.
-        patience: how often a failure is met with another try.
+        retry: how often a failure is met with another look.
         look: returns the releases concerned as they are now.
-        plan: returns the next steps for what `look` found.
-        known: what `look` found a while ago; None to look.
+        plan: returns the next steps for what `look` returned.
+        known: what `look` returned a while ago; None to look.
 
     Raises:
         PublishError: a step is refused, or fails again and again.
 
     """
-    failures = 0
-    left = 0
-    for number in range(_ROUNDS):
-        try:
-            found = look() if known is None else known
-            planned, known = plan(found), None
-            if not planned:
-                return number > 0
-            if len(planned) < left:
-                failures = 0
-            left = len(planned)
-            for step in planned:
-                step(publisher)
-        except UnsettledError as error:
-            failures += 1
-            if failures >= patience.tries:
-                raise PublishError(
-                    f"{what} is not published yet: {error.what}",
-                    where=error.where,
-                    why=f"{error.why or error.what} (after {failures} tries)",
-                    fix=error.fix,
-                ) from error
-            patience.wait(failures, error.wait)
+    rounds = _Rounds(publisher, look, plan, known)
+    try:
+        done = retry.run(rounds.run, error=UnsettledError, headway=lambda: rounds.shorter)
+    except UnsettledError as error:
+        raise PublishError(
+            f"{what} is not published yet: {error.what}",
+            where=error.where,
+            why=f"{error.why or error.what} (after {error.tries} tries)",
+            fix=error.fix,
+        ) from error
+    if done:
+        return rounds.taken > 1
     raise PublishError(
         f"{what} does not settle",
         why="what is uploaded is not what is listed afterwards, or others change it all the time",
         fix="see that nobody else publishes it, and run it again",
     )
+
+
+class _Rounds:
+    """Looks and does, round by round.
+
+    Attributes:
+        taken: how many rounds have begun.
+        shorter: how many of them had less to do than the one before.
+
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        look: Callable[[], Sequence[RemoteRelease]],
+        plan: Callable[[Sequence[RemoteRelease]], list[Action]],
+        known: Sequence[RemoteRelease] | None,
+    ) -> None:
+        self.taken = 0
+        self.shorter = 0
+        self._publisher = publisher
+        self._look = look
+        self._plan = plan
+        self._known = known
+        self._left = 0
+
+    def run(self) -> bool:
+        """Go on until nothing is left to do; tell whether that came within the limit of rounds."""
+        while self.taken < _ROUNDS:
+            self.taken += 1
+            remote = self._look() if self._known is None else self._known
+            planned, self._known = self._plan(remote), None
+            if not planned:
+                return True
+            self.shorter += len(planned) < self._left
+            self._left = len(planned)
+            for step in planned:
+                step(self._publisher)
+        return False

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.publish.model import PublishError
-from bakery.publish.reconcile import settle
+from bakery.publish.reconcile import reconcile
 from bakery.text import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bakery.http.retry import Patience
-    from bakery.publish.model import Posted, Publisher, Stored
-    from bakery.publish.reconcile import Step
+    from bakery.http.retry import RetryPolicy
+    from bakery.publish.model import Publisher, RemoteAsset, RemoteRelease
+    from bakery.publish.reconcile import Action
 
 
 class LocalFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +50,7 @@ class LocalFile(msgspec.Struct, frozen=True, kw_only=True):
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return cls(name=path.name, path=path, size=path.stat().st_size, sha256=sha256)
 
-    def is_stored(self, stored: Stored | None) -> bool:
+    def is_stored(self, stored: RemoteAsset | None) -> bool:
         """Return whether this is it."""
         return (
             stored is not None
@@ -59,7 +59,7 @@ class LocalFile(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class DesiredRelease(msgspec.Struct, frozen=True, kw_only=True):
     """A release as it is to be published.
 
     Attributes:
@@ -75,68 +75,71 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def publish(
-    wanted: Wanted, publisher: Publisher, patience: Patience, known: Sequence[Posted] | None = None
+    desired: DesiredRelease,
+    publisher: Publisher,
+    retry: RetryPolicy,
+    known: Sequence[RemoteRelease] | None = None,
 ) -> bool:
     """Publish a release, or finish publishing it; return whether there was anything to do.
 
     Args:
-        wanted: the release.
+        desired: the release.
         publisher: where.
-        patience: how often a failure is met with another try.
+        retry: how often a failure is met with another try.
         known: what was at the publisher a while ago; None to look.
 
     Raises:
         PublishError: it is refused, or has not succeeded after some tries.
 
     """
-    known = None if known is None else [each for each in known if each.tag == wanted.tag]
-    look = partial(publisher.find, wanted.tag)
-    return settle(
-        wanted.tag, publisher, patience, look=look, plan=partial(steps, wanted), known=known
+    known = None if known is None else [each for each in known if each.tag == desired.tag]
+    look = partial(publisher.find, desired.tag)
+    return reconcile(
+        desired.tag, publisher, retry, look=look, plan=partial(steps, desired), known=known
     )
 
 
-def steps(wanted: Wanted, found: Sequence[Posted]) -> list[Step]:
+def steps(desired: DesiredRelease, remote: Sequence[RemoteRelease]) -> list[Action]:
     """Return what to do next for a release; nothing when it is published and nothing is left over.
 
     Args:
-        wanted: the release.
-        found: what the publisher has of its name.
+        desired: the release.
+        remote: what the publisher has of its name.
 
     Raises:
         PublishError: something else is public under its name.
 
     """
-    public = next((release for release in found if release.visibility == "public"), None)
-    drafts = [release for release in found if release is not public]
+    public = next((release for release in remote if release.visibility == "public"), None)
+    drafts = [release for release in remote if release is not public]
     if public is not None:
-        return [*_mend(wanted, public), *_discard(drafts)]
+        return [*_mend(desired, public), *_discard(drafts)]
     own = next((release for release in drafts if release.visibility == "draft"), None)
     if own is None:
-        return [methodcaller("draft", wanted.tag)]
-    wrong = _wrong(wanted, own)
-    missing = _missing(wanted, own, wrong)
+        return [methodcaller("draft", desired.tag)]
+    wrong = _wrong(desired, own)
+    missing = _missing(desired, own, wrong)
     if wrong or missing:
         return [*_delete(own, wrong), *_upload(own, missing)]
     rest = [release for release in drafts if release is not own]
-    now = methodcaller("publish", own, title=wanted.tag, notes=wanted.notes)
+    now = methodcaller("publish", own, title=desired.tag, notes=desired.notes)
     return [now, *_discard(rest)]
 
 
-def preview(wanted: Wanted, found: Sequence[Posted]) -> list[str]:
+def preview(desired: DesiredRelease, remote: Sequence[RemoteRelease]) -> list[str]:
     """Return, for people, what publishing a release would do.
 
     Raises:
         PublishError: something else is public under its name.
 
     """
-    public = next((release for release in found if release.visibility == "public"), None)
-    own = next((release for release in found if release.visibility == "draft"), None)
+    public = next((release for release in remote if release.visibility == "public"), None)
+    own = next((release for release in remote if release.visibility == "draft"), None)
     base = public or own
     if public is not None:
-        _mend(wanted, public)
-    lines = [] if base else [f"create a draft of {wanted.tag}"]
-    for file in wanted.files:
+        _mend(desired, public)
+    lines = [] if base else [f"create a draft of {desired.tag}"]
+    for file in desired.files:
         there = base is not None and file.is_stored(base.asset(file.name))
         lines.append(f"{'keep' if there else 'upload'} {file.name} ({format_size(file.size)})")
     if public is None:
@@ -144,38 +147,38 @@ def preview(wanted: Wanted, found: Sequence[Posted]) -> list[str]:
     return lines
 
 
-def is_same(wanted: Wanted, public: Posted) -> bool:
-    """Return whether a public release has the wanted images.
+def is_same(desired: DesiredRelease, public: RemoteRelease) -> bool:
+    """Return whether a public release has the desired images.
 
     Two publishers sign at different times and boot on different machines: what they write about
     equal images differs, and what is public first stays.
     """
     return all(
         file.is_stored(public.asset(file.name))
-        for file in wanted.files
+        for file in desired.files
         if file.name.endswith(".raw")
     )
 
 
-def _mend(wanted: Wanted, public: Posted) -> list[Step]:
+def _mend(desired: DesiredRelease, public: RemoteRelease) -> list[Action]:
     unfinished = [asset for asset in public.assets if not asset.whole]
-    missing = _missing(wanted, public, unfinished)
+    missing = _missing(desired, public, unfinished)
     different = [
         file.name
-        for file in wanted.files
+        for file in desired.files
         if file not in missing and not file.is_stored(public.asset(file.name))
     ]
-    if different and (missing or not is_same(wanted, public)):
+    if different and (missing or not is_same(desired, public)):
         raise PublishError(
-            f"{wanted.tag} is published with other files",
+            f"{desired.tag} is published with other files",
             why=f"different: {', '.join(different)}",
             fix="what is published never changes; delete that release yourself to publish it anew",
         )
     return [*_delete(public, unfinished), *_upload(public, missing)]
 
 
-def _wrong(wanted: Wanted, own: Posted) -> list[Stored]:
-    files = {file.name: file for file in wanted.files}
+def _wrong(desired: DesiredRelease, own: RemoteRelease) -> list[RemoteAsset]:
+    files = {file.name: file for file in desired.files}
     return [
         asset
         for asset in own.assets
@@ -183,18 +186,20 @@ def _wrong(wanted: Wanted, own: Posted) -> list[Stored]:
     ]
 
 
-def _missing(wanted: Wanted, release: Posted, gone: Iterable[Stored]) -> list[LocalFile]:
+def _missing(
+    desired: DesiredRelease, release: RemoteRelease, gone: Iterable[RemoteAsset]
+) -> list[LocalFile]:
     there = {asset.name for asset in release.assets} - {asset.name for asset in gone}
-    return [file for file in wanted.files if file.name not in there]
+    return [file for file in desired.files if file.name not in there]
 
 
-def _delete(release: Posted, assets: Iterable[Stored]) -> list[Step]:
+def _delete(release: RemoteRelease, assets: Iterable[RemoteAsset]) -> list[Action]:
     return [methodcaller("delete", release, asset) for asset in assets]
 
 
-def _upload(release: Posted, files: Iterable[LocalFile]) -> list[Step]:
+def _upload(release: RemoteRelease, files: Iterable[LocalFile]) -> list[Action]:
     return [methodcaller("upload", release, file.name, file.path) for file in files]
 
 
-def _discard(drafts: Iterable[Posted]) -> list[Step]:
+def _discard(drafts: Iterable[RemoteRelease]) -> list[Action]:
     return [methodcaller("discard", draft) for draft in drafts]

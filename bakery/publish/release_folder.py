@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bakery.publish.model import PublishError
-from bakery.publish.release import LocalFile, Wanted
+from bakery.publish.release import DesiredRelease, LocalFile
 from bakery.release import document, notes, sums
+from bakery.release.errors import ReleaseError
+from bakery.release.reader import ReleaseReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,36 +19,38 @@ if TYPE_CHECKING:
 _LAST = (document.FILE, sums.ARMORED, sums.SIGNATURE, sums.FILE)
 
 
-class UnbootedError(PublishError):
-    """An image has passed no boot, and nobody says why that may be."""
-
-
-def presented(folder: Path) -> Wanted:
+def presented(folder: Path) -> DesiredRelease:
     """Return a release folder as what is to be published: images first, checksums last.
 
     Every file is read once more, and must be what SHA256SUMS says.
 
     Raises:
-        UnbootedError: an image has passed no boot as the bytes that it is, and that is not waived.
-        PublishError: a file is missing or has changed.
+        PublishError: a file is missing or has changed; or an image has passed no boot as the bytes
+            that it is, and that is not waived.
 
     """
     try:
+        reader = ReleaseReader.open(folder.absolute().as_uri())
         files = {path.name: LocalFile.of(path) for path in folder.iterdir() if path.is_file()}
-        described = document.decode((folder / document.FILE).read_bytes())
-        listed = sums.decode((folder / sums.FILE).read_bytes())
+        _compare(folder, files, reader.digests)
+        described = reader.document()
         text = (folder / notes.FILE).read_text("utf-8")
-    except (OSError, ValueError) as error:
-        raise PublishError(
-            f"{folder.name} is no finished release",
-            where=str(folder),
-            why=str(error),
-            fix=f"doit build:{folder.name}",
-        ) from error
-    _compare(folder, files, listed)
+    except ReleaseError as error:
+        raise _unfinished(folder, "\n".join(filter(None, (error.what, error.why)))) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unfinished(folder, str(error)) from error
     _require_boots(folder, described, files)
     ordered = sorted(files.values(), key=lambda file: (_place(file.name), file.name))
-    return Wanted(tag=folder.name, notes=text, files=tuple(ordered))
+    return DesiredRelease(tag=folder.name, notes=text, files=tuple(ordered))
+
+
+def _unfinished(folder: Path, why: str) -> PublishError:
+    return PublishError(
+        f"{folder.name} is no finished release",
+        where=str(folder),
+        why=why,
+        fix=f"doit build:{folder.name}",
+    )
 
 
 def _place(name: str) -> int:
@@ -70,12 +74,21 @@ def _compare(folder: Path, files: Mapping[str, LocalFile], listed: Mapping[str, 
 def _require_boots(
     folder: Path, described: ReleaseDocument, files: Mapping[str, LocalFile]
 ) -> None:
-    published = [image for image in described.images if image.file.endswith(".raw")]
+    published = [image for image in described.images if image.format != "folder"]
     if not published:
         raise PublishError(
             f"{folder.name} has no image that is a file",
             where=str(folder),
             fix="choose another `format:` for its recipe",
+        )
+    found = {name: (file.size, file.sha256) for name, file in files.items()}
+    problems = list(document.contradictions(described, found))
+    if problems or described.tag != folder.name:
+        raise PublishError(
+            f"{document.FILE} is not about the files beside it",
+            where=str(folder),
+            why="\n".join(problems) or f"it is about {described.tag}",
+            fix=f"doit clean build:{folder.name}, and build it again",
         )
     for image in published:
         if image.file not in files or files[image.file].sha256 != image.sha256:
@@ -85,7 +98,7 @@ def _require_boots(
                 fix=f"doit build:{folder.name}",
             )
         if not image.boots and not _is_waived(image.file.removesuffix(".raw"), described):
-            raise UnbootedError(
+            raise PublishError(
                 f"{image.file} has passed no boot as the bytes that it is",
                 where=str(folder),
                 fix=f"doit boot:{image.file.removesuffix('.raw')}\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,20 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bakery.publish.channel_steps import Piece, Scratch
-    from bakery.publish.model import Posted, Publisher
-    from bakery.release.signing import SigningKey
+    from bakery.publish.model import Publisher, RemoteRelease
+    from bakery.release.signing import Signature, SigningKey
 
 
-class Sealer:
+class IndexSigner:
     """Writes indexes, and signs them again only when their signatures don't hold."""
 
-    def __init__(self, publisher: Publisher, scratch: Scratch) -> None:
+    def __init__(self, publisher: Publisher, scratch: Scratch, key: SigningKey | None) -> None:
         self._publisher = publisher
         self._scratch = scratch
-        self._key = signing.configured()
-        self._sign = cache(signing.sign)
+        self._key = key
+        self._made: dict[bytes, Signature] = {}
 
-    def seal(self, pieces: Iterable[Piece], public: Posted | None) -> tuple[Piece, ...]:
+    def signed(self, pieces: Iterable[Piece], public: RemoteRelease | None) -> tuple[Piece, ...]:
         """Return files with an index of them: the signatures before it.
 
         Args:
@@ -47,7 +46,7 @@ class Sealer:
         index = self._scratch.write(sums.FILE, data)
         return (*listed, *self._signatures(index, data, public), index)
 
-    def _signatures(self, index: Piece, data: bytes, public: Posted | None) -> list[Piece]:
+    def _signatures(self, index: Piece, data: bytes, public: RemoteRelease | None) -> list[Piece]:
         if self._key is None:
             if public and public.asset(sums.SIGNATURE):
                 raise PublishError(
@@ -59,14 +58,16 @@ class Sealer:
         kept = self._kept(index, data, self._key, public)
         if kept:
             return kept
-        made = self._sign(data)
+        if data not in self._made:
+            self._made[data] = self._key.sign(data)
+        made = self._made[data]
         return [
             self._scratch.write(sums.ARMORED, made.armored),
             self._scratch.write(sums.SIGNATURE, made.binary),
         ]
 
     def _kept(
-        self, index: Piece, data: bytes, key: SigningKey, public: Posted | None
+        self, index: Piece, data: bytes, key: SigningKey, public: RemoteRelease | None
     ) -> list[Piece]:
         """Return the signatures that are there, if both hold; they need not be the ones we make."""
         if public is None or not index.file.is_stored(public.asset(sums.FILE)):

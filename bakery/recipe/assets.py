@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from bakery.recipe.condition import Condition
-from bakery.recipe.template import Place, Template, Url
+from bakery.recipe.template import Line, Place, Url
 from bakery.recipe.types import (
     Address,
     Archive,
@@ -15,10 +15,10 @@ from bakery.recipe.types import (
     Members,
     MinisignKey,
     Model,
+    OneLine,
     Package,
     Project,
     Suite,
-    Text,
     Words,
 )
 
@@ -42,7 +42,7 @@ class SigstoreSignature(Model, frozen=True):
 
     sigstore: Url
     identity: Annotated[
-        Template, Meta(description="who must have signed: an e-mail address or a workflow's URI")
+        Line, Meta(description="who must have signed: an e-mail address or a workflow's URI")
     ]
     issuer: Annotated[Address, Meta(description="who must have vouched for the identity")]
 
@@ -65,7 +65,7 @@ class Checksum(Model, frozen=True):
 class AssetFile(Model, frozen=True):
     """One of several files that an asset's address stands for."""
 
-    name: Text
+    name: OneLine
     when: Condition | None = None
 
 
@@ -78,7 +78,7 @@ class UrlAsset(Model, frozen=True):
         Meta(description="a path for a single file, or {glob of archive members: path}"),
     ]
     files: Annotated[
-        tuple[Text | AssetFile, ...], Meta(description="values for {file}: one asset each")
+        tuple[OneLine | AssetFile, ...], Meta(description="values for {file}: one asset each")
     ] = ()
     arch: Annotated[Words | None, Meta(description="upstream's words for {arch}, here only")] = None
     archive: Annotated[
@@ -96,10 +96,10 @@ class PypiAsset(Model, frozen=True):
 
     pypi: Project
     platform: Annotated[
-        Template, Meta(description="the wheel's platform tag, such as musllinux_1_1_{arch}")
+        Line, Meta(description="the wheel's platform tag, such as musllinux_1_1_{arch}")
     ]
     install: Members
-    version: Template = Template.parse("{bare}")
+    version: Line = Line.parse("{bare}")
     arch: Annotated[Words | None, Meta(description="upstream's words for {arch}, here only")] = None
     when: Condition | None = None
 

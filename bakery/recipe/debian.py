@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from bakery.recipe.lock import LockedAsset, LockedVersion
 
 SCHEME = "debian:"
-WORDS = {"x86-64": "amd64", "arm64": "arm64"}
 
 _ADDRESS = re.compile(
     r"debian:(?P<suite>[a-z0-9.-]+)/(?P<path>pool/(?:(?!\.)[A-Za-z0-9.+~-]+/)+"

@@ -27,8 +27,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from bakery.arch import Arch  # noqa: TC001  msgspec reads it at run time
 from bakery.recipe.condition import Condition  # noqa: TC001  msgspec reads it at run time
-from bakery.recipe.types import Arch  # noqa: TC001  msgspec reads it at run time
 
 Seconds = Annotated[int, Meta(ge=1, description="how long to wait until it holds")]
 UnitName = Annotated[

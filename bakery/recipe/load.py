@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bakery.recipe import glob, local
+from bakery.recipe import glob, local, names
 from bakery.recipe import lock as lockfile
 from bakery.recipe.assets import UrlAsset
 from bakery.recipe.expectations import Expectations
 from bakery.recipe.extends import overlay
 from bakery.recipe.local import Local, RecipeFolderError
 from bakery.recipe.model import Recipe
-from bakery.recipe.types import Name, is_name
+from bakery.recipe.types import Name
 from bakery.recipe.upstreams import RecipePart
 from bakery.recipe.validate import validate
 from bakery.text import nearest
@@ -47,7 +47,6 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         lock: its lock.json.
         files: what lies below its files/ and those it extends, by path.
         places: for every path of `files`, the file it comes from.
-        script: its prepare script, which may lie in the folder of a recipe it extends.
         keys: where the keys lie that signatures are checked with, by the recipe's word for them.
         expected: its check.yaml; nothing where there is none.
         node: the YAML it was read from, for messages.
@@ -60,7 +59,6 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     lock: lockfile.Lock
     files: tuple[Local, ...]
     places: Mapping[str, Path]
-    script: Path | None
     keys: Mapping[str, Path]
     expected: Expectations
     node: yaml.MappingNode
@@ -94,17 +92,22 @@ def load_all(folder: Path) -> dict[str, Source]:
         if entry.is_dir() and not entry.name.startswith((".", "_"))
     }
     for name, path in folders.items():
-        if not is_name(name):
-            raise RecipeFolderError(
-                f'"{name}" can\'t be the name of a recipe',
-                where=show(path),
-                fix="use lower-case letters, digits and -",
-            )
+        _check_name(name, path)
+        local.refuse_links_out(path)
     nodes = {name: read(path / FILE) for name, path in folders.items()}
     sources = {name: _load(name, folders, nodes) for name in folders}
     for source in sources.values():
-        _check_names(source, sources)
+        _check_references(source, sources)
     return sources
+
+
+def _check_name(name: str, folder: Path) -> None:
+    refused = names.refusal(name)
+    if refused:
+        why, fix = refused
+        raise RecipeFolderError(
+            f'"{name}" can\'t be the name of a recipe', where=show(folder), why=why, fix=fix
+        )
 
 
 _MERGED = frozenset(
@@ -123,7 +126,6 @@ def _load(name: str, folders: Mapping[str, Path], nodes: Mapping[str, yaml.Mappi
         validate(recipe)
         _check_files(recipe, places)
         own = [folders[base] for base in reversed(lineage)]
-        script = _script(recipe, own)
         keys = _keys(recipe, own)
     except InvalidError as invalid:
         raise explain(node, invalid) from None
@@ -134,7 +136,6 @@ def _load(name: str, folders: Mapping[str, Path], nodes: Mapping[str, yaml.Mappi
         lock=lockfile.read(folders[name] / LOCK),
         files=tuple([local.read(path, place) for path, place in places.items()]),
         places=places,
-        script=script,
         keys=keys,
         expected=_expected(folders[name] / CHECK),
         node=node,
@@ -200,17 +201,6 @@ def _check_files(recipe: Recipe, places: Mapping[str, Path]) -> None:
                 )
 
 
-def _script(recipe: Recipe, folders: list[Path]) -> Path | None:
-    if recipe.prepare is None:
-        return None
-    name = recipe.prepare.removeprefix("./")
-    if "/" in name or name in {"", ".", ".."}:
-        raise InvalidError(
-            ["prepare"], "the script must lie in the recipe's own folder", fix="write ./NAME"
-        )
-    return _own_file(name, folders, ["prepare"])
-
-
 def _keys(recipe: Recipe, folders: list[Path]) -> dict[str, Path]:
     keys = {}
     for index, asset in enumerate(recipe.assets):
@@ -234,7 +224,7 @@ def _own_file(name: str, folders: list[Path], path: list[Step]) -> Path:
     raise InvalidError(path, f"there is no {name} in {show(folders[0])}")
 
 
-def _check_names(source: Source, sources: Mapping[str, Source]) -> None:
+def _check_references(source: Source, sources: Mapping[str, Source]) -> None:
     recipe = source.recipe
     named = [
         *((("requires", index), name) for index, name in enumerate(recipe.requires)),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from posixpath import normpath
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.characters import hidden_at, visible
 from bakery.errors import BakeryError
 from bakery.yaml.location import show
 
@@ -92,13 +94,55 @@ def read(path: str, place: Path) -> Local:
     """
     try:
         if place.is_symlink():
-            return Local(path=path, target=str(place.readlink()))
+            return Local(path=path, target=_target(path, place))
         with place.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             executable = bool(os.fstat(file.fileno()).st_mode & 0o100)
     except OSError as error:
         raise _unreadable(place, error) from None
     return Local(path=path, sha256=digest, executable=executable)
+
+
+def _target(path: str, place: Path) -> str:
+    target = str(place.readlink())
+    if hidden_at(target) is not None:
+        raise RecipeFolderError(
+            "the target of a link must be printable UTF-8",
+            where=show(place),
+            why=f"it points to {visible(target)}",
+            fix="make the link anew",
+        )
+    if not target.startswith("/") and normpath(f"{path}/../{target}").startswith(".."):
+        raise RecipeFolderError(
+            "this link leads out of the image",
+            where=show(place),
+            why=f"it points to {target}",
+            fix="write the target as hosts see it: absolute, or relative to the link",
+        )
+    return target
+
+
+def refuse_links_out(folder: Path) -> None:
+    """Refuse links in a recipe's folder, beside its files/, that lead out of it.
+
+    Raises:
+        RecipeFolderError: there is one, or the folder itself is one.
+
+    """
+    try:
+        with os.scandir(folder) as entries:
+            links = [Path(entry.path) for entry in entries if entry.is_symlink()]
+    except OSError as error:
+        raise _unreadable(folder, error) from None
+    top = folder.parent.resolve() / folder.name
+    for link in [folder, *links] if folder.is_symlink() else links:
+        if not link.resolve().is_relative_to(top):
+            raise RecipeFolderError(
+                "this link leads out of the recipe's folder",
+                where=show(link),
+                why=f"it points to {visible(str(link.readlink()))}",
+                fix="put what it points to in its place",
+            )
 
 
 def _unreadable(place: Path, error: OSError) -> RecipeFolderError:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import msgspec
 
+from bakery.characters import hidden_text
 from bakery.errors import BakeryError
+from bakery.recipe.template import ADDRESS
 from bakery.recipe.types import Trust
 from bakery.recipe.version import Version
 from bakery.yaml.grammar import SpellingError
@@ -70,7 +72,9 @@ class LockedAsset(
     citation: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what can't be an asset's digest, and a citation without its source."""
+        """Refuse what can't be an asset, and a citation without its source."""
+        if not re.fullmatch(ADDRESS, self.url):
+            raise ValueError(f"{self.url!r} is no address")
         if len(self.sha256) != 64 or not set(self.sha256) <= set("0123456789abcdef"):  # noqa: PLR2004
             raise ValueError(f"{self.url}: {self.sha256!r} is no SHA-256, 64 digits of 0-9a-f")
         if self.sha256 == _EMPTY:
@@ -123,23 +127,27 @@ class LockedVersion(
         return {asset.url: asset for asset in self.assets}
 
 
-class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """All versions of one recipe, by upstream's tag."""
 
     versions: dict[str, LockedVersion] = {}
 
     def __post_init__(self) -> None:
         """Refuse keys that are not versions."""
-        for tag in self.versions:
-            try:
-                Version.parse(tag)
-            except SpellingError as error:
-                raise ValueError(error.what) from None
+        try:
+            _ = self.ordered
+        except SpellingError as error:
+            raise ValueError(error.what) from None
+
+    @functools.cached_property
+    def ordered(self) -> tuple[Version, ...]:
+        """The versions, oldest first."""
+        return tuple(sorted(map(Version.parse, self.versions), key=lambda each: (each, each.tag)))
 
     @property
     def tags(self) -> list[str]:
-        """The versions, oldest first."""
-        return sorted(self.versions, key=Version.parse)
+        """The tags of the versions, oldest first."""
+        return [version.tag for version in self.ordered]
 
     def with_version(self, tag: str, version: LockedVersion) -> Lock:
         """Return the lock with one version added or replaced."""
@@ -170,9 +178,14 @@ def decode(data: bytes, path: Path) -> Lock:
 
     """
     try:
-        return msgspec.json.decode(data, type=Lock)
+        lock = msgspec.json.decode(data, type=Lock)
     except (ValueError, RecursionError) as error:
         raise _damaged(path, data, str(error)) from None
+    if b"\\" in data or not data.isascii():
+        hidden = hidden_text(msgspec.to_builtins(lock))
+        if hidden is not None:
+            raise _damaged(path, data, f'"{hidden}" holds a character that is not shown')
+    return lock
 
 
 def _damaged(path: Path, data: bytes, problem: str) -> LockError:

@@ -14,14 +14,18 @@ from msgspec import Meta, field
 
 from bakery.recipe.assets import DebianAsset, PypiAsset, UrlAsset
 from bakery.recipe.condition import Condition
-from bakery.recipe.template import FilePlace, Template
+from bakery.recipe.template import FilePlace, Line, Template
 from bakery.recipe.types import (
     Address,
+    ExtensionName,
     Format,
     HostFolder,
+    License,
     Mode,
     Model,
     Name,
+    OneLine,
+    OsField,
     Paths,
     RootedPath,
     Text,
@@ -37,12 +41,6 @@ class Latest(Model, frozen=True):
 
     latest: Literal["major", "minor"]
     keep: Annotated[int, Meta(ge=1)] = 1
-
-
-class Since(Model, frozen=True):
-    """Every release from this one on."""
-
-    since: str
 
 
 class PrivateRoot(Model, frozen=True):
@@ -75,7 +73,7 @@ class Written(Model, frozen=True):
 class Link(Model, frozen=True):
     """A symbolic link; its target is taken verbatim."""
 
-    target: Template
+    target: Line
     when: Condition | None = None
 
 
@@ -105,23 +103,23 @@ class Start(Model, frozen=True):
 class OsLevel(Model, frozen=True):
     """Hosts with this ID and SYSEXT_LEVEL in os-release."""
 
-    id: Text
-    level: Text
+    id: OsField
+    level: OsField
 
 
 class OsVersion(Model, frozen=True):
     """Hosts with this ID and VERSION_ID in os-release."""
 
-    id: Text
-    version: Text
+    id: OsField
+    version: OsField
 
 
 class Waiver(Model, frozen=True):
     """A rule of `bakery rules` that doesn't count for a path, and why."""
 
-    rule: str
-    path: str
-    reason: Text
+    rule: OneLine
+    path: OneLine
+    reason: OneLine
 
 
 class Recipe(Model, frozen=True):
@@ -131,9 +129,9 @@ class Recipe(Model, frozen=True):
         str, Meta(pattern=r"^\S.*$", description="one line of text, for `doit list`")
     ]
     homepage: Address
-    license: Annotated[str, Meta(description="SPDX expression, such as Apache-2.0 OR MIT")]
+    license: License
     build: Annotated[
-        tuple[str | Latest | Since, ...],
+        tuple[str | Latest, ...],
         Meta(min_length=1, description="what the lock must hold: versions, `latest`, ranges"),
     ]
     arch: Words
@@ -167,7 +165,7 @@ class Recipe(Model, frozen=True):
         dict[FilePlace, Template | Written], Meta(description="{path: text of the file}")
     ] = field(default_factory=dict)
     links: Annotated[
-        dict[FilePlace, Template | Link], Meta(description="{path: where the link points}")
+        dict[FilePlace, Line | Link], Meta(description="{path: where the link points}")
     ] = field(default_factory=dict)
     edit: Annotated[
         dict[FilePlace, tuple[Edit, ...]], Meta(description="{path: exact replacements in it}")
@@ -178,9 +176,6 @@ class Recipe(Model, frozen=True):
     modes: Annotated[
         dict[FilePlace, Mode], Meta(description="permissions other than 0755 and 0644")
     ] = field(default_factory=dict)
-    prepare: Annotated[
-        Text | None, Meta(description="a script run in the tree, without network, as a last resort")
-    ] = None
     start: Annotated[
         tuple[Unit | Start, ...],
         Meta(description="units that run as soon as hosts merge the image"),
@@ -189,7 +184,7 @@ class Recipe(Model, frozen=True):
         tuple[Name, ...], Meta(description="recipes whose image must be merged too")
     ] = ()
     replaces: Annotated[
-        tuple[Text, ...], Meta(description="built-in extensions that hosts must mask")
+        tuple[ExtensionName, ...], Meta(description="built-in extensions that hosts must mask")
     ] = ()
     conflicts: Annotated[tuple[Name, ...], Meta(description="extensions it can't run beside")] = ()
     os: Annotated[

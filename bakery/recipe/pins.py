@@ -12,33 +12,34 @@ from bakery.yaml.location import show
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from bakery.arch import Arch
     from bakery.recipe.load import Source
     from bakery.recipe.lock import LockedAsset, LockedVersion
     from bakery.recipe.requests import Wanted
-    from bakery.recipe.types import Arch
+    from bakery.recipe.version import Version
 
 Pinned = list[tuple["Wanted", "LockedAsset"]]
 
 
-def locked_version(source: Source, tag: str) -> LockedVersion:
+def locked_version(source: Source, version: Version) -> LockedVersion:
     """Return what the lock holds of one version.
 
     Raises:
         LockError: it does not hold this version.
 
     """
-    locked = source.lock.versions.get(tag)
+    locked = source.lock.versions.get(version.tag)
     if locked is None:
         raise LockError(
-            f"{source.name} {tag} is not locked",
+            f"{source.name} {version} is not locked",
             where=show(source.folder / LOCK),
             why="the recipe's build: asks for it, but nobody has pinned its assets yet",
-            fix=f"bakery lock {source.name} {tag}",
+            fix=f"bakery lock {source.name} {version}",
         )
     return locked
 
 
-def pinned(source: Source, tag: str, locked: LockedVersion) -> dict[Arch, Pinned]:
+def pinned(source: Source, version: Version, locked: LockedVersion) -> dict[Arch, Pinned]:
     """Return the assets that each architecture asks for, with their pins.
 
     Raises:
@@ -50,7 +51,7 @@ def pinned(source: Source, tag: str, locked: LockedVersion) -> dict[Arch, Pinned
     found: dict[Arch, Pinned] = {arch: [] for arch in source.recipe.arch}
     if not missing:
         for arch, pins in found.items():
-            for want in wanted(source, tag, arch, locked.parts):
+            for want in wanted(source, version, arch, locked.parts):
                 fitting_pins = want.finds(locked)
                 pins.extend((want, pin) for pin in fitting_pins)
                 missing += _lacks(want, fitting_pins, locked)
@@ -60,14 +61,14 @@ def pinned(source: Source, tag: str, locked: LockedVersion) -> dict[Arch, Pinned
         ]
     if missing or surplus:
         raise LockError(
-            f"the lock of {source.name} {tag} does not fit its recipe",
+            f"the lock of {source.name} {version} does not fit its recipe",
             where=show(source.folder / LOCK),
             why="\n".join([*dict.fromkeys(missing), *surplus]),
-            fix=f"bakery lock {source.name} {tag}",
+            fix=f"bakery lock {source.name} {version}",
         )
     for pins in found.values():
         for _, pin in pins:
-            _check_trust(source, tag, pin)
+            _check_trust(source, version, pin)
     return found
 
 
@@ -89,12 +90,12 @@ def _lacks(want: Wanted, pins: Sequence[LockedAsset], locked: LockedVersion) -> 
         yield f"the lock lacks {want.label}"
 
 
-def _check_trust(source: Source, tag: str, pin: LockedAsset) -> None:
+def _check_trust(source: Source, version: Version, pin: LockedAsset) -> None:
     if not pin.is_trusted(source.recipe.trust):
         raise LockError(
-            f"too little is known about an asset of {source.name} {tag}",
+            f"too little is known about an asset of {source.name} {version}",
             where=show(source.folder / LOCK),
             why=f"{pin.url}\nits digest is known by `{pin.trust}`, "
             f"the recipe asks for `trust: {source.recipe.trust}`",
-            fix=f"bakery lock {source.name} {tag}",
+            fix=f"bakery lock {source.name} {version}",
         )

@@ -1,18 +1,41 @@
-"""What an image is made of: everything expanded, nothing left to decide."""
+"""The plan: from recipes and locks to releases and images, with nothing left to decide.
+
+Everything is expanded, for every version and architecture.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 import msgspec
 
+from bakery.errors import BakeryError
+from bakery.recipe import glob, pins
+from bakery.recipe.load import FILE
+from bakery.recipe.model import Drop, Link, Start, Written
+from bakery.recipe.names import ImageName, release_name
+from bakery.recipe.requests import applies, values
+from bakery.recipe.validate import is_fixed
+from bakery.recipe.version import Version
+from bakery.yaml.grammar import SpellingError
+from bakery.yaml.location import show
+
 if TYPE_CHECKING:
-    from bakery.errors import BakeryError
+    from collections.abc import Mapping
+
+    from bakery.arch import Arch
     from bakery.recipe.load import Source
     from bakery.recipe.local import Local
+    from bakery.recipe.lock import LockedAsset, LockedVersion
     from bakery.recipe.model import OsLevel, OsVersion
-    from bakery.recipe.types import Arch, Archive, Format
+    from bakery.recipe.requests import Wanted
+    from bakery.recipe.template import Line, Template
+    from bakery.recipe.types import Archive, Format
+
+_TARGETS = {"socket": "sockets.target", "timer": "timers.target"}
 
 
 class Asset(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +61,7 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     bundle: str | None = None
 
 
-class Unit(msgspec.Struct, frozen=True):
+class StartedUnit(msgspec.Struct, frozen=True):
     """A unit that the image starts, and the target that upholds it."""
 
     name: str
@@ -68,7 +91,6 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
         templates: which of `files` are templates.
         self_contained: whether programs bring their loader and libraries along.
         private_root: where Debian packages go as a whole, and how programs there are run.
-        prepare: digest of the script, where there is one.
 
     The others are the recipe's keys, expanded and filtered by `when`.
 
@@ -89,8 +111,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     edit: tuple[tuple[str, str, str], ...]
     drop: tuple[str, ...]
     modes: tuple[tuple[str, str], ...]
-    prepare: str | None
-    start: tuple[Unit, ...]
+    start: tuple[StartedUnit, ...]
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,19 +129,24 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     format: Format
 
     @property
+    def name(self) -> ImageName:
+        """What it is called."""
+        return ImageName(self.contents.name, self.contents.version, self.contents.arch)
+
+    @property
     def id(self) -> str:
-        """The image's full name, such as `docker-20.10.13-x86-64`."""
-        return f"{self.release}-{self.contents.arch}"
+        """Its full name, such as `docker-20.10.13-x86-64`."""
+        return str(self.name)
 
     @property
     def release(self) -> str:
         """The name of the release it belongs to, such as `docker-20.10.13`."""
-        return f"{self.contents.name}-{self.contents.version}"
+        return self.name.release
 
     @property
     def filename(self) -> str:
         """The name it is published under; a folder has no suffix."""
-        return self.id if self.format == "folder" else f"{self.id}.raw"
+        return self.id if self.format == "folder" else self.name.file
 
     def digest(self) -> str:
         """Return the SHA-256 of its contents' meaning."""
@@ -133,18 +159,155 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         source: the recipe it comes from.
-        version: upstream's tag.
+        version: upstream's version.
         images: one per architecture, or none when there is a problem.
         problem: why it can't be built.
 
     """
 
     source: Source
-    version: str
+    version: Version
     images: tuple[Image, ...] = ()
     problem: BakeryError | None = None
 
     @property
     def name(self) -> str:
         """The release's full name, such as `docker-20.10.13`."""
-        return f"{self.source.name}-{self.version}"
+        return release_name(self.source.name, self.version.tag)
+
+    @property
+    def locked(self) -> LockedVersion:
+        """What the lock holds of it; only a release without a problem surely is in it."""
+        return self.source.lock.versions[self.version.tag]
+
+
+def releases(source: Source) -> tuple[Release, ...]:
+    """Return a release for every version that the lock holds or the recipe fixes, oldest first."""
+    locked = source.lock.ordered
+    tags = {str(policy) for policy in source.recipe.build if is_fixed(policy)}
+    missing = [Version.parse(tag) for tag in tags if tag not in source.lock.versions]
+    versions = sorted([*locked, *missing], key=lambda version: (version, version.tag))
+    return tuple([_release(source, version) for version in versions])
+
+
+def _release(source: Source, version: Version) -> Release:
+    try:
+        locked = pins.locked_version(source, version)
+        pinned = pins.pinned(source, version, locked)
+        common = values(source, version, locked.parts)
+        images = tuple(
+            [_image(source, version, arch, pins, common) for arch, pins in pinned.items()]
+        )
+    except SpellingError as error:
+        where = show(source.folder / FILE)
+        problem = BakeryError(f"{source.name} {version}: {error.what}", where=where, fix=error.fix)
+        return Release(source=source, version=version, problem=problem)
+    except BakeryError as problem:
+        return Release(source=source, version=version, problem=problem)
+    return Release(source=source, version=version, images=images)
+
+
+def _image(
+    source: Source, version: Version, arch: Arch, pins: pins.Pinned, common: Mapping[str, str]
+) -> Image:
+    recipe = source.recipe
+    words = {**common, "arch": recipe.arch[arch]}
+    files, templates = _local_files(source, version)
+    contents = Contents(
+        name=source.name,
+        version=version.tag,
+        arch=arch,
+        os=None if recipe.os == "any" else recipe.os,
+        assets=tuple([_asset(want, pin) for want, pin in pins]),
+        self_contained=recipe.self_contained,
+        private_root=_private_root(source, words),
+        files=files,
+        templates=templates,
+        values=words if templates else {},
+        write=tuple(
+            [
+                (path.expand(words), _text(written).expand(words))
+                for path, written in recipe.write.items()
+                if applies(written, version)
+            ]
+        ),
+        links=tuple(
+            [
+                (path.expand(words), _target(link).expand(words))
+                for path, link in recipe.links.items()
+                if applies(link, version)
+            ]
+        ),
+        edit=tuple(
+            [
+                (path.expand(words), edit.replace, edit.by)
+                for path, edits in recipe.edit.items()
+                for edit in edits
+                if applies(edit, version)
+            ]
+        ),
+        drop=tuple(
+            [
+                drop.path if isinstance(drop, Drop) else drop
+                for drop in recipe.drop
+                if applies(drop, version)
+            ]
+        ),
+        modes=tuple([(path.expand(words), mode) for path, mode in recipe.modes.items()]),
+        start=tuple([_unit(start) for start in recipe.start if applies(start, version)]),
+    )
+    return Image(source=source, contents=contents, format=recipe.format)
+
+
+def _asset(want: Wanted, pin: LockedAsset) -> Asset:
+    return Asset(
+        url=pin.url,
+        sha256=pin.sha256,
+        size=pin.size,
+        filename=unquote(re.split(r"[?#]", pin.url)[0].rpartition("/")[2]),
+        archive=want.archive,
+        install=want.install,
+        bundle=want.label if want.packages else None,
+    )
+
+
+def _private_root(source: Source, words: Mapping[str, str]) -> PrivateRoot | None:
+    private = source.recipe.private_root
+    if private is None:
+        return None
+    return PrivateRoot(
+        folder=f"usr/lib/{source.name}/root",
+        enter=tuple([(path.expand(words), program) for path, program in private.enter.items()]),
+        share=tuple(sorted(set(private.share))),
+    )
+
+
+def _text(written: Template | Written) -> Template:
+    return written.text if isinstance(written, Written) else written
+
+
+def _target(link: Line | Link) -> Line:
+    return link.target if isinstance(link, Link) else link
+
+
+def _unit(start: str | Start) -> StartedUnit:
+    name = start.unit if isinstance(start, Start) else start
+    chosen = start.target if isinstance(start, Start) else None
+    return StartedUnit(name, chosen or _TARGETS.get(name.rpartition(".")[2], "multi-user.target"))
+
+
+def _local_files(source: Source, version: Version) -> tuple[tuple[Local, ...], tuple[str, ...]]:
+    if not source.recipe.files:
+        return source.files, ()
+    files, templates = [], []
+    for file in source.files:
+        rules = [
+            rule
+            for pattern, rule in source.recipe.files.items()
+            if glob.matches(pattern, file.path)
+        ]
+        if all(applies(rule, version) for rule in rules):
+            files.append(file)
+            if any(rule.template for rule in rules):
+                templates.append(file.path)
+    return tuple(files), tuple(templates)

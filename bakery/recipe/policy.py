@@ -9,7 +9,7 @@ import msgspec
 
 from bakery.recipe.condition import Condition
 from bakery.recipe.debian import is_renewed
-from bakery.recipe.model import Latest, Since
+from bakery.recipe.model import Latest
 from bakery.recipe.upstreams import DebianUpstream
 from bakery.recipe.validate import is_fixed
 from bakery.recipe.version import Version
@@ -89,12 +89,9 @@ def asked_for(recipe: Recipe, tags: Iterable[str]) -> list[str]:
     return [version.tag for version in sorted(chosen)]
 
 
-def _of_policy(policy: str | Latest | Since, versions: Sequence[Version]) -> Iterable[Version]:
+def _of_policy(policy: str | Latest, versions: Sequence[Version]) -> Iterable[Version]:
     if isinstance(policy, Latest):
         return _newest_of_series(policy, versions)
-    if isinstance(policy, Since):
-        first = Version.parse(policy.since)
-        return [version for version in versions if version >= first]
     if policy == "latest":
         return versions[-1:]
     if is_fixed(policy):
@@ -114,11 +111,8 @@ def described(recipe: Recipe) -> str:
     return "; ".join(words) or "fixed"
 
 
-def _words(policy: str | Latest | Since) -> str:
+def _words(policy: str | Latest) -> str:
     if isinstance(policy, Latest):
-        return (
-            f"latest of {policy.keep} {policy.latest}"
-            if policy.keep > 1
-            else (f"latest {policy.latest}")
-        )
-    return f"since {policy.since}" if isinstance(policy, Since) else policy
+        series = f"of {policy.keep} {policy.latest}" if policy.keep > 1 else policy.latest
+        return f"latest {series}"
+    return policy

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from bakery.arch import ARCHITECTURES
 from bakery.recipe import debian
 from bakery.recipe.assets import (
     AssetFile,
@@ -17,17 +17,17 @@ from bakery.recipe.assets import (
     SigstoreSignature,
 )
 from bakery.recipe.template import Template
-from bakery.recipe.version import Version
+from bakery.recipe.wheel import WheelName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from bakery.arch import Arch
     from bakery.recipe.assets import Signature, UrlAsset
     from bakery.recipe.load import Source
     from bakery.recipe.lock import LockedAsset, LockedVersion
-    from bakery.recipe.types import Arch, Archive
-
-_WHEEL = re.compile(r"[^-]+-(?P<version>[^-]+)(?:-\d[^-]*)?-[^-]+-[^-]+-(?P<platforms>[^-]+)\.whl")
+    from bakery.recipe.types import Archive
+    from bakery.recipe.version import Version
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,27 +95,26 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         return tuple([a for a in locked.assets if a.url.startswith(prefix) and self._is(a.url)][:1])
 
     def _is(self, url: str) -> bool:
-        found = _WHEEL.fullmatch(url.rpartition("/")[2])
+        wheel = WheelName.parse(url.rpartition("/")[2])
         return (
-            found is not None
-            and found["version"] == self.version
-            and self.platform in found["platforms"].split(".")
+            wheel is not None
+            and wheel.is_version(self.version or "")
+            and self.platform in wheel.platforms
         )
 
 
-def values(source: Source, tag: str, parts: Mapping[str, str]) -> dict[str, str]:
+def values(source: Source, version: Version, parts: Mapping[str, str]) -> dict[str, str]:
     """Return what the placeholders stand for that do not depend on an asset.
 
     Args:
         source: the recipe.
-        tag: upstream's version.
+        version: upstream's version.
         parts: the versions of its parts.
 
     """
-    version = Version.parse(tag)
     found = {
         "name": source.name,
-        "version": tag,
+        "version": version.tag,
         "bare": version.bare,
         "version.bare": version.bare,
         "major": version.major,
@@ -127,7 +126,9 @@ def values(source: Source, tag: str, parts: Mapping[str, str]) -> dict[str, str]
     return found
 
 
-def wanted(source: Source, tag: str, arch: Arch, parts: Mapping[str, str]) -> Iterator[Wanted]:
+def wanted(
+    source: Source, version: Version, arch: Arch, parts: Mapping[str, str]
+) -> Iterator[Wanted]:
     """Yield the assets that a recipe asks for at one version for one architecture.
 
     Raises:
@@ -136,8 +137,7 @@ def wanted(source: Source, tag: str, arch: Arch, parts: Mapping[str, str]) -> It
 
     """
     recipe = source.recipe
-    version = Version.parse(tag)
-    common = values(source, tag, parts)
+    common = values(source, version, parts)
     for asset in recipe.assets:
         if not applies(asset, version):
             continue
@@ -162,7 +162,7 @@ def _packages(asset: DebianAsset, arch: Arch) -> debian.Packages:
         suite=asset.debian.suite,
         names=asset.debian.packages,
         exclude=asset.exclude,
-        arch=debian.WORDS[arch],
+        arch=ARCHITECTURES[arch].debian,
     )
 
 

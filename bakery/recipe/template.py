@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from bakery.characters import hidden_at, visible
+from bakery.recipe.host_folders import HOST_FOLDERS
 from bakery.yaml.grammar import SpellingError
 
 if TYPE_CHECKING:
@@ -16,7 +18,8 @@ _NAME = r"[A-Za-z][A-Za-z0-9_-]*(?:\.bare)?"
 _TOKEN = re.compile(r"\{\{|\}\}|\{(" + _NAME + r")\}|[{}]")
 _GRAMMAR = r"(?:[^{}]|\{\{|\}\}|\{" + _NAME + r"\})*"
 STEP = r"(?!\.{1,2}(?:/|$))[^/\x00-\x1f\x7f]+"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+ADDRESS = r"(?:(?!%(?:[01][0-9A-Fa-f]|7[Ff]))\S)+"
+"""An address behind its scheme: no blanks, and no control characters in disguise (%0a, %1b)."""
 
 
 class UnknownPlaceholderError(ValueError):
@@ -109,10 +112,31 @@ def _lone_brace(text: str, start: int) -> SpellingError:
     )
 
 
-class Url(Template):
+class Line(Template):
+    """A text with placeholders on one line."""
+
+    PATTERN = rf"^(?!.*[\n\t]){_GRAMMAR}$"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the template that `text` spells.
+
+        Raises:
+            SpellingError: it has several lines or a tab, or a brace stands alone.
+
+        """
+        at = hidden_at(text)
+        if at is not None:
+            raise SpellingError(
+                f"this can't hold {visible(text[at])}", fix="write one line", span=(at, at + 1)
+            )
+        return super().parse(text)
+
+
+class Url(Line):
     """An address: https, http or file; `{url}` stands for another one."""
 
-    PATTERN = rf"^(?:https?://|file://|\{{url\}}){_GRAMMAR}$"
+    PATTERN = rf"^(?={ADDRESS}$)(?:https?://|file://|\{{url\}}){_GRAMMAR}$"
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -126,6 +150,13 @@ class Url(Template):
             raise SpellingError(
                 "an address begins with https://, http:// or file://",
                 span=(0, len(text.partition("://")[0])),
+            )
+        good = re.match(ADDRESS, text)
+        end = good.end() if good else 0
+        if end < len(text):
+            raise SpellingError(
+                "an address has no blanks, and no control characters such as %0a or %1b",
+                span=(end, end + (3 if text[end] == "%" else 1)),
             )
         return super().parse(text)
 
@@ -185,6 +216,11 @@ class FilePlace(Place):
 
 def _check_path(text: str) -> None:
     relative = text.lstrip("/")
+    if relative in HOST_FOLDERS:
+        raise SpellingError(
+            f"hosts have a folder {relative}, and a file in its place would hide all that is in it",
+            fix=f"write {relative}/ to install into the folder, or name the file in it",
+        )
     if not relative.startswith(("usr/", "opt/")):
         raise SpellingError(
             "only usr/ and opt/ reach the host",
@@ -204,6 +240,6 @@ def _check_path(text: str) -> None:
                 span=(start, start + max(len(step), 1)),
             )
         start += len(step) + 1
-    control = _CONTROL.search(text)
-    if control:
-        raise SpellingError("a path can't hold a control character", span=control.span())
+    control = hidden_at(text)
+    if control is not None:
+        raise SpellingError("a path can't hold a control character", span=(control, control + 1))

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from bakery.recipe.template import STEP, Place, Template
+from bakery.arch import Arch
+from bakery.recipe.names import NAME
+from bakery.recipe.template import ADDRESS, STEP, Place, Template
 
-Arch = Literal["x86-64", "arm64"]
 Format = Literal["squashfs", "erofs", "ext4", "btrfs", "folder"]
 Archive = Literal["tar", "zip", "deb", "compressed", "plain"]
 Trust = Literal["first-use", "cited", "checksum", "signature"]
-_NAME = r"[a-z0-9][a-z0-9-]*"
 Name = Annotated[
     str,
     Meta(
-        pattern=f"^{_NAME}$",
+        pattern=f"^{NAME}$",
         description="the name of a recipe: lower-case letters, digits and -",
     ),
 ]
 Address = Annotated[
     str,
-    Meta(pattern=r"^https?://\S+$", description="an address that begins with https:// or http://"),
+    Meta(
+        pattern=f"^https?://{ADDRESS}$",
+        description="an address that begins with https:// or http://",
+    ),
 ]
 Repository = Annotated[
     str, Meta(pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", description="OWNER/REPO on GitHub")
@@ -53,7 +55,33 @@ Paths = Annotated[
         description="a glob of paths in the image, such as usr/share/doc/**",
     ),
 ]
-Text = Annotated[str, Meta(min_length=1)]
+Text = Annotated[str, Meta(min_length=1, description="a text, which may have several lines")]
+OneLine = Annotated[str, Meta(pattern=r"^\S.*$", description="one line of text")]
+License = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9.+() -]+$", description="SPDX expression, such as Apache-2.0 OR MIT"),
+]
+Placeholder = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z][A-Za-z0-9_-]*$",
+        description="a name of letters, digits, - and _ that begins with a letter",
+    ),
+]
+ExtensionName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="the name of an extension, such as docker-flatcar",
+    ),
+]
+OsField = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._~^+-]*$",
+        description="a word of os-release, such as flatcar or 1.0",
+    ),
+]
 KeyFile = Annotated[
     str, Meta(pattern=r"^\./[^/]+$", description="a file in the recipe's folder, such as ./key.asc")
 ]
@@ -65,7 +93,7 @@ MinisignKey = Annotated[
     ),
 ]
 Words = Annotated[
-    dict[Arch, str],
+    dict[Arch, Annotated[str, Meta(pattern=r"^\S*$", description="a word without blanks")]],
     Meta(min_length=1, description="architectures, each with upstream's word for it, {arch}"),
 ]
 Members = Annotated[
@@ -103,10 +131,9 @@ Package = Annotated[
 ]
 
 
+class Decoded(Struct, frozen=True, kw_only=True):
+    """What is decoded from JSON of others."""
+
+
 class Model(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What all types of the language share."""
-
-
-def is_name(text: str) -> bool:
-    """Return whether a recipe may be called so."""
-    return re.fullmatch(_NAME, text) is not None

@@ -7,14 +7,18 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from bakery.recipe.template import Url
-from bakery.recipe.types import Address, Model, Name, Package, Project, Repository, Suite, Text
+from bakery.recipe.types import Address, Model, Name, OneLine, Package, Project, Repository, Suite
 
 
 class _Upstream(Model, frozen=True, kw_only=True):
     prerelease: Annotated[bool, Meta(description="count pre-releases as well")] = False
 
 
-class _Tagged(_Upstream, frozen=True, kw_only=True):
+class GithubUpstream(_Upstream, frozen=True, kw_only=True):
+    """Releases of a GitHub repository."""
+
+    github: Repository
+    tags: Annotated[bool, Meta(description="its tags, where it makes no releases")] = False
     tag: Annotated[
         str,
         Meta(
@@ -22,26 +26,6 @@ class _Tagged(_Upstream, frozen=True, kw_only=True):
             description="how tags are written, such as cli-{version}; others are passed over",
         ),
     ] = "{version}"
-
-
-class GithubUpstream(_Tagged, frozen=True, kw_only=True):
-    """Releases of a GitHub repository."""
-
-    github: Repository
-    tags: Annotated[bool, Meta(description="its tags, where it makes no releases")] = False
-
-
-class GitlabUpstream(_Tagged, frozen=True, kw_only=True):
-    """Tags of a GitLab project."""
-
-    gitlab: Annotated[
-        str,
-        Meta(
-            pattern=r"^[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)+$",
-            description="GROUP/PROJECT on GitLab; a group may have groups in it",
-        ),
-    ]
-    host: Annotated[Address, Meta(description="the GitLab that has it")] = "https://gitlab.com"
 
 
 class HashicorpUpstream(_Upstream, frozen=True, kw_only=True):
@@ -85,13 +69,12 @@ class ListUpstream(_Upstream, frozen=True, kw_only=True):
     """Versions that the recipe names itself, or a text file with one a line."""
 
     versions: Annotated[
-        Address | tuple[Text, ...], Meta(description="a list, or the address of a text file")
+        Address | tuple[OneLine, ...], Meta(description="a list, or the address of a text file")
     ]
 
 
 Upstream = (
     GithubUpstream
-    | GitlabUpstream
     | HashicorpUpstream
     | KubernetesUpstream
     | ListingUpstream

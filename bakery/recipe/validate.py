@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.recipe import spdx
 from bakery.recipe.assets import DebianAsset, UrlAsset
 from bakery.recipe.condition import Condition
-from bakery.recipe.model import Since
 from bakery.recipe.template import Template
 from bakery.recipe.upstreams import ListingUpstream, ListUpstream
 from bakery.recipe.version import Version
@@ -57,6 +57,14 @@ def _license(recipe: Recipe) -> None:
         raise InvalidError(["license"], f'"{recipe.license}" is not an SPDX expression', fix=fix)
     if canonical != recipe.license:
         raise InvalidError(["license"], "SPDX spells it otherwise", fix=f"write {canonical}")
+    for name in re.finditer(r"[\w.+-]+", recipe.license):
+        if current := spdx.replacement(name[0]):
+            raise InvalidError(
+                ["license"],
+                f"SPDX has deprecated {name[0]}",
+                fix=f"write {current}",
+                span=name.span(),
+            )
 
 
 @functools.cache
@@ -74,9 +82,7 @@ def _canonical(text: str) -> str | None:
 
 def _policies(recipe: Recipe) -> None:
     for index, policy in enumerate(recipe.build):
-        if isinstance(policy, Since):
-            _spelled(Version, policy.since, ["build", index, "since"])
-        elif isinstance(policy, str) and policy != "latest":
+        if isinstance(policy, str) and policy != "latest":
             kind = Condition if Condition.is_written(policy) else Version
             _spelled(kind, policy, ["build", index])
         if recipe.upstream is None and not is_fixed(policy):
@@ -88,7 +94,7 @@ def _policies(recipe: Recipe) -> None:
             )
 
 
-def is_fixed(policy: str | Latest | Since) -> bool:
+def is_fixed(policy: str | Latest) -> bool:
     """Return whether an entry of `build:` names one version."""
     return isinstance(policy, str) and policy != "latest" and not Condition.is_written(policy)
 
@@ -100,8 +106,7 @@ def _spelled(kind: type[Condition | Version], text: str, path: list[Step]) -> No
         raise InvalidError(
             path,
             error.what,
-            fix='give a version, latest, a range such as ">= 1.2", {latest: minor, keep: 2} '
-            'or {since: "1.2"}',
+            fix='give a version, latest, a range such as ">= 1.2" or {latest: minor, keep: 2}',
             span=error.span,
         ) from None
 

@@ -9,7 +9,7 @@ import msgspec
 
 from bakery.boot import waiver
 from bakery.release import cyclonedx, document, notes, signing, spdx, sums, sysupdate
-from bakery.release.bill import bill
+from bakery.release.bill import AUTHOR, bill
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bakery.image.manifest import Manifest
     from bakery.recipe.plan import Release
     from bakery.release.finished import Finished
+    from bakery.release.signing import SigningKey
     from bakery.settings import Settings
 
 
@@ -25,6 +26,7 @@ def assemble(
     images: Sequence[Finished],
     *,
     settings: Settings,
+    key: SigningKey | None,
     previous: str | None,
     before: Mapping[str, Manifest],
 ) -> dict[str, bytes]:
@@ -37,16 +39,16 @@ def assemble(
         release: what is released.
         images: its images.
         settings: where it will be published, and with which waiver.
+        key: signs it; None leaves it unsigned.
         previous: the version before; None when this is the first.
         before: that version's manifests by architecture, as far as they are here.
 
     Raises:
-        SysupdateError: hosts can't follow it.
-        BakeryError: the signing key can't be used.
+        ReleaseError: hosts can't follow it.
+        BakeryError: the key can't be used.
 
     """
-    key = signing.configured()
-    files = {**sysupdate.files(release, settings.publish_url), **_sbom(release, images)}
+    files = {**sysupdate.files(release, settings.publish_url), **_sbom(release, images, settings)}
     described = document.describe(
         release,
         images,
@@ -65,14 +67,15 @@ def assemble(
     files[notes.FILE] = notes.write(described, images, previous, before)
     files[sums.FILE] = sums.encode(_digests(images, files))
     if key:
-        signature = signing.sign(files[sums.FILE])
+        signature = key.sign(files[sums.FILE])
         files[sums.SIGNATURE] = signature.binary
         files[sums.ARMORED] = signature.armored
     return files
 
 
-def _sbom(release: Release, images: Sequence[Finished]) -> dict[str, bytes]:
-    described = bill(release, images)
+def _sbom(release: Release, images: Sequence[Finished], settings: Settings) -> dict[str, bytes]:
+    kind, _, repository = settings.publisher.partition(":")
+    described = bill(release, images, repository if kind == "github" else AUTHOR)
     return {
         f"{release.name}.{kind}.json": _json(made)
         for kind, made in (

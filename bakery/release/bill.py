@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import uuid
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from bakery.release import components
 
-    from bakery.binary.go_build import GoBuild, GoModule
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from bakery.image.inventory import FileDetails
     from bakery.recipe.lock import LockedAsset
     from bakery.recipe.plan import Release
+    from bakery.release.components import Component
     from bakery.release.finished import Finished
 
 CREATED = "2020-01-01T00:00:00Z"  # the formats want a time; any other would change the file
@@ -32,7 +36,8 @@ class BilledFile:
         origin: the address of the asset it came from, or the recipe's own part.
         license: an SPDX expression; None for the recipe's own files.
         binary: whether it is an ELF file.
-        go: what Go's linker wrote into it.
+        compiler: what its linker says of Go's compiler, such as `go1.22.5`.
+        libraries: the Go modules and Rust crates that are linked into it.
 
     """
 
@@ -43,21 +48,27 @@ class BilledFile:
     origin: str
     license: str | None
     binary: bool
-    go: GoBuild | None
-
-    @property
-    def modules(self) -> tuple[GoModule, ...]:
-        """The Go modules that are linked into it."""
-        return self.go.modules if self.go else ()
+    compiler: str | None
+    libraries: tuple[Component, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BilledImage:
-    """One image and its files, in the order of their paths."""
+    """One image, its files in the order of their paths, and the addresses of its assets."""
 
     filename: str
     sha256: str
     files: tuple[BilledFile, ...]
+    assets: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BilledAsset:
+    """What upstream published, and the software that it was made from."""
+
+    locked: LockedAsset
+    component: Component
+    upstream: Component
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +77,7 @@ class Bill:
 
     Attributes:
         name, version, summary, homepage, license: as the recipe has them.
+        supplier: who publishes the images.
         images: one per architecture.
         assets: what upstream published.
 
@@ -76,8 +88,9 @@ class Bill:
     summary: str
     homepage: str
     license: str
+    supplier: str
     images: tuple[BilledImage, ...]
-    assets: tuple[LockedAsset, ...]
+    assets: tuple[BilledAsset, ...]
 
     @property
     def release(self) -> str:
@@ -85,15 +98,15 @@ class Bill:
         return f"{self.name}-{self.version}"
 
     @property
-    def modules(self) -> tuple[GoModule, ...]:
-        """Every Go module in any of the files, once."""
-        found = {
-            (module.path, module.version): module
-            for image in self.images
-            for file in image.files
-            for module in file.modules
-        }
-        return tuple(found[key] for key in sorted(found))
+    def upstreams(self) -> tuple[Component, ...]:
+        """All software that the assets were made from, once."""
+        return _distinct(asset.upstream for asset in self.assets)
+
+    @property
+    def libraries(self) -> tuple[Component, ...]:
+        """Every library in any of the files, once."""
+        files = chain.from_iterable(image.files for image in self.images)
+        return _distinct(chain.from_iterable(file.libraries for file in files))
 
     @property
     def uuid(self) -> str:
@@ -102,38 +115,46 @@ class Bill:
         return str(uuid.uuid5(uuid.NAMESPACE_OID, digest))
 
 
-def bill(release: Release, images: Sequence[Finished]) -> Bill:
-    """Return the bill of a release."""
+def bill(release: Release, images: Sequence[Finished], supplier: str = AUTHOR) -> Bill:
+    """Return the bill of a release that `supplier` publishes."""
     recipe = release.source.recipe
-    assets = release.source.lock.versions[release.version].assets
+    project = components.project(release.source, release.version.tag)
+    assets = release.locked.assets
     origins = {asset.url for asset in assets}
 
     def files(finished: Finished) -> Iterator[BilledFile]:
         for entry in finished.manifest.entries:
             if entry.type == "file":
-                item = finished.inventory.files[entry.path]
+                details = finished.inventory.files[entry.path]
                 yield BilledFile(
                     path=entry.path,
                     size=entry.size,
                     sha256=entry.sha256 or "",
-                    sha1=item.sha1,
+                    sha1=details.sha1,
                     origin=entry.origin or "",
                     license=recipe.license if entry.origin in origins else None,
-                    binary=item.binary,
-                    go=item.go,
+                    binary=details.binary,
+                    compiler=details.go.go if details.go else None,
+                    libraries=_libraries(details, project),
                 )
 
     return Bill(
         name=release.source.name,
-        version=release.version,
+        version=release.version.tag,
         summary=recipe.summary,
         homepage=recipe.homepage,
         license=recipe.license,
+        supplier=supplier,
         images=tuple(
-            BilledImage(filename=each.image.filename, sha256=each.sha256, files=tuple(files(each)))
+            BilledImage(
+                filename=each.image.filename,
+                sha256=each.sha256,
+                files=tuple(files(each)),
+                assets=tuple(asset.url for asset in each.image.contents.assets),
+            )
             for each in images
         ),
-        assets=assets,
+        assets=tuple(_asset(asset, project) for asset in assets),
     )
 
 
@@ -142,9 +163,19 @@ def identity(*words: str) -> str:
     return hashlib.sha256("\0".join(words).encode()).hexdigest()[:20]
 
 
-def go_purl(module: GoModule) -> str:
-    """Return a Go module's package URL (the golang type of the purl specification)."""
-    from urllib.parse import quote
+def _libraries(details: FileDetails, project: Component) -> tuple[Component, ...]:
+    modules = details.go.modules if details.go else ()
+    return (
+        *(components.go_module(module) for module in modules),
+        *(components.rust_crate(crate, project) for crate in details.crates),
+    )
 
-    version = f"@{quote(module.version, safe='')}" if module.version else ""
-    return f"pkg:golang/{quote(module.path.lower(), safe='/')}{version}"
+
+def _asset(locked: LockedAsset, project: Component) -> BilledAsset:
+    component, upstream = components.asset(locked, project)
+    return BilledAsset(locked=locked, component=component, upstream=upstream)
+
+
+def _distinct(found: Iterable[Component]) -> tuple[Component, ...]:
+    by_purl = {component.purl: component for component in found}
+    return tuple(by_purl[purl] for purl in sorted(by_purl))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+
+from bakery.recipe.types import Decoded, OneLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from bakery.boot.report import BootReport
 
 
-class Boot(msgspec.Struct, frozen=True, kw_only=True):
+class Boot(Decoded, frozen=True, kw_only=True):
     """A boot that an image has passed, as these very bytes.
 
     Attributes:
@@ -23,10 +25,10 @@ class Boot(msgspec.Struct, frozen=True, kw_only=True):
 
     """
 
-    machine: str
-    systemd: str
-    checks: int
-    journal_sha256: str
+    machine: OneLine
+    systemd: OneLine
+    checks: Annotated[int, msgspec.Meta(ge=0)]
+    journal_sha256: Annotated[str, msgspec.Meta(pattern="^(?:[0-9a-f]{64})?$")]
 
 
 def facts(reports: Iterable[BootReport]) -> dict[str, str]:

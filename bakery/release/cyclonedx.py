@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bakery.release.bill import AUTHOR, CREATED, go_purl, identity
+from bakery.release.bill import AUTHOR, CREATED, identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.binary.go_build import GoModule
-    from bakery.release.bill import Bill, BilledFile, BilledImage
+    from bakery.release.bill import Bill, BilledAsset, BilledFile, BilledImage
+    from bakery.release.components import Component
 
 _Json = dict[str, Any]
 
 
 def document(bill: Bill) -> _Json:
-    """Return the CycloneDX document of a release: images, their files, and Go modules."""
+    """Return the CycloneDX document of a release: images, files, assets, upstreams, libraries."""
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
@@ -26,11 +26,14 @@ def document(bill: Bill) -> _Json:
         "metadata": {
             "timestamp": CREATED,
             "tools": {"components": [{"type": "application", "name": AUTHOR}]},
+            "authors": [{"name": bill.supplier}],
+            "supplier": {"name": bill.supplier},
             "component": {
                 "type": "application",
                 "bom-ref": bill.release,
                 "name": bill.name,
                 "version": bill.version,
+                "supplier": {"name": bill.supplier},
                 "description": bill.summary,
                 "licenses": [{"expression": bill.license}],
                 "externalReferences": [{"type": "website", "url": bill.homepage}],
@@ -38,7 +41,9 @@ def document(bill: Bill) -> _Json:
         },
         "components": [
             *(_image(bill, image) for image in bill.images),
-            *(_module(module) for module in bill.modules),
+            *(_asset(asset) for asset in bill.assets),
+            *(_component(each, "application") for each in bill.upstreams),
+            *(_component(each, "library") for each in bill.libraries),
         ],
         "dependencies": [
             {"ref": one, "dependsOn": sorted(others)} for one, others in _dependencies(bill)
@@ -47,24 +52,26 @@ def document(bill: Bill) -> _Json:
 
 
 def _image(bill: Bill, image: BilledImage) -> _Json:
-    digests = {asset.url: asset.sha256 for asset in bill.assets}
     return {
         "type": "file",
         "bom-ref": image.filename,
         "name": image.filename,
         "version": bill.version,
+        "supplier": {"name": bill.supplier},
         "mime-type": "application/octet-stream",
         **_hashes(image.sha256),
         "licenses": [{"expression": bill.license}],
-        "components": [_file(image, file, digests) for file in image.files],
+        "components": [_file(bill, image, file) for file in image.files],
     }
 
 
-def _file(image: BilledImage, file: BilledFile, assets: dict[str, str]) -> _Json:
-    made: _Json = {
+def _file(bill: Bill, image: BilledImage, file: BilledFile) -> _Json:
+    described: _Json = {
         "type": "file",
-        "bom-ref": _ref(image, file),
+        "bom-ref": _file_ref(image, file),
         "name": f"/{file.path}",
+        "version": bill.version,
+        "supplier": {"name": bill.supplier},
         **_hashes(file.sha256),
         "properties": [
             {"name": f"{AUTHOR}:origin", "value": file.origin},
@@ -72,38 +79,51 @@ def _file(image: BilledImage, file: BilledFile, assets: dict[str, str]) -> _Json
         ],
     }
     if file.license:
-        made["licenses"] = [{"expression": file.license}]
-    if file.origin in assets:
-        source = {"type": "distribution", "url": file.origin, **_hashes(assets[file.origin])}
-        made["externalReferences"] = [source]
-    if file.go:
-        made["properties"].append({"name": f"{AUTHOR}:go", "value": file.go.go})
-    return made
+        described["licenses"] = [{"expression": file.license}]
+    if file.compiler:
+        described["properties"].append({"name": f"{AUTHOR}:go", "value": file.compiler})
+    return described
+
+
+def _asset(asset: BilledAsset) -> _Json:
+    locked = asset.locked
+    source = {"type": "distribution", "url": locked.url, **_hashes(locked.sha256)}
+    return {
+        **_component(asset.component, "file"),
+        "bom-ref": locked.url,
+        **_hashes(locked.sha256),
+        "externalReferences": [source],
+    }
+
+
+def _component(component: Component, kind: str) -> _Json:
+    return {
+        "type": kind,
+        "bom-ref": component.purl,
+        "name": component.name,
+        **({"version": component.version} if component.version else {}),
+        "supplier": {"name": component.supplier},
+        "purl": component.purl,
+    }
 
 
 def _hashes(sha256: str) -> _Json:
     return {"hashes": [{"alg": "SHA-256", "content": sha256}]} if sha256 else {}
 
 
-def _module(module: GoModule) -> _Json:
-    purl = go_purl(module)
-    return {
-        "type": "library",
-        "bom-ref": purl,
-        "name": module.path,
-        **({"version": module.version} if module.version else {}),
-        "purl": purl,
-    }
-
-
-def _ref(image: BilledImage, file: BilledFile) -> str:
+def _file_ref(image: BilledImage, file: BilledFile) -> str:
     return f"file-{identity(image.filename, file.path)}"
 
 
 def _dependencies(bill: Bill) -> Iterator[tuple[str, set[str]]]:
+    assets = {asset.locked.url for asset in bill.assets}
     yield bill.release, {image.filename for image in bill.images}
     for image in bill.images:
-        yield image.filename, {_ref(image, file) for file in image.files}
+        files = {_file_ref(image, file) for file in image.files}
+        yield image.filename, files | set(image.assets)
         for file in image.files:
-            if file.modules:
-                yield _ref(image, file), {go_purl(module) for module in file.modules}
+            origin = {file.origin} & assets
+            if linked := origin | {library.purl for library in file.libraries}:
+                yield _file_ref(image, file), linked
+    for asset in bill.assets:
+        yield asset.locked.url, {asset.upstream.purl}

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 
-from bakery.recipe.lock import TrustKind  # noqa: TC001  types are read at run time
+from bakery.arch import Arch
+from bakery.characters import hidden_text, visible
+from bakery.recipe.lock import TrustKind
 from bakery.recipe.model import normalised
-from bakery.recipe.types import Arch, Format  # noqa: TC001  types are read at run time
-from bakery.release.boots import Boot  # noqa: TC001  types are read at run time
+from bakery.recipe.names import ImageName, release_name
+from bakery.recipe.template import ADDRESS
+from bakery.recipe.types import (
+    Address,
+    Decoded,
+    ExtensionName,
+    Format,
+    License,
+    Name,
+    OneLine,
+    OsField,
+    Placeholder,
+)
+from bakery.recipe.version import Version
+from bakery.release import sums
+from bakery.release.boots import Boot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from bakery.recipe.plan import Release
     from bakery.release.finished import Finished
@@ -20,8 +37,15 @@ if TYPE_CHECKING:
 
 FILE = "release.json"
 
+_T = TypeVar("_T", bound=Decoded)
 
-class ReleasedImage(msgspec.Struct, frozen=True, kw_only=True):
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Count = Annotated[int, Meta(ge=0)]
+FileName = Annotated[str, Meta(pattern=f"^{sums.NAME}$")]
+Tag = Annotated[str, Meta(pattern=f"^{Version.GRAMMAR}$")]
+
+
+class ReleasedImage(Decoded, frozen=True, kw_only=True):
     """One image file.
 
     Attributes:
@@ -29,7 +53,7 @@ class ReleasedImage(msgspec.Struct, frozen=True, kw_only=True):
         arch: the architecture, in systemd's words.
         format: its file system.
         size: its bytes.
-        sha256: its digest.
+        sha256: its digest; empty for a folder.
         key: the digest of everything that decided its bytes.
         contents: the bytes of all files in it together.
         tools: the programs and options that wrote it.
@@ -37,36 +61,36 @@ class ReleasedImage(msgspec.Struct, frozen=True, kw_only=True):
 
     """
 
-    file: str
+    file: FileName
     arch: Arch
     format: Format
-    size: int
-    sha256: str
-    key: str
-    contents: int
-    tools: str
+    size: Count
+    sha256: Annotated[str, Meta(pattern="^(?:[0-9a-f]{64})?$")]
+    key: Annotated[str, Meta(pattern="^[0-9a-z]+$")]
+    contents: Count
+    tools: OneLine
     boots: tuple[Boot, ...]
 
 
-class ReleasedAsset(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ReleasedAsset(Decoded, frozen=True, kw_only=True, omit_defaults=True):
     """An asset of upstream's that went into the images, as the lock pins it."""
 
-    url: str
-    sha256: str
+    url: Annotated[str, Meta(pattern=f"^(?:https?:|file:|pypi:|debian:){ADDRESS}$")]
+    sha256: Digest
     trust: TrustKind
-    size: int | None = None
-    citation: str | None = None
+    size: Count | None = None
+    citation: OneLine | None = None
 
 
-class ReleasedOs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ReleasedOs(Decoded, frozen=True, kw_only=True, omit_defaults=True):
     """The one kind of host that an image fits: its ID, with a level or a version."""
 
-    id: str
-    level: str | None = None
-    version: str | None = None
+    id: OsField
+    level: OsField | None = None
+    version: OsField | None = None
 
 
-class ReleaseDocument(msgspec.Struct, frozen=True, kw_only=True):
+class ReleaseDocument(Decoded, frozen=True, kw_only=True):
     """One recipe at one version, all architectures.
 
     Attributes:
@@ -86,21 +110,26 @@ class ReleaseDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     """
 
-    name: str
-    version: str
-    summary: str
-    homepage: str
-    license: str
-    os: ReleasedOs | str
-    parts: dict[str, str]
-    requires: tuple[str, ...]
-    replaces: tuple[str, ...]
+    name: Name
+    version: Tag
+    summary: OneLine
+    homepage: Address
+    license: License
+    os: ReleasedOs | Literal["any"]
+    parts: dict[Placeholder, Tag]
+    requires: tuple[Name, ...]
+    replaces: tuple[ExtensionName, ...]
     images: tuple[ReleasedImage, ...]
     assets: tuple[ReleasedAsset, ...]
-    boot_waiver: str | None
-    sbom: tuple[str, ...]
-    transfers: tuple[str, ...]
-    signed_by: str | None
+    boot_waiver: OneLine | None
+    sbom: tuple[FileName, ...]
+    transfers: tuple[FileName, ...]
+    signed_by: Annotated[str, Meta(pattern="^[0-9A-F]{40,64}$")] | None
+
+    @property
+    def tag(self) -> str:
+        """The release's name, under which it is published."""
+        return release_name(self.name, self.version)
 
 
 def describe(
@@ -124,14 +153,14 @@ def describe(
 
     """
     recipe = release.source.recipe
-    locked = release.source.lock.versions[release.version]
+    locked = release.locked
     return ReleaseDocument(
         name=release.source.name,
-        version=release.version,
+        version=release.version.tag,
         summary=recipe.summary,
         homepage=recipe.homepage,
         license=recipe.license,
-        os=msgspec.convert(normalised(recipe.os), ReleasedOs | str),
+        os=msgspec.convert(normalised(recipe.os), ReleasedOs | Literal["any"]),
         parts=locked.parts,
         requires=recipe.requires,
         replaces=recipe.replaces,
@@ -174,8 +203,55 @@ def encode(document: ReleaseDocument) -> bytes:
 def decode(data: bytes) -> ReleaseDocument:
     """Return the document that `encode` wrote.
 
+    Every text in it must be what the recipe language takes for it, on one line and without
+    characters that act on terminals: it reaches paths, units, scripts and terminals.
+
     Raises:
-        msgspec.DecodeError: the bytes are none.
+        ValueError: the bytes are something else.
 
     """
-    return msgspec.json.decode(data, type=ReleaseDocument)
+    return decode_strictly(data, ReleaseDocument)
+
+
+def decode_strictly(data: bytes, kind: type[_T]) -> _T:
+    """Return the value of a type that JSON spells, without characters that act on terminals.
+
+    Raises:
+        ValueError: the bytes spell something else.
+
+    """
+    try:
+        decoded = msgspec.json.decode(data, type=kind)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    hidden = hidden_text(msgspec.to_builtins(decoded))
+    if hidden is not None:
+        raise ValueError(f'"{visible(hidden)}" holds a character that is not shown')
+    return decoded
+
+
+def contradictions(
+    document: ReleaseDocument, files: Mapping[str, tuple[int | None, str]]
+) -> Iterator[str]:
+    """Yield what a release's document says that the files of the release do not bear out.
+
+    Args:
+        document: the document.
+        files: the size in bytes, where it is known, and the SHA-256 of what lies beside it.
+
+    """
+    images = {image.file: image for image in document.images if image.format != "folder"}
+    for name in (*images, *document.sbom, *document.transfers):
+        if name not in files:
+            yield f"{sums.FILE} does not name {name}"
+    for name in files:
+        if name.endswith(".raw") and name not in images:
+            yield f"it does not describe {name}"
+    for name, image in images.items():
+        if name != ImageName(document.name, document.version, image.arch).file:
+            yield f"{name} is not what {document.name} {document.version} is called"
+        size, sha256 = files.get(name, (image.size, image.sha256))
+        if image.sha256 != sha256:
+            yield f"{name} has another digest there, {image.sha256}"
+        if size not in (None, image.size):
+            yield f"{name} has {size} bytes, and {image.size} there"

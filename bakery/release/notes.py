@@ -9,7 +9,7 @@ from bakery.text import format_size
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bakery.image.manifest import Entry, Manifest
+    from bakery.image.manifest import Manifest, ManifestEntry
     from bakery.release.boots import Boot
     from bakery.release.document import ReleaseDocument
     from bakery.release.finished import Finished
@@ -79,7 +79,7 @@ def _starts(images: Sequence[Finished]) -> str:
     return f"Starts {', '.join(f'`{unit}`' for unit in units)} when it is merged." if units else ""
 
 
-def _files(manifest: Manifest) -> dict[str, Entry]:
+def _files(manifest: Manifest) -> dict[str, ManifestEntry]:
     return {entry.path: entry for entry in manifest.entries if entry.type != "directory"}
 
 
@@ -96,7 +96,9 @@ def _changes(arch: str, now: Manifest, before: Manifest, previous: str) -> str:
     return "\n".join([title, "", f"All files together: {total}. {about}", "", *_short(lines)])
 
 
-def _difference(new: Mapping[str, Entry], old: Mapping[str, Entry]) -> Iterator[str]:
+def _difference(
+    new: Mapping[str, ManifestEntry], old: Mapping[str, ManifestEntry]
+) -> Iterator[str]:
     for path in sorted({*new, *old}):
         if path not in old:
             yield f"- added `/{path}`, {format_size(new[path].size)}"
@@ -107,7 +109,7 @@ def _difference(new: Mapping[str, Entry], old: Mapping[str, Entry]) -> Iterator[
             yield f"- changed `/{path}`, {change}"
 
 
-def _meaning(entries: Mapping[str, Entry], path: str) -> object:
+def _meaning(entries: Mapping[str, ManifestEntry], path: str) -> object:
     entry = entries.get(path)
     return entry and (entry.type, entry.mode, entry.sha256, entry.target)
 

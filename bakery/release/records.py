@@ -59,7 +59,7 @@ def passed(ledger: Ledger, image: Image, folder: Path) -> tuple[Boot, ...]:
 def before(ledger: Ledger, release: Release) -> tuple[str | None, dict[str, Manifest]]:
     """Return the version before a release, and its manifests as far as they are here."""
     tags = release.source.lock.tags
-    at = tags.index(release.version)
+    at = tags.index(release.version.tag)
     if at == 0:
         return None, {}
     found: dict[str, Manifest] = {}
@@ -74,7 +74,7 @@ def before(ledger: Ledger, release: Release) -> tuple[str | None, dict[str, Mani
 def decisive(ledger: Ledger, release: Release, folder: Path) -> list[str]:
     """Return what decides a release's small files, beside its images and the settings."""
     recipe = release.source.recipe
-    locked = release.source.lock.versions[release.version]
+    locked = release.locked
     return [
         *(str(passed(ledger, image, folder)) for image in release.images),
         *(recipe.summary, recipe.homepage, recipe.license),

@@ -6,20 +6,19 @@ gone, with the agent that serves it, as soon as the signature is there.
 
 from __future__ import annotations
 
-import functools
 import os
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.errors import BakeryError
+from bakery.release.errors import ReleaseError
 from bakery.tools import Tool, run
 from bakery.upstream.signature.gpg import GPG
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 KEY = "BAKERY_SIGNING_KEY"
 PASSPHRASE = "BAKERY_SIGNING_PASSPHRASE"  # noqa: S105  a variable's name
@@ -29,10 +28,6 @@ KEYRING = "import-pubring.gpg"
 _GPGCONF = Tool(program="gpgconf", apt="gnupg", dnf="gnupg2", zypper="gpg2", brew="gnupg")
 _UNFIT = {"e": "has expired", "r": "is revoked"}  # validities (GnuPG's doc/DETAILS)
 _ARMOR = "-----BEGIN PGP PRIVATE KEY BLOCK-----"
-
-
-class SigningError(BakeryError):
-    """The key can't be used."""
 
 
 @dataclass(frozen=True)
@@ -45,50 +40,60 @@ class Signature:
 
 @dataclass(frozen=True, kw_only=True)
 class SigningKey:
-    """A private key, not shown by accident.
+    """A private key and its passphrase, made once and handed on; neither is shown by accident.
 
     Attributes:
         fingerprint: the primary key's, in hexadecimal digits.
         public: what hosts put into /etc/systemd/import-pubring.gpg.
+        secret: the armored private key.
+        passphrase: opens it; empty where it has none.
 
     """
 
     fingerprint: str
     public: bytes
+    secret: str = field(repr=False)
+    passphrase: str = field(repr=False)
 
+    @classmethod
+    def configured(cls, environment: Mapping[str, str] = os.environ) -> SigningKey | None:
+        """Return the key that the environment names; None if it names none.
 
-def configured() -> SigningKey | None:
-    """Return the key that the environment names; None if it names none.
+        Raises:
+            ReleaseError: it names something else.
+            MissingToolError: gpg is not installed.
 
-    Raises:
-        SigningError: it names something else.
-        MissingToolError: gpg is not installed.
+        """
+        text = environment.get(KEY, "").strip()
+        if not text:
+            return None
+        secret = _armored(text)
+        fingerprint, public = _inspected(secret)
+        return cls(
+            fingerprint=fingerprint,
+            public=public,
+            secret=secret,
+            passphrase=environment.get(PASSPHRASE, ""),
+        )
 
-    """
-    text = os.environ.get(KEY, "").strip()
-    return _inspected(_armored(text)) if text else None
+    def sign(self, data: bytes) -> Signature:
+        """Return the key's signature of some bytes.
 
+        Raises:
+            ToolFailedError: gpg refuses to sign, as with a wrong passphrase.
 
-def sign(data: bytes) -> Signature:
-    """Return the signature of some bytes by the key that the environment names.
-
-    Raises:
-        SigningError: it names none.
-        ToolFailedError: gpg refuses to sign, as with a wrong passphrase or an expired key.
-
-    """
-    key = _armored(os.environ.get(KEY, "").strip())
-    with _keyring(key) as home:
-        (home / "data").write_bytes(data)
-        (home / "passphrase").write_text(os.environ.get(PASSPHRASE, ""), "utf-8")
-        for option, output in (("--no-armor", "binary"), ("--armor", "armored")):
-            _gpg(
-                home,
-                *("--pinentry-mode=loopback", "--passphrase-file", home / "passphrase"),
-                *(option, "--output", home / output, "--detach-sign", home / "data"),
-                what="the checksums can't be signed",
-            )
-        return Signature((home / "binary").read_bytes(), (home / "armored").read_bytes())
+        """
+        with _keyring(self.secret) as home:
+            (home / "data").write_bytes(data)
+            (home / "passphrase").write_text(self.passphrase, "utf-8")
+            for option, output in (("--no-armor", "binary"), ("--armor", "armored")):
+                _gpg(
+                    home,
+                    *("--pinentry-mode=loopback", "--passphrase-file", home / "passphrase"),
+                    *(option, "--output", home / output, "--detach-sign", home / "data"),
+                    what="the checksums can't be signed",
+                )
+            return Signature((home / "binary").read_bytes(), (home / "armored").read_bytes())
 
 
 def _armored(text: str) -> str:
@@ -97,7 +102,7 @@ def _armored(text: str) -> str:
     try:
         return Path(text).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):
-        raise SigningError(
+        raise ReleaseError(
             "the signing key can't be read",
             where=KEY,
             why="it is neither an armored private key nor the path of one",
@@ -105,21 +110,21 @@ def _armored(text: str) -> str:
         ) from None
 
 
-@functools.cache
-def _inspected(key: str) -> SigningKey:
+def _inspected(key: str) -> tuple[str, bytes]:
+    """Return the fingerprint of a private key, and the public key that belongs to it."""
     with _keyring(key) as home:
         listed = _gpg(home, "--with-colons", "--list-secret-keys", what="gpg can't list the key")
         lines = [line.split(":") for line in listed.splitlines()]
         primary = [lines[at + 1][9] for at, line in enumerate(lines[:-1]) if line[0] == "sec"]
         unfit = [_UNFIT[line[1]] for line in lines if line[0] == "sec" and line[1] in _UNFIT]
         if len(primary) != 1:
-            raise SigningError(
+            raise ReleaseError(
                 f"{len(primary)} private keys are given to sign with",
                 where=KEY,
                 fix="give one: gpg --armor --export-secret-keys FINGERPRINT",
             )
         if unfit:
-            raise SigningError(
+            raise ReleaseError(
                 f"the signing key {unfit[0]}",
                 where=KEY,
                 why=f"its fingerprint is {primary[0]}",
@@ -129,7 +134,7 @@ def _inspected(key: str) -> SigningKey:
         public = home / "public"
         minimal = "--export-options=export-minimal"
         _gpg(home, minimal, "--output", public, "--export", what="gpg can't export the key")
-        return SigningKey(fingerprint=primary[0], public=public.read_bytes())
+        return primary[0], public.read_bytes()
 
 
 @contextmanager

@@ -6,14 +6,13 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
-from bakery.release.bill import AUTHOR, CREATED, go_purl, identity
+from bakery.release.bill import AUTHOR, CREATED, identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.binary.go_build import GoModule
-    from bakery.recipe.lock import LockedAsset
-    from bakery.release.bill import Bill, BilledFile, BilledImage
+    from bakery.release.bill import Bill, BilledAsset, BilledFile, BilledImage
+    from bakery.release.components import Component
 
 _UNKNOWN = "NOASSERTION"
 _DOCUMENT = "SPDXRef-DOCUMENT"
@@ -23,7 +22,7 @@ _Json = dict[str, Any]
 
 
 def document(bill: Bill) -> _Json:
-    """Return the SPDX document of a release: images, files, assets and Go modules."""
+    """Return the SPDX document of a release: images, files, assets, upstreams, libraries."""
     return {
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
@@ -34,7 +33,8 @@ def document(bill: Bill) -> _Json:
         "packages": [
             *(_image(bill, image) for image in bill.images),
             *(_asset(bill, asset) for asset in bill.assets),
-            *(_module(module) for module in bill.modules),
+            *(_component(each, "SOURCE") for each in bill.upstreams),
+            *(_component(each, "LIBRARY") for each in bill.libraries),
         ],
         "files": [_file(image, file) for image in bill.images for file in image.files],
         "hasExtractedLicensingInfos": _own_licenses(bill),
@@ -47,6 +47,10 @@ def document(bill: Bill) -> _Json:
 
 def _id(kind: str, *words: str) -> str:
     return f"SPDXRef-{kind}-{identity(*words)}"
+
+
+def _component_id(component: Component) -> str:
+    return _id("Package", component.purl)
 
 
 def _image(bill: Bill, image: BilledImage) -> _Json:
@@ -68,53 +72,48 @@ def _image(bill: Bill, image: BilledImage) -> _Json:
         "licenseDeclared": bill.license,
         "licenseInfoFromFiles": [_UNKNOWN],
         "copyrightText": _UNKNOWN,
-        "supplier": _UNKNOWN,
+        "supplier": f"Organization: {bill.supplier}",
         "primaryPackagePurpose": "ARCHIVE",
     }
 
 
-def _asset(bill: Bill, asset: LockedAsset) -> _Json:
-    is_address = asset.url.startswith(("https://", "http://"))
+def _asset(bill: Bill, asset: BilledAsset) -> _Json:
+    locked = asset.locked
+    is_address = locked.url.startswith(("https://", "http://"))
     return {
-        "SPDXID": _id("Asset", asset.url),
-        "name": asset.url.rpartition("/")[2],
-        "versionInfo": bill.version,
-        "downloadLocation": asset.url if is_address else _UNKNOWN,
-        "sourceInfo": f"{asset.url}, whose digest is known by {asset.trust}",
-        "filesAnalyzed": False,
-        "checksums": _checksums(SHA256=asset.sha256),
-        "licenseConcluded": _UNKNOWN,
-        "licenseDeclared": bill.license,
-        "copyrightText": _UNKNOWN,
-        "supplier": _UNKNOWN,
-        "primaryPackagePurpose": "ARCHIVE",
+        **_component(asset.component, "ARCHIVE"),
+        "SPDXID": _id("Asset", locked.url),
+        "downloadLocation": locked.url if is_address else _UNKNOWN,
+        "sourceInfo": f"{locked.url}, whose digest is known by {locked.trust}",
+        "checksums": _checksums(SHA256=locked.sha256),
+        "licenseDeclared": bill.license if asset.upstream.name == bill.name else _UNKNOWN,
     }
 
 
-def _module(module: GoModule) -> _Json:
+def _component(component: Component, purpose: str) -> _Json:
     return {
-        "SPDXID": _id("Go", module.path, module.version),
-        "name": module.path,
-        "versionInfo": module.version or _UNKNOWN,
+        "SPDXID": _component_id(component),
+        "name": component.name,
+        "versionInfo": component.version or _UNKNOWN,
         "downloadLocation": _UNKNOWN,
         "filesAnalyzed": False,
         "licenseConcluded": _UNKNOWN,
         "licenseDeclared": _UNKNOWN,
         "copyrightText": _UNKNOWN,
-        "supplier": _UNKNOWN,
-        "primaryPackagePurpose": "LIBRARY",
+        "supplier": f"Organization: {component.supplier}",
+        "primaryPackagePurpose": purpose,
         "externalRefs": [
             {
                 "referenceCategory": "PACKAGE-MANAGER",
                 "referenceType": "purl",
-                "referenceLocator": go_purl(module),
+                "referenceLocator": component.purl,
             }
         ],
     }
 
 
 def _file(image: BilledImage, file: BilledFile) -> _Json:
-    compiler = f"; compiled by {file.go.go}" if file.go else ""
+    compiler = f"; compiled by {file.compiler}" if file.compiler else ""
     return {
         "SPDXID": _id("File", image.filename, file.path),
         "fileName": f"./{file.path}",
@@ -145,14 +144,18 @@ def _own_licenses(bill: Bill) -> list[_Json]:
 
 
 def _relationships(bill: Bill) -> Iterator[tuple[str, str, str]]:
-    assets = {asset.url for asset in bill.assets}
+    assets = {asset.locked.url for asset in bill.assets}
     for image in bill.images:
         whole = _id("Image", image.filename)
         yield _DOCUMENT, "DESCRIBES", whole
+        for url in image.assets:
+            yield whole, "GENERATED_FROM", _id("Asset", url)
         for file in image.files:
             one = _id("File", image.filename, file.path)
             yield whole, "CONTAINS", one
             if file.origin in assets:
                 yield one, "EXPANDED_FROM_ARCHIVE", _id("Asset", file.origin)
-            for module in file.modules:
-                yield one, "STATIC_LINK", _id("Go", module.path, module.version)
+            for library in file.libraries:
+                yield one, "STATIC_LINK", _component_id(library)
+    for asset in bill.assets:
+        yield _id("Asset", asset.locked.url), "GENERATED_FROM", _component_id(asset.upstream)

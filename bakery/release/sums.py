@@ -12,7 +12,10 @@ FILE = "SHA256SUMS"
 SIGNATURE = f"{FILE}.gpg"
 ARMORED = f"{FILE}.asc"
 
-_LINE = re.compile(r"(?P<digest>[0-9a-f]{64}) [ *](?P<name>[A-Za-z0-9][A-Za-z0-9._+@:~-]*)")
+NAME = "[A-Za-z0-9][A-Za-z0-9._+@:~-]*"
+"""What a file of a release may be called."""
+
+_LINE = re.compile(rf"(?P<digest>[0-9a-f]{{64}}) [ *](?P<name>{NAME})")
 
 
 def encode(digests: Mapping[str, str]) -> bytes:

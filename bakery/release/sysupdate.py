@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bakery.errors import BakeryError
 from bakery.recipe.load import FILE
-from bakery.recipe.version import Version
+from bakery.recipe.names import release_name
+from bakery.release.errors import ReleaseError
 
 if TYPE_CHECKING:
     from bakery.recipe.load import Source
@@ -45,31 +45,27 @@ CurrentSymlink=/etc/extensions/{name}.raw
 """
 
 
-class SysupdateError(BakeryError):
-    """Hosts can't follow a release in the way its recipe asks for."""
-
-
 def channels(release: Release) -> dict[str, str]:
     """Return the channels of a release, each with how the names of its images begin.
 
     The version is what stands between that and the architecture.
 
     Raises:
-        SysupdateError: a version is not told apart from its minor series.
+        ReleaseError: a version is not told apart from its minor series.
 
     """
     name = release.source.name
     found = {name: f"{name}-"}
     for _ in release.source.recipe.channels:
-        minor = Version.parse(release.version).minor
-        if not release.version.startswith(f"{minor}."):
-            raise SysupdateError(
+        minor = release.version.minor
+        if not release.version.tag.startswith(f"{minor}."):
+            raise ReleaseError(
                 f"hosts can't follow {name} {minor} to {release.version}",
                 where=str(release.source.folder / FILE),
                 why=f"in a channel for one minor series, versions must begin with {minor}.",
                 fix="take away `channels:`, or don't build this version",
             )
-        found[f"{name}-{minor}"] = f"{name}-{minor}."
+        found[release_name(name, minor)] = f"{name}-{minor}."
     return found
 
 
@@ -81,7 +77,7 @@ def files(release: Release, url: str) -> dict[str, bytes]:
         url: where it is published; every channel has a folder there.
 
     Raises:
-        SysupdateError: hosts can't follow it.
+        ReleaseError: hosts can't follow it.
 
     """
     if all(image.format == "folder" for image in release.images):

@@ -5,29 +5,26 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from bakery.arch import ARCHITECTURES
 from bakery.errors import BakeryError
 from bakery.http.address import file_name, split
 from bakery.recipe.upstreams import ListingUpstream
 from bakery.recipe.version import Version
-from bakery.scaffold.release import About, File, Release
+from bakery.scaffold.release import About, UpstreamFile, UpstreamRelease
 from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
     from bakery.upstream.api import Api
 
-_WORDS: dict[Arch, tuple[str, ...]] = {
-    "x86-64": ("amd64", "x86_64", "x64"),
-    "arm64": ("arm64", "aarch64"),
-}
 _OWN_SUMS = (".sha256", ".sha256sum")
 _SHARED_SUMS = ("SHA256SUMS", "sha256sum.txt", "sha256sums.txt", "checksums.txt")
 
 
-def look(address: str, name: str, version: str | None, api: Api) -> Release:
+def look(address: str, name: str, version: str | None, api: Api) -> UpstreamRelease:
     """Return a version with its files.
 
     Args:
@@ -57,19 +54,21 @@ def look(address: str, name: str, version: str | None, api: Api) -> Release:
     words = {"version": parsed.tag, "bare": parsed.bare}
     files = {
         arch: _file(url, api)
-        for arch in _WORDS
+        for arch in ARCHITECTURES
         if (url := _existing(_filled(address, words), arch, api)) is not None
     }
     if not files:
-        last = _filled(address, words).replace("{arch}", _WORDS["arm64"][-1])
+        last = _filled(address, words).replace("{arch}", ARCHITECTURES["arm64"].upstream[-1])
         raise UpstreamError(
             "nothing is at the address",
             where=_filled(address, words),
             why=str(_refusal(last, api)),
             fix="look at the address in a browser; another version: --version VERSION",
         )
-    notes += [f"{arch}: {files[arch].name if arch in files else 'nothing'}" for arch in _WORDS]
-    return Release(
+    notes += [
+        f"{arch}: {files[arch].name if arch in files else 'nothing'}" for arch in ARCHITECTURES
+    ]
+    return UpstreamRelease(
         version=parsed,
         upstream=upstream,
         about=About(
@@ -92,7 +91,9 @@ def _newest(address: str, api: Api) -> tuple[ListingUpstream, str]:
         UpstreamError: there is no such page.
 
     """
-    addresses = dict.fromkeys(address.replace("{arch}", word) for word in _WORDS["x86-64"])
+    addresses = dict.fromkeys(
+        address.replace("{arch}", word) for word in ARCHITECTURES["x86-64"].upstream
+    )
     for listing in map(_listing, addresses):
         try:
             return listing, offers(listing, api)[-1].tag
@@ -120,7 +121,7 @@ def _existing(address: str, arch: Arch, api: Api) -> str | None:
     """Return the address for a processor; one without {arch} is taken to be for x86-64."""
     if "{arch}" not in address:
         return address if arch == "x86-64" and _is_there(address, api) else None
-    urls = (address.replace("{arch}", word) for word in _WORDS[arch])
+    urls = (address.replace("{arch}", word) for word in ARCHITECTURES[arch].upstream)
     return next((url for url in urls if _is_there(url, api)), None)
 
 
@@ -136,8 +137,8 @@ def _refusal(url: str, api: Api) -> UpstreamError | None:
     return None
 
 
-def _file(url: str, api: Api) -> File:
-    return File(name=file_name(url), url=url, label=url, sums=tuple(_sums(url, api)))
+def _file(url: str, api: Api) -> UpstreamFile:
+    return UpstreamFile(name=file_name(url), url=url, label=url, sums=tuple(_sums(url, api)))
 
 
 def _sums(url: str, api: Api) -> Iterator[str]:

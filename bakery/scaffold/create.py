@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from bakery.errors import BakeryError
 from bakery.files import write_whole
 from bakery.lock.pin import lock_version
+from bakery.recipe import names
 from bakery.recipe.load import LOCK, load_all
-from bakery.recipe.types import is_name
 from bakery.scaffold import at_address, on_github, on_index, texts
 from bakery.scaffold.drafting import Drafting
+from bakery.scaffold.errors import NewRecipeError
 from bakery.scaffold.release import UNKNOWN_LICENCE
 from bakery.upstream.api import Api
 from bakery.yaml.location import show
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from bakery.settings import Settings
 
 _LOOK = {"github": on_github.look, "pypi": on_index.look, "url": at_address.look}
-
-
-class NewRecipeError(BakeryError):
-    """A recipe can't be made."""
 
 
 def create(
@@ -73,7 +69,7 @@ def create(
     sources = load_all(settings.recipes)
     lock_version(
         sources[name],
-        draft.tag,
+        release.version,
         sources=sources,
         settings=settings,
         parts={},
@@ -85,11 +81,10 @@ def create(
 
 
 def _check_name(folder: Path) -> None:
-    if not is_name(folder.name):
-        raise NewRecipeError(
-            f'"{folder.name}" can\'t be the name of a recipe',
-            fix="use lower-case letters, digits and -",
-        )
+    refused = names.refusal(folder.name)
+    if refused:
+        why, fix = refused
+        raise NewRecipeError(f'"{folder.name}" can\'t be the name of a recipe', why=why, fix=fix)
     if folder.exists():
         raise NewRecipeError(
             f"there is a recipe {folder.name} already",

@@ -19,10 +19,10 @@ from bakery.upstream import checksums
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
     from bakery.scaffold.layout import Layout
     from bakery.scaffold.peek import Content
-    from bakery.scaffold.release import About, File, Release
+    from bakery.scaffold.release import About, UpstreamFile, UpstreamRelease
     from bakery.settings import Settings
     from bakery.store.download import Blob
 
@@ -36,7 +36,7 @@ class Drafting:
     """
 
     def __init__(
-        self, name: str, release: Release, settings: Settings, echo: Callable[[str], None]
+        self, name: str, release: UpstreamRelease, settings: Settings, echo: Callable[[str], None]
     ) -> None:
         self._name = name
         self._release = release
@@ -79,7 +79,7 @@ class Drafting:
         self._echo(f"# license: {licence}, as far as the text of the one inside tells")
         return msgspec.structs.replace(about, licence=licence)
 
-    def _open(self, arch: Arch, file: File) -> Content:
+    def _open(self, arch: Arch, file: UpstreamFile) -> Content:
         self._echo(f"# downloading {file.name}")
         return peek(self._download(file.url).path, file.name, arch)
 
@@ -90,7 +90,7 @@ class Drafting:
 
     def _fitting(
         self, contents: dict[Arch, Content]
-    ) -> tuple[Mapping[Arch, File], dict[Arch, str], str, Layout]:
+    ) -> tuple[Mapping[Arch, UpstreamFile], dict[Arch, str], str, Layout]:
         """Return what fits one recipe: all processors, or the first alone."""
         files = dict(self._release.files)
         while True:
@@ -116,7 +116,7 @@ class Drafting:
                 self._echo(f"# other {what}, left out: {', '.join(paths[:3])}{more}")
 
     def _asset(
-        self, files: Mapping[Arch, File], words: Mapping[Arch, str], label: str
+        self, files: Mapping[Arch, UpstreamFile], words: Mapping[Arch, str], label: str
     ) -> tuple[dict[str, object], str]:
         release = self._release
         if release.project:
@@ -132,7 +132,9 @@ class Drafting:
         self._echo("# checksums: none published; the lock pins what came now (first-use)")
         return {"url": label}, "first-use"
 
-    def _checksum(self, files: Mapping[Arch, File], words: Mapping[Arch, str]) -> str | None:
+    def _checksum(
+        self, files: Mapping[Arch, UpstreamFile], words: Mapping[Arch, str]
+    ) -> str | None:
         """Return the address of checksum files, as the recipe writes it, if they tell all."""
         found = {arch: self._telling(file) for arch, file in files.items()}
         told = {arch: url for arch, url in found.items() if url is not None}
@@ -144,7 +146,7 @@ class Drafting:
         version = self._release.version
         return with_words({arch: versioned(url, version) for arch, url in told.items()}, words)
 
-    def _telling(self, file: File) -> str | None:
+    def _telling(self, file: UpstreamFile) -> str | None:
         """Return the first checksum file that tells the digest that a file has."""
         for url in file.sums:
             try:

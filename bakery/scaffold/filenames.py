@@ -7,21 +7,21 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bakery.arch import ARCHITECTURES
 from bakery.archive.unpack import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
 
 
 def _words(alternatives: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![a-z0-9])(?:{alternatives})(?![a-z0-9])", re.IGNORECASE)
 
 
-ARCHITECTURES: dict[Arch, re.Pattern[str]] = {
-    "x86-64": _words(r"x86[_-]64|amd64|x64|64[_-]?bit|linux64"),
-    "arm64": _words(r"aarch64|arm64(?:[_-]?v8)?|armv8l?"),
+PROCESSORS: dict[Arch, re.Pattern[str]] = {
+    arch: _words(names.pattern) for arch, names in ARCHITECTURES.items()
 }
 _OTHER_PROCESSORS = _words(
     r"i?[3-6]86|x86|x32|32[_-]?bit|linux32|arm(?:v?[5-7]\w*|hf|el|32)?|thumb\w*|riscv\w*|ppc\w*|"
@@ -87,8 +87,8 @@ def read(name: str, known: Collection[str], version: str) -> Reading:
     """
     rest = name.replace(version, " ") if version else name
     rest = _SUFFIX.sub("", rest)
-    arch = next((arch for arch, words in ARCHITECTURES.items() if words.search(rest)), None)
-    for words in ARCHITECTURES.values():
+    arch = next((arch for arch, words in PROCESSORS.items() if words.search(rest)), None)
+    for words in PROCESSORS.values():
         rest = words.sub(" ", rest)
     foreign = any(p.search(rest) for p in (_OTHER_PROCESSORS, _OTHER_SYSTEMS))
     libc = 0 if _STATIC.search(rest) else 2 if _GLIBC.search(rest) else 1
@@ -154,8 +154,8 @@ def checksum_files(names: Collection[str], asset: str, arch: Arch) -> list[str]:
     others = set(names) - {asset}
 
     def of_another(name: str) -> bool:
-        processors = [words for other, words in ARCHITECTURES.items() if other != arch]
-        rest = ARCHITECTURES[arch].sub(" ", name)
+        processors = [words for other, words in PROCESSORS.items() if other != arch]
+        rest = PROCESSORS[arch].sub(" ", name)
         about_others = any(words.search(rest) for words in (*processors, _OTHER_PROCESSORS))
         return about_others or any(name.startswith(f"{other}.") for other in others - {name})
 
@@ -175,6 +175,6 @@ def signatures(names: Iterable[str], of: str) -> list[str]:
 
 def program_name(filename: str, version: str) -> str:
     """Return what a program is called whose file is named after system, processor or version."""
-    marks = [*ARCHITECTURES.values(), _LINUX, _STATIC, re.compile(rf"v?{re.escape(version)}")]
+    marks = [*PROCESSORS.values(), _LINUX, _STATIC, re.compile(rf"v?{re.escape(version)}")]
     found = [match.start() for mark in marks if (match := mark.search(filename, 1))]
     return filename[: min(found)].rstrip("-_.") if found else filename

@@ -12,7 +12,7 @@ from bakery.scaffold.filenames import program_name
 from bakery.scaffold.patterns import glob, versioned
 
 if TYPE_CHECKING:
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
     from bakery.recipe.version import Version
     from bakery.scaffold.peek import Content
 

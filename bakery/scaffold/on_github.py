@@ -6,15 +6,13 @@ https://docs.github.com/rest/releases/releases and /rest/repos/repos#get-a-repos
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
-import msgspec
-
+from bakery.arch import ARCHITECTURES
 from bakery.recipe.upstreams import GithubUpstream
 from bakery.recipe.version import Version
 from bakery.scaffold import filenames
-from bakery.scaffold.release import About, File, Release, expression, one_line
+from bakery.scaffold.release import About, UpstreamFile, UpstreamRelease, expression, one_line
 from bakery.upstream import github
 from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
@@ -22,36 +20,15 @@ from bakery.upstream.versions import offers
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
     from bakery.upstream.api import Api
+    from bakery.upstream.github import GithubAsset
 
 _TAG = re.compile(r"(?P<before>.*[-_/@])v?[0-9]+\.[0-9].*")
 _LISTED = 12
-_T = TypeVar("_T")
 
 
-class _Asset(msgspec.Struct):
-    name: str
-    browser_download_url: str
-    digest: str | None = None
-
-
-class _Release(msgspec.Struct):
-    assets: list[_Asset]
-
-
-class _Licence(msgspec.Struct):
-    spdx_id: str | None = None
-
-
-class _Repository(msgspec.Struct):
-    html_url: str | None = None
-    description: str | None = None
-    homepage: str | None = None
-    license: _Licence | None = None
-
-
-def look(repository: str, name: str, version: str | None, api: Api) -> Release:
+def look(repository: str, name: str, version: str | None, api: Api) -> UpstreamRelease:
     """Return a release with its files for Linux.
 
     Args:
@@ -67,8 +44,7 @@ def look(repository: str, name: str, version: str | None, api: Api) -> Release:
     upstream = _upstream(repository, name, api)
     tag = version or offers(upstream, api)[-1].tag
     whole = upstream.tag.replace("{version}", tag)
-    path = f"repos/{repository}/releases/tags/{quote(whole, safe='')}"
-    assets = {asset.name: asset for asset in _get(path, _Release, api).assets}
+    assets = {asset.name: asset for asset in github.release(repository, whole, api).assets}
     parsed = Version.parse(tag)
     picked = filenames.pick(assets, (repository.partition("/")[2], name), parsed.bare)
     if not picked:
@@ -77,7 +53,7 @@ def look(repository: str, name: str, version: str | None, api: Api) -> Release:
     notes = [f"{repository} {whole}" + ("" if version else ", its newest release")]
     notes += _reasons(picked, assets)
     keys = {"github": repository}
-    return Release(
+    return UpstreamRelease(
         version=parsed,
         upstream=keys if upstream.tag == "{version}" else {**keys, "tag": upstream.tag},
         about=about(repository, name, api),
@@ -90,22 +66,14 @@ def look(repository: str, name: str, version: str | None, api: Api) -> Release:
 def about(repository: str, name: str, api: Api) -> About:
     """Return what GitHub says about a repository, as far as it says anything."""
     try:
-        found = _get(f"repos/{repository}", _Repository, api)
+        found = github.repository(repository, api)
     except UpstreamError:  # such as from a mirror that has releases alone
-        found = _Repository()
+        found = github.GithubRepository()
     return About(
         summary=one_line(found.description, f"{name}, as {repository} publishes it"),
         homepage=found.homepage or found.html_url or f"https://github.com/{repository}",
         licence=expression(found.license.spdx_id if found.license else None),
     )
-
-
-def _get(path: str, kind: type[_T], api: Api) -> _T:
-    environment = api.environment
-    answer = api.get(
-        f"{github.base(environment)}/{path}", token=github.token(environment), accept=github.ACCEPT
-    )
-    return api.decoded(answer, kind)
 
 
 def _upstream(repository: str, name: str, api: Api) -> GithubUpstream:
@@ -119,10 +87,10 @@ def _upstream(repository: str, name: str, api: Api) -> GithubUpstream:
     return GithubUpstream(github=repository, tag=f"{(own or forms)[0]}{{version}}")
 
 
-def _file(assets: dict[str, _Asset], name: str, arch: Arch) -> File:
+def _file(assets: dict[str, GithubAsset], name: str, arch: Arch) -> UpstreamFile:
     url = assets[name].browser_download_url
     sums = filenames.checksum_files(assets, name, arch)
-    return File(
+    return UpstreamFile(
         name=name,
         url=url,
         label=url,
@@ -130,13 +98,13 @@ def _file(assets: dict[str, _Asset], name: str, arch: Arch) -> File:
     )
 
 
-def _reasons(picked: dict[Arch, list[str]], assets: dict[str, _Asset]) -> Iterator[str]:
+def _reasons(picked: dict[Arch, list[str]], assets: dict[str, GithubAsset]) -> Iterator[str]:
     for arch, (first, *others) in picked.items():
         yield f"{arch}: {first}" + (f" rather than {', '.join(others)}" if others else "")
         signed = filenames.signatures(assets, first)
         if signed:
             yield f"{arch}: it is signed, by {', '.join(signed)}: the recipe could ask for that"
-    for arch in filenames.ARCHITECTURES:
+    for arch in ARCHITECTURES:
         if arch not in picked:
             yield f"{arch}: nothing is published for it, as far as names tell"
 

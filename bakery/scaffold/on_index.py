@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bakery.arch import ARCHITECTURES
 from bakery.recipe.upstreams import PypiUpstream
 from bakery.recipe.version import Version
-from bakery.scaffold.release import About, File, Release
+from bakery.recipe.wheel import WheelName
+from bakery.scaffold.release import About, UpstreamFile, UpstreamRelease
 from bakery.upstream import pypi, simple_index
 from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
 
 if TYPE_CHECKING:
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
     from bakery.upstream.api import Api
 
-_PROCESSORS: dict[Arch, str] = {"x86-64": "_x86_64", "arm64": "_aarch64"}
 
-
-def look(project: str, name: str, version: str | None, api: Api) -> Release:
+def look(project: str, name: str, version: str | None, api: Api) -> UpstreamRelease:
     """Return a version with its wheels for Linux.
 
     Args:
@@ -29,12 +29,12 @@ def look(project: str, name: str, version: str | None, api: Api) -> Release:
 
     Raises:
         UpstreamError: the index does not have it, or no wheel that fits any Python on Linux.
-        PackageIndexError: pip does not find the wheel.
+        UpstreamError: pip does not find the wheel.
 
     """
     tag = version or offers(PypiUpstream(pypi=project), api)[-1].tag
     names = simple_index.wheels(project, tag, api)
-    platforms = {arch: _platforms(names, end) for arch, end in _PROCESSORS.items()}
+    platforms = {arch: _platforms(names, arch) for arch in ARCHITECTURES}
     chosen = {arch: found[0] for arch, found in platforms.items() if found}
     if not chosen:
         raise UpstreamError(
@@ -47,7 +47,7 @@ def look(project: str, name: str, version: str | None, api: Api) -> Release:
     for arch, found in platforms.items():
         others = f" rather than {', '.join(found[1:])}" if found[1:] else ""
         notes.append(f"{arch}: {found[0]}{others}" if found else f"{arch}: there is no wheel")
-    return Release(
+    return UpstreamRelease(
         version=Version.parse(tag),
         upstream={"pypi": project},
         project=project,
@@ -61,13 +61,16 @@ def look(project: str, name: str, version: str | None, api: Api) -> Release:
     )
 
 
-def _platforms(names: list[str], processor: str) -> list[str]:
+def _platforms(names: list[str], arch: Arch) -> list[str]:
     """Return a platform tag for each wheel for any Python, musl's first, then glibc's."""
     found = []
+    ending = f"_{ARCHITECTURES[arch].kernel}"
     for name in names:
-        *_, abi, platforms = name.removesuffix(".whl").split("-")
-        tags = [tag for tag in platforms.split(".") if tag.endswith(processor) and "linux" in tag]
-        if abi == "none" and tags:
+        wheel = WheelName.parse(name)
+        if wheel is None or wheel.abis != {"none"}:
+            continue
+        tags = [tag for tag in wheel.platforms if tag.endswith(ending) and "linux" in tag]
+        if tags:
             found.append(min(tags, key=_preference))
     return sorted(found, key=_preference)
 
@@ -76,7 +79,7 @@ def _preference(tag: str) -> tuple[bool, str]:
     return "musllinux" not in tag, tag
 
 
-def _file(project: str, version: str, platform: str) -> File:
+def _file(project: str, version: str, platform: str) -> UpstreamFile:
     wheel = pypi.wheel(project, version, [platform])
     name = wheel.address.rpartition("/")[2]
-    return File(name=name, url=wheel.url, label=platform)
+    return UpstreamFile(name=name, url=wheel.url, label=platform)

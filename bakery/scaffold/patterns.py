@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from bakery.scaffold.filenames import ARCHITECTURES
+from bakery.scaffold.filenames import PROCESSORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
     from bakery.recipe.version import Version
 
 _SEPARATOR = re.compile(r"[-_./]")
@@ -29,7 +29,7 @@ def versioned(text: str, version: Version) -> str:
 
 def worded(texts: Mapping[Arch, str]) -> tuple[str, dict[Arch, str]]:
     """Return what texts for several processors have in common, and the word for each, `{arch}`."""
-    words = {arch: ARCHITECTURES[arch].search(text) for arch, text in texts.items()}
+    words = {arch: PROCESSORS[arch].search(text) for arch, text in texts.items()}
     named = {arch: word[0] for arch, word in words.items() if word}
     if len(named) == len(texts):
         common = {_put(text, named[arch]) for arch, text in texts.items()}

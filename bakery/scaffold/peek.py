@@ -12,20 +12,16 @@ import msgspec
 
 from bakery.archive.unpack import kind_of, members
 from bakery.binary import elf
-from bakery.errors import BakeryError
+from bakery.scaffold.errors import NewRecipeError
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
 
 _LICENCE = re.compile(r"(?:UN)?LICEN[SC]E\b.*|COPYING\b.*|NOTICE\b.*|COPYRIGHT", re.IGNORECASE)
 _LONGEST = 1 << 20
-
-
-class NothingToInstallError(BakeryError):
-    """An asset holds no program that could be installed."""
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -75,7 +71,7 @@ def peek(path: Path, filename: str, arch: Arch) -> Content:
         arch: the processor that its programs must be for.
 
     Raises:
-        NothingToInstallError: it has no program for that processor.
+        NewRecipeError: it has no program for that processor.
         HostileArchiveError: the archive has something in it that no honest publisher packs.
         BrokenArchiveError: it is cut short, altered, or no archive.
 
@@ -149,15 +145,13 @@ def _licences(files: list[str]) -> list[str]:
     return list(found.values())
 
 
-def _nothing(
-    filename: str, arch: Arch, machines: set[str], scripts: list[str]
-) -> NothingToInstallError:
+def _nothing(filename: str, arch: Arch, machines: set[str], scripts: list[str]) -> NewRecipeError:
     why = "it has no ELF file at all"
     if machines:
         why = f"its binaries are libraries, or for {', '.join(sorted(machines))}"
     if scripts:
         why += f"; it has scripts, which need an interpreter: {', '.join(scripts[:3])}"
-    return NothingToInstallError(
+    return NewRecipeError(
         f"no program for {arch} is in it",
         where=filename,
         why=why,

@@ -8,7 +8,7 @@ from email.parser import HeaderParser
 
 import msgspec
 
-from bakery.recipe.types import Arch  # noqa: TC001  types are read at run time
+from bakery.arch import Arch  # noqa: TC001  types are read at run time
 from bakery.recipe.version import Version  # noqa: TC001  types are read at run time
 
 UNKNOWN_LICENCE = "LicenseRef-Unknown"
@@ -37,7 +37,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     licence: str = UNKNOWN_LICENCE
 
 
-class File(msgspec.Struct, frozen=True, kw_only=True):
+class UpstreamFile(msgspec.Struct, frozen=True, kw_only=True):
     """A published file.
 
     Attributes:
@@ -54,7 +54,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     sums: tuple[str, ...] = ()
 
 
-class Release(msgspec.Struct, frozen=True, kw_only=True):
+class UpstreamRelease(msgspec.Struct, frozen=True, kw_only=True):
     """A version of a project, with the files to make images of.
 
     Attributes:
@@ -72,7 +72,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     upstream: Mapping[str, str] | None
     project: str | None = None
     about: About
-    files: Mapping[Arch, File]
+    files: Mapping[Arch, UpstreamFile]
     digests: bool = False
     notes: tuple[str, ...] = ()
 

@@ -12,7 +12,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
     from bakery.scaffold.layout import Layout
     from bakery.scaffold.release import About
 

@@ -1,4 +1,4 @@
-"""Assets, fetched into the store from the nearest place that has them, verified as they arrive."""
+"""Assets, fetched into the store from the nearest source that has them, verified as they arrive."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from bakery.http.address import file_name, shown
-from bakery.http.retry import Patience
+from bakery.http.client import Client
 from bakery.progress import Silent
-from bakery.store.errors import OfflineError
+from bakery.store.errors import DownloadError
 from bakery.store.partial import Partial
-from bakery.store.pull import Pull, Wanted
+from bakery.store.pull import Expected, Pull
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ def fetch(
     settings: Settings,
     meter: Meter | None = None,
     resolve: Resolve = str,
-    patience: Patience | None = None,
+    client: Client | None = None,
 ) -> Path:
     """Return the path of an asset in the store, after downloading it if it is not there.
 
@@ -67,30 +67,28 @@ def fetch(
         settings: for `mirror`, `remote` and `offline`.
         meter: hears of the bytes.
         resolve: called with the asset's address if upstream's own is needed.
-        patience: when to give up.
+        client: asks; None for the usual retries and limits.
 
     Raises:
-        OfflineError: it is not in the store, and the settings say offline.
+        DownloadError: it is not in the store, and the settings say offline.
         WrongBytesError: other bytes came than the lock pins.
-        DownloadError: no place gave it.
+        DownloadError: no source gave it.
         StoreError: the store can't be written, or its disk is full.
 
     """
-    found = store.find(asset.sha256, asset.size)
-    if found:
-        return found
+    if path := store.find(asset.sha256, asset.size):
+        return path
     if settings.offline:
         raise _offline(asset.url, why=f"sha256 {asset.sha256} is not in {store.root}")
     with store.explained(), store.lock(asset.sha256):
-        found = store.find(asset.sha256, asset.size)
-        if found:
-            return found
+        if path := store.find(asset.sha256, asset.size):
+            return path
         with Partial(store.partials, asset.sha256) as partial:
             pull = Pull(
                 partial=partial,
-                wanted=Wanted(sha256=asset.sha256, size=asset.size),
+                expected=Expected(sha256=asset.sha256, size=asset.size),
                 meter=meter or Silent(),
-                patience=patience or Patience(),
+                client=client or Client(),
             )
             if not (settings.remote and pull.from_remote(settings.remote, asset.sha256)):
                 pull.from_upstream(asset.url, mirror=settings.mirror, resolve=resolve)
@@ -104,7 +102,7 @@ def download_unpinned(
     settings: Settings,
     meter: Meter | None = None,
     resolve: Resolve = str,
-    patience: Patience | None = None,
+    client: Client | None = None,
 ) -> Blob:
     """Download a file whose digest nobody knows yet, and return what came.
 
@@ -117,11 +115,11 @@ def download_unpinned(
         settings: for `mirror` and `offline`.
         meter: hears of the bytes.
         resolve: called with the address.
-        patience: when to give up.
+        client: asks; None for the usual retries and limits.
 
     Raises:
-        OfflineError: the settings say offline.
-        DownloadError: no place gave it.
+        DownloadError: the settings say offline.
+        DownloadError: no source gave it.
         StoreError: the store can't be written, or its disk is full.
 
     """
@@ -131,9 +129,9 @@ def download_unpinned(
     with store.explained(), store.lock(key), Partial(store.partials, key) as partial:
         pull = Pull(
             partial=partial,
-            wanted=Wanted(),
+            expected=Expected(),
             meter=meter or Silent(),
-            patience=patience or Patience(),
+            client=client or Client(),
         )
         pull.from_upstream(url, mirror=settings.mirror, resolve=resolve)
         return _adopt(store, partial)
@@ -146,8 +144,8 @@ def _adopt(store: Store, partial: Partial) -> Blob:
     return Blob(sha256=digest, size=partial.size, path=path)
 
 
-def _offline(url: str, *, why: str) -> OfflineError:
-    return OfflineError(
+def _offline(url: str, *, why: str) -> DownloadError:
+    return DownloadError(
         f"{file_name(url)} is needed, and the work is offline",
         where=shown(url),
         why=why,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from stat import S_IMODE, S_ISREG
 from typing import TYPE_CHECKING
 
-from bakery.store.errors import StoreError, StoreFullError
+from bakery.store.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,10 +55,10 @@ class Store:
     def has(self, sha256: str, size: int | None = None) -> bool:
         """Tell whether the blob is there, sealed, and of this size where one is given."""
         try:
-            found = self.path(sha256).stat()
+            status = self.path(sha256).stat()
         except OSError:  # whatever keeps it from being looked at keeps it from being used
             return False
-        return is_sealed(found) and size in (None, found.st_size)
+        return is_sealed(status) and size in (None, status.st_size)
 
     def find(self, sha256: str, size: int | None = None) -> Path | None:
         """Return the blob's path and note that it is used; None when `has` says no."""
@@ -70,7 +70,7 @@ class Store:
         return path
 
     def adopt(self, temporary: Path, sha256: str) -> Path:
-        """Move a verified file into the store, in place of a broken one, and return its path.
+        """Move a verified file into the store, instead of a broken one, and return its path.
 
         Args:
             temporary: a file below `partials` whose digest is known to be `sha256`.
@@ -105,7 +105,7 @@ class Store:
         """Turn the operating system's refusals inside the block into errors about the store.
 
         Raises:
-            StoreFullError: there is no room left.
+            StoreError: there is no room left.
             StoreError: something else keeps the store from being written.
 
         """
@@ -127,12 +127,12 @@ def relative_path(sha256: str) -> str:
     return f"sha256/{sha256[:2]}/{sha256}"
 
 
-def is_sealed(found: os.stat_result) -> bool:
+def is_sealed(status: os.stat_result) -> bool:
     """Tell whether a file is as `Store.adopt` left it."""
     return (
-        S_ISREG(found.st_mode)
-        and S_IMODE(found.st_mode) == SEAL_MODE
-        and found.st_mtime_ns == SEAL_MTIME_NS
+        S_ISREG(status.st_mode)
+        and S_IMODE(status.st_mode) == SEAL_MODE
+        and status.st_mtime_ns == SEAL_MTIME_NS
     )
 
 
@@ -141,9 +141,9 @@ def is_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def full(folder: Path, *, why: str) -> StoreFullError:
+def full(folder: Path, *, why: str) -> StoreError:
     """Return the error that says that the disk below a folder is full."""
-    return StoreFullError(
+    return StoreError(
         "the disk that holds the store is full",
         where=str(folder),
         why=why,

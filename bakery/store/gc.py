@@ -40,7 +40,7 @@ class Collected:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Found:
+class _Blob:
     path: Path
     size: int
     used_ns: int
@@ -68,9 +68,9 @@ def collect(
     with store.explained():
         partials = list(_abandoned(store, dry_run=dry_run))
         removed = []
-        found = sorted(_blobs(store), key=lambda blob: (blob.whole, blob.used_ns, blob.path.name))
-        left = sum(blob.size for blob in found)
-        for blob in found:
+        blobs = sorted(_blobs(store), key=lambda blob: (blob.whole, blob.used_ns, blob.path.name))
+        left = sum(blob.size for blob in blobs)
+        for blob in blobs:
             stays = blob.whole and (left <= limit or blob.path.name in keep)
             if not stays and (dry_run or _remove(blob)):
                 removed.append(blob)
@@ -83,16 +83,16 @@ def collect(
     )
 
 
-def _blobs(store: Store) -> Iterator[_Found]:
+def _blobs(store: Store) -> Iterator[_Blob]:
     for path in store.blobs.glob("??/*"):
         with suppress(FileNotFoundError):  # another collector was faster
-            found = path.stat()
-            yield _Found(
-                path=path, size=found.st_size, used_ns=found.st_atime_ns, whole=is_sealed(found)
+            status = path.stat()
+            yield _Blob(
+                path=path, size=status.st_size, used_ns=status.st_atime_ns, whole=is_sealed(status)
             )
 
 
-def _remove(blob: _Found) -> bool:
+def _remove(blob: _Blob) -> bool:
     with suppress(FileNotFoundError):
         if blob.path.stat().st_atime_ns == blob.used_ns:
             blob.path.unlink()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from bakery.http.transport import Resume
+from bakery.http.ranges import Resume
 from bakery.store.folder import full, is_full
 from bakery.text import format_size
 
@@ -80,7 +80,7 @@ class Partial:
         """Begin again with the bytes of `source`; without a validator they can't be resumed.
 
         Raises:
-            StoreFullError: there is no room.
+            StoreError: there is no room.
 
         """
         self.clear()
@@ -98,7 +98,7 @@ class Partial:
         """Add bytes.
 
         Raises:
-            StoreFullError: there is no room; the file holds what fitted.
+            StoreError: there is no room; the file holds what fitted.
 
         """
         rest = memoryview(chunk)

@@ -1,4 +1,4 @@
-"""One asset's way from the places that offer it into its partial, try by try."""
+"""One asset's way from the sources that offer it into its partial, try by try."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from bakery.http import transport
 from bakery.http.address import file_name, mirrored, shown
-from bakery.http.transport import RefusedError, StaleError, TransientError
+from bakery.http.answer import CHUNK
+from bakery.http.errors import RateLimitedError, RefusedError, StaleError, TransientError
 from bakery.store.errors import DownloadError, WrongBytesError
 from bakery.store.folder import in_remote
 
 if TYPE_CHECKING:
-    from bakery.http.retry import Patience
-    from bakery.http.transport import Answer
+    from bakery.http.answer import Answer
+    from bakery.http.client import Client
     from bakery.progress import Meter
     from bakery.store.partial import Partial
 
@@ -27,7 +27,7 @@ Resolve = Callable[[str], str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class Expected:
     """What is known of the bytes before they come; `sha256` is None for a first use."""
 
     sha256: str | None = None
@@ -39,14 +39,16 @@ class Pull:
     """One asset's way from any source into its partial."""
 
     partial: Partial
-    wanted: Wanted
+    expected: Expected
     meter: Meter
-    patience: Patience
+    client: Client
 
     def from_remote(self, remote: str, sha256: str) -> bool:
         """Try the remote store, which only saves time, and tell whether it gave the asset."""
         source = in_remote(remote, sha256)
-        hasty = replace(self, patience=replace(self.patience, tries=2))
+        hasty = replace(
+            self, client=replace(self.client, retry=replace(self.client.retry, tries=2))
+        )
         try:
             hasty.complete(source)
         except (RefusedError, TransientError, WrongBytesError) as error:
@@ -74,43 +76,34 @@ class Pull:
             ) from error
 
     def complete(self, source: str) -> None:
-        """Bring the partial to its end, in as many tries as patience allows.
+        """Bring the partial to its end, in as many tries as allowed.
 
         Raises:
             RefusedError, TransientError: the source doesn't give the asset.
             WrongBytesError: it gives other bytes; none of them are kept.
 
         """
-        failures, best = 0, self.partial.size
-        while True:
-            try:
-                self._try(source)
-            except TransientError as error:
-                if isinstance(error, StaleError):
-                    self.partial.clear()
-                headway = self.partial.size >= best + transport.CHUNK
-                best = max(best, self.partial.size)
-                failures = 1 if headway else failures + 1
-                if failures >= self.patience.tries:
-                    raise TransientError(f"{error} (after {failures} tries)") from error
-                if not isinstance(error, StaleError):
-                    self.patience.wait(failures, error.wait)
-            except WrongBytesError:
-                self.partial.clear()
-                raise
-            else:
-                return
+        self.client.retry.run(
+            lambda: self._attempt(source), headway=lambda: self.partial.size // CHUNK
+        )
+
+    def _attempt(self, source: str) -> None:
+        try:
+            self._try(source)
+        except (StaleError, WrongBytesError):
+            self.partial.clear()
+            raise
 
     def _try(self, source: str) -> None:
         partial = self.partial
         kind = ""
-        if not partial.size or partial.size != self.wanted.size:
-            with transport.request(source, partial.resume(source), self.patience) as answer:
+        if not partial.size or partial.size != self.expected.size:
+            with self.client.stream(source, partial.resume(source)) as answer:
                 kind = answer.kind
                 self._receive(source, answer)
-        if partial.sha256() == self.wanted.sha256:
+        if partial.sha256() == self.expected.sha256:
             return
-        if self.wanted.sha256 is None:
+        if self.expected.sha256 is None:
             self._check_first_use(kind)
         elif partial.pieced:
             raise StaleError("the pieces of several transfers make another file")
@@ -118,7 +111,7 @@ class Pull:
             raise self._wrong(source, kind, f"sha256 {partial.sha256()}, {partial.size} bytes")
 
     def _receive(self, source: str, answer: Answer) -> None:
-        partial, expected = self.partial, self.wanted.size
+        partial, expected = self.partial, self.expected.size
         total = expected if answer.total is None else answer.total
         if answer.offset:
             partial.go_on(total=total)
@@ -144,11 +137,11 @@ class Pull:
         return self._wrong(source, kind, got)
 
     def _wrong(self, source: str, kind: str, got: str) -> WrongBytesError:
-        size = "" if self.wanted.size is None else f", {self.wanted.size} bytes"
+        size = "" if self.expected.size is None else f", {self.expected.size} bytes"
         return WrongBytesError(
             f"{file_name(source)} is not the file that the lock pins",
             where=shown(source),
-            why=f"locked:   sha256 {self.wanted.sha256}{size}\n"
+            why=f"locked:   sha256 {self.expected.sha256}{size}\n"
             f"received: {got}\n"
             f"it is {kind}, and begins with {_excerpt(self.partial)}",
             fix="an upstream that changes a published file is an alarm: compare with what it\n"
@@ -172,8 +165,10 @@ def _excerpt(partial: Partial) -> str:
 
 
 def _way_out(error: RefusedError | TransientError, url: str, *, mirror: str | None) -> str:
-    if isinstance(error, TransientError):
-        return "check the network and the proxy (HTTPS_PROXY), then run again: it goes on from here"
+    if isinstance(error, (TransientError, RateLimitedError)):
+        lost = isinstance(error, TransientError)
+        first = "check the network and the proxy (HTTPS_PROXY), then " if lost else ""
+        return f"{first}run again: it goes on from here"
     if mirror:
         return "put the file there, or unset BAKERY_MIRROR to ask upstream itself"
     if url.startswith("debian:"):

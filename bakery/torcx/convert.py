@@ -1,4 +1,4 @@
-"""From a Torcx image to a recipe, and from that to a sysext image, like every other."""
+"""Convert a Torcx image to a recipe, of which an extension is built like any other."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bakery.arch import ARCHITECTURES
 from bakery.binary import elf
-from bakery.provision.place import ProvisionError
-from bakery.provision.text import dump
-from bakery.recipe import lock
+from bakery.provision.yaml_writer import dump
+from bakery.recipe import lock, names
 from bakery.recipe.load import FILE, LOCK
 from bakery.recipe.lock import Lock, LockedVersion
-from bakery.recipe.types import is_name
 from bakery.recipe.version import Version
 from bakery.torcx import units
-from bakery.torcx.image import SUFFIXES, TorcxImage, opened
+from bakery.torcx.image import SUFFIXES, TorcxError, TorcxImage, open_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,21 +25,20 @@ if TYPE_CHECKING:
 _UNITS = "usr/lib/systemd/system/"
 _ENABLED = re.compile(_UNITS + r"(?P<target>[^/]+)\.(?:wants|requires)/(?P<unit>[^/]+)")
 _FILE = re.compile(r"(?P<name>.+?)(?::(?P<version>.+))?")
-_ARCHES = ("x86-64", "arm64")
 _DOCKER = ["docker-flatcar", "containerd-flatcar"]
 _SCHEMA = "# yaml-language-server: $schema=../../bakery/recipe/recipe.schema.json\n"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conversion:
-    """What became of a Torcx image.
+    """The result of a conversion.
 
     Attributes:
-        name: the extension's.
-        version: the image's reference, where it is a version; else 0.
+        name: of the extension.
+        version: the image's reference if that is a version, else 0.
         arch: the architecture of its programs.
-        changed: what is different from the image.
-        lost: what could not be carried over.
+        changed: what differs from the image, as lines for people.
+        lost: what could not be converted.
         host: what to remove on hosts.
 
     """
@@ -52,8 +50,8 @@ class Conversion:
     lost: list[str] = field(default_factory=list)
     host: list[str] = field(default_factory=list)
 
-    def told(self) -> str:
-        """Return all of it as text for people."""
+    def summary(self) -> str:
+        """Return the lists as text for people."""
         parts = (
             ("changed", self.changed),
             ("not carried over", self.lost),
@@ -68,56 +66,63 @@ def _listed(items: list[str]) -> list[str]:
 
 
 def convert(file: Path, name: str | None, os: str | None, recipes: Path) -> Conversion:
-    """Write a recipe of a Torcx image into a folder of recipes, which need not be there.
+    """Write a recipe of a Torcx image into a folder of recipes, which is made if need be.
 
     Args:
         file: the image, `NAME:REFERENCE.torcx.tgz` or `.torcx.squashfs`.
-        name: the extension's; the image's own when None.
+        name: the extension's name; None to take the image's.
         os: the only hosts that may merge it, `ID:VERSION_ID`, such as `flatcar:4152.2.0`.
         recipes: the folder of recipes.
 
     Raises:
-        ProvisionError: it is no Torcx image, has dynamic programs and no `os` is given, or there
-            is such a recipe already.
-        BakeryError: it is hostile or damaged.
+        TorcxError: the file is not a Torcx image, it has dynamic programs and `os` is None, or the
+            recipe exists already.
+        BakeryError: the image is hostile or damaged.
 
     """
-    found = _FILE.fullmatch(_stem(file))
-    given = name or (found["name"] if found else "")
-    if not is_name(given):
-        raise ProvisionError(
-            f"an extension can't be called {given!r}",
-            fix="give it a name of lower-case letters, digits and -: bakery torcx FILE NAME",
-        )
-    reference = found["version"] if found else None
-    folder = recipes / given
-    if folder.exists():
-        raise ProvisionError(
-            f"there is a recipe {given} already", where=str(folder), fix="give another name"
-        )
+    named = _FILE.fullmatch(_stem(file))
+    folder = _new_recipe(recipes, name or (named["name"] if named else ""))
+    reference = named["version"] if named else None
     host = None if os is None else _host(os)
-    with opened(file) as image:
+    with open_image(file) as image:
         binaries = dict(_binaries(image))
         _refuse_dynamic(binaries, host)
         machines = {headers.machine for headers in binaries.values()}
-        done = Conversion(
-            name=given,
+        conversion = Conversion(
+            name=folder.name,
             version=reference if reference and Version.is_written(reference) else "0",
-            arch=next((arch for arch in _ARCHES if arch in machines), _ARCHES[0]),
+            arch=next((arch for arch in ARCHITECTURES if arch in machines), "x86-64"),
         )
-        started = _fill(folder / "files", image, done)
-    _explain(done, image, file)
+        start = _write_files(folder / "files", image, conversion)
+    _describe(conversion, image, file)
     replaces = _DOCKER if (folder / "files/usr/bin/dockerd").exists() else []
-    (folder / FILE).write_text(_recipe(done, file, started, host, replaces), "utf-8")
-    locked = Lock(versions={done.version: LockedVersion(parts={}, assets=())})
+    (folder / FILE).write_text(_recipe(conversion, file, start, host, replaces), "utf-8")
+    locked = Lock(versions={conversion.version: LockedVersion(parts={}, assets=())})
     (folder / LOCK).write_bytes(lock.encode(locked))
-    return done
+    return conversion
+
+
+def _new_recipe(recipes: Path, name: str) -> Path:
+    refused = names.refusal(name)
+    if refused:
+        why, fix = refused
+        raise TorcxError(
+            f"an extension can't be called {name!r}",
+            why=why,
+            fix=f"{fix}, and give it: bakery torcx FILE NAME",
+        )
+    folder = recipes / name
+    if folder.exists():
+        raise TorcxError(
+            f"there is a recipe {name} already", where=str(folder), fix="give another name"
+        )
+    return folder
 
 
 def _host(os: str) -> dict[str, str]:
     name, _, version = os.partition(":")
     if not (name and version):
-        raise ProvisionError(f"{os!r} names no system", fix="write --os flatcar:4152.2.0")
+        raise TorcxError(f"{os!r} names no system", fix="write --os flatcar:4152.2.0")
     return {"id": name, "version": version}
 
 
@@ -125,17 +130,17 @@ def _stem(file: Path) -> str:
     for suffix in SUFFIXES:
         if file.name.endswith(suffix):
             return file.name.removesuffix(suffix)
-    raise ProvisionError(
+    raise TorcxError(
         "this is no Torcx image", where=str(file), fix=f"its name ends in {' or '.join(SUFFIXES)}"
     )
 
 
 def _binaries(image: TorcxImage) -> Iterator[tuple[str, elf.Elf]]:
-    for path in image.places:
-        place = image.files[path]
-        if place.is_symlink():
+    for path in image.destinations:
+        file = image.files[path]
+        if file.is_symlink():
             continue
-        with place.open("rb") as stream:
+        with file.open("rb") as stream:
             if stream.read(len(elf.MAGIC)) == elf.MAGIC:
                 stream.seek(0)
                 yield path, elf.read(stream)
@@ -144,66 +149,72 @@ def _binaries(image: TorcxImage) -> Iterator[tuple[str, elf.Elf]]:
 def _refuse_dynamic(binaries: dict[str, elf.Elf], host: dict[str, str] | None) -> None:
     dynamic = sorted(path for path, headers in binaries.items() if headers.interpreter)
     if dynamic and host is None:
-        raise ProvisionError(
+        raise TorcxError(
             "the image has dynamic programs, which fit one version of one system only",
             why="\n".join(dynamic),
             fix="name the system as its /etc/os-release has it: --os ID:VERSION_ID",
         )
 
 
-def _fill(folder: Path, image: TorcxImage, done: Conversion) -> list[tuple[str, str]]:
-    """Lay the files where the extension has them; return enabled units, each with its target."""
-    started = []
-    for path, place in sorted(image.places.items()):
-        source, target = image.files[path], folder / place
-        if enabled := _ENABLED.fullmatch(place):
-            started.append((enabled["unit"], enabled["target"]))
-            done.changed.append(f"{place}: {enabled['target']} upholds the unit instead")
+def _write_files(folder: Path, image: TorcxImage, conversion: Conversion) -> list[tuple[str, str]]:
+    """Write the extension's files; return the enabled units, each with its target."""
+    enabled = []
+    for path, destination in sorted(image.destinations.items()):
+        source, target = image.files[path], folder / destination
+        if link := _ENABLED.fullmatch(destination):
+            enabled.append((link["unit"], link["target"]))
+            conversion.changed.append(f"{destination}: {link['target']} upholds the unit instead")
             continue
         if target.exists() or target.is_symlink():
-            done.lost.append(f"{path}: another file of the image has its place, {place}")
+            conversion.lost.append(
+                f"{path}: another file of the image has its place, {destination}"
+            )
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_symlink():
-            _link(image, path, str(source.readlink()), target, done)
-        elif place.startswith(_UNITS):
-            _unit(source, place, target, done)
+            _link(image, path, target, conversion)
+        elif destination.startswith(_UNITS):
+            _unit(source, destination, target, conversion)
         else:
             shutil.copy(source, target)
-    if not started and any(place.startswith(_UNITS) for place in image.places.values()):
-        done.lost.append("no unit was enabled in the image: add `start:` to a recipe of it")
-    return list(dict.fromkeys(started))
+    if not enabled and any(path.startswith(_UNITS) for path in image.destinations.values()):
+        conversion.lost.append("no unit was enabled in the image: add `start:` to a recipe of it")
+    return list(dict.fromkeys(enabled))
 
 
-def _link(image: TorcxImage, path: str, aim: str, target: Path, done: Conversion) -> None:
-    if aim == "/dev/null":
-        target.symlink_to(aim)
+def _link(image: TorcxImage, path: str, target: Path, conversion: Conversion) -> None:
+    verbatim = str(image.files[path].readlink())
+    if verbatim == "/dev/null":
+        target.symlink_to(verbatim)
         return
-    meant = posixpath.normpath(posixpath.join("/", posixpath.dirname(path), aim)).lstrip("/")
-    if meant in image.places:
-        here = posixpath.dirname(image.places[path])
-        target.symlink_to(posixpath.relpath(image.places[meant], here))
+    leads_to = posixpath.normpath(posixpath.join("/", posixpath.dirname(path), verbatim))
+    moved = image.destinations.get(leads_to.lstrip("/"))
+    if moved is None:
+        conversion.lost.append(f"{path}: a link to {verbatim}, which the extension does not have")
     else:
-        done.lost.append(f"{path}: a link to {aim}, which the extension does not have")
+        folder = posixpath.dirname(image.destinations[path])
+        target.symlink_to(posixpath.relpath(moved, folder))
 
 
-def _unit(source: Path, place: str, target: Path, done: Conversion) -> None:
+def _unit(source: Path, destination: str, target: Path, conversion: Conversion) -> None:
     before = source.read_text("utf-8", errors="replace")
-    after = units.rewritten(before)
+    after = units.without_torcx(before)
     if after != before:
-        done.changed.append(f"{place}: Torcx taken out")
-    done.lost.extend(f"{place}: still has {line}" for line in units.mentions(after))
+        conversion.changed.append(f"{destination}: Torcx taken out")
+    conversion.lost.extend(f"{destination}: still has {line}" for line in units.mentions(after))
     target.write_text(after, "utf-8")
 
 
-def _explain(done: Conversion, image: TorcxImage, file: Path) -> None:
+def _describe(conversion: Conversion, image: TorcxImage, file: Path) -> None:
     if not image.has_manifest:
-        done.changed.append("there is no manifest: everything was placed by its folder")
-    done.lost.extend(f"{path}: the manifest names it, and it is not there" for path in image.absent)
-    for path in sorted(set(image.files) - set(image.places)):
+        conversion.changed.append("there is no manifest: every file was moved by its folder")
+    conversion.lost.extend(
+        f"{path}: the manifest names it, and it is not there" for path in image.absent
+    )
+    for path in sorted(set(image.files) - set(image.destinations)):
         if not path.startswith(".torcx/"):
-            done.lost.append(f"{path}: extensions only have /usr")
-    done.host.extend(
+            conversion.lost.append(f"{path}: extensions only have /usr")
+    conversion.host.extend(
         (
             f"/var/lib/torcx/store/**/{file.name}",
             "/etc/torcx/profiles/*.json that name it, and /etc/torcx/next-profile",
@@ -213,19 +224,19 @@ def _explain(done: Conversion, image: TorcxImage, file: Path) -> None:
 
 
 def _recipe(
-    done: Conversion,
+    conversion: Conversion,
     file: Path,
-    started: list[tuple[str, str]],
+    start: list[tuple[str, str]],
     host: dict[str, str] | None,
     replaces: list[str],
 ) -> str:
     recipe: dict[str, Any] = {
-        "summary": f"{done.name}, as the Torcx image {file.name} had it",
+        "summary": f"{conversion.name}, as the Torcx image {file.name} had it",
         "homepage": "https://www.flatcar.org/docs/latest/provisioning/sysext/",
         "license": "LicenseRef-unknown",
-        "build": [done.version],
-        "arch": {done.arch: done.arch},
-        "start": [{"unit": unit, "target": target} for unit, target in started],
+        "build": [conversion.version],
+        "arch": {conversion.arch: conversion.arch},
+        "start": [{"unit": unit, "target": target} for unit, target in start],
         "replaces": replaces,
     }
     if host is not None:

@@ -1,4 +1,4 @@
-"""Torcx images, opened: tar balls and squashfs with /.torcx/manifest.json (image-manifest-v0)."""
+"""Open Torcx images: tar balls and squashfs with /.torcx/manifest.json (image-manifest-v0)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from bakery.archive.unpack import members
-from bakery.check.opened import file_system
+from bakery.check.loader import file_system
+from bakery.errors import BakeryError
 from bakery.image.formats.squashfs import UNSQUASHFS
-from bakery.image.tree import Tree
+from bakery.image.tree import TreeBuilder
 from bakery.progress import Silent
-from bakery.provision.place import ProvisionError
 from bakery.tools import run
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".torcx.tgz", ".torcx.squashfs")
 MANIFEST = ".torcx/manifest.json"
-HOMES = {
+DESTINATIONS = {
     "bin": "usr/bin",
     "units": "usr/lib/systemd/system",
     "network": "usr/lib/systemd/network",
@@ -32,12 +32,16 @@ HOMES = {
     "tmpfiles": "usr/lib/tmpfiles.d",
     "udev_rules": "usr/lib/udev/rules.d",
 }
-"""Where an extension has what each list of the manifest propagates."""
+"""The folder of an extension for each list of the manifest."""
 
 _MOVED = {"bin": "usr/bin", "sbin": "usr/bin", "usr": "usr"} | {
     name: f"usr/{name}" for name in ("lib", "lib64", "libexec", "share")
 }
 _FOLDERS_OF_UNITS = (".d", ".wants", ".requires")
+
+
+class TorcxError(BakeryError):
+    """A Torcx image can't be converted."""
 
 
 class _Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,33 +50,33 @@ class _Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TorcxImage(msgspec.Struct, frozen=True, kw_only=True):
-    """What is in an image, while it is open.
+    """The content of an image, while it is open.
 
     Attributes:
-        files: its files and links by path.
-        places: where an extension has them, by path; what has no place is missing.
-        absent: paths that its manifest names, and that are not there.
-        has_manifest: whether it has one; places are else told by folders alone.
+        files: its files and links, unpacked, by path.
+        destinations: the path in an extension, by path; files without one are left out.
+        absent: paths that its manifest names and that do not exist.
+        has_manifest: whether it has one; else folders alone decide on the destinations.
 
     """
 
     files: dict[str, Path]
-    places: dict[str, str]
+    destinations: dict[str, str]
     absent: tuple[str, ...]
     has_manifest: bool
 
 
 @contextmanager
-def opened(file: Path) -> Iterator[TorcxImage]:
+def open_image(file: Path) -> Iterator[TorcxImage]:
     """Unpack an image for the time of the context.
 
     Raises:
-        ProvisionError: it is no Torcx image, or its manifest can't be read.
+        TorcxError: it is no Torcx image, or its manifest can't be read.
         BakeryError: it is hostile or damaged.
 
     """
     if not file.is_file():
-        raise ProvisionError(
+        raise TorcxError(
             "there is no such image",
             where=str(file),
             fix="copy it from a host: they are below /var/lib/torcx/store",
@@ -90,7 +94,7 @@ def opened(file: Path) -> Iterator[TorcxImage]:
 
 
 def _untar(file: Path, root: Path) -> None:
-    tree = Tree(root)
+    tree = TreeBuilder(root)
     for member, stream in members(file, file.name, lambda _: True, kind="tar"):
         if stream is not None:
             tree.add_stream(
@@ -110,12 +114,12 @@ def _untar(file: Path, root: Path) -> None:
 def _walk(root: Path) -> Iterator[tuple[str, Path]]:
     for parent, folders, files in os.walk(root):
         for name in (*files, *folders):
-            place = Path(parent, name)
-            path = place.relative_to(root).as_posix()
-            if place.is_symlink() or place.is_file():
-                yield path, place
-            elif not place.is_dir():
-                raise ProvisionError(
+            file = Path(parent, name)
+            path = file.relative_to(root).as_posix()
+            if file.is_symlink() or file.is_file():
+                yield path, file
+            elif not file.is_dir():
+                raise TorcxError(
                     "the image is refused",
                     where=path,
                     why="it is no file, folder or link",
@@ -125,29 +129,29 @@ def _walk(root: Path) -> Iterator[tuple[str, Path]]:
 
 def _image(file: Path, files: dict[str, Path]) -> TorcxImage:
     lists = _lists(file, files.get(MANIFEST))
-    places = {path: place for path in files if (place := _moved(path)) is not None}
+    destinations = {path: moved for path in files if (moved := _moved(path)) is not None}
     absent = []
-    for kind, home in HOMES.items():
+    for kind, folder in DESTINATIONS.items():
         for listed in (lists or {}).get(kind, ()):
             path = listed.strip("/")
-            found = {each: _below(home, path, each) for each in files if _is_in(each, path)}
-            places |= found
-            if not found:
+            matching = {each: _below(folder, path, each) for each in files if _is_in(each, path)}
+            destinations |= matching
+            if not matching:
                 absent.append(listed)
     return TorcxImage(
-        files=files, places=places, absent=tuple(absent), has_manifest=lists is not None
+        files=files, destinations=destinations, absent=tuple(absent), has_manifest=lists is not None
     )
 
 
-def _lists(file: Path, place: Path | None) -> dict[str, list[str]] | None:
-    if place is None or place.is_symlink():
+def _lists(file: Path, manifest_file: Path | None) -> dict[str, list[str]] | None:
+    if manifest_file is None or manifest_file.is_symlink():
         return None
     try:
-        manifest = msgspec.json.decode(place.read_bytes(), type=_Manifest)
-        known = {kind: manifest.value.get(kind) or [] for kind in HOMES}
+        manifest = msgspec.json.decode(manifest_file.read_bytes(), type=_Manifest)
+        known = {kind: manifest.value.get(kind) or [] for kind in DESTINATIONS}
         return msgspec.convert(known, dict[str, list[str]])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ProvisionError(
+        raise TorcxError(
             "the Torcx manifest can't be read",
             where=f"{file}, {MANIFEST}",
             why=str(error),
@@ -159,14 +163,14 @@ def _is_in(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder}/")
 
 
-def _below(home: str, listed: str, path: str) -> str:
-    """Return where a file goes that is listed itself, or lies in a folder that is."""
+def _below(folder: str, listed: str, path: str) -> str:
+    """Return the destination of a file that is listed itself, or is in a listed folder."""
     keeps_name = path == listed or listed.endswith(_FOLDERS_OF_UNITS)
     base = posixpath.dirname(listed) if keeps_name else listed
-    return f"{home}/{posixpath.relpath(path, base or '.')}"
+    return f"{folder}/{posixpath.relpath(path, base or '.')}"
 
 
 def _moved(path: str) -> str | None:
     top, _, rest = path.partition("/")
-    home = _MOVED.get(top)
-    return f"{home}/{rest}" if home and rest else None
+    folder = _MOVED.get(top)
+    return f"{folder}/{rest}" if folder and rest else None

@@ -31,22 +31,22 @@ _IMAGE = re.compile(
 _PROGRAMS = re.compile("(?:" + _VARIABLE.format("TORCX_BINDIR") + r"|/run/torcx/bin\b)")
 
 
-def rewritten(text: str) -> str:
-    """Return a unit's or drop-in's text without Torcx."""
+def without_torcx(text: str) -> str:
+    """Return a unit's or drop-in's text with paths in /usr for those of Torcx."""
     text = _DROPPED.sub("", text)
-    text = _ORDER.sub(_without_torcx, text)
+    text = _ORDER.sub(_without_torcx_units, text)
     text = _SEARCH.sub("", text)
     text = _IMAGE.sub("/usr", text)
     return _PROGRAMS.sub("/usr/bin", text)
 
 
 def mentions(text: str) -> list[str]:
-    """Return the lines that still speak of Torcx, comments aside."""
+    """Return the lines that still mention Torcx, comments aside."""
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if "torcx" in line.lower() and line[:1] not in ("#", ";")]
 
 
-def _without_torcx(line: re.Match[str]) -> str:
+def _without_torcx_units(line: re.Match[str]) -> str:
     if not _TORCX_UNIT.search(line["units"]):
         return line[0]
     units = [unit for unit in line["units"].split() if not _TORCX_UNIT.fullmatch(unit)]

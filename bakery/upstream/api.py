@@ -9,15 +9,17 @@ from __future__ import annotations
 import datetime as dt
 import os
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from bakery.http.address import joined, mirrored, shown, split
-from bakery.http.causes import explain, is_permanent
-from bakery.http.retry import Patience
-from bakery.upstream.errors import UpstreamError
-from bakery.upstream.refusal import assess
+from bakery.http.address import mirrored, shown
+from bakery.http.client import IDENTITY, Client, pages
+from bakery.http.errors import RateLimitedError, RefusedError, RequestError, TransientError
+from bakery.http.ranges import number
+from bakery.upstream.errors import NotFoundError, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,12 +27,10 @@ if TYPE_CHECKING:
 
     from requests import Response
 
+    from bakery.http.credentials import Token
     from bakery.settings import Settings
-    from bakery.upstream.refusal import Token
 
 _T = TypeVar("_T")
-_PAGES = 100
-_IDENTITY = {"Accept-Encoding": "identity"}  # sizes are of the file, not of a coding of it
 
 
 class Api:
@@ -47,34 +47,25 @@ class Api:
         settings: Settings,
         *,
         environment: Mapping[str, str] | None = None,
-        patience: Patience | None = None,
+        client: Client | None = None,
     ) -> None:
-        from requests_cache import (
-            EXPIRE_IMMEDIATELY,
-            CachedSession,
-        )
-        from requests_cache.backends.sqlite import SQLiteCache
+        from bakery.http import remembered
 
         self.settings = settings
         self.environment = os.environ if environment is None else environment
-        self._patience = patience or Patience()
         self._answers = settings.store / "answers.sqlite"
         with self._kept():
             settings.store.mkdir(parents=True, exist_ok=True)
-            self._session = CachedSession(
-                backend=SQLiteCache(self._answers, serializer="json"),
-                allowable_methods=("GET",),
-                expire_after=EXPIRE_IMMEDIATELY,  # kept if it has an ETag or date, to ask with it
-            )
-        self._session.headers["User-Agent"] = "sysext-bakery"
+            self._session = remembered.session(self._answers)
+        self._client = replace(client or Client(), session=self._session)
 
     def __enter__(self) -> Self:
         """Return itself; at the end of the block it is closed."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close connections and the file of answers."""
-        self._session.close()  # type: ignore[no-untyped-call]
+        """Close the file of answers."""
+        self._session.cache.close()  # type: ignore[no-untyped-call]
 
     def get(
         self, url: str, *, token: Token | None = None, accept: str = "*/*", direct: bool = False
@@ -83,16 +74,16 @@ class Api:
 
         Args:
             url: upstream's address; a mirror, if one is set, is asked in its place.
-            token: who asks; mirrors aren't told.
+            token: who asks; other servers than its own aren't told.
             accept: the wanted media types.
             direct: the mirror does not serve this.
 
         Raises:
-            RateLimitError: it wants no more requests for now.
+            UpstreamError: it wants no more requests for now.
             UpstreamError: it does not answer, or with an error.
 
         """
-        return self._answer("GET", url, token=token, accept=accept, direct=direct)
+        return self._answer("GET", url, token, {"Accept": accept}, direct=direct)
 
     def size(self, url: str, *, direct: bool = False) -> int | None:
         """Return how many bytes a file has, None where the server does not tell.
@@ -106,48 +97,8 @@ class Api:
             UpstreamError: as `get`.
 
         """
-        response = self._answer("HEAD", url, direct=direct)
-        length = response.headers.get("Content-Length", "")
-        return int(length) if length.isdecimal() else None
-
-    def _answer(
-        self,
-        method: str,
-        url: str,
-        *,
-        token: Token | None = None,
-        accept: str = "*/*",
-        direct: bool,
-    ) -> Response:
-        if self.settings.offline:
-            raise UpstreamError(
-                "what upstream publishes is not known offline",
-                where=shown(url),
-                fix="run without BAKERY_OFFLINE",
-            )
-        source = url if direct else self._source(url)
-        if source != url:
-            token = None
-        failures = 0
-        while True:
-            wait = None
-            try:
-                response = self._request(method, source, token, accept)
-            except _LostError as error:
-                problem = str(error)
-            else:
-                if response.ok:
-                    return response
-                problem, wait = assess(response, token)
-            failures += 1
-            if failures >= self._patience.tries:
-                raise UpstreamError(
-                    "upstream does not answer",
-                    where=shown(source),
-                    why=f"{problem} (after {failures} tries)",
-                    fix="check the network and the proxy (HTTPS_PROXY), or try again later",
-                )
-            self._patience.wait(failures, wait)
+        response = self._answer("HEAD", url, None, IDENTITY, direct=direct)
+        return number(response.headers.get("Content-Length"))
 
     def pages(self, url: str, *, token: Token | None = None, accept: str) -> Iterator[Response]:
         """Yield an answer and those that its `Link: rel="next"` leads to (RFC 8288).
@@ -156,22 +107,15 @@ class Api:
             UpstreamError: as `get`, or the pages don't end.
 
         """
-        following = url
-        for _ in range(_PAGES):
-            response = self.get(following, token=token, accept=accept)
-            yield response
-            link = response.links.get("next", {}).get("url")
-            if link is None:
-                return
-            following = joined(response.url, link)
-            if token is not None and split(following).netloc != split(url).netloc:
-                token = None
-        raise UpstreamError(
-            "upstream's list of versions does not end",
-            where=shown(url),
-            why=f"{_PAGES} pages read",
-            fix="look at the address: something else than the API may answer",
-        )
+        try:
+            yield from pages(lambda page: self.get(page, token=token, accept=accept), url)
+        except RefusedError as error:
+            raise UpstreamError(
+                "upstream's list of versions does not end",
+                where=shown(url),
+                why=str(error),
+                fix="look at the address: something else than the API may answer",
+            ) from None
 
     def decoded(self, response: Response, kind: type[_T]) -> _T:
         """Return an answer's JSON as a value of a type.
@@ -189,6 +133,28 @@ class Api:
                 why=f"{error}\nit begins with {response.content[:60]!r}",
                 fix="look whether a proxy or a login page answered, or the API has changed",
             ) from None
+
+    def _answer(
+        self,
+        method: str,
+        url: str,
+        token: Token | None,
+        headers: Mapping[str, str],
+        *,
+        direct: bool,
+    ) -> Response:
+        if self.settings.offline:
+            raise UpstreamError(
+                "what upstream publishes is not known offline",
+                where=shown(url),
+                fix="run without BAKERY_OFFLINE",
+            )
+        source = url if direct else self._source(url)
+        try:
+            with self._kept():
+                return self._client.request(method, source, token=token, headers=headers)
+        except RequestError as error:
+            raise _in_words(error, source, token) from error
 
     @contextmanager
     def _kept(self) -> Iterator[None]:
@@ -209,32 +175,6 @@ class Api:
         mirror = self.settings.mirror
         return url if mirror is None or url.startswith(f"{mirror}/") else mirrored(url, mirror)
 
-    def _request(self, method: str, source: str, token: Token | None, accept: str) -> Response:
-        from requests.exceptions import (
-            ChunkedEncodingError,
-            ConnectionError,  # noqa: A004  requests' own
-            RequestException,
-            Timeout,
-        )
-
-        with self._kept():
-            try:
-                return self._session.request(
-                    method,
-                    source,
-                    headers={"Accept": accept, **({} if method == "GET" else _IDENTITY)},
-                    auth=token if token and token.value else None,
-                    timeout=(self._patience.connect, self._patience.stall),
-                )
-            except (ConnectionError, Timeout, ChunkedEncodingError) as error:
-                if not is_permanent(error):
-                    raise _LostError(explain(error)) from error
-                raise _unreachable(source, explain(error)) from error
-            except RequestException as error:  # its text may show secrets of the address
-                raise _unreachable(source, type(error).__name__) from error
-            except OSError as error:  # certificates that REQUESTS_CA_BUNDLE names are not there
-                raise _unreachable(source, str(error)) from error
-
 
 def day(text: str) -> dt.date | None:
     """Return the date (ISO 8601) that a text begins with, if it does."""
@@ -243,14 +183,36 @@ def day(text: str) -> dt.date | None:
     return None
 
 
-class _LostError(Exception):
-    """The connection failed in a way that another try may mend."""
+def _in_words(error: RequestError, source: str, token: Token | None) -> UpstreamError:
+    where, why = shown(source), str(error)
+    has_limit = _token(token, "has a higher limit")
+    if isinstance(error, RateLimitedError):
+        fix = has_limit or "try again then"
+        return UpstreamError(
+            "upstream wants no more requests for now", where=where, why=why, fix=fix
+        )
+    if isinstance(error, TransientError):
+        fix = "check the network and the proxy (HTTPS_PROXY), or try again later"
+        return UpstreamError("upstream does not answer", where=where, why=why, fix=fix)
+    if error.status is None:
+        fix = "check the address, the network and the proxy (HTTPS_PROXY)"
+        return UpstreamError("upstream can't be asked", where=where, why=why, fix=fix)
+    kind = NotFoundError if error.status == HTTPStatus.NOT_FOUND else UpstreamError
+    fix = _way_in(error.status, token)
+    return kind("upstream refuses to answer", where=where, why=why, fix=fix)
 
 
-def _unreachable(source: str, why: str) -> UpstreamError:
-    return UpstreamError(
-        "upstream can't be asked",
-        where=shown(source),
-        why=why,
-        fix="check the address, the network and the proxy (HTTPS_PROXY)",
+def _token(token: Token | None, reason: str) -> str | None:
+    if token is None or token.value:
+        return None
+    return f"set {token.variable} to a token: whoever has one {reason}"
+
+
+def _way_in(status: int, token: Token | None) -> str:
+    if status == HTTPStatus.UNAUTHORIZED and token and token.value:
+        return f"the token in {token.variable} is not accepted: renew it"
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return _token(token, "may be let in") or "look at the address and what the token may do"
+    return "look whether upstream has moved it, and correct the recipe" + (
+        f"; if it is private, give {token.variable} a token that may read it" if token else ""
     )

@@ -19,7 +19,7 @@ _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _SECURITY = "-security"
 
 
-class NoMirrorError(BakeryError):
+class UpstreamError(BakeryError):
     """No Debian mirror is known here."""
 
 
@@ -72,7 +72,7 @@ def mirrors(
         system: the root of the computer's file system.
 
     Raises:
-        NoMirrorError: there is none of them.
+        UpstreamError: there is none of them.
 
     """
     environment = os.environ if environment is None else environment
@@ -86,7 +86,7 @@ def mirrors(
     name = release.get("VERSION_CODENAME", "")
     known = {entry.suite: entry for entry in reversed([*entries(system / "etc/apt")])}
     if release.get("ID") != "debian" or name not in known:
-        raise NoMirrorError(
+        raise UpstreamError(
             "no Debian archive is known",
             why="this computer's apt has no address of one",
             fix=f"set {VARIABLE} to a Debian mirror's address, which ends in /debian",
@@ -111,17 +111,17 @@ def entries(apt: Path) -> Iterator[Entry]:
         lines = path.read_text("utf-8").splitlines() if path.is_file() else []
         for line in lines:
             pattern = r"\s*deb\s+(?:\[([^]]*)\]\s*)?(\S+)\s+(\S+)\s.*\bmain\b"
-            if found := re.match(pattern, line):
-                signed = re.search(r"signed-by=(/\S+)", found[1] or "")
-                yield _entry(found[2], found[3], signed[1] if signed else None)
+            if match := re.match(pattern, line):
+                signed = re.search(r"signed-by=(/\S+)", match[1] or "")
+                yield _entry(match[2], match[3], signed[1] if signed else None)
     for path in sorted(apt.glob("sources.list.d/*.sources")):
         for stanza in re.split(r"\n\s*\n", path.read_text("utf-8")):
             yield from _stanza(stanza)
 
 
 def _stanza(text: str) -> Iterator[Entry]:
-    found = re.findall(r"(?m)^([A-Za-z-]+):[ \t]*(.*(?:\n[ \t]+.*)*)", text)
-    words = {name.lower(): value.split() for name, value in found}
+    fields = re.findall(r"(?m)^([A-Za-z-]+):[ \t]*(.*(?:\n[ \t]+.*)*)", text)
+    words = {name.lower(): value.split() for name, value in fields}
     if "deb" not in words.get("types", ()) or "main" not in words.get("components", ()):
         return
     signed = words.get("signed-by", [])

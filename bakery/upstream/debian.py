@@ -22,7 +22,7 @@ import msgspec
 
 from bakery.errors import BakeryError
 from bakery.recipe import debian
-from bakery.tools import Tool, ToolFailedError, run
+from bakery.tools import NETWORK_PATIENCE, Tool, ToolFailedError, run
 from bakery.upstream import apt
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ Description: the host's
 """
 
 
-class DebianError(BakeryError):
+class UpstreamError(BakeryError):
     """The Debian mirror does not have what is asked for."""
 
 
@@ -83,14 +83,14 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _once(work: Callable[[*_Arguments], _T]) -> Callable[[*_Arguments], _T]:
-    """Let one thread do what others that ask for the same wait for; all get what it found."""
-    found = functools.cache(work)
+    """Let one thread do what others that ask for the same wait for; all get its result."""
+    remembered = functools.cache(work)
     locks: dict[object, threading.Lock] = defaultdict(threading.Lock)
 
     @functools.wraps(work)
     def once(*arguments: *_Arguments) -> _T:
         with locks[arguments]:
-            return found(*arguments)
+            return remembered(*arguments)
 
     return once
 
@@ -100,7 +100,7 @@ def closure(packages: Packages, mirrors: Mirrors) -> tuple[Package, ...]:
     """Return packages and all that they depend on, less what they exclude and what hosts have.
 
     Raises:
-        DebianError: there is no such package, or its dependencies can't be had.
+        UpstreamError: there is no such package, or its dependencies can't be had.
         ToolFailedError: the mirror can't be reached, or its index is not signed as it must be.
         MissingToolError: apt is not installed.
 
@@ -149,6 +149,7 @@ def _index(suite: str, arch: str, mirrors: Mirrors) -> tuple[str, ...]:
     run(
         [_APT_GET.require(), *words, "-qq", "--error-on=any", "update"],
         what=f"the index of Debian {suite} can't be had",
+        patience=NETWORK_PATIENCE,
         fix=f"look at /etc/apt/sources.list.d; another mirror is set with {apt.VARIABLE}",
     )
     return words
@@ -185,7 +186,7 @@ class _State:
                 what="apt can't resolve these packages",
             )
         except ToolFailedError as error:
-            raise DebianError(
+            raise UpstreamError(
                 "apt can't resolve these packages",
                 where=self._packages.label,
                 why=error.why,
@@ -226,13 +227,13 @@ def resolve(address: str, mirrors: Mirrors) -> str:
     """Return where a mirror has a locked package.
 
     Raises:
-        DebianError: the address is malformed, or the package is in an archive nobody named.
+        UpstreamError: the address is malformed, or the package is in an archive nobody named.
 
     """
     deb = debian.parse(address)
     archive = mirrors.of(deb.path) if deb else None
     if deb is None or archive is None:
-        raise DebianError(
+        raise UpstreamError(
             "the archive of a Debian package is not known",
             where=address,
             why="it is a security update, and apt knows no archive of these" if deb else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bakery.arch import ARCHITECTURES
 from bakery.recipe.debian import Packages, tag
 from bakery.recipe.policy import Published
 from bakery.upstream import apt, debian
@@ -21,12 +22,14 @@ def versions(upstream: DebianUpstream, api: Api) -> Iterator[Published]:
     It is written as images can carry it: without its epoch, and with `.` for `~`.
 
     Raises:
-        NoMirrorError: no Debian mirror is known.
-        DebianError: the suite has no such package.
+        UpstreamError: no Debian mirror is known.
+        UpstreamError: the suite has no such package.
         ToolFailedError: the mirror can't be reached, or its index is not signed as it must be.
 
     """
-    asked = Packages(suite=upstream.suite, names=(upstream.debian,), arch="amd64")
+    asked = Packages(
+        suite=upstream.suite, names=(upstream.debian,), arch=ARCHITECTURES["x86-64"].debian
+    )
     for package in debian.closure(asked, apt.mirrors(api.settings.debian_snapshot)):
         if package.name == upstream.debian:
             yield Published(tag(package.version))

@@ -11,7 +11,3 @@ class UpstreamError(BakeryError):
 
 class NotFoundError(UpstreamError):
     """Upstream has nothing at an address."""
-
-
-class RateLimitError(UpstreamError):
-    """Upstream wants no more requests for longer than anybody waits."""

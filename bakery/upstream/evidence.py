@@ -11,7 +11,7 @@ from bakery.http.address import file_name
 from bakery.recipe.lock import LockedAsset, TrustKind
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
-from bakery.upstream import checksums, github_digest, pypi
+from bakery.upstream import checksums, github, pypi
 from bakery.upstream.signature import gpg, minisign, sigstore
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Evidence:
         elif want.checksum:
             yield self._listed(want, want.checksum)
         elif want.proof is None:
-            sha256 = github_digest.digest_of(want.url or "", self._api)
+            sha256 = github.digest_of(want.url or "", self._api)
             if sha256:
                 yield Fact(sha256=sha256, trust="github-digest", source="GitHub's API")
 

@@ -35,7 +35,7 @@ def versions(_upstream: KubernetesUpstream, api: Api) -> Iterator[Published]:
             Published(f"v{patch['release']}", date=day(patch.get("targetDate", "")))
             for patch in patches
         ]
-    except (yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
+    except (yaml.YAMLError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise UpstreamError(
             "Kubernetes' release schedule can't be read",
             where=SCHEDULE,

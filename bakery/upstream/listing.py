@@ -22,29 +22,29 @@ _DATE = re.compile(r"\b(\d{4}-\d\d-\d\d|\d\d-[A-Z][a-z]{2}-\d{4})\b")
 _FORMATS = ("%Y-%m-%d", "%d-%b-%Y")
 
 
-class Links(HTMLParser):
-    """The links of a page.
+class Page(HTMLParser):
+    """A page, as its links.
 
     Attributes:
-        found: for every link its attributes, and the text from it to the next one.
+        links: for every link its attributes, and the text from it to the next one.
 
     """
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.found: list[tuple[dict[str, str | None], list[str]]] = []
+        self.links: list[tuple[dict[str, str | None], list[str]]] = []
         self.feed(page)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Take down a link."""
         if tag == "a":
-            self.found.append((dict(attrs), []))
+            self.links.append((dict(attrs), []))
 
     def handle_data(self, data: str) -> None:
         """Take down the text behind a link."""
-        if self.found:
-            self.found[-1][1].append(data)
+        if self.links:
+            self.links[-1][1].append(data)
 
 
 def versions(upstream: ListingUpstream, api: Api) -> Iterator[Published]:
@@ -57,15 +57,15 @@ def versions(upstream: ListingUpstream, api: Api) -> Iterator[Published]:
 
     """
     ending = re.compile(rf"(?:^|/)(?:{upstream.pattern})/?$")
-    for attributes, texts in Links(api.get(upstream.listing, accept="text/html, */*").text).found:
+    for attributes, texts in Page(api.get(upstream.listing, accept="text/html, */*").text).links:
         path = unquote(split(attributes.get("href") or "").path)
-        if found := ending.search(path):
-            yield Published(found["version"], date=_day(" ".join(texts)))
+        if match := ending.search(path):
+            yield Published(match["version"], date=_day(" ".join(texts)))
 
 
 def _day(text: str) -> dt.date | None:
-    for found in _DATE.findall(text):
+    for day in _DATE.findall(text):
         for form in _FORMATS:
             with suppress(ValueError):
-                return dt.datetime.strptime(found, form).replace(tzinfo=dt.UTC).date()
+                return dt.datetime.strptime(day, form).replace(tzinfo=dt.UTC).date()
     return None

@@ -1,4 +1,4 @@
-"""Wheels, found through the package index that pip is configured for.
+"""Wheels, from the package index that pip is configured for.
 
 pip itself answers (`pip install --dry-run --report`, the installation report of pip's
 documentation), so index addresses, credentials, certificates and proxies are those of its own
@@ -7,9 +7,7 @@ configuration, and no index is named in recipes or locks.
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -17,6 +15,8 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from bakery.errors import BakeryError
+from bakery.recipe.wheel import WheelName
+from bakery.tools import NETWORK_PATIENCE, execute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +28,7 @@ _LAST_LINES = 5
 _OLDER_VERSIONS = re.compile(r"\(from versions: .*, (?=([^,()]+, ){4}[^,()]+\))")
 
 
-class PackageIndexError(BakeryError):
+class UpstreamError(BakeryError):
     """The package index does not have what is asked for, or pip can't reach it."""
 
 
@@ -68,7 +68,7 @@ def wheel(project: str, version: str, platforms: Iterable[str]) -> Wheel:
     """Return the wheel of a project's version that fits one of the platform tags best.
 
     Raises:
-        PackageIndexError: there is none, or pip can't tell.
+        UpstreamError: there is none, or pip can't tell.
 
     """
     where = f"{project} {version} for {' or '.join(platforms)}"
@@ -76,16 +76,14 @@ def wheel(project: str, version: str, platforms: Iterable[str]) -> Wheel:
     command += ["--no-deps", "--only-binary=:all:", "--report=-", "--quiet", "--no-input"]
     command += ["--target=/nonexistent", "--implementation=py", f"--python-version={_PYTHON}"]
     command += [f"--platform={platform}" for platform in platforms]
-    done = subprocess.run(
+    done = execute(
         [*command, f"{project}=={version}"],
-        env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
+        what="pip can't ask the package index",
+        env={"PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        patience=NETWORK_PATIENCE,
     )
-    if done.returncode != 0:
-        raise PackageIndexError(
+    if done.status != 0:
+        raise UpstreamError(
             "the package index has no such wheel",
             where=where,
             why=_reason(done.stderr),
@@ -94,7 +92,7 @@ def wheel(project: str, version: str, platforms: Iterable[str]) -> Wheel:
     download = msgspec.json.decode(done.stdout, type=_Report).install[0].download_info
     sha256 = download.archive_info.hashes.get("sha256")
     if sha256 is None:
-        raise PackageIndexError(
+        raise UpstreamError(
             "the package index gives no SHA-256 for a wheel",
             where=where,
             fix="have pip ask another index: `pip config list` shows which it asks",
@@ -114,19 +112,19 @@ def resolve(address: str) -> str:
     """Return where an asset can be fetched: the index's address for a wheel, others unchanged.
 
     Raises:
-        PackageIndexError: the index does not have the wheel any more.
+        UpstreamError: the index does not have the wheel any more.
 
     """
     if not address.startswith(SCHEME):
         return address
     project, _, filename = address.removeprefix(SCHEME).partition("/")
-    version, *_, platforms = filename.removesuffix(".whl").split("-")[1:]
-    found = wheel(project, version, platforms.split("."))
-    if found.address != address:
-        raise PackageIndexError(
+    name = WheelName.parse(filename)
+    offer = wheel(project, name.version, name.platforms) if name else None
+    if offer is None or offer.address != address:
+        raise UpstreamError(
             "the package index offers another wheel than the lock pins",
             where=address,
-            why=f"it has {found.address}",
+            why=f"it has {offer.address}" if offer else f"{filename} is not the name of a wheel",
             fix="lock the version again if this is expected: bakery lock NAME VERSION",
         )
-    return found.url
+    return offer.url

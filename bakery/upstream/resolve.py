@@ -15,9 +15,9 @@ def resolve(address: str, settings: Settings) -> str:
     """Return the web address of a wheel or a Debian package; others unchanged.
 
     Raises:
-        PackageIndexError: the package index does not have the wheel any more.
-        NoMirrorError: no Debian mirror is known.
-        DebianError: the package is in an archive that the mirror does not have.
+        UpstreamError: the package index does not have the wheel any more.
+        UpstreamError: no Debian mirror is known.
+        UpstreamError: the package is in an archive that the mirror does not have.
 
     """
     if address.startswith(DEBIAN):

@@ -1,47 +1,34 @@
-"""Versions of a project on the package index that pip is configured for.
+"""Versions of a project on the package indexes that pip is configured for.
 
-The simple repository API, as JSON or HTML:
-https://packaging.python.org/en/latest/specifications/simple-repository-api/
+pypi-simple reads what they answer (the simple repository API, as JSON or HTML:
+https://packaging.python.org/en/latest/specifications/simple-repository-api/); `pip config list`
+tells which they are, and ~/.netrc or their addresses who asks.
 """
 
 from __future__ import annotations
 
-import datetime as dt  # noqa: TC003  types are read at run time
-import os
-import re
-import subprocess
+import ast
 import sys
 from collections import defaultdict
-from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
-import msgspec
-
-from bakery.http.address import split
+from bakery.http.address import shown
+from bakery.http.client import Client
+from bakery.http.errors import RequestError
 from bakery.recipe.policy import Published
-from bakery.upstream.errors import UpstreamError
-from bakery.upstream.listing import Links
+from bakery.recipe.wheel import WheelName
+from bakery.tools import execute
+from bakery.upstream.errors import NotFoundError, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pypi_simple import DistributionPackage, ProjectPage
+
     from bakery.recipe.upstreams import PypiUpstream
     from bakery.upstream.api import Api
 
-_JSON = "application/vnd.pypi.simple.v1+json"
-_ACCEPT = f"{_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
-_INDEX = re.compile(r"--index-url <url>.*?\(default (\S+)\)", re.DOTALL)
-
-
-class _File(msgspec.Struct, rename="kebab"):
-    filename: str
-    upload_time: dt.datetime | None = None
-    yanked: bool | str = False
-
-
-class _Project(msgspec.Struct):
-    files: list[_File]
+_SECTIONS = ("global", "install", ":env:")  # of pip's configuration, the strongest last
 
 
 def versions(upstream: PypiUpstream, api: Api) -> Iterator[Published]:
@@ -53,24 +40,17 @@ def versions(upstream: PypiUpstream, api: Api) -> Iterator[Published]:
         UpstreamError: the index does not have the project, or pip tells no index.
 
     """
-    from packaging.utils import (
-        InvalidWheelFilename,
-        parse_wheel_filename,
-    )
-
-    wheels: defaultdict[str, list[_File]] = defaultdict(list)
+    wheels: defaultdict[str, list[DistributionPackage]] = defaultdict(list)
     for file in _files(upstream.pypi, api):
-        try:
-            _, version, _, _ = parse_wheel_filename(file.filename)
-        except InvalidWheelFilename:  # a source archive
-            continue
-        wheels[str(version)].append(file)
+        wheel = WheelName.parse(file.filename)
+        if wheel is not None:
+            wheels[wheel.version].append(file)
     for tag, files in wheels.items():
         days = [file.upload_time.date() for file in files if file.upload_time]
         yield Published(
             tag,
             date=min(days, default=None),
-            yanked=all(file.yanked is not False for file in files),
+            yanked=all(file.is_yanked for file in files),
         )
 
 
@@ -81,57 +61,95 @@ def wheels(project: str, version: str, api: Api) -> list[str]:
         UpstreamError: the index does not have the project, or pip tells no index.
 
     """
-    from packaging.utils import (
-        InvalidWheelFilename,
-        parse_wheel_filename,
-    )
-
-    found = []
-    for file in _files(project, api):
-        with suppress(InvalidWheelFilename):  # a source archive
-            if str(parse_wheel_filename(file.filename)[1]) == version:
-                found.append(file.filename)
-    return found
-
-
-def _files(project: str, api: Api) -> list[_File]:
-    name = re.sub(r"[-_.]+", "-", project).lower()
-    answer = api.get(f"{index()}/{name}/", accept=_ACCEPT, direct=True)
-    if answer.headers.get("Content-Type", "").startswith(_JSON):
-        return api.decoded(answer, _Project).files
     return [
-        _File(
-            filename=unquote(split(link["href"] or "").path).rpartition("/")[2],
-            yanked="data-yanked" in link,
-        )
-        for link, _ in Links(answer.text).found
-        if "href" in link
+        file.filename
+        for file in _files(project, api)
+        if (wheel := WheelName.parse(file.filename)) and wheel.is_version(version)
     ]
 
 
-def index() -> str:
-    """Return the address of pip's index.
+def _files(project: str, api: Api) -> list[DistributionPackage]:
+    """Return what all indexes have of a project, as pip takes it from any of them."""
+    missing: UpstreamError | None = None
+    files: list[DistributionPackage] | None = None
+    for index in indexes():
+        try:
+            page = _page(index, project, api)
+        except NotFoundError as error:
+            missing = error
+        else:
+            files = [*(files or ()), *page.packages]
+    if files is None and missing is not None:
+        raise missing
+    return files or []
 
-    pip's help says it, with what configuration files and PIP_INDEX_URL set as the default, but
-    not the login in it: that is looked up in ~/.netrc.
+
+def _page(index: str, project: str, api: Api) -> ProjectPage:
+    from packaging.utils import canonicalize_name
+    from pypi_simple import (
+        ACCEPT_ANY,
+        ProjectPage,
+    )
+
+    url = f"{index}/{canonicalize_name(project)}/"
+    try:
+        if url.startswith("file:"):
+            return ProjectPage.from_html(project, _read(f"{url}index.html"), base_url=url)
+        return ProjectPage.from_response(api.get(url, accept=ACCEPT_ANY, direct=True), project)
+    except (ValueError, RecursionError) as error:
+        raise UpstreamError(
+            "the package index answers with something that is no list of files",
+            where=shown(url),
+            why=str(error),
+            fix="look at `pip config list`, and whether a proxy or a login page answered",
+        ) from None
+
+
+def _read(url: str) -> bytes:
+    try:
+        return Client().read(url)
+    except RequestError as error:
+        raise NotFoundError(
+            "the package index does not have the project", where=shown(url), why=str(error)
+        ) from None
+
+
+def indexes() -> list[str]:
+    """Return the addresses of pip's indexes, with the logins that they may hold.
 
     Raises:
-        UpstreamError: pip does not say it.
+        UpstreamError: pip does not tell its configuration, or is told to use none.
 
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--help"],
-        env={**os.environ, "COLUMNS": "1000", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+    values = _configuration()
+    if values.get("no-index", "").lower() in {"1", "true", "yes", "on"}:
+        raise UpstreamError(
+            "pip is configured to use no package index", fix="look at `pip config list`"
+        )
+    first = values.get("index-url", PYPI_SIMPLE_ENDPOINT)
+    return [url.rstrip("/") for url in [first, *values.get("extra-index-url", "").split()]]
+
+
+def _configuration() -> dict[str, str]:
+    """Return what holds for `pip install`, from pip's files and variables."""
+    done = execute(
+        [sys.executable, "-m", "pip", "config", "list"],
+        what="pip does not tell its configuration",
+        env={"PIP_DISABLE_PIP_VERSION_CHECK": "1"},
     )
-    found = _INDEX.search(done.stdout)
-    if found is None:
+    if done.status != 0:
         raise UpstreamError(
             "pip does not tell which package index it uses",
             why=done.stderr.strip() or None,
             fix="look at `pip config list`",
         )
-    return re.sub(r"//[^/@]*@", "//", found[1]).rstrip("/")
+    lines = [line.partition("=") for line in done.stdout.splitlines()]
+    values = {key.rpartition(".")[::2]: ast.literal_eval(value) for key, _, value in lines}
+    return {
+        name: value
+        for strength in _SECTIONS
+        for (section, name), value in values.items()
+        if section == strength and value
+    }

@@ -10,7 +10,6 @@ from bakery.recipe.policy import Published, offered
 from bakery.recipe.upstreams import (
     DebianUpstream,
     GithubUpstream,
-    GitlabUpstream,
     HashicorpUpstream,
     KubernetesUpstream,
     ListingUpstream,
@@ -20,7 +19,6 @@ from bakery.recipe.upstreams import (
 from bakery.upstream import (
     debian_versions,
     github,
-    gitlab,
     hashicorp,
     kubernetes,
     listing,
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 
 _KINDS: dict[type, Callable[[Any, Api], Iterable[Published]]] = {
     GithubUpstream: github.versions,
-    GitlabUpstream: gitlab.versions,
     HashicorpUpstream: hashicorp.versions,
     KubernetesUpstream: kubernetes.versions,
     ListingUpstream: listing.versions,
@@ -55,10 +52,10 @@ def offers(upstream: Upstream, api: Api) -> list[Published]:
 
     """
     published = list(_KINDS[type(upstream)](upstream, api))
-    if isinstance(upstream, (GithubUpstream, GitlabUpstream)):
+    if isinstance(upstream, GithubUpstream):
         published = _untagged(published, upstream.tag)
-    found = offered(published, prerelease=upstream.prerelease)
-    if not found:
+    choice = offered(published, prerelease=upstream.prerelease)
+    if not choice:
         seen = ", ".join(item.tag for item in published[:5])
         raise UpstreamError(
             "upstream has no version that can be chosen",
@@ -66,7 +63,7 @@ def offers(upstream: Upstream, api: Api) -> list[Published]:
             why=f"it publishes {seen}" if seen else "nothing that it publishes fits",
             fix="correct the recipe's upstream: (its tag: or pattern:), or add prerelease: true",
         )
-    return found
+    return choice
 
 
 def _written(upstream: Upstream) -> str:

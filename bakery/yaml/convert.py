@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union
 import msgspec
 import yaml
 
+from bakery.arch import systemd_name
+from bakery.characters import hidden_at
 from bakery.text import nearest
 from bakery.yaml.grammar import SpellingError
 from bakery.yaml.location import TAG, error
@@ -37,7 +39,6 @@ _KINDS = {
     "seq": "a list",
 }
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
-_SYNONYMS = {"amd64": "x86-64", "x86_64": "x86-64", "aarch64": "arm64"}
 
 
 def load(path: Path, wanted: type[_T]) -> _T:
@@ -230,7 +231,7 @@ def _literal(node: yaml.Node, words: Sequence[str]) -> str:
 
 def _constrained(node: yaml.Node, value: Any, metas: Iterable[msgspec.Meta]) -> Any:
     for meta in metas:
-        if meta.pattern is not None and ("\n" in value or not re.search(meta.pattern, value)):
+        if meta.pattern is not None and not _fits_pattern(meta.pattern, value):
             wanted = meta.description or f"a text that fits {meta.pattern}"
             raise error(node, f"expected {wanted}")
         if meta.min_length is not None and len(value) < meta.min_length:
@@ -238,6 +239,14 @@ def _constrained(node: yaml.Node, value: Any, metas: Iterable[msgspec.Meta]) -> 
         if meta.ge is not None and value < meta.ge:
             raise error(node, f"expected at least {meta.ge}")
     return value
+
+
+def _fits_pattern(pattern: str, text: str) -> bool:
+    """Return whether a text on one line has the form of a pattern, as JSON Schema means it.
+
+    Python's `$` would hold before a line feed at the end as well.
+    """
+    return hidden_at(text) is None and re.search(pattern, text) is not None
 
 
 def _sequence(node: yaml.Node) -> list[yaml.Node]:
@@ -287,7 +296,7 @@ def _is_unquoted(node: yaml.Node) -> bool:
 
 def _did_you_mean(word: str, valid: Iterable[str]) -> str:
     valid = sorted(valid)
-    near = _SYNONYMS.get(word)
+    near = systemd_name(word)
     near = near if near in valid else nearest(word, valid)
     known = f"known here: {', '.join(valid)}"
     return f"did you mean {near}?\n{known}" if near else known

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from bakery.characters import visible
 from bakery.errors import BakeryError
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ class DocumentError(BakeryError):
         if self.why:
             lines.append(self.why)
         if self.fix:
-            lines.extend(f"  {line}" for line in self.fix.splitlines())
-        return "\n".join(lines)
+            lines.extend(f"  {line}" for line in self.fix.split("\n"))
+        return visible("\n".join(lines), allowed="\n\t")
 
 
 class InvalidError(Exception):
@@ -122,7 +123,7 @@ def _spanned(
 def text_lines(path: Path) -> list[str]:
     """Return the lines of a text file; none where it can't be read any more."""
     try:
-        return path.read_text("utf-8-sig").splitlines()
+        return path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError):
         return []
 

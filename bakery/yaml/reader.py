@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import yaml
 
+from bakery.characters import hidden_at, visible
 from bakery.yaml.location import TAG, DocumentError, error, error_at, show
 from bakery.yaml.syntax_errors import syntax_error
 
@@ -19,6 +21,13 @@ _TAGS = frozenset(
     for kind in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value", "map", "seq")
 )
 _DEEPEST = 16
+_OPENING = (
+    yaml.BlockSequenceStartToken,
+    yaml.BlockMappingStartToken,
+    yaml.FlowSequenceStartToken,
+    yaml.FlowMappingStartToken,
+)
+_CLOSING = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
 _LARGEST = 1 << 20
 _SURELY_SHALLOW = 1000
 """With so few opening signs no text nests deep enough to exhaust the stack of the parser in C."""
@@ -41,6 +50,7 @@ def read(path: Path) -> yaml.MappingNode:
     """
     text = _text(path)
     try:
+        _refuse_hidden(text, path)
         _refuse_tricks(text, path)
         node = yaml.compose(_NamedText(text, str(path)), Loader=_LOADER)
     except yaml.reader.ReaderError as problem:
@@ -49,9 +59,11 @@ def read(path: Path) -> yaml.MappingNode:
             path, len(before) - 1, len(before[-1]), "a text can't hold this control character"
         ) from None
     except yaml.MarkedYAMLError as problem:
+        if _is_deep(text):  # later releases of the parser in C have a limit of their own
+            raise _too_deep(path) from None
         raise syntax_error(path, problem) from None
     except RecursionError:  # the parser in Python, where the one in C is missing
-        raise DocumentError("this is nested too deeply", where=show(path)) from None
+        raise _too_deep(path) from None
     if node is None:
         raise DocumentError(
             "the file is empty",
@@ -85,6 +97,19 @@ def _text(path: Path) -> str:
         ) from None
 
 
+def _refuse_hidden(text: str, path: Path) -> None:
+    """Refuse what acts on terminals or hides what stands there, in comments as well."""
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        at = hidden_at(line, allowed="\t")
+        if at is not None:
+            raise error_at(path, number, at, *_hidden(line[at]), lines=lines)
+
+
+def _hidden(character: str) -> tuple[str, str]:
+    return f"a text can't hold this control character: {visible(character)}", "remove it"
+
+
 def _refuse_tricks(text: str, path: Path) -> None:
     if "&" in text:
         for token in yaml.scan(text, Loader=_LOADER):
@@ -104,7 +129,23 @@ def _refuse_tricks(text: str, path: Path) -> None:
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > _DEEPEST:
-                raise DocumentError("this is nested too deeply", where=show(path))
+                raise _too_deep(path)
+
+
+def _is_deep(text: str) -> bool:
+    """Tell whether a text that can't be parsed is nested too deeply, up to where it goes wrong."""
+    depth = 0
+    with suppress(yaml.YAMLError):
+        for token in yaml.scan(text, Loader=yaml.SafeLoader):  # in Python: it has no limit
+            depth += isinstance(token, _OPENING)
+            depth -= isinstance(token, _CLOSING)
+            if depth > _DEEPEST:
+                return True
+    return False
+
+
+def _too_deep(path: Path) -> DocumentError:
+    return DocumentError("this is nested too deeply", where=show(path))
 
 
 def _check(top: yaml.MappingNode) -> None:
@@ -116,6 +157,7 @@ def _check(top: yaml.MappingNode) -> None:
                 node, "tags are not part of the language", "quote a text that begins with !"
             )
         if isinstance(node, yaml.ScalarNode):
+            _refuse_escaped(node)
             continue
         if depth > _DEEPEST:
             raise error(node, "this is nested too deeply")
@@ -124,6 +166,12 @@ def _check(top: yaml.MappingNode) -> None:
             pending.extend([(value, depth + 1) for _, value in node.value])
         else:
             pending.extend([(item, depth + 1) for item in node.value])
+
+
+def _refuse_escaped(node: yaml.ScalarNode) -> None:
+    at = hidden_at(node.value, allowed="\n\t")
+    if at is not None:
+        raise error(node, *_hidden(node.value[at]), span=(at, at + 1))
 
 
 def _check_keys(node: yaml.MappingNode) -> None:
@@ -135,6 +183,7 @@ def _check_keys(node: yaml.MappingNode) -> None:
                 "a key must be a plain text",
                 'write key: value; quote a text that begins with a bracket: "{version}"',
             )
+        _refuse_escaped(key)
         if key.tag == f"{TAG}merge":
             raise error(key, "merge keys are not part of the language", "write the keys out")
         if key.value in seen:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from harness.debian import CACHE, DEBIAN_ARCH, Debian, docker_url
+from harness.debian import DEBIAN_ARCH, Debian, docker_url
 from harness.docker import docker_project
 from harness.mirror import Mirror
 from harness.project import Project, digest
@@ -296,7 +296,7 @@ def main() -> None:
             place = Place(
                 folder=Path(folder),
                 mirror=mirror,
-                debian=Debian(CACHE / "debian"),
+                debian=Debian("bookworm"),
                 bash_bakery=arguments.bash_bakery,
                 repeat=arguments.repeat,
             )

@@ -6,7 +6,7 @@ import pytest
 
 from bakery.boot import inspect
 from bakery.boot.machine import BootImage
-from bakery.check.opened import ImageUnreadableError
+from bakery.check.loader import ImageUnreadableError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bakery.arch import native_arch
 from bakery.boot.errors import MachineError
-from bakery.boot.machine import BootImage, native_arch
+from bakery.boot.machine import BootImage
 from bakery.boot.nspawn import Nspawn
 from bakery.boot.session import Deployment, boot
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bakery import settings
+from bakery.arch import native_arch
 from bakery.boot import vm
 from bakery.boot.errors import MachineError
 from bakery.boot.flatcar import Flatcar, ignition
-from bakery.boot.machine import native_arch
 from bakery.boot.machines import machine
 from bakery.boot.qemu import Qemu
 from bakery.progress import Silent
 from bakery.recipe.expectations import Expectations
 
 if TYPE_CHECKING:
-    from bakery.boot.machine import Arch
+    from bakery.arch import Arch
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from bakery import settings
-from bakery.boot.machine import native_arch
+from bakery.arch import native_arch
 from bakery.build import display
 from bakery.build.reporter import Reporter
 from bakery.build.workshop import Workshop
@@ -102,6 +102,17 @@ def test_a_failure_is_told_at_once_and_again_at_the_end(
     assert "  no such host\n    fix:   look\n" in out
     assert "1 failed: fetch:abc\nnot done because of that: stage:x\n" in out
     assert "the same command continues" in out
+
+
+def test_one_mistake_in_all_architectures_is_explained_once(
+    reporter: Reporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for arch in ("x86-64", "arm64"):
+        broken = f"tool-1.0-{arch} breaks 1 rule\nerror: usr/bin is a file"
+        reporter.add_failure(task(f"check:tool-1.0-{arch}"), failure("TaskFailed", broken))
+    out = capsys.readouterr().out
+    assert out.count("usr/bin is a file") == 1
+    assert "for the same reason as check:tool-1.0-x86-64" in out
 
 
 def test_a_long_list_of_failures_is_cut(

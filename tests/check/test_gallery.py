@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -10,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from harness.recipes import recipe_of
 
 from bakery.check.catalogue import RULES
 from bakery.check.command import check_path, check_paths
-from bakery.check.opened import from_path
+from bakery.check.loader import load
 from bakery.check.subject import Context
-from bakery.image.manifest import Entry, Manifest
-from bakery.image.relocation.references import Reference
+from bakery.image.manifest import Manifest, ManifestEntry, Reference
 from bakery.recipe.model import Waiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bakery.check.verdict import Report
+    from bakery.check.report import Report
 
 RELEASE = "usr/lib/extension-release.d/extension-release.demo"
 UNITS = "usr/lib/systemd/system"
@@ -45,9 +46,13 @@ BROKEN: dict[str, Callable[[Any, Any], object]] = {
     "release-file-scope": lambda t, _: t.edit(RELEASE, "_any", "_any\nSYSEXT_SCOPE=everywhere"),
     "release-file-host-fields": lambda t, _: t.edit(RELEASE, "_any", '_any\nPRETTY_NAME="Demo OS"'),
     "reload-manager-missing": lambda t, _: t.edit(RELEASE, "EXTENSION_RELOAD_MANAGER=1", ""),
-    "reload-manager-needless": lambda t, _: t.remove("usr/lib/systemd"),
+    "reload-manager-needless": lambda t, _: (
+        t.remove("usr/lib/systemd"),
+        t.edit("usr/lib/tmpfiles.d/demo.conf", "demo demo", "root root"),
+    ),
     "outside-usr-opt": lambda t, _: t.file("etc/demo.toml", "a = 1\n"),
     "over-host-link": lambda t, _: t.file("usr/sbin/demo", "#!/bin/sh\n", 0o755),
+    "host-folder": lambda t, _: t.file("usr/share/man", "text"),
     "opt-shipped": lambda t, _: t.file("opt/demo/readme", "hello\n"),
     "usr-local-shipped": lambda t, _: t.file("usr/local/share/demo", "hello\n"),
     "os-release-shipped": lambda t, _: t.file("usr/lib/os-release", "ID=demo\n"),
@@ -56,6 +61,7 @@ BROKEN: dict[str, Callable[[Any, Any], object]] = {
     ),
     "package-database": lambda t, _: t.file("usr/lib/sysimage/rpm/rpmdb.sqlite", "SQLite"),
     "host-owned": lambda t, _: t.file("usr/lib/x86_64-linux-gnu/libsystemd.so.0", "x"),
+    "macos-metadata": lambda t, _: t.file("usr/share/demo/._config.toml", "\0\5\26\7"),
     "name-case": lambda t, _: t.file("usr/share/demo/Config.toml", "a = 1\n"),
     "name-encoding": lambda t, _: t.file(b"usr/share/demo/caf\xe9", "x"),
     "owner": lambda t, _: os.chown(t.root / "usr/bin/demo", 1000, 0),
@@ -98,7 +104,18 @@ BROKEN: dict[str, Callable[[Any, Any], object]] = {
     "requires-link": lambda t, _: t.link(
         f"{UNITS}/multi-user.target.requires/demo.service", "../demo.service"
     ),
-    "required-by": lambda t, _: t.edit(SERVICE, "WantedBy", "RequiredBy"),
+    "install-section": lambda t, _: t.edit(
+        SERVICE, "[Service]", "[Install]\nWantedBy=multi-user.target\n[Service]"
+    ),
+    "unit-not-started": lambda t, _: t.remove(f"{UNITS}/sockets.target.d/10-demo.conf"),
+    "placeholder-left": lambda t, _: t.edit(SERVICE, "Description=Demo", "Description={version}"),
+    "environment-file": lambda t, _: t.edit(SERVICE, "File=/etc/demo.toml", "File=/etc/demo.env"),
+    "tmpfiles-setup": lambda t, _: t.edit(
+        f"{UNITS}/demo-setup.service", "systemd-tmpfiles --create", "systemd-sysusers"
+    ),
+    "udev-program": lambda t, _: t.edit(
+        "usr/lib/udev/rules.d/90-demo.rules", "bin/demo ", "bin/domo "
+    ),
     "start-unit": lambda t, _: t.edit(
         f"{UNITS}/multi-user.target.d/10-demo.conf", "demo.service", "domo.service"
     ),
@@ -124,9 +141,14 @@ SPECIAL = {
     "image-dissect",
     "unreadable",
     "path-conflict",
+    "recipe-readme",
+    "recipe-check",
+    "license-file",
     "elf-path",
     "waiver-unused",
 }
+
+ABOUT_RECIPES = {"recipe-readme", "recipe-check", "license-file"}
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount, and give files away")
 
@@ -142,6 +164,14 @@ def check(folder: Any, **context: Any) -> Report:
 def test_every_rule_has_a_broken_image() -> None:
     assert set(BROKEN) | SPECIAL == {rule.id for rule in RULES}
     assert len(RULES) == len({rule.id for rule in RULES})
+
+
+def test_rules_that_need_to_know_the_recipe_say_so(good: Any, tmp_path: Path) -> None:
+    skipped = {each.rule: each.fix for each in check(good).not_run}
+    assert {"elf-path", "image-content", *ABOUT_RECIPES} <= skipped.keys()
+    assert "doit check:NAME" in skipped["image-content"]
+    known = check(good, manifest=manifest_of(good, 1), recipe=recipe_of(tmp_path))
+    assert not {"elf-path", "image-content", *ABOUT_RECIPES} & {r.rule for r in known.not_run}
 
 
 def test_no_rule_fires_on_a_good_tree(good: Any) -> None:
@@ -161,6 +191,38 @@ def test_exactly_its_rule_catches_a_broken_tree(rule: str, good: Any, elf: Any) 
     assert all(finding.fix and finding.reason and finding.message for finding in report.findings)
 
 
+def test_an_image_holds_one_release_file(good: Any) -> None:
+    BROKEN["release-file-extra"](good, None)
+    assert check(good).errors == 1
+
+
+@pytest.mark.parametrize(
+    "rule", ["unit-verify", "sysusers-syntax", "udev-syntax", "tmpfiles-syntax"]
+)
+def test_only_the_form_of_a_line_is_an_error(rule: str, good: Any) -> None:
+    """What a key or value means differs between versions of systemd, and so does its verdict."""
+    texts = {
+        "unit-verify": (SERVICE, "[Service]\nType=oneshot\nExecStart=/usr/bin/demo\nNews=later\n"),
+        "sysusers-syntax": ("usr/lib/sysusers.d/more.conf", "u more 1x\n"),
+        "tmpfiles-syntax": ("usr/lib/tmpfiles.d/more.conf", "y /var/lib/more\n"),
+        "udev-syntax": ("usr/lib/udev/rules.d/91-demo.rules", 'KERNEL=="a", NEWS="b"\n'),
+    }
+    path, text = texts[rule]
+    good.file(path, text)
+    report = check(good)
+    found = [finding for finding in report.findings if finding.rule == rule]
+    if rule in {skipped.rule for skipped in report.not_run}:
+        assert found == []
+    else:
+        assert found
+    for finding in found:
+        assert finding.severity == "warning"
+        assert re.search(r"\(says systemd \d+\)$", finding.message)
+    good.file(path, "(nothing\n")
+    found = [finding for finding in check(good).findings if finding.rule == rule]
+    assert [(f.severity, f.path) for f in found] == [("error", path)]
+
+
 def test_a_unit_to_start_that_is_not_there(good: Any) -> None:
     report = check(good, start=("demo.service", "demo@1.service"))
     assert [(f.rule, f.message) for f in report.findings] == [
@@ -171,7 +233,7 @@ def test_a_unit_to_start_that_is_not_there(good: Any) -> None:
 def test_paths_that_lead_nowhere_are_the_manifests(good: Any) -> None:
     left = (
         Reference(path="usr/bin/demo", mentions="usr/share/demo/a"),
-        Reference(path="usr/bin/demo", mentions="usr/share/b", place="usr/lib/demo/long/b"),
+        Reference(path="usr/bin/demo", mentions="usr/share/b", moved_to="usr/lib/demo/long/b"),
     )
     manifest = msgspec.structs.replace(manifest_of(good, 1), references=left)
     found = [f for f in check(good, manifest=manifest).findings if f.rule == "elf-path"]
@@ -184,6 +246,42 @@ def test_paths_that_lead_nowhere_are_the_manifests(good: Any) -> None:
             ),
         )
     ]
+
+
+def test_a_recipe_without_a_readme(good: Any, tmp_path: Path) -> None:
+    assert fired(check(good, recipe=recipe_of(tmp_path))) == set()
+    assert fired(check(good, recipe=recipe_of(tmp_path, readme=""))) == {"recipe-readme"}
+
+
+def test_a_recipe_without_expectations(good: Any, tmp_path: Path) -> None:
+    assert fired(check(good, recipe=recipe_of(tmp_path, check=""))) == {"recipe-check"}
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "expression"),
+    [
+        ("LICENSE", "Apache License\n   Version 2.0, January 2004", "Apache-2.0"),
+        ("COPYING", "GNU GENERAL PUBLIC LICENSE\nVersion 2, June 1991", "GPL-2.0-only"),
+        ("LICENSE-x", "// SPDX-License-Identifier: LGPL-2.1-or-later", "LGPL-2.1-only"),
+        (
+            "LICENSE.md",
+            "Permission is hereby granted, free of charge, to any\nperson obtaining a copy",
+            "ISC AND MIT",
+        ),
+    ],
+)
+def test_a_licence_that_the_recipe_does_not_name(
+    path: str,
+    text: str,
+    expression: str,
+    good: Any,
+    tmp_path: Path,
+) -> None:
+    good.file(f"usr/share/licenses/demo/{path}", text)
+    assert fired(check(good)) == set()
+    assert fired(check(good, recipe=recipe_of(tmp_path, license=expression))) == set()
+    wrong = recipe_of(tmp_path, license="BSD-3-Clause")
+    assert fired(check(good, recipe=wrong)) == {"license-file"}
 
 
 def test_a_waiver_that_nothing_needs(good: Any) -> None:
@@ -238,8 +336,8 @@ def squash(folder: Any, *options: str) -> Path:
 
 def manifest_of(folder: Any, epoch: int) -> Manifest:
     entries = tuple(
-        msgspec.convert(node, Entry, from_attributes=True)
-        for node in from_path(folder.root).tree
+        msgspec.convert(node, ManifestEntry, from_attributes=True)
+        for node in load(folder.root).tree
         if node.path != "."
     )
     return Manifest(image="demo-1.0-x86-64", key="k", epoch=epoch, entries=entries)
@@ -259,7 +357,7 @@ class TestImages:
         folder, manifest = staged
         report, shipped = check_path(squash(folder), Context(name="demo", manifest=manifest))
         assert report.findings == ()
-        assert {skipped.rule for skipped in report.not_run} <= {"udev-syntax"}
+        assert {skipped.rule for skipped in report.not_run} <= {"udev-syntax", *ABOUT_RECIPES}
         assert shipped is not None
         assert shipped.name == "demo"
 
@@ -340,6 +438,11 @@ class TestImages:
             file.write(source.read(4096))
             file.truncate(120 * 1024 * 1024)
         assert fired(check_path(image)[0]) == {"image-dissect"}
+
+    def test_a_renamed_image_whose_release_file_allows_it(self, good: Any) -> None:
+        os.setxattr(good.root / RELEASE, "user.extension-release.strict", b"0")
+        image = squash(good)
+        assert check_path(image.rename(image.with_name("my-tools.raw")))[0].findings == ()
 
     def test_an_image_renamed_by_hand(self, good: Any) -> None:
         image = squash(good)

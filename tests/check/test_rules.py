@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+import shutil
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import pytest
+from harness.recipes import recipe_of
 
 from bakery.check.command import check_path, check_paths
-from bakery.check.opened import from_path
-from bakery.check.rules.across import Shipped, conflicts, of_manifest, of_subject
+from bakery.check.loader import load
+from bakery.check.rule import Violation
+from bakery.check.rules import paths
 from bakery.check.scan import scan
-from bakery.check.subject import Context
+from bakery.check.subject import Context, Subject
+from bakery.check.tree import Node, Tree
 from bakery.errors import BakeryError
-from bakery.image.manifest import Entry, Manifest
+from bakery.image.manifest import Manifest, ManifestEntry
+from bakery.recipe.host_folders import HOST_FOLDERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,21 +104,127 @@ def test_users_that_units_make_themselves(good: Any) -> None:
         "usr/lib/systemd/system/dynamic.service",
         "[Service]\nDynamicUser=yes\nUser=ephemeral\nExecStart=/usr/bin/demo\n",
     )
-    assert findings(good) == ()
+    assert findings(good, start=("dynamic.service",)) == ()
 
 
-def test_a_staged_tree_is_judged_by_the_modes_that_its_image_gets(good: Any) -> None:
+def test_a_folder_is_judged_as_it_is(good: Any) -> None:
+    for path in good.root.rglob("*"):
+        os.utime(path, (1, 1), follow_symlinks=False)
     entries = tuple(
-        msgspec.convert(node, Entry, from_attributes=True)
-        for node in from_path(good.root).tree
+        msgspec.convert(node, ManifestEntry, from_attributes=True)
+        for node in load(good.root).tree
         if node.path != "."
     )
     manifest = Manifest(image="demo-1.0-x86-64", key="k", epoch=1, entries=entries)
-    good.root.chmod(0o700)
-    (good.root / "usr/bin/demo").chmod(0o600)
     report = check_path(good.root, Context(name="demo", manifest=manifest))[0]
     assert report.findings == ()
     assert report.label == "demo-1.0-x86-64"
+    (good.root / "usr/bin/demo").chmod(0o555)
+    (finding,) = check_path(good.root, Context(name="demo", manifest=manifest))[0].findings
+    assert (finding.rule, finding.path) == ("image-content", "usr/bin/demo")
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_nothing_takes_the_place_of_a_folder_of_hosts(kind: Literal["file", "link"]) -> None:
+    folders = [path for path in HOST_FOLDERS if "/" in path]
+    tree = Tree({path: Node(path=path, type=kind, mode=0o644) for path in sorted(folders)})
+    look = paths.host_folder.look
+    assert look is not None
+    violations = [
+        outcome
+        for outcome in look(Subject(label="demo", names=("demo",), tree=tree))
+        if isinstance(outcome, Violation)
+    ]
+    assert [violation.path for violation in violations] == sorted(folders)
+    assert "usr/bin/" in str(next(v.fix for v in violations if v.path == "usr/bin"))
+
+
+def test_a_drop_in_may_take_a_command_back(good: Any) -> None:
+    good.edit(SERVICE, "ExecStart=", "ExecStop=/usr/bin/none\nExecStart=")
+    assert only(good).message == "runs /usr/bin/none, which neither the image nor every host has"
+    good.file(f"{SERVICE}.d/10-stop.conf", "[Service]\nExecStop=\n")
+    assert findings(good) == ()
+    good.file(f"{SERVICE}.d/20-stop.conf", "[Service]\nExecStop=/usr/bin/neither\n")
+    assert only(good).path == f"{SERVICE}.d/20-stop.conf"
+
+
+def test_the_last_user_of_a_unit_counts(good: Any) -> None:
+    good.edit(SERVICE, "User=demo", "User=nosuch")
+    assert only(good).rule == "unit-user"
+    good.file("usr/lib/systemd/system/service.d/10-user.conf", "[Service]\nUser=demo\n")
+    assert findings(good) == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "EnvironmentFile=-/etc/none",
+        "EnvironmentFile=/run/demo/env",
+        "EnvironmentFile=/etc/%i.env",
+        "EnvironmentFile=/usr/share/demo/config.toml",
+        "EnvironmentFile=/etc/demo.d/config.toml",
+        "EnvironmentFile=/etc/demo.t*",
+        "EnvironmentFile=/etc/none\nEnvironmentFile=",
+    ],
+)
+def test_files_of_the_environment_that_may_be_missing_or_are_made(line: str, good: Any) -> None:
+    tmpfiles = "usr/lib/tmpfiles.d/demo.conf"
+    good.edit(tmpfiles, "C /etc", "C /etc/demo.d - - - - /usr/share/demo\nC /etc")
+    good.edit(SERVICE, "EnvironmentFile=/etc/demo.toml", line)
+    assert findings(good) == ()
+
+
+def test_units_that_others_start(good: Any) -> None:
+    units = "usr/lib/systemd/system"
+    run = "[Service]\nExecStart=/usr/bin/demo\n"
+    good.file(f"{units}/demo-tick.timer", "[Timer]\nOnBootSec=1min\n")
+    good.file(f"{units}/demo-tick.service", run)
+    good.file(f"{units}/demo-look.path", "[Path]\nPathExists=/run/x\nUnit=demo-seen.service\n")
+    good.file(f"{units}/demo-seen.service", run + "[Unit]\nOnFailure=demo-cry@%n.service\n")
+    good.file(f"{units}/demo-cry@.service", run)
+    good.file(f"{units}/demo-bus.service", run)
+    good.file(f"{units}/demo-plug.service", run)
+    good.file(
+        "usr/share/dbus-1/system-services/org.example.Demo.service",
+        "[D-BUS Service]\nName=org.example.Demo\nSystemdService=demo-bus.service\n",
+    )
+    good.file(
+        "usr/lib/udev/rules.d/91-demo.rules",
+        'KERNEL=="demo", TAG+="systemd", ENV{SYSTEMD_WANTS}+="demo-plug.service"\n',
+    )
+    assert findings(good, start=("demo-tick.timer", "demo-look.path")) == ()
+    assert [f.path for f in findings(good, start=("demo-look.path",))] == [
+        f"{units}/demo-tick.timer"
+    ]
+
+
+def test_braces_that_are_no_placeholders(good: Any, tmp_path: Path) -> None:
+    good.edit(SERVICE, "--serve", "--serve ${version} {{name}} {other} %{arch}")
+    rule = 'KERNEL=="demo", ATTR{name}=="x", ENV{version}="$attr{arch}"\n'
+    good.file("usr/lib/udev/rules.d/91-demo.rules", rule)
+    assert findings(good) == ()
+    good.edit(SERVICE, "{other}", "{runc.bare}")
+    assert findings(good) == ()
+    recipe = recipe_of(tmp_path, "parts: {runc: {text: 'https://example.org/{version}'}}\n")
+    assert "{runc.bare}" in only(good, recipe=recipe).message
+
+
+def test_programs_of_udev_rules(good: Any) -> None:
+    lines = [
+        'KERNEL=="a", RUN{builtin}+="kmod load x", IMPORT{builtin}="usb_id"',
+        'KERNEL=="b", PROGRAM="/bin/sh -c true", IMPORT{program}="ata_id --export $devnode"',
+        'KERNEL=="c", RUN+="$env{HELPER} x"',
+        '# KERNEL=="d", RUN+="/usr/bin/none"',
+        'KERNEL=="e", \\\n  PROGRAM=="own-helper"',
+    ]
+    good.file("usr/lib/udev/rules.d/91-demo.rules", "\n".join(lines) + "\n")
+    finding = only(good)
+    assert (finding.rule, finding.message) == (
+        "udev-program",
+        "runs own-helper with PROGRAM=, which neither the image nor every host has",
+    )
+    good.file("usr/lib/udev/own-helper", "#!/bin/sh\n", 0o755)
+    assert findings(good) == ()
 
 
 def test_users_may_join_the_groups_that_every_host_has(good: Any) -> None:
@@ -123,6 +235,56 @@ def test_users_may_join_the_groups_that_every_host_has(good: Any) -> None:
 def test_a_name_given_is_the_only_one(good: Any) -> None:
     finding = only(good, name="domo")
     assert finding.rule == "release-file-name"
+
+
+@pytest.mark.parametrize("value", ["0", "false", "no"])
+def test_a_release_file_may_hold_for_every_name(value: str, good: Any, tmp_path: Path) -> None:
+    image = good.root.rename(tmp_path / "renamed")
+    assert [f.rule for f in check_path(image)[0].findings] == ["release-file-name"]
+    os.setxattr(image / RELEASE, "user.extension-release.strict", value.encode())
+    assert check_path(image)[0].findings == ()
+    other = f"{RELEASE}-other"
+    shutil.copy(image / RELEASE, image / other)
+    os.setxattr(image / other, "user.extension-release.strict", value.encode())
+    assert "release-file-name" in {f.rule for f in check_path(image)[0].findings}
+
+
+def test_a_release_file_that_insists_on_its_name(good: Any, tmp_path: Path) -> None:
+    image = good.root.rename(tmp_path / "renamed")
+    os.setxattr(image / RELEASE, "user.extension-release.strict", b"1")
+    assert [f.rule for f in check_path(image)[0].findings] == ["release-file-name"]
+
+
+def test_every_version_in_a_folder_of_versions_is_checked(good: Any, tmp_path: Path) -> None:
+    versions = tmp_path / "demo.v"
+    versions.mkdir()
+    shutil.copytree(good.root, versions / "demo_1.0_x86-64", symlinks=True)
+    shutil.copytree(good.root, versions / "demo_1.1_x86-64", symlinks=True)
+    (versions / "demo_1.1_x86-64/usr/bin/demo").chmod(0o4755)
+    (versions / "readme").write_text("hosts ignore it")
+    first, second = check_paths([versions])
+    assert (first.label, first.findings) == ("demo_1.0_x86-64", ())
+    assert (second.label, [f.rule for f in second.findings]) == ("demo_1.1_x86-64", ["setuid"])
+
+
+def test_a_folder_of_versions_without_one(tmp_path: Path) -> None:
+    (tmp_path / "demo.raw.v").mkdir()
+    (tmp_path / "demo.raw.v/other_1.raw").write_bytes(b"")
+    with pytest.raises(BakeryError, match="no version in the folder") as caught:
+        check_paths([tmp_path / "demo.raw.v"])
+    assert "demo_VERSION_ARCH.raw" in str(caught.value.why)
+
+
+def test_a_configuration_extension_is_one(good: Any, tmp_path: Path) -> None:
+    confext = type(good)(tmp_path / "site")
+    confext.file("etc/site.conf", "a = 1\n")
+    confext.file("etc/extension-release.d/extension-release.site", "ID=debian\nCONFEXT_LEVEL=1\n")
+    assert findings(confext) == ()
+    confext.edit("etc/extension-release.d/extension-release.site", "CONFEXT", "SYSEXT")
+    assert "neither CONFEXT_LEVEL nor VERSION_ID" in only(confext).message
+    confext.edit("etc/extension-release.d/extension-release.site", "SYSEXT", "CONFEXT")
+    confext.file("usr/bin/site", "#!/bin/sh\n", 0o755)
+    assert (only(confext).rule, only(confext).path) == ("outside-usr-opt", "usr")
 
 
 def test_hosts_of_other_systems_have_other_links(good: Any) -> None:
@@ -154,28 +316,4 @@ def test_links_in_an_image_never_lead_to_this_machine(good: Any, tmp_path: Path)
     good.remove("usr/lib/extension-release.d")
     good.link("usr/lib/extension-release.d", str(tmp_path))
     assert "release-file-missing" in {finding.rule for finding in findings(good)}
-    assert not any(path.endswith("secret") for path in from_path(good.root).tree.nodes)
-
-
-def test_images_that_replace_each_other_may_ship_the_same() -> None:
-    folder = Entry(path="usr", type="directory", mode=0o755)
-    link = Entry(path="usr/bin/a", type="link", mode=0o777, target="b")
-    other_link = Entry(path="usr/bin/a", type="link", mode=0o777, target="c")
-    first = Shipped("first", {"usr": folder, "usr/bin/a": link})
-    entries = {"usr": folder, "usr/bin/a": other_link}
-    second = Shipped("second", entries)
-    assert [f.path for f in conflicts([first, second])] == ["usr/bin/a"]
-    assert conflicts([first, Shipped("second", entries, frozenset({"first"}))]) == ()
-    assert conflicts([first, Shipped("first", entries)]) == ()
-
-
-def test_a_manifest_says_the_same_as_the_tree_it_describes(good: Any) -> None:
-    entries = tuple(
-        msgspec.convert(node, Entry, from_attributes=True)
-        for node in from_path(good.root).tree
-        if node.path != "."
-    )
-    manifest = Manifest(image="demo", key="k", epoch=0, entries=entries)
-    shipped = of_manifest("copy", manifest, apart=["other"])
-    assert shipped.apart == {"other"}
-    assert conflicts([of_subject(from_path(good.root)), shipped]) == ()
+    assert not any(path.endswith("secret") for path in load(good.root).tree.nodes)

@@ -16,7 +16,7 @@ from bakery.publish.release import LocalFile
 from bakery.recipe import lock as lockfile
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
-from bakery.recipe.releases import releases
+from bakery.recipe.plan import releases
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,11 +7,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from bakery.cli.failures import Explaining
+from bakery.cli.failures import CommandGroup
 
 
 def failing(number: int) -> click.Group:
-    @click.group(cls=Explaining)
+    @click.group(cls=CommandGroup)
     def group() -> None:
         pass
 

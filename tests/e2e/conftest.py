@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import docker
-from harness.debian import CACHE, Debian
+from harness.debian import Debian
 from harness.mirror import Mirror
 from harness.project import Project
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def debian() -> Debian:
-    """Debian packages; they stay in the user's cache between runs."""
+def debian(request: pytest.FixtureRequest) -> Debian:
+    """Packages of Debian 12, or of the suite that a test names; they stay in the user's cache."""
     if not shutil.which("apt-get"):
         pytest.skip("needs apt-get, to get real binaries from Debian packages")
-    return Debian(CACHE / "debian")
+    return Debian(getattr(request, "param", "bookworm"))
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ import pytest
 from harness import needs
 from harness.debian import ROOTS
 
+from bakery.arch import native_arch
 from bakery.boot.debian import SUITES
-from bakery.boot.machine import BootImage, Load, native_arch
+from bakery.boot.machine import BootImage, Load
 from bakery.boot.nspawn import Nspawn
 from bakery.progress import Silent
 

@@ -10,9 +10,10 @@ import pytest
 from harness import needs
 from harness.debian import ROOTS
 
+from bakery.arch import native_arch
 from bakery.boot.debian import SUITES
 from bakery.boot.everywhere import Trial
-from bakery.boot.machine import BootImage, native_arch
+from bakery.boot.machine import BootImage
 from bakery.boot.nspawn import Nspawn
 from bakery.boot.report import BootReport, render
 from bakery.boot.session import Deployment

@@ -17,7 +17,7 @@ from harness.unlocked import as_if_locked
 
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion, encode
-from bakery.recipe.releases import releases
+from bakery.recipe.plan import releases
 from bakery.store.folder import Store
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ def publish(
             else:
                 mirror.place(asset.url).write_bytes(data)
             pins[asset.url] = LockedAsset(url=asset.url, sha256=digest, trust="first-use")
-        parts = source.lock.versions[release.version].parts
-        versions[release.version] = LockedVersion(parts=parts, assets=tuple(pins.values()))
+        parts = release.locked.parts
+        versions[release.version.tag] = LockedVersion(parts=parts, assets=tuple(pins.values()))
     recipe = (source.folder / "recipe.yaml").read_text()
     build = f"build: {json.dumps(list(versions))}\n"
     project.add(source.name, **{"recipe.yaml": _LEFT_OUT.sub("", _BUILD.sub(build, recipe))})

@@ -9,7 +9,7 @@ import pytest
 from harness import needs, packages
 
 from bakery.recipe.debian import Packages
-from bakery.upstream.debian import DebianError, closure
+from bakery.upstream.debian import UpstreamError, closure
 
 if TYPE_CHECKING:
     from harness.mirror import Mirror
@@ -30,7 +30,7 @@ def mirrors() -> apt.Mirrors:
 @needs_apt
 def test_what_apt_can_not_resolve_is_explained(mirrors: apt.Mirrors) -> None:
     wanted = Packages(suite="trixie", names=("no-such-package",), arch="arm64")
-    with pytest.raises(DebianError, match="no-such-package"):
+    with pytest.raises(UpstreamError, match="no-such-package"):
         closure(wanted, mirrors)
 
 

@@ -11,8 +11,9 @@ from harness import needs
 from harness.debian import ROOTS
 from harness.packages import EMULATOR, locked_anew
 
+from bakery.arch import native_arch
 from bakery.boot.guest import image_path
-from bakery.boot.machine import BootImage, Load, native_arch
+from bakery.boot.machine import BootImage, Load
 from bakery.boot.nspawn import Nspawn
 from bakery.progress import Silent
 
@@ -109,5 +110,5 @@ def test_its_programs_run_on_the_other_architecture(
     shutil.copytree(tree / "usr/lib/gdb/root", root, symlinks=True)
     shutil.copy(shutil.which(EMULATOR) or "", root / "emulator")
     command = ["chroot", root, "/emulator", "/usr/bin/gdb", "--batch", "-ex", "python print(6 * 7)"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert (done.stdout, done.returncode) == ("42\n", 0), done.stderr

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import needs, torcx
-from harness.debian import DOCKER_PROGRAMS, store
+from harness.debian import SUITES, store
 from harness.mirror import Mirror
 from harness.project import REPOSITORY
 from harness.released import channel, release
 from harness.sysupdate import follower, given
 
 from bakery import settings as settings_module
+from bakery.arch import native_arch
 from bakery.boot import guest as guests
-from bakery.boot.machine import Load, native_arch
+from bakery.boot.machine import Load
 from bakery.provision import command
 from bakery.torcx import build
 
@@ -50,7 +51,7 @@ EXTENSION_RELOAD_MANAGER=1
 """,
 }
 HERE = "http://127.0.0.1:8000"  # in the guest
-GREETING = "timeout 20 sh -c 'until grep -qx %s /run/greeter; do sleep 0.1; done'"
+GREETING = "timeout 200 sh -c 'until grep -qx %s /run/greeter; do sleep 0.1; done'"
 
 DOCKER = """\
 [Unit]
@@ -126,7 +127,7 @@ def ignite(config: str, root: Path) -> subprocess.CompletedProcess[str]:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=600,
         )
         if done.returncode:
             break
@@ -257,6 +258,7 @@ def test_a_converted_torcx_image_boots(tmp_path: Path) -> None:
 
 
 @needs_nspawn
+@pytest.mark.parametrize("debian", SUITES, indirect=True)
 def test_docker_in_a_torcx_image_answers_as_an_extension(tmp_path: Path, debian: Debian) -> None:
     """Debian's Docker is dynamic, so the extension is coupled to that very Debian."""
     tree = tmp_path / "tree"
@@ -268,9 +270,8 @@ def test_docker_in_a_torcx_image_answers_as_an_extension(tmp_path: Path, debian:
     wants = tree / "lib/systemd/system/multi-user.target.wants"
     wants.mkdir()
     (wants / "docker.service").symlink_to("../docker.service")
-    for package, programs in DOCKER_PROGRAMS.items():
-        for program in programs:
-            shutil.copy(debian.unpacked("x86-64", package) / program, tree / "bin")
+    for program in debian.docker_programs("x86-64"):
+        shutil.copy(program, tree / "bin")
     libraries = tree / "lib/x86_64-linux-gnu"
     libraries.mkdir()
     found = debian.unpacked("x86-64", "libdevmapper1.02.1").rglob("libdevmapper.so.*")
@@ -280,7 +281,8 @@ def test_docker_in_a_torcx_image_answers_as_an_extension(tmp_path: Path, debian:
     subprocess.run(["mksquashfs", tree, image, "-quiet", "-no-progress", *level], check=True)
     environment = {"HOME": str(tmp_path), "BAKERY_PROFILE": "fast"}
     settings = settings_module.load(tmp_path, environment)
-    _, made, report = build.build(image, None, "debian:12", tmp_path, settings)
+    system = f"debian:{SUITES[debian.suite]}"
+    _, made, report = build.build(image, None, system, tmp_path, settings)
     assert report.errors == 0, report
     (tmp_path / "check.yaml").write_text(ANSWERS)
-    boot(made, "--on", "nspawn:bookworm", "--check", str(tmp_path / "check.yaml"))
+    boot(made, "--on", f"nspawn:{debian.suite}", "--check", str(tmp_path / "check.yaml"))

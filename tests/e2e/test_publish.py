@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import channels, prism
 from harness.github import FAULTS, REPOSITORY, GitHub, Release
+from harness.released import described
 
-from bakery.http.retry import Patience
+from bakery.http.client import Client
+from bakery.http.limits import Limits
+from bakery.http.retry import RetryPolicy
 from bakery.publish import release as transaction
-from bakery.publish.channel import INDEX
 from bakery.publish.github import Github
 from bakery.publish.model import PublishError
-from bakery.publish.release import LocalFile, Wanted
+from bakery.publish.release import DesiredRelease, LocalFile
+from bakery.recipe.names import INDEX
+from bakery.release.index import CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +28,14 @@ if TYPE_CHECKING:
 
     from harness.github import Fault
 
+    from bakery.arch import Arch
+
 
 pytestmark = pytest.mark.e2e
 
-NOW = Patience(tries=1, connect=5, stall=5)
-PATIENT = Patience(tries=6, connect=5, stall=5, sleep=lambda _seconds: None)
+NOW = RetryPolicy(tries=1)
+PATIENT = RetryPolicy(tries=6, sleep=lambda _seconds: None)
+CLIENT = Client(retry=NOW, limits=Limits(connect=5, stall=5))
 TAG = "k3s-v1.32.2+k3s1"
 MOVING = {"k3s", INDEX}
 THREE = ("k3s-v1.31.9+k3s1", "k3s-v1.32.1+k3s1", "k3s-v1.32.2+k3s1")
@@ -49,27 +56,30 @@ def github() -> Iterator[GitHub]:
 
 
 def files(tag: str) -> dict[str, bytes]:
-    name = tag.partition("-")[0]
+    name, _, version = tag.partition("-")
+    images: dict[Arch, bytes] = {
+        "x86-64": f"image of {tag}".encode() * 4096,
+        "arm64": f"other image of {tag}".encode() * 64,
+    }
     return {
-        f"{tag}-x86-64.raw": f"image of {tag}".encode() * 4096,
-        f"{tag}-arm64.raw": f"other image of {tag}".encode() * 64,
+        **{f"{tag}-{arch}.raw": data for arch, data in images.items()},
         f"{name}.transfer": b"[Transfer]\n",
-        "release.json": b"{}",
+        "release.json": described(name, version, images),
         "SHA256SUMS": f"sums of {tag}".encode(),
     }
 
 
-def wanted(folder: Path, tag: str = TAG) -> Wanted:
+def desired(folder: Path, tag: str = TAG) -> DesiredRelease:
     folder = folder / tag
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files(tag).items():
         (folder / name).write_bytes(data)
     found = tuple(LocalFile.of(folder / name) for name in files(tag))
-    return Wanted(tag=tag, notes="what is new", files=found)
+    return DesiredRelease(tag=tag, notes="what is new", files=found)
 
 
 def client(github: GitHub, owner: str = "us") -> Github:
-    return Github(REPOSITORY, owner, environment=github.environment, patience=NOW)
+    return Github(REPOSITORY, owner, environment=github.environment, client=CLIENT)
 
 
 def watched(github: GitHub) -> list[str]:
@@ -89,20 +99,20 @@ def watched(github: GitHub) -> list[str]:
 
 def test_a_release_is_published_whole_and_its_names_stay(github: GitHub, tmp_path: Path) -> None:
     seen = watched(github)
-    transaction.publish(wanted(tmp_path), client(github), NOW)
+    transaction.publish(desired(tmp_path), client(github), NOW)
     (release,) = github.releases.values()
     assert (release.draft, release.name, release.body) == (False, TAG, "what is new")
     assert release.files == files(TAG)
     assert seen == []
     before = len(github.requests)
-    transaction.publish(wanted(tmp_path), client(github), NOW)
+    transaction.publish(desired(tmp_path), client(github), NOW)
     assert [request.split()[0] for request in github.requests[before:]] == ["GET"]
 
 
-@pytest.mark.parametrize("patience", [NOW, PATIENT], ids=["run-again", "one-run"])
+@pytest.mark.parametrize("retry", [NOW, PATIENT], ids=["run-again", "one-run"])
 @pytest.mark.parametrize("how", FAULTS)
-def test_any_request_may_fail_in_any_way(how: Fault, patience: Patience, tmp_path: Path) -> None:
-    want = wanted(tmp_path)
+def test_any_request_may_fail_in_any_way(how: Fault, retry: RetryPolicy, tmp_path: Path) -> None:
+    want = desired(tmp_path)
     number = 0
     failed = True
     while failed:
@@ -111,10 +121,10 @@ def test_any_request_may_fail_in_any_way(how: Fault, patience: Patience, tmp_pat
             seen = watched(github)
             github.fault = (number, how)
             try:
-                transaction.publish(want, client(github), patience)
+                transaction.publish(want, client(github), retry)
                 failed = number <= len(github.requests)
             except PublishError:
-                assert patience is NOW
+                assert retry is NOW
                 assert all(release.files == files(TAG) for release in github.public)
                 transaction.publish(want, client(github), NOW)
             assert seen == [], (number, github.requests)
@@ -126,13 +136,13 @@ def test_any_request_may_fail_in_any_way(how: Fault, patience: Patience, tmp_pat
 @pytest.mark.parametrize("count", [2, 8])
 def test_many_publish_one_release_at_once(github: GitHub, count: int, tmp_path: Path) -> None:
     seen = watched(github)
-    want = wanted(tmp_path)
-    start = threading.Barrier(count, timeout=60)
-    patience = Patience(tries=20, first=0.01, longest=0.05, connect=5, stall=5)
+    want = desired(tmp_path)
+    start = threading.Barrier(count, timeout=600)
+    retry = RetryPolicy(tries=20, first=0.01, longest=0.05, jitter=0.01)
 
     def run(number: int) -> None:
         start.wait()
-        transaction.publish(want, client(github, f"runner-{number}"), patience)
+        transaction.publish(want, client(github, f"runner-{number}"), retry)
 
     with ThreadPoolExecutor(count) as pool:
         list(pool.map(run, range(count)))
@@ -146,15 +156,15 @@ def test_a_draft_that_somebody_else_works_on_is_left_alone(github: GitHub, tmp_p
     somebody.draft(TAG)
     (tmp_path / "x").write_bytes(b"half of it")
     somebody.upload(somebody.find(TAG)[0], "SHA256SUMS", tmp_path / "x")
-    steps = transaction.steps(wanted(tmp_path), client(github).find(TAG))
+    steps = transaction.steps(desired(tmp_path), client(github).find(TAG))
     assert [str(step) for step in steps] == [f"operator.methodcaller('draft', '{TAG}')"]
 
 
 def test_a_published_image_is_never_replaced(github: GitHub, tmp_path: Path) -> None:
-    want = wanted(tmp_path)
+    want = desired(tmp_path)
     transaction.publish(want, client(github), NOW)
     want.files[0].path.write_bytes(b"another image")
-    other = Wanted(tag=TAG, notes="", files=tuple(LocalFile.of(f.path) for f in want.files))
+    other = DesiredRelease(tag=TAG, notes="", files=tuple(LocalFile.of(f.path) for f in want.files))
     with pytest.raises(PublishError, match="is published with other files"):
         transaction.publish(other, client(github), NOW)
     assert github.public[0].files == files(TAG)
@@ -163,10 +173,10 @@ def test_a_published_image_is_never_replaced(github: GitHub, tmp_path: Path) -> 
 def test_what_another_has_signed_stays_if_the_images_are_the_same(
     github: GitHub, tmp_path: Path
 ) -> None:
-    want = wanted(tmp_path)
+    want = desired(tmp_path)
     transaction.publish(want, client(github), NOW)
     want.files[-1].path.write_bytes(b"the same sums, signed later")
-    other = Wanted(tag=TAG, notes="", files=tuple(LocalFile.of(f.path) for f in want.files))
+    other = DesiredRelease(tag=TAG, notes="", files=tuple(LocalFile.of(f.path) for f in want.files))
     transaction.publish(other, client(github), NOW)
     assert github.public[0].files == files(TAG)
 
@@ -174,18 +184,18 @@ def test_what_another_has_signed_stays_if_the_images_are_the_same(
 def test_a_file_that_a_published_release_has_lost_comes_back(
     github: GitHub, tmp_path: Path
 ) -> None:
-    transaction.publish(wanted(tmp_path), client(github), NOW)
+    transaction.publish(desired(tmp_path), client(github), NOW)
     release = github.public[0]
     lost = release.named(f"{TAG}-arm64.raw")
     assert lost is not None
     del release.assets[lost.id]
-    transaction.publish(wanted(tmp_path), client(github), NOW)
+    transaction.publish(desired(tmp_path), client(github), NOW)
     assert release.files == files(TAG)
 
 
 def test_a_name_that_github_changes_is_refused(github: GitHub, tmp_path: Path) -> None:
     (tmp_path / "app-1~rc1.raw").write_bytes(b"image")
-    want = Wanted(tag="app-1", notes="", files=(LocalFile.of(tmp_path / "app-1~rc1.raw"),))
+    want = DesiredRelease(tag="app-1", notes="", files=(LocalFile.of(tmp_path / "app-1~rc1.raw"),))
     with pytest.raises(PublishError, match=r"stores app-1~rc1.raw as app-1.rc1.raw"):
         transaction.publish(want, client(github), NOW)
     assert github.public == []
@@ -193,9 +203,9 @@ def test_a_name_that_github_changes_is_refused(github: GitHub, tmp_path: Path) -
 
 def test_a_wrong_or_missing_token_is_explained(github: GitHub, tmp_path: Path) -> None:
     environment = {**github.environment, "GITHUB_TOKEN": "mistyped"}
-    publisher = Github(REPOSITORY, "us", environment=environment, patience=NOW)
+    publisher = Github(REPOSITORY, "us", environment=environment, client=CLIENT)
     with pytest.raises(PublishError) as caught:
-        transaction.publish(wanted(tmp_path), publisher, PATIENT)
+        transaction.publish(desired(tmp_path), publisher, PATIENT)
     assert "HTTP 401 Bad credentials" in str(caught.value)
     assert "mistyped" not in str(caught.value)
     with pytest.raises(PublishError) as caught:
@@ -207,10 +217,10 @@ def test_a_wrong_or_missing_token_is_explained(github: GitHub, tmp_path: Path) -
 
 
 def follow(
-    github: GitHub, folder: Path, patience: Patience, owner: str = "us", *, minors: bool = True
+    github: GitHub, folder: Path, retry: RetryPolicy, owner: str = "us", *, minors: bool = True
 ) -> None:
     """Bring the channels of k3s, and the index, up to what is published."""
-    channels.follow("k3s", client(github, owner), folder, patience, minors=minors)
+    channels.follow("k3s", client(github, owner), folder, retry, minors=minors)
 
 
 def moved(github: GitHub, tag: str) -> Release:
@@ -223,14 +233,14 @@ def images_of(*tags: str) -> set[str]:
 
 def release_all(github: GitHub, folder: Path, *tags: str) -> None:
     for tag in tags:
-        transaction.publish(wanted(folder, tag), client(github), NOW)
+        transaction.publish(desired(folder, tag), client(github), NOW)
 
 
 def check_channel(github: GitHub, *tags: str) -> None:
     """Require that the channel has just these versions, and that the index knows them."""
     found = moved(github, "k3s").files
     listed = {line.split()[1] for line in found["SHA256SUMS"].decode().splitlines()}
-    assert listed == {*images_of(*tags), "k3s.transfer"}
+    assert listed == {*images_of(*tags), "k3s.transfer", CHANNEL}
     assert found.keys() == {*listed, "SHA256SUMS"}
     for tag in tags:
         assert found[f"{tag}-arm64.raw"] == files(tag)[f"{tag}-arm64.raw"]
@@ -291,13 +301,13 @@ def test_no_writer_loses_what_another_has_published(
     github: GitHub, count: int, tmp_path: Path
 ) -> None:
     tags = [f"k3s-v1.33.{number}+k3s1" for number in range(count)]
-    patience = Patience(tries=100, first=0.01, longest=0.05, connect=5, stall=5)
-    start = threading.Barrier(count, timeout=60)
+    retry = RetryPolicy(tries=100, first=0.01, longest=0.05, jitter=0.01)
+    start = threading.Barrier(count, timeout=600)
 
     def run(number: int) -> None:
         start.wait()
-        transaction.publish(wanted(tmp_path, tags[number]), client(github, f"{number}"), patience)
-        follow(github, tmp_path / f"scratch-{number}", patience, f"{number}")
+        transaction.publish(desired(tmp_path, tags[number]), client(github, f"{number}"), retry)
+        follow(github, tmp_path / f"scratch-{number}", retry, f"{number}")
 
     with ThreadPoolExecutor(count) as pool:
         list(pool.map(run, range(count)))

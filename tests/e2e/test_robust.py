@@ -62,7 +62,7 @@ def test_killed_at_any_moment_it_continues_and_ends_the_same(docker_project: Pro
             process.wait(timeout=moments.uniform(0.1, 6))
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait(timeout=30)
+            process.wait(timeout=600)
             killed += 1
     docker_project.doit("build:docker")
     assert killed
@@ -216,9 +216,9 @@ def test_an_interrupted_build_ends_in_peace_and_continues(tmp_path: Path) -> Non
     with Liar("stalls", times=1) as liar:
         project = tool_project(tmp_path, liar)
         with project.start("doit", "build:tool") as process:
-            assert liar.reached.wait(60)
+            assert liar.reached.wait(600)
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=600)
         liar.released.set()
         assert process.returncode == -signal.SIGINT
         assert "the same command continues" in out

@@ -13,7 +13,7 @@ import pytest
 
 from bakery import settings
 from bakery.store.download import fetch
-from bakery.store.errors import StoreFullError
+from bakery.store.errors import StoreError
 from bakery.store.folder import Store
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def test_a_full_disk_is_told_and_the_rest_comes_later(disk: Path, tmp_path: Path
     upstream.write_bytes(BODY)
     asset = Asset(upstream.as_uri())
     store = Store(disk / "store")
-    with pytest.raises(StoreFullError, match="bakery gc") as caught:
+    with pytest.raises(StoreError, match="bakery gc") as caught:
         fetch(store, asset, settings=settings.load(tmp_path, {}))
     part = store.partials / asset.sha256
     assert f"({len(BODY) - part.stat().st_size} bytes) more are needed" in str(caught.value)

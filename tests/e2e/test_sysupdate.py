@@ -14,11 +14,13 @@ from harness.debian import store
 from harness.project import REPOSITORY, Project, digest
 from harness.sysupdate import SHIPPED, built, follower, given
 
+from bakery.arch import native_arch
 from bakery.boot.guest import image_path
-from bakery.boot.machine import Load, native_arch
+from bakery.boot.machine import Load
 from bakery.recipe import lock as lockfile
 from bakery.release import signing, sums
-from bakery.release.verify import VerifyError, verify
+from bakery.release.errors import ReleaseError
+from bakery.release.verify import verify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -195,5 +197,5 @@ def test_consumers_can_check_a_release_and_see_what_is_wrong(
     damaged = tmp_path / "damaged"
     shutil.copytree(release, damaged)
     flip(next(damaged.glob("*.raw")))
-    with pytest.raises(VerifyError, match="is not the file that SHA256SUMS names"):
+    with pytest.raises(ReleaseError, match="is not the file that SHA256SUMS names"):
         list(verify(str(damaged), keyring=keyring))

@@ -45,6 +45,7 @@ class Release:
     name: str
     body: str = ""
     draft: bool = True
+    immutable: bool = False
     assets: dict[int, Asset] = field(default_factory=dict)
 
     def named(self, name: str) -> Asset | None:
@@ -72,6 +73,11 @@ class GitHub(Server):
         requests: what was asked, as method and path.
         fault: the number of the request to fail, and how; `busy` and `limited` refuse it.
         watch: called with the public releases after every change, as readers may come any time.
+        refuses: what it answers instead, by the pattern of method and path: status and message,
+            and the reasons that it gives.
+        uploads: the server that takes assets, where that is another one.
+        immutable: whether releases are frozen when they are published.
+        following: the address of each page's next one, where that is another one.
 
     """
 
@@ -82,6 +88,10 @@ class GitHub(Server):
         self.requests: list[str] = []
         self.fault: tuple[int, Fault] | None = None
         self.watch: Callable[[list[Release]], None] = lambda _public: None
+        self.refuses: dict[str, tuple[int, str, list[dict[str, str]]]] = {}
+        self.uploads: str | None = None
+        self.immutable = False
+        self.following: str | None = None
         self.guard = threading.RLock()
         self.ids = itertools.count(1)
 
@@ -108,9 +118,12 @@ class GitHub(Server):
     def list(self, query: dict[str, list[str]]) -> tuple[int, Any, dict[str, str]]:
         page = int(query.get("page", ["1"])[0])
         found = sorted(self.releases.values(), key=lambda release: -release.id)
-        body = [self._release(release) for release in found[(page - 1) * _PAGE : page * _PAGE]]
+        body = [
+            self.described_release(release) for release in found[(page - 1) * _PAGE : page * _PAGE]
+        ]
         next_page = f"{self.shown}/repos/{REPOSITORY}/releases?per_page=100&page={page + 1}"
-        more = page * _PAGE < len(found)
+        next_page = self.following or next_page
+        more = page * _PAGE < len(found) or self.following
         return 200, body, {"Link": f'<{next_page}>; rel="next"'} if more else {}
 
     def create(self, fields: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
@@ -118,17 +131,21 @@ class GitHub(Server):
         self._check_tag(release)
         self.releases[release.id] = release
         where = f"{self.shown}/repos/{REPOSITORY}/releases/{release.id}"
-        return 201, self._release(release), {"Location": where}
+        return 201, self.described_release(release), {"Location": where}
 
     def edit(self, release: Release, fields: dict[str, Any]) -> tuple[int, Any]:
         if not fields.get("draft", release.draft):
             self._check_tag(release)
+        if release.draft and not fields.get("draft", True):
+            release.immutable = self.immutable
         release.draft = fields.get("draft", release.draft)
         release.name = fields.get("name", release.name)
         release.body = fields.get("body", release.body)
-        return 200, self._release(release)
+        return 200, self.described_release(release)
 
     def start_upload(self, release: Release, name: str) -> Asset:
+        if release.immutable:
+            raise _RefusedError(422, "Cannot upload assets to an immutable release.")
         stored = re.sub(r"[^A-Za-z0-9._+@-]", ".", name)
         self._check_name(release, stored)
         asset = Asset(next(self.ids), stored, b"", "starter")
@@ -163,13 +180,14 @@ class GitHub(Server):
 
     # What the API says
 
-    def _release(self, release: Release) -> dict[str, Any]:
-        url = f"{self.shown}/repos/{REPOSITORY}/releases/{release.id}"
+    def described_release(self, release: Release) -> dict[str, Any]:
+        path = f"/repos/{REPOSITORY}/releases/{release.id}"
+        url = f"{self.shown}{path}"
         return {
             "url": url,
             "html_url": url,
             "assets_url": f"{url}/assets",
-            "upload_url": f"{url}/assets{{?name,label}}",
+            "upload_url": f"{(self.uploads or self.shown)}{path}/assets{{?name,label}}",
             "tarball_url": None,
             "zipball_url": None,
             "id": release.id,
@@ -180,6 +198,7 @@ class GitHub(Server):
             "body": release.body,
             "draft": release.draft,
             "prerelease": False,
+            "immutable": release.immutable,
             "created_at": _TIME,
             "published_at": None if release.draft else _TIME,
             "author": _user(),
@@ -229,10 +248,19 @@ class _Handler(Handler):
             self.rfile.read(size)
             limit = {"message": "You have exceeded a secondary rate limit"}
             self._answer(403, limit, {"Retry-After": "1"})
+        elif refusal := self._refusal():
+            self.rfile.read(size)
+            status, message, errors = refusal
+            self._answer(status, {"message": message, "errors": errors})
         elif self.command == "POST" and parts.path.endswith("/assets"):
             self._upload(parts.path, parse_qs(parts.query), size, how)
         else:
             self._act(parts.path, parse_qs(parts.query), self.rfile.read(size), how)
+
+    def _refusal(self) -> tuple[int, str, list[dict[str, str]]] | None:
+        asked = f"{self.command} {self.path}"
+        found = (answer for asks, answer in self.server.refuses.items() if re.search(asks, asked))
+        return next(found, None)
 
     def _upload(self, path: str, query: dict[str, list[str]], size: int, how: Fault | None) -> None:
         """Take an asset; between its beginning and its end others see it as `starter`."""
@@ -301,6 +329,8 @@ class _Handler(Handler):
                 return server.create(json.loads(data))
             case "PATCH", "releases", number:
                 return server.edit(server.find_release(number), json.loads(data))
+            case "GET", "releases", number if number.isdecimal():
+                return 200, server.described_release(server.find_release(number))
             case "DELETE", "releases", number:
                 del server.releases[server.find_release(number).id]
                 return 204, b""

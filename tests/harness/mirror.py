@@ -17,6 +17,7 @@ class Mirror(Server):
     Attributes:
         folder: what it serves.
         requests: the paths that were asked for.
+        busy: whether it answers 503 to the first request for each of them.
 
     """
 
@@ -24,6 +25,7 @@ class Mirror(Server):
         super().__init__(_Handler)
         self.folder = folder
         self.requests: list[str] = []
+        self.busy = False
 
     def place(self, url: str) -> Path:
         """Return where the file lies that is served for an upstream address."""
@@ -40,5 +42,9 @@ class _Handler(Handler, SimpleHTTPRequestHandler):
         super().__init__(request, client, server, directory=str(server.folder))
 
     def get(self) -> None:
+        first = self.path not in self.server.requests
         self.server.requests.append(self.path)
+        if first and self.server.busy:
+            self.send_error(503)
+            return
         SimpleHTTPRequestHandler.do_GET(self)

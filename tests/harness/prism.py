@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,9 +19,8 @@ from harness.debian import CACHE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
-PACKAGES = ("@octokit/openapi@23.0.2", "@stoplight/prism-cli@5.14.2")
+LOCK = Path(__file__).parents[2] / ".locks" / "prism"
 _DESCRIPTION = "node_modules/@octokit/openapi/generated/api.github.com.deref.json"
 _ASSET = "/repos/{owner}/{repo}/releases/assets/{asset_id}"
 _TIMEOUT = 300
@@ -66,22 +67,23 @@ def _installed() -> Path:
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         pytest.skip("needs node and npm")
-    folder = CACHE / "npm" / re.sub(r"[^a-z0-9.]+", "-", "".join(PACKAGES)).strip("-")
+    lock = (LOCK / "package-lock.json").read_bytes()
+    folder = CACHE / f"prism-{hashlib.sha256(lock).hexdigest()[:12]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not folder.is_dir():
             partial = folder.with_name(f"{folder.name}.partial")
             shutil.rmtree(partial, ignore_errors=True)
-            command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts"]
+            shutil.copytree(LOCK, partial)
             try:
                 subprocess.run(
-                    [*command, f"--prefix={partial}", *PACKAGES],
+                    [npm, "ci", f"--prefix={partial}"],
                     check=True,
                     capture_output=True,
                     timeout=_TIMEOUT,
                 )
             except subprocess.SubprocessError as error:
-                pytest.skip(f"npm can't install {' '.join(PACKAGES)}: {error}")
+                pytest.skip(f"npm can't install what {LOCK} names: {error}")
             partial.rename(folder)
     return folder
 

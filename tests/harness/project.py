@@ -57,7 +57,9 @@ class Project:
         folder = self.recipes / name
         if (REPOSITORY / "recipes" / name).is_dir():
             shutil.copytree(REPOSITORY / "recipes" / name, folder)
-        for path, text in files.items():
+        texts = {"README.md": f"# {name}\n", "check.yaml": 'commands: ["true"]\n'}
+        missing = {path: text for path, text in texts.items() if not (folder / path).exists()}
+        for path, text in {**missing, **files}.items():
             target = folder / path.replace("__", "/")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)

@@ -6,57 +6,65 @@ import hashlib
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from bakery.recipe.names import ImageName, release_name
 from bakery.release import document, signing, sums, sysupdate
+from bakery.release import index as indexes
 from bakery.release.document import ReleasedImage, ReleaseDocument
+from bakery.release.index import IndexedImage, IndexedRelease
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
     from harness.openpgp import Person
+
+
+def described(name: str, version: str, images: Mapping[Arch, bytes], **fields: Any) -> bytes:
+    """Return the release.json of a release of some images."""
+    released = [
+        ReleasedImage(
+            file=ImageName(name, version, arch).file,
+            arch=arch,
+            format="squashfs",
+            size=len(data),
+            sha256=hashlib.sha256(data).hexdigest(),
+            key="0",
+            contents=0,
+            tools="none",
+            boots=(),
+        )
+        for arch, data in images.items()
+    ]
+    given: dict[str, Any] = {"os": "any", "requires": (), "replaces": (), **fields}
+    return document.encode(
+        ReleaseDocument(
+            name=name,
+            version=version,
+            summary="Something",
+            homepage="https://example.com/",
+            license="MIT",
+            parts={},
+            images=tuple(released),
+            assets=(),
+            boot_waiver=None,
+            sbom=(),
+            transfers=(),
+            signed_by=None,
+            **given,
+        )
+    )
 
 
 def release(
     root: Path, name: str, version: str, images: Mapping[Arch, bytes], **fields: Any
 ) -> Path:
     """Write a release of some images below a publisher's folder; return its own."""
-    folder = root / f"{name}-{version}"
+    folder = root / release_name(name, version)
     folder.mkdir(parents=True)
-    released = []
     for arch, data in images.items():
-        file = f"{name}-{version}-{arch}.raw"
-        (folder / file).write_bytes(data)
-        released.append(
-            ReleasedImage(
-                file=file,
-                arch=arch,
-                format="squashfs",
-                size=len(data),
-                sha256=hashlib.sha256(data).hexdigest(),
-                key="",
-                contents=0,
-                tools="",
-                boots=(),
-            )
-        )
-    given: dict[str, Any] = {"os": "any", "requires": (), "replaces": (), **fields}
-    described = ReleaseDocument(
-        name=name,
-        version=version,
-        summary="",
-        homepage="",
-        license="",
-        parts={},
-        images=tuple(released),
-        assets=(),
-        boot_waiver=None,
-        sbom=(),
-        transfers=(),
-        signed_by=None,
-        **given,
-    )
-    (folder / document.FILE).write_bytes(document.encode(described))
+        (folder / ImageName(name, version, arch).file).write_bytes(data)
+    (folder / document.FILE).write_bytes(described(name, version, images, **fields))
     return index(folder)
 
 
@@ -84,9 +92,21 @@ def channel(root: Path, name: str, url: str, *versions: str, signer: Person | No
     for version in versions:
         for image in (root / f"{name}-{version}").glob("*.raw"):
             shutil.copy(image, folder)
+    listed = [_indexed(root, name, version) for version in reversed(versions)]
+    (folder / indexes.CHANNEL).write_bytes(indexes.encode(listed))
     text = sysupdate._TRANSFER.format(
         name=name, channel=name, stem=f"{name}-", url=url, instances=3
     )
     for suffix in sysupdate.SUFFIXES:
         (folder / f"{name}{suffix}").write_text(text)
     return index(folder, signer)
+
+
+def _indexed(root: Path, name: str, version: str) -> IndexedRelease:
+    tag = release_name(name, version)
+    described = document.decode((root / tag / document.FILE).read_bytes())
+    images = tuple(
+        IndexedImage(arch=each.arch, file=each.file, size=each.size, sha256=each.sha256)
+        for each in described.images
+    )
+    return IndexedRelease(name=name, version=version, tag=tag, images=images)

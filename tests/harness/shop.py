@@ -11,6 +11,7 @@ import msgspec
 
 from bakery import settings
 from bakery.binary.go_build import GoBuild, GoModule
+from bakery.binary.rust_build import Crate
 from bakery.build.state import Record
 from bakery.image import inventory
 from bakery.image.stage import stage
@@ -18,12 +19,13 @@ from bakery.progress import Silent
 from bakery.recipe import lock as lockfile
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
-from bakery.recipe.releases import releases
+from bakery.recipe.plan import releases
 from bakery.release.assemble import assemble
 from bakery.release.finished import Finished
 
 if TYPE_CHECKING:
     from bakery.recipe.plan import Image, Release
+    from bakery.release.signing import SigningKey
 
 RECIPE = """\
 summary: A tool for tests
@@ -42,16 +44,24 @@ channels: [minor]
 """
 GO = GoBuild(go="go1.22.5", modules=(GoModule("example.com/Dep", "v1.0.0+incompatible"),))
 
+CRATE = Crate(name="serde", version="1.0.219", source="registry")
+
 
 def content(url: str) -> bytes:
     return f"#!/bin/sh\n# {url}\n".encode()
 
 
 class Shop:
-    """Finished images of a recipe's two versions, as far as they can be had without tools."""
+    """Finished images of a recipe's two versions, as far as they can be had without tools.
+
+    Attributes:
+        key: signs releases; None until a test gives one.
+
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.key: SigningKey | None = None
         recipe = folder / "recipes/tool"
         unit = recipe / "files/usr/lib/systemd/system/tool.service"
         unit.parent.mkdir(parents=True)
@@ -70,7 +80,7 @@ class Shop:
         }
         (recipe / "lock.json").write_bytes(lockfile.encode(Lock(versions=versions)))
         source = load_all(folder / "recipes")["tool"]
-        self.releases: dict[str, Release] = {each.version: each for each in releases(source)}
+        self.releases: dict[str, Release] = {each.version.tag: each for each in releases(source)}
 
     @staticmethod
     def url(version: str, arch: str) -> str:
@@ -90,7 +100,9 @@ class Shop:
         assets = {asset.sha256: self._folder / asset.sha256 for asset in image.contents.assets}
         manifest = stage(image, "key", assets, tree, Silent())
         items = dict(inventory.take(tree, manifest).files)
-        items["usr/bin/tool"] = msgspec.structs.replace(items["usr/bin/tool"], binary=True, go=GO)
+        items["usr/bin/tool"] = msgspec.structs.replace(
+            items["usr/bin/tool"], binary=True, go=GO, crates=(CRATE,)
+        )
         facts: dict[str, str | int] = {
             "sha256": hashlib.sha256(image.id.encode()).hexdigest(),
             "size": len(image.id),
@@ -124,6 +136,7 @@ class Shop:
             self.releases[version],
             self.finished(version),
             settings=settings.load(self._folder, environment),
+            key=self.key,
             previous=tags[at - 1] if at else None,
             before={each.image.contents.arch: each.manifest for each in before},
         )

@@ -14,14 +14,16 @@ import subprocess
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
 from msgspec import structs
 
+from bakery.arch import native_arch
 from bakery.boot import debian, guest
-from bakery.boot.machine import BootImage, Load, native_arch
+from bakery.boot.machine import BootImage, Load
 from bakery.boot.nspawn import Nspawn, escaped
 from bakery.progress import Silent
 from bakery.upstream import apt as sources
-from harness.debian import CACHE, ROOTS
+from harness.debian import ROOTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -105,19 +107,23 @@ def built(machine: Follower) -> Path | None:
     if (root / SHIPPED.lstrip("/")).exists():
         return None
     recipe = hashlib.sha256(BUILD.encode()).hexdigest()[:12]
-    folder = CACHE / f"sysupdate-{root.name}-{recipe}"
-    if not folder.is_dir():
-        work = folder.with_name(f"{folder.name}.partial")
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-        source = _source(machine.suite, root, work)
-        command = ["systemd-nspawn", "--quiet", "--register=no", "--read-only", "--tmpfs=/tmp"]
-        command += [f"--directory={root}", f"--bind={work}:/mnt"]
-        command += [] if os.path.isdir("/run/systemd/system") else ["--keep-unit"]  # noqa: PTH112
-        subprocess.run([*command, "sh", "-c", BUILD, "sh", source.name], check=True)
-        (work / "done").rename(folder)
-        shutil.rmtree(work)
+    folder = ROOTS / f"{root.name}-sysupdate-{recipe}"
+    with FileLock(f"{folder}.lock"):
+        if not folder.is_dir():
+            work = folder.with_name(f"{folder.name}.partial")
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir(parents=True)
+            _build(root, work, _source(machine.suite, root, work))
+            (work / "done").rename(folder)
+            shutil.rmtree(work)
     return folder
+
+
+def _build(root: Path, work: Path, source: Path) -> None:
+    command = ["systemd-nspawn", "--quiet", "--register=no", "--read-only", "--tmpfs=/tmp"]
+    command += [f"--directory={root}", f"--bind={work}:/mnt"]
+    command += [] if os.path.isdir("/run/systemd/system") else ["--keep-unit"]  # noqa: PTH112
+    subprocess.run([*command, "sh", "-c", BUILD, "sh", source.name], check=True)
 
 
 def _source(suite: str, root: Path, folder: Path) -> Path:

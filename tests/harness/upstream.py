@@ -34,6 +34,8 @@ class Asset:
 class Handler(server.Handler):
     server: Upstream
 
+    do_POST = server.Handler.do_GET  # noqa: N815  named by http.server
+
     def get(self) -> None:
         self.server.behaviour(self.path, self.headers)(self)
 

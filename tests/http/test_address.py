@@ -26,6 +26,7 @@ def test_mirrored(url: str, expected: str) -> None:
         ("https://host/a?token=secret&plain&sig=x=y#f", "https://host/a?token=…&…&sig=…"),
         ("pypi:uv#x86-64", "pypi:uv"),
         ("http://user:word@[bad/a", "[bad/a"),
+        ("http://host/\x1b[2J\u202e\u2028", r"http://host/\x1b[2J\u202e\u2028"),
     ],
 )
 def test_shown_holds_no_secret(url: str, expected: str) -> None:
@@ -37,6 +38,7 @@ def test_shown_holds_no_secret(url: str, expected: str) -> None:
     [
         ("https://host/d/a%2B1.tgz?x", "a+1.tgz"),
         ("https://host/", "https://host/"),
+        ("https://host/a%1b[2J%0Ab%e2%80%ae%C2%9B", r"a\x1b[2J\nb\u202e\x9b"),
         ("pypi:uv", "uv"),
     ],
 )

@@ -1,10 +1,32 @@
 from __future__ import annotations
 
+from email.utils import formatdate
+from time import time
+
 import pytest
 
-from bakery.http.retry import RETRY_AFTER_LIMIT, Patience, retry_after
+from bakery.http.errors import RefusedError, TransientError
+from bakery.http.retry import RETRY_AFTER_LIMIT, RetryPolicy, retry_after
 
-NOON = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
+
+class Server:
+    """Fails as often as is wanted, and notes how long its client waits."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.slept: list[float] = []
+
+    def answer(self) -> str:
+        if self.failures:
+            raise self.failures.pop(0)
+        return "answer"
+
+    def policy(self, **values: float) -> RetryPolicy:
+        return RetryPolicy(sleep=self.slept.append, **{"jitter": 0.0, **values})
+
+
+def lost(wait: float | None = None) -> TransientError:
+    return TransientError("lost", wait=wait)
 
 
 @pytest.mark.parametrize(
@@ -12,33 +34,57 @@ NOON = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
     [
         (None, None),
         ("7", 7.0),
-        ("Tue, 14 Nov 2023 22:13:50 GMT", 30.0),
         ("Tue, 14 Nov 2023 22:00:00 GMT", 0.0),
         ("soon", None),
         ("-3", None),
+        ("", None),
+        ("9" * 5000, None),
     ],
 )
 def test_retry_after(value: str | None, seconds: float | None) -> None:
-    assert retry_after(value, now=NOON) == seconds
+    assert retry_after(value) == seconds
+
+
+def test_retry_after_a_date() -> None:
+    seconds = retry_after(formatdate(time() + 600))
+    assert seconds is not None
+    assert seconds > 0
 
 
 def test_waits_double_up_to_the_longest() -> None:
-    slept: list[float] = []
-    patience = Patience(sleep=slept.append, jitter=lambda: 1.0, first=1, longest=5)
-    for failures in range(1, 6):
-        patience.wait(failures, None)
-    assert slept == [1, 2, 4, 5, 5]
+    server = Server(*(lost() for _ in range(5)))
+    assert server.policy(longest=5).run(server.answer) == "answer"
+    assert server.slept == [1, 2, 4, 5, 5]
 
 
-def test_jitter_takes_up_to_half() -> None:
-    slept: list[float] = []
-    Patience(sleep=slept.append, jitter=lambda: 0.0).wait(3, None)
-    assert slept == [2.0]
+def test_jitter_is_added() -> None:
+    server = Server(lost())
+    server.policy(first=4, jitter=2).run(server.answer)
+    assert 4 <= server.slept[0] <= 6
 
 
 def test_the_server_may_ask_for_more_but_not_for_ever() -> None:
-    slept: list[float] = []
-    patience = Patience(sleep=slept.append, jitter=lambda: 1.0)
-    for asked in (0.5, 17.0, 86_400.0):
-        patience.wait(1, asked)
-    assert slept == [1.0, 17.0, RETRY_AFTER_LIMIT]
+    server = Server(lost(0.5), lost(17.0), lost(86_400.0))
+    server.policy().run(server.answer)
+    assert server.slept == [1.0, 17.0, RETRY_AFTER_LIMIT]
+
+
+def test_the_tries_are_told() -> None:
+    server = Server(*(lost() for _ in range(9)))
+    with pytest.raises(TransientError, match=r"lost \(after 3 tries\)"):
+        server.policy(tries=3).run(server.answer)
+    assert server.slept == [1, 2]
+
+
+def test_a_refusal_ends_it() -> None:
+    server = Server(RefusedError("no"))
+    with pytest.raises(RefusedError):
+        server.policy().run(server.answer)
+    assert server.slept == []
+
+
+def test_headway_counts_anew() -> None:
+    server = Server(*(lost() for _ in range(9)))
+    left = iter(range(0, 100, 7))
+    server.policy(tries=2).run(server.answer, headway=lambda: next(left))
+    assert server.slept == [1.0] * 9

@@ -9,7 +9,7 @@ from bakery.recipe.model import OsLevel, OsVersion
 from bakery.recipe.plan import Contents
 
 if TYPE_CHECKING:
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
 
 
 def contents(os: OsLevel | OsVersion | None, arch: Arch = "x86-64") -> Contents:
@@ -29,7 +29,6 @@ def contents(os: OsLevel | OsVersion | None, arch: Arch = "x86-64") -> Contents:
         edit=(),
         drop=(),
         modes=(),
-        prepare=None,
         start=(),
     )
 

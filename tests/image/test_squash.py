@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bakery.errors import MissingToolError
+from bakery.image.errors import ImageError
 from bakery.image.formats.job import Job
-from bakery.image.manifest import Entry, Manifest
-from bakery.image.squash import SquashError, squash, writers
-from bakery.image.survey import TreeChangedError
+from bakery.image.manifest import Manifest, ManifestEntry
+from bakery.image.squash import squash, writers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 EPOCH = 1_577_836_800
 ENTRIES = (
-    Entry(path="usr", type="directory", mode=0o755),
-    Entry(path="usr/hello", type="file", mode=0o4755, size=5),
-    Entry(path="usr/link", type="link", mode=0o777, target="hello"),
+    ManifestEntry(path="usr", type="directory", mode=0o755),
+    ManifestEntry(path="usr/hello", type="file", mode=0o4755, size=5),
+    ManifestEntry(path="usr/link", type="link", mode=0o777, target="hello"),
 )
 
 
-def manifest(*entries: Entry, image: str = "sample-1-x86-64", key: str = "k") -> Manifest:
+def manifest(*entries: ManifestEntry, image: str = "sample-1-x86-64", key: str = "k") -> Manifest:
     return Manifest(image=image, key=key, epoch=EPOCH, entries=entries)
 
 
@@ -84,14 +84,14 @@ def test_what_an_earlier_run_left_is_replaced(tree: Path, left: str) -> None:
 
 def test_nothing_is_left_when_the_tree_has_changed(tree: Path) -> None:
     (tree / "usr/hello").unlink()
-    with pytest.raises(TreeChangedError):
+    with pytest.raises(ImageError):
         run(tree, manifest(*ENTRIES))
     assert sorted(path.name for path in tree.parent.iterdir()) == ["tree"]
 
 
 def test_a_tree_that_is_not_there_is_an_error_without_a_traceback(tree: Path) -> None:
     tree.rename(tree.parent / "moved")
-    with pytest.raises(SquashError) as caught:
+    with pytest.raises(ImageError) as caught:
         run(tree, manifest(*ENTRIES))
     assert caught.value.where == str(tree)
 
@@ -99,8 +99,8 @@ def test_a_tree_that_is_not_there_is_an_error_without_a_traceback(tree: Path) ->
 @pytest.mark.parametrize("name", ["new\nline", 'quo"te', "bell\a", "del\x7f"])
 def test_a_path_that_could_smuggle_in_commands_is_refused(tree: Path, name: str) -> None:
     (tree / "usr" / name).touch()
-    entries = (*ENTRIES, Entry(path=f"usr/{name}", type="file", mode=0o644))
-    with pytest.raises(SquashError, match="double quote or a control character"):
+    entries = (*ENTRIES, ManifestEntry(path=f"usr/{name}", type="file", mode=0o644))
+    with pytest.raises(ImageError, match="double quote or a control character"):
         run(tree, manifest(*entries), "squashfs")
 
 

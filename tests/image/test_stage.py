@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bakery.errors import BakeryError
-from bakery.image.stage import EPOCH, StageError, stage
-from bakery.image.tree import TreeError
+from bakery.image.errors import ImageError
+from bakery.image.stage import EPOCH, stage
 from bakery.progress import Silent
 from bakery.recipe import lock as lockfile
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
-from bakery.recipe.releases import releases
+from bakery.recipe.plan import releases
 from bakery.yaml.location import DocumentError
 
 if TYPE_CHECKING:
@@ -113,7 +113,10 @@ def test_units_are_upheld_and_find_programs_that_were_folded(kitchen: Kitchen) -
     kitchen.file(
         "files/usr/lib/systemd/system/tool.service", "[Service]\nExecStart=/usr/sbin/tool\n"
     )
-    kitchen.stage("start: [tool.service, {unit: other.timer, when: '< 1'}]\n")
+    manifest = kitchen.stage(
+        "start: [tool.service, {unit: other.timer, when: '< 1'}]\n"
+        "links: {usr/sbin/old: ../bin/tool}\n"
+    )
     assert "EXTENSION_RELOAD_MANAGER=1" in kitchen.text(
         "usr/lib/extension-release.d/extension-release.tool"
     )
@@ -121,6 +124,21 @@ def test_units_are_upheld_and_find_programs_that_were_folded(kitchen: Kitchen) -
         "[Unit]\nUpholds=tool.service\n"
     )
     assert "/usr/bin/tool" in kitchen.text("usr/lib/systemd/system/tool.service")
+    assert manifest.notes == (
+        "in usr/bin, since usr/sbin is a link to it on some hosts: old",
+        "written /usr/bin for /usr/sbin in tool.service",
+    )
+
+
+def test_what_macos_adds_to_archives_is_left_out(kitchen: Kitchen) -> None:
+    kitchen.members |= {
+        "tool/bin/._tool": b"\0\5\26\7",
+        "tool/share/.DS_Store": b"",
+        "__MACOSX/tool/share/conf": b"",
+    }
+    manifest = kitchen.stage()
+    assert not [path for path in files(manifest) if "._" in path or "DS_Store" in path]
+    assert manifest.notes == ()
 
 
 def test_local_files_are_verbatim_unless_they_opt_in(kitchen: Kitchen) -> None:
@@ -172,7 +190,7 @@ def test_what_finds_nothing_to_do_is_shown_in_the_recipe(
 
 def test_a_pattern_without_matches_lists_what_there_is(kitchen: Kitchen) -> None:
     head = HEAD.replace("tool/bin/*", "tool-1.2/bin/*")
-    with pytest.raises(StageError, match=r"matches 'tool-1\.2/bin/\*'") as caught:
+    with pytest.raises(ImageError, match=r"matches 'tool-1\.2/bin/\*'") as caught:
         kitchen.stage(head=head)
     assert "tool/bin/tool" in str(caught.value.why)
 
@@ -180,7 +198,7 @@ def test_a_pattern_without_matches_lists_what_there_is(kitchen: Kitchen) -> None
 def test_two_members_for_one_place_are_refused(kitchen: Kitchen) -> None:
     kitchen.members["tool/share/bin/tool"] = b"another"
     head = HEAD.replace("tool/share/**: usr/share/tool/", "tool/share/bin/*: usr/bin/")
-    with pytest.raises(TreeError, match="two things want to be usr/bin/tool"):
+    with pytest.raises(ImageError, match="two things want to be usr/bin/tool"):
         kitchen.stage(head=head)
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bakery.image.tree import Tree, TreeError, folded
+from bakery.image.errors import ImageError
+from bakery.image.tree import TreeBuilder, folded, merged
 from bakery.progress import Silent
 
 if TYPE_CHECKING:
@@ -14,12 +15,28 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    return Tree(tmp_path)
+def tree(tmp_path: Path) -> TreeBuilder:
+    return TreeBuilder(tmp_path)
 
 
-def add(tree: Tree, path: str, data: bytes = b"data", *, executable: bool = False) -> None:
+def add(tree: TreeBuilder, path: str, data: bytes = b"data", *, executable: bool = False) -> None:
     tree.add_stream(path, io.BytesIO(data), executable=executable, origin="asset", meter=Silent())
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("sbin/ip", "usr/bin/ip"),
+        ("usr/sbin/ip", "usr/bin/ip"),
+        ("bin/sh", "usr/bin/sh"),
+        ("lib/x/liba.so", "usr/lib/x/liba.so"),
+        ("lib64/ld.so", "usr/lib64/ld.so"),
+        ("usr/lib/a", "usr/lib/a"),
+        ("library/a", "library/a"),
+    ],
+)
+def test_paths_on_hosts_with_a_merged_usr(path: str, expected: str) -> None:
+    assert merged(path) == expected
 
 
 @pytest.mark.parametrize(
@@ -35,7 +52,7 @@ def test_sbin_is_folded_into_bin_and_nothing_else_is(path: str, expected: str) -
     assert folded(path) == expected
 
 
-def test_files_links_and_their_folders_are_listed_with_modes_and_times(tree: Tree) -> None:
+def test_files_links_and_their_folders_are_listed_with_modes_and_times(tree: TreeBuilder) -> None:
     add(tree, "usr/bin/tool", b"\x7fELF")
     add(tree, "usr/share/tool/readme", b"text")
     add(tree, "usr/lib/tool/helper", executable=True)
@@ -60,7 +77,7 @@ def test_files_links_and_their_folders_are_listed_with_modes_and_times(tree: Tre
             assert found.st_mode & 0o7777 == entry.mode
 
 
-def test_the_umask_has_no_say(tree: Tree) -> None:
+def test_the_umask_has_no_say(tree: TreeBuilder) -> None:
     before = os.umask(0o077)
     try:
         add(tree, "usr/bin/tool")
@@ -71,25 +88,27 @@ def test_the_umask_has_no_say(tree: Tree) -> None:
     assert (tree.root / "usr/bin/tool").stat().st_mode & 0o777 == 0o755
 
 
-def test_two_assets_can_not_be_one_path(tree: Tree) -> None:
+def test_two_assets_can_not_be_one_path(tree: TreeBuilder) -> None:
     add(tree, "usr/bin/tool")
-    with pytest.raises(TreeError, match="it comes from asset already"):
+    with pytest.raises(ImageError, match="it comes from asset already"):
         add(tree, "usr/sbin/tool")
 
 
-def test_nothing_is_written_through_a_link_or_below_a_file(tree: Tree, tmp_path: Path) -> None:
+def test_nothing_is_written_through_a_link_or_below_a_file(
+    tree: TreeBuilder, tmp_path: Path
+) -> None:
     outside = tmp_path.parent / "outside"
     outside.mkdir(exist_ok=True)
     tree.add_link("usr/lib/tool", str(outside), origin="asset")
-    with pytest.raises(TreeError, match="is a link"):
+    with pytest.raises(ImageError, match="is a link"):
         add(tree, "usr/lib/tool/file")
     add(tree, "usr/lib/plain")
-    with pytest.raises(TreeError, match="is a file"):
+    with pytest.raises(ImageError, match="is a file"):
         add(tree, "usr/lib/plain/below")
     assert not list(outside.iterdir())
 
 
-def test_small_files_replace_what_is_there(tree: Tree) -> None:
+def test_small_files_replace_what_is_there(tree: TreeBuilder) -> None:
     add(tree, "usr/lib/x", b"old")
     tree.add_bytes("usr/lib/x", b"new", origin="files/")
     assert tree.read("usr/lib/x") == b"new"
@@ -105,12 +124,14 @@ def test_small_files_replace_what_is_there(tree: Tree) -> None:
         ("tool", "tool"),
     ],
 )
-def test_links_into_sbin_find_what_was_folded(tree: Tree, target: str, expected: str) -> None:
+def test_links_into_sbin_find_what_was_folded(
+    tree: TreeBuilder, target: str, expected: str
+) -> None:
     tree.add_link("usr/bin/alias", target, origin="asset")
     assert tree.entries["usr/bin/alias"].target == expected
 
 
-def test_removed_files_take_their_empty_folders_along(tree: Tree) -> None:
+def test_removed_files_take_their_empty_folders_along(tree: TreeBuilder) -> None:
     add(tree, "usr/share/doc/tool/copyright")
     add(tree, "usr/bin/tool")
     tree.remove("usr/share/doc/tool/copyright")
@@ -118,28 +139,7 @@ def test_removed_files_take_their_empty_folders_along(tree: Tree) -> None:
     assert not (tree.root / "usr/share").exists()
 
 
-def test_a_rescan_keeps_origins_of_what_did_not_change(tree: Tree) -> None:
-    add(tree, "usr/bin/tool")
-    add(tree, "usr/bin/changed")
-    (tree.root / "usr/bin/changed").write_bytes(b"other")
-    (tree.root / "usr/bin/new").write_bytes(b"new")
-    (tree.root / "usr/bin/link").symlink_to("new")
-    tree.rescan("prepare")
-    assert {path: entry.origin for path, entry in tree.entries.items()} == {
-        "usr/bin/tool": "asset",
-        "usr/bin/changed": "prepare",
-        "usr/bin/new": "prepare",
-        "usr/bin/link": "prepare",
-    }
-
-
-def test_a_rescan_refuses_what_no_image_can_hold(tree: Tree) -> None:
-    os.mkfifo(tree.root / "pipe")
-    with pytest.raises(TreeError, match="neither a file"):
-        tree.rescan("prepare")
-
-
-def test_modes_are_set_where_the_recipe_says_so(tree: Tree) -> None:
+def test_modes_are_set_where_the_recipe_says_so(tree: TreeBuilder) -> None:
     add(tree, "usr/bin/tool")
     assert tree.set_mode("usr/bin/tool", 0o4755)
     assert not tree.set_mode("usr/bin/other", 0o4755)

@@ -3,14 +3,14 @@ from __future__ import annotations
 import pytest
 
 from bakery.image import units
-from bakery.recipe.plan import Unit
+from bakery.recipe.plan import StartedUnit
 
 
 def test_every_target_upholds_its_units_in_one_drop_in() -> None:
     start = [
-        Unit("containerd.service", "multi-user.target"),
-        Unit("docker.socket", "sockets.target"),
-        Unit("docker.service", "multi-user.target"),
+        StartedUnit("containerd.service", "multi-user.target"),
+        StartedUnit("docker.socket", "sockets.target"),
+        StartedUnit("docker.service", "multi-user.target"),
     ]
     assert dict(units.drop_ins("docker", start)) == {
         "usr/lib/systemd/system/multi-user.target.d/10-docker.conf": (

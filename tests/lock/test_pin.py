@@ -17,6 +17,7 @@ from bakery.lock.pin import lock_version
 from bakery.recipe import lock as lockfile
 from bakery.recipe.load import load_all
 from bakery.recipe.requests import wanted
+from bakery.recipe.version import Version
 from bakery.upstream.api import Api
 from bakery.upstream.evidence import Evidence
 from bakery.upstream.signature.errors import SignatureError
@@ -74,7 +75,7 @@ class Upstream:
     def look_up(self) -> LockedAsset | None:
         """Return what is published about the asset."""
         source = load_all(self.recipe.parent)["app"]
-        (want,) = wanted(source, "v1", "x86-64", {})
+        (want,) = wanted(source, Version.parse("v1"), "x86-64", {})
         with Api(self._settings) as api:
             return Evidence(source, self._settings, api).look_up(want)
 
@@ -83,7 +84,11 @@ class Upstream:
         sources = load_all(self.recipe.parent)
         try:
             locked = lock_version(
-                sources["app"], "v1", sources=sources, settings=self._settings, parts={}
+                sources["app"],
+                Version.parse("v1"),
+                sources=sources,
+                settings=self._settings,
+                parts={},
             )
         except BakeryError as error:
             return error.render()

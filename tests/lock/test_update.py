@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bakery.lock.verify import Finding
+    from bakery.lock.verify import Confirmation
     from bakery.recipe.load import Source
     from bakery.settings import Settings
 
@@ -86,7 +86,7 @@ class Bakery:
     def locked(self, name: str = "app") -> Lock:
         return lockfile.read(self.root / "recipes" / name / "lock.json")
 
-    def verify(self, *, download: bool = False) -> list[Finding]:
+    def verify(self, *, download: bool = False) -> list[Confirmation]:
         return list(verify.verify(self.sources, self.settings, download=download))
 
 

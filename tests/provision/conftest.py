@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, get_args
 
 import pytest
@@ -9,7 +10,11 @@ from harness.mirror import Mirror
 from harness.released import channel, release
 
 from bakery import settings as settings_module
-from bakery.recipe.types import Arch
+from bakery.arch import Arch
+from bakery.http.client import Client
+from bakery.http.retry import RetryPolicy
+from bakery.provision import install
+from bakery.release import reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +51,24 @@ def published(tmp_path: Path, person: Person) -> Path:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, published: Path) -> Iterator[Settings]:
-    """Settings of a project that publishes there."""
+def server(published: Path) -> Iterator[Mirror]:
+    """The server that is published with."""
     with Mirror(published) as server:
-        environment = {"BAKERY_PUBLISH_URL": server.url, "HOME": str(tmp_path)}
-        yield settings_module.load(tmp_path, environment)
+        yield server
+
+
+@pytest.fixture
+def settings(tmp_path: Path, server: Mirror) -> Settings:
+    """Settings of a project that publishes there."""
+    environment = {"BAKERY_PUBLISH_URL": server.url, "HOME": str(tmp_path)}
+    return settings_module.load(tmp_path, environment)
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long was waited between requests; in tests, that takes no time."""
+    waits: list[float] = []
+    client = partial(Client, retry=RetryPolicy(sleep=waits.append))
+    monkeypatch.setattr(reader, "Client", client)
+    monkeypatch.setattr(install, "Client", client)
+    return waits

@@ -15,7 +15,7 @@ from harness.released import index
 
 from bakery import settings as settings_module
 from bakery.provision import command
-from bakery.provision.place import ProvisionError
+from bakery.provision.errors import ProvisionError
 
 if TYPE_CHECKING:
     from pathlib import Path

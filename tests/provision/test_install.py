@@ -6,11 +6,13 @@ import pytest
 from harness.released import release
 
 from bakery.provision import command
+from bakery.provision.errors import ProvisionError
 from bakery.provision.install import uninstall
-from bakery.provision.place import ProvisionError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from harness.mirror import Mirror
 
     from bakery.settings import Settings
 
@@ -32,6 +34,23 @@ def install(settings: Settings, reference: str, root: Path, **options: Any) -> l
 
 def paths(root: Path) -> set[str]:
     return {str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir()}
+
+
+def test_a_busy_server_is_asked_again(
+    settings: Settings, server: Mirror, waits: list[float], root: Path
+) -> None:
+    server.busy = True
+    install(settings, "docker", root)
+    assert (root / "var/opt/extensions/docker/docker-20.10.13-x86-64.raw").is_file()
+    assert len(waits) > 5
+
+
+def test_no_more_is_read_than_is_signed(settings: Settings, published: Path, root: Path) -> None:
+    image = published / "docker-20.10.13/docker-20.10.13-x86-64.raw"
+    image.write_bytes(image.read_bytes() + b"more")
+    with pytest.raises(ProvisionError, match="more than 391 bytes"):
+        install(settings, "docker", root)
+    assert not list(root.rglob("docker-*.raw*"))
 
 
 def test_a_channel_is_laid_and_taken_out_again(

@@ -11,22 +11,26 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import channels
 from harness.openpgp import Person
+from harness.released import described
 
-from bakery.http.retry import Patience
-from bakery.publish import channel, release
+from bakery.arch import ARCHITECTURES
+from bakery.http.retry import RetryPolicy
+from bakery.publish import release
 from bakery.publish.directory import Directory
 from bakery.publish.model import PublishError, UnsettledError
-from bakery.publish.release import LocalFile, Wanted
+from bakery.publish.release import DesiredRelease, LocalFile
+from bakery.recipe.names import INDEX
 from bakery.release import sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from bakery.arch import Arch
     from bakery.publish.model import Publisher
 
-NOW = Patience(tries=1)
-SHORT = Patience(tries=100, first=0.001, longest=0.005)
+NOW = RetryPolicy(tries=1)
+SHORT = RetryPolicy(tries=100, first=0.001, longest=0.005)
 TAGS = ("app-1.0", "app-1.1", "app-2.0")
 CHANGES = ("draft", "upload", "publish", "replace", "delete", "discard", "fetch")
 
@@ -56,16 +60,22 @@ class Failing:
 
 
 def files(tag: str) -> dict[str, bytes]:
-    images = {f"{tag}-{arch}.raw": f"{tag} {arch}".encode() for arch in ("x86-64", "arm64")}
-    return {**images, "app.conf": b"[Transfer]\n", "release.json": b"{}", "SHA256SUMS": b"sums"}
+    name, _, version = tag.partition("-")
+    images: dict[Arch, bytes] = {arch: f"{tag} {arch}".encode() for arch in ARCHITECTURES}
+    return {
+        **{f"{tag}-{arch}.raw": data for arch, data in images.items()},
+        "app.conf": b"[Transfer]\n",
+        "release.json": described(name, version, images),
+        "SHA256SUMS": b"sums",
+    }
 
 
-def wanted(folder: Path, tag: str) -> Wanted:
+def desired(folder: Path, tag: str) -> DesiredRelease:
     folder = folder / "built" / tag
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files(tag).items():
         (folder / name).write_bytes(data)
-    return Wanted(
+    return DesiredRelease(
         tag=tag, notes="", files=tuple(LocalFile.of(folder / name) for name in files(tag))
     )
 
@@ -74,8 +84,8 @@ def read(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def follow(publisher: Publisher, folder: Path, patience: Patience = NOW) -> None:
-    channels.follow("app", publisher, folder, patience)
+def follow(publisher: Publisher, folder: Path, retry: RetryPolicy = NOW) -> None:
+    channels.follow("app", publisher, folder, retry)
 
 
 def require(root: Path, *tags: str) -> None:
@@ -88,12 +98,12 @@ def require(root: Path, *tags: str) -> None:
         f"{tag}-{arch}.raw" for tag in tags for arch in ("x86-64", "arm64")
     }
     for tag in tags:
-        assert f'"tag": "{tag}"' in (root / channel.INDEX / "bakery.json").read_text()
+        assert f'"tag": "{tag}"' in (root / INDEX / "bakery.json").read_text()
 
 
 def test_releases_are_laid_out_as_in_githubs_addresses(tmp_path: Path) -> None:
     root = tmp_path / "www"
-    release.publish(wanted(tmp_path, TAGS[0]), Directory(root, "us"), NOW)
+    release.publish(desired(tmp_path, TAGS[0]), Directory(root, "us"), NOW)
     assert read(root / TAGS[0]) == files(TAGS[0])
     assert (root / TAGS[0] / "SHA256SUMS").stat().st_mode & 0o777 == 0o644
 
@@ -107,17 +117,17 @@ def test_any_change_may_fail(how: str, tmp_path: Path) -> None:
         root = tmp_path / f"{number}"
         real = Directory(root, "us")
         for tag in TAGS[:2]:
-            release.publish(wanted(tmp_path, tag), real, NOW)
-        follow(real, root / "scratch")
-        shutil.rmtree(root / "scratch")
+            release.publish(desired(tmp_path, tag), real, NOW)
+        follow(real, tmp_path / "scratch")
+        shutil.rmtree(tmp_path / "scratch")
         failing = Failing(real, number, how)
         try:
-            release.publish(wanted(tmp_path, TAGS[2]), failing, NOW)
+            release.publish(desired(tmp_path, TAGS[2]), failing, NOW)
             follow(failing, tmp_path / "scratch")
             failed = failing.left <= 0
         except PublishError:
             assert not (root / TAGS[2]).exists() or read(root / TAGS[2]) == files(TAGS[2])
-            release.publish(wanted(tmp_path, TAGS[2]), real, NOW)
+            release.publish(desired(tmp_path, TAGS[2]), real, NOW)
             follow(real, tmp_path / "scratch")
         shutil.rmtree(tmp_path / "scratch")
         require(root, *TAGS[1:])
@@ -129,7 +139,7 @@ def test_any_change_may_fail(how: str, tmp_path: Path) -> None:
 def test_many_publish_at_once(count: int, tmp_path: Path) -> None:
     root = tmp_path / "www"
     tags = [f"app-3.{number}" for number in range(count)]
-    everything = [wanted(tmp_path, tag) for tag in tags]
+    everything = [desired(tmp_path, tag) for tag in tags]
     start = threading.Barrier(count, timeout=60)
 
     def run(number: int) -> None:
@@ -150,7 +160,7 @@ def test_a_lost_or_damaged_channel_heals(tmp_path: Path) -> None:
     root = tmp_path / "www"
     publisher = Directory(root, "us")
     for tag in TAGS:
-        release.publish(wanted(tmp_path, tag), publisher, NOW)
+        release.publish(desired(tmp_path, tag), publisher, NOW)
     for number, damage in enumerate(
         (
             lambda: (root / "app/app-2.0-arm64.raw").write_bytes(b"rotten"),
@@ -158,7 +168,7 @@ def test_a_lost_or_damaged_channel_heals(tmp_path: Path) -> None:
             lambda: (root / "app/SHA256SUMS").write_bytes(b"older"),
             lambda: shutil.copy(root / "app-1.0/app-1.0-arm64.raw", root / "app"),
             lambda: shutil.rmtree(root / "app"),
-            lambda: shutil.rmtree(root / channel.INDEX),
+            lambda: shutil.rmtree(root / INDEX),
         )
     ):
         follow(publisher, tmp_path / f"scratch-{number}")
@@ -169,12 +179,12 @@ def test_a_lost_or_damaged_channel_heals(tmp_path: Path) -> None:
 
 def test_what_is_not_ours_stays_in_a_channel(tmp_path: Path) -> None:
     root = tmp_path / "www"
-    release.publish(wanted(tmp_path, TAGS[0]), Directory(root, "us"), NOW)
+    release.publish(desired(tmp_path, TAGS[0]), Directory(root, "us"), NOW)
     follow(Directory(root, "us"), tmp_path / "a")
     newer = root / "app/app-9.0-arm64.raw"  # another writer is about to list it
     newer.write_bytes(b"newer")
     (root / "app/README").write_bytes(b"by hand")
-    release.publish(wanted(tmp_path, TAGS[1]), Directory(root, "us"), NOW)
+    release.publish(desired(tmp_path, TAGS[1]), Directory(root, "us"), NOW)
     follow(Directory(root, "us"), tmp_path / "b")
     assert newer.exists()
     assert (root / "app/README").exists()
@@ -183,13 +193,13 @@ def test_what_is_not_ours_stays_in_a_channel(tmp_path: Path) -> None:
 def test_a_folder_that_nobody_may_write_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(PublishError) as caught:
-        release.publish(wanted(tmp_path, TAGS[0]), Directory(tmp_path / "file/www", "us"), NOW)
+        release.publish(desired(tmp_path, TAGS[0]), Directory(tmp_path / "file/www", "us"), NOW)
     assert "BAKERY_PUBLISHER" in str(caught.value)
 
 
 def test_what_would_be_done_is_told(tmp_path: Path) -> None:
     publisher = Directory(tmp_path / "www", "us")
-    want = wanted(tmp_path, TAGS[0])
+    want = desired(tmp_path, TAGS[0])
     told = release.preview(want, publisher.find(want.tag))
     assert told[0] == "create a draft of app-1.0"
     assert told[1].startswith("upload app-1.0-x86-64.raw (")
@@ -217,7 +227,7 @@ def test_channels_are_signed_once_and_signatures_heal(
     monkeypatch.setenv("BAKERY_SIGNING_KEY", secret)
     root = tmp_path / "www"
     publisher = Directory(root, "us")
-    release.publish(wanted(tmp_path, TAGS[0]), publisher, NOW)
+    release.publish(desired(tmp_path, TAGS[0]), publisher, NOW)
     follow(publisher, tmp_path / "a")
     require(root, TAGS[0])
     signature = root / "app/SHA256SUMS.gpg"
@@ -230,7 +240,7 @@ def test_channels_are_signed_once_and_signatures_heal(
     command = ["gpgv", "--keyring", keyring, signature, root / "app/SHA256SUMS"]
     subprocess.run(command, check=True, capture_output=True, env=dict(os.environ))
     monkeypatch.delenv("BAKERY_SIGNING_KEY")
-    release.publish(wanted(tmp_path, TAGS[1]), publisher, NOW)
+    release.publish(desired(tmp_path, TAGS[1]), publisher, NOW)
     with pytest.raises(PublishError) as caught:
         follow(publisher, tmp_path / "d")
     assert "set BAKERY_SIGNING_KEY" in str(caught.value)

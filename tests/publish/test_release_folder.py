@@ -6,7 +6,7 @@ import pytest
 from harness.shop import Shop
 
 from bakery.publish.model import PublishError
-from bakery.publish.release_folder import UnbootedError, presented
+from bakery.publish.release_folder import presented
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,10 +27,10 @@ def waived(shop: Shop) -> Path:
 
 
 def test_images_come_first_and_the_index_last(waived: Path) -> None:
-    wanted = presented(waived)
-    names = [file.name for file in wanted.files]
-    assert wanted.tag == "tool-v1.1.0"
-    assert wanted.notes == (waived / "notes.md").read_text()
+    desired = presented(waived)
+    names = [file.name for file in desired.files]
+    assert desired.tag == "tool-v1.1.0"
+    assert desired.notes == (waived / "notes.md").read_text()
     assert [name.endswith(".raw") for name in names] == [True, True, *[False] * (len(names) - 2)]
     assert names[-2:] == ["release.json", "SHA256SUMS"]
     assert set(names) == {path.name for path in waived.iterdir()}
@@ -38,7 +38,7 @@ def test_images_come_first_and_the_index_last(waived: Path) -> None:
 
 def test_an_image_that_has_not_booted_is_refused(shop: Shop) -> None:
     folder = shop.publish(shop.assembled("v1.1.0"), "v1.1.0")
-    with pytest.raises(UnbootedError) as caught:
+    with pytest.raises(PublishError) as caught:
         presented(folder)
     assert "doit boot:tool-v1.1.0-" in str(caught.value)
     assert "BAKERY_BOOT_WAIVER='x86-64: REASON'" in str(caught.value)
@@ -47,7 +47,7 @@ def test_an_image_that_has_not_booted_is_refused(shop: Shop) -> None:
 def test_a_waiver_for_one_architecture_leaves_the_other_demanded(shop: Shop) -> None:
     waiver = {"BAKERY_BOOT_WAIVER": "arm64: no such machine"}
     folder = shop.publish(shop.assembled("v1.1.0", **waiver), "v1.1.0")
-    with pytest.raises(UnbootedError, match=r"tool-v1\.1\.0-x86-64\.raw has passed no boot"):
+    with pytest.raises(PublishError, match=r"tool-v1\.1\.0-x86-64\.raw has passed no boot"):
         presented(folder)
 
 

@@ -12,7 +12,7 @@ from bakery.errors import BakeryError
 from bakery.recipe.load import load_all
 from bakery.recipe.local import RecipeFolderError
 from bakery.recipe.model import Drop, Start
-from bakery.recipe.releases import releases
+from bakery.recipe.plan import releases
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ license: Apache-2.0 OR MIT
 upstream:
   listing: https://example.org/stable/
   pattern: app-(?P<version>[0-9.]+)\.tgz
-build: [1.0, "1.1", ">= 1.2, < v2", latest, {latest: minor, keep: 2}, {since: "1.2"}]
+build: [1.0, "1.1", ">= 1.2, < v2", latest, {latest: minor, keep: 2}]
 arch: {x86-64: x86_64, arm64: aarch64}
 parts:
   cni: {github: example/cni}
@@ -51,7 +51,6 @@ edit:
   usr/share/app/config: [{replace: a, with: b}, {replace: c, with: "", when: "== 1"}]
 drop: [usr/share/doc/**, {path: "**/*.a", when: "< 2"}]
 modes: {usr/bin/app: "4755"}
-prepare: ./prepare.sh
 start: [app.service, {unit: app.socket, target: sockets.target, when: "> 1"}]
 requires: [other]
 replaces: [app-flatcar]
@@ -66,7 +65,6 @@ allow: [{rule: elf, path: usr/bin/app, reason: it is old}]
 @pytest.fixture
 def whole(bakery: Bakery) -> Bakery:
     bakery.add("app/recipe.yaml", WHOLE)
-    bakery.add("app/prepare.sh", "#!/bin/sh\n", mode=0o755)
     bakery.add("app/key.asc", "a key")
     bakery.add("app/files/usr/share/app/config", "a = {arch}\n")
     bakery.recipe("requires: [app]\n", "other")
@@ -81,7 +79,6 @@ def test_the_whole_language(whole: Bakery) -> None:
     assert isinstance(source.recipe.drop[1], Drop)
     assert isinstance(source.recipe.start[1], Start)
     assert [file.path for file in source.files] == ["usr/share/app/config"]
-    assert source.script == whole.folder / "app/prepare.sh"
     assert source.keys == {"./key.asc": whole.folder / "app/key.asc"}
 
 
@@ -89,9 +86,8 @@ def test_a_variant_takes_what_it_does_not_change(whole: Bakery) -> None:
     whole.add(
         "variant/recipe.yaml",
         "extends: app\nsummary: Something else\nstart: []\n"
-        "write: {usr/share/app/braces: null, usr/share/app/mine: x}\nprepare: ./other.sh\n",
+        "write: {usr/share/app/braces: null, usr/share/app/mine: x}\n",
     )
-    whole.add("variant/other.sh", "#!/bin/sh\n")
     whole.add("variant/files/usr/share/app/mine2", "x")
     whole.add("third/recipe.yaml", "extends: variant\nbuild: ['2.0']\n")
     sources = load_all(whole.folder)
@@ -105,7 +101,6 @@ def test_a_variant_takes_what_it_does_not_change(whole: Bakery) -> None:
     ]
     assert list(third.places) == ["usr/share/app/config", "usr/share/app/mine2"]
     assert third.places["usr/share/app/config"] == whole.folder / "app/files/usr/share/app/config"
-    assert third.script == whole.folder / "variant/other.sh"
     assert third.keys == {"./key.asc": whole.folder / "app/key.asc"}
     assert not third.lock.versions
 

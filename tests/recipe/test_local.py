@@ -64,6 +64,44 @@ def test_a_name_nobody_can_read_is_refused(tmp_path: Path, name: bytes) -> None:
     caught.value.render().encode()
 
 
+@pytest.mark.parametrize("target", ["a\nb", "\x1b[31m", "\u202e"])
+def test_a_links_target_nobody_can_read_is_refused(tmp_path: Path, target: str) -> None:
+    (tmp_path / "link").symlink_to(target)
+    with pytest.raises(RecipeFolderError, match="target of a link") as caught:
+        local.read("usr/link", tmp_path / "link")
+    assert caught.value.render().replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("target", ["../../etc/passwd", "../x/../../y", "../.."])
+def test_a_link_that_leads_out_of_the_image_is_refused(tmp_path: Path, target: str) -> None:
+    (tmp_path / "link").symlink_to(target)
+    with pytest.raises(RecipeFolderError, match="out of the image"):
+        local.read("usr/link", tmp_path / "link")
+
+
+@pytest.mark.parametrize("name", ["recipe.yaml", "lock.json", "check.yaml", "key.asc", "files"])
+@pytest.mark.parametrize("target", ["/etc/passwd", "../other/file", "/", "../../../../etc"])
+def test_links_out_of_a_recipes_folder_are_refused(tmp_path: Path, name: str, target: str) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / name).symlink_to(target)
+    with pytest.raises(RecipeFolderError, match="out of the recipe's folder"):
+        local.refuse_links_out(tmp_path / "app")
+
+
+def test_a_recipes_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "app").symlink_to("elsewhere")
+    with pytest.raises(RecipeFolderError, match="out of the recipe's folder"):
+        local.refuse_links_out(tmp_path / "app")
+
+
+def test_links_inside_a_recipes_folder_are_fine(tmp_path: Path) -> None:
+    (tmp_path / "real/app").mkdir(parents=True)
+    (tmp_path / "recipes").symlink_to("real")
+    (tmp_path / "real/app/key.asc").symlink_to("./keys.asc")
+    local.refuse_links_out(tmp_path / "recipes/app")
+
+
 def test_files_may_not_be_a_file(tmp_path: Path) -> None:
     (tmp_path / "files").touch()
     with pytest.raises(RecipeFolderError, match="Not a directory"):

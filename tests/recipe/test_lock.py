@@ -26,7 +26,9 @@ def asset(name: str, trust: TrustKind = "first-use", size: int | None = 3) -> Lo
     )
 
 
-NAMES = st.text(min_size=1, max_size=6)
+NAMES = st.text(
+    st.characters(exclude_categories=("C", "Z"), exclude_characters="%"), min_size=1, max_size=6
+)
 VERSIONS = st.builds(
     LockedVersion,
     parts=st.dictionaries(NAMES, NAMES, max_size=2),
@@ -42,6 +44,26 @@ def test_what_is_written_is_what_is_read(versions: dict[str, LockedVersion]) -> 
     path = Path(__file__).with_name("lock.json")
     assert lockfile.decode(lockfile.encode(lock), path) == lock
     assert lockfile.encode(lockfile.decode(lockfile.encode(lock), path)) == lockfile.encode(lock)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        (b"example.org/a", b"example.org/a b"),
+        (b"example.org/a", rb"example.org/a\u001b"),
+        (b"example.org/a", "example.org/a\u202e".encode()),
+        (b"example.org/a", b"example.org/%0Areboot"),
+        (b"a book", rb"a\nbook"),
+        (b"v2.0", rb"v2\u2028.0"),
+    ],
+)
+def test_what_acts_on_terminals_is_refused(good: bytes, bad: bytes) -> None:
+    locked = LockedVersion(parts={"cni": "v2.0"}, assets=(asset("a", "cited"),))
+    data = lockfile.encode(Lock(versions={"1.0": locked}))
+    assert data.count(good) == 1
+    with pytest.raises(LockError, match="the lock is damaged") as caught:
+        lockfile.decode(data.replace(good, bad), Path("lock.json"))
+    assert caught.value.render().replace("\n", "").isprintable()
 
 
 def test_versions_and_assets_are_sorted_one_a_line() -> None:
@@ -86,10 +108,10 @@ def test_a_folder_is_no_lock(tmp_path: Path) -> None:
         b"\xff",
         b"[]",
         b'{"versions": []}',
-        b'{"versions": ' + b'{"1":' * 100_000,
+        pytest.param(b'{"versions": ' + b'{"1":' * 100_000, id="deep objects"),
         b'{"versions": {"1": {}}}',
         b'{"versions": {"1": {"assets": [{"url": "a"}]}}}',
-        b"[" * 100_000,
+        pytest.param(b"[" * 100_000, id="deep arrays"),
     ],
 )
 def test_a_damaged_lock_is_told(tmp_path: Path, data: bytes) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
 from bakery.recipe.load import load_all
-from bakery.recipe.releases import releases
+from bakery.recipe.plan import releases
 
 if TYPE_CHECKING:
     from conftest import Bakery, Mistake

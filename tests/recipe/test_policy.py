@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from bakery.recipe.model import Latest, Recipe, Since
+from bakery.recipe.model import Latest, Recipe
 from bakery.recipe.policy import Published, asked_for, choice, described, offered
 from bakery.recipe.upstreams import DebianUpstream
 from bakery.recipe.version import Version
@@ -34,8 +34,6 @@ def recipe(*build: Any) -> Recipe:
         ([Latest(latest="minor", keep=3)], ["v1.31.4", "v1.32.2", "v2.0.1"]),
         ([Latest(latest="minor", keep=9)], ["v1.30.10", "v1.31.4", "v1.32.2", "v2.0.1"]),
         ([Latest(latest="major", keep=2)], ["v1.32.2", "v2.0.1"]),
-        ([Since(since="v1.32.0")], ["v1.32.0", "v1.32.2", "v2.0.1"]),
-        ([Since(since="1.32.1")], ["v1.32.2", "v2.0.1"]),
         ([">= v1.30.9, < v1.32"], ["v1.30.9", "v1.30.10", "v1.31.4"]),
         (["> v9"], []),
         (["v1.30.0", "latest", "== v2.0.1"], ["v1.30.0", "v2.0.1"]),
@@ -97,7 +95,6 @@ def test_the_first_spelling_of_a_version_counts() -> None:
         (["1.0", "latest"], "latest"),
         ([Latest(latest="minor", keep=4)], "latest of 4 minor"),
         ([Latest(latest="major"), ">= 1"], "latest major; >= 1"),
-        ([Since(since="2")], "since 2"),
     ],
 )
 def test_policies_in_words(build: Sequence[Any], words: str) -> None:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from bakery.recipe.load import load_all
 from bakery.recipe.requests import wanted
+from bakery.recipe.version import Version
 
 if TYPE_CHECKING:
     from conftest import Bakery
@@ -24,7 +25,11 @@ assets:
     )
     bakery.add("app/key.asc", "")
     (source,) = load_all(bakery.folder).values()
-    found = [want for arch in source.recipe.arch for want in wanted(source, "1.0", arch, {})]
+    found = [
+        want
+        for arch in source.recipe.arch
+        for want in wanted(source, Version.parse("1.0"), arch, {})
+    ]
     assert [want.url for want in found] == [
         "https://example.org/k3s",
         "https://example.org/k3s-arm64",

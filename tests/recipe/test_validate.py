@@ -48,7 +48,7 @@ def asset(**texts: str) -> str:
         asset(FILES="", CHECKSUM="https://example.org/{version}/{arch}"),
         asset(URL="{file}", FILES="files: [a]", CHECKSUM="{url}.{file}"),
         "write: {'usr/{{x}}': '{{not_a_placeholder}}'}\n",
-        "upstream: {github: a/b}\nbuild: ['>= 1, < 2', latest, {since: v1.2}, {latest: major}]\n",
+        "upstream: {github: a/b}\nbuild: ['>= 1, < 2', latest, {latest: major}]\n",
         "license: GPL-2.0-only WITH Classpath-exception-2.0 AND (MIT OR LicenseRef-Own)\n",
         "start: ['dev-disk.swap', 'getty@tty1.service', 'a\\x2db.mount', 'x:y.automount']\n",
         "drop: ['**/*.a', '*/x', 'usr/share/..x/', opt/a]\n",

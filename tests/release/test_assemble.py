@@ -11,7 +11,9 @@ import pytest
 
 from bakery.boot.report import BootReport, ProbeResult, Round
 from bakery.cli import schemas
+from bakery.recipe.version import Version
 from bakery.release import boots, document, sums, sysupdate
+from bakery.release.errors import ReleaseError
 
 if TYPE_CHECKING:
     from harness.shop import Shop
@@ -80,8 +82,8 @@ def test_transfers_verify_and_name_the_channel(
 
 
 def test_a_version_that_is_its_own_minor_series_has_no_channel_for_it(shop: Shop) -> None:
-    release = msgspec.structs.replace(shop.releases["v1.1.0"], version="v1.1")
-    with pytest.raises(sysupdate.SysupdateError, match=r"can't follow tool v1\.1 to v1\.1"):
+    release = msgspec.structs.replace(shop.releases["v1.1.0"], version=Version.parse("v1.1"))
+    with pytest.raises(ReleaseError, match=r"can't follow tool v1\.1 to v1\.1"):
         sysupdate.files(release, "https://example.com")
 
 

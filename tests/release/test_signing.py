@@ -12,7 +12,9 @@ from harness import needs
 from harness.openpgp import LONG_AGO, Person
 
 from bakery.release import signing, sums
-from bakery.release.verify import VerifyError, verify
+from bakery.release.errors import ReleaseError
+from bakery.release.signing import SigningKey
+from bakery.release.verify import verify
 from bakery.tools import ToolFailedError
 
 if TYPE_CHECKING:
@@ -43,22 +45,32 @@ def scratch(
         assert list(Path(folder).iterdir()) == []
 
 
+def key(secret: str, passphrase: str = "") -> SigningKey:
+    """Return the key of an environment."""
+    environment = {signing.KEY: secret, signing.PASSPHRASE: passphrase}
+    configured = SigningKey.configured(environment)
+    assert configured is not None
+    return configured
+
+
+def test_a_key_is_not_shown(secret: str) -> None:
+    shown = repr(key(secret, "open sesame"))
+    assert "PRIVATE" not in shown
+    assert "sesame" not in shown
+
+
 def test_without_a_key_nothing_is_signed(shop: Shop) -> None:
-    assert signing.configured() is None
+    assert SigningKey.configured({signing.KEY: ""}) is None
     assert not {sums.SIGNATURE, sums.ARMORED, signing.KEYRING} & set(shop.assembled("v1.0.0"))
 
 
-def test_gpg_accepts_both_signatures(
-    secret: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv(signing.KEY, secret)
-    key = signing.configured()
-    assert key is not None
-    signature = signing.sign(b"data")
+def test_gpg_accepts_both_signatures(secret: str, tmp_path: Path) -> None:
+    signer = key(secret)
+    signature = signer.sign(b"data")
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     (home / "data").write_bytes(b"data")
-    (home / "keyring").write_bytes(key.public)
+    (home / "keyring").write_bytes(signer.public)
     for name, data in (("binary", signature.binary), ("armored", signature.armored)):
         (home / name).write_bytes(data)
         done = subprocess.run(
@@ -70,46 +82,38 @@ def test_gpg_accepts_both_signatures(
         if name == "binary":
             assert b"BEGIN" not in data
         assert done.returncode == 0, done.stderr
-    assert b"PRIVATE" not in key.public
+    assert b"PRIVATE" not in signer.public
 
 
-def test_a_key_may_be_a_file_and_have_a_passphrase(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_key_may_be_a_file_and_have_a_passphrase(tmp_path: Path) -> None:
     someone = Person()
     words = ["--pinentry-mode", "loopback", "--passphrase", "open sesame"]
     someone.gpg(*words, "--quick-gen-key", "locked", "ed25519", "sign", "never")
     path = tmp_path / "key.asc"
     path.write_bytes(someone.gpg(*words, "--armor", "--export-secret-keys"))
     someone.close()
-    monkeypatch.setenv(signing.KEY, str(path))
     with pytest.raises(ToolFailedError, match="can't be signed") as caught:
-        signing.sign(b"data")
+        key(str(path)).sign(b"data")
     assert signing.PASSPHRASE in (caught.value.fix or "")
-    monkeypatch.setenv(signing.PASSPHRASE, "open sesame")
-    assert signing.sign(b"data").armored.startswith(b"-----BEGIN PGP SIGNATURE-----")
+    signature = key(str(path), "open sesame").sign(b"data")
+    assert signature.armored.startswith(b"-----BEGIN PGP SIGNATURE-----")
 
 
-def test_what_is_no_private_key_is_refused(
-    person: Person, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv(signing.KEY, "/nowhere/key.asc")
-    with pytest.raises(signing.SigningError, match="can't be read"):
-        signing.configured()
+def test_what_is_no_private_key_is_refused(person: Person, tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match="can't be read"):
+        key("/nowhere/key.asc")
     public = person.export(tmp_path / "public.asc")
-    monkeypatch.setenv(signing.KEY, str(public))
-    with pytest.raises(signing.SigningError, match="0 private keys"):
-        signing.configured()
+    with pytest.raises(ReleaseError, match="0 private keys"):
+        key(str(public))
     for name in ("one", "another"):
         person.key(name)
-    monkeypatch.setenv(signing.KEY, person.gpg("--armor", "--export-secret-keys").decode())
-    with pytest.raises(signing.SigningError, match=r"[2-9] private keys"):
-        signing.configured()
+    with pytest.raises(ReleaseError, match=r"[2-9] private keys"):
+        key(person.gpg("--armor", "--export-secret-keys").decode())
 
 
 @pytest.fixture
-def release(shop: Shop, secret: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(signing.KEY, secret)
+def release(shop: Shop, secret: str) -> Path:
+    shop.key = key(secret)
     return shop.publish(shop.assembled("v1.1.0"), "v1.1.0")
 
 
@@ -127,28 +131,27 @@ def test_somebody_else_s_signature_is_refused(
     release: Path, person: Person, tmp_path: Path
 ) -> None:
     other = person.export(tmp_path / "other.asc", person.key("a third one"))
-    with pytest.raises(VerifyError, match="signature of SHA256SUMS does not hold"):
+    with pytest.raises(ReleaseError, match="signature of SHA256SUMS does not hold"):
         list(verify(str(release), keyring=other))
 
 
 def test_an_altered_index_is_refused(release: Path) -> None:
     index = release / sums.FILE
     index.write_bytes(index.read_bytes().replace(b"a", b"b"))
-    with pytest.raises(VerifyError, match="signature of SHA256SUMS does not hold"):
+    with pytest.raises(ReleaseError, match="signature of SHA256SUMS does not hold"):
         list(verify(str(release), keyring=release / signing.KEYRING))
 
 
 def test_a_missing_signature_is_told(release: Path) -> None:
     (release / sums.SIGNATURE).unlink()
-    with pytest.raises(VerifyError, match=r"SHA256SUMS\.gpg can't be read"):
+    with pytest.raises(ReleaseError, match=r"SHA256SUMS\.gpg can't be read"):
         list(verify(str(release), keyring=release / signing.KEYRING))
 
 
-def test_an_expired_key_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expired_key_is_called_so() -> None:
     with closing(Person()) as someone:
         fingerprint = someone.key("of old", expires="1y", then=LONG_AGO)
         secret = someone.gpg("--armor", "--export-secret-keys", fingerprint).decode()
-    monkeypatch.setenv(signing.KEY, secret)
-    with pytest.raises(signing.SigningError, match="the signing key has expired") as caught:
-        signing.configured()
+    with pytest.raises(ReleaseError, match="the signing key has expired") as caught:
+        key(secret)
     assert f"gpg --quick-set-expire {fingerprint} 1y" in str(caught.value.fix)

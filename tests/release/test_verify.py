@@ -9,8 +9,11 @@ from click.testing import CliRunner
 from harness.mirror import Mirror
 
 from bakery.cli import main
+from bakery.http.client import Client
+from bakery.http.retry import RetryPolicy
 from bakery.release import document, sums
-from bakery.release.verify import VerifyError, verify
+from bakery.release.errors import ReleaseError
+from bakery.release.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,22 +47,46 @@ def test_a_release_is_the_same_over_http(release: Path) -> None:
         assert check(f"{server.url}/{release.name}/") == check(release)
 
 
+def test_a_busy_server_is_asked_again(release: Path) -> None:
+    waits: list[float] = []
+    client = Client(retry=RetryPolicy(sleep=waits.append))
+    with Mirror(release.parent) as server:
+        server.busy = True
+        url = f"{server.url}/{release.name}"
+        assert [each.name for each in verify(url, keyring=None, client=client)] == check(release)
+    assert len(waits) == len(set(server.requests))
+
+
+def test_no_image_is_asked_for_before_release_json_holds(release: Path) -> None:
+    (release / document.FILE).write_text("{}")
+    with Mirror(release.parent) as server, pytest.raises(ReleaseError):
+        check(f"{server.url}/{release.name}")
+    assert not [path for path in server.requests if path.endswith(".raw")]
+
+
+def test_no_more_is_read_than_is_signed(release: Path) -> None:
+    with (release / IMAGE).open("r+b") as file:
+        file.truncate(64 << 20)
+    with pytest.raises(ReleaseError, match="more than the 17 bytes that"):
+        check(release)
+
+
 @pytest.mark.parametrize("name", [IMAGE, "tool.conf", "release.json", "tool-v1.1.0.cdx.json"])
 def test_a_file_that_is_not_what_the_index_names(release: Path, name: str) -> None:
     (release / name).write_bytes((release / name).read_bytes() + b" ")
-    with pytest.raises(VerifyError, match=f"{name} is not the file that SHA256SUMS names"):
+    with pytest.raises(ReleaseError, match=f"{name} is not the file that SHA256SUMS names"):
         check(release)
 
 
 def test_a_file_that_is_missing(release: Path) -> None:
     (release / IMAGE).unlink()
-    with pytest.raises(VerifyError, match=f"{IMAGE} can't be read"):
+    with pytest.raises(ReleaseError, match=f"{IMAGE} can't be read"):
         check(release)
 
 
 def test_a_file_that_nobody_vouches_for(release: Path) -> None:
     (release / "extra.raw").write_bytes(b"")
-    with pytest.raises(VerifyError) as caught:
+    with pytest.raises(ReleaseError) as caught:
         check(release)
     assert "nobody vouches for extra.raw" in str(caught.value)
 
@@ -83,7 +110,7 @@ def rename(described: Any) -> None:
     ("act", "says"),
     [
         (change("sha256", "0" * 64), "another digest"),
-        (change("size", 1), "has 17 bytes, and 1 there"),
+        (change("size", 99), "has 17 bytes, and 99 there"),
         (change("file", "tool-v1.1.0-riscv64.raw"), "does not name tool-v1.1.0-riscv64.raw"),
         (drop, f"does not describe {IMAGE}"),
         (rename, "is not what tool v9 is called"),
@@ -97,7 +124,7 @@ def test_a_release_json_that_tells_something_else(
     act(described)
     path.write_text(json.dumps(described))
     index(release)
-    with pytest.raises(VerifyError, match=r"release\.json contradicts") as caught:
+    with pytest.raises(ReleaseError, match=r"release\.json contradicts") as caught:
         check(release)
     assert says in str(caught.value)
 
@@ -105,7 +132,7 @@ def test_a_release_json_that_tells_something_else(
 def test_a_release_json_that_is_none(release: Path) -> None:
     (release / document.FILE).write_text('{"name": 1}')
     index(release)
-    with pytest.raises(VerifyError, match="does not follow its schema"):
+    with pytest.raises(ReleaseError, match="does not follow its schema"):
         check(release)
 
 
@@ -122,7 +149,7 @@ def test_a_release_json_that_is_none(release: Path) -> None:
 )
 def test_an_index_that_is_none(tmp_path: Path, data: bytes, says: str) -> None:
     (tmp_path / sums.FILE).write_bytes(data)
-    with pytest.raises(VerifyError) as caught:
+    with pytest.raises(ReleaseError) as caught:
         check(tmp_path)
     assert says in str(caught.value)
 

@@ -19,7 +19,7 @@ from bakery.errors import BakeryError
 from bakery.recipe import lock as lockfile
 from bakery.recipe.expectations import Expectations
 from bakery.recipe.load import CHECK, load_all
-from bakery.recipe.releases import releases
+from bakery.recipe.plan import releases
 from bakery.scaffold.create import create
 from bakery.yaml import convert
 

@@ -11,7 +11,7 @@ import yaml
 from bakery.scaffold.filenames import checksum_files, pick, program_name, signatures
 
 if TYPE_CHECKING:
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
 
 RELEASES: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "releases.yaml").read_text())
 

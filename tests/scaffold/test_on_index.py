@@ -5,8 +5,8 @@ from bakery.scaffold.on_index import _platforms
 
 def test_a_wheel_that_fits_both_is_taken_by_musls_tag() -> None:
     wheel = "app-1.0-py3-none-manylinux2014_x86_64.musllinux_1_1_x86_64.whl"
-    assert _platforms([wheel], "_x86_64") == ["musllinux_1_1_x86_64"]
-    assert _platforms([wheel], "_aarch64") == []
+    assert _platforms([wheel], "x86-64") == ["musllinux_1_1_x86_64"]
+    assert _platforms([wheel], "arm64") == []
 
 
 def test_musls_wheels_come_first_and_those_for_one_python_not_at_all() -> None:
@@ -17,4 +17,4 @@ def test_musls_wheels_come_first_and_those_for_one_python_not_at_all() -> None:
         "app-1.0-py3-none-any.whl",
         "app-1.0-cp312-cp312-musllinux_1_1_x86_64.whl",
     ]
-    assert _platforms(wheels, "_x86_64") == ["musllinux_1_2_x86_64", "manylinux2014_x86_64"]
+    assert _platforms(wheels, "x86-64") == ["musllinux_1_2_x86_64", "manylinux2014_x86_64"]

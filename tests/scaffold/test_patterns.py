@@ -8,7 +8,7 @@ from bakery.recipe.version import Version
 from bakery.scaffold.patterns import glob, versioned, worded
 
 if TYPE_CHECKING:
-    from bakery.recipe.types import Arch
+    from bakery.arch import Arch
 
 
 @pytest.mark.parametrize(

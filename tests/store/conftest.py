@@ -9,7 +9,9 @@ import pytest
 from harness.upstream import DEADLINE, Upstream
 
 from bakery import settings
-from bakery.http.retry import Patience
+from bakery.http.client import Client
+from bakery.http.limits import Limits
+from bakery.http.retry import RetryPolicy
 from bakery.store.download import fetch
 from bakery.store.folder import Store
 
@@ -59,8 +61,11 @@ def slept() -> list[float]:
 
 
 @pytest.fixture
-def patience(slept: list[float]) -> Patience:
-    return Patience(sleep=slept.append, jitter=lambda: 1.0, connect=DEADLINE, stall=DEADLINE)
+def client(slept: list[float]) -> Client:
+    return Client(
+        retry=RetryPolicy(sleep=slept.append, jitter=0),
+        limits=Limits(connect=DEADLINE, stall=DEADLINE),
+    )
 
 
 @pytest.fixture
@@ -73,10 +78,10 @@ def configure(tmp_path: Path) -> Callable[..., settings.Settings]:
 
 @pytest.fixture
 def get(
-    store: Store, configure: Callable[..., settings.Settings], patience: Patience
+    store: Store, configure: Callable[..., settings.Settings], client: Client
 ) -> Callable[..., Path]:
     def got(asset: Any, chosen: settings.Settings | None = None, **options: Any) -> Path:
-        options = {"patience": patience, **options}
+        options = {"client": client, **options}
         return fetch(store, asset, settings=chosen or configure(), **options)
 
     return got

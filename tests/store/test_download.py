@@ -12,12 +12,12 @@ import pytest
 from harness.upstream import BODY, HALF, OTHER, Upstream, assert_clean
 
 from bakery.store.download import download_unpinned
-from bakery.store.errors import DownloadError, OfflineError
+from bakery.store.errors import DownloadError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bakery.http.retry import Patience
+    from bakery.http.client import Client
     from bakery.settings import Settings
     from bakery.store.folder import Store
 
@@ -97,13 +97,13 @@ def test_a_proxy_is_used(get: Get, upstream: Upstream, monkeypatch: pytest.Monke
     assert get(asset).read_bytes() == BODY
 
 
-def first_use(store: Store, settings: Settings, patience: Patience, url: str) -> Any:
-    return download_unpinned(store, url, settings=settings, patience=patience)
+def first_use(store: Store, settings: Settings, client: Client, url: str) -> Any:
+    return download_unpinned(store, url, settings=settings, client=client)
 
 
-def test_first_use(store: Store, upstream: Upstream, configure: Any, patience: Patience) -> None:
+def test_first_use(store: Store, upstream: Upstream, configure: Any, client: Client) -> None:
     asset = upstream.asset(BODY, upstream.whole(BODY, upto=HALF), upstream.whole(BODY))
-    blob = first_use(store, configure(), patience, asset.url)
+    blob = first_use(store, configure(), client, asset.url)
     assert (blob.sha256, blob.size, blob.path.read_bytes()) == (asset.sha256, len(BODY), BODY)
     assert store.has(asset.sha256)
     assert not list(store.partials.iterdir())
@@ -111,18 +111,18 @@ def test_first_use(store: Store, upstream: Upstream, configure: Any, patience: P
 
 @pytest.mark.parametrize("body", [b"", b"\n" + PAGE])
 def test_first_use_refuses_what_is_no_asset(
-    store: Store, upstream: Upstream, configure: Any, patience: Patience, body: bytes
+    store: Store, upstream: Upstream, configure: Any, client: Client, body: bytes
 ) -> None:
     with pytest.raises(DownloadError, match="Please log in" if body else "empty"):
-        first_use(store, configure(), patience, upstream.asset(body).url)
+        first_use(store, configure(), client, upstream.asset(body).url)
     assert_clean(store)
 
 
 def test_first_use_offline(
-    store: Store, upstream: Upstream, configure: Any, patience: Patience
+    store: Store, upstream: Upstream, configure: Any, client: Client
 ) -> None:
-    with pytest.raises(OfflineError):
-        first_use(store, configure(offline="1"), patience, upstream.asset(BODY).url)
+    with pytest.raises(DownloadError):
+        first_use(store, configure(offline="1"), client, upstream.asset(BODY).url)
     assert upstream.requests == []
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness.upstream import BODY, HALF, Upstream, assert_clean
 
+from bakery.http.limits import Limits
 from bakery.store.errors import DownloadError
 
 if TYPE_CHECKING:
     import threading
 
-    from bakery.http.retry import Patience
+    from bakery.http.client import Client
     from bakery.store.folder import Store
 
 Get = Any  # a fixture; a Protocol would say no more
@@ -45,7 +47,7 @@ def test_lasting_failures_are_not(
     assert_clean(store)
 
 
-def test_patience_ends(get: Get, upstream: Upstream, store: Store, slept: list[float]) -> None:
+def test_tries_end(get: Get, upstream: Upstream, store: Store, slept: list[float]) -> None:
     with pytest.raises(DownloadError, match=r"HTTP 503 .*\(after 6 tries\)") as caught:
         get(upstream.asset(BODY, upstream.status(503)))
     assert "run again" in str(caught.value)
@@ -61,7 +63,7 @@ def test_a_cut_connection_is_resumed(get: Get, upstream: Upstream, meter: Any) -
     assert (meter.total, meter.done) == (len(BODY), len(BODY))
 
 
-def test_headway_renews_patience(get: Get, upstream: Upstream) -> None:
+def test_headway_renews_the_tries(get: Get, upstream: Upstream) -> None:
     body = BODY * 40
     cuts = [upstream.whole(body, upto=upto << 20) for upto in range(1, 10)]
     assert get(upstream.asset(body, *cuts, upstream.whole(body))).read_bytes() == body
@@ -74,11 +76,11 @@ def test_always_cut_at_the_same_place(get: Get, upstream: Upstream, store: Store
 
 
 def test_a_stall_is_noticed_and_resumed(
-    get: Get, upstream: Upstream, gate: threading.Event, slept: list[float], patience: Patience
+    get: Get, upstream: Upstream, gate: threading.Event, client: Client
 ) -> None:
-    hasty = type(patience)(sleep=slept.append, stall=0.3)
+    hasty = replace(client, limits=Limits(stall=0.3))
     asset = upstream.asset(BODY, upstream.stalling(BODY, HALF, gate), upstream.whole(BODY))
-    assert get(asset, patience=hasty).read_bytes() == BODY
+    assert get(asset, client=hasty).read_bytes() == BODY
     assert f"bytes={HALF}-" in upstream.ranges
 
 

@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness.upstream import BODY, HALF, OTHER, Upstream
 
+from bakery.http.client import Client
+from bakery.http.retry import RetryPolicy
 from bakery.store.errors import DownloadError
 
 if TYPE_CHECKING:
-    from bakery.http.retry import Patience
     from bakery.store.folder import Store
 
 Get = Any  # a fixture; a Protocol would say no more
 
 
-def test_the_second_run_goes_on(get: Get, upstream: Upstream, patience: Patience) -> None:
+def test_the_second_run_goes_on(get: Get, upstream: Upstream) -> None:
     asset = upstream.asset(BODY, upstream.whole(BODY, upto=HALF), upstream.whole(BODY))
-    once = type(patience)(tries=1)
+    once = Client(retry=RetryPolicy(tries=1))
     with pytest.raises(DownloadError):
-        get(asset, patience=once)
-    assert get(asset, patience=once).read_bytes() == BODY
+        get(asset, client=once)
+    assert get(asset, client=once).read_bytes() == BODY
     assert upstream.ranges == [None, f"bytes={HALF}-"]
 
 
@@ -116,14 +117,12 @@ def test_a_whole_part_needs_no_network(get: Get, upstream: Upstream, store: Stor
     assert upstream.requests == []
 
 
-def test_a_part_of_another_source_starts_over(
-    get: Get, upstream: Upstream, configure: Any, patience: Patience
-) -> None:
+def test_a_part_of_another_source_starts_over(get: Get, upstream: Upstream, configure: Any) -> None:
     asset = upstream.asset(BODY, upstream.whole(BODY, upto=HALF))
     host = upstream.url.removeprefix("http://")
     upstream.offer(f"/m/{host}/a.tgz", upstream.whole(BODY))
     with pytest.raises(DownloadError):
-        get(asset, patience=type(patience)(tries=1))
+        get(asset, client=Client(retry=RetryPolicy(tries=1)))
     get(asset, configure(mirror=f"{upstream.url}/m"))
     assert upstream.ranges == [None, None]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bakery.http.retry import Patience
+    from bakery.http.client import Client
     from bakery.settings import Settings
     from bakery.store.folder import Store
 
@@ -48,10 +48,8 @@ def encrypted(upstream: Any, certificate: Path) -> Any:
 
 
 @pytest.fixture
-def get(
-    store: Store, configure: Callable[..., Settings], patience: Patience
-) -> Callable[[Any], Path]:
-    return lambda asset: fetch(store, asset, settings=configure(), patience=patience)
+def get(store: Store, configure: Callable[..., Settings], client: Client) -> Callable[[Any], Path]:
+    return lambda asset: fetch(store, asset, settings=configure(), client=client)
 
 
 @pytest.fixture

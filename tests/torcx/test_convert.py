@@ -12,7 +12,7 @@ from harness import torcx
 from bakery.errors import BakeryError
 from bakery.recipe.load import load_all
 from bakery.torcx.convert import convert
-from bakery.torcx.units import mentions, rewritten
+from bakery.torcx.units import mentions, without_torcx
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ def test_both_archive_types_give_the_same_recipe(tmp_path: Path, kind: str) -> N
     assert list(load_all(tmp_path / "recipes")) == ["docker"]
     assert done.lost == ["etc/docker/daemon.json: extensions only have /usr"]
     assert "usr/lib/systemd/system/docker.service: Torcx taken out" in done.changed
-    assert image.name in done.told()
+    assert image.name in done.summary()
 
 
 def test_dynamic_programs_need_their_system(tmp_path: Path) -> None:
@@ -171,11 +171,11 @@ def test_wrong_names_are_explained(tmp_path: Path, file: str, name: str | None, 
     ],
 )
 def test_units_lose_torcx_and_nothing_else(before: str, after: str) -> None:
-    assert rewritten(before) == after
-    assert rewritten(after) == after
+    assert without_torcx(before) == after
+    assert without_torcx(after) == after
 
 
 def test_what_stays_of_torcx_is_told() -> None:
     unit = "# torcx was here\nExecStart=/usr/bin/torcx profile list\n"
-    assert mentions(rewritten(unit)) == ["ExecStart=/usr/bin/torcx profile list"]
-    assert rewritten(unit) == unit
+    assert mentions(without_torcx(unit)) == ["ExecStart=/usr/bin/torcx profile list"]
+    assert without_torcx(unit) == unit

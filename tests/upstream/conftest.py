@@ -9,7 +9,8 @@ import pytest
 from harness.service import Service
 
 from bakery import settings
-from bakery.http.retry import Patience
+from bakery.http.client import Client
+from bakery.http.retry import RetryPolicy
 from bakery.upstream.api import Api
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ class Clients:
             chosen = dataclasses.replace(chosen, mirror=self._service.url)
         else:
             environment = {"GITHUB_API_URL": self._service.url, **environment}
-        patience = Patience(tries=3, sleep=self.waits.append, jitter=lambda: 0.0)
-        return Api(chosen, environment=environment, patience=patience)
+        client = Client(retry=RetryPolicy(tries=3, sleep=self.waits.append, jitter=0))
+        return Api(chosen, environment=environment, client=client)
 
 
 @pytest.fixture

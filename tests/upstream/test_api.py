@@ -1,25 +1,28 @@
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from harness.service import Reply, Service, paged
 
 from bakery import settings
+from bakery.http.credentials import Token
 from bakery.recipe.upstreams import GithubUpstream
 from bakery.upstream import github
 from bakery.upstream.api import Api
-from bakery.upstream.errors import NotFoundError, RateLimitError, UpstreamError
-from bakery.upstream.refusal import Token
+from bakery.upstream.errors import NotFoundError, UpstreamError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import Clients
 
-ME = Token(value="secret", variable="GITHUB_TOKEN")
-NOBODY = Token(value=None, variable="GITHUB_TOKEN")
+ME = Token(value="secret", variable="GITHUB_TOKEN", api="https://api.github.com")
+NOBODY = replace(ME, value=None)
 RELEASES = "/repos/o/app/releases?per_page=100"
 
 
@@ -130,7 +133,7 @@ def test_it_waits_for_a_limit_that_is_reset_soon(
 def test_nobody_waits_for_long(service: Service, clients: Clients, token: Token, fix: str) -> None:
     reset = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 3000)}
     url = service.offer("/x", Reply(b"{}", 403, reset, validated=False))
-    with clients.api() as api, pytest.raises(RateLimitError, match="50 minutes") as caught:
+    with clients.api() as api, pytest.raises(UpstreamError, match="50 minutes") as caught:
         api.get(url, token=token)
     assert fix in str(caught.value)
     assert (len(service.asked), clients.waits) == (1, [])
@@ -238,6 +241,20 @@ def test_damaged_answers(tmp_path: Path, service: Service, clients: Clients) -> 
     (tmp_path / "store" / "answers.sqlite").write_text("no database, but long enough" * 100)
     with pytest.raises(UpstreamError, match="may be removed"), clients.api() as api:
         api.get(url)
+
+
+@pytest.mark.parametrize("value", ["[]", "3", "null", "{", '{"headers": 3}', "[" * 9999])
+def test_answers_of_another_type_count_as_not_there(
+    tmp_path: Path, service: Service, clients: Clients, value: str
+) -> None:
+    url = service.offer("/x", "x")
+    with clients.api() as api:
+        api.get(url)
+    with closing(sqlite3.connect(tmp_path / "store" / "answers.sqlite")) as answers, answers:
+        answers.execute("UPDATE responses SET value = ?", (value,))
+    with clients.api() as api:
+        assert api.get(url).text == "x"
+    assert service.statuses == [200, 200]
 
 
 def test_certificates_that_are_not_there(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:

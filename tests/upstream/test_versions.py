@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING
 
 import pytest
 from harness.service import Reply, paged
@@ -10,7 +11,6 @@ from harness.service import Reply, paged
 from bakery.recipe.policy import Published
 from bakery.recipe.upstreams import (
     GithubUpstream,
-    GitlabUpstream,
     HashicorpUpstream,
     KubernetesUpstream,
     ListingUpstream,
@@ -22,6 +22,9 @@ from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from conftest import Clients
     from harness.service import Service
 
@@ -75,32 +78,6 @@ def test_github_tags(service: Service, clients: Clients) -> None:
     path = "/api.github.com/repos/o/app/tags?per_page=100"
     paged(service, path, [page, [{"name": "v1.0"}]])
     assert tags(clients, GithubUpstream(github="o/app", tags=True)) == ["v1.0", "v1.1"]
-
-
-def test_gitlab_tags(service: Service, clients: Clients) -> None:
-    def tag(name: str, made: str | None, committed: str) -> dict[str, Any]:
-        return {"name": name, "created_at": made, "commit": {"created_at": committed}}
-
-    page = [
-        tag("v2.0.0", "2026-03-04T09:00:00.000+02:00", "2026-03-01T09:00:00.000+02:00"),
-        tag("v1.0.0", None, "2026-03-04T09:00:00.000+02:00"),
-    ]
-    path = "/gitlab.com/api/v4/projects/group%2Fsub%2Fapp/repository/tags?per_page=100"
-    paged(service, path, [page[:1], page[1:]])
-    upstream = GitlabUpstream(gitlab="group/sub/app")
-    assert offered(clients, upstream) == [Published("v1.0.0", DAY), Published("v2.0.0", DAY)]
-
-
-@pytest.mark.parametrize(("known", "sent"), [(["CI_SERVER_URL"], "Bearer secret"), ([], None)])
-def test_gitlabs_token_goes_to_gitlabs_that_are_known(
-    service: Service, clients: Clients, known: list[str], sent: str | None
-) -> None:
-    service.offer(
-        "/api/v4/projects/o%2Fapp/repository/tags?per_page=100", [{"name": "v1", "commit": {}}]
-    )
-    with clients.api(GITLAB_TOKEN="secret", **dict.fromkeys(known, service.url)) as api:
-        offers(GitlabUpstream(gitlab="o/app", host=service.url), api)
-    assert service.asked[0].headers["Authorization"] == sent
 
 
 def consul(version: str, at: str = "2026-03-04T05:06:07.891Z", **more: object) -> dict[str, object]:
@@ -229,12 +206,28 @@ def test_which_links_name_a_version(
         assert [item.tag for item in listing.versions(upstream, api)] == found
 
 
+@pytest.fixture
+def pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """Write pip's configuration, which then is all there is of it."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    def configure(text: str) -> None:
+        (tmp_path / "pip.conf").write_text(text)
+
+    return configure
+
+
 def wheel(version: str, platform: str, **more: object) -> dict[str, object]:
-    return {"filename": f"some_app-{version}-py3-none-{platform}.whl", "url": "", **more}
+    name = f"some_app-{version}-py3-none-{platform}.whl"
+    return {"filename": name, "url": name, "hashes": {}, **more}
 
 
 FILES = [
-    {"filename": "some_app-2.0.tar.gz", "upload-time": "2026-01-01T00:00:00Z"},
+    {"filename": "some_app-2.0.tar.gz", "url": "a", "hashes": {}},
     wheel("1.10", "any", **{"upload-time": "2026-03-05T05:06:07.123Z"}),
     wheel("1.10", "linux_x86_64", yanked="broken", **{"upload-time": "2026-03-04T05:06:07Z"}),
     wheel("1.9", "any", yanked=False),
@@ -243,28 +236,90 @@ FILES = [
 ]
 
 
+PROJECT = {"name": "some-app", "meta": {"api-version": "1.1"}, "files": FILES}
+JSON = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
+
+
 @pytest.mark.parametrize("form", ["json", "html"])
 def test_package_index(
-    service: Service, clients: Clients, monkeypatch: pytest.MonkeyPatch, form: str
+    service: Service, clients: Clients, pip: Callable[[str], None], form: str
 ) -> None:
     yanked = {True: ' data-yanked=""', "broken": ' data-yanked="broken"'}
     links = [
-        f'<a href="../../{file["filename"]}#sha256=0"{yanked.get(file.get("yanked"), "")}>x</a>'
+        f'<a href="../../a#sha256=0"{yanked.get(file.get("yanked"), "")}>{file["filename"]}</a>'
         for file in FILES
     ]
-    json_type = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
-    reply = Reply(json.dumps({"files": FILES}).encode(), headers=json_type)
+    reply = Reply(json.dumps(PROJECT).encode(), headers=JSON)
     html = Reply("".join(links).encode(), headers={"Content-Type": "text/html"})
     service.offer("/simple/some-app/", reply if form == "json" else html)
-    monkeypatch.setenv("PIP_INDEX_URL", f"{service.url}/simple/")
+    pip(f"[global]\nindex-url = {service.url}/simple/\n")
     day = DAY if form == "json" else None
     found = offered(clients, PypiUpstream(pypi="Some_App"))
     assert found == [Published("1.9"), Published("1.10", day)]
 
 
-def test_the_index_is_pips_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIP_INDEX_URL", "https://me:secret@index.example.org/root/simple/")
-    assert simple_index.index() == "https://index.example.org/root/simple"
+def test_the_indexes_are_pips_own(
+    pip: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = "https://me:secret@index.example.org/root/simple/"
+    extra = "https://b.example.org/simple https://c.example.org/simple"
+    pip(f"[global]\nindex-url = https://a.example.org\n[install]\nextra-index-url = {extra}\n")
+    assert simple_index.indexes() == ["https://a.example.org", *extra.split()]
+    monkeypatch.setenv("PIP_INDEX_URL", own)
+    assert simple_index.indexes() == [own.rstrip("/"), *extra.split()]
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(UpstreamError, match="no package index"):
+        simple_index.indexes()
+
+
+def test_there_is_an_index_without_any_configuration(pip: Callable[[str], None]) -> None:
+    pip("")
+    (index,) = simple_index.indexes()
+    assert index.startswith("https://")
+
+
+def test_an_index_has_a_login_in_its_address_or_in_netrc(
+    service: Service, clients: Clients, pip: Callable[[str], None], tmp_path: Path
+) -> None:
+    service.offer("/a/some-app/", Reply(json.dumps(PROJECT).encode(), headers=JSON))
+    page = tmp_path / "html/some-app/index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text('<a href="x.whl">some_app-1.11-py3-none-any.whl</a>')
+    host = service.url.removeprefix("http://")
+    other = f"http://localhost:{host.partition(':')[2]}/b"
+    pip(
+        f"[global]\nindex-url = http://me:open@{host}/a\n"
+        f"extra-index-url = {other} {(tmp_path / 'html').as_uri()}\n"
+    )
+    (tmp_path / ".netrc").write_text("machine localhost login you password sesame\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    found = tags(clients, PypiUpstream(pypi="some_app"))
+    assert found == ["1.9", "1.10", "1.11"]
+    sent = [(asked.path, asked.headers["Authorization"]) for asked in service.asked]
+    assert sent == [
+        ("/a/some-app/", "Basic bWU6b3Blbg=="),
+        ("/b/some-app/", "Basic eW91OnNlc2FtZQ=="),
+    ]
+    stored = [path.read_bytes() for path in (tmp_path / "store").iterdir()]
+    assert not any(b"open" in data or b"bWU6b3Blbg" in data for data in stored)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(b"[]", headers=JSON),
+        Reply(b'{"files": 3}', headers=JSON),
+        Reply(b"[" * 99999, headers=JSON),
+        Reply(b"PNG", headers={"Content-Type": "image/png"}),
+    ],
+)
+def test_something_else_than_an_index(
+    service: Service, clients: Clients, pip: Callable[[str], None], reply: Reply
+) -> None:
+    service.offer("/a/some-app/", reply)
+    pip(f"[global]\nindex-url = {service.url}/a\n")
+    with pytest.raises(UpstreamError, match="package index"):
+        tags(clients, PypiUpstream(pypi="some_app"))
 
 
 def test_lists(service: Service, clients: Clients) -> None:

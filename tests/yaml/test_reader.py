@@ -20,10 +20,20 @@ def complaint(tmp_path: Path, data: bytes) -> str:
 
 
 @pytest.mark.parametrize(
-    "text", ["[" * 200_000, "a: " + "{" * 50_000, "- " * 50_000, "? " * 50_000]
+    "text",
+    [
+        *("[" * 200_000, "a: " + "{" * 50_000, "- " * 50_000, "? " * 50_000),
+        "a: b & c\nd: " + "[" * 50_000,
+        "a: " + "[" * 900,
+    ],
 )
 def test_nothing_nests_deep_enough_to_crash(tmp_path: Path, text: str) -> None:
     assert "nested too deeply" in complaint(tmp_path, text.encode())
+
+
+def test_a_mistake_in_a_long_text_is_no_depth(tmp_path: Path) -> None:
+    text = "a:\n" + "  - [b]\n" * 2000 + "  - [c\n"
+    assert complaint(tmp_path, text.encode()).startswith(":2002:5: this bracket is not closed")
 
 
 def test_a_closed_nest_is_shown(tmp_path: Path) -> None:
@@ -40,6 +50,33 @@ def test_a_huge_file_is_refused(tmp_path: Path) -> None:
 def test_a_control_character_is_shown_where_it_is(tmp_path: Path, sign: bytes) -> None:
     message = complaint(tmp_path, "a: Käse\nb: Käse".encode() + sign)
     assert message.startswith(":2:8: a text can't hold this control character")
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "shown"),
+    [
+        ("a: x\u202ey", ":1:5", r"\u202e"),
+        ("a: 1 # \u2066", ":1:8", r"\u2066"),
+        ("a: x\u2028y", ":1:5", r"\u2028"),
+        ("a: x\u200by", ":1:5", r"\u200b"),
+        ("a: x\x85y", ":1:5", r"\x85"),
+        (r'a: "x\e[31m"', ":1:", r"\x1b"),
+        (r'"a\u202e": x', ":1:", r"\u202e"),
+        (r'a: {b: ["\0"]}', ":1:", r"\x00"),
+        (r'a: "\L"', ":1:", r"\u2028"),
+    ],
+)
+def test_what_hides_is_shown(tmp_path: Path, text: str, where: str, shown: str) -> None:
+    message = complaint(tmp_path, text.encode())
+    assert message.startswith(where)
+    assert f"a text can't hold this control character: {shown}" in message
+    assert message.replace("\n", "").isprintable()
+
+
+def test_texts_may_have_lines_and_tabs(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text('a: |\n  x\n  \ty\nb: "x\\ty\\nz"\n')
+    assert [value.value for _, value in read(file).value] == ["x\n\ty\n", "x\ty\nz"]
 
 
 def test_other_ends_of_lines(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from bakery.check import host, linkage
-from bakery.check.rule import Hit, Severity, rule
+from bakery.check.rule import BUILT_ELSEWHERE, Severity, Skip, Violation, rule
 from bakery.check.tree import binaries, inside
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ _SELF_CONTAINED = (
 )
 
 
-def _that_must_be_whole(subject: Subject) -> Iterator[Root]:
-    """Yield the roots that lack what the image does not bring."""
+def _complete_roots(subject: Subject) -> Iterator[Root]:
+    """Yield the roots in which programs can rely on the image alone."""
     return (root for root in subject.roots if root.private or not subject.coupled)
 
 
@@ -40,11 +40,11 @@ def _fix(root: Root) -> str | None:
     reason="a binary that is cut off crashes, or does not start at all",
     fix="look at the asset it comes from: it is damaged, or was unpacked halfway",
 )
-def damaged(subject: Subject) -> Iterator[Hit]:
-    """Find files that begin like a binary and are none."""
+def damaged(subject: Subject) -> Iterator[Violation]:
+    """Find files that have the ELF magic number and can't be parsed."""
     for node in subject.tree:
-        if node.trouble and node.sha256 is not None:
-            yield Hit(node.path, node.trouble)
+        if node.defect and node.sha256 is not None:
+            yield Violation(node.path, node.defect)
 
 
 @rule(
@@ -56,11 +56,13 @@ def damaged(subject: Subject) -> Iterator[Hit]:
         " upstream's words"
     ),
 )
-def architecture(subject: Subject) -> Iterator[Hit]:
+def architecture(subject: Subject) -> Iterator[Violation]:
     """Find binaries for another architecture than the image's."""
     for node, elf in binaries(subject.tree):
         if subject.arch not in (None, elf.machine) and elf.machine not in _NO_HOST:
-            yield Hit(node.path, f"is a binary for {elf.machine}, in an image for {subject.arch}")
+            yield Violation(
+                node.path, f"is a binary for {elf.machine}, in an image for {subject.arch}"
+            )
 
 
 @rule(
@@ -69,12 +71,12 @@ def architecture(subject: Subject) -> Iterator[Hit]:
     reason="a program whose loader is not there fails with «No such file or directory»",
     fix=_SELF_CONTAINED,
 )
-def interpreter(subject: Subject) -> Iterator[Hit]:
+def interpreter(subject: Subject) -> Iterator[Violation]:
     """Find dynamic programs whose loader is not in the image."""
-    for root in _that_must_be_whole(subject):
+    for root in _complete_roots(subject):
         for node, elf in binaries(root.nodes):
-            if elf.interpreter and linkage.own_loader(root.tree, elf) is None:
-                yield Hit(root.path(node), _foreign(root, elf), fix=_fix(root))
+            if elf.interpreter and linkage.bundled_loader(root.tree, elf) is None:
+                yield Violation(root.path(node), _foreign(root, elf), fix=_fix(root))
 
 
 def _foreign(root: Root, elf: Elf) -> str:
@@ -97,9 +99,9 @@ def _foreign(root: Root, elf: Elf) -> str:
     reason="a program that does not find a library stops with «cannot open shared object file»",
     fix="ship the library in usr/lib/NAME and point the binary's RUNPATH there: " + _SELF_CONTAINED,
 )
-def libraries(subject: Subject) -> Iterator[Hit]:
+def libraries(subject: Subject) -> Iterator[Violation]:
     """Find needed libraries that are not where the loader looks."""
-    for root in _that_must_be_whole(subject):
+    for root in _complete_roots(subject):
         in_root = frozenset(
             name
             for node, elf in binaries(root.nodes)
@@ -111,13 +113,13 @@ def libraries(subject: Subject) -> Iterator[Hit]:
                 where = "its root" if root.private else "the image"
                 names = ", ".join(missing)
                 message = f"needs libraries that it won't find in {where}: {names}"
-                yield Hit(root.path(node), message, fix=_fix(root))
+                yield Violation(root.path(node), message, fix=_fix(root))
 
 
 def _missing(root: Root, node: Node, elf: Elf, in_root: frozenset[str]) -> tuple[str, ...]:
     if elf.kind == "library":
         return linkage.missing_from_library(root, node, in_root)
-    if elf.dynamic and (not elf.interpreter or linkage.own_loader(root.tree, elf)):
+    if elf.dynamic and (not elf.interpreter or linkage.bundled_loader(root.tree, elf)):
         return linkage.missing_from_program(root, node)
     return ()
 
@@ -131,14 +133,18 @@ def _missing(root: Root, node: Node, elf: Elf, in_root: frozenset[str]) -> tuple
         " to look; or, if it can do without, accept it with `allow:`"
     ),
 )
-def mentions(subject: Subject) -> Iterator[Hit]:
-    """Find paths in self-contained programs that don't lead to what upstream has there."""
+def mentions(subject: Subject) -> Iterator[Violation | Skip]:
+    """Find paths in self-contained programs that lead to nothing in the image."""
     manifest = subject.context.manifest
-    for path, left in groupby(manifest.references if manifest else (), key=lambda r: r.path):
+    if manifest is None:
+        yield BUILT_ELSEWHERE
+        return
+    for path, references in groupby(manifest.references, key=lambda r: r.path):
         paths = ", ".join(
-            f"/{each.mentions}" + (f" (now {each.place})" if each.place else "") for each in left
+            f"/{each.mentions}" + (f" (now {each.moved_to})" if each.moved_to else "")
+            for each in references
         )
-        yield Hit(path, f"looks for what its packages have at {paths}")
+        yield Violation(path, f"looks for what its packages have at {paths}")
 
 
 @rule(
@@ -147,26 +153,26 @@ def mentions(subject: Subject) -> Iterator[Hit]:
     reason="a script whose interpreter is missing fails with «No such file or directory»",
     fix="ship the interpreter too, write the script for /bin/sh, or leave it out",
 )
-def script(subject: Subject) -> Iterator[Hit]:
+def script(subject: Subject) -> Iterator[Violation]:
     """Find scripts for interpreters that neither the image nor every host has."""
-    for root in _that_must_be_whole(subject):
+    for root in _complete_roots(subject):
         for node in root.nodes:
             if not (node.executable and node.script) or _startable(subject, root, node.script):
                 continue
             if root.private and node.folder != "usr/bin":
-                continue  # modules of an interpreter, and whatever else nobody starts by its name
+                continue  # modules of an interpreter, and others that nobody starts by their name
             severity: Severity = "warning" if node.path.startswith("usr/share/") else "error"
             message = f"is a script for {' '.join(node.script)}"
-            yield Hit(root.path(node), message, severity=severity, fix=_fix(root))
+            yield Violation(root.path(node), message, severity=severity, fix=_fix(root))
 
 
 def _startable(subject: Subject, root: Root, words: tuple[str, ...]) -> bool:
-    if not subject.finds(root, words[0]):
+    if not subject.exists(root, words[0]):
         return False
     if inside(words[0]) != "usr/bin/env":
         return True
     names = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
     name = names[0] if names else "env"
-    return subject.finds(root, f"/usr/bin/{name}") or (
+    return subject.exists(root, f"/usr/bin/{name}") or (
         not root.private and host.knows_program(name)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bakery.check.rule import Hit, rule
+from bakery.check.rule import Violation, rule
 from bakery.check.tree import binaries
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ def _hardenable(subject: Subject) -> Iterator[tuple[Node, Elf]]:
     reason="an executable stack makes overflows exploitable, and hardened hosts refuse it",
     fix="ask upstream to link with -z noexecstack",
 )
-def execstack(subject: Subject) -> Iterator[Hit]:
+def execstack(subject: Subject) -> Iterator[Violation]:
     """Find binaries with an executable stack."""
     yield from (
-        Hit(n.path, "asks for an executable stack")
+        Violation(n.path, "asks for an executable stack")
         for n, elf in binaries(subject.tree)
         if elf.execstack
     )
@@ -45,10 +45,12 @@ def execstack(subject: Subject) -> Iterator[Hit]:
     ),
     fix="ask upstream to compile with -fPIC",
 )
-def textrel(subject: Subject) -> Iterator[Hit]:
+def textrel(subject: Subject) -> Iterator[Violation]:
     """Find binaries with text relocations."""
     yield from (
-        Hit(n.path, "has text relocations") for n, elf in binaries(subject.tree) if elf.textrel
+        Violation(n.path, "has text relocations")
+        for n, elf in binaries(subject.tree)
+        if elf.textrel
     )
 
 
@@ -58,11 +60,11 @@ def textrel(subject: Subject) -> Iterator[Hit]:
     reason="without RELRO an overflow can redirect the calls of a dynamic binary",
     fix="ask upstream to link with -z relro -z now",
 )
-def relro(subject: Subject) -> Iterator[Hit]:
+def relro(subject: Subject) -> Iterator[Violation]:
     """Find dynamic binaries without RELRO; a static one has little to protect."""
     for node, elf in _hardenable(subject):
         if not elf.relro:
-            yield Hit(node.path, "is a dynamic binary without RELRO")
+            yield Violation(node.path, "is a dynamic binary without RELRO")
 
 
 @rule(
@@ -71,8 +73,8 @@ def relro(subject: Subject) -> Iterator[Hit]:
     reason="a program at a fixed address is easier to exploit",
     fix="ask upstream to compile with -fPIE and link with -pie",
 )
-def pie(subject: Subject) -> Iterator[Hit]:
+def pie(subject: Subject) -> Iterator[Violation]:
     """Find dynamic programs at a fixed address."""
     for node, elf in _hardenable(subject):
         if elf.kind == "executable" and not elf.pie:
-            yield Hit(node.path, "is a dynamic program, but not position-independent")
+            yield Violation(node.path, "is a dynamic program, but not position-independent")

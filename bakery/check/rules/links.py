@@ -1,11 +1,11 @@
-"""Rules about symbolic links: where they lead on a host."""
+"""Rules about symbolic links: whether their targets exist on a host."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from bakery.check import fragment_files
-from bakery.check.rule import Hit, rule
+from bakery.check.rule import Violation, rule
 from bakery.check.tree import destination
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ _OF_THE_HOST = ("etc", "var")
     reason="a link to nothing is a program that can't be started, or a file that can't be opened",
     fix="correct the link's target, or ship what it leads to",
 )
-def broken(subject: Subject) -> Iterator[Hit]:
+def broken(subject: Subject) -> Iterator[Violation]:
     """Find links to nothing."""
     for root in subject.roots:
         for link in (node for node in root.nodes if node.type == "link"):
             if not _leads_somewhere(subject, root, destination(link)):
-                yield Hit(
+                yield Violation(
                     root.path(link),
                     f"leads to {link.target}, which neither the image nor every host has",
                 )
@@ -40,7 +40,7 @@ def _leads_somewhere(subject: Subject, root: Root, target: str) -> bool:
     top = target.partition("/")[0]
     if top in (*_MADE_AT_RUN_TIME, *_OF_THE_HOST) or target == ".":
         return True
-    return subject.finds(root, target) and (root.private or top in _MERGED)
+    return subject.exists(root, target) and (root.private or top in _MERGED)
 
 
 @rule(
@@ -51,11 +51,13 @@ def _leads_somewhere(subject: Subject, root: Root, target: str) -> bool:
     ),
     fix="make the target with a line in usr/lib/tmpfiles.d, or allow the link with a reason",
 )
-def into_host(subject: Subject) -> Iterator[Hit]:
-    """Find links into /etc and /var that nothing in the image makes a target for."""
+def into_host(subject: Subject) -> Iterator[Violation]:
+    """Find links into /etc and /var whose target no tmpfiles.d line of the image makes."""
     made = {line.path for line in fragment_files.tmpfiles(subject)}
     for link in (node for node in subject.roots[0].nodes if node.type == "link"):
         target = "/" + destination(link)
         inside = target.startswith(tuple(f"/{top}/" for top in _OF_THE_HOST))
         if inside and not any(target == path or path.startswith(target + "/") for path in made):
-            yield Hit(link.path, f"leads to {link.target}, and nothing in the image makes that")
+            yield Violation(
+                link.path, f"leads to {link.target}, and nothing in the image makes that"
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from bakery.check.rule import Hit, Skip, rule
+from bakery.check.rule import Skip, Violation, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,14 @@ _DIRECTORY = 0o755
 _READABLE = 0o444
 _WORLD_WRITABLE = 0o002
 _SETUID = 0o6000
-_NOT_KEPT = "owners, capabilities and devices are known only of a finished image, and to root"
+_NO_OWNERS = Skip(
+    "owners in a folder count for root alone, who can set them",
+    fix="check the finished image: bakery check NAME-VERSION-ARCH.raw",
+)
+_NOT_ROOT = Skip(
+    "capabilities and devices are known to root alone",
+    fix="check the finished image as root: sudo bakery check NAME-VERSION-ARCH.raw",
+)
 _DAY = 86400
 
 
@@ -29,14 +36,14 @@ _DAY = 86400
     ),
     fix="make root the owner: chown root:root, or mksquashfs -all-root",
 )
-def owner(subject: Subject) -> Iterator[Hit | Skip]:
-    """Find what does not belong to root."""
-    if not subject.keeps_owners:
-        yield Skip(_NOT_KEPT)
+def owner(subject: Subject) -> Iterator[Violation | Skip]:
+    """Find files that don't belong to root."""
+    if not subject.knows_owners:
+        yield _NO_OWNERS
         return
     for node in subject.tree:
         if (node.uid, node.gid) != (0, 0):
-            yield Hit(node.path, f"belongs to {node.uid}:{node.gid}, not to root")
+            yield Violation(node.path, f"belongs to {node.uid}:{node.gid}, not to root")
 
 
 @rule(
@@ -48,11 +55,11 @@ def owner(subject: Subject) -> Iterator[Hit | Skip]:
     ),
     fix="chmod 0755",
 )
-def directory_mode(subject: Subject) -> Iterator[Hit]:
+def directory_mode(subject: Subject) -> Iterator[Violation]:
     """Find folders that are not 0755."""
     for node in subject.tree:
         if node.type == "directory" and node.mode != _DIRECTORY and not node.mode & _WORLD_WRITABLE:
-            yield Hit(node.path, f"has mode {node.mode:04o}, and a folder should have 0755")
+            yield Violation(node.path, f"has mode {node.mode:04o}, and a folder should have 0755")
 
 
 @rule(
@@ -61,11 +68,13 @@ def directory_mode(subject: Subject) -> Iterator[Hit]:
     reason="what users can't read, their programs can't use; and an image is no place for secrets",
     fix="chmod a+r, or leave it out",
 )
-def file_mode(subject: Subject) -> Iterator[Hit]:
+def file_mode(subject: Subject) -> Iterator[Violation]:
     """Find files that not everybody may read."""
     for node in subject.tree:
         if node.type == "file" and node.mode & _READABLE != _READABLE:
-            yield Hit(node.path, f"is a file of mode {node.mode:04o} that not everybody may read")
+            yield Violation(
+                node.path, f"is a file of mode {node.mode:04o} that not everybody may read"
+            )
 
 
 @rule(
@@ -74,11 +83,11 @@ def file_mode(subject: Subject) -> Iterator[Hit]:
     reason="an image is trusted like the system itself: nobody but its maker may have a say in it",
     fix="chmod o-w",
 )
-def world_writable(subject: Subject) -> Iterator[Hit]:
-    """Find what everybody may write to."""
+def world_writable(subject: Subject) -> Iterator[Violation]:
+    """Find files and folders that everybody may write to."""
     for node in subject.tree:
         if node.type in ("file", "directory") and node.mode & _WORLD_WRITABLE:
-            yield Hit(node.path, f"has mode {node.mode:04o}: everybody may write to it")
+            yield Violation(node.path, f"has mode {node.mode:04o}: everybody may write to it")
 
 
 @rule(
@@ -87,11 +96,11 @@ def world_writable(subject: Subject) -> Iterator[Hit]:
     reason="a setuid program gives whoever starts it the rights of its owner, on every host",
     fix="chmod ug-s; where the program is useless without, allow it with a reason",
 )
-def setuid(subject: Subject) -> Iterator[Hit]:
+def setuid(subject: Subject) -> Iterator[Violation]:
     """Find setuid and setgid files."""
     for node in subject.tree:
         if node.type == "file" and node.mode & _SETUID:
-            yield Hit(node.path, f"has mode {node.mode:04o}: it runs with its owner's rights")
+            yield Violation(node.path, f"has mode {node.mode:04o}: it runs with its owner's rights")
 
 
 @rule(
@@ -103,13 +112,13 @@ def setuid(subject: Subject) -> Iterator[Hit]:
     ),
     fix="setcap -r; where the program is useless without, allow it with a reason",
 )
-def capabilities(subject: Subject) -> Iterator[Hit | Skip]:
+def capabilities(subject: Subject) -> Iterator[Violation | Skip]:
     """Find files with capabilities."""
-    if not subject.keeps_owners:
-        yield Skip(_NOT_KEPT)
+    if not subject.as_root:
+        yield _NOT_ROOT
     for node in subject.tree:
         if node.capabilities:
-            yield Hit(node.path, "carries file capabilities")
+            yield Violation(node.path, "carries file capabilities")
 
 
 @rule(
@@ -118,13 +127,13 @@ def capabilities(subject: Subject) -> Iterator[Hit | Skip]:
     reason="devices, sockets and pipes in an image open ways into the host that nobody looks for",
     fix="leave it out; what must exist at run time is made by a line in tmpfiles.d",
 )
-def special(subject: Subject) -> Iterator[Hit | Skip]:
+def special(subject: Subject) -> Iterator[Violation | Skip]:
     """Find devices, sockets and pipes."""
-    if not subject.keeps_owners and subject.file:
-        yield Skip(_NOT_KEPT)
+    if not subject.as_root and subject.file:
+        yield _NOT_ROOT
     for node in subject.tree:
         if node.type in ("device", "fifo", "socket"):
-            yield Hit(node.path, f"is a {node.type}")
+            yield Violation(node.path, f"is a {node.type}")
 
 
 @rule(
@@ -136,13 +145,13 @@ def special(subject: Subject) -> Iterator[Hit | Skip]:
     ),
     fix="build with SOURCE_DATE_EPOCH, which sets every time",
 )
-def times(subject: Subject) -> Iterator[Hit]:
-    """Find times that can't be true."""
+def times(subject: Subject) -> Iterator[Violation]:
+    """Find times before 1970 and in the future."""
     tomorrow = time.time() + _DAY
     for node in subject.tree:
         if not 0 <= node.mtime <= tomorrow:
             shown = time.strftime("%Y-%m-%d", time.gmtime(node.mtime))
-            yield Hit(node.path, f"was last changed on {shown}")
+            yield Violation(node.path, f"was last changed on {shown}")
 
 
 @rule(
@@ -151,11 +160,11 @@ def times(subject: Subject) -> Iterator[Hit]:
     reason="what can't be read while it is checked can't be read on a host",
     fix="build or download the image again",
 )
-def unreadable(subject: Subject) -> Iterator[Hit]:
+def unreadable(subject: Subject) -> Iterator[Violation]:
     """Find files whose blocks are damaged, or that the user may not read."""
     for node in subject.tree:
-        if node.trouble and node.sha256 is None:
-            yield Hit(node.path, node.trouble)
+        if node.defect and node.sha256 is None:
+            yield Violation(node.path, node.defect)
 
 
 @rule(
@@ -164,11 +173,13 @@ def unreadable(subject: Subject) -> Iterator[Hit]:
     reason="what stands in usr/bin without the right to be executed can't be started",
     fix="chmod 0755",
 )
-def not_executable(subject: Subject) -> Iterator[Hit]:
+def not_executable(subject: Subject) -> Iterator[Violation]:
     """Find programs that nobody may start."""
     for node in subject.tree:
         if node.type == "file" and node.folder == "usr/bin" and not node.executable:
-            yield Hit(node.path, f"is a program of mode {node.mode:04o}, which nobody may execute")
+            yield Violation(
+                node.path, f"is a program of mode {node.mode:04o}, which nobody may execute"
+            )
 
 
 @rule(
@@ -177,8 +188,8 @@ def not_executable(subject: Subject) -> Iterator[Hit]:
     reason="an empty program does nothing and says so to nobody: its download or unpacking failed",
     fix="look at the asset that it comes from",
 )
-def empty(subject: Subject) -> Iterator[Hit]:
+def empty(subject: Subject) -> Iterator[Violation]:
     """Find programs without content."""
     for node in subject.tree:
         if node.executable and node.size == 0:
-            yield Hit(node.path, "is an executable file without content")
+            yield Violation(node.path, "is an executable file without content")

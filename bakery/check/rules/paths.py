@@ -1,11 +1,13 @@
-"""Rules about what stands where: what a merge would ignore, hide or break."""
+"""Rules about paths: what a merge would ignore, and what it would hide or break on a host."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from bakery.check.rule import Hit, rule
+from bakery.check.rule import Violation, rule
+from bakery.image.tree import is_macos_metadata
+from bakery.recipe.host_folders import HOST_FOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,14 +60,17 @@ def _top(subject: Subject) -> Iterator[Node]:
 @rule(
     "outside-usr-opt",
     "error",
-    reason="hosts merge /usr and /opt alone, and silently ignore the rest of an image",
-    fix="move it below usr/",
+    reason=(
+        "hosts merge /usr and /opt alone (of a confext /etc alone), and silently ignore the rest of"
+        " an image"
+    ),
+    fix="move it below usr/ (in a confext, below etc/)",
 )
-def outside(subject: Subject) -> Iterator[Hit]:
-    """Find whatever a merge ignores."""
+def outside(subject: Subject) -> Iterator[Violation]:
+    """Find paths that a merge ignores."""
     for node in _top(subject):
-        if node.path in ("etc", "var"):
-            yield Hit(
+        if subject.kind == "sysext" and node.path in ("etc", "var"):
+            yield Violation(
                 node.path,
                 "is ignored by a merge",
                 fix=(
@@ -74,10 +79,12 @@ def outside(subject: Subject) -> Iterator[Hit]:
                     f" copy it: C /{node.path}/… - - - - /usr/share/{subject.name}/…"
                 ),
             )
-        elif node.path not in ("usr", "opt"):
-            yield Hit(node.path, "is ignored by a merge")
+        elif node.path not in subject.hierarchies:
+            yield Violation(node.path, "is ignored by a merge")
         elif node.type != "directory":
-            yield Hit(node.path, f"is a {node.type}, not a folder", fix="make it a real folder")
+            yield Violation(
+                node.path, f"is a {node.type}, not a folder", fix="make it a real folder"
+            )
 
 
 @rule(
@@ -92,13 +99,33 @@ def outside(subject: Subject) -> Iterator[Hit]:
         " name the old path"
     ),
 )
-def over_link(subject: Subject) -> Iterator[Hit]:
+def over_link(subject: Subject) -> Iterator[Violation]:
     """Find folders where hosts have a link."""
     system = subject.release.get("ID") or "_any"
     for path, systems in _LINKS_OF_HOSTS.items():
         node = subject.tree.get(path)
-        if node is not None and system in systems:
-            yield Hit(path, f"is a {node.type}, and hosts have a link of that name")
+        if node is not None and node.type == "directory" and system in systems:
+            yield Violation(path, "is a directory, and hosts have a link of that name")
+
+
+@rule(
+    "host-folder",
+    "error",
+    reason=(
+        "a merge shows it in place of the host's folder, and hides all that is in that: without"
+        " /usr/bin nothing starts any more"
+    ),
+    fix="install into the folder, or choose another path",
+)
+def host_folder(subject: Subject) -> Iterator[Violation]:
+    """Find files and links at the paths of folders that hosts have."""
+    for node in subject.tree:
+        if node.path in HOST_FOLDERS and node.type != "directory" and "/" in node.path:
+            yield Violation(
+                node.path,
+                f"is a {node.type}, and hosts have a folder there",
+                fix=f"install into {node.path}/, with the slash at its end, or choose another path",
+            )
 
 
 @rule(
@@ -107,10 +134,10 @@ def over_link(subject: Subject) -> Iterator[Hit]:
     reason="a merged /opt is read-only as a whole, and hides what users keep or mount below it",
     fix="install into usr/lib/NAME, with links from usr/bin",
 )
-def opt(subject: Subject) -> Iterator[Hit]:
+def opt(subject: Subject) -> Iterator[Violation]:
     """Find an image that takes /opt."""
     if subject.tree.get("opt") is not None:
-        yield Hit("opt", "is merged over the host's own /opt")
+        yield Violation("opt", "is merged over the host's own /opt")
 
 
 @rule(
@@ -121,10 +148,11 @@ def opt(subject: Subject) -> Iterator[Hit]:
     ),
     fix="install into usr/bin, usr/lib/NAME, usr/share",
 )
-def usr_local(subject: Subject) -> Iterator[Hit]:
+def usr_local(subject: Subject) -> Iterator[Violation]:
     """Find an image that takes /usr/local."""
-    if subject.tree.get("usr/local") is not None:
-        yield Hit("usr/local", "is merged over the host's own /usr/local")
+    node = subject.tree.get("usr/local")
+    if node is not None and node.type == "directory":
+        yield Violation("usr/local", "is merged over the host's own /usr/local")
 
 
 @rule(
@@ -136,11 +164,11 @@ def usr_local(subject: Subject) -> Iterator[Hit]:
     ),
     fix="leave it out; the release file in usr/lib/extension-release.d says what the image is for",
 )
-def os_release(subject: Subject) -> Iterator[Hit]:
+def os_release(subject: Subject) -> Iterator[Violation]:
     """Find an os-release."""
     for path in ("usr/lib/os-release", "usr/lib/initrd-release"):
         if subject.tree.get(path) is not None:
-            yield Hit(path, "replaces the host's own")
+            yield Violation(path, "replaces the host's own")
 
 
 @rule(
@@ -152,10 +180,10 @@ def os_release(subject: Subject) -> Iterator[Hit]:
     ),
     fix="leave it out: `drop:` in a recipe",
 )
-def caches(subject: Subject) -> Iterator[Hit]:
-    """Find files that exist once on a system."""
+def caches(subject: Subject) -> Iterator[Violation]:
+    """Find caches that describe a whole system."""
     yield from (
-        Hit(node.path, "shadows the host's own cache") for node in _matching(subject, _CACHES)
+        Violation(node.path, "shadows the host's own cache") for node in _matching(subject, _CACHES)
     )
 
 
@@ -165,10 +193,10 @@ def caches(subject: Subject) -> Iterator[Hit]:
     reason="the image's package database replaces the host's, which then forgets what is installed",
     fix="leave it out: `drop:` in a recipe",
 )
-def databases(subject: Subject) -> Iterator[Hit]:
+def databases(subject: Subject) -> Iterator[Violation]:
     """Find the records of package managers."""
     yield from (
-        Hit(node.path, "shadows the host's record of its packages")
+        Violation(node.path, "shadows the host's record of its packages")
         for node in _matching(subject, _DATABASES)
         if node.type != "directory"
     )
@@ -180,15 +208,28 @@ def databases(subject: Subject) -> Iterator[Hit]:
     reason="every host has it in the version that fits it; replaced, the host does not boot or run",
     fix="leave it out; a library that the image's programs need belongs into usr/lib/NAME",
 )
-def owned(subject: Subject) -> Iterator[Hit]:
+def owned(subject: Subject) -> Iterator[Violation]:
     """Find parts of systemd and libc, and the programs that every boot needs."""
     yield from (
-        Hit(node.path, "replaces what every host has") for node in _matching(subject, _OWNED)
+        Violation(node.path, "replaces what every host has") for node in _matching(subject, _OWNED)
     )
 
 
 def _matching(subject: Subject, pattern: re.Pattern[str]) -> Iterable[Node]:
     return (node for node in subject.tree if pattern.fullmatch(node.path))
+
+
+@rule(
+    "macos-metadata",
+    "error",
+    reason="it describes a file to macOS; in usr/bin it is taken for a program",
+    fix="leave it out; tar on macOS adds none with COPYFILE_DISABLE=1",
+)
+def macos(subject: Subject) -> Iterator[Violation]:
+    """Find files that macOS adds to archives and folders."""
+    for node in subject.tree:
+        if node.type != "directory" and is_macos_metadata(node.path):
+            yield Violation(node.path, "is metadata of macOS")
 
 
 @rule(
@@ -200,13 +241,13 @@ def _matching(subject: Subject, pattern: re.Pattern[str]) -> Iterable[Node]:
     ),
     fix="rename or drop one of them",
 )
-def case(subject: Subject) -> Iterator[Hit]:
+def case(subject: Subject) -> Iterator[Violation]:
     """Find names in one folder that differ only in case."""
     seen: dict[tuple[str, str], Node] = {}
     for node in subject.tree:
         first = seen.setdefault((node.folder, node.name.casefold()), node)
         if first is not node:
-            yield Hit(node.path, f"differs only in case from {first.name}")
+            yield Violation(node.path, f"differs only in case from {first.name}")
 
 
 @rule(
@@ -215,10 +256,10 @@ def case(subject: Subject) -> Iterator[Hit]:
     reason="programs that list files fail on names that are not UTF-8, or hold control characters",
     fix="rename it with letters that can be printed",
 )
-def encoding(subject: Subject) -> Iterator[Hit]:
+def encoding(subject: Subject) -> Iterator[Violation]:
     """Find names that can't be printed."""
     for node in subject.tree:
         if _UNDECODED.search(node.name):
-            yield Hit(node.path, "has a name that is not UTF-8")
+            yield Violation(node.path, "has a name that is not UTF-8")
         elif _CONTROL.search(node.name):
-            yield Hit(node.path, "has control characters in its name")
+            yield Violation(node.path, "has control characters in its name")

@@ -1,4 +1,4 @@
-"""Rules about the finished image: what a reader finds in it is what was staged."""
+"""Rules about the finished image: that it holds what was staged, and that systemd accepts it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,23 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.check.opened import DISSECT
-from bakery.check.rule import Hit, Rule, Skip, rule
+from bakery.check.loader import DISSECT
+from bakery.check.rule import BUILT_ELSEWHERE, Rule, Skip, Violation, rule
+from bakery.check.rules.verified import systemd_version
 from bakery.check.subject import released_name
 from bakery.tools import ToolFailedError, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bakery.check.subject import Subject
+    from bakery.check.subject import Kind, Subject
     from bakery.check.tree import Node
-    from bakery.image.manifest import Entry
+    from bakery.image.manifest import ManifestEntry
+
+_USES: dict[Kind, str] = {  # the fields of systemd-dissect(1)'s JSON
+    "sysext": "useSystemExtension",
+    "confext": "useConfigurationExtension",
+}
 
 mount = Rule(
     id="image-mount",
@@ -36,27 +42,28 @@ mount = Rule(
         " fault"
     ),
 )
-def content(subject: Subject) -> Iterator[Hit]:
-    """Compare what is there with the manifest, entry by entry."""
+def content(subject: Subject) -> Iterator[Violation | Skip]:
+    """Compare the image with the manifest, entry by entry."""
     manifest = subject.context.manifest
     if manifest is None:
+        yield BUILT_ELSEWHERE
         return
-    wanted = {entry.path: entry for entry in manifest.entries}
-    for path, entry in wanted.items():
+    staged = {entry.path: entry for entry in manifest.entries}
+    for path, entry in staged.items():
         node = subject.tree.get(path)
         if node is None:
-            yield Hit(path, "was staged, and is missing")
+            yield Violation(path, "was staged, and is missing")
         else:
-            for what, staged, there in _differences(entry, node):
-                yield Hit(path, f"has the {what} {there}; staged was {staged}")
-            if subject.file and node.mtime != manifest.epoch:
-                yield Hit(path, f"has the time {node.mtime}; staged was {manifest.epoch}")
+            for what, before, now in _differences(entry, node):
+                yield Violation(path, f"has the {what} {now}; staged was {before}")
+            if node.mtime != manifest.epoch:
+                yield Violation(path, f"has the time {node.mtime}; staged was {manifest.epoch}")
     for node in subject.tree:
-        if node.path not in wanted and node.path != ".":
-            yield Hit(node.path, "is there, and was not staged")
+        if node.path not in staged and node.path != ".":
+            yield Violation(node.path, "is there, and was not staged")
 
 
-def _differences(entry: Entry, node: Node) -> Iterator[tuple[str, object, object]]:
+def _differences(entry: ManifestEntry, node: Node) -> Iterator[tuple[str, object, object]]:
     if entry.type != node.type:
         yield "type", entry.type, node.type
         return
@@ -79,33 +86,41 @@ def _differences(entry: Entry, node: Node) -> Iterator[tuple[str, object, object
     ),
     fix="build the image again; traces of another file system in the file are a common cause",
 )
-def dissect(subject: Subject) -> Iterator[Hit | Skip]:
+def dissect(subject: Subject) -> Iterator[Violation | Skip]:
     """Ask systemd-dissect whether this is a system extension."""
     if subject.file is None or subject.release_file is None:
         return
     program = DISSECT.find()
     if program is None:
-        yield Skip("systemd-dissect is not installed")
-    elif not subject.keeps_owners:
-        yield Skip("systemd-dissect needs root")
+        yield Skip.without(DISSECT)
+    elif not subject.as_root:
+        yield Skip("systemd-dissect needs root", fix=f"sudo bakery check {subject.file}")
     else:
-        yield from _dissected(program, subject.file, released_name(subject.release_file))
+        name = released_name(subject.release_file)
+        yield from _dissected(program, subject.file, name, subject.kind)
 
 
-def _dissected(program: str, file: Path, name: str) -> Iterator[Hit]:
+def _dissected(program: str, file: Path, name: str, kind: Kind) -> Iterator[Violation | Skip]:
     with tempfile.TemporaryDirectory(prefix="bakery-check-") as scratch:
         # hosts take the name from the link, as with NAME.raw that leads to NAME-VERSION-ARCH.raw
         link = Path(scratch) / f"{name}.raw"
         link.symlink_to(file.resolve())
         try:
-            said = json.loads(
+            description = json.loads(
                 run([program, "--json=short", link], what="systemd-dissect refuses the image")
             )
         except ToolFailedError as error:
             lines = (error.why or error.what).splitlines()
-            yield Hit(
-                ".", f"is refused by systemd-dissect: {lines[-1].replace(str(link), file.name)}"
-            )
+            why = lines[-1].replace(str(link), file.name)
+            yield Violation(".", f"is refused by {_judge(program)}: {why}")
             return
-    if not said.get("useSystemExtension"):
-        yield Hit(".", "is no system extension to systemd-dissect")
+    if _USES[kind] not in description:
+        yield Skip(
+            f"{_judge(program)} does not know a {kind}", fix="check it where systemd is newer"
+        )
+    elif not description[_USES[kind]]:
+        yield Violation(".", f"is no {kind} to {_judge(program)}")
+
+
+def _judge(program: str) -> str:
+    return f"systemd-dissect {systemd_version(program)}"

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bakery.check.image_name import ARCHITECTURES
-from bakery.check.rule import Hit, rule
-from bakery.check.subject import RELEASE_FOLDER, released_name
+from bakery.arch import SYSTEMD, systemd_name
+from bakery.check.rule import Violation, rule
+from bakery.check.subject import released_name
 from bakery.text import nearest
 
 if TYPE_CHECKING:
@@ -18,13 +18,20 @@ if TYPE_CHECKING:
 
     from bakery.check.subject import Subject
 
+_UNIT_FOLDERS = {
+    "sysext": ("usr/lib/systemd/system", "usr/lib/systemd/user"),
+    "confext": ("etc/systemd/system", "etc/systemd/user"),
+}
 _SCOPES = ("system", "initrd", "portable")
 _HOST_FIELDS = ("NAME", "PRETTY_NAME", "HOME_URL", "BUG_REPORT_URL", "SUPPORT_URL", "CPE_NAME")
-_WORDS = {"amd64": "x86-64", "x86_64": "x86-64", "aarch64": "arm64", "i386": "x86", "i686": "x86"}
 
 
-def _place(subject: Subject) -> str:
-    return subject.release_file.path if subject.release_file else RELEASE_FOLDER
+def _level(subject: Subject) -> str:
+    return f"{subject.kind.upper()}_LEVEL"
+
+
+def _path(subject: Subject) -> str:
+    return subject.release_file.path if subject.release_file else subject.release_folder
 
 
 @rule(
@@ -36,10 +43,10 @@ def _place(subject: Subject) -> str:
         " ARCHITECTURE="
     ),
 )
-def missing(subject: Subject) -> Iterator[Hit]:
+def missing(subject: Subject) -> Iterator[Violation]:
     """Find an image without any release file."""
     if not subject.release_files:
-        yield Hit(RELEASE_FOLDER, f"holds no extension-release.{subject.names[-1]}")
+        yield Violation(subject.release_folder, f"holds no extension-release.{subject.names[-1]}")
 
 
 @rule(
@@ -51,13 +58,15 @@ def missing(subject: Subject) -> Iterator[Hit]:
     ),
     fix="give the image file back the name it was built with",
 )
-def misnamed(subject: Subject) -> Iterator[Hit]:
+def misnamed(subject: Subject) -> Iterator[Violation]:
     """Find an image whose file was renamed, or whose release file has a mistyped name."""
     inside = [released_name(node) for node in subject.release_files]
-    if not inside or not set(inside).isdisjoint(subject.names):
+    counts = subject.release_file
+    lenient = counts is not None and not counts.strict
+    if not inside or lenient or not set(inside).isdisjoint(subject.names):
         return
     node = subject.release_files[0]
-    yield Hit(
+    yield Violation(
         node.path,
         f"says that the image is called {' or '.join(inside)}, but a host takes the name from"
         " the file,"
@@ -72,16 +81,16 @@ def misnamed(subject: Subject) -> Iterator[Hit]:
 
 @rule(
     "release-file-extra",
-    "warning",
-    reason="a host reads one release file; others hide a mistake, or shadow those of other images",
+    "error",
+    reason="an image is one extension: what stands beside its release file claims another's name",
     fix="ship only the release file that has the image's name",
 )
-def extra(subject: Subject) -> Iterator[Hit]:
-    """Find release files beside the one that counts."""
+def extra(subject: Subject) -> Iterator[Violation]:
+    """Find release files beside the one that hosts read."""
     if subject.release_file is not None:
-        for node in subject.tree.below(RELEASE_FOLDER):
+        for node in subject.tree.below(subject.release_folder):
             if node.path != subject.release_file.path:
-                yield Hit(node.path, f"stands beside {subject.release_file.name}")
+                yield Violation(node.path, f"stands beside {subject.release_file.name}")
 
 
 @rule(
@@ -90,10 +99,10 @@ def extra(subject: Subject) -> Iterator[Hit]:
     reason="a line that a host can't parse is ignored, or the whole image is refused",
     fix="write one FIELD=value a line, each field once, with quotes around spaces",
 )
-def syntax(subject: Subject) -> Iterator[Hit]:
-    """Find lines that are no assignment."""
+def syntax(subject: Subject) -> Iterator[Violation]:
+    """Find lines that can't be parsed."""
     for mistake in subject.release.mistakes:
-        yield Hit(_place(subject), mistake)
+        yield Violation(_path(subject), mistake)
 
 
 @rule(
@@ -102,10 +111,10 @@ def syntax(subject: Subject) -> Iterator[Hit]:
     reason="a host only merges an image whose ID is its own, or _any",
     fix="write ID=_any, or the ID of the one operating system it is for, such as ID=flatcar",
 )
-def identity(subject: Subject) -> Iterator[Hit]:
+def identity(subject: Subject) -> Iterator[Violation]:
     """Find a release file without ID."""
     if subject.release_file is not None and not subject.release.get("ID"):
-        yield Hit(_place(subject), "has no ID")
+        yield Violation(_path(subject), "has no ID")
 
 
 @rule(
@@ -114,12 +123,12 @@ def identity(subject: Subject) -> Iterator[Hit]:
     reason="beside ID=_any a version is ignored: who relies on it is deceived",
     fix="remove VERSION_ID and SYSEXT_LEVEL, or name the one operating system in ID",
 )
-def any_with_version(subject: Subject) -> Iterator[Hit]:
+def any_with_version(subject: Subject) -> Iterator[Violation]:
     """Find ID=_any together with a version."""
     if subject.release.get("ID") == "_any":
-        for name in ("VERSION_ID", "SYSEXT_LEVEL"):
+        for name in ("VERSION_ID", _level(subject)):
             if subject.release.get(name):
-                yield Hit(_place(subject), f"has {name} beside ID=_any")
+                yield Violation(_path(subject), f"has {name} beside ID=_any")
 
 
 @rule(
@@ -132,12 +141,14 @@ def any_with_version(subject: Subject) -> Iterator[Hit]:
         "add SYSEXT_LEVEL=1.0 on Flatcar, or the VERSION_ID of the operating system it is built for"
     ),
 )
-def versionless(subject: Subject) -> Iterator[Hit]:
+def versionless(subject: Subject) -> Iterator[Violation]:
     """Find an operating system named without a version."""
     system = subject.release.get("ID")
-    fields = (subject.release.get("VERSION_ID"), subject.release.get("SYSEXT_LEVEL"))
+    fields = (subject.release.get("VERSION_ID"), subject.release.get(_level(subject)))
     if system not in ("", "_any") and not any(fields):
-        yield Hit(_place(subject), f"has ID={system}, and neither SYSEXT_LEVEL nor VERSION_ID")
+        yield Violation(
+            _path(subject), f"has ID={system}, and neither {_level(subject)} nor VERSION_ID"
+        )
 
 
 @rule(
@@ -146,19 +157,21 @@ def versionless(subject: Subject) -> Iterator[Hit]:
     reason="a host of another architecture would merge the image, or the right one refuses it",
     fix="write ARCHITECTURE in systemd's words: x86-64, arm64, …",
 )
-def architecture(subject: Subject) -> Iterator[Hit]:
+def architecture(subject: Subject) -> Iterator[Violation]:
     """Find an architecture that systemd does not know, or that is not the file's own."""
-    said = subject.release.get("ARCHITECTURE")
-    if not said or said == "_any":
+    declared = subject.release.get("ARCHITECTURE")
+    if not declared or declared == "_any":
         return
-    if said not in ARCHITECTURES:
-        meant = _WORDS.get(said) or nearest(said, ARCHITECTURES)
+    if declared not in SYSTEMD:
+        meant = systemd_name(declared) or nearest(declared, SYSTEMD)
         advice = f"write ARCHITECTURE={meant}" if meant else None
-        yield Hit(
-            _place(subject), f"has ARCHITECTURE={said}, which systemd does not know", fix=advice
+        yield Violation(
+            _path(subject), f"has ARCHITECTURE={declared}, which systemd does not know", fix=advice
         )
-    elif subject.arch not in (None, said):
-        yield Hit(_place(subject), f"has ARCHITECTURE={said}, but the image is for {subject.arch}")
+    elif subject.arch not in (None, declared):
+        yield Violation(
+            _path(subject), f"has ARCHITECTURE={declared}, but the image is for {subject.arch}"
+        )
 
 
 @rule(
@@ -167,13 +180,13 @@ def architecture(subject: Subject) -> Iterator[Hit]:
     reason="without ARCHITECTURE a host of any architecture merges programs that it can't run",
     fix="add ARCHITECTURE= in systemd's words: x86-64, arm64, …",
 )
-def architecture_missing(subject: Subject) -> Iterator[Hit]:
+def architecture_missing(subject: Subject) -> Iterator[Violation]:
     """Find binaries in an image that says nothing about its architecture."""
     if subject.release_file is not None and not subject.release.get("ARCHITECTURE"):
         binary = next((node for node in subject.tree if node.elf), None)
         if binary is not None:
-            yield Hit(
-                _place(subject), f"has no ARCHITECTURE, and the image holds binaries: {binary.path}"
+            yield Violation(
+                _path(subject), f"has no ARCHITECTURE, and the image holds binaries: {binary.path}"
             )
 
 
@@ -183,11 +196,12 @@ def architecture_missing(subject: Subject) -> Iterator[Hit]:
     reason="a host merges only images whose scope is its own",
     fix="remove SYSEXT_SCOPE, or use words out of system, initrd, portable",
 )
-def scope(subject: Subject) -> Iterator[Hit]:
-    """Find words that are no scope."""
-    for word in subject.release.get("SYSEXT_SCOPE").split():
+def scope(subject: Subject) -> Iterator[Violation]:
+    """Find words that systemd does not know as a scope."""
+    field = f"{subject.kind.upper()}_SCOPE"
+    for word in subject.release.get(field).split():
         if word not in _SCOPES:
-            yield Hit(_place(subject), f"has {word!r} in SYSEXT_SCOPE")
+            yield Violation(_path(subject), f"has {word!r} in {field}")
 
 
 @rule(
@@ -199,11 +213,11 @@ def scope(subject: Subject) -> Iterator[Hit]:
         " EXTENSION_"
     ),
 )
-def host_fields(subject: Subject) -> Iterator[Hit]:
+def host_fields(subject: Subject) -> Iterator[Violation]:
     """Find fields that describe an operating system."""
     names = [name for name in _HOST_FIELDS if subject.release.get(name)]
     if names:
-        yield Hit(_place(subject), f"describes an operating system: {', '.join(names)}")
+        yield Violation(_path(subject), f"describes an operating system: {', '.join(names)}")
 
 
 @rule(
@@ -214,12 +228,12 @@ def host_fields(subject: Subject) -> Iterator[Hit]:
     ),
     fix="add EXTENSION_RELOAD_MANAGER=1, which systemd 255 and later act on",
 )
-def reload_missing(subject: Subject) -> Iterator[Hit]:
+def reload_missing(subject: Subject) -> Iterator[Violation]:
     """Find units in an image that does not ask for a reload."""
-    unit = next(subject.tree.below("usr/lib/systemd/system"), None)
+    unit = next(subject.tree.below(_UNIT_FOLDERS[subject.kind][0]), None)
     if unit and subject.release_file and subject.release.get("EXTENSION_RELOAD_MANAGER") != "1":
-        yield Hit(
-            _place(subject), f"has no EXTENSION_RELOAD_MANAGER=1, and the image ships {unit.path}"
+        yield Violation(
+            _path(subject), f"has no EXTENSION_RELOAD_MANAGER=1, and the image ships {unit.path}"
         )
 
 
@@ -229,10 +243,12 @@ def reload_missing(subject: Subject) -> Iterator[Hit]:
     reason="a reload while a host boots can deadlock, so only images with units may ask for it",
     fix="remove EXTENSION_RELOAD_MANAGER",
 )
-def reload_needless(subject: Subject) -> Iterator[Hit]:
+def reload_needless(subject: Subject) -> Iterator[Violation]:
     """Find a reload asked for by an image without units."""
     if subject.release.get("EXTENSION_RELOAD_MANAGER") == "1":
-        for folder in ("usr/lib/systemd/system", "usr/lib/systemd/user"):
+        for folder in _UNIT_FOLDERS[subject.kind]:
             if next(subject.tree.below(folder), None):
                 return
-        yield Hit(_place(subject), "has EXTENSION_RELOAD_MANAGER=1, but the image ships no units")
+        yield Violation(
+            _path(subject), "has EXTENSION_RELOAD_MANAGER=1, but the image ships no units"
+        )

@@ -1,26 +1,36 @@
-"""Rules about units: whether systemd sees them, starts them, and finds what they name."""
+"""Rules about unit files: whether systemd reads them, and what makes it start units."""
 
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from bakery.check import fragment_files, host, unit_files
-from bakery.check.rule import Hit, rule
-from bakery.check.tree import inside
+from bakery.check import host, unit_files
+from bakery.check.rule import Violation, rule
+from bakery.check.scan import PARSED
+from bakery.check.unit_files import COMMANDS
+from bakery.recipe.validate import VERSION_PLACEHOLDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from bakery.check.subject import Subject
-    from bakery.check.tree import Node
-    from bakery.check.unit_files import Setting
+    from bakery.check.tree import Tree
 
-_PULLED = re.compile(rf"{unit_files.SYSTEM}/([^/]+)\.(wants|requires)/([^/]+)")
-_EXEC = re.compile(r"Exec(Start|StartPre|StartPost|Condition|Reload|Stop|StopPre|StopPost)")
-_SEARCHED = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin")
-_USER_KEYS = ("User", "SocketUser")
-_GROUP_KEYS = ("Group", "SocketGroup", "SupplementaryGroups")
+_DEPENDENCY = re.compile(rf"{unit_files.SYSTEM}/([^/]+)\.(wants|requires)/([^/]+)")
+_PULLS_IN = (
+    *("Upholds", "Wants", "Requires", "BindsTo", "OnFailure", "OnSuccess"),
+    *("Unit", "Service", "Sockets"),  # of timers and paths, of sockets, of services
+)
+_STARTABLE = (".service", ".socket", ".timer", ".path")
+_TRIGGERS = (".socket", ".timer", ".path")
+_BUS_SERVICES = "usr/share/dbus-1/system-services"
+_BUS_STARTS = re.compile(r"^SystemdService=(\S+)", re.MULTILINE)
+_UDEV_STARTS = re.compile(r'SYSTEMD_WANTS\}\s*\+?=\s*"([^"]*)"')
+# not ${version} of a shell, nor ATTR{name} of udev
+_PLACEHOLDER = re.compile(r"(?<![\w$\]%{])\{([A-Za-z][A-Za-z0-9_-]*)(?:\.bare)?\}(?!\})")
+_EVERYWHERE = frozenset({*VERSION_PLACEHOLDERS, "arch"})
 
 
 @rule(
@@ -29,20 +39,21 @@ _GROUP_KEYS = ("Group", "SocketGroup", "SupplementaryGroups")
     reason="systemd reads only drop-ins that end in .conf, and says nothing about the others",
     fix="rename it to end in .conf",
 )
-def suffix(subject: Subject) -> Iterator[Hit]:
+def suffix(subject: Subject) -> Iterator[Violation]:
     """Find drop-ins that systemd does not read."""
     for node in subject.tree.below("usr/lib/systemd"):
         in_folder = unit_files.is_drop_in_folder(node.folder.rpartition("/")[2])
         if in_folder and node.type != "directory" and not node.name.endswith(".conf"):
-            yield Hit(node.path, "is a drop-in without .conf", fix=f"rename it to {node.name}.conf")
+            fix = f"rename it to {node.name}.conf"
+            yield Violation(node.path, "is a drop-in without .conf", fix=fix)
 
 
-def _pulled(subject: Subject, kind: str) -> Iterator[Hit]:
+def _dependencies(subject: Subject, kind: str) -> Iterator[Violation]:
     for node in subject.tree.below(unit_files.SYSTEM):
-        match = _PULLED.fullmatch(node.path)
+        match = _DEPENDENCY.fullmatch(node.path)
         if match and match[2] == kind:
             target, unit = match[1], match[3]
-            yield Hit(
+            yield Violation(
                 node.path,
                 f"is a link that systemd may follow before the image's {unit} is known",
                 fix=(
@@ -62,9 +73,9 @@ def _pulled(subject: Subject, kind: str) -> Iterator[Hit]:
     ),
     fix="use a drop-in with Upholds=",
 )
-def wants(subject: Subject) -> Iterator[Hit]:
+def wants(subject: Subject) -> Iterator[Violation]:
     """Find links in .wants folders."""
-    return _pulled(subject, "wants")
+    return _dependencies(subject, "wants")
 
 
 @rule(
@@ -73,24 +84,32 @@ def wants(subject: Subject) -> Iterator[Hit]:
     reason="a required unit that does not exist yet, or was unmerged, stops the boot",
     fix="use a drop-in with Upholds=",
 )
-def requires(subject: Subject) -> Iterator[Hit]:
+def requires(subject: Subject) -> Iterator[Violation]:
     """Find links in .requires folders."""
-    return _pulled(subject, "requires")
+    return _dependencies(subject, "requires")
 
 
 @rule(
-    "required-by",
+    "install-section",
     "error",
     reason=(
-        "who enables the unit gets a .requires link: once the image is unmerged, it stops the boot"
+        "what `systemctl enable` makes of it are links to a unit that does not exist yet when a"
+        " host boots: WantedBy= then starts nothing, and RequiredBy= stops the boot"
     ),
-    fix="write WantedBy= in the unit's [Install] section",
+    fix=(
+        "remove the section (`edit:` in a recipe), and start the unit with a drop-in that has"
+        " Upholds= (`start:` in a recipe)"
+    ),
 )
-def required_by(subject: Subject) -> Iterator[Hit]:
-    """Find units that want to be required."""
-    for setting in unit_files.settings(subject.tree):
-        if (setting.section, setting.key) == ("Install", "RequiredBy") and setting.value:
-            yield Hit(setting.file.path, f"has RequiredBy={setting.value}")
+def install_section(subject: Subject) -> Iterator[Violation]:
+    """Find units with an [Install] section."""
+    settings: dict[str, dict[str, None]] = {}
+    for unit in unit_files.with_drop_ins(subject.tree):
+        for each in unit.settings:
+            if each.section == "Install" and each.value:
+                settings.setdefault(each.file.path, {})[f"{each.key}={each.value}"] = None
+    for path, texts in settings.items():
+        yield Violation(path, f"has an [Install] section: {', '.join(texts)}")
 
 
 @rule(
@@ -99,134 +118,78 @@ def required_by(subject: Subject) -> Iterator[Hit]:
     reason="a unit that does not exist can't be started, and systemd tries again and again",
     fix="correct the name in `start:`, or ship the unit",
 )
-def start(subject: Subject) -> Iterator[Hit]:
+def start(subject: Subject) -> Iterator[Violation]:
     """Find units to start that do not exist."""
-    wanted = dict.fromkeys(subject.context.start, unit_files.SYSTEM)
-    for setting in unit_files.settings(subject.tree):
-        if (setting.section, setting.key) == ("Unit", "Upholds"):
-            wanted |= dict.fromkeys(setting.value.split(), setting.file.path)
-    for name, place in wanted.items():
+    started = dict.fromkeys(subject.context.start, unit_files.SYSTEM)
+    for unit in unit_files.with_drop_ins(subject.tree):
+        for setting in unit.values("Upholds"):
+            started |= dict.fromkeys(setting.value.split(), setting.file.path)
+    for name, path in started.items():
         provided = any(unit_files.provides(tree, name) for tree in subject.providers)
         if not (provided or host.has_unit(name)):
-            yield Hit(place, f"is to start {name}, which is not there")
+            yield Violation(path, f"is to start {name}, which is not there")
 
 
 @rule(
-    "unit-program",
-    "error",
-    reason="a service whose program is missing fails with «status=203/EXEC»",
-    fix="correct the path, or ship the program; what every host has is in bakery/check/host.py",
+    "unit-not-started",
+    "warning",
+    reason="a unit that no other one pulls in never runs, and links to it are dropped at boot",
+    fix="add it to `start:`, start it from another unit, or leave it out with `drop:`",
 )
-def programs(subject: Subject) -> Iterator[Hit]:
-    """Find command lines whose program neither the image nor every host has."""
-    for setting in _all_settings(subject):
-        if not _EXEC.fullmatch(setting.key) or not setting.value:
-            continue
-        name, ignored = unit_files.program(setting.value)
-        problem = _problem(subject, name)
-        if problem:
-            yield Hit(
-                setting.file.path,
-                f"runs {name}, {problem}",
-                fix=_better(subject, name),
-                severity="warning" if ignored else None,
-            )
+def not_started(subject: Subject) -> Iterator[Violation]:
+    """Find services, sockets, timers and paths that nothing starts; templates are people's."""
+    started = set(subject.context.start)
+    for tree in subject.providers:
+        started.update(_started_by_units(tree), _started_by_others(tree))
+    for node in unit_files.units(subject.tree):
+        if node.type == "link" and node.name in started:
+            started.add((node.target or "").rpartition("/")[2])  # an alias
+    for node in unit_files.units(subject.tree):
+        known = started | {unit_files.template(name) for name in started}
+        startable = node.type == "file" and node.name.endswith(_STARTABLE)
+        if startable and node.name not in known and "@." not in node.name:
+            yield Violation(node.path, "is a unit that nothing starts")
 
 
-def _all_settings(subject: Subject) -> Iterator[Setting]:
-    for folder in (unit_files.SYSTEM, unit_files.USER):
-        yield from unit_files.settings(subject.tree, folder)
+def _started_by_units(tree: Tree) -> Iterator[str]:
+    for unit in unit_files.with_drop_ins(tree):
+        pulled_in = [name for each in unit.values(*_PULLS_IN) for name in each.value.split()]
+        yield from pulled_in
+        for setting in unit.values(*COMMANDS):
+            if unit_files.program(setting.value)[0].endswith("systemctl"):
+                yield from (w if "." in w else f"{w}.service" for w in setting.value.split()[1:])
+        stem, dot, kind = unit.name.rpartition(".")
+        if dot + kind in _TRIGGERS and not unit.values("Unit", "Service"):
+            yield f"{stem}.service"
+    for node in tree.below(unit_files.SYSTEM):
+        if link := _DEPENDENCY.fullmatch(node.path):
+            yield link[3]
 
 
-def _problem(subject: Subject, name: str) -> str | None:
-    if "%" in name or "$" in name:
-        return None  # known on the host alone
-    places = (
-        [inside(name)] if name.startswith("/") else [f"{folder}/{name}" for folder in _SEARCHED]
-    )
-    found = [
-        node for tree in subject.providers for place in places if (node := tree.resolve(place))
-    ]
-    if any(node.executable for node in found):
-        return None
-    if found:
-        return "which nobody may execute"
-    if any(host.has_program(place) for place in places):
-        return None
-    return "which neither the image nor every host has"
+def _started_by_others(tree: Tree) -> Iterator[str]:
+    """Yield what D-Bus and udev start."""
+    bus = (_BUS_STARTS.findall(node.text or "") for node in tree.below(_BUS_SERVICES))
+    rules = (_UDEV_STARTS.findall(node.text or "") for node in tree.below("usr/lib/udev/rules.d"))
+    for names in chain.from_iterable((*bus, *rules)):
+        yield from names.split()
 
 
-def _better(subject: Subject, name: str) -> str | None:
-    """Return advice that names the same program in another folder, if the image has it."""
-    last = name.rpartition("/")[2]
+@rule(
+    "placeholder-left",
+    "error",
+    reason="systemd takes the braces for themselves: a path or an option with them is wrong",
+    fix="expand it: `files: {PATH: {template: true}}` in the recipe; or write the value itself",
+)
+def placeholder(subject: Subject) -> Iterator[Violation]:
+    """Find placeholders of the recipe language that nothing expanded, in files that hosts parse."""
+    recipe = subject.context.recipe
+    known = _EVERYWHERE | (recipe.recipe.parts.keys() if recipe else set())
     for node in subject.tree:
-        if node.executable and node.name == last and node.path != inside(name):
-            return f"write /{node.path}"
-    return None
-
-
-@rule(
-    "unit-user",
-    "error",
-    reason="a service whose user does not exist fails with «status=217/USER»",
-    fix="ship a line in usr/lib/sysusers.d that makes the user, or use DynamicUser=yes",
-)
-def users(subject: Subject) -> Iterator[Hit]:
-    """Find users and groups that nothing makes."""
-    made_users, made_groups = fragment_files.users(subject)
-    dynamic = _dynamic_users(subject)
-    for setting in unit_files.settings(subject.tree):
-        if setting.key in _USER_KEYS:
-            yield from _unknown(setting, "user", made_users | host.USERS | dynamic)
-        elif setting.key in _GROUP_KEYS:
-            yield from _unknown(setting, "group", made_groups | host.GROUPS | dynamic)
-
-
-def _dynamic_users(subject: Subject) -> frozenset[str]:
-    """Return the names that units with DynamicUser= make themselves."""
-    of_unit: dict[str, list[Setting]] = {}
-    for setting in unit_files.settings(subject.tree):
-        of_unit.setdefault(setting.file.path, []).append(setting)
-    return frozenset(
-        setting.value
-        for group in of_unit.values()
-        if any(s.key == "DynamicUser" and s.value in ("yes", "true", "1", "on") for s in group)
-        for setting in group
-        if setting.key in ("User", "Group")
-    )
-
-
-def _unknown(setting: Setting, kind: str, known: Iterable[str]) -> Iterator[Hit]:
-    for name in setting.value.split():
-        if not (name.isdecimal() or "%" in name or name in known):
-            yield Hit(
-                setting.file.path,
-                f"has {setting.key}={name}, a {kind} that nothing in the image makes",
-            )
-
-
-@rule(
-    "tmpfiles-user",
-    "error",
-    reason="a line whose user does not exist makes nothing, and systemd-tmpfiles reports failure",
-    fix="ship a line in usr/lib/sysusers.d that makes the user",
-)
-def tmpfiles_users(subject: Subject) -> Iterator[Hit]:
-    """Find owners in tmpfiles.d that nothing makes."""
-    made_users, made_groups = fragment_files.users(subject)
-    for line in fragment_files.tmpfiles(subject):
-        if not _own(subject, line.file):
+        if node.text is None or not node.path.startswith(PARSED):
             continue
-        for name, known in (
-            (line.user, made_users | host.USERS),
-            (line.group, made_groups | host.GROUPS),
-        ):
-            plain = name.lstrip(":")
-            if not (plain == "-" or plain.isdecimal() or "%" in plain or plain in known):
-                yield Hit(
-                    line.file.path, f"gives {line.path} to {plain}, whom nothing in the image makes"
-                )
-
-
-def _own(subject: Subject, node: Node) -> bool:
-    return subject.tree.get(node.path) is node
+        for match in dict.fromkeys(m for m in _PLACEHOLDER.finditer(node.text) if m[1] in known):
+            yield Violation(
+                node.path,
+                f"has {match[0]} in it, which nothing expanded",
+                fix=f"files: {{{node.path}: {{template: true}}}} in the recipe expands it",
+            )

@@ -1,25 +1,30 @@
-"""Rules that ask systemd's own tools, over a scratch folder that holds the image's text files.
+"""Rules about files that systemd parses: whether they have its form, and what its own tools say.
 
-Nothing of the image is run, mounted or applied: the tools only parse. So they can be asked about
-anyone's image, with or without root's rights.
+A line without the form is an error on every machine. What the tools of this machine say besides is
+a warning that names their version, since others know other keys and values.
+
+The tools look at a scratch folder that holds the image's text files. Nothing of the image is run,
+mounted or applied: they only parse. So they can be asked about anyone's image, with or without
+root's rights.
 """
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
 import tempfile
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.check import fragment_files, host, unit_files
-from bakery.check.rule import Hit, Severity, Skip, rule
+from bakery.check import fragment_files, grammar, host, unit_files
+from bakery.check.rule import Skip, Violation, rule
 from bakery.check.unit_files import SYSTEM
-from bakery.tools import Tool
+from bakery.tools import Tool, execute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bakery.check.subject import Subject
     from bakery.check.tree import Node, Tree
@@ -36,8 +41,6 @@ _MODE = re.compile(r"-|[~:]*[0-7]{3,4}")
 _NOT_OURS = re.compile(
     r"is not executable: No such file|Failed to prepare filename|rules check failed|^\s*$"
 )
-# systemd goes on without the line: an older one than the unit was written for does, too
-_UNKNOWN = re.compile(r"Unknown (key|section|lvalue)|is marked (executable|world)", re.IGNORECASE)
 
 
 @contextmanager
@@ -54,26 +57,41 @@ def _laid_out(nodes: Sequence[Node]) -> Iterator[Path]:
         yield root
 
 
-def _complaints(command: Iterable[str | Path], **variables: str) -> list[str]:
-    done = subprocess.run(
-        [str(word) for word in command],
-        env={
-            "LC_ALL": "C",
-            "SYSTEMD_COLORS": "0",
-            "SYSTEMD_LOG_LEVEL": "warning",
-            "PATH": "/usr/bin:/bin",
-            **variables,
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
+def _complaints(command: Sequence[str | Path], **variables: str) -> list[str]:
+    """Return what a tool finds wrong; it sees nothing of the settings of who runs this."""
+    only = {
+        "LC_ALL": "C",
+        "SYSTEMD_COLORS": "0",
+        "SYSTEMD_LOG_LEVEL": "warning",
+        "PATH": "/usr/bin:/bin",
+        **variables,
+    }
+    outcome = execute(
+        command, what="systemd's parser can't be asked", env=dict.fromkeys(os.environ) | only
     )
-    lines = [line for line in done.stderr.splitlines() if not _NOT_OURS.search(line)]
-    if done.returncode < 0:
-        lines.append(f"made the tool that parses it crash, by signal {-done.returncode}")
+    lines = [line for line in outcome.stderr.splitlines() if not _NOT_OURS.search(line)]
+    if outcome.status < 0:
+        lines.append(f"made the tool that parses it crash, by signal {-outcome.status}")
     return lines
+
+
+def _said(
+    lines: Iterable[str], program: str, root: Path, nodes: Sequence[Node]
+) -> Iterator[Violation]:
+    """Return what a tool finds wrong as warnings that name its version."""
+    for line in lines:
+        path, message = _placed(line, root, nodes)
+        yield Violation(
+            path, f"{message} (says systemd {systemd_version(program)})", severity="warning"
+        )
+
+
+def _malformed(
+    nodes: Iterable[Node], faults: Callable[[str], Iterable[grammar.Fault]]
+) -> Iterator[Violation]:
+    for node in nodes:
+        for number, message in faults(node.text or ""):
+            yield Violation(node.path, f"line {number} {message}")
 
 
 def _placed(line: str, root: Path, nodes: Sequence[Node]) -> tuple[str, str]:
@@ -87,16 +105,16 @@ def _placed(line: str, root: Path, nodes: Sequence[Node]) -> tuple[str, str]:
     return nodes[0].folder, text
 
 
-def _verdict(tool: Tool, nodes: Sequence[Node], *arguments: str) -> Iterator[Hit | Skip]:
+def _verdict(tool: Tool, nodes: Sequence[Node], *arguments: str) -> Iterator[Violation | Skip]:
     """Give snippets to a tool that takes --root= and files; yield what it complains about."""
     program = tool.find()
     if program is None:
-        yield Skip(f"{tool.program} is not installed")
+        yield _only_form(tool)
         return
     with _laid_out(nodes) as root:
         files = [root / node.path for node in nodes]
-        for line in _complaints([program, *arguments, f"--root={root}", *files]):
-            yield Hit(*_placed(line, root, nodes))
+        lines = _complaints([program, *arguments, f"--root={root}", *files])
+        yield from _said(lines, program, root, nodes)
 
 
 def _texts(subject: Subject, folder: str, suffix: str) -> list[Node]:
@@ -112,24 +130,27 @@ def _texts(subject: Subject, folder: str, suffix: str) -> list[Node]:
     ),
     fix="correct the line; systemd.directives(7) lists all that systemd knows",
 )
-def units(subject: Subject) -> Iterator[Hit | Skip]:
+def units(subject: Subject) -> Iterator[Violation | Skip]:
     """Let systemd-analyze verify load the image's units beside those of this machine."""
     nodes = _units(subject.tree)
     if not nodes:
         return
+    drop_ins = _texts(subject, SYSTEM, ".conf")
+    malformed = list(_malformed([*nodes, *drop_ins], grammar.unit))
+    yield from malformed
     program = _ANALYZE.find()
     if program is None or not _HOST_UNITS.is_dir():
-        yield Skip("systemd-analyze is not installed")
+        yield _only_form(_ANALYZE)
         return
-    drop_ins = _texts(subject, SYSTEM, ".conf")
+    if malformed:
+        return
     beside = [node for tree in subject.context.companions for node in _units(tree)]
     with _laid_out([*beside, *nodes, *drop_ins]) as root:
         files = [root / node.path for node in nodes]
         options = ("verify", "--man=no", "--recursive-errors=no")
         folders = f"{root}/{SYSTEM}:{_HOST_UNITS}"
-        for line in _complaints((program, *options, *files), SYSTEMD_UNIT_PATH=folders):
-            severity: Severity = "warning" if _UNKNOWN.search(line) else "error"
-            yield Hit(*_placed(line, root, [*nodes, *drop_ins]), severity=severity)
+        lines = _complaints((program, *options, *files), SYSTEMD_UNIT_PATH=folders)
+        yield from _said(lines, program, root, [*nodes, *drop_ins])
 
 
 def _units(tree: Tree) -> list[Node]:
@@ -145,10 +166,12 @@ def _units(tree: Tree) -> list[Node]:
     ),
     fix="correct the line: sysusers.d(5)",
 )
-def sysusers(subject: Subject) -> Iterator[Hit | Skip]:
+def sysusers(subject: Subject) -> Iterator[Violation | Skip]:
     """Let systemd-sysusers parse the image's users."""
     nodes = _texts(subject, fragment_files.SYSUSERS, ".conf")
-    if nodes:
+    malformed = list(_malformed(nodes, grammar.sysusers))
+    yield from malformed
+    if nodes and not malformed:
         yield from _verdict(_SYSUSERS, nodes, "--dry-run")
 
 
@@ -158,15 +181,16 @@ def sysusers(subject: Subject) -> Iterator[Hit | Skip]:
     reason="systemd-tmpfiles skips a line that it can't parse, and what it should make is missing",
     fix="correct the line: tmpfiles.d(5)",
 )
-def tmpfiles(subject: Subject) -> Iterator[Hit | Skip]:
+def tmpfiles(subject: Subject) -> Iterator[Violation | Skip]:
     """Let systemd-tmpfiles parse the image's lines; excluding every path keeps it from acting."""
     nodes = _texts(subject, fragment_files.TMPFILES, ".conf")
-    if not nodes:
-        return
-    yield from _verdict(_TMPFILES, nodes, "--create", "--exclude-prefix=/")
+    malformed = list(_malformed(nodes, grammar.tmpfiles))
+    yield from malformed
+    if nodes and not malformed:
+        yield from _verdict(_TMPFILES, nodes, "--create", "--exclude-prefix=/")
     for line in fragment_files.tmpfiles(subject):
         if line.file in nodes and not _MODE.fullmatch(line.mode):
-            yield Hit(line.file.path, f"line {line.number}: {line.mode} is no mode")
+            yield Violation(line.file.path, f"line {line.number}: {line.mode} is no mode")
 
 
 @rule(
@@ -175,25 +199,32 @@ def tmpfiles(subject: Subject) -> Iterator[Hit | Skip]:
     reason="udev ignores a rule that it can't parse",
     fix="correct the line: udev(7)",
 )
-def udev(subject: Subject) -> Iterator[Hit | Skip]:
-    """Let udevadm verify the image's rules, where it can."""
+def udev(subject: Subject) -> Iterator[Violation | Skip]:
+    """Look at the form of the image's rules; let udevadm verify them, where it can."""
     nodes = _texts(subject, _UDEV_RULES, ".rules")
-    if not nodes:
+    malformed = list(_malformed(nodes, grammar.udev))
+    yield from malformed
+    if not nodes or malformed:
         return
     program = _UDEVADM.find()
-    if program is None or _version(program) < _UDEV_VERIFIES:
-        yield Skip(f"udevadm of systemd {_UDEV_VERIFIES} or later is not installed")
+    version = systemd_version(program) if program else 0
+    if program is None or version < _UDEV_VERIFIES:
+        lack = f"that of systemd {version} has none" if version else "it is not installed"
+        yield Skip(
+            f"only the form of lines was looked at: needs `udevadm verify`, and {lack}",
+            fix="check the image on a newer system, such as Debian trixie",
+        )
         return
     with _laid_out(nodes) as root:
         files = [root / node.path for node in nodes]
-        for line in _complaints([program, "verify", "--no-summary", "--no-style", *files]):
-            yield Hit(*_placed(line, root, nodes))
+        lines = _complaints([program, "verify", "--no-summary", "--no-style", *files])
+        yield from _said(lines, program, root, nodes)
 
 
-def _version(program: str) -> int:
-    said = subprocess.run(
-        [program, "--version"], capture_output=True, text=True, check=False
-    ).stdout
+@cache
+def systemd_version(program: str) -> int:
+    """Return the version of systemd that one of its programs is of; 0 if it does not tell."""
+    said = execute([program, "--version"], what=f"{program} does not tell its version").stdout
     number = re.search(r"\d+", said)
     return int(number[0]) if number else 0
 
@@ -204,7 +235,7 @@ def _version(program: str) -> int:
     reason="the bus ignores a file that it can't parse, and the service gets no name on it",
     fix="correct the XML: dbus-daemon(1) describes it",
 )
-def dbus(subject: Subject) -> Iterator[Hit]:
+def dbus(subject: Subject) -> Iterator[Violation]:
     """Parse the image's bus policies."""
     from xml.parsers import expat
 
@@ -216,7 +247,14 @@ def dbus(subject: Subject) -> Iterator[Hit]:
             try:
                 parser.Parse(node.text or "", True)
             except expat.ExpatError as error:
-                yield Hit(node.path, f"is not XML: {error}")
+                yield Violation(node.path, f"is not XML: {error}")
                 continue
             if names[0] != "busconfig":
-                yield Hit(node.path, f"is about <{names[0]}>, not <busconfig>")
+                yield Violation(node.path, f"is about <{names[0]}>, not <busconfig>")
+
+
+def _only_form(tool: Tool) -> Skip:
+    return Skip(
+        f"{tool.program} is not installed: only the form of lines was looked at",
+        fix=f"apt install {tool.apt}",
+    )

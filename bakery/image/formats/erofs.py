@@ -1,17 +1,23 @@
 """erofs: for hosts that prefer it to squashfs; bigger, and not in every kernel.
 
-Bytes depend on the manifest and the tool alone: see the manual page mkfs.erofs(1). The tool
-uses one processor and takes modes from the disk, so it is given a copy that has the right ones.
-Clusters above one page need Linux 5.13.
+Bytes depend on the manifest and the tool alone: see the manual page mkfs.erofs(1). The tool takes
+modes from the disk, so it is given a copy that has the right ones. On a full disk, releases from
+1.8 on hang, crash, or write half an image and report success, most of all with several workers: so
+room is looked for before, they get one worker, and what they call an error is one. Clusters above
+one page need Linux 5.13.
 """
 
 from __future__ import annotations
 
+import re
+import shutil
+from functools import cache
 from typing import TYPE_CHECKING
 
+from bakery.errors import SystemRefusesError
 from bakery.image.formats import folder
 from bakery.image.formats.versions import library_version, tool_version
-from bakery.tools import Tool, run
+from bakery.tools import Tool, execute
 
 if TYPE_CHECKING:
     from bakery.image.formats.job import Job
@@ -25,6 +31,11 @@ _COMPRESSION: dict[Profile, str] = {
     "small": "-zlz4hc,9 -C1048576",
 }
 _ALWAYS = "--all-root -x-1"
+_BLOCK = 4096
+_INODE = 64
+_PATIENCE = 60.0
+_ERROR = re.compile(r"^<E>", re.MULTILINE)
+_WHAT = "the erofs image can't be written"
 
 
 def _options(profile: Profile) -> str:
@@ -46,13 +57,37 @@ def write(job: Job) -> None:
     """Write the image."""
     tree = job.work / "tree"
     folder.copy(job.tree, tree, job.manifest)
-    run(
+    _refuse_a_full_disk(job)
+    outcome = execute(
         [
-            # The tool lets this variable win over -T, and writes bigger inodes for it.
-            *("env", "-u", "SOURCE_DATE_EPOCH"),
-            *(MKFS_EROFS.require(), *_options(job.profile).split(), "--quiet"),
+            *(MKFS_EROFS.require(), *_options(job.profile).split(), "--quiet", *_workers()),
             *(f"-T{job.manifest.epoch}", f"-U{job.uuid}", job.output, tree),
         ],
-        what="the erofs image can't be written",
+        what=_WHAT,
+        # The tool lets this variable win over -T, and writes bigger inodes for it.
+        env={"SOURCE_DATE_EPOCH": None},
         fix=job.fix,
+        patience=_PATIENCE,
     )
+    if outcome.status or _ERROR.search(outcome.stderr):
+        raise outcome.failure(_WHAT, job.fix)
+
+
+@cache
+def _workers() -> tuple[str, ...]:
+    """Return the option that keeps the tool to one worker, where it has several."""
+    usage = execute([MKFS_EROFS.require(), "--help"], what="mkfs.erofs does not tell its options")
+    return ("--workers=1",) if "--workers" in usage.stdout + usage.stderr else ()
+
+
+def _refuse_a_full_disk(job: Job) -> None:
+    needed = sum(-(-entry.size // _BLOCK) * _BLOCK + _INODE for entry in job.manifest.entries)
+    free = shutil.disk_usage(job.output.parent).free
+    if free < needed:
+        raise SystemRefusesError(
+            _WHAT,
+            where=str(job.output),
+            why=f"{free / 2**20:.1f} MiB are free there; the tool needs up to"
+            f" {needed / 2**20:.1f} MiB, and does not tell when they are used up",
+            fix=job.fix,
+        )

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from bakery.image.formats.versions import tool_version
-from bakery.tools import Tool, ToolFailedError, run
+from bakery.tools import Tool, execute, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -73,11 +73,11 @@ def _edit(job: Job, what: str, env: Mapping[str, str]) -> None:
     script.write_bytes(b"\n".join(_commands(job)))
     command: list[str | Path] = [DEBUGFS.require(), "-w", "-f", script, job.output]
     # Failures of single commands show in what it says, not in its exit status.
-    said = run(["sh", "-c", 'exec "$@" 2>&1', "sh", *command], what=what, env=env, fix=job.fix)
-    complaints = [line for line in said.splitlines() if line and not line.startswith(_CHATTER)]
-    if complaints:
-        where = " ".join(map(str, command))
-        raise ToolFailedError(what, where=where, why="\n".join(complaints), fix=job.fix)
+    outcome = execute(command, what=what, env=env, fix=job.fix)
+    said = (outcome.stdout + outcome.stderr).splitlines()
+    complaints = [line for line in said if line and not line.startswith(_CHATTER)]
+    if outcome.status or complaints:
+        raise outcome.failure(what, job.fix)
 
 
 def _commands(job: Job) -> Iterator[bytes]:

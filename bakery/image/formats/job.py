@@ -69,6 +69,8 @@ class Writer(Protocol):
         Raises:
             MissingToolError: a tool is not installed.
             ToolFailedError: a tool reported failure.
+            ToolHungError: a tool did nothing any more.
+            SystemRefusesError: there is no room for what a tool may need.
             OSError: a file can't be read or written.
 
         """

@@ -17,7 +17,7 @@ from bakery.tools import Tool, run
 
 if TYPE_CHECKING:
     from bakery.image.formats.job import Job
-    from bakery.image.manifest import Entry
+    from bakery.image.manifest import ManifestEntry
     from bakery.settings import Profile
 
 MKSQUASHFS, UNSQUASHFS = (
@@ -53,19 +53,19 @@ def write(job: Job) -> None:
     epoch = str(job.manifest.epoch)
     run(
         [
-            # The tool refuses options for times beside this variable, which only limits them.
-            *("env", "-u", "SOURCE_DATE_EPOCH", MKSQUASHFS.require()),
-            *(job.tree, job.output, "-pf", modes),
+            *(MKSQUASHFS.require(), job.tree, job.output, "-pf", modes),
             *(*_options(job.profile).split(), "-mkfs-time", epoch, "-all-time", epoch),
             *("-processors", str(job.processors), "-mem", f"{128 + 64 * job.processors}M"),
             *("-exit-on-error", "-quiet", "-no-progress"),
         ],
         what="the squashfs image can't be written",
+        # The tool refuses options for times beside this variable, which only limits them.
+        env={"SOURCE_DATE_EPOCH": None},
         fix=job.fix,
     )
 
 
-def _mode(entry: Entry) -> bytes:
+def _mode(entry: ManifestEntry) -> bytes:
     """Return the line of a pseudo file that sets an entry's mode and owner."""
     path = os.fsencode(entry.path).replace(b"\\", rb"\\")
     return b'"%s" m %o 0 0\n' % (path, entry.mode)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from typing import TYPE_CHECKING
 
-from bakery.tools import ToolFailedError
+from bakery.tools import ToolFailedError, execute
 
 if TYPE_CHECKING:
     from bakery.tools import Tool
@@ -24,24 +22,12 @@ def tool_version(tool: Tool, option: str) -> str:
 
     """
     command = [tool.require(), option]
-    try:
-        said = subprocess.run(
-            command,
-            env={**os.environ, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-        ).stdout
-    except OSError as error:
-        said = str(error)
+    what = f"{tool.program} does not tell its version"
+    outcome = execute(command, what=what)
+    said = outcome.stdout + outcome.stderr
     line = _VERSION.search(said)
     if line is None:
-        raise ToolFailedError(
-            f"{tool.program} does not tell its version", where=" ".join(command), why=said.strip()
-        )
+        raise ToolFailedError(what, where=" ".join(command), why=said.strip())
     return line[0].strip()
 
 

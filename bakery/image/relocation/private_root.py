@@ -11,11 +11,11 @@ from importlib.resources import files
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from bakery.image.install import StageError
-from bakery.image.paths import merged
+from bakery.image.errors import ImageError
+from bakery.image.tree import merged
 
 if TYPE_CHECKING:
-    from bakery.image.tree import Tree
+    from bakery.image.tree import TreeBuilder
     from bakery.recipe.plan import PrivateRoot
 
 _ORIGIN = "private-root"
@@ -28,17 +28,16 @@ _LINKS = {  # as packages expect them: hier(7), file-hierarchy(7)
 }
 
 
-def furnish(tree: Tree, name: str, private: PrivateRoot) -> None:
-    """Make a root of the packages' files that are there, and the programs that enter it.
+def assemble(tree: TreeBuilder, name: str, private: PrivateRoot) -> None:
+    """Make a root of the installed packages, and the programs that enter it.
 
     Args:
         tree: an image's tree, with all of its assets installed.
-        name: the image's, as hosts know it.
+        name: the extension's name on hosts.
         private: the root.
 
     Raises:
-        StageError: a program that is to be run in the root is not there.
-        TreeError: two things want the same path.
+        ImageError: a program to run in the root is missing, or two things have the same path.
 
     """
     for path, target in _LINKS.items():
@@ -60,9 +59,9 @@ def _script(private: PrivateRoot) -> bytes:
     return head.encode() + files("bakery.image.relocation").joinpath("enter.sh").read_bytes()
 
 
-def _refuse_missing(tree: Tree, private: PrivateRoot, program: str) -> None:
+def _refuse_missing(tree: TreeBuilder, private: PrivateRoot, program: str) -> None:
     if f"{private.folder}/{merged(program[1:])}" not in tree.entries:
-        raise StageError(
+        raise ImageError(
             f"the private root has no {program}",
             where=private.folder,
             fix="correct the path below enter:, or add the package that has it to packages:",

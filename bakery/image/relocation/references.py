@@ -1,4 +1,4 @@
-"""Paths that binaries mention: led to where an image has what upstream has there.
+"""Rewrite the paths that binaries mention to where the image has these files.
 
 A path is replaced by one of the same length, so that nothing around it moves: of several slashes
 in a row all but one have no meaning (path_resolution(7)), and a path's end stays where it is, since
@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from bakery.image.paths import merged, parents
+from bakery.image.manifest import Reference
+from bakery.image.tree import merged, parents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,65 +24,56 @@ _COMMON = re.compile(  # what hosts have of their own, or nobody misses
 )
 
 
-class Reference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A path that a binary mentions, and that does not lead to what upstream has there.
-
-    Attributes:
-        path: the binary.
-        mentions: the path, as it is on hosts with a merged /usr.
-        place: where the image has it, too long a path to be written instead; None for nowhere.
-
-    """
-
-    path: str
-    mentions: str
-    place: str | None = None
-
-
-class Redirection:
-    """Where everything of upstream's is in an image."""
+class PathRewriter:
+    """Replaces paths of upstream's packages by those of an image."""
 
     def __init__(
-        self, upstream: Iterable[str], places: Mapping[str, str], present: Iterable[str]
+        self, upstream: Iterable[str], installed: Mapping[str, str], present: Iterable[str]
     ) -> None:
-        """Take note of it.
+        """Prepare the rewriting for one image.
 
         Args:
-            upstream: all paths of the assets.
-            places: where the image has what is installed, by its path in the assets.
-            present: all paths of the image.
+            upstream: all paths in the assets.
+            installed: the path in the image, by the path in the assets.
+            present: all paths in the image.
 
         """
         self._upstream = _with_folders(upstream)
         self._present = _with_folders(present)
-        self._places = dict(places)
-        for old, new in places.items():
+        self._installed = dict(installed)
+        for old, new in installed.items():
             for folder in parents(old):
                 rest = old.removeprefix(folder)
                 if new.endswith(rest) and not _COMMON.fullmatch(folder):
-                    self._places.setdefault(folder, new.removesuffix(rest))
+                    self._installed.setdefault(folder, new.removesuffix(rest))
 
     def apply(self, path: str, data: bytes) -> tuple[bytes, tuple[Reference, ...]]:
-        """Return a binary that mentions the image's paths, and the mentions that remain."""
-        left: dict[str, Reference] = {}
+        """Return a binary's bytes with the image's paths, and the references that remain.
 
-        def replaced(found: re.Match[bytes]) -> bytes:
-            old = found[0].decode("ascii")
+        Args:
+            path: of the binary.
+            data: its bytes; the result has the same length.
+
+        """
+        remaining: dict[str, Reference] = {}
+
+        def rewrite(match: re.Match[bytes]) -> bytes:
+            old = match[0].decode("ascii")
             mentioned = self._known(old)
             if mentioned is None:
-                return found[0]
-            place = self._places.get(merged(mentioned[1:]))
-            if place and len(place) < len(mentioned):
-                return (_padded(mentioned, f"/{place}") + old[len(mentioned) :]).encode()
+                return match[0]
             name = merged(mentioned[1:])
-            left[name] = Reference(path=path, mentions=name, place=place)
-            return found[0]
+            new = self._installed.get(name)
+            if new and len(new) < len(mentioned):
+                return (_padded(mentioned, f"/{new}") + old[len(mentioned) :]).encode()
+            remaining[name] = Reference(path=path, mentions=name, moved_to=new)
+            return match[0]
 
-        data = _PATH.sub(replaced, data)
-        return data, tuple(left[name] for name in sorted(left))
+        data = _PATH.sub(rewrite, data)
+        return data, tuple(remaining[name] for name in sorted(remaining))
 
     def _known(self, mentioned: str) -> str | None:
-        """Return how much of a path is upstream's and not in the image; None where nothing is."""
+        """Return the longest part of a path that upstream has and the image lacks, or None."""
         whole = mentioned.rstrip("/.")
         for path in (whole[1:], *parents(whole[1:])):
             if path in self._present or _COMMON.fullmatch(merged(path)):
@@ -94,7 +84,7 @@ class Redirection:
 
 
 def _padded(old: str, new: str) -> str:
-    """Return `new` in the length of `old`, ending as that does."""
+    """Return `new` with slashes added to the length of `old`, before the end they share."""
     same = 0
     while same < len(new) and old[-1 - same] == new[-1 - same]:
         same += 1

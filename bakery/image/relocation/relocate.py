@@ -1,8 +1,8 @@
-"""Making programs self-contained: with their loader and all libraries, below usr/lib/NAME.
+"""Make programs self-contained, with their loader and all libraries below usr/lib/NAME.
 
 Programs get an interpreter and an RPATH in the image. Libraries need none of their own: the loader
 follows the RPATH of whoever loads them, up to the program (ld.so(8)). Libraries that are opened at
-run time come along if somebody's strings name them.
+run time are included if a string in some binary names them.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakery.binary import elf
-from bakery.image.install import StageError
-from bakery.image.paths import merged
+from bakery.image.errors import ImageError
 from bakery.image.relocation import glibc, patchelf
-from bakery.image.relocation.references import Redirection
+from bakery.image.relocation.references import PathRewriter
+from bakery.image.tree import merged
 from bakery.progress import Silent
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bakery.binary.elf import Elf
-    from bakery.image.relocation.pool import Pool
-    from bakery.image.relocation.references import Reference
-    from bakery.image.tree import Tree
+    from bakery.image.manifest import Reference
+    from bakery.image.relocation.pool import LibraryPool
+    from bakery.image.tree import TreeBuilder
 
 _LIBRARY = re.compile(rb"[\w.+-]+\.so(?:\.[\w.]+)?")
 _END = re.compile(rb"\.so(?:\.[\w.]+)?\0")
@@ -39,27 +39,29 @@ class _Binary:
     headers: Elf
 
     @property
-    def wants(self) -> Iterator[str]:
-        """The names of the libraries it can't do without, its loader's too."""
+    def needed(self) -> Iterator[str]:
+        """The names of its loader and of the libraries that it needs."""
         if self.headers.interpreter:
             yield _name(self.headers.interpreter)
         yield from (_name(needed) for needed in self.headers.needed)
 
 
-def relocate(tree: Tree, name: str, pool: Pool, scratch: Path) -> tuple[Reference, ...]:
-    """Bring along what programs need, and let nothing lead to the host's libraries.
+def relocate(
+    tree: TreeBuilder, name: str, pool: LibraryPool, scratch: Path
+) -> tuple[Reference, ...]:
+    """Add what dynamic programs need, and make them independent of the host's libraries.
 
     Args:
         tree: an image's tree, with all of its assets installed.
-        name: the image's, as hosts know it.
+        name: the extension's name on hosts.
         pool: the assets' libraries.
-        scratch: a folder for files on the way.
+        scratch: a folder for temporary files.
 
     Returns:
-        The paths that binaries mention, and that don't lead to what upstream has there.
+        The references in binaries that don't lead to what upstream has there.
 
     Raises:
-        StageError: a library is in none of the assets.
+        ImageError: a library is in none of the assets.
         ToolFailedError: patchelf can't handle a binary.
 
     """
@@ -67,34 +69,34 @@ def relocate(tree: Tree, name: str, pool: Pool, scratch: Path) -> tuple[Referenc
 
 
 class _Relocation:
-    def __init__(self, tree: Tree, name: str, pool: Pool, scratch: Path) -> None:
+    def __init__(self, tree: TreeBuilder, name: str, pool: LibraryPool, scratch: Path) -> None:
         self._tree = tree
         self._pool = pool
         self._scratch = scratch / "patched"
         self._libraries = f"usr/lib/{name}/lib"
 
     def run(self) -> tuple[Reference, ...]:
-        waiting = [binary for path in sorted(self._tree.entries) if (binary := self._read(path))]
-        if not any(binary.headers.dynamic for binary in waiting):
-            raise StageError(
+        queue = [binary for path in sorted(self._tree.entries) if (binary := self._read(path))]
+        if not any(binary.headers.dynamic for binary in queue):
+            raise ImageError(
                 "self-contained: true, but nothing in the image is a dynamic program",
                 fix="remove it, or correct install:",
             )
         binaries: dict[str, _Binary] = {}
-        while waiting:
-            binary = waiting.pop()
+        while queue:
+            binary = queue.pop()
             binaries[binary.path] = binary
-            waiting.extend(self._brought_by(binary))
+            queue.extend(self._add_libraries(binary))
         for path in sorted(self._tree.entries.keys() - binaries.keys()):
             self._redirect_script(path)
         for path in sorted(binaries):
             self._confine_musl(path)
         pool = self._pool
-        redirection = Redirection(pool.paths, pool.places, self._tree.entries)
+        rewriter = PathRewriter(pool.paths, pool.installed, self._tree.entries)
         return tuple(
-            left
+            reference
             for _, binary in sorted(binaries.items())
-            for left in self._rewrite(binary, redirection)
+            for reference in self._rewrite(binary, rewriter)
         )
 
     def _read(self, path: str) -> _Binary | None:
@@ -105,79 +107,85 @@ class _Relocation:
                 return None
             return _Binary(path, elf.read(file))
 
-    def _brought_by(self, binary: _Binary) -> Iterator[_Binary]:
-        """Yield libraries that a binary is the first to need."""
+    def _add_libraries(self, binary: _Binary) -> Iterator[_Binary]:
+        """Add the libraries of a binary that are not in the tree yet, and yield them."""
         if not binary.headers.dynamic and binary.headers.kind != "library":
             return
-        needed = dict.fromkeys(binary.wants, True)
+        needed = dict.fromkeys(binary.needed, True)
         data = self._tree.read(binary.path) or b""
-        opened = dict.fromkeys(_opened(data), False)
-        for name, required in {**opened, **needed}.items():
+        named = dict.fromkeys(_library_names(data), False)
+        for name, required in {**named, **needed}.items():
             path = f"{self._libraries}/{name}"
             if path in self._tree.entries:
                 continue
-            found = self._pool.find(name)
-            if found is not None and found.file is not None:
-                with found.file.open("rb") as stream:
-                    self._tree.add_stream(
-                        path,
-                        stream,
-                        executable=name.startswith("ld-"),  # the kernel insists, of a loader
-                        origin=found.origin,
-                        meter=Silent(),
-                    )
-                self._pool.places.setdefault(merged(found.path), path)
-                if brought := self._read(path):
-                    yield brought
+            library = self._pool.find(name)
+            if library is not None and library.file is not None:
+                self._add_library(path, library.file, library.origin)
+                self._pool.installed.setdefault(merged(library.path), path)
+                if added := self._read(path):
+                    yield added
             elif required:
-                raise StageError(
+                raise ImageError(
                     f"{binary.path} needs {name}, which none of the assets has",
                     fix="add the package that has it to debian:, or take it out of exclude:",
                 )
 
-    def _rewrite(self, binary: _Binary, redirection: Redirection) -> tuple[Reference, ...]:
+    def _add_library(self, path: str, file: Path, origin: str) -> None:
+        with file.open("rb") as stream:
+            self._tree.add_stream(
+                path,
+                stream,
+                executable=_name(path).startswith("ld-"),  # the kernel executes a loader
+                origin=origin,
+                meter=Silent(),
+            )
+
+    def _rewrite(self, binary: _Binary, rewriter: PathRewriter) -> tuple[Reference, ...]:
         headers = binary.headers
         if not headers.dynamic and headers.kind != "library":
             return ()
         before = data = self._tree.read(binary.path) or b""
         if headers.interpreter or headers.rpath or headers.runpath:
-            data = patchelf.rewritten(
+            data = patchelf.rewrite(
                 self._tree.root / binary.path,
                 self._scratch,
                 interpreter=headers.interpreter
                 and f"/{self._libraries}/{_name(headers.interpreter)}",
                 folder=f"/{self._libraries}" if headers.interpreter else None,
             )
-        data, left = redirection.apply(binary.path, data)
-        confined = glibc.confined(_name(binary.path), data)
+        data, references = rewriter.apply(binary.path, data)
+        confined = glibc.confine(_name(binary.path), data)
         if confined != data:
-            _, left = redirection.apply(binary.path, confined)
+            _, references = rewriter.apply(binary.path, confined)
         self._replace(binary.path, before, confined)
-        return left
+        return references
 
     def _confine_musl(self, path: str) -> None:
-        """Let musl's loader look for libraries here alone, and not in the host's folders.
+        """Make musl's loader search the image's libraries alone, and not the host's folders.
 
-        What no RPATH has it looks for where a file two folders above says (ldso/dynlink.c of musl).
+        Where no RPATH leads, it reads the search path from a file two folders above itself
+        (ldso/dynlink.c of musl).
         """
-        if found := _MUSL.search(path):
+        if loader := _MUSL.search(path):
             self._tree.add_bytes(
-                f"{self._libraries.rpartition('/')[0]}/etc/{found[0]}.path",
+                f"{self._libraries.rpartition('/')[0]}/etc/{loader[0]}.path",
                 f"/{self._libraries}\n".encode(),
                 origin="self-contained",
             )
 
     def _redirect_script(self, path: str) -> None:
-        """Let a script that was installed run on an interpreter that was installed elsewhere."""
+        """Correct the `#!` line of a script whose interpreter was installed elsewhere."""
         entry = self._tree.entries[path]
         if entry.type != "file" or not entry.mode & 0o100:
             return
         data = (self._tree.root / path).read_bytes()
-        found = _SHEBANG.match(data)
-        place = found and self._pool.places.get(merged(found[1].decode("utf-8", "replace")[1:]))
-        if found and place:
-            new = data[: found.start(1)] + f"/{place}".encode() + data[found.end(1) :]
-            self._replace(path, data, new)
+        shebang = _SHEBANG.match(data)
+        if shebang is None:
+            return
+        interpreter = merged(shebang[1].decode("utf-8", "replace")[1:])
+        if new := self._pool.installed.get(interpreter):
+            start, end = shebang.span(1)
+            self._replace(path, data, data[:start] + f"/{new}".encode() + data[end:])
 
     def _replace(self, path: str, old: bytes, new: bytes) -> None:
         entry = self._tree.entries[path]
@@ -187,12 +195,12 @@ class _Relocation:
             self._tree.add_bytes(path, new, origin=origin, executable=executable)
 
 
-def _opened(data: bytes) -> Iterator[str]:
-    """Yield the strings that name libraries, found by their ends: that is many times faster."""
+def _library_names(data: bytes) -> Iterator[str]:
+    """Yield the strings that name libraries; to search for their ends is many times faster."""
     for end in _END.finditer(data):
         start = data.rfind(b"\0", 0, end.start()) + 1
-        if found := _LIBRARY.fullmatch(data, start, end.end() - 1):
-            yield found[0].decode()
+        if name := _LIBRARY.fullmatch(data, start, end.end() - 1):
+            yield name[0].decode()
 
 
 def _name(path: str) -> str:

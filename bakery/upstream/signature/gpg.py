@@ -6,13 +6,11 @@ from gpg's status lines (GnuPG's doc/DETAILS), never from its exit status or its
 
 from __future__ import annotations
 
-import os
-import subprocess
 import tempfile
 from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
-from bakery.tools import Tool
+from bakery.tools import Tool, execute
 from bakery.upstream.signature.errors import SignatureError
 
 if TYPE_CHECKING:
@@ -96,14 +94,5 @@ def _who(words: list[str]) -> str:
 
 
 def _status(command: list[str | Path]) -> list[list[str]]:
-    done = subprocess.run(
-        command,
-        env={**os.environ, "LC_ALL": "C"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    lines = done.stdout.splitlines()
+    lines = execute(command, what="a signature can't be checked").stdout.splitlines()
     return [line.removeprefix(_STATUS).split() for line in lines if line.startswith(_STATUS)]

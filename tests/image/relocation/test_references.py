@@ -6,8 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bakery.image.paths import merged
-from bakery.image.relocation.references import Redirection, Reference, _padded
+from bakery.image.manifest import Reference
+from bakery.image.relocation.references import PathRewriter, _padded
+from bakery.image.tree import merged
 
 UPSTREAM = ("usr/lib/x86_64-linux-gnu/modules/a.so", "usr/share/tool/words", "usr/sbin/toold")
 PLACES = {
@@ -19,7 +20,7 @@ PLACES = {
 
 def redirected(data: bytes) -> tuple[bytes, tuple[Reference, ...]]:
     upstream = [merged(path) for path in UPSTREAM] + ["usr/share/other/left.txt"]
-    return Redirection(upstream, PLACES, PLACES.values()).apply("usr/bin/tool", data)
+    return PathRewriter(upstream, PLACES, PLACES.values()).apply("usr/bin/tool", data)
 
 
 def test_a_folder_that_moved_is_found_in_its_new_place() -> None:
@@ -40,7 +41,7 @@ def test_a_place_that_is_too_long_remains_and_is_named() -> None:
         Reference(
             path="usr/bin/tool",
             mentions="usr/share/tool/words",
-            place="usr/lib/tool/a/very/long/way/to/words",
+            moved_to="usr/lib/tool/a/very/long/way/to/words",
         ),
     )
 

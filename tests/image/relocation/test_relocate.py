@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bakery.binary import elf
-from bakery.image.install import StageError
-from bakery.image.relocation.pool import Pool
+from bakery.image.errors import ImageError
+from bakery.image.relocation.pool import LibraryPool
 from bakery.image.relocation.relocate import relocate
-from bakery.image.tree import Tree
+from bakery.image.tree import TreeBuilder
 from bakery.progress import Silent
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ class Image:
         (folder / "kept").mkdir()
         self.folder = folder
         self.built = built
-        self.tree = Tree(folder / "tree")
-        self.pool = Pool(folder / "kept")
+        self.tree = TreeBuilder(folder / "tree")
+        self.pool = LibraryPool(folder / "kept")
         self.install("program", "usr/bin/program")
         for name in ("libfirst.so.1", "libsecond.so.1", "libplugin.so.1"):
             self.keep(built / name)
@@ -145,11 +145,11 @@ def test_the_same_bytes_every_time(built: Path, tmp_path: Path) -> None:
 
 def test_a_missing_library_is_named(image: Image, built: Path) -> None:
     (image.folder / "fewer").mkdir()
-    image.pool = Pool(image.folder / "fewer")
+    image.pool = LibraryPool(image.folder / "fewer")
     image.keep(Path(image.headers("usr/bin/program").interpreter or ""))
     image.keep(built / "libfirst.so.1")
     image.keep(LIBC)
-    with pytest.raises(StageError, match=r"libfirst\.so\.1 needs libsecond\.so\.1"):
+    with pytest.raises(ImageError, match=r"libfirst\.so\.1 needs libsecond\.so\.1"):
         list(image.relocated())
 
 
@@ -163,7 +163,7 @@ def test_musl_looks_for_libraries_in_the_image_alone(image: Image) -> None:
 
 
 def test_scripts_follow_their_interpreter(image: Image) -> None:
-    image.pool.places["usr/bin/tclsh"] = "usr/lib/tool/bin/tclsh"
+    image.pool.installed["usr/bin/tclsh"] = "usr/lib/tool/bin/tclsh"
     for name in ("tclsh", "sh"):
         image.tree.add_bytes(
             f"usr/bin/for-{name}", f"#! /usr/bin/{name} -x\nexit\n".encode(), origin="a.deb"
@@ -175,14 +175,14 @@ def test_scripts_follow_their_interpreter(image: Image) -> None:
 
 def test_nothing_to_make_self_contained(image: Image) -> None:
     image.tree.remove("usr/bin/program")
-    with pytest.raises(StageError, match="nothing in the image is a dynamic program"):
+    with pytest.raises(ImageError, match="nothing in the image is a dynamic program"):
         list(image.relocated())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the root")
 def test_a_program_runs_in_an_image_without_a_host(image: Image) -> None:
     image.pool.paths.add("usr/lib/upstream/plugins/libplugin.so.1")
-    image.pool.places["usr/lib/upstream/plugins/libplugin.so.1"] = (
+    image.pool.installed["usr/lib/upstream/plugins/libplugin.so.1"] = (
         "usr/lib/tool/plugins/libplugin.so.1"
     )
     image.install("libplugin.so.1", "usr/lib/tool/plugins/libplugin.so.1")

@@ -1,0 +1,133 @@
+"""Rules about users and groups: that they exist when units and tmpfiles.d name them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bakery.check import fragment_files, host, unit_files
+from bakery.check.rule import Violation, rule
+from bakery.check.unit_files import COMMANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bakery.check.fragment_files import TmpfilesLine
+    from bakery.check.subject import Subject
+    from bakery.check.unit_files import Setting, Unit
+
+_USER_KEYS = ("User", "SocketUser")
+_GROUP_KEYS = ("Group", "SocketGroup")
+_TRUE = ("1", "yes", "true", "on", "y", "t")
+
+
+@rule(
+    "unit-user",
+    "error",
+    reason="a service whose user does not exist fails with «status=217/USER»",
+    fix="ship a line in usr/lib/sysusers.d that makes the user, or use DynamicUser=yes",
+)
+def users(subject: Subject) -> Iterator[Violation]:
+    """Find users and groups of units that neither the image nor every host has."""
+    units = tuple(unit_files.with_drop_ins(subject.tree))
+    made_users, made_groups = fragment_files.users(subject)
+    dynamic = frozenset().union(*(_dynamic_users(unit) for unit in units))
+    violations: dict[Violation, None] = {}
+    for unit in units:
+        named_users = [last for key in _USER_KEYS if (last := unit.last(key))]
+        named_groups = [last for key in _GROUP_KEYS if (last := unit.last(key))]
+        named_groups += unit.values("SupplementaryGroups")
+        violations |= dict.fromkeys(
+            _unknown(named_users, "user", made_users | host.USERS | dynamic)
+        )
+        violations |= dict.fromkeys(
+            _unknown(named_groups, "group", made_groups | host.GROUPS | dynamic)
+        )
+    yield from violations
+
+
+def _dynamic_users(unit: Unit) -> frozenset[str]:
+    """Return the names that a unit with DynamicUser= makes itself."""
+    dynamic = unit.last("DynamicUser")
+    if dynamic is None or dynamic.value.lower() not in _TRUE:
+        return frozenset()
+    return frozenset(last.value for key in ("User", "Group") if (last := unit.last(key)))
+
+
+def _unknown(settings: Iterable[Setting], kind: str, known: frozenset[str]) -> Iterator[Violation]:
+    for setting in settings:
+        for name in setting.value.split():
+            if not (name.isdecimal() or "%" in name or name in known):
+                yield Violation(
+                    setting.file.path,
+                    f"has {setting.key}={name}, a {kind} that nothing in the image makes",
+                )
+
+
+@rule(
+    "tmpfiles-user",
+    "error",
+    reason="a line whose user does not exist makes nothing, and systemd-tmpfiles reports failure",
+    fix="ship a line in usr/lib/sysusers.d that makes the user",
+)
+def tmpfiles_users(subject: Subject) -> Iterator[Violation]:
+    """Find owners in tmpfiles.d that neither the image nor every host has."""
+    made_users, made_groups = fragment_files.users(subject)
+    for line in _own_lines(subject):
+        for name in _strangers(line):
+            if name not in made_users | made_groups:
+                yield Violation(
+                    line.file.path, f"gives {line.path} to {name}, whom nothing in the image makes"
+                )
+
+
+@rule(
+    "tmpfiles-setup",
+    "error",
+    reason=(
+        "at boot tmpfiles.d is read before anything has made the image's accounts, and after a"
+        " merge it is not read at all: the line makes nothing"
+    ),
+    fix=(
+        "apply it in a unit that runs before the service: ExecStart=systemd-sysusers NAME.conf,"
+        " then ExecStart=systemd-tmpfiles --create NAME.conf"
+    ),
+)
+def tmpfiles_setup(subject: Subject) -> Iterator[Violation]:
+    """Find owners in tmpfiles.d whom the image makes itself, where no unit applies the file."""
+    made_users, made_groups = fragment_files.users(subject)
+    applied = frozenset().union(*map(_applied, unit_files.with_drop_ins(subject.tree)))
+    for line in _own_lines(subject):
+        if line.file.name in applied or "*" in applied:
+            continue
+        for name in _strangers(line):
+            if name in made_users | made_groups:
+                yield Violation(
+                    line.file.path,
+                    f"gives {line.path} to {name}, whom the image makes, and no unit applies it",
+                )
+
+
+def _applied(unit: Unit) -> frozenset[str]:
+    """Return the names of the files that a unit gives to systemd-tmpfiles; `*` for all of them."""
+    names: set[str] = set()
+    for setting in unit.values(*COMMANDS):
+        program, _ = unit_files.program(setting.value)
+        if program.rpartition("/")[2] == "systemd-tmpfiles":
+            words = [word.strip("\"'") for word in setting.value.split()[1:]]
+            files = {word.rpartition("/")[2] for word in words if word.endswith(".conf")}
+            names |= files or {"*"}
+    return frozenset(names)
+
+
+def _own_lines(subject: Subject) -> Iterator[TmpfilesLine]:
+    for line in fragment_files.tmpfiles(subject):
+        if subject.tree.get(line.file.path) is line.file:
+            yield line
+
+
+def _strangers(line: TmpfilesLine) -> Iterator[str]:
+    """Yield the owners of a line that not every host has."""
+    for owner, known in ((line.user, host.USERS), (line.group, host.GROUPS)):
+        name = owner.lstrip(":")
+        if not (name == "-" or name.isdecimal() or "%" in name or name in known):
+            yield name

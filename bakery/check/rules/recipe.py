@@ -1,0 +1,82 @@
+"""Rules about the recipe that an image is built of: what its folder holds and claims."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from bakery.check import licenses
+from bakery.check.rule import BUILT_ELSEWHERE, Skip, Violation, rule
+from bakery.recipe.load import CHECK
+from bakery.yaml.location import show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bakery.check.subject import Subject
+    from bakery.recipe.load import Source
+
+README = "README.md"
+
+
+def inputs(recipe: Source) -> tuple[str, ...]:
+    """Return all of a recipe that decides on these rules, for the key of a check."""
+    return (recipe.recipe.license, *recipe.recipe.parts, *_missing(recipe))
+
+
+def _missing(recipe: Source) -> list[str]:
+    files = {name: recipe.folder / name for name in (README, CHECK)}
+    return [name for name, file in files.items() if not (file.is_file() and file.stat().st_size)]
+
+
+@rule(
+    "recipe-readme",
+    "error",
+    reason="whoever installs the image does not learn what starts, and how it is configured",
+    fix="write README.md: what it brings, what starts, its configuration, its data, its licence",
+)
+def readme(subject: Subject) -> Iterator[Violation | Skip]:
+    """Find a recipe without a README.md."""
+    recipe = subject.context.recipe
+    if recipe is None:
+        yield BUILT_ELSEWHERE
+    elif README in _missing(recipe):
+        yield Violation(".", f"has a recipe without {README}: {show(recipe.folder)}")
+
+
+@rule(
+    "recipe-check",
+    "error",
+    reason="a boot without expectations shows that the image merges, not that its programs work",
+    fix="write check.yaml: commands that let the programs do their work, units that must be active",
+)
+def expectations(subject: Subject) -> Iterator[Violation | Skip]:
+    """Find a recipe without a check.yaml."""
+    recipe = subject.context.recipe
+    if recipe is None:
+        yield BUILT_ELSEWHERE
+    elif CHECK in _missing(recipe):
+        yield Violation(".", f"has a recipe without {CHECK}: {show(recipe.folder)}")
+
+
+@rule(
+    "license-file",
+    "error",
+    reason="who relies on `license:` for what may be done with the image is misled",
+    fix="correct `license:`; of several that hold for parts of the image it has all, with AND",
+)
+def license_files(subject: Subject) -> Iterator[Violation | Skip]:
+    """Find licences in the image that the recipe's `license:` does not name."""
+    recipe = subject.context.recipe
+    if recipe is None:
+        yield BUILT_ELSEWHERE
+        return
+    expression = recipe.recipe.license
+    named = {licenses.family(name) for name in re.findall(r"[\w.+-]+", expression)}
+    for node in subject.tree:
+        if node.text is not None and licenses.is_license_file(node.path):
+            identifier = licenses.identify(node.text)
+            if identifier and not any(name.startswith(identifier) for name in named):
+                yield Violation(
+                    node.path, f"is the licence {identifier}, and the recipe says {expression}"
+                )

@@ -1,0 +1,99 @@
+"""Rules about what services name: programs, and files with their environment."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from bakery.check import fragment_files, host, unit_files
+from bakery.check.rule import Violation, rule
+from bakery.check.tree import inside
+from bakery.check.unit_files import COMMANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bakery.check.subject import Subject
+    from bakery.check.unit_files import Unit
+
+_SEARCH_PATH = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin")
+_MADE_AT_RUN_TIME = ("/run/", "/dev/", "/proc/", "/sys/", "/tmp/")  # noqa: S108  no file is made
+
+
+def _all_units(subject: Subject) -> Iterator[Unit]:
+    return chain.from_iterable(
+        unit_files.with_drop_ins(subject.tree, folder)
+        for folder in (unit_files.SYSTEM, unit_files.USER)
+    )
+
+
+@rule(
+    "unit-program",
+    "error",
+    reason="a service whose program is missing fails with «status=203/EXEC»",
+    fix="correct the path, or ship the program; what every host has is in bakery/check/host.py",
+)
+def programs(subject: Subject) -> Iterator[Violation]:
+    """Find command lines whose program neither the image nor every host has."""
+    settings = chain.from_iterable(unit.values(*COMMANDS) for unit in _all_units(subject))
+    for setting in dict.fromkeys(settings):
+        name, ignored = unit_files.program(setting.value)
+        if problem := _problem(subject, name):
+            yield Violation(
+                setting.file.path,
+                f"runs {name}, {problem}",
+                fix=_better(subject, name),
+                severity="warning" if ignored else None,
+            )
+
+
+def _problem(subject: Subject, name: str) -> str | None:
+    if "%" in name or "$" in name:
+        return None  # known on the host alone
+    paths = [inside(name)] if name.startswith("/") else [f"{path}/{name}" for path in _SEARCH_PATH]
+    files = [node for tree in subject.providers for path in paths if (node := tree.resolve(path))]
+    if any(node.executable for node in files):
+        return None
+    if files:
+        return "which nobody may execute"
+    if any(host.has_program(path) for path in paths):
+        return None
+    return "which neither the image nor every host has"
+
+
+def _better(subject: Subject, name: str) -> str | None:
+    """Return advice that names the same program in another folder, if the image has it."""
+    last = name.rpartition("/")[2]
+    for node in subject.tree:
+        if node.executable and node.name == last and node.path != inside(name):
+            return f"write /{node.path}"
+    return None
+
+
+@rule(
+    "environment-file",
+    "error",
+    reason="a service whose EnvironmentFile= does not exist fails with «result 'resources'»",
+    fix=(
+        "write EnvironmentFile=-PATH where the service runs without the file, ship it below"
+        " usr/share/NAME, or let a C line in usr/lib/tmpfiles.d copy it to /etc"
+    ),
+)
+def environment_files(subject: Subject) -> Iterator[Violation]:
+    """Find files with a service's environment that neither the image nor its tmpfiles.d makes."""
+    settings = chain.from_iterable(unit.values("EnvironmentFile") for unit in _all_units(subject))
+    for setting in dict.fromkeys(settings):
+        path = setting.value
+        optional = path.startswith("-") or "%" in path or path.startswith(_MADE_AT_RUN_TIME)
+        if not optional and not _exists(subject, path):
+            yield Violation(
+                setting.file.path,
+                f"has EnvironmentFile={path}, which nothing in the image ships or makes",
+            )
+
+
+def _exists(subject: Subject, pattern: str) -> bool:
+    """Return whether a file matches a path, which may be a pattern of glob(7)."""
+    if any(letter in pattern for letter in "*?["):
+        return fragment_files.makes_match(subject, pattern)
+    return subject.exists(subject.roots[0], pattern) or fragment_files.makes(subject, pattern)

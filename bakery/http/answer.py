@@ -1,0 +1,104 @@
+"""A file on its way, over HTTP or from a disk, as its raw bytes."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.request import url2pathname
+
+from bakery.characters import visible
+from bakery.http.address import split
+from bakery.http.errors import RefusedError, StaleError
+from bakery.http.ranges import number, validator
+from bakery.http.refusal import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from requests import Response
+
+    from bakery.http.ranges import Resume
+
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A file on its way.
+
+    Attributes:
+        read: returns the next bytes, and none at the end; raises `RequestError`.
+        offset: where in the file the bytes begin.
+        total: the size of the whole file; None where nobody says.
+        validator: what identifies this state of the file, for a later `Resume`.
+        kind: the media type and coding, for a message.
+        ends_itself: the transfer marks its end, so that no cut looks like one.
+
+    """
+
+    read: Callable[[], bytes]
+    offset: int = 0
+    total: int | None = None
+    validator: str | None = None
+    kind: str = "a local file"
+    ends_itself: bool = False
+
+
+def over_http(response: Response, resume: Resume | None) -> Answer:
+    """Return what a response has of a file.
+
+    Raises:
+        StaleError: it does not go on where `resume` says.
+        TransientError, RefusedError: it is no success.
+
+    """
+    status, headers = response.status_code, response.headers
+    chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
+    offset, total = 0, None if chunked else number(headers.get("Content-Length"))
+    if status == HTTPStatus.PARTIAL_CONTENT and resume:
+        offset, total = resume.offset, resume.total(headers)
+    elif status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and resume:
+        raise StaleError("the server has fewer bytes than are here already")
+    elif status != HTTPStatus.OK:
+        raise refusal(response)
+    kind = headers.get("Content-Type", "a file of no named type")
+    if coding := headers.get("Content-Encoding"):
+        kind += f", coded as {coding}"
+    return Answer(
+        read=lambda: response.raw.read1(CHUNK, decode_content=False),
+        offset=offset,
+        total=total,
+        validator=validator(headers),
+        kind=visible(kind),
+        ends_itself=chunked,
+    )
+
+
+@contextmanager
+def from_disk(url: str) -> Iterator[Answer]:
+    """Open the file that a file: address names.
+
+    Raises:
+        RefusedError: it can't be read.
+
+    """
+    parts = split(url)
+    if parts.netloc not in ("", "localhost"):
+        raise RefusedError("a file: address has three slashes: file:///srv/file.tgz")
+    try:
+        file = Path(url2pathname(parts.path)).open("rb", buffering=0)  # noqa: SIM115  closed below
+    except (OSError, ValueError) as error:  # a ValueError for a NUL
+        raise RefusedError(getattr(error, "strerror", None) or str(error)) from error
+
+    def read() -> bytes:
+        try:
+            return file.read(CHUNK)
+        except OSError as error:
+            raise RefusedError(error.strerror or str(error)) from error
+
+    with file:
+        yield Answer(read=read, total=os.fstat(file.fileno()).st_size)

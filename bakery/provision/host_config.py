@@ -1,0 +1,100 @@
+"""What is installed on a host, as values: files, links and units. Each format is made of these."""
+
+from __future__ import annotations
+
+import msgspec
+
+UNITS = "/etc/systemd/system"
+
+
+class RemoteContents(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The content of a file that the host downloads.
+
+    Attributes:
+        url: its address.
+        sha256: its digest, in hexadecimal.
+        size: its bytes; None if nobody knows.
+
+    """
+
+    url: str
+    sha256: str
+    size: int | None = None
+
+
+class InlineContents(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The content of a file that is part of the configuration."""
+
+    data: bytes
+
+
+class HostFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of mode 0644.
+
+    Attributes:
+        path: absolute, on the host.
+        contents: its content.
+        shared: whether other extensions use it too, so that it stays when this one is removed.
+
+    """
+
+    path: str
+    contents: RemoteContents | InlineContents
+    shared: bool = False
+
+
+class HostLink(msgspec.Struct, frozen=True, kw_only=True):
+    """A symbolic link; it replaces a file or link of that path."""
+
+    path: str
+    target: str
+
+
+class HostUnit(msgspec.Struct, frozen=True, kw_only=True):
+    """A unit, or drop-ins for one of the host's.
+
+    Attributes:
+        name: its name, with its type.
+        text: its unit file; None for a unit of the host's.
+        drop_ins: the text of drop-ins, by file name.
+        wanted_by: the target that starts it at boot; None if it is not enabled.
+
+    """
+
+    name: str
+    text: str | None = None
+    drop_ins: dict[str, str] = {}
+    wanted_by: str | None = None
+
+
+class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a host gets.
+
+    Attributes:
+        extensions: the names of the extensions.
+        files: the images, and the configuration of updates.
+        links: what makes the images extensions.
+        units: what merges and updates them.
+
+    """
+
+    extensions: tuple[str, ...]
+    files: tuple[HostFile, ...]
+    links: tuple[HostLink, ...]
+    units: tuple[HostUnit, ...]
+
+
+def unit_files(config: HostConfig) -> tuple[HostFile, ...]:
+    """Return the units and drop-ins as files; additions to the host's units are shared."""
+    return tuple(
+        HostFile(
+            path=f"{UNITS}/{path}",
+            contents=InlineContents(data=text.encode()),
+            shared=unit.text is None,
+        )
+        for unit in config.units
+        for path, text in (
+            *([(unit.name, unit.text)] if unit.text is not None else []),
+            *((f"{unit.name}.d/{name}", text) for name, text in unit.drop_ins.items()),
+        )
+    )

@@ -1,0 +1,65 @@
+"""bakery.json and channel.json: the releases that are published, or that a channel holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bakery.arch import Arch
+from bakery.characters import visible
+from bakery.recipe.names import release_name
+from bakery.recipe.types import Decoded, Name
+from bakery.release.document import Count, Digest, FileName, Tag, decode_strictly
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+CHANNEL = "channel.json"
+
+
+class IndexedImage(Decoded, frozen=True, kw_only=True):
+    """An image in an index."""
+
+    arch: Arch
+    file: FileName
+    size: Count
+    sha256: Digest
+
+
+class IndexedRelease(Decoded, frozen=True, kw_only=True):
+    """A release in an index; its files lie in the folder `tag`."""
+
+    name: Name
+    version: Tag
+    tag: FileName
+    images: tuple[IndexedImage, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a tag that is another release's."""
+        if self.tag != release_name(self.name, self.version):
+            raise ValueError(
+                f"{visible(self.tag)} is not the tag of {visible(self.name)} {self.version}"
+            )
+
+
+class Index(Decoded, frozen=True, kw_only=True):
+    """Releases, newest first within each recipe."""
+
+    releases: tuple[IndexedRelease, ...]
+
+
+def encode(releases: Iterable[IndexedRelease]) -> bytes:
+    """Return an index as JSON for people and programs."""
+    data = msgspec.json.encode(Index(releases=tuple(releases)))
+    return msgspec.json.format(data, indent=1) + b"\n"
+
+
+def decode(data: bytes) -> Index:
+    """Return the index that `encode` wrote.
+
+    Raises:
+        ValueError: the bytes are something else.
+
+    """
+    return decode_strictly(data, Index)

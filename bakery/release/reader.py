@@ -1,0 +1,241 @@
+"""What is published at one address, a release or a channel, read as its index vouches for it."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from bakery.http import limits
+from bakery.http.client import Client
+from bakery.http.errors import RequestError, TooLargeError
+from bakery.release import document, sums
+from bakery.release.errors import ReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bakery.release.document import ReleaseDocument
+
+_DONT = "don't use it, and tell who published it"
+_WHOLE = "give the address or folder of a whole release or channel"
+
+
+class ReleaseReader:
+    """Reads the files at one address, each of which must be what the index there names.
+
+    Attributes:
+        base: the address, without a slash at its end.
+        index: the bytes of SHA256SUMS.
+        digests: what it names, by file.
+
+    """
+
+    def __init__(self, base: str, index: bytes, client: Client) -> None:
+        """Take an index for what it says; whether it is signed is another question.
+
+        Args:
+            base: the address.
+            index: the bytes of its SHA256SUMS.
+            client: asks for the files.
+
+        Raises:
+            ReleaseError: the index can't be read.
+
+        """
+        self.base = base
+        self.index = index
+        self._client = client
+        self._kept: dict[str, bytes] = {}
+        try:
+            self.digests: Mapping[str, str] = sums.decode(index)
+        except ValueError as error:
+            raise ReleaseError(
+                f"{sums.FILE} can't be read",
+                where=f"{base}/{sums.FILE}",
+                why=str(error),
+                fix=_DONT,
+            ) from None
+
+    @classmethod
+    def open(cls, base: str, client: Client | None = None) -> ReleaseReader:
+        """Return the reader of what is published at an address (http, https or file).
+
+        Args:
+            base: the address, without a slash at its end.
+            client: asks; None for the usual retries and limits.
+
+        Raises:
+            ReleaseError: nothing is, or its index can't be read.
+
+        """
+        client = client or Client()
+        return cls(base, _small(client, base, sums.FILE), client)
+
+    @classmethod
+    def find(cls, base: str) -> ReleaseReader | None:
+        """Return the reader of what is published at an address; None where nothing is.
+
+        Raises:
+            ReleaseError: there is no answer, or the index can't be read.
+
+        """
+        try:
+            return cls.open(base)
+        except _NotThereError:
+            return None
+
+    def check_signature(self, keyring: Path) -> int:
+        """Refuse an index that none of some keys has signed; return the signature's bytes.
+
+        Args:
+            keyring: public keys, armored or not.
+
+        Raises:
+            ReleaseError: there is no signature by one of them.
+            MissingToolError: gpg is not installed.
+
+        """
+        from bakery.upstream.signature import gpg
+        from bakery.upstream.signature.errors import SignatureError
+
+        if not keyring.is_file():
+            raise ReleaseError(
+                "there is no such keyring",
+                where=str(keyring),
+                fix="name one with --keyring FILE, or give --unsigned",
+            )
+        signature = _small(self._client, self.base, sums.SIGNATURE)
+        with tempfile.TemporaryDirectory(prefix="bakery-verify-") as scratch:
+            signed, detached = Path(scratch, sums.FILE), Path(scratch, sums.SIGNATURE)
+            signed.write_bytes(self.index)
+            detached.write_bytes(signature)
+            try:
+                gpg.verify(signed, detached, keyring, where=f"{self.base}/{sums.SIGNATURE}")
+            except SignatureError as error:
+                raise ReleaseError(
+                    f"the signature of {sums.FILE} does not hold",
+                    where=error.where,
+                    why=error.why,
+                    fix=_DONT,
+                ) from None
+        return len(signature)
+
+    def signed_by(self, keys: bytes) -> None:
+        """Refuse an index that none of some public keys has signed.
+
+        Raises:
+            ReleaseError: none has.
+
+        """
+        with tempfile.TemporaryDirectory(prefix="bakery-keys-") as folder:
+            keyring = Path(folder, "keyring")
+            keyring.write_bytes(keys)
+            self.check_signature(keyring)
+
+    def read(self, name: str) -> bytes:
+        """Return a small file, which is asked for once.
+
+        Raises:
+            ReleaseError: it is missing, too large, or not what the index names.
+
+        """
+        if name not in self._kept:
+            data = _small(self._client, self.base, name)
+            self._compare(name, hashlib.sha256(data).hexdigest())
+            self._kept[name] = data
+        return self._kept[name]
+
+    def check(self, name: str, expected: int | None = None) -> int:
+        """Read a file to its end, keeping nothing, and return its bytes.
+
+        Args:
+            name: the file.
+            expected: how many bytes it must have, where that is known; no more are read.
+
+        Raises:
+            ReleaseError: it is missing, too large, or not what the index names.
+
+        """
+        if name in self._kept:
+            return len(self._kept[name])
+        digest = hashlib.sha256()
+        largest = limits.ASSET if name.endswith(".raw") else limits.DOCUMENT
+        with _explained(self.base, name, expected):
+            size = self._client.copy(
+                f"{self.base}/{quote(name)}",
+                digest.update,
+                size=largest if expected is None else expected,
+            )
+        self._compare(name, digest.hexdigest())
+        return size
+
+    def document(self) -> ReleaseDocument:
+        """Return what release.json says.
+
+        Raises:
+            ReleaseError: it is missing, not what the index names, or does not follow its schema.
+
+        """
+        data = self.read(document.FILE)
+        try:
+            return document.decode(data)
+        except ValueError as error:
+            raise ReleaseError(
+                f"{document.FILE} does not follow its schema",
+                where=f"{self.base}/{document.FILE}",
+                why=str(error),
+                fix="compare it with: bakery schema release",
+            ) from None
+
+    def _compare(self, name: str, digest: str) -> None:
+        listed = self.digests.get(name)
+        if digest != listed:
+            why = f"its SHA-256 is {digest}\n{sums.FILE} has {listed or 'none'}"
+            raise _altered(self.base, name, why)
+
+
+class _NotThereError(ReleaseError):
+    """There is no such file."""
+
+
+def _small(client: Client, base: str, name: str) -> bytes:
+    with _explained(base, name):
+        return client.read(f"{base}/{quote(name)}", size=limits.DOCUMENT)
+
+
+@contextmanager
+def _explained(base: str, name: str, expected: int | None = None) -> Iterator[None]:
+    """Explain why a file can't be read; `expected` is its size in bytes, where that is known."""
+    url = f"{base}/{quote(name)}"
+    try:
+        yield
+    except TooLargeError as error:
+        if expected is not None:
+            why = f"it has more than the {expected} bytes that {document.FILE} gives"
+            raise _altered(base, name, why) from None
+        raise ReleaseError(
+            f"{name} is too large to be true", where=url, why=str(error), fix=_DONT
+        ) from None
+    except RequestError as error:
+        missing = error.status == HTTPStatus.NOT_FOUND or url.startswith("file:")
+        unsigned = "who publishes must set BAKERY_SIGNING_KEY; else ask for no signature"
+        raise (_NotThereError if missing else ReleaseError)(
+            f"{name} can't be read",
+            where=url,
+            why=str(error),
+            fix=unsigned if name == sums.SIGNATURE else _WHOLE,
+        ) from None
+
+
+def _altered(base: str, name: str, why: str) -> ReleaseError:
+    return ReleaseError(
+        f"{name} is not the file that {sums.FILE} names",
+        where=f"{base}/{name}",
+        why=why,
+        fix="download it again; if that does not help, don't use it and tell who published",
+    )

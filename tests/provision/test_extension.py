@@ -1,0 +1,150 @@
+"""What is published is only taken as its index and its signatures have it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness.openpgp import Person
+from harness.released import index
+
+from bakery.errors import BakeryError
+from bakery.provision import command
+from bakery.provision.errors import ProvisionError
+from bakery.release.errors import ReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bakery.settings import Settings
+
+
+def given(settings: Settings, reference: str, **options: Any) -> str:
+    usual: dict[str, Any] = {
+        "output": "ignition",
+        "host": "any",
+        "arch": "x86-64",
+        "policy": "reload",
+        "offline": False,
+        "unsigned": False,
+    }
+    return command.provision([reference], settings=settings, **usual | options)
+
+
+@pytest.fixture
+def keyring(person: Person, tmp_path: Path) -> Path:
+    """The publisher's keys, as somebody has them who trusts the publisher."""
+    return person.export(tmp_path / "trusted.asc")
+
+
+def change(folder: Path, name: str) -> None:
+    path = folder / name
+    path.write_bytes(path.read_bytes().replace(b"e", b"E", 1))
+
+
+def extend(listed: Path) -> None:
+    listed.write_text(f"{listed.read_text()}{'0' * 64}  more.raw\n")
+
+
+def test_what_the_keys_have_signed_is_taken(
+    settings: Settings, published: Path, person: Person, keyring: Path
+) -> None:
+    index(published / "docker-20.10.13", person)
+    with_keys = given(settings, "docker", keyring=keyring)
+    assert with_keys == given(settings, "docker")
+    assert given(settings, "docker-20.10.13", keyring=keyring)
+    here = published / "docker-20.10.13/docker-20.10.13-arm64.raw"
+    assert given(settings, str(here), keyring=keyring)
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda at: extend(at / "SHA256SUMS"), "signature of SHA256SUMS does not hold"),
+        (lambda at: (at / "SHA256SUMS.gpg").unlink(), r"SHA256SUMS\.gpg can't be read"),
+        (lambda at: shutil.copy(at / "SHA256SUMS", at / "SHA256SUMS.gpg"), "does not hold"),
+        (lambda at: change(at, "docker.conf"), r"docker\.conf is not the file"),
+        (index, "signature of SHA256SUMS does not hold"),
+    ],
+    ids=["index", "no-signature", "no-openpgp", "transfer", "signed-before"],
+)
+def test_a_channel_that_machines_would_refuse_is_refused_here(
+    settings: Settings, published: Path, damage: Callable[[Path], object], says: str
+) -> None:
+    (published / "docker/docker-20.10.9-arm64.raw").write_bytes(b"what `index` then finds")
+    damage(published / "docker")
+    with pytest.raises(BakeryError, match=says):
+        given(settings, "docker")
+
+
+def test_other_keys_are_refused(
+    settings: Settings, published: Path, person: Person, tmp_path: Path
+) -> None:
+    index(published / "caddy-v2.11.7", person)
+    with closing(Person()) as other:
+        other.key("Somebody else")
+        keyring = other.export(tmp_path / "other")
+    with pytest.raises(ReleaseError, match="it is by the key"):
+        given(settings, "caddy-v2.11.7", keyring=keyring)
+
+
+def test_keys_are_no_use_for_what_nobody_has_signed(
+    settings: Settings, published: Path, keyring: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ReleaseError, match=r"SHA256SUMS\.gpg can't be read"):
+        given(settings, "caddy-v2.11.7", keyring=keyring)
+    lone = shutil.copy(published / "caddy-v2.11.7/caddy-v2.11.7-x86-64.raw", tmp_path)
+    with pytest.raises(ProvisionError, match="nobody has signed the image"):
+        given(settings, str(lone), keyring=keyring)
+
+
+def test_the_description_of_a_release_is_compared(settings: Settings, published: Path) -> None:
+    change(published / "caddy-v2.11.7", "release.json")
+    with pytest.raises(ReleaseError, match=r"release\.json is not the file"):
+        given(settings, "caddy-v2.11.7")
+
+
+def test_the_newest_of_a_channel_is_what_the_channel_says(
+    settings: Settings, published: Path, person: Person
+) -> None:
+    shutil.copy(
+        published / "docker/docker-20.10.13-x86-64.raw",
+        published / "docker/docker-99-1-x86-64.raw",
+    )
+    index(published / "docker", person)
+    assert "docker-20.10.13-x86-64.raw" in given(settings, "docker")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("docker-20.10.13", "docker-20.10.12"), "is not the tag of docker"),
+        (("docker-20.10.13", "../caddy-v2.11.7"), "regex"),
+        (('"name": "docker"', '"name": "docker\\n"'), "is not the tag of docker"),
+        (('"releases"', '"release"'), "missing required field"),
+    ],
+)
+def test_a_channel_that_says_something_else(
+    settings: Settings, published: Path, person: Person, change: tuple[str, str], says: str
+) -> None:
+    old, new = change
+    listed = published / "docker/channel.json"
+    listed.write_text(
+        listed.read_text()
+        .replace(f'"tag": "{old}"', f'"tag": "{new}"')
+        .replace(old if old.startswith('"') else "never", new)
+    )
+    index(published / "docker", person)
+    with pytest.raises(ProvisionError, match=r"channel\.json can't be read") as caught:
+        given(settings, "docker")
+    assert re.search(says, str(caught.value))
+
+
+def test_a_channel_whose_release_is_another_one(settings: Settings, published: Path) -> None:
+    shutil.copytree(published / "caddy-v2.11.7", published / "docker-20.10.13", dirs_exist_ok=True)
+    with pytest.raises(ProvisionError, match="have different files"):
+        given(settings, "docker")
