@@ -128,11 +128,21 @@ class Reporter:
         step, _, name = task.name.partition(":")
         if step == "squash":
             self._tally.cached.add(name)
+        elif step == "boot":
+            self._passed_before(task.name, name)
 
     def skip_ignore(self, task: Any) -> None:
         """Hear that a task is ignored at the user's wish (`doit ignore`)."""
         with self._lock:
             self._tally.skipped.append(task.name)
+
+    def _passed_before(self, task: str, name: str) -> None:
+        """Show on which machines an image has passed earlier."""
+        from bakery.release import boots
+
+        record = self._workshop.ledger.record("boot", name)
+        for boot in boots.read(record.facts) if record else ():
+            self._say(f"{task}: passed earlier on {boot.machine}, systemd {boot.systemd}")
 
     def cleanup_error(self, exception: Any) -> None:
         """Hear that cleaning up failed."""
