@@ -41,12 +41,12 @@ _LINUX = (6, 3)  # the first that maps owners of squashfs (6.2) and tmpfs
 # The last range of users that systemd sets apart for containers: see its UIDS-GIDS document
 _OWNER = 0x6FFF0000
 _USERS = 0x10000
-# What a booted system does without. The others count in its user namespace only.
+# What a booted system does without. The others count in its user namespace only, where mknod makes
+# no devices; runc wants to hand that one on.
 _DROPPED = (
     "CAP_AUDIT_CONTROL",
     "CAP_LEASE",
     "CAP_LINUX_IMMUTABLE",
-    "CAP_MKNOD",
     "CAP_SYS_TTY_CONFIG",
 )
 _ARGUMENTS = (
