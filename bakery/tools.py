@@ -20,6 +20,7 @@ from bakery.watch import Family, Watch
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import IO
 
 PATIENCE = 120.0
 NETWORK_PATIENCE = 900.0  # what wget, and so debootstrap, waits for a silent server
@@ -28,6 +29,13 @@ _LAST_LINES = 20
 _AGAIN = (
     "run the same command again; if it hangs again, install another version of the program,"
     " or start it by hand and look at what it waits for"
+)
+_EVERYBODY = ("PATH", "HOME", "TMPDIR", "TERM")
+_NETWORK = (
+    *("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"),
+    *("APT_CONFIG", "NETRC"),
 )
 _TICK = 0.25
 _MERCY = 1.0
@@ -122,11 +130,25 @@ class Outcome:
         return ToolFailedError(what, where=self.command, why="\n".join([ended, *said]), fix=fix)
 
 
+def environment(*, network: bool = False) -> dict[str, str]:
+    """Return all that a program is told of the variables of who runs this, so no secrets.
+
+    Args:
+        network: whether it uses the network: proxies may have logins, so others don't get them.
+
+    """
+    names = (*_EVERYBODY, *_NETWORK) if network else _EVERYBODY
+    known = {name: os.environ[name] for name in names if name in os.environ}
+    return {**known, "LC_ALL": "C", "TZ": "UTC"}
+
+
 def run(
     command: Sequence[str | Path],
     *,
     what: str,
-    env: Mapping[str, str | None] | None = None,
+    env: Mapping[str, str] | None = None,
+    network: bool = False,
+    stdin: bytes = b"",
     cwd: Path | None = None,
     fix: str | None = None,
     patience: float = PATIENCE,
@@ -138,7 +160,16 @@ def run(
         ToolHungError: it did nothing any more.
 
     """
-    outcome = execute(command, what=what, env=env, cwd=cwd, fix=fix, patience=patience)
+    outcome = execute(
+        command,
+        what=what,
+        env=env,
+        network=network,
+        stdin=stdin,
+        cwd=cwd,
+        fix=fix,
+        patience=patience,
+    )
     if outcome.status != 0:
         raise outcome.failure(what, fix)
     return outcome.stdout
@@ -148,7 +179,9 @@ def execute(
     command: Sequence[str | Path],
     *,
     what: str,
-    env: Mapping[str, str | None] | None = None,
+    env: Mapping[str, str] | None = None,
+    network: bool = False,
+    stdin: bytes = b"",
     cwd: Path | None = None,
     fix: str | None = None,
     patience: float = PATIENCE,
@@ -156,12 +189,14 @@ def execute(
     """Run a command to its end, watched, and return what came of it.
 
     The locale is C and the time zone UTC, so that output can be read by programs. It has no
-    terminal and no input. Neither it nor what it started outlives a failure here or Ctrl-C.
+    terminal. Neither it nor what it started outlives a failure here or Ctrl-C.
 
     Args:
         command: program and arguments; no shell is involved.
         what: what failed if it fails, as the first line of the error.
-        env: variables that are set besides the caller's environment; None takes one away.
+        env: variables that are set besides those of `environment`.
+        network: whether it uses the network.
+        stdin: its input.
         cwd: the folder to run in.
         fix: what to do about a failure.
         patience: seconds in which it may neither read nor write nor compute.
@@ -173,19 +208,19 @@ def execute(
     """
     words = [str(word) for word in command]
     line = shlex.join(words)
-    variables = {**os.environ, "LC_ALL": "C", "TZ": "UTC", **(env or {})}
     try:
         process = subprocess.Popen(
             [*_tied(), *words],
-            env={name: value for name, value in variables.items() if value is not None},
+            env={**environment(network=network), **(env or {})},
             cwd=cwd,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
     except OSError as error:
         raise ToolFailedError(what, where=line, why=str(error), fix=fix) from error
+    _feed(process, stdin)
     try:
         stdout, stderr = _communicate(process, Watch(process.pid, patience))
     except _HungError as hung:
@@ -194,6 +229,18 @@ def execute(
     return Outcome(
         command=line, status=process.returncode, stdout=_text(stdout), stderr=_text(stderr)
     )
+
+
+def _feed(process: subprocess.Popen[bytes], data: bytes) -> None:
+    """Give a program its input, beside `communicate`, which goes on with none after a timeout."""
+
+    def write(pipe: IO[bytes]) -> None:
+        with suppress(BrokenPipeError), pipe:
+            pipe.write(data)
+
+    if process.stdin is not None:
+        threading.Thread(target=write, args=(process.stdin,), daemon=True).start()
+        process.stdin = None
 
 
 class _HungError(Exception):

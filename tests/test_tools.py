@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bakery import tools
 from bakery.errors import MissingToolError
 from bakery.tools import Tool, ToolFailedError, ToolHungError, run
 
@@ -47,9 +49,32 @@ def test_a_program_that_can_not_start_is_explained() -> None:
         run(["/no/such/program"], what="it failed")
 
 
-def test_a_variable_can_be_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("X", "1")
-    assert run(["sh", "-c", "echo ${X-none}"], what="", env={"X": None}) == "none\n"
+def test_a_program_is_told_no_more_variables_than_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secrets = ("BAKERY_SIGNING_KEY", "GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "ANYTHING")
+    for name in (*secrets, "https_proxy"):
+        monkeypatch.setenv(name, "a secret")
+
+    def told(*, network: bool) -> set[str]:
+        said = run(["env", "-0"], what="", env={"OWN": "1"}, network=network)
+        return {variable.partition("=")[0] for variable in said.split("\0") if variable}
+
+    most = {"PATH", "HOME", "TMPDIR", "TERM", "LC_ALL", "TZ", "OWN"}
+    assert {"PATH", "OWN"} <= told(network=False) <= most
+    assert "https_proxy" in told(network=True)
+    assert not told(network=True) & set(secrets)
+
+
+def test_input_of_any_size_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bytes(range(256)) * 4096
+    monkeypatch.setattr(tools, "_TICK", 0.001)  # so that it is waited for more than once
+    said = run(["sha256sum"], what="", stdin=data)
+    assert said.split()[0] == hashlib.sha256(data).hexdigest()
+
+
+def test_a_program_need_not_read_its_input() -> None:
+    assert run(["true"], what="", stdin=bytes(1 << 20)) == ""
 
 
 def alive(folder: Path) -> set[str]:

@@ -199,6 +199,7 @@ def _bootstrap(root: Root, folder: Path, mirror: str, tell: Tell) -> None:
             ],
             what=f"debootstrap could not make a Debian {root.suite} system",
             env={"DEBIAN_FRONTEND": "noninteractive"},
+            network=True,
             patience=NETWORK_PATIENCE,
             fix=f"see {log}; another mirror is set with {apt.VARIABLE}",
         )

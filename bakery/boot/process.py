@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.boot.errors import MachineError
-from bakery.tools import Tool
+from bakery.tools import Tool, environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -102,6 +102,7 @@ def child(
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,
+            env=environment(),
             pass_fds=inherited,
             env={
                 **{key: os.environ[key] for key in _KEPT if key in os.environ},

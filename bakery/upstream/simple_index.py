@@ -8,7 +8,6 @@ tells which they are, and ~/.netrc or their addresses who asks.
 from __future__ import annotations
 
 import ast
-import sys
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,8 @@ from bakery.http.client import Client
 from bakery.http.errors import RequestError
 from bakery.recipe.policy import Published
 from bakery.recipe.wheel import WheelName
-from bakery.tools import execute
 from bakery.upstream.errors import NotFoundError, UpstreamError
+from bakery.upstream.pypi import run_pip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,11 +133,7 @@ def indexes() -> list[str]:
 
 def _configuration() -> dict[str, str]:
     """Return what holds for `pip install`, from pip's files and variables."""
-    done = execute(
-        [sys.executable, "-m", "pip", "config", "list"],
-        what="pip does not tell its configuration",
-        env={"PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-    )
+    done = run_pip("config", "list", what="pip does not tell its configuration")
     if done.status != 0:
         raise UpstreamError(
             "pip does not tell which package index it uses",

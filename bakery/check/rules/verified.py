@@ -10,7 +10,6 @@ root's rights.
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 from contextlib import contextmanager
@@ -60,15 +59,12 @@ def _laid_out(nodes: Sequence[Node]) -> Iterator[Path]:
 def _complaints(command: Sequence[str | Path], **variables: str) -> list[str]:
     """Return what a tool finds wrong; it sees nothing of the settings of who runs this."""
     only = {
-        "LC_ALL": "C",
         "SYSTEMD_COLORS": "0",
         "SYSTEMD_LOG_LEVEL": "warning",
         "PATH": "/usr/bin:/bin",
         **variables,
     }
-    outcome = execute(
-        command, what="systemd's parser can't be asked", env=dict.fromkeys(os.environ) | only
-    )
+    outcome = execute(command, what="systemd's parser can't be asked", env=only)
     lines = [line for line in outcome.stderr.splitlines() if not _NOT_OURS.search(line)]
     if outcome.status < 0:
         lines.append(f"made the tool that parses it crash, by signal {-outcome.status}")

@@ -65,7 +65,6 @@ def write(job: Job) -> None:
         ],
         what=_WHAT,
         # The tool lets this variable win over -T, and writes bigger inodes for it.
-        env={"SOURCE_DATE_EPOCH": None},
         fix=job.fix,
         patience=_PATIENCE,
     )

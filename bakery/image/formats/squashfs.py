@@ -60,7 +60,6 @@ def write(job: Job) -> None:
         ],
         what="the squashfs image can't be written",
         # The tool refuses options for times beside this variable, which only limits them.
-        env={"SOURCE_DATE_EPOCH": None},
         fix=job.fix,
     )
 
