@@ -1,14 +1,17 @@
 """Signatures by gpg, with a private key from the environment.
 
-The key is only ever written into a keyring of its own, which nobody else can read and which is
-gone, with the agent that serves it, as soon as the signature is there.
+The key reaches gpg by standard input and gets a keyring of its own, in memory where there is such a
+place. Nobody else can read that, and it is gone, with the agent that serves it, as soon as the
+signature is there. What a killed process left is removed by the next.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +28,8 @@ PASSPHRASE = "BAKERY_SIGNING_PASSPHRASE"  # noqa: S105  a variable's name
 KEYRING = "import-pubring.gpg"
 """The file that has the public key, as hosts name it."""
 
+_PREFIX = "bakery-gpg-"
+_LOCK = "lock"
 _GPGCONF = Tool(program="gpgconf", apt="gnupg", dnf="gnupg2", zypper="gpg2", brew="gnupg")
 _UNFIT = {"e": "has expired", "r": "is revoked"}  # validities (GnuPG's doc/DETAILS)
 _ARMOR = "-----BEGIN PGP PRIVATE KEY BLOCK-----"
@@ -85,12 +90,12 @@ class SigningKey:
         """
         with _keyring(self.secret) as home:
             (home / "data").write_bytes(data)
-            (home / "passphrase").write_text(self.passphrase, "utf-8")
             for option, output in (("--no-armor", "binary"), ("--armor", "armored")):
                 _gpg(
                     home,
-                    *("--pinentry-mode=loopback", "--passphrase-file", home / "passphrase"),
-                    *(option, "--output", home / output, "--detach-sign", home / "data"),
+                    *("--pinentry-mode=loopback", "--passphrase-fd=0", option),
+                    *("--output", home / output, "--detach-sign", home / "data"),
+                    stdin=self.passphrase + "\n",
                     what="the checksums can't be signed",
                 )
             return Signature((home / "binary").read_bytes(), (home / "armored").read_bytes())
@@ -139,17 +144,62 @@ def _inspected(key: str) -> tuple[str, bytes]:
 
 @contextmanager
 def _keyring(key: str) -> Iterator[Path]:
-    gpgconf = _GPGCONF.require()
-    with tempfile.TemporaryDirectory(prefix="gpg-") as folder:
+    sweep()
+    with (
+        tempfile.TemporaryDirectory(prefix=_PREFIX, dir=_in_memory()) as folder,
+        Path(folder, "new").open("wb") as lock,
+    ):
         home = Path(folder)
-        (home / "key").write_text(key + "\n", "utf-8")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (home / "new").rename(home / _LOCK)  # locked before anybody else can lock it
         try:
-            _gpg(home, "--import", home / "key", what=f"gpg takes no key from {KEY}")
+            _gpg(home, "--import", stdin=key + "\n", what=f"gpg takes no key from {KEY}")
             yield home
         finally:
-            run([gpgconf, "--homedir", home, "--kill", "all"], what="gpg's agent does not end")
+            _wipe(home)
 
 
-def _gpg(home: Path, *words: str | Path, what: str) -> str:
+def sweep() -> None:
+    """Remove the keyrings of processes that were killed before they could.
+
+    Raises:
+        MissingToolError: there is one, and gpgconf is not installed.
+
+    """
+    for folder in filter(None, (_in_memory(), tempfile.gettempdir())):
+        for home in Path(folder).glob(f"{_PREFIX}*"):
+            with suppress(OSError):
+                if home.lstat().st_uid == os.geteuid():
+                    _sweep(home)
+
+
+def _sweep(home: Path) -> None:
+    with (home / _LOCK).open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # whoever uses it holds the lock
+        _wipe(home)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _wipe(home: Path) -> None:
+    gpgconf = _GPGCONF.require()
+    try:
+        run([gpgconf, "--homedir", home, "--kill", "all"], what="gpg's agent does not end")
+    finally:
+        shutil.rmtree(home / "private-keys-v1.d", ignore_errors=True)
+
+
+def _in_memory() -> str | None:
+    """Return a folder that is in memory, and that this user may write; None if there is none."""
+    try:
+        mounts = Path("/proc/self/mounts").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    in_memory = {target for _, target, kind, *_ in map(str.split, mounts) if kind == "tmpfs"}
+    places = ("/dev/shm", f"/run/user/{os.geteuid()}")  # noqa: S108  with mkdtemp
+    return next((p for p in places if p in in_memory and os.access(p, os.W_OK | os.X_OK)), None)
+
+
+def _gpg(home: Path, *words: str | Path, what: str, stdin: str = "") -> str:
     command = [GPG.require(), "--homedir", str(home), "--batch", "--no-tty", "--quiet"]
-    return run([*command, *words], what=what, fix=f"check {KEY} and {PASSPHRASE}")
+    fix = f"check {KEY} and {PASSPHRASE}"
+    return run([*command, *words], what=what, fix=fix, stdin=stdin.encode())

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
-from contextlib import closing
+import time
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,21 @@ if TYPE_CHECKING:
 
     from harness.shop import Shop
 
+SHM = Path("/dev/shm")
+KILLED = """
+import sys
+from bakery.release import signing
+signing._PREFIX = sys.argv[1]
+key = signing.SigningKey.configured()
+class Data(bytes): pass
+write = signing.Path.write_bytes
+def stop(path, data):
+    write(path, data)
+    print(path.parent, flush=True)
+    sys.stdin.read()
+signing.Path.write_bytes = stop
+key.sign(b"data")
+"""
 pytestmark = needs.programs("gpg")
 
 
@@ -41,8 +58,15 @@ def scratch(
     monkeypatch.delenv(signing.PASSPHRASE, raising=False)
     with tempfile.TemporaryDirectory(prefix="t-") as folder:
         monkeypatch.setattr(tempfile, "tempdir", folder)
+        monkeypatch.setattr(signing, "_PREFIX", f"bakery-gpg-{Path(folder).name}-")
         yield Path(folder)
         assert list(Path(folder).iterdir()) == []
+        assert not left(SHM)
+
+
+def left(folder: Path) -> list[Path]:
+    """Return the keyrings of this test that lie in a folder."""
+    return list(folder.glob(f"{signing._PREFIX}*"))
 
 
 def key(secret: str, passphrase: str = "") -> SigningKey:
@@ -146,6 +170,72 @@ def test_a_missing_signature_is_told(release: Path) -> None:
     (release / sums.SIGNATURE).unlink()
     with pytest.raises(ReleaseError, match=r"SHA256SUMS\.gpg can't be read"):
         list(verify(str(release), keyring=release / signing.KEYRING))
+
+
+def is_in_memory(folder: Path) -> bool:
+    mounts = Path("/proc/self/mounts").read_text().splitlines()
+    return any(mount.split()[1:3] == [str(folder), "tmpfs"] for mount in mounts)
+
+
+@contextmanager
+def signs(secret: str, passphrase: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """Yield a process that stops in the middle of signing, and its keyring."""
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, signing._PREFIX],
+        env={**os.environ, signing.KEY: secret, signing.PASSPHRASE: passphrase},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        yield process, Path(process.stdout.readline().strip())
+        process.kill()
+
+
+def agents(home: Path) -> list[bytes]:
+    """Return the command lines of the programs that serve a keyring."""
+    lines = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            lines.append(place.read_bytes())
+    return [line for line in lines if str(home).encode() in line]
+
+
+@pytest.mark.skipif(not is_in_memory(SHM), reason="needs /dev/shm in memory")
+def test_the_key_lies_in_memory_while_it_is_used(secret: str, scratch: Path) -> None:
+    with signs(secret, "") as (_, home):
+        assert home.parent == SHM
+        assert home.stat().st_mode & 0o777 == 0o700
+        assert list(scratch.iterdir()) == []
+    assert left(SHM) == [home]
+    signing.sweep()
+
+
+def test_without_a_place_in_memory_it_lies_among_temporary_files(
+    secret: str, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signing, "_in_memory", lambda: None)
+    with signing._keyring(secret) as home:
+        assert home.parent == scratch
+
+
+def test_what_a_killed_process_leaves_is_gone_after_the_next(secret: str) -> None:
+    signer = key(secret)
+    with signs(secret, "open sesame") as (process, home), signs(secret, "") as (_, used):
+        process.kill()
+        process.wait()
+        kept = [path.read_bytes() for path in home.rglob("*") if path.is_file()]
+        assert kept
+        assert not [data for data in kept if b"PRIVATE KEY BLOCK" in data or b"sesame" in data]
+        assert agents(home)
+        signer.sign(b"data")
+        assert not home.exists()
+        assert (used / "private-keys-v1.d").is_dir()
+        deadline = time.monotonic() + 30
+        while agents(home):
+            assert time.monotonic() < deadline
+    signer.sign(b"data")
+    assert not used.exists()
 
 
 def test_an_expired_key_is_called_so() -> None:
