@@ -1,7 +1,9 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, even where the power fails."""
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -15,25 +17,48 @@ def write_whole(path: Path, data: bytes) -> None:
     partial = path.with_name(f".{path.name}.partial")
     try:
         partial.write_bytes(data)
-        partial.replace(path)
+        move(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def move(new: Path, path: Path) -> None:
+    """Give a finished file its name, at once in place of an older one, once its bytes are safe."""
+    sync(new)
+    new.replace(path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's names, are where no loss of power reaches them."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # where folders can't be synced
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def replace(new: Path, old: Path) -> None:
     """Put a finished file or folder in place of an older one.
 
-    For a moment neither is there, which counts as not made; never a mixture.
+    Of folders, for a moment neither is there, which counts as not made; never a mixture.
     """
     old.parent.mkdir(parents=True, exist_ok=True)
-    if new.is_dir() and old.exists():
-        aside = new.with_name(f"{new.name}.replaced")
-        remove(aside)
+    if not new.is_dir():
+        move(new, old)
+        return
+    for path in new.rglob("*"):
+        if not path.is_symlink():
+            sync(path)
+    aside = new.with_name(f"{new.name}.replaced")
+    remove(aside)
+    if old.exists():
         old.rename(aside)
-        new.rename(old)
-        remove(aside)
-    else:
-        new.replace(old)
+    move(new, old)
+    remove(aside)
 
 
 def remove(path: Path) -> None:

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 import pytest
 
 from bakery.files import remove, replace, write_whole
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
@@ -19,6 +17,42 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
         "old",
         "old/in-new",
     ]
+
+
+class Synced:
+    """What reaches the disk, in order, each with whether a final name was there by then."""
+
+    def __init__(self, folder: Path, final: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seen: list[tuple[str, bool]] = []
+        sync = os.fsync
+
+        def spy(descriptor: int) -> None:
+            path = Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(folder)
+            self.seen.append((str(path), final.exists()))
+            sync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", spy)
+
+
+def test_bytes_are_on_disk_before_their_name_and_that_before_all_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = Synced(tmp_path, tmp_path / "name", monkeypatch)
+    write_whole(tmp_path / "name", b"data")
+    assert synced.seen == [(".name.partial", False), (".", True)]
+
+
+def test_so_is_all_that_a_folder_holds_but_what_its_links_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "new/sub").mkdir(parents=True)
+    (tmp_path / "new/sub/file").write_bytes(b"data")
+    (tmp_path / "new/link").symlink_to("/etc")
+    synced = Synced(tmp_path, tmp_path / "old", monkeypatch)
+    replace(tmp_path / "new", tmp_path / "old")
+    *before, last = synced.seen
+    assert sorted(before) == [("new", False), ("new/sub", False), ("new/sub/file", False)]
+    assert last == (".", True)
 
 
 def test_a_file_that_can_t_be_written_leaves_nothing(tmp_path: Path) -> None:

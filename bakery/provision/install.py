@@ -8,6 +8,7 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from bakery.files import move
 from bakery.http.client import Client
 from bakery.http.errors import RequestError
 from bakery.http.limits import ASSET
@@ -132,7 +133,7 @@ def _write_file(file: HostFile, local: Path | None, root: Path) -> None:
             data = file.contents.data
             partial.write_bytes(existing if data in existing else existing + data)
         partial.chmod(_MODE)
-        partial.replace(path)
+        move(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery.files import move, sync
 from bakery.publish.model import PublishError, RemoteAsset, RemoteRelease, UnsettledError
 
 if TYPE_CHECKING:
@@ -69,20 +69,20 @@ class Directory:
         with _changing(folder):
             shutil.copyfile(file, partial)
             partial.chmod(0o644)
-            with partial.open("rb") as written:
-                os.fsync(written.fileno())
-            partial.replace(folder / name)
+            move(partial, folder / name)
 
     def publish(self, draft: RemoteRelease, *, title: str, notes: str) -> None:  # noqa: ARG002  has no place for text
         """Move a draft to where readers look; a folder with files in it is never replaced."""
         with _changing(self.root):
             Path(draft.id).rename(self.root / draft.tag)
+            sync(self.root)
 
     def replace(self, release: RemoteRelease, asset: RemoteAsset, name: str) -> None:
         """Rename a file over another."""
         folder = Path(release.id)
         with _changing(folder):
             (folder / asset.name).replace(folder / name)
+            sync(folder)
 
     def delete(self, release: RemoteRelease, asset: RemoteAsset) -> None:
         """Remove a file."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from stat import S_IMODE, S_ISREG
 from typing import TYPE_CHECKING
 
+from bakery.files import move
 from bakery.store.errors import StoreError
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.chmod(SEAL_MODE)
         os.utime(temporary, ns=(time.time_ns(), SEAL_MTIME_NS))
-        return temporary.replace(path)
+        move(temporary, path)
+        return path
 
     def lock(self, key: str, *, timeout: float = -1) -> AbstractContextManager[object]:
         """Return a lock against everybody else who downloads what `key` (a digest) names.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.check.command import check_path
+from bakery.files import move
 from bakery.image.squash import squash
 from bakery.image.stage import stage
 from bakery.progress import Silent
@@ -59,4 +60,5 @@ def build(
             work=work,
         )
         report, _ = check_path(built)
-        return conversion, built.rename(target / image.filename), report
+        move(built, target / image.filename)
+        return conversion, target / image.filename, report

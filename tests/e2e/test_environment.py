@@ -41,7 +41,10 @@ def test_no_program_of_a_build_and_a_boot_is_told_a_secret(
 ) -> None:
     tool = mirror.place(TOOL_URL)
     shutil.copy("/bin/true", tool)
-    project.add("tool", **{"recipe.yaml": TOOL})
+    recipe = f"{TOOL}os: {{id: debian, version: '12'}}\n"
+    project.add(
+        "tool", **{"recipe.yaml": recipe, "check.yaml": "commands: {tool --version: GNU}\n"}
+    )
     project.lock("tool", "1.0", {TOOL_URL: digest(tool)})
     project.store.mkdir()
     (project.store / "machines").symlink_to(ROOTS)
