@@ -162,7 +162,7 @@ class Packed:
                 yield chunk
 
     def _open(self) -> FileIO:
-        file = self.guard.archive.open("rb", buffering=0)
+        file = self.guard.open()
         file.seek(self.start)
         return file
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from io import BufferedReader
 from typing import TYPE_CHECKING, BinaryIO
 
 from bakery.archive import tar
@@ -33,7 +34,7 @@ def members(guard: Guard) -> Members:
 
 def _data(guard: Guard) -> tuple[int, int]:
     """Return where the archive of the package's files starts, and its length, in bytes."""
-    with guard.archive.open("rb") as file:
+    with BufferedReader(guard.open()) as file:
         if file.read(len(_MAGIC)) != _MAGIC:
             raise guard.broken("it does not start as an ar archive does")
         parts = list(_parts(file, guard))

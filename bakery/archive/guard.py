@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from bakery.archive import paths
+from bakery.archive.hashed import HashedFile
 from bakery.archive.model import BrokenArchiveError, HostileArchiveError, MemberType
 from bakery.text import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from io import FileIO
     from pathlib import Path
 
     from bakery.archive.model import Limits
@@ -27,9 +29,14 @@ class Guard:
     """
 
     def __init__(
-        self, archive: Path, filename: str, limits: Limits, wanted: Callable[[str], bool]
+        self,
+        file: Path | HashedFile,
+        filename: str,
+        limits: Limits,
+        wanted: Callable[[str], bool],
     ) -> None:
-        self.archive = archive
+        self.archive = archive = file.path if isinstance(file, HashedFile) else file
+        self._file = file
         self._wanted = wanted
         self.member: bytes | None = None
         self._filename = filename
@@ -38,6 +45,12 @@ class Guard:
         self._declared = 0
         self._count = 0
         self._tree: dict[str, Any] = {}  # a folder is a dict, anything else a tuple
+
+    def open(self) -> FileIO:
+        """Open the archive's file, without a buffer."""
+        if isinstance(self._file, HashedFile):
+            return self._file.open()
+        return self._file.open("rb", buffering=0)
 
     def choose(self, raw: bytes, *, is_folder: bool = False) -> str | None:
         """Return a member's path, normalised, if it is wanted; the tree's own root never is.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing, nullcontext
+from io import BufferedReader
 from typing import TYPE_CHECKING
 
 from bakery.archive import deb, tar, zip  # noqa: A004  the format's name
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from bakery.archive.hashed import HashedFile
     from bakery.archive.model import Members
     from bakery.recipe.types import Archive
 
@@ -39,7 +41,7 @@ def kind_of(filename: str) -> Archive:
 
 
 def members(
-    archive: Path,
+    archive: Path | HashedFile,
     filename: str,
     wanted: Callable[[str], bool],
     *,
@@ -54,7 +56,7 @@ def members(
     Equal members with one path are one; of others nobody can tell which one is meant.
 
     Args:
-        archive: the file to read.
+        archive: the file to read; every byte of it is not read in every format.
         filename: the name that it was published under: it tells the kind, and names the one member
             of a file that is no archive.
         wanted: tells by a member's path whether it is yielded; asked for every member. Of a path
@@ -111,4 +113,4 @@ def _plain(filename: str, guard: Guard) -> Members:
     if path is not None:
         size = guard.archive.stat().st_size
         guard.declare(size)
-        yield Member(path=path, type="file", size=size), guard.archive.open("rb")
+        yield Member(path=path, type="file", size=size), BufferedReader(guard.open())

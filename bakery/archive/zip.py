@@ -13,7 +13,8 @@ import stat
 import struct
 import zipfile
 import zlib
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from io import BufferedReader
 from typing import TYPE_CHECKING
 
 from bakery.archive.compression import CHUNK, Deflate, inflated
@@ -52,9 +53,10 @@ def members(guard: Guard, *, is_wheel: bool) -> Members:
         BrokenArchiveError: the archive is damaged.
 
     """
-    with _blaming(guard):
-        archive = zipfile.ZipFile(guard.archive)
-    with archive:
+    with ExitStack() as stack:
+        with _blaming(guard):
+            file = stack.enter_context(BufferedReader(guard.open()))
+            archive = stack.enter_context(zipfile.ZipFile(file))
         _compare_count(archive, guard)
         chosen: list[tuple[zipfile.ZipInfo, Member]] = []
         for info in archive.infolist():
@@ -81,7 +83,7 @@ def _compare_count(archive: zipfile.ZipFile, guard: Guard) -> None:
 
     A single damaged length in the directory hides members from the standard library.
     """
-    with guard.archive.open("rb") as file:
+    with BufferedReader(guard.open()) as file:
         file.seek(-_END_SIZE - len(archive.comment), os.SEEK_END)
         end = file.read(_END_SIZE)
     count = int.from_bytes(end[10:12], "little")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from bakery.archive.hashed import HashedFile
 from bakery.archive.unpack import members
-from bakery.image.errors import ImageError
+from bakery.errors import BakeryError
+from bakery.image.errors import AlteredAssetError, ImageError
 from bakery.image.tree import is_macos_metadata, merged
 from bakery.recipe import glob
 from bakery.recipe.folder import FILE
@@ -14,7 +17,7 @@ from bakery.text import printable
 from bakery.yaml.location import show
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -46,6 +49,7 @@ def install(
 
     Raises:
         ImageError: a pattern matches nothing, or two members have the same path.
+        AlteredAssetError: a file holds other bytes than the lock pins.
         BakeryError: an archive is hostile or damaged.
 
     """
@@ -97,13 +101,14 @@ class _Installer:
 
     def add(self, asset: Asset, archive: Path) -> None:
         """Install what the patterns match."""
-        for member, stream in members(archive, asset.filename, self._wants, kind=asset.archive):
-            if member.type == "directory":
-                continue
-            if self._pool and self._pool.keeps(member.path):
-                self._keep(self._pool, member, stream, asset.url)
-            else:
-                self._install(member, stream, asset.url)
+        with _unaltered(asset, archive) as file:
+            for member, stream in members(file, asset.filename, self._wants, kind=asset.archive):
+                if member.type == "directory":
+                    continue
+                if self._pool and self._pool.keeps(member.path):
+                    self._keep(self._pool, member, stream, asset.url)
+                else:
+                    self._install(member, stream, asset.url)
 
     def _wants(self, path: str) -> bool:
         if is_macos_metadata(path):
@@ -144,6 +149,31 @@ class _Installer:
             )
         if self._pool is not None:
             self._pool.installed[merged(member.path)] = path
+
+
+@contextmanager
+def _unaltered(asset: Asset, path: Path) -> Iterator[HashedFile]:
+    """Yield an asset's file; what goes wrong with other bytes than the lock's is their fault.
+
+    Raises:
+        AlteredAssetError: it holds other bytes than the lock pins.
+
+    """
+    file = HashedFile(path)
+    try:
+        yield file
+    except BakeryError:
+        _compare(asset, file)
+        raise
+    _compare(asset, file)
+
+
+def _compare(asset: Asset, file: HashedFile) -> None:
+    sha256 = file.sha256()
+    if sha256 != asset.sha256:
+        raise AlteredAssetError(
+            asset.filename, file.path, locked=asset.sha256, read=sha256
+        ) from None
 
 
 def _matches_nothing(label: str, installer: _Installer) -> tuple[str, str]:

@@ -45,6 +45,7 @@ def stage(
     Raises:
         ImageError: the assets lack what the recipe asks for, or two things have the same path.
         DocumentError: the same, and a line of the recipe is at fault.
+        AlteredAssetError: an asset's file holds other bytes than the lock pins.
         BakeryError: an archive is hostile or damaged.
 
     """

@@ -6,6 +6,7 @@ images, is said by its release.json, and holds if the files are there as it name
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -112,7 +113,11 @@ class Catalogue:
             partial = self._store.partials / f"{stored.sha256}.{document.FILE}"
             self._publisher.fetch(posted, stored, partial)
             path = self._store.adopt(partial, stored.sha256)
-        return path.read_bytes()
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != stored.sha256:
+            self._store.discard(stored.sha256)
+            raise ValueError(f"its {document.FILE} has changed in the store; run again")
+        return data
 
 
 def _images(

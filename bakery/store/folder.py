@@ -1,4 +1,4 @@
-"""A folder of files named by their digests: written once, verified on the way in, never again."""
+"""A folder of files named by their digests, which are verified on the way in."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ class Store:
 
     A blob lies at `sha256/ab/abcdef…`. It is sealed when it comes in: read-only, with a fixed
     modification time. Any later write or truncation breaks the seal, and a blob without its seal
-    counts as not there; so one stat tells whether a blob is whole, and nothing is hashed again.
-    Its access time says when it was last used.
+    counts as not there. So one stat tells whether a blob is likely whole; who makes something of
+    its bytes hashes them, since a disk may fail, and a seal can be forged. Its access time says
+    when it was last used.
 
     Attributes:
         root: the store's folder; made when something is first written.
@@ -84,6 +85,16 @@ class Store:
         os.utime(temporary, ns=(time.time_ns(), SEAL_MTIME_NS))
         move(temporary, path)
         return path
+
+    def discard(self, sha256: str) -> None:
+        """Remove a blob that turned out to be another one, if it is there.
+
+        Raises:
+            StoreError: it can't be removed.
+
+        """
+        with self.explained():
+            self.path(sha256).unlink(missing_ok=True)
 
     def lock(self, key: str, *, timeout: float = -1) -> AbstractContextManager[object]:
         """Return a lock against everybody else who downloads what `key` (a digest) names.

@@ -42,9 +42,8 @@ def test_no_program_of_a_build_and_a_boot_is_told_a_secret(
     tool = mirror.place(TOOL_URL)
     shutil.copy("/bin/true", tool)
     recipe = f"{TOOL}os: {{id: debian, version: '12'}}\n"
-    project.add(
-        "tool", **{"recipe.yaml": recipe, "check.yaml": "commands: {tool --version: GNU}\n"}
-    )
+    commands = "commands: [{run: [tool, --version]}]\n"
+    project.add("tool", **{"recipe.yaml": recipe, "check.yaml": commands})
     project.lock("tool", "1.0", {TOOL_URL: digest(tool)})
     project.store.mkdir()
     (project.store / "machines").symlink_to(ROOTS)

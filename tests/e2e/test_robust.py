@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from harness.mirror import Mirror
+
 pytestmark = pytest.mark.e2e
 
 CONTENT = b"#!/bin/sh\necho " + bytes(range(65, 90)) * 40_000
@@ -39,6 +41,31 @@ def strays(project: Project) -> list[str]:
     found += list(project.root.rglob("*.partial"))
     found += list(project.root.rglob("*.replaced"))
     return [str(path) for path in found]
+
+
+@pytest.mark.parametrize(
+    "end", [CONTENT[-9:-1] + b"\x0b", b"rm -rf /\n"], ids=["a flipped bit", "forged"]
+)
+def test_stored_bytes_that_have_changed_reach_no_image(
+    project: Project, mirror: Mirror, end: bytes
+) -> None:
+    mirror.place(TOOL_URL).write_bytes(CONTENT)
+    project.add("tool", **{"recipe.yaml": TOOL})
+    project.lock("tool", "1.0", {TOOL_URL: hashlib.sha256(CONTENT).hexdigest()})
+    project.doit("fetch:*")
+    (blob,) = project.store.glob("sha256/*/*")
+    seal = blob.stat()
+    blob.chmod(0o644)
+    blob.write_bytes(CONTENT[:-9] + end)
+    blob.chmod(seal.st_mode)
+    os.utime(blob, ns=(seal.st_atime_ns, seal.st_mtime_ns))
+    failed = project.run("doit", "build:tool-1.0")
+    assert failed.returncode == 1
+    assert "tool-1.0 is not the file that the lock pins" in failed.stdout
+    assert "run the same command again" in failed.stdout
+    assert not images(project)
+    project.doit("build:tool-1.0")
+    assert images(project)
 
 
 def test_killed_at_any_moment_it_continues_and_ends_the_same(docker_project: Project) -> None:

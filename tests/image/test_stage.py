@@ -13,7 +13,7 @@ import pytest
 
 from bakery.binary import elf
 from bakery.errors import BakeryError
-from bakery.image.errors import ImageError
+from bakery.image.errors import AlteredAssetError, ImageError
 from bakery.image.stage import EPOCH, stage
 from bakery.progress import Silent
 from bakery.recipe import lock as lockfile
@@ -52,6 +52,7 @@ class Kitchen:
         self.recipe = folder / "recipes" / "tool"
         self.recipe.mkdir(parents=True)
         self.members = dict(MEMBERS)
+        self.flip: int | None = None
 
     def file(self, path: str, text: str) -> Path:
         """Write a file of the recipe's folder."""
@@ -79,6 +80,10 @@ class Kitchen:
             raise release.problem
         self.root = self.folder / "tree"
         self.root.mkdir()
+        if self.flip is not None:
+            data = bytearray(archive.read_bytes())
+            data[self.flip] ^= 1
+            archive.write_bytes(data)
         return stage(release.images[0], "key", {digest: archive}, self.root, Silent())
 
     def text(self, path: str) -> str:
@@ -132,6 +137,16 @@ def test_units_are_upheld_and_find_programs_that_were_folded(kitchen: Kitchen) -
         "in usr/bin, since usr/sbin is a link to it on some hosts: old",
         "written /usr/bin for /usr/sbin in tool.service",
     )
+
+
+@pytest.mark.parametrize("at", [4, 20, 60, -5, -1])
+@pytest.mark.parametrize("head", [HEAD, HEAD.replace("tool/bin/*", "tool/sbin/*")])
+def test_other_bytes_than_the_lock_s_are_refused_as_such(
+    kitchen: Kitchen, at: int, head: str
+) -> None:
+    kitchen.flip = at
+    with pytest.raises(AlteredAssetError, match="tgz is not the file that the lock pins"):
+        kitchen.stage(head=head)
 
 
 def test_what_macos_adds_to_archives_is_left_out(kitchen: Kitchen) -> None:

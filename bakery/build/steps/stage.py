@@ -44,12 +44,18 @@ def step(context: Context, image: Image, fetched: Iterable[AnyStep]) -> Step[Not
 
 
 def _run(context: Context, image: Image, work: Work) -> Made[Nothing]:
+    from bakery.image.errors import AlteredAssetError
     from bakery.image.stage import stage
 
     tree = work.scratch / "tree"
     tree.mkdir()
-    with context.processors.take(1):
-        manifest = stage(image, work.key, _assets(context, image), tree, work.progress)
+    try:
+        with context.processors.take(1):
+            manifest = stage(image, work.key, _assets(context, image), tree, work.progress)
+    except AlteredAssetError as error:
+        context.store.discard(error.sha256)
+        error.fix = "run the same command again: it has been removed, and is then fetched anew"
+        raise
     (work.scratch / MANIFEST).write_bytes(manifests.encode(manifest))
     folder = context.staged(image)
     replace(work.scratch, folder)
