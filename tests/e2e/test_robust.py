@@ -44,7 +44,9 @@ def strays(project: Project) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "end", [CONTENT[-9:-1] + b"\x0b", b"rm -rf /\n"], ids=["a flipped bit", "forged"]
+    "end",
+    [CONTENT[-9:-1] + bytes([CONTENT[-1] ^ 1]), b"rm -rf /\n"],
+    ids=["a flipped bit", "forged"],
 )
 def test_stored_bytes_that_have_changed_reach_no_image(
     project: Project, mirror: Mirror, end: bytes
@@ -60,7 +62,7 @@ def test_stored_bytes_that_have_changed_reach_no_image(
     blob.chmod(seal.st_mode)
     os.utime(blob, ns=(seal.st_atime_ns, seal.st_mtime_ns))
     failed = project.run("doit", "build:tool-1.0")
-    assert failed.returncode == 1
+    assert failed.returncode != 0
     assert "tool-1.0 is not the file that the lock pins" in failed.stdout
     assert "run the same command again" in failed.stdout
     assert not images(project)
