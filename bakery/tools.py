@@ -30,7 +30,7 @@ _AGAIN = (
     "run the same command again; if it hangs again, install another version of the program,"
     " or start it by hand and look at what it waits for"
 )
-_EVERYBODY = ("PATH", "HOME", "TMPDIR", "TERM")
+_EVERYBODY = ("PATH", "HOME", "TMPDIR")
 _NETWORK = (
     *("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"),
     *("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY"),

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 _SETPRIV = Tool(program="setpriv", apt="util-linux")
-_KEPT = ("PATH", "TMPDIR")  # nothing else of the environment: it may hold secrets
 _KILL_TIMEOUT = 2.0
 
 
@@ -89,7 +88,7 @@ def child(
         command: program and arguments.
         terminal: its standard input and outputs.
         inherited: further descriptors that it is given.
-        variables: what its environment has, besides where programs and temporary files are.
+        variables: what its environment has, besides what every program is told.
 
     Raises:
         MachineError: it can't be started.
@@ -102,12 +101,8 @@ def child(
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,
-            env=environment(),
             pass_fds=inherited,
-            env={
-                **{key: os.environ[key] for key in _KEPT if key in os.environ},
-                **(variables or {}),
-            },
+            env={**environment(), **(variables or {})},
             start_new_session=True,
         )
     except OSError as error:

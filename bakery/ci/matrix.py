@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.errors import BakeryError
-from bakery.recipe import lock
+from bakery.lock.history import git, lock_before
 from bakery.recipe.folder import LOCK
-from bakery.tools import Tool, ToolFailedError, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +26,6 @@ LIMIT = 256
 """Jobs in one matrix, the most that GitHub takes."""
 
 _RUNNERS: dict[Arch, str] = {"x86-64": "ubuntu-24.04", "arm64": "ubuntu-24.04-arm"}
-_GIT = Tool(program="git", apt="git", brew="git")
 _CODE = ("bakery/", "dodo.py", "pyproject.toml")
 _MINOR = {LOCK, "README.md"}  # versions are looked at; a text touches nothing
 _STEPS = ("stage", "squash", "boot")
@@ -146,11 +144,11 @@ def touched(
     only the versions that changed in it; changed code every recipe's newest version.
 
     Raises:
-        ShardError: git does not know the commit.
+        HistoryError: git does not know the commit.
         BakeryError: a recipe that has changed is broken.
 
     """
-    paths = _git(settings, "diff", "--name-only", "--relative", "--merge-base", since).splitlines()
+    paths = git(settings, "diff", "--name-only", "--relative", "--merge-base", since).splitlines()
     wanted: set[str] = set()
     if any(path.startswith(_CODE) for path in paths):
         newest = {release.source.name: release for release in releases if release.images}
@@ -189,23 +187,5 @@ def _dependents(names: set[str], sources: Mapping[str, Source]) -> set[str]:
 
 
 def _is_relocked(release: Release, settings: Settings, since: str) -> bool:
-    path = (release.source.folder / LOCK).relative_to(settings.root)
-    base = _git(settings, "merge-base", since, "HEAD").strip()
-    try:
-        before = _git(settings, "show", f"{base}:./{path}")
-    except ShardError:
-        return True
-    known = lock.decode(before.encode(), path).versions
+    known = lock_before(release.source.folder, settings, since).versions
     return known.get(release.version.tag) != release.source.lock.versions.get(release.version.tag)
-
-
-def _git(settings: Settings, *words: str) -> str:
-    try:
-        return run([_GIT.require(), *words], what="git can't tell what changed", cwd=settings.root)
-    except ToolFailedError as error:
-        raise ShardError(
-            error.what,
-            where=error.where,
-            why=error.why,
-            fix="name a commit that is here; `git fetch --unshallow` brings those that are not",
-        ) from error

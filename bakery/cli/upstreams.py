@@ -131,17 +131,20 @@ def outdated(names: tuple[str, ...], *, markdown: bool) -> None:
 @click.command()
 @click.argument("names", nargs=-1)
 @click.option("--download", is_flag=True, help="Download the assets again, and hash them.")
+@click.option("--since", metavar="REF", help="Only what was locked since this commit.")
 @_markdown
-def verify(names: tuple[str, ...], *, download: bool, markdown: bool) -> None:
+def verify(names: tuple[str, ...], *, download: bool, since: str | None, markdown: bool) -> None:
     """Ask upstream whether every locked asset still exists and is the same.
 
     Downloads checksum files, signatures and the digests of indexes again. A file that upstream has
-    changed is an alarm; the exit status is then 1, and nothing is updated.
+    changed is an alarm; the exit status is then 1, and nothing is updated. With --download, what
+    a lock says about how its digests are known must hold, too.
     """
     from bakery.lock import tables, verify
 
     project = Project()
-    results = list(verify.verify(project.chosen(names), project.settings, download=download))
+    chosen = project.chosen(names)
+    results = list(verify.verify(chosen, project.settings, download=download, since=since))
     failed = [
         (f"{result.name} {result.tag}", result.failure) for result in results if result.failure
     ]

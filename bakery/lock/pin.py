@@ -14,6 +14,7 @@ from bakery.recipe.debian import is_renewed
 from bakery.recipe.debian import tag as debian_tag
 from bakery.recipe.folder import LOCK
 from bakery.recipe.lock import LockedAsset, LockedVersion, LockError
+from bakery.recipe.pins import claims
 from bakery.recipe.requests import values, wanted
 from bakery.recipe.upstreams import RecipePart, TextPart
 from bakery.recipe.version import Version
@@ -178,6 +179,8 @@ class _Locker:
         pinned = next(iter(want.finds(known)), None) if known else None
         asset = self._evidence.establish(want)
         if pinned is not None:
+            if pinned.trust not in claims(self._source, want):
+                pinned = LockedAsset(url=pinned.url, sha256=pinned.sha256, trust="first-use")
             asset = unchanged(self._source, pinned, asset)
         if not asset.is_trusted(self._source.recipe.trust):
             key = "signature" if self._source.recipe.trust == "signature" else "checksum"

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
+from bakery.lock.history import lock_before
 from bakery.lock.pin import ChangedUpstreamError, unchanged
 from bakery.recipe.folder import LOCK
+from bakery.recipe.lock import LockError
 from bakery.recipe.requests import wanted
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from bakery.recipe.debian import Packages
     from bakery.recipe.load import Source
-    from bakery.recipe.lock import LockedAsset
+    from bakery.recipe.lock import LockedAsset, LockedVersion
     from bakery.recipe.requests import Wanted
     from bakery.recipe.version import Version
     from bakery.settings import Settings
@@ -57,9 +59,13 @@ class Confirmation:
 
 
 def verify(
-    chosen: Mapping[str, Source], settings: Settings, *, download: bool = False
+    chosen: Mapping[str, Source],
+    settings: Settings,
+    *,
+    download: bool = False,
+    since: str | None = None,
 ) -> Iterator[Confirmation]:
-    """Yield what upstream says now of every asset that the locks of recipes pin.
+    """Yield what upstream says now of the assets that the locks of recipes pin.
 
     Checksum files, signatures and digests of indexes are fetched again and must agree with the
     lock; so must the size that the server tells.
@@ -67,19 +73,33 @@ def verify(
     Args:
         chosen: the recipes.
         settings: where downloads come from and go.
-        download: download the assets themselves too, and hash them.
+        download: download the assets themselves too, hash them, and compare how the lock says
+            that its digests are known with what can be shown now.
+        since: a commit; only what has been added or altered since is looked at.
+
+    Raises:
+        HistoryError: git does not know the commit.
 
     """
+    before = {
+        name: lock_before(source.folder, settings, since).versions if since else {}
+        for name, source in chosen.items()
+    }
     with Api(settings) as api, ThreadPoolExecutor(_ASSETS) as pool:
         checks = [
             (_Verifier(source, settings, api), version.tag, want, pin)
-            for source in chosen.values()
+            for name, source in chosen.items()
             for version in source.lock.ordered
             for want, pin in _pins(source, version)
+            if not _is_known(pin, before[name].get(version.tag))
         ]
         yield from pool.map(
             lambda check: check[0].confirmation(*check[1:], download=download), checks
         )
+
+
+def _is_known(pin: LockedAsset, before: LockedVersion | None) -> bool:
+    return before is not None and before.by_url.get(pin.url) == pin
 
 
 def _pins(source: Source, version: Version) -> list[tuple[Wanted | None, LockedAsset]]:
@@ -117,6 +137,8 @@ class _Verifier:
         if want and want.packages is None:
             known = self._evidence.establish(want)
             unchanged(self._source, pin, known)
+            if pin.trust != "cited" and not known.is_trusted(pin.level):
+                raise self._overstated(pin, known)
             return "bytes" if known.trust == "first-use" else f"bytes, {known.trust}"
         blob = download_unpinned(
             Store(self._settings.store),
@@ -126,7 +148,8 @@ class _Verifier:
         )
         if blob.sha256 != pin.sha256:
             raise self._changed(pin, f"sha256 {pin.sha256}", f"sha256 {blob.sha256}")
-        return "bytes"
+        listed = want and want.packages and self._is_listed(want.packages, pin)
+        return "bytes, apt" if listed else "bytes"
 
     def _asked(self, want: Wanted | None, pin: LockedAsset) -> str:
         if want and want.packages and self._is_listed(want.packages, pin):
@@ -149,6 +172,15 @@ class _Verifier:
         if listed not in (None, pin.sha256):
             raise self._changed(pin, f"sha256 {pin.sha256}", f"sha256 {listed}")
         return listed is not None
+
+    def _overstated(self, pin: LockedAsset, known: LockedAsset) -> LockError:
+        return LockError(
+            "a lock says that more is known about an asset than can be shown",
+            where=pin.url,
+            why=f"locked:  by {pin.trust}\nnow:     by {known.trust}",
+            fix=f"remove its line from {show(self._source.folder / LOCK)} and lock again,\n"
+            "or find out why upstream has taken back what it had published",
+        )
 
     def _changed(self, pin: LockedAsset, locked: str, now: str) -> ChangedUpstreamError:
         return ChangedUpstreamError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from bakery.recipe.folder import LOCK
 from bakery.recipe.lock import LockError
 from bakery.recipe.requests import wanted
+from bakery.recipe.upstreams import GithubUpstream
 from bakery.yaml.location import show
 
 if TYPE_CHECKING:
@@ -14,10 +16,11 @@ if TYPE_CHECKING:
 
     from bakery.arch import Arch
     from bakery.recipe.load import Source
-    from bakery.recipe.lock import LockedAsset, LockedVersion
+    from bakery.recipe.lock import LockedAsset, LockedVersion, TrustKind
     from bakery.recipe.requests import Wanted
     from bakery.recipe.version import Version
 
+_ON_GITHUB = re.compile(r"https://([^/]+)/[^/]+/[^/]+/releases/download/[^/]+/[^/]+")
 Pinned = list[tuple["Wanted", "LockedAsset"]]
 
 
@@ -43,7 +46,8 @@ def pinned(source: Source, version: Version, locked: LockedVersion) -> dict[Arch
     """Return the assets that each architecture asks for, with their pins.
 
     Raises:
-        LockError: the lock lacks assets or parts, has some too many, or knows too little of one.
+        LockError: the lock lacks assets or parts, has some too many, knows too little of one, or
+            claims to know more than the recipe makes possible.
         SpellingError: a value makes a path that leads out of the image.
 
     """
@@ -67,9 +71,25 @@ def pinned(source: Source, version: Version, locked: LockedVersion) -> dict[Arch
             fix=f"bakery lock {source.name} {version}",
         )
     for pins in found.values():
-        for _, pin in pins:
+        for want, pin in pins:
+            _check_claim(source, version, want, pin)
             _check_trust(source, version, pin)
     return found
+
+
+def claims(source: Source, want: Wanted) -> tuple[TrustKind, ...]:
+    """Return how an asset's digest can be known, the weakest way first, as its recipe has it."""
+    ways: list[TrustKind] = ["first-use", "cited"]
+    if want.packages is not None:
+        ways.append("apt")
+    elif want.url is None:
+        ways.append("registry")
+    elif _is_on_github(source, want.url):
+        ways.append("github-digest")
+    if want.checksum:
+        ways.append("checksum-file")
+    ways += [proof.kind for proof in (want.checksum_proof, want.proof) if proof]
+    return tuple(dict.fromkeys(ways))
 
 
 def _parts(source: Source, locked: LockedVersion) -> tuple[list[str], list[str]]:
@@ -88,6 +108,25 @@ def _lacks(want: Wanted, pins: Sequence[LockedAsset], locked: LockedVersion) -> 
         yield f"{packages.suite} is locked for {known}; the recipe asks for {packages.asked}"
     elif not pins or (packages and not known):
         yield f"the lock lacks {want.label}"
+
+
+def _is_on_github(source: Source, url: str) -> bool:
+    """Return whether GitHub may know an asset's digest; an own one is known by `upstream:`."""
+    matched = _ON_GITHUB.fullmatch(url)
+    own = isinstance(source.recipe.upstream, GithubUpstream)
+    return matched is not None and (own or matched[1] == "github.com")
+
+
+def _check_claim(source: Source, version: Version, want: Wanted, pin: LockedAsset) -> None:
+    if pin.trust not in claims(source, want):
+        raise LockError(
+            f"the lock of {source.name} {version} claims more than its recipe can show",
+            where=show(source.folder / LOCK),
+            why=f"{pin.url}\nits digest is said to be known by `{pin.trust}`; "
+            f"by the recipe it can be {', '.join(claims(source, want))}",
+            fix=f"bakery lock {source.name} {version}\n"
+            "or name in the recipe what upstream publishes: checksum:, signature:",
+        )
 
 
 def _check_trust(source: Source, version: Version, pin: LockedAsset) -> None:

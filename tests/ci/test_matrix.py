@@ -15,6 +15,7 @@ from bakery.build.steps.squashed import Squashed
 from bakery.ci import matrix
 from bakery.ci.restore import restore
 from bakery.errors import BakeryError
+from bakery.lock.history import HistoryError
 from bakery.progress import Silent
 from bakery.publish.release import LocalFile
 from bakery.recipe import lock as lockfile
@@ -139,7 +140,7 @@ def test_changed_code_touches_the_newest_versions_and_texts_nothing(repository: 
 
 
 def test_a_commit_that_is_not_there_is_explained(repository: Repository) -> None:
-    with pytest.raises(matrix.ShardError, match="git can't tell what changed"):
+    with pytest.raises(HistoryError, match="git can't tell what changed"):
         matrix.touched(
             [], Recipes(repository.root / "recipes"), settings.load(repository.root, {}), "nonsense"
         )

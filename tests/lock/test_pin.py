@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,7 @@ from harness.project import Project
 
 from bakery import settings
 from bakery.errors import BakeryError
+from bakery.lock.history import HistoryError
 from bakery.lock.pin import lock_version
 from bakery.lock.verify import verify
 from bakery.recipe import lock as lockfile
@@ -44,6 +47,7 @@ class Upstream:
         environment = {"BAKERY_MIRROR": mirror.url, "BAKERY_STORE": str(self.project.store)}
         self._settings = settings.load(folder, environment)
         self._mirror = mirror
+        self._changes = 1_000_000_000
         self.recipe = self.project.recipes / "app"
 
     def publish(self, name: str, text: str | bytes, version: str = "v1") -> Path:
@@ -53,7 +57,10 @@ class Upstream:
 
     def api(self, *assets: dict[str, object]) -> None:
         url = "https://api.github.com/repos/example/app/releases/tags/v1"
-        self._mirror.place(url).write_text(json.dumps({"tag_name": "v1", "assets": assets}))
+        path = self._mirror.place(url)
+        path.write_text(json.dumps({"tag_name": "v1", "assets": assets}))
+        self._changes += 10
+        os.utime(path, (self._changes, self._changes))  # HTTP tells times in seconds
 
     def index(self, content: str) -> str:
         """Publish a wheel of some content where the index says that it is `app`."""
@@ -79,10 +86,20 @@ class Upstream:
         (asset,) = lockfile.read(self.recipe / "lock.json").versions["v1"].assets
         return asset
 
-    def verify(self) -> Confirmation:
+    def verify(self, *, download: bool = False) -> Confirmation:
         """Ask upstream again about the asset."""
-        (confirmation,) = verify(load_all(self.recipe.parent), self._settings)
+        (confirmation,) = verify(load_all(self.recipe.parent), self._settings, download=download)
         return confirmation
+
+    def verified_since(self, commit: str) -> list[str]:
+        """Return the addresses of what is verified of what has changed since a commit."""
+        sources = load_all(self.recipe.parent)
+        return [each.url for each in verify(sources, self._settings, since=commit)]
+
+    def git(self, *words: str) -> None:
+        identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+        command = ["git", *identity, *words]
+        subprocess.run(command, cwd=self.project.root, check=True, capture_output=True)
 
     def look_up(self) -> LockedAsset | None:
         """Return what is published about the asset."""
@@ -370,7 +387,50 @@ def test_trust_grows_when_more_is_published(signed: Upstream) -> None:
     assert signed.lock() == "gpg"
 
 
-def test_trust_does_not_shrink(signed: Upstream) -> None:
+def test_trust_does_not_shrink(upstream: Upstream) -> None:
+    upstream.asset("")
+    upstream.api({"name": "app", "digest": f"sha256:{sha256('app')}"})
+    assert upstream.lock() == "github-digest"
+    upstream.api({"name": "app"})
+    assert upstream.lock() == "github-digest"
+
+
+def test_what_a_recipe_does_not_name_any_more_is_not_claimed_any_more(signed: Upstream) -> None:
     assert signed.lock() == "gpg"
     signed.asset("")
-    assert signed.lock() == "gpg"
+    assert signed.lock() == "first-use"
+
+
+def test_a_claim_that_upstream_does_not_bear_out_is_no_confirmation(upstream: Upstream) -> None:
+    upstream.asset("")
+    upstream.api({"name": "app", "digest": f"sha256:{sha256('app')}"})
+    assert upstream.lock() == "github-digest"
+    assert upstream.verify(download=True).confirmed == "bytes, github-digest"
+    upstream.api({"name": "app"})
+    confirmation = upstream.verify(download=True)
+    assert not confirmation.is_alarm
+    shown = str(confirmation.failure)
+    assert "more is known about an asset than can be shown" in shown
+    assert "locked:  by github-digest" in shown
+    assert "now:     by first-use" in shown
+
+
+def test_only_what_has_been_locked_since_is_verified(upstream: Upstream) -> None:
+    upstream.asset("")
+    first, second = (f"{BASE}/{version}/app" for version in ("v1", "v2"))
+    upstream.project.lock("app", "v1", {first: sha256("app")})
+    for words in (["init", "--quiet"], ["add", "recipes"], ["commit", "--quiet", "-m", "one"]):
+        upstream.git(*words)
+    assert upstream.verified_since("HEAD") == []
+    upstream.project.lock("app", "v2", {second: sha256("app")})
+    assert upstream.verified_since("HEAD") == [second]
+    upstream.project.lock("app", "v1", {first: sha256("another")})
+    assert upstream.verified_since("HEAD") == [first]
+    with pytest.raises(HistoryError, match="git can't tell"):
+        upstream.verified_since("nowhere")
+    upstream.git("commit", "--quiet", "-a", "-m", "two")
+    assert upstream.verified_since("HEAD") == []
+    assert upstream.verified_since("HEAD~") == [first]
+    other = upstream.recipe.with_name("new")
+    shutil.copytree(upstream.recipe, other)
+    assert upstream.verified_since("HEAD") == [first]

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
 from bakery.recipe.load import load_all
 from bakery.recipe.local import Local
+from bakery.recipe.lock import TrustKind
 from bakery.recipe.model import OsLevel
 from bakery.recipe.plan import Asset, Image, StartedUnit, releases
 
@@ -243,3 +244,77 @@ def test_the_digest_ignores_what_the_image_does_not_hold(bakery: Bakery) -> None
 def test_files_are_listed_with_their_digests(bakery: Bakery) -> None:
     bakery.add("app/files/usr/share/c", "a")
     assert contents(bakery, "").files == (Local(path="usr/share/c", sha256=SHA),)
+
+
+TOOL = "https://github.com/o/tool/releases/download/v1/tool"
+CLAIMS = {
+    "nothing but an address": ("{url: 'https://example.com/a', install: usr/bin/a}", set()),
+    "like on GitHub": (
+        "{url: 'https://x.example/o/tool/releases/download/v1/tool', install: usr/bin/a}",
+        set(),
+    ),
+    "on GitHub": (f"{{url: '{TOOL}', install: usr/bin/a}}", {"github-digest"}),
+    "a checksum file": (
+        "{url: 'https://example.com/a', checksum: {url: '{url}.sha256'}, install: usr/bin/a}",
+        {"checksum-file"},
+    ),
+    "a signed checksum file": (
+        (
+            "{url: 'https://example.com/a', install: usr/bin/a,"
+            " checksum: {url: '{url}.sha256', signature: {gpg: '{url}.asc', key: ./key.asc}}}"
+        ),
+        {"checksum-file", "gpg"},
+    ),
+    "minisign": (
+        (
+            "{url: 'https://example.com/a', install: usr/bin/a,"
+            " signature: {minisign: '{url}.minisig', key: ./key.asc}}"
+        ),
+        {"minisign"},
+    ),
+    "sigstore": (
+        (
+            f"{{url: '{TOOL}', install: usr/bin/a,"
+            " signature: {sigstore: '{url}.bundle', identity: a@b, issuer: 'https://c'}}"
+        ),
+        {"sigstore", "github-digest"},
+    ),
+    "a wheel": (
+        "{pypi: app, platform: any, version: '1', install: {'*': usr/bin/}}",
+        {"registry"},
+    ),
+    "a package": (
+        "{debian: {packages: [app], suite: trixie}, install: {'*': usr/bin/}}",
+        {"apt"},
+    ),
+}
+ADDRESSES = {
+    "like on GitHub": "https://x.example/o/tool/releases/download/v1/tool",
+    "a wheel": "pypi:app/app-1-py3-none-any.whl",
+    "a package": "debian:trixie/pool/main/a/app/app_1_amd64.deb",
+}
+
+
+@pytest.mark.parametrize("kind", get_args(TrustKind))
+@pytest.mark.parametrize("asset", CLAIMS)
+def test_a_lock_can_claim_what_its_recipe_shows(bakery: Bakery, asset: str, kind: str) -> None:
+    text, possible = CLAIMS[asset]
+    bakery.recipe(f"build: ['1']\narch: {{x86-64: x86_64}}\nassets: [{text}]\n")
+    bakery.add("app/key.asc", "a key")
+    url = ADDRESSES.get(asset, TOOL if TOOL in text else "https://example.com/a")
+    pin = {"url": url, "sha256": SHA, "trust": kind} | (
+        {"citation": "a"} if kind == "cited" else {}
+    )
+    packages = {"trixie": "app"} if asset == "a package" else {}
+    locked = {"versions": {"1": {"packages": packages, "assets": [pin]}}}
+    bakery.add("app/lock.json", json.dumps(locked))
+    (release,) = releases(load_all(bakery.folder)["app"])
+    if kind in {"first-use", "cited", *possible}:
+        assert release.problem is None
+    else:
+        assert release.problem is not None
+        shown = release.problem.render()
+        assert "claims more than its recipe can show" in shown
+        assert f"known by `{kind}`" in shown
+        assert "first-use, cited" in shown
+        assert "bakery lock app 1" in shown
