@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import msgspec
 
 from bakery.build.code import Code
-from bakery.build.step import Work
+from bakery.build.step import Nothing, Work
 from bakery.errors import BakeryError
 from bakery.files import remove, write_whole
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from bakery.build.step import AnyStep, Step
+    from bakery.build.step import AnyStep, Made, Step
     from bakery.progress import Progress
 
 Facts = TypeVar("Facts", bound=msgspec.Struct)
@@ -212,23 +212,29 @@ class State:
         """
         work = Work(step, self, progress, self._folder / "scratch" / f"{step.kind}@{step.name}")
         if not step.is_recorded:
-            return step.run(work).note
+            made = step.run(work)
+            if step.facts is not Nothing:
+                self._write(step, step.content or "", work, made)
+            return made.note
         with self.alone(step), work:
             if self.is_done(step):
                 return ""
             key = self.key(step)
             made = step.run(work)
-            for attached, data in made.attachments.items():
-                write_whole(self._attachment(step.kind, step.name, attached), data)
-            record = Record(
-                key=key,
-                outputs=tuple(_output(path, self.dist) for path in made.outputs),
-                seconds=work.seconds,
-                facts=made.facts,
-            )
-            write_whole(self._path(step), msgspec.json.encode(record))
+            self._write(step, key, work, made)
             self._look_again()
             return made.note
+
+    def _write(self, step: AnyStep, key: str, work: Work, made: Made[msgspec.Struct]) -> None:
+        for attached, data in made.attachments.items():
+            write_whole(self._attachment(step.kind, step.name, attached), data)
+        record = Record(
+            key=key,
+            outputs=tuple(_output(path, self.dist) for path in made.outputs),
+            seconds=work.seconds,
+            facts=made.facts,
+        )
+        write_whole(self._path(step), msgspec.json.encode(record))
 
     def clean(self, step: AnyStep) -> None:
         """Remove all that a step has left, and its record.

@@ -65,7 +65,8 @@ def new(
 def lock(name: str, version: str | None, parts: tuple[str, ...]) -> None:
     """Pin all assets of one VERSION of the recipe NAME in its lock.json.
 
-    Without VERSION, of all that the recipe's build: asks for and the lock lacks. Assets are
+    Without VERSION, of all that the recipe's build: asks for and the lock lacks; sizes that the
+    lock lacks are added, too. Assets are
     downloaded and hashed; upstream's checksum file is compared where the recipe names one. What is
     locked already never changes silently.
     """

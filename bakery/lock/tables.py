@@ -41,6 +41,8 @@ def _age(standing: Standing, today: dt.date) -> str:
 def update_line(update: Update) -> str:
     """Return in one line what became of a recipe."""
     done = [f"locked {tag}" for tag in update.added] + [f"dropped {tag}" for tag in update.pruned]
+    if update.sized:
+        done.append(f"added sizes to {', '.join(update.sized)}")
     if update.failures:
         done.append(f"{len(update.failures)} failed")
     return f"{update.name}: {', '.join(done) or 'nothing to do'}"

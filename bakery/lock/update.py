@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bakery.errors import BakeryError
 from bakery.files import write_whole
 from bakery.lock.pin import lock_version
+from bakery.lock.sizes import with_sizes
 from bakery.recipe import lock as lockfile
 from bakery.recipe.folder import LOCK
 from bakery.recipe.lock import Lock
@@ -41,6 +42,7 @@ class Update:
         name: the recipe.
         added: versions that are locked now.
         pruned: versions that are not locked any more.
+        sized: versions whose lock has learnt the sizes of assets.
         failures: what went wrong on the way.
 
     """
@@ -48,6 +50,7 @@ class Update:
     name: str
     added: Sequence[str] = ()
     pruned: Sequence[str] = ()
+    sized: Sequence[str] = ()
     failures: Sequence[BakeryError] = ()
 
 
@@ -82,6 +85,8 @@ def update(
     prune: bool = False,
 ) -> Iterator[Update]:
     """Lock what the `build:` of recipes asks for and their locks lack; yield each when it is done.
+
+    So are the sizes of assets that are locked without.
 
     Recipes that follow others come after them. What fails for one version stops no other. Of
     recipes with files of one's own (`file:`), nothing is locked that is not named: nobody knows
@@ -135,8 +140,13 @@ class _Updater:
         pruned = surplus if prune and asked and not self._failures else []
         if pruned:
             self._drop(pruned)
+        sized = self._add_sizes(api)
         return Update(
-            name=self._source.name, added=added, pruned=pruned, failures=tuple(self._failures)
+            name=self._source.name,
+            added=added,
+            pruned=pruned,
+            sized=sized,
+            failures=tuple(self._failures),
         )
 
     def _asked(self, api: Api) -> list[str]:
@@ -162,6 +172,18 @@ class _Updater:
             self._failures.append(error)
             return False
         return True
+
+    def _add_sizes(self, api: Api) -> list[str]:
+        path = self._source.folder / LOCK
+        before = lockfile.read(path)
+        try:
+            now = with_sizes(before, self._settings, api)
+        except BakeryError as error:
+            self._failures.append(error)
+            return []
+        if now != before:
+            write_whole(path, lockfile.encode(now))
+        return [tag for tag in now.tags if now.versions[tag] != before.versions[tag]]
 
     def _drop(self, tags: Sequence[str]) -> None:
         path = self._source.folder / LOCK

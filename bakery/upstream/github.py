@@ -164,17 +164,27 @@ def digest_of(url: str, api: Api) -> str | None:
         UpstreamError: GitHub does not answer.
 
     """
+    asset = _asset(url, api)
+    return asset.sha256 if asset else None
+
+
+def size_of(url: str, api: Api) -> int | None:
+    """Return the bytes that GitHub gives for an asset, as `digest_of` does its digest."""
+    asset = _asset(url, api)
+    return asset.size if asset and asset.size else None
+
+
+def _asset(url: str, api: Api) -> GithubAsset | None:
     server = (api.environment.get("GITHUB_SERVER_URL") or _SERVER).rstrip("/")
     matched = _ASSET.fullmatch(url.removeprefix(server))
     if matched is None:
         return None
     try:
-        asset = release(matched["repository"], unquote(matched["tag"]), api).asset(
+        return release(matched["repository"], unquote(matched["tag"]), api).asset(
             unquote(matched["name"])
         )
     except NotFoundError:  # by a mirror that has assets alone
         return None
-    return asset.sha256 if asset else None
 
 
 def base(environment: Mapping[str, str]) -> str:

@@ -70,6 +70,31 @@ def test_stored_bytes_that_have_changed_reach_no_image(
     assert images(project)
 
 
+def test_a_size_that_the_lock_lacks_is_known_once_it_was_fetched(
+    project: Project, mirror: Mirror
+) -> None:
+    served = mirror.place(TOOL_URL)
+    served.write_bytes(CONTENT)
+    project.add("tool", **{"recipe.yaml": TOOL})
+    project.lock("tool", "1.0", {TOOL_URL: hashlib.sha256(CONTENT).hexdigest()})
+    before = (project.recipes / "tool/lock.json").read_bytes()
+    project.doit("fetch:*")
+    (blob,) = project.store.glob("sha256/*/*")
+    seal = blob.stat()
+    os.truncate(blob, 1000)
+    os.utime(blob, ns=(seal.st_atime_ns, seal.st_mtime_ns))
+    project.doit("build:tool-1.0")
+    assert blob.stat().st_size == len(CONTENT)
+    assert (project.recipes / "tool/lock.json").read_bytes() == before
+    shutil.rmtree(project.dist / "stage")
+    shutil.rmtree(project.dist / "tool-1.0")
+    shutil.rmtree(project.store)
+    served.write_bytes(CONTENT * 2)
+    failed = project.run("doit", "build:tool-1.0")
+    assert failed.returncode != 0
+    assert f"received: {2 * len(CONTENT)} bytes" in failed.stdout
+
+
 def test_killed_at_any_moment_it_continues_and_ends_the_same(docker_project: Project) -> None:
     """Killed ten times at moments spread over a build, then run to the end."""
     docker_project.doit("build:docker")

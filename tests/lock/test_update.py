@@ -107,13 +107,39 @@ def test_update_locks_what_is_new_and_keeps_what_is_old(bakery: Bakery) -> None:
     bakery.offer("https://example.org/app-1.1", "two")
     assert bakery.update()["app"].added == ["1.0"]
     assert bakery.update()["app"].added == ["1.1"]
-    assert bakery.update()["app"] == Update(name="app", added=[], pruned=[], failures=())
+    assert bakery.update()["app"] == Update(name="app", added=[], pruned=[], sized=[], failures=())
     assert bakery.locked().tags == ["1.0", "1.1"]
 
 
 def test_files_of_ones_own_are_locked_by_name_alone(bakery: Bakery) -> None:
     bakery.recipe(text=APP.replace("https://example.org/app-", "file:///srv/app-"))
-    assert bakery.update()["app"] == Update(name="app", added=[], pruned=[], failures=())
+    assert bakery.update()["app"] == Update(name="app", added=[], pruned=[], sized=[], failures=())
+
+
+def test_sizes_that_a_lock_lacks_are_added(bakery: Bakery) -> None:
+    bakery.recipe(text=APP.replace("[latest]", "['1.0', '1.1']"))
+    url = "https://example.org/app-{}"
+    bakery.lock(
+        "app",
+        _1_0=LockedAsset(url=url.format("1.0"), sha256=ONE, trust="first-use"),
+        _1_1=LockedAsset(url=url.format("1.1"), sha256=ONE, size=7, trust="first-use"),
+    )
+    bakery.offer(url.format("1.0"), "one")
+    done = bakery.update()["app"]
+    assert tables.update_line(done) == "app: added sizes to 1.0"
+    sizes = [asset.size for each in bakery.locked().versions.values() for asset in each.assets]
+    assert sizes == [3, 7]
+    assert [asked.path for asked in bakery.service.asked] == ["/example.org/app-1.0"]
+    assert bakery.update()["app"].sized == []
+
+
+def test_an_asset_that_is_gone_keeps_its_lock_and_is_told(bakery: Bakery) -> None:
+    bakery.recipe(text=APP.replace("[latest]", "['1.0']"))
+    gone = LockedAsset(url="https://example.org/app-1.0", sha256=ONE, trust="first-use")
+    bakery.lock("app", _1_0=gone)
+    done = bakery.update()["app"]
+    assert (done.sized, len(done.failures)) == ([], 1)
+    assert bakery.locked().versions["1.0"].assets == (gone,)
 
 
 def test_prune_drops_what_build_does_not_ask_for(bakery: Bakery) -> None:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bakery.build.step import Made, Nothing, Step
+import msgspec
+from msgspec.structs import replace
+
+from bakery.build.step import Made, Step
 
 if TYPE_CHECKING:
     from bakery.build.context import Context
+    from bakery.build.state import State
     from bakery.build.step import Work
     from bakery.recipe.plan import Asset
+
+KIND = "fetch"
 
 
 def name(asset: Asset) -> str:
@@ -18,28 +24,47 @@ def name(asset: Asset) -> str:
     return f"{asset.sha256[:12]}-{asset.filename.replace('=', '_')}"
 
 
-def step(context: Context, asset: Asset) -> Step[Nothing]:
+class Fetched(msgspec.Struct, frozen=True, kw_only=True):
+    """What is on record of an asset that was fetched and verified.
+
+    Attributes:
+        size: its bytes, which locks may lack.
+
+    """
+
+    size: int
+
+
+def step(context: Context, state: State, asset: Asset) -> Step[Fetched]:
     """Return the step that brings an asset into the store."""
     return Step(
-        kind="fetch",
+        kind=KIND,
         name=name(asset),
         run=partial(_run, context, asset),
-        facts=Nothing,
+        facts=Fetched,
         content=asset.sha256,
-        is_done=partial(context.store.has, asset.sha256, asset.size),
+        is_done=lambda: context.store.has(asset.sha256, _size(asset, state)),
         doc=asset.url,
     )
 
 
-def _run(context: Context, asset: Asset, work: Work) -> Made[Nothing]:
+def _size(asset: Asset, state: State) -> int | None:
+    """Return an asset's size: by the lock, or as it was when it was first fetched."""
+    if asset.size is not None:
+        return asset.size
+    record = state.record(KIND, name(asset), Fetched)
+    return record.facts.size if record and record.key == asset.sha256 else None
+
+
+def _run(context: Context, asset: Asset, work: Work) -> Made[Fetched]:
     from bakery.store.download import fetch
     from bakery.upstream.resolve import resolve
 
-    fetch(
+    path = fetch(
         context.store,
-        asset,
+        replace(asset, size=_size(asset, work.state)),
         settings=context.settings,
         progress=work.progress,
         resolve=lambda address: resolve(address, context.settings),
     )
-    return Made(facts=Nothing())
+    return Made(facts=Fetched(size=path.stat().st_size))
