@@ -101,6 +101,7 @@ TESTING_PROGRAMS = {
     "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",
     "shellcheck": "shellcheck",
+    "strace": "strace",
     "systemd-repart": "systemd-repart",
     "xz": "xz-utils",
     "zip": "zip",
