@@ -13,9 +13,7 @@ bakery = graph.load(Path(__file__).parent)
 context, state, add = bakery.context, bakery.state, bakery.add
 remote = publish.Remote(context)
 
-fetched = {
-    name: add(fetch.step(context, state, asset)) for name, asset in bakery.assets.items()
-}
+fetched = {name: add(fetch.step(context, state, asset)) for name, asset in bakery.assets.items()}
 staged, squashed, checked, booted = {}, {}, {}, {}
 
 for image in bakery.images:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import pytest
+from harness import clock
 
 import bakery
 from bakery.check.command import check_path
@@ -282,9 +283,6 @@ def elsewhere() -> Iterator[Path]:
 
 def squash_elsewhere(folder: Path, form: Format) -> Path:
     """Squash the sample with everything different that must not matter."""
-    preload = list(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-    if not preload:
-        pytest.skip("faketime is not installed")
     if form == "btrfs" and not shutil.which("fakeroot"):
         pytest.skip("fakeroot is not installed")
     nodes = sample()
@@ -300,9 +298,9 @@ def squash_elsewhere(folder: Path, form: Format) -> Path:
             *(folder / "manifest.json", form, "1"),
         ],
         env={
-            "PATH": "/usr/bin:/bin",
-            "LD_PRELOAD": str(preload[0]),
-            "FAKETIME": "+3456d",
+            "PATH": clock.path_of_later_tools(folder / "bin"),
+            "LD_PRELOAD": str(clock.preload()),
+            "FAKETIME": clock.LATER,
             "NO_FAKE_STAT": "1",
             "PYTHONPATH": str(Path(bakery.__file__).parent.parent),
             "TZ": "Pacific/Kiritimati",
