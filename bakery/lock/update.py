@@ -176,11 +176,8 @@ class _Updater:
     def _add_sizes(self, api: Api) -> list[str]:
         path = self._source.folder / LOCK
         before = lockfile.read(path)
-        try:
-            now = with_sizes(before, self._settings, api)
-        except BakeryError as error:
-            self._failures.append(error)
-            return []
+        now, failures = with_sizes(before, self._settings, api)
+        self._failures += failures
         if now != before:
             write_whole(path, lockfile.encode(now))
         return [tag for tag in now.tags if now.versions[tag] != before.versions[tag]]

@@ -135,10 +135,14 @@ def test_sizes_that_a_lock_lacks_are_added(bakery: Bakery) -> None:
 
 def test_an_asset_that_is_gone_keeps_its_lock_and_is_told(bakery: Bakery) -> None:
     bakery.recipe(text=APP.replace("[latest]", "['1.0']"))
-    gone = LockedAsset(url="https://example.org/app-1.0", sha256=ONE, trust="first-use")
-    bakery.lock("app", _1_0=gone)
+    gone, there = (
+        LockedAsset(url=f"https://example.org/app-{version}", sha256=ONE, trust="first-use")
+        for version in ("1.0", "1.1")
+    )
+    bakery.lock("app", _1_0=gone, _1_1=there)
+    bakery.offer(there.url, "one")
     done = bakery.update()["app"]
-    assert (done.sized, len(done.failures)) == ([], 1)
+    assert (done.sized, len(done.failures)) == (["1.1"], 1)
     assert bakery.locked().versions["1.0"].assets == (gone,)
 
 
