@@ -99,7 +99,7 @@ def add(tree: TreeBuilder, contents: Contents) -> str | None:
     name = contents.name
     if contents.account is not None:
         _append(tree, f"usr/lib/sysusers.d/{name}.conf", _sysusers(contents.account, name))
-        _append(tree, shared_tmpfiles(name), _home(contents.account))
+        _append(tree, shared_tmpfiles(name), _home(tree, contents.account, name))
     _append(tree, shared_tmpfiles(name), _config(contents))
     commands = list(_commands(tree, name))
     if not commands:
@@ -137,10 +137,15 @@ def _sysusers(account: Account, image: str) -> Iterator[str]:
         yield f"m {account.name} {group}"
 
 
-def _home(account: Account) -> Iterator[str]:
-    """Yield the line of tmpfiles.d(5) that makes an account's home, where it is not there yet."""
+def _home(tree: TreeBuilder, account: Account, image: str) -> Iterator[str]:
+    """Yield the line of tmpfiles.d(5) that makes an account's home, if no other does."""
     home = account.home or f"/var/lib/{account.name}"
-    if home != "/":
+    lines = [
+        line.split()
+        for path in (*_fragments(tree, "usr/lib/tmpfiles.d/", ".conf"), shared_tmpfiles(image))
+        for line in (tree.read(path) or b"").decode(errors="replace").splitlines()
+    ]
+    if home != "/" and not any(words[1:2] == [home] for words in lines):
         yield f"d {home} :0750 :{account.name} :{account.name}"
 
 

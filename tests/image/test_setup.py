@@ -114,6 +114,12 @@ def test_what_the_recipe_ships_itself_is_kept_and_comes_first(tree: Tree) -> Non
     assert tree.commands()[1].endswith("--create /usr/share/app/tmpfiles.conf")
 
 
+def test_a_home_that_the_image_makes_itself_is_left_to_it(tree: Tree) -> None:
+    tree.file("usr/lib/tmpfiles.d/app.conf", "d /var/lib/app 0755 root root\n")
+    setup.add(tree, contents(account=Account(name="app")))
+    assert tree.commands()[1] == "/usr/bin/systemd-tmpfiles --create app.conf"
+
+
 def test_only_what_the_image_ships_is_applied(tree: Tree) -> None:
     tree.file("usr/lib/modules-load.d/app.conf")
     tree.file("usr/lib/modules-load.d/more app.conf")
@@ -147,8 +153,10 @@ def test_settings_are_applied_by_name_so_that_administrators_have_the_last_word(
         "-net/bridge/bridge-nf-call-iptables = 1\nnet.ipv4.conf.*.rp_filter = 2\n-vm.excluded\n",
     )
     assert _commands(tree) == [
-        "/usr/lib/systemd/systemd-sysctl --prefix=net.ipv4.conf --prefix=net.ipv4.ip_forward"
-        " --prefix=net/bridge/bridge-nf-call-iptables --prefix=vm.excluded"
+        (
+            "/usr/lib/systemd/systemd-sysctl --prefix=net.ipv4.conf --prefix=net.ipv4.ip_forward"
+            " --prefix=net/bridge/bridge-nf-call-iptables --prefix=vm.excluded"
+        )
     ]
 
 
