@@ -150,14 +150,11 @@ def _home(tree: TreeBuilder, account: Account, image: str) -> Iterator[str]:
 
 
 def _config(contents: Contents) -> Iterator[str]:
-    """Yield the lines of tmpfiles.d(5) that copy defaults; what is there already stays as it is."""
+    """Yield the lines of tmpfiles.d(5) that copy defaults; what is there already is kept."""
     for path, config in contents.config:
-        fields = [
-            "-" if value is None else f":{value}"
-            for value in (config.mode, config.owner, config.group)
-        ]
+        mode, owner, group = (each or "-" for each in (config.mode, config.owner, config.group))
         default = f"/usr/share/{contents.name}/{config.default}"
-        yield f"C /{path} {' '.join(fields)} - {default}"
+        yield f"C /{path} {mode} {owner} {group} - {default}"
 
 
 def _commands(tree: TreeBuilder, name: str) -> Iterator[str]:

@@ -85,8 +85,7 @@ def test_accounts_are_made_before_files_that_are_theirs(tree: Tree) -> None:
     assert unit.startswith("app-setup@")
     assert tree.text("usr/lib/sysusers.d/app.conf") == 'u app - "app" /var/lib/app -\n'
     assert tree.text("usr/share/app/tmpfiles.conf") == (
-        "d /var/lib/app :0750 :app :app\n"
-        "C /etc/app/app.conf :0640 - :app - /usr/share/app/app.conf\n"
+        "d /var/lib/app :0750 :app :app\nC /etc/app/app.conf 0640 - app - /usr/share/app/app.conf\n"
     )
     assert tree.commands() == [
         "/usr/bin/systemd-sysusers app.conf",
