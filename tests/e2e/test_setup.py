@@ -11,7 +11,10 @@ from harness.debian import ROOTS
 
 from bakery.arch import native_arch
 from bakery.boot import vm
-from bakery.boot.machine import Load
+from bakery.boot.debian import SUITES
+from bakery.boot.guest import image_path
+from bakery.boot.machine import BootImage, Load
+from bakery.boot.merge import links
 from bakery.boot.nspawn import Nspawn
 from bakery.boot.qemu import Qemu
 from bakery.image.squash import squash
@@ -32,7 +35,6 @@ pytestmark = [
     needs.ROOT,
     needs.programs("systemd-nspawn", "debootstrap", "mksquashfs"),
 ]
-SUITES = ("bookworm", "trixie")
 MERGES = 200
 
 RECIPE = """\
@@ -73,11 +75,8 @@ SETTLED = "systemctl is-system-running --wait >/dev/null\n"
 # What the service wants is the instance of the setup that belongs to the image that is merged.
 UP = """\
 timeout 60 sh -c 'until systemctl is-active --quiet app.service &&
-    systemctl is-active --quiet "$(systemctl show --property=Wants --value app.service)"; do :; done'
-"""
-UPDATE = """\
-ln -sf {image} /var/lib/extensions/app.raw
-systemctl restart systemd-sysext.service && systemctl daemon-reload
+    systemctl is-active --quiet $(systemctl show --property=Wants --value app.service)
+    do :; done'
 """
 # A service is restarted by hand while its /usr comes and goes, with and without a reload between.
 LOOP = f"""\
@@ -139,16 +138,21 @@ def _build(folder: Path, files: dict[str, str]) -> Path:
 
 @contextmanager
 def booted(machine: Machine, images: list[Path], before: str = "") -> Iterator[Guest]:
-    link = f"mkdir -p /var/lib/extensions\nln -s {place(0)} /var/lib/extensions/app.raw\n"
-    load = Load(setup=before + link, images=images, log=images[0].with_name("console"))
+    boot_images = [BootImage(path=image, name="app") for image in images]
+    setup = before + links([(boot_images[0], image_path(0, "app"))])
+    load = Load(setup=setup, images=boot_images, log=images[0].with_name("console"))
+    machine.prepare(Silent().tell)
     with machine.start(load) as guest:
         guest.ask(SETTLED, limit=120)
         assert guest.ask(UP, limit=70).status == 0, _state(guest)
         yield guest
 
 
-def place(number: int) -> str:
-    return f"/run/bakery/images/{number}/app.raw"
+def update(image: Path, number: int) -> str:
+    """Return the script by which an administrator brings another image, and sees it work."""
+    placed = (BootImage(path=image, name="app"), image_path(number, "app"))
+    reload = "systemctl restart systemd-sysext.service && systemctl daemon-reload\n"
+    return links([placed]) + reload + UP
 
 
 def said(guest: Guest, script: str, limit: float = 60) -> str:
@@ -186,13 +190,13 @@ def test_all_is_applied_before_the_service_starts_and_again_after_an_update(
         errors = said(guest, "journalctl --boot --quiet --priority=err --unit='app*' --output=cat")
         assert errors == ""
         said(guest, "echo setting = mine >/etc/app/app.conf; chmod 600 /etc/app/*.conf")
-        said(guest, UPDATE.format(image=place(1)) + UP)
+        said(guest, update(images[1], 1))
         assert said(guest, "cat /proc/sys/net/ipv4/conf/all/log_martians") == "1"
         assert said(guest, "cat /etc/app/app.conf") == "setting = mine"
         assert said(guest, "stat --format=%a /etc/app/*.conf") == "640\n600", "as the recipe says"
 
         said(guest, "echo 0 >/proc/sys/net/ipv4/ip_forward")
-        said(guest, UPDATE.format(image=place(0)) + UP)
+        said(guest, update(images[0], 0))
         assert said(guest, "cat /proc/sys/net/ipv4/ip_forward") == "1", "the way back is one, too"
         assert said(guest, "systemctl list-units --plain --no-legend 'app-setup@*' | wc -l") == "1"
 
@@ -200,13 +204,13 @@ def test_all_is_applied_before_the_service_starts_and_again_after_an_update(
 @pytest.mark.parametrize("suite", SUITES)
 def test_an_image_that_comes_to_a_running_host_is_set_up(suite: str, images: list[Path]) -> None:
     with booted(container(suite), images) as guest:
-        leave = "rm /var/lib/extensions/app.raw; systemctl restart systemd-sysext.service"
+        leave = "rm /var/lib/extensions/*; systemctl restart systemd-sysext.service"
         said(guest, f"{leave}; systemctl stop app.service 'app-setup@*'; systemctl daemon-reload")
         said(
             guest,
             "rm -r /etc/app /run/app-made; echo 0 >/proc/sys/net/ipv4/ip_forward; userdel app",
         )
-        said(guest, UPDATE.format(image=place(0)) + UP)
+        said(guest, update(images[0], 0))
 
 
 @pytest.mark.parametrize("suite", SUITES)
