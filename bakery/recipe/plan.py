@@ -114,8 +114,8 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     drop: tuple[str, ...]
     modes: tuple[tuple[str, str], ...]
     start: tuple[StartedUnit, ...]
-    account: Account | None
-    config: tuple[tuple[str, Config], ...]
+    account: Account | None = None
+    config: tuple[tuple[str, Config], ...] = ()
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
