@@ -23,7 +23,10 @@ _TRUE = ("1", "yes", "true", "on", "y", "t")
     "unit-user",
     "error",
     reason="a service whose user does not exist fails with «status=217/USER»",
-    fix="ship a line in usr/lib/sysusers.d that makes the user, or use DynamicUser=yes",
+    fix=(
+        "ship a line in usr/lib/sysusers.d that makes the user (`account:` in a recipe does it), or"
+        " use DynamicUser=yes"
+    ),
 )
 def users(subject: Subject) -> Iterator[Violation]:
     """Find users and groups of units that neither the image nor every host has."""
@@ -66,7 +69,7 @@ def _unknown(settings: Iterable[Setting], kind: str, known: frozenset[str]) -> I
     "tmpfiles-user",
     "error",
     reason="a line whose user does not exist makes nothing, and systemd-tmpfiles reports failure",
-    fix="ship a line in usr/lib/sysusers.d that makes the user",
+    fix="ship a line in usr/lib/sysusers.d that makes the user (`account:` in a recipe does it)",
 )
 def tmpfiles_users(subject: Subject) -> Iterator[Violation]:
     """Find owners in tmpfiles.d that neither the image nor every host has."""
