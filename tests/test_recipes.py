@@ -118,6 +118,11 @@ def test_units_to_start_are_in_the_image(source: Source) -> None:
     assert started <= units
 
 
+def test_the_readme_shows_all_of_caddys_recipe() -> None:
+    recipe = (RECIPES / "caddy" / FILE).read_text().removeprefix(FIRST_LINE)
+    assert f"```yaml\n{recipe}```\n" in (RECIPES.parent / "README.md").read_text()
+
+
 def test_recipes_ship_the_same_file_only_with_the_same_bytes() -> None:
     clashes = [
         (one.name, other.name, path)

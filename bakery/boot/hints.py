@@ -54,14 +54,14 @@ _MEANINGS = (
         text=(
             "{file} declares the account, but nobody had made it when the unit started: systemd"
             " reads sysusers.d before the merge. A unit that runs `systemd-sysusers` must come"
-            " first."
+            " first; this project's images have one."
         ),
     ),
     _Meaning(
         pattern=r"Failed to (determine|resolve)( \w+)? ?(user|group)|status=21[67]/(USER|GROUP)",
         text=(
             "The unit names a user or group that does not exist: ship a file in usr/lib/sysusers.d"
-            " that makes it."
+            " that makes it (`account:` in a recipe does it)."
         ),
     ),
     _Meaning(

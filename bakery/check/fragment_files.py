@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from bakery.check.subject import Subject
     from bakery.check.tree import Node
 
 SYSUSERS = "usr/lib/sysusers.d"
 TMPFILES = "usr/lib/tmpfiles.d"
+_TMPFILES = re.compile(rf"{TMPFILES}/[^/]+\.conf|usr/share/[^/]+/tmpfiles\.conf")
 _FILE_TYPES = "fFwCL"  # what may result in a file, see tmpfiles.d(5)
+
+
+def is_tmpfiles(path: str) -> bool:
+    """Return whether a path is of a file with lines of tmpfiles.d.
+
+    Those in usr/share/NAME are applied by a unit of the image alone, see `bakery.image.setup`.
+    """
+    return bool(_TMPFILES.fullmatch(path))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +58,8 @@ def tmpfiles(subject: Subject) -> Iterator[TmpfilesLine]:
 
     Malformed lines are left to systemd's own check.
     """
-    for node, number, words in _lines(subject, TMPFILES):
+    nodes = (node for tree in subject.providers for node in tree if is_tmpfiles(node.path))
+    for node, number, words in _lines(nodes):
         if len(words) > 1:
             kind, path, mode, user, group, _age, *argument = (*words, *"-" * (6 - len(words)))
             yield TmpfilesLine(
@@ -90,7 +101,8 @@ def users(subject: Subject) -> tuple[frozenset[str], frozenset[str]]:
     """Return the users and the groups of sysusers.d, in the image and those that it requires."""
     people: set[str] = set()
     groups: set[str] = set()
-    for _node, _number, words in _lines(subject, SYSUSERS):
+    nodes = (node for tree in subject.providers for node in tree.below(SYSUSERS, ".conf"))
+    for _node, _number, words in _lines(nodes):
         match words:
             case [kind, name, *_] if kind.rstrip("!") == "u":
                 people.add(name)
@@ -105,12 +117,11 @@ def users(subject: Subject) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(people), frozenset(groups)
 
 
-def _lines(subject: Subject, folder: str) -> Iterator[tuple[Node, int, list[str]]]:
-    for tree in subject.providers:
-        for node in tree.below(folder, ".conf"):
-            for number, line in enumerate((node.text or "").splitlines(), 1):
-                if line.strip() and not line.lstrip().startswith("#"):
-                    yield node, number, _words(line)
+def _lines(nodes: Iterable[Node]) -> Iterator[tuple[Node, int, list[str]]]:
+    for node in nodes:
+        for number, line in enumerate((node.text or "").splitlines(), 1):
+            if line.strip() and not line.lstrip().startswith("#"):
+                yield node, number, _words(line)
 
 
 def _words(line: str) -> list[str]:

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from bakery.binary import elf
+from bakery.check.fragment_files import is_tmpfiles
 from bakery.check.licenses import is_license_file
 from bakery.check.tree import Kind, Node, Tree
 
@@ -144,7 +145,8 @@ def _read(full: str, path: str, size: int) -> _Content:
 
 
 def _is_parsed(path: str, size: int) -> bool:
-    return size <= _HEAD and (path.startswith(PARSED) or is_license_file(path))
+    parsed = path.startswith(PARSED) or is_tmpfiles(path) or is_license_file(path)
+    return size <= _HEAD and parsed
 
 
 def _is_capable(descriptor: int) -> bool:

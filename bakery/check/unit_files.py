@@ -35,7 +35,7 @@ COMMANDS = tuple(
 )
 _SUFFIXES = tuple(f".{kind}" for kind in TYPES)
 _DROP_IN_FOLDER = re.compile(rf"(.+\.)?({'|'.join(TYPES)})\.d")
-_SPECIAL_PREFIXES = "@-:+!|"
+PREFIXES = "@-:+!|"
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def parse(node: Node) -> Iterator[Setting]:
 
 def program(command: str) -> tuple[str, bool]:
     """Return a command line's program as written, and whether `-` ignores its failure."""
-    rest = command.lstrip(_SPECIAL_PREFIXES)
+    rest = command.lstrip(PREFIXES)
     prefixes = command[: len(command) - len(rest)]
     quoted = re.match(r"""(["'])(.*?)\1""", rest)
     first = quoted[2] if quoted else rest.split(maxsplit=1)[0] if rest else ""

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.image import release_file, units
+from bakery.image import release_file, setup, units
 from bakery.image.errors import ImageError
 from bakery.image.install import install
 from bakery.image.manifest import Manifest
@@ -17,7 +17,9 @@ from bakery.image.relocation.relocate import relocate
 from bakery.image.tree import TreeBuilder
 from bakery.recipe import glob
 from bakery.recipe.model import Drop
+from bakery.recipe.plan import StartedUnit
 from bakery.recipe.template import Template, UnknownPlaceholderError
+from bakery.text import nearest
 from bakery.yaml.location import InvalidError, show
 
 if TYPE_CHECKING:
@@ -196,13 +198,32 @@ def _index(image: Image, pattern: str) -> int:
 
 def _start(tree: TreeBuilder, image: Image) -> None:
     contents = image.contents
-    for path, text in units.drop_ins(contents.name, contents.start):
+    _check_defaults(tree, image)
+    setup_unit = setup.add(tree, contents)
+    first = () if setup_unit is None else (StartedUnit(setup_unit, "multi-user.target"),)
+    for path, text in units.drop_ins(contents.name, (*first, *contents.start)):
         tree.add_bytes(path, text.encode(), origin="start")
     tree.add_bytes(
         release_file.path(contents.name),
         release_file.text(contents, ships_units=units.are_shipped(tree.entries)).encode(),
         origin="release file",
     )
+
+
+def _check_defaults(tree: TreeBuilder, image: Image) -> None:
+    folder = f"usr/share/{image.contents.name}/"
+    for path, config in image.contents.config:
+        if folder + config.default not in tree.entries:
+            short = isinstance(image.source.recipe.config[path], str)
+            near = nearest(folder + config.default, tree.entries)
+            raise image.source.invalid(
+                InvalidError(
+                    ["config", path, *([] if short else ["default"])],
+                    f"there is no file {folder}{config.default} in {image.id}",
+                    fix=(f"did you mean {near}?\n" if near else "")
+                    + f"put it there: files/{folder}{config.default} in the recipe's folder",
+                )
+            )
 
 
 def _fold_units(tree: TreeBuilder) -> list[str]:

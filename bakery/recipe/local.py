@@ -53,8 +53,7 @@ def find(folders: Iterable[Path]) -> dict[str, Path]:
                 raise RecipeFolderError(
                     "only usr/ and opt/ reach the host",
                     where=show(place),
-                    fix="ship defaults below files/usr/share/NAME and copy them with a "
-                    "tmpfiles.d line",
+                    fix="ship defaults below files/usr/share/NAME and copy them with `config:`",
                 )
             places[path] = place
     return dict(sorted(places.items()))

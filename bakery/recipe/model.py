@@ -16,10 +16,16 @@ from bakery.recipe.assets import DebianAsset, PypiAsset, UrlAsset
 from bakery.recipe.condition import Condition
 from bakery.recipe.template import FilePlace, Line, Template
 from bakery.recipe.types import (
+    AccountName,
+    AccountTitle,
     Address,
+    ConfigPath,
+    DefaultPath,
     ExtensionName,
     Format,
+    GroupNames,
     HostFolder,
+    HostPath,
     License,
     Mode,
     Model,
@@ -97,6 +103,27 @@ class Start(Model, frozen=True):
 
     unit: Unit
     target: Annotated[Unit | None, Meta(description="the target that upholds it")] = None
+    when: Condition | None = None
+
+
+class Account(Model, frozen=True):
+    """A system user of the image's, and the group of that name (sysusers.d(5))."""
+
+    name: AccountName
+    home: Annotated[HostPath | None, Meta(description="if not /var/lib/NAME; made for it")] = None
+    groups: Annotated[GroupNames, Meta(description="further groups that it belongs to")] = ()
+    shell: Annotated[HostPath | None, Meta(description="if it may log in")] = None
+    id: Annotated[int | None, Meta(ge=1, le=65533, description="if not the next free one")] = None
+    title: Annotated[AccountTitle | None, Meta(description="who it is, for people")] = None
+
+
+class Config(Model, frozen=True):
+    """A file in /etc that begins as a copy of a default, and is the host's from then on."""
+
+    default: DefaultPath
+    mode: Mode | None = None
+    owner: AccountName | None = None
+    group: AccountName | None = None
     when: Condition | None = None
 
 
@@ -180,6 +207,13 @@ class Recipe(Model, frozen=True):
         tuple[Unit | Start, ...],
         Meta(description="units that run as soon as hosts merge the image"),
     ] = ()
+    account: Annotated[
+        AccountName | Account | None, Meta(description="the system user of its services")
+    ] = None
+    config: Annotated[
+        dict[ConfigPath, DefaultPath | Config],
+        Meta(description="{path below etc/: the default, below usr/share/NAME}, copied once"),
+    ] = field(default_factory=dict)
     requires: Annotated[
         tuple[Name, ...], Meta(description="recipes whose image must be merged too")
     ] = ()

@@ -15,7 +15,7 @@ import msgspec
 from bakery.errors import BakeryError
 from bakery.recipe import glob, pins
 from bakery.recipe.folder import FILE
-from bakery.recipe.model import Drop, Link, Start, Written
+from bakery.recipe.model import Account, Config, Drop, Link, Start, Written
 from bakery.recipe.names import ImageName, release_name
 from bakery.recipe.requests import applies, values
 from bakery.recipe.validate import is_fixed
@@ -91,6 +91,8 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
         templates: which of `files` are templates.
         self_contained: whether programs bring their loader and libraries along.
         private_root: where Debian packages go as a whole, and how programs there are run.
+        account: who services run as, where the recipe makes somebody.
+        config: pairs of a path in /etc and the default that is copied there.
 
     The others are the recipe's keys, expanded and filtered by `when`.
 
@@ -112,6 +114,8 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     drop: tuple[str, ...]
     modes: tuple[tuple[str, str], ...]
     start: tuple[StartedUnit, ...]
+    account: Account | None = None
+    config: tuple[tuple[str, Config], ...] = ()
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
@@ -255,6 +259,14 @@ def _image(
         ),
         modes=tuple([(path.expand(words), mode) for path, mode in recipe.modes.items()]),
         start=tuple([_unit(start) for start in recipe.start if applies(start, version)]),
+        account=Account(name=recipe.account) if isinstance(recipe.account, str) else recipe.account,
+        config=tuple(
+            [
+                (path, Config(default=config) if isinstance(config, str) else config)
+                for path, config in recipe.config.items()
+                if applies(config, version)
+            ]
+        ),
     )
     return Image(source=source, contents=contents, format=recipe.format)
 

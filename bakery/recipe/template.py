@@ -224,7 +224,7 @@ def _check_path(text: str) -> None:
     if not relative.startswith(("usr/", "opt/")):
         raise SpellingError(
             "only usr/ and opt/ reach the host",
-            fix="ship defaults below usr/share/{name}/ and copy them with a tmpfiles.d line",
+            fix="ship defaults below usr/share/{name}/ and copy them with `config:`",
             span=(0, len(text) - len(relative) + len(relative.partition("/")[0])),
         )
     if text != relative:

@@ -131,6 +131,40 @@ Package = Annotated[
 ]
 
 
+AccountName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z_][a-z0-9_-]{0,30}$",
+        description="the name of a user or group: lower-case letters, digits, _ and -",
+    ),
+]
+GroupNames = tuple[AccountName, ...]
+HostPath = Annotated[
+    str,
+    Meta(
+        pattern=r"^/(?:[\w.+@-]+(?:/[\w.+@-]+)*)?$",
+        description="an absolute path on the host, such as /var/lib/app",
+    ),
+]
+AccountTitle = Annotated[
+    str, Meta(pattern=r'^[^\s:"\\%][^:"\\%\n]*$', description='one line without : " \\ and %')
+]
+ConfigPath = Annotated[
+    str,
+    Meta(
+        pattern=r"^etc(?:/(?!\.{1,2}(?:/|$))[\w.+@-]+)+$",
+        description="a path below etc/, such as etc/app/app.conf",
+    ),
+]
+DefaultPath = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:(?!\.{1,2}(?:/|$))[\w.+@-]+)(?:/(?!\.{1,2}(?:/|$))[\w.+@-]+)*$",
+        description="a path below usr/share/NAME, such as app.conf",
+    ),
+]
+
+
 class Decoded(Struct, frozen=True, kw_only=True):
     """What is decoded from JSON of others."""
 

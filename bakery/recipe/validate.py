@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bakery.yaml.location import Step
 
 VERSION_PLACEHOLDERS = ("version", "bare", "major", "minor", "name")
+_USERS_OF_HOSTS = ("root", "nobody")
 _PLACEHOLDER = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -48,6 +49,7 @@ def validate(recipe: Recipe) -> None:
     _same_path_twice(recipe)
     _upstream(recipe)
     _private_root(recipe)
+    _account(recipe)
 
 
 def _license(recipe: Recipe) -> None:
@@ -247,6 +249,17 @@ def _private_root(recipe: Recipe) -> None:
             "programs in a private root have its loader and libraries already",
             fix="remove it, or remove self-contained",
             at_key=True,
+        )
+
+
+def _account(recipe: Recipe) -> None:
+    account = recipe.account
+    name = account if account is None or isinstance(account, str) else account.name
+    if name in _USERS_OF_HOSTS:
+        raise InvalidError(
+            ["account"] if account == name else ["account", "name"],
+            f"every host has {name} already",
+            fix="choose another name, such as the recipe's, and say User= in the units",
         )
 
 

@@ -100,7 +100,8 @@ def make_good(folder: Folder) -> Folder:
     folder.file(
         "usr/lib/systemd/system/demo-setup.service",
         "[Service]\nType=oneshot\nExecStart=systemd-sysusers demo.conf\n"
-        "ExecStart=systemd-tmpfiles --create demo.conf\n",
+        "ExecStart=systemd-tmpfiles --create demo.conf\n"
+        "ExecStart=-/bin/sh -c 'udevadm control --reload'\n",
     )
     folder.file(
         "usr/lib/systemd/system/multi-user.target.d/10-demo.conf", "[Unit]\nUpholds=demo.service\n"

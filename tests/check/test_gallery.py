@@ -48,6 +48,8 @@ BROKEN: dict[str, Callable[[Any, Any], object]] = {
     "reload-manager-missing": lambda t, _: t.edit(RELEASE, "EXTENSION_RELOAD_MANAGER=1", ""),
     "reload-manager-needless": lambda t, _: (
         t.remove("usr/lib/systemd"),
+        t.remove("usr/lib/sysusers.d"),
+        t.remove("usr/lib/udev"),
         t.edit("usr/lib/tmpfiles.d/demo.conf", "demo demo", "root root"),
     ),
     "outside-usr-opt": lambda t, _: t.file("etc/demo.toml", "a = 1\n"),
@@ -113,6 +115,10 @@ BROKEN: dict[str, Callable[[Any, Any], object]] = {
     "tmpfiles-setup": lambda t, _: t.edit(
         f"{UNITS}/demo-setup.service", "systemd-tmpfiles --create", "systemd-sysusers"
     ),
+    "setup-missing": lambda t, _: t.file("usr/lib/sysctl.d/50-demo.conf", "vm.swappiness = 1\n"),
+    "read-before-merge": lambda t, _: t.file(
+        "usr/lib/systemd/system-preset/50-demo.preset", "enable demo.service\n"
+    ),
     "udev-program": lambda t, _: t.edit(
         "usr/lib/udev/rules.d/90-demo.rules", "bin/demo ", "bin/domo "
     ),
@@ -123,7 +129,7 @@ BROKEN: dict[str, Callable[[Any, Any], object]] = {
     "unit-user": lambda t, _: t.edit(SERVICE, "User=demo", "User=domo"),
     "tmpfiles-user": lambda t, _: t.edit("usr/lib/tmpfiles.d/demo.conf", "demo demo", "domo demo"),
     "unit-verify": lambda t, _: t.edit(SERVICE, "[Service]", "[Service]\nType=sometimes"),
-    "sysusers-syntax": lambda t, _: t.file("usr/lib/sysusers.d/more.conf", "z demo\n"),
+    "sysusers-syntax": lambda t, _: t.file("usr/lib/sysusers.d/demo.conf", "u demo\nz demo\n"),
     "tmpfiles-syntax": lambda t, _: t.file("usr/lib/tmpfiles.d/more.conf", "QQ /var/lib/more\n"),
     "udev-syntax": lambda t, _: t.file(
         "usr/lib/udev/rules.d/91-demo.rules", 'KERNEL=="demo" GROOP:"disk"\n'

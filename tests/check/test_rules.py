@@ -228,7 +228,10 @@ def test_programs_of_udev_rules(good: Any) -> None:
 
 
 def test_users_may_join_the_groups_that_every_host_has(good: Any) -> None:
-    good.file("usr/lib/sysusers.d/more.conf", 'u more 500:disk "More"\nm demo audio\n')
+    good.file(
+        "usr/lib/sysusers.d/demo.conf",
+        'u demo - - /var/lib/demo\nu more 500:disk "More"\nm demo audio\n',
+    )
     assert findings(good) == ()
 
 

@@ -34,7 +34,7 @@ def recipe_of(folder: Path, more: str = "", *, license: str = "MIT", **texts: st
     (recipe / "recipe.yaml").write_text(
         _LEAST.replace("license: MIT", f"license: {license}") + more
     )
-    for name, text in {"readme": "# Demo\n", "check": "commands: [demo]\n", **texts}.items():
+    for name, text in {"readme": "# Demo\n", "check": "commands: [{run: demo}]\n", **texts}.items():
         file = recipe / {"readme": "README.md", "check": "check.yaml"}[name]
         file.unlink(missing_ok=True)
         if text:

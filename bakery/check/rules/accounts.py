@@ -1,4 +1,4 @@
-"""Rules about users and groups: that they exist when units and tmpfiles.d name them."""
+"""Rules about users and groups: that somebody makes those that units and tmpfiles.d name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from bakery.check import fragment_files, host, unit_files
 from bakery.check.rule import Violation, rule
-from bakery.check.unit_files import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,7 +23,10 @@ _TRUE = ("1", "yes", "true", "on", "y", "t")
     "unit-user",
     "error",
     reason="a service whose user does not exist fails with «status=217/USER»",
-    fix="ship a line in usr/lib/sysusers.d that makes the user, or use DynamicUser=yes",
+    fix=(
+        "ship a line in usr/lib/sysusers.d that makes the user (`account:` in a recipe does it), or"
+        " use DynamicUser=yes"
+    ),
 )
 def users(subject: Subject) -> Iterator[Violation]:
     """Find users and groups of units that neither the image nor every host has."""
@@ -67,65 +69,27 @@ def _unknown(settings: Iterable[Setting], kind: str, known: frozenset[str]) -> I
     "tmpfiles-user",
     "error",
     reason="a line whose user does not exist makes nothing, and systemd-tmpfiles reports failure",
-    fix="ship a line in usr/lib/sysusers.d that makes the user",
+    fix="ship a line in usr/lib/sysusers.d that makes the user (`account:` in a recipe does it)",
 )
 def tmpfiles_users(subject: Subject) -> Iterator[Violation]:
     """Find owners in tmpfiles.d that neither the image nor every host has."""
     made_users, made_groups = fragment_files.users(subject)
-    for line in _own_lines(subject):
-        for name in _strangers(line):
+    for line in own_lines(subject):
+        for name in strangers(line):
             if name not in made_users | made_groups:
                 yield Violation(
                     line.file.path, f"gives {line.path} to {name}, whom nothing in the image makes"
                 )
 
 
-@rule(
-    "tmpfiles-setup",
-    "error",
-    reason=(
-        "at boot tmpfiles.d is read before anything has made the image's accounts, and after a"
-        " merge it is not read at all: the line makes nothing"
-    ),
-    fix=(
-        "apply it in a unit that runs before the service: ExecStart=systemd-sysusers NAME.conf,"
-        " then ExecStart=systemd-tmpfiles --create NAME.conf"
-    ),
-)
-def tmpfiles_setup(subject: Subject) -> Iterator[Violation]:
-    """Find owners in tmpfiles.d whom the image makes itself, where no unit applies the file."""
-    made_users, made_groups = fragment_files.users(subject)
-    applied = frozenset().union(*map(_applied, unit_files.with_drop_ins(subject.tree)))
-    for line in _own_lines(subject):
-        if line.file.name in applied or "*" in applied:
-            continue
-        for name in _strangers(line):
-            if name in made_users | made_groups:
-                yield Violation(
-                    line.file.path,
-                    f"gives {line.path} to {name}, whom the image makes, and no unit applies it",
-                )
-
-
-def _applied(unit: Unit) -> frozenset[str]:
-    """Return the names of the files that a unit gives to systemd-tmpfiles; `*` for all of them."""
-    names: set[str] = set()
-    for setting in unit.values(*COMMANDS):
-        program, _ = unit_files.program(setting.value)
-        if program.rpartition("/")[2] == "systemd-tmpfiles":
-            words = [word.strip("\"'") for word in setting.value.split()[1:]]
-            files = {word.rpartition("/")[2] for word in words if word.endswith(".conf")}
-            names |= files or {"*"}
-    return frozenset(names)
-
-
-def _own_lines(subject: Subject) -> Iterator[TmpfilesLine]:
+def own_lines(subject: Subject) -> Iterator[TmpfilesLine]:
+    """Yield the lines of tmpfiles.d in the image itself."""
     for line in fragment_files.tmpfiles(subject):
         if subject.tree.get(line.file.path) is line.file:
             yield line
 
 
-def _strangers(line: TmpfilesLine) -> Iterator[str]:
+def strangers(line: TmpfilesLine) -> Iterator[str]:
     """Yield the owners of a line that not every host has."""
     for owner, known in ((line.user, host.USERS), (line.group, host.GROUPS)):
         name = owner.lstrip(":")

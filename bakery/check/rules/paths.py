@@ -77,6 +77,7 @@ def outside(subject: Subject) -> Iterator[Violation]:
                     f"ship it below usr/share/{subject.name}/ and let a line in"
                     f" usr/lib/tmpfiles.d/{subject.name}.conf"
                     f" copy it: C /{node.path}/… - - - - /usr/share/{subject.name}/…"
+                    " (`config:` in a recipe does it)"
                 ),
             )
         elif node.path not in subject.hierarchies:
