@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +12,9 @@ from urllib.request import url2pathname
 
 from bakery.check import image_name
 from bakery.provision.errors import ProvisionError
+from bakery.recipe.types import EXTENSION_NAME
 from bakery.recipe.version import Version
-from bakery.release import document, identity, signing, sysupdate
+from bakery.release import document, identity, signing, sums, sysupdate
 from bakery.release.reader import ReleaseReader
 
 if TYPE_CHECKING:
@@ -118,6 +120,12 @@ def _from_image(path: Path, settings: Settings, keyring: Path | None) -> Extensi
             "nobody has signed the image", where=str(path), fix="give the folder of its release"
         )
     name = image_name.candidates(path.name)[-1]
+    if not re.fullmatch(EXTENSION_NAME, name) or not re.fullmatch(sums.NAME, path.name):
+        raise ProvisionError(
+            "hosts can't have an image of this name",
+            where=str(path),
+            fix="call it NAME-VERSION-ARCH.raw, of letters, digits and .-_+",
+        )
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     url = f"{settings.publish_url}/{quote(path.name)}"

@@ -135,3 +135,54 @@ def test_only_roots_and_what_was_installed(settings: Settings, tmp_path: Path, r
     with pytest.raises(ProvisionError, match="was not installed here") as caught:
         uninstall("caddy", root)
     assert caught.value.fix == "there are: docker"
+
+
+@pytest.mark.parametrize("folder", ["etc/extensions", "var/opt/extensions", "etc/systemd"])
+def test_links_that_lead_out_of_the_root_are_an_error(
+    settings: Settings, root: Path, tmp_path: Path, folder: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (root / "1").symlink_to(outside)
+    for number in range(2, 42):
+        (root / f"{number}").symlink_to(f"{number - 1}")
+    (root / folder).symlink_to("/41")
+    with pytest.raises(ProvisionError, match="Too many levels of symbolic links") as caught:
+        install(settings, "docker", root)
+    assert "mend the links" in str(caught.value)
+    assert not list(outside.iterdir())
+
+    (root / folder).unlink()
+    install(settings, "docker", root)
+    (root / folder).rename(outside / "moved")
+    (root / folder).symlink_to("/41/moved")
+    before = paths(outside)
+    with pytest.raises(ProvisionError):
+        uninstall("docker", root)
+    assert paths(outside) == before
+
+
+def test_a_record_that_is_a_link_or_damaged(settings: Settings, root: Path, tmp_path: Path) -> None:
+    install(settings, "caddy-v2.11.7", root)
+    record = root / "var/opt/extensions/caddy/installed"
+    written = record.read_bytes()
+    for damage in (b"\xff", b"etc/passwd", b"/a\0b", b"\n"):
+        record.write_bytes(written + damage)
+        with pytest.raises(ProvisionError, match="the record of caddy is damaged"):
+            uninstall("caddy", root)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(written)
+    record.unlink()
+    record.symlink_to(elsewhere)
+    install(settings, "caddy-v2.11.7", root)
+    assert elsewhere.read_bytes() == written
+    assert not record.is_symlink()
+    uninstall("caddy", root)
+
+
+@pytest.mark.parametrize("name", ["../../etc", "..", "", "a\nb", "/etc"])
+def test_names_that_are_paths_were_not_installed(root: Path, name: str) -> None:
+    (root / "etc/installed").write_text("/usr\n")
+    with pytest.raises(ProvisionError, match="was not installed here"):
+        uninstall(name, root)
+    assert (root / "etc/installed").exists()
