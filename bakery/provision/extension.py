@@ -46,6 +46,7 @@ class Extension:
 
     Attributes:
         name: the extension's name on hosts.
+        version: upstream's tag; None if no release.json gives it.
         file: the image file's name.
         sha256: its digest, in hexadecimal.
         size: its bytes; None if no release.json gives them.
@@ -63,6 +64,7 @@ class Extension:
     sha256: str
     url: str
     local: Path | None
+    version: str | None = None
     size: int | None = None
     requires: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
@@ -215,6 +217,7 @@ def _extension(
     host = release.os
     return Extension(
         name=release.name,
+        version=release.version,
         file=image.file,
         sha256=image.sha256,
         size=image.size,

@@ -15,7 +15,9 @@ from bakery.provision.errors import ProvisionError
 from bakery.provision.host_config import UNITS, HostLink, RemoteContents, unit_files
 from bakery.provision.host_root import HostRoot
 from bakery.provision.plan import IMAGES, KEYRING
+from bakery.recipe.names import release_name
 from bakery.recipe.types import EXTENSION_NAME
+from bakery.recipe.version import Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -60,6 +62,7 @@ def _install(extension: Extension, config: HostConfig, host: HostRoot) -> list[s
     links = [*config.links, *enabled]
     files = (*config.files, *unit_files(config))
     before = _recorded(host, extension.name) or []
+    _refuse_older(extension, before)
     for file in files:
         _write_file(file, extension.local, host)
     for link in links:
@@ -72,6 +75,30 @@ def _install(extension: Extension, config: HostConfig, host: HostRoot) -> list[s
     with host.writing(_record(extension.name), _MODE) as record:
         record.write(("\n".join(own) + "\n").encode())
     return own
+
+
+def _refuse_older(extension: Extension, before: Iterable[str]) -> None:
+    """Refuse a channel that has gone back: whoever serves an old list hides what was mended since.
+
+    The version that is installed is told as systemd-sysupdate does it, by what the names of the two
+    images have in common.
+    """
+    if extension.component is None or extension.version is None:
+        return
+    start, end = f"{IMAGES}/{extension.name}/{extension.name}-", extension.file
+    end = end.removeprefix(f"{extension.name}-{extension.version}")
+    for path in before:
+        version = path.removeprefix(start).removesuffix(end)
+        if path != f"{start}{version}{end}" or not Version.is_written(version):
+            continue
+        if Version.parse(version) > Version.parse(extension.version):
+            raise ProvisionError(
+                f"the channel offers {extension.name} {extension.version}, and {version} is "
+                "installed",
+                why="channels do not go back: its list may be an old one",
+                fix="to go back, name the release: "
+                f"{release_name(extension.name, extension.version)}",
+            )
 
 
 def _enabled_units(config: HostConfig) -> list[HostLink]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness.released import release
+from harness.released import channel, index, release
 
 from bakery.provision import command
 from bakery.provision.errors import ProvisionError
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.mirror import Mirror
+    from harness.openpgp import Person
 
     from bakery.settings import Settings
 
@@ -186,3 +187,18 @@ def test_names_that_are_paths_were_not_installed(root: Path, name: str) -> None:
     with pytest.raises(ProvisionError, match="was not installed here"):
         uninstall(name, root)
     assert (root / "etc/installed").exists()
+
+
+def test_a_channel_does_not_go_back(
+    settings: Settings, published: Path, person: Person, root: Path
+) -> None:
+    install(settings, "docker", root)
+    before = paths(root)
+    index(channel(published, "docker", settings.publish_url, "20.10.9"), person)
+    (published / "docker/docker-20.10.13-x86-64.raw").unlink()
+    (published / "docker/docker-20.10.13-arm64.raw").unlink()
+    index(published / "docker", person)
+    with pytest.raises(ProvisionError, match=r"offers docker 20\.10\.9, and 20\.10\.13 is"):
+        install(settings, "docker", root)
+    assert paths(root) == before
+    install(settings, "docker-20.10.9", root)
