@@ -70,12 +70,6 @@ def plain_table(
     )
 
 
-def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table as GitHub and GitLab render it."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, row)) + " |" for row in lines)
-
-
 def task_columns(name: str, width: int) -> str:
     """Return a task's step and name in columns, `width` wide together.
 
@@ -86,10 +80,6 @@ def task_columns(name: str, width: int) -> str:
     end = room // 2
     shortened = rest if len(rest) <= room else f"{rest[: room - end - 1]}…{rest[-end:]}"
     return f"{step:<{_STEP_WIDTH - 1}} {shortened:<{room}}"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", "<br>")
 
 
 def decoded(data: bytes) -> str:

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bakery import workflow_commands
 from bakery.build.steps.squashed import KIND, Squashed
 from bakery.build.summary import Tally, show
 from bakery.progress import Silent
@@ -217,9 +218,9 @@ class Reporter:
     ) -> None:
         line = f"{task_columns(task, _WIDTH)} {result}"
         if _in_actions() and details:
-            self._say("\n".join([f"::group::{line}", *details, "::endgroup::"]))
+            self._say("\n".join(workflow_commands.group(line, details)))
             if bad:
-                self._say(f"::error title={task}::{'%0A'.join(details)}")
+                self._say(workflow_commands.annotation("error", "\n".join(details), title=task))
         else:
             self._say("\n".join([line, *(f"  {detail}" for detail in details)]), bad=bad)
 
