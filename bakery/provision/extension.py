@@ -12,6 +12,7 @@ from urllib.request import url2pathname
 
 from bakery.check import image_name
 from bakery.provision.errors import ProvisionError
+from bakery.recipe.template import ADDRESS
 from bakery.recipe.types import EXTENSION_NAME
 from bakery.recipe.version import Version
 from bakery.release import document, identity, signing, sums, sysupdate
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from bakery.release.document import ReleasedImage, ReleaseDocument
     from bakery.release.index import IndexedRelease
     from bakery.settings import Settings
+
+_URL = f"(?:https?|file)://{ADDRESS}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,23 @@ class Extension:
     replaces: tuple[str, ...] = ()
     os: str = "any"
     component: Component | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be part of paths, units and scripts on hosts.
+
+        Raises:
+            ProvisionError: a name, digest or address holds other characters than such have.
+
+        """
+        names = [(name, EXTENSION_NAME) for name in (self.name, *self.requires, *self.replaces)]
+        others = [(self.file, sums.NAME), (self.sha256, "[0-9a-f]{64}"), (self.url, _URL)]
+        for text, pattern in (*names, *others):
+            if not re.fullmatch(pattern, text):
+                raise ProvisionError(
+                    "hosts can't have an extension of this name, file or address",
+                    where=text,
+                    fix="use letters, digits and .-_ in names; encode the rest in addresses",
+                )
 
 
 def resolve(
@@ -122,12 +142,6 @@ def _from_image(path: Path, settings: Settings, keyring: Path | None) -> Extensi
             "nobody has signed the image", where=str(path), fix="give the folder of its release"
         )
     name = image_name.candidates(path.name)[-1]
-    if not re.fullmatch(EXTENSION_NAME, name) or not re.fullmatch(sums.NAME, path.name):
-        raise ProvisionError(
-            "hosts can't have an image of this name",
-            where=str(path),
-            fix="call it NAME-VERSION-ARCH.raw, of letters, digits and .-_+",
-        )
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     url = f"{settings.publish_url}/{quote(path.name)}"
