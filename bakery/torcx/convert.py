@@ -94,6 +94,12 @@ def convert(file: Path, name: str | None, os: str | None, recipes: Path) -> Conv
             arch=next((arch for arch in ARCHITECTURES if arch in machines), "x86-64"),
         )
         start = _write_files(folder / "files", image, conversion)
+    if not folder.is_dir():
+        raise TorcxError(
+            "nothing in the image can be part of an extension",
+            where=str(file),
+            fix="see that it is whole: tar --list --file FILE",
+        )
     _describe(conversion, image, file)
     replaces = _DOCKER if (folder / "files/usr/bin/dockerd").exists() else []
     (folder / FILE).write_text(_recipe(conversion, file, start, host, replaces), "utf-8")
