@@ -292,7 +292,7 @@ ATTACKS = (
         "arbitrary bytes: no signature",
         "app",
         no_signature,
-        consumers(refused(r"SHA256SUMS\.gpg can't be read"), hosts=refused(r"SHA256SUMS\.gpg")),
+        consumers(refused(r"SHA256SUMS\.gpg can't be read"), hosts=refused(r"404|SHA256SUMS\.gpg")),
     ),
     Attack(
         "rollback: yesterday's list",
@@ -355,7 +355,8 @@ ATTACKS = (
         "endless data: the list",
         "app",
         endless_index,
-        consumers(refused("too large to be true"), hosts=refused("large|bigger|exceed")),
+        # systemd reads a list to its end before it looks at the signature
+        consumers(refused("too large to be true"), hosts=refused("(?i)large|signature")),
     ),
     Attack(
         "endless data: the signature",
