@@ -6,6 +6,7 @@ import codecs
 import re
 from typing import TYPE_CHECKING
 
+from bakery.characters import visible
 from bakery.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -60,13 +61,14 @@ def plain_table(
         numbers: the names of columns whose cells end below each other.
 
     """
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    shown = [head, *([visible(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     aligned = [str.rjust if name in numbers else str.ljust for name in head]
     return "\n".join(
         "  ".join(
             align(cell, width) for align, cell, width in zip(aligned, row, widths, strict=True)
         ).rstrip()
-        for row in (head, *rows)
+        for row in shown
     )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bakery import workflow_commands
 from bakery.build.steps.squashed import KIND, Squashed
 from bakery.build.summary import Tally, show
+from bakery.characters import visible
 from bakery.progress import Silent
 from bakery.text import format_size, task_columns
 
@@ -225,7 +226,8 @@ class Reporter:
             self._say("\n".join([line, *(f"  {detail}" for detail in details)]), bad=bad)
 
     def _say(self, text: str, *, bad: bool = False) -> None:
-        self._console().print(text, style="red" if bad else None, markup=False)
+        shown = visible(text, allowed="\n\t")
+        self._console().print(shown, style="red" if bad else None, markup=False)
 
 
 class _Line:

@@ -141,7 +141,7 @@ def _recorded(host: HostRoot, name: str) -> list[str] | None:
     if record is None:
         return None
     paths = record.decode("utf-8", "replace").splitlines()
-    if not all(re.fullmatch(r"(?:/[^/\0]+)+", path) for path in paths):
+    if not all(path.isprintable() and re.fullmatch("(?:/[^/]+)+", path) for path in paths):
         raise ProvisionError(
             f"the record of {name} is damaged",
             where=f"{host.path}{_record(name)}",

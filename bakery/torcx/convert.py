@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakery.arch import ARCHITECTURES
 from bakery.binary import elf
+from bakery.characters import visible
 from bakery.provision.yaml_writer import dump
 from bakery.recipe import lock, names
 from bakery.recipe.folder import FILE, LOCK
@@ -62,7 +63,7 @@ class Conversion:
 
 
 def _listed(items: list[str]) -> list[str]:
-    return [f"  {item}" for item in items]
+    return [f"  {visible(item)}" for item in items]
 
 
 def convert(file: Path, name: str | None, os: str | None, recipes: Path) -> Conversion:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 import yaml
 from harness import needs
+from harness.host_configs import contents
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from provision.test_formats import contents
 
 from bakery.provision import butane, cloud_init, container_linux, ignition, shell
 from bakery.provision.errors import ProvisionError
