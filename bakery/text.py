@@ -6,6 +6,7 @@ import codecs
 import re
 from typing import TYPE_CHECKING
 
+from bakery.characters import visible
 from bakery.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -60,20 +61,15 @@ def plain_table(
         numbers: the names of columns whose cells end below each other.
 
     """
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    shown = [head, *([visible(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     aligned = [str.rjust if name in numbers else str.ljust for name in head]
     return "\n".join(
         "  ".join(
             align(cell, width) for align, cell, width in zip(aligned, row, widths, strict=True)
         ).rstrip()
-        for row in (head, *rows)
+        for row in shown
     )
-
-
-def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table as GitHub and GitLab render it."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, row)) + " |" for row in lines)
 
 
 def task_columns(name: str, width: int) -> str:
@@ -86,10 +82,6 @@ def task_columns(name: str, width: int) -> str:
     end = room // 2
     shortened = rest if len(rest) <= room else f"{rest[: room - end - 1]}…{rest[-end:]}"
     return f"{step:<{_STEP_WIDTH - 1}} {shortened:<{room}}"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", "<br>")
 
 
 def decoded(data: bytes) -> str:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bakery.errors import SettingsError
-from bakery.text import format_size, parse_size
+from bakery.text import format_size, parse_size, plain_table
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,8 @@ def test_parse_refuses(text: str) -> None:
 )
 def test_text(count: int, text: str) -> None:
     assert format_size(count) == text
+
+
+def test_cells_act_on_no_terminal() -> None:
+    text = plain_table(["name", "n"], [["a\x1b[2J\nb", "1"], ["\u202ec", "22"]], numbers=["n"])
+    assert text.splitlines() == ["name          n", r"a\x1b[2J\nb   1", r"\u202ec      22"]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from bakery.characters import visible
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -109,7 +111,7 @@ def passed(reports: Sequence[BootReport]) -> bool:
 
 
 def render(report: BootReport) -> str:
-    """Return the report as lines of plain text."""
+    """Return the report as lines of plain text; what the guest said acts on no terminal."""
     where = f"{report.backend}, {report.system}"
     if report.skipped is not None:
         return f"skipped on {where}: {report.skipped}"
@@ -125,7 +127,7 @@ def render(report: BootReport) -> str:
             lines.extend(_finding(result))
     if report.journal is not None:
         lines.append(f"  journal: {report.journal}")
-    return "\n".join(lines)
+    return visible("\n".join(lines), allowed="\n\t")
 
 
 def _finding(result: ProbeResult) -> list[str]:

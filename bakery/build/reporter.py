@@ -13,8 +13,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bakery import workflow_commands
 from bakery.build.steps.squashed import KIND, Squashed
 from bakery.build.summary import Tally, show
+from bakery.characters import visible
 from bakery.progress import Silent
 from bakery.text import format_size, task_columns
 
@@ -217,14 +219,15 @@ class Reporter:
     ) -> None:
         line = f"{task_columns(task, _WIDTH)} {result}"
         if _in_actions() and details:
-            self._say("\n".join([f"::group::{line}", *details, "::endgroup::"]))
+            self._say("\n".join(workflow_commands.group(line, details)))
             if bad:
-                self._say(f"::error title={task}::{'%0A'.join(details)}")
+                self._say(workflow_commands.annotation("error", "\n".join(details), title=task))
         else:
             self._say("\n".join([line, *(f"  {detail}" for detail in details)]), bad=bad)
 
     def _say(self, text: str, *, bad: bool = False) -> None:
-        self._console().print(text, style="red" if bad else None, markup=False)
+        shown = visible(text, allowed="\n\t")
+        self._console().print(shown, style="red" if bad else None, markup=False)
 
 
 class _Line:

@@ -8,8 +8,9 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bakery import markdown
 from bakery.build.steps.squashed import KIND, Squashed
-from bakery.text import format_size, markdown_table, plain_table
+from bakery.text import format_size, plain_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -133,6 +134,6 @@ def _write_step_summary(rows: Sequence[Sequence[str]]) -> None:
         return
     try:
         with open(target, "a", encoding="utf-8") as file:  # noqa: PTH123  a path from outside
-            file.write(f"{markdown_table(_HEAD, rows)}\n")
+            file.write(f"{markdown.text_table(_HEAD, rows)}\n")
     except OSError as error:
         print(f"the step summary can't be written: {error}", file=sys.stderr)

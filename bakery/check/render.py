@@ -7,11 +7,13 @@ from urllib.parse import quote
 
 import msgspec
 
+from bakery.characters import visible
 from bakery.check import image_name
 from bakery.check.catalogue import RULES
 from bakery.check.report import NotRun
 from bakery.check.rule import Finding
 from bakery.errors import BakeryError
+from bakery.workflow_commands import annotation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +31,8 @@ def text(reports: Iterable[Report]) -> str:
 
     What several architectures of an image have in common is said once.
     """
-    return "\n".join(line for same in _by_image(reports) for line in _lines(same)) + "\n"
+    lines = (line for same in _by_image(reports) for line in _lines(same))
+    return visible("\n".join(lines), allowed="\n") + "\n"
 
 
 def _by_image(reports: Iterable[Report]) -> Iterable[list[Report]]:
@@ -97,7 +100,7 @@ def _details(finding: Finding) -> Iterator[str]:
 
 def _sentence(finding: Finding) -> str:
     where = "the image" if finding.path == "." else finding.path
-    return f"{where} {finding.message}"
+    return visible(f"{where} {finding.message}")
 
 
 def _count(number: int, word: str) -> str:
@@ -120,7 +123,7 @@ class BrokenRulesError(BakeryError):
         lines = [self.what]
         for finding in self._findings:
             lines += [f"{finding.severity}: {_sentence(finding)}", *_details(finding)]
-        return "\n".join([*lines, str(self.fix)])
+        return visible("\n".join([*lines, str(self.fix)]), allowed="\n")
 
 
 def json(reports: Sequence[Report]) -> str:
@@ -131,24 +134,16 @@ def json(reports: Sequence[Report]) -> str:
 def github(reports: Iterable[Report]) -> str:
     """Return reports as workflow commands, which GitHub shows beside the file they name."""
     return "".join(
-        _command(finding, label, same[0].source or label)
+        _annotation(finding, label, same[0].source or label)
         for same in _by_image(reports)
         for finding, label in _shared([(each, r.label) for r in same for each in r.findings])
     )
 
 
-def _command(finding: Finding, label: str, source: str) -> str:
-    where = f"file={_property(source)},title={_property(finding.rule)}"
+def _annotation(finding: Finding, label: str, source: str) -> str:
     lines = (f"{label}: {_sentence(finding)}", finding.reason, f"fix: {finding.fix}")
-    return f"::{finding.severity} {where}::{_data(chr(10).join(lines))}\n"
-
-
-def _data(value: str) -> str:
-    return value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(value: str) -> str:
-    return _data(value).replace(":", "%3A").replace(",", "%2C")
+    message = "\n".join(lines)
+    return f"{annotation(finding.severity, message, file=source, title=finding.rule)}\n"
 
 
 def sarif(reports: Iterable[Report]) -> str:

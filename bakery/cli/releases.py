@@ -71,7 +71,8 @@ def restore() -> None:
 def verify_release(location: str, keyring: Path, *, unsigned: bool) -> None:
     """Check a release or a channel as a consumer: signature, digests, names, release.json.
 
-    Everything is read once, from a folder or over HTTP; nothing is kept.
+    Everything is read once, from a folder or over HTTP; nothing is kept. It must be the release or
+    channel that URL or FOLDER is called, such as docker-20.10.13 or docker.
     """
     from bakery.release.verify import verify
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from bakery.text import markdown_table, plain_table
+from bakery import markdown as md
+from bakery.text import plain_table
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -30,7 +31,7 @@ def standings(recipes: Sequence[Standing], today: dt.date, *, markdown: bool) ->
         ]
         for standing in recipes
     ]
-    return markdown_table(head, rows) if markdown else plain_table(head, rows)
+    return md.text_table(head, rows) if markdown else plain_table(head, rows)
 
 
 def _age(standing: Standing, today: dt.date) -> str:
@@ -55,7 +56,7 @@ def updates(done: Iterable[Update]) -> str:
         for update in sorted(done, key=lambda update: update.name)
         if update.added or update.pruned
     ]
-    return markdown_table(["recipe", "locked", "dropped"], rows) if rows else "Nothing to update."
+    return md.text_table(["recipe", "locked", "dropped"], rows) if rows else "Nothing to update."
 
 
 def confirmations(assets: Sequence[Confirmation], *, markdown: bool) -> str:
@@ -69,10 +70,10 @@ def confirmations(assets: Sequence[Confirmation], *, markdown: bool) -> str:
         [*which, str(kinds.total()), ", ".join(f"{kind} ({n})" for kind, n in kinds.items())]
         for which, kinds in counts.items()
     ]
-    return markdown_table(head, rows) if markdown else plain_table(head, rows)
+    return md.text_table(head, rows) if markdown else plain_table(head, rows)
 
 
 def failures(named: Iterable[tuple[str, BakeryError]]) -> str:
     """Return what went wrong, by recipe, as Markdown; empty where nothing did."""
-    sections = [f"**{name}**\n```text\n{error.render()}\n```" for name, error in named]
+    sections = [f"**{md.escape(name)}**\n{md.block(error.render())}" for name, error in named]
     return "\n".join(["", "### Failed", *sections]) if sections else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,17 +12,21 @@ from urllib.request import url2pathname
 
 from bakery.check import image_name
 from bakery.provision.errors import ProvisionError
+from bakery.recipe.template import ADDRESS
+from bakery.recipe.types import EXTENSION_NAME
 from bakery.recipe.version import Version
-from bakery.release import document, index, signing, sysupdate
+from bakery.release import document, identity, signing, sums, sysupdate
 from bakery.release.reader import ReleaseReader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from bakery.arch import Arch
     from bakery.release.document import ReleasedImage, ReleaseDocument
     from bakery.release.index import IndexedRelease
     from bakery.settings import Settings
+
+_URL = f"(?:https?|file)://{ADDRESS}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +49,7 @@ class Extension:
 
     Attributes:
         name: the extension's name on hosts.
+        version: upstream's tag; None if no release.json gives it.
         file: the image file's name.
         sha256: its digest, in hexadecimal.
         size: its bytes; None if no release.json gives them.
@@ -61,11 +67,29 @@ class Extension:
     sha256: str
     url: str
     local: Path | None
+    version: str | None = None
     size: int | None = None
     requires: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
     os: str = "any"
     component: Component | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be part of paths, units and scripts on hosts.
+
+        Raises:
+            ProvisionError: a name, digest or address holds other characters than such have.
+
+        """
+        names = [(name, EXTENSION_NAME) for name in (self.name, *self.requires, *self.replaces)]
+        others = [(self.file, sums.NAME), (self.sha256, "[0-9a-f]{64}"), (self.url, _URL)]
+        for text, pattern in (*names, *others):
+            if not re.fullmatch(pattern, text):
+                raise ProvisionError(
+                    "hosts can't have an extension of this name, file or address",
+                    where=text,
+                    fix="use letters, digits and .-_ in names; encode the rest in addresses",
+                )
 
 
 def resolve(
@@ -95,7 +119,7 @@ def resolve(
         return _from_image(path, settings, keyring)
     for built in (path, settings.dist / reference):
         if (built / document.FILE).is_file():
-            return _from_address(built.absolute().as_uri(), settings.publish_url, arch, keyring)
+            return _from_address(built.resolve().as_uri(), settings.publish_url, arch, keyring)
     return _from_address(f"{settings.publish_url}/{reference}", None, arch, keyring)
 
 
@@ -106,9 +130,10 @@ def _from_image(path: Path, settings: Settings, keyring: Path | None) -> Extensi
             where=str(path),
             fix="build it with `doit build:NAME`; `doit list` shows what there is",
         )
-    folder = _open(path.parent.absolute().as_uri(), keyring)
+    folder = _open(path.parent.resolve().as_uri(), keyring)
     if folder and document.FILE in folder.digests:
         release = folder.document()
+        identity.compare(folder, release)
         for image in release.images:
             if image.file == path.name:
                 return _extension(release, image, settings.publish_url, path)
@@ -143,7 +168,7 @@ def _from_address(base: str, published: str | None, arch: Arch, keyring: Path | 
             where=base,
             fix="build it with `doit build:NAME`, publish it, or give a folder or an address",
         )
-    if document.FILE in folder.digests:
+    if identity.is_release(folder):
         return _from_release(folder, published or parent, arch)
     return _from_channel(folder, parent, name, arch, keyring)
 
@@ -151,13 +176,14 @@ def _from_address(base: str, published: str | None, arch: Arch, keyring: Path | 
 def _from_channel(
     folder: ReleaseReader, published: str, channel: str, arch: Arch, keyring: Path | None
 ) -> Extension:
-    transfers = {
-        name: folder.read(name) for name in (f"{channel}{suffix}" for suffix in sysupdate.SUFFIXES)
-    }
     keys = folder.read(signing.KEYRING) if signing.KEYRING in folder.digests else None
     if keys is not None:
         folder.signed_by(keys)  # as hosts will
-    listed = _newest(folder, arch)
+    releases = identity.channel(folder)
+    transfers = {
+        name: folder.read(name) for name in (f"{channel}{suffix}" for suffix in sysupdate.SUFFIXES)
+    }
+    listed = _newest(releases, arch)
     if listed is None:
         raise ProvisionError(
             f"the channel {channel} has no image for {arch}",
@@ -174,23 +200,14 @@ def _from_channel(
     return replace(newest, component=Component(transfers=transfers, keyring=keys))
 
 
-def _newest(folder: ReleaseReader, arch: Arch) -> IndexedRelease | None:
-    """Return the newest release in a channel that has an image for an architecture."""
-    try:
-        listed = index.decode(folder.read(index.CHANNEL)).releases
-    except ValueError as error:
-        raise ProvisionError(
-            f"{index.CHANNEL} can't be read",
-            where=folder.base,
-            why=str(error),
-            fix="publish the channel again",
-        ) from None
-    fitting = [each for each in listed if any(image.arch == arch for image in each.images)]
+def _newest(releases: Iterable[IndexedRelease], arch: Arch) -> IndexedRelease | None:
+    """Return the newest release that has an image for an architecture."""
+    fitting = [each for each in releases if any(image.arch == arch for image in each.images)]
     return max(fitting, key=lambda each: Version.parse(each.version), default=None)
 
 
 def _from_release(folder: ReleaseReader, published: str, arch: Arch) -> Extension:
-    release = folder.document()
+    release = identity.release(folder)
     for image in release.images:
         if image.arch == arch and image.format != "folder":
             local = _local(folder.base, image.file)
@@ -214,6 +231,7 @@ def _extension(
     host = release.os
     return Extension(
         name=release.name,
+        version=release.version,
         file=image.file,
         sha256=image.sha256,
         size=image.size,

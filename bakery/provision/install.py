@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import shutil
+import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from bakery.files import move
 from bakery.http.client import Client
 from bakery.http.errors import RequestError
 from bakery.http.limits import ASSET
 from bakery.provision.errors import ProvisionError
 from bakery.provision.host_config import UNITS, HostLink, RemoteContents, unit_files
+from bakery.provision.host_root import HostRoot
 from bakery.provision.plan import IMAGES, KEYRING
+from bakery.recipe.names import release_name
+from bakery.recipe.types import EXTENSION_NAME
+from bakery.recipe.version import Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,7 +29,10 @@ if TYPE_CHECKING:
 _HOST_UNITS = "/usr/lib/systemd/system"
 _RECORD = "installed"
 _MODE = 0o644
-_MAX_LINKS = 40
+_WAYS_OUT = {
+    errno.ENOSPC: "make room on it",
+    errno.ELOOP: "mend the links on the way there: they lead in a circle, or through too many",
+}
 
 
 def install(extension: Extension, config: HostConfig, root: Path) -> list[str]:
@@ -44,26 +50,55 @@ def install(extension: Extension, config: HostConfig, root: Path) -> list[str]:
             digest, or an extension that it requires is not installed.
 
     """
-    _refuse_other_folder(root)
-    _refuse_missing_requirements(extension, root)
+    host = HostRoot(root)
+    with _explaining_failure(root):
+        _refuse_other_folder(host)
+        _refuse_missing_requirements(extension, host)
+        return _install(extension, config, host)
+
+
+def _install(extension: Extension, config: HostConfig, host: HostRoot) -> list[str]:
     enabled = _enabled_units(config)
     links = [*config.links, *enabled]
     files = (*config.files, *unit_files(config))
-    record = _resolve(root, _record(extension.name))
-    with _explaining_failure(root):
-        for file in files:
-            _write_file(file, extension.local, root)
-        for link in links:
-            path = _with_parents(root, link.path)
-            path.unlink(missing_ok=True)
-            path.symlink_to(link.target)
-        shared = {file.path for file in files if file.shared}
-        shared |= {link.path for link in enabled if not link.target.startswith(UNITS)}
-        installed = (*(file.path for file in files), *(link.path for link in links))
-        own = [path for path in installed if path not in shared]
-        _remove(root, set(_recorded(record)) - {*own, *shared})
-        record.write_text("\n".join(own) + "\n", "utf-8")
+    before = _recorded(host, extension.name) or []
+    _refuse_older(extension, before)
+    for file in files:
+        _write_file(file, extension.local, host)
+    for link in links:
+        host.link(link.path, link.target)
+    shared = {file.path for file in files if file.shared}
+    shared |= {link.path for link in enabled if not link.target.startswith(UNITS)}
+    installed = (*(file.path for file in files), *(link.path for link in links))
+    own = [path for path in installed if path not in shared]
+    _remove(host, set(before) - {*own, *shared})
+    with host.writing(_record(extension.name), _MODE) as record:
+        record.write(("\n".join(own) + "\n").encode())
     return own
+
+
+def _refuse_older(extension: Extension, before: Iterable[str]) -> None:
+    """Refuse a channel that has gone back: whoever serves an old list hides what was mended since.
+
+    The version that is installed is told as systemd-sysupdate does it, by what the names of the two
+    images have in common.
+    """
+    if extension.component is None or extension.version is None:
+        return
+    start, end = f"{IMAGES}/{extension.name}/{extension.name}-", extension.file
+    end = end.removeprefix(f"{extension.name}-{extension.version}")
+    for path in before:
+        version = path.removeprefix(start).removesuffix(end)
+        if path != f"{start}{version}{end}" or not Version.is_written(version):
+            continue
+        if Version.parse(version) > Version.parse(extension.version):
+            raise ProvisionError(
+                f"the channel offers {extension.name} {extension.version}, and {version} is "
+                "installed",
+                why="channels do not go back: its list may be an old one",
+                fix="to go back, name the release: "
+                f"{release_name(extension.name, extension.version)}",
+            )
 
 
 def _enabled_units(config: HostConfig) -> list[HostLink]:
@@ -85,81 +120,80 @@ def uninstall(name: str, root: Path) -> list[str]:
         ProvisionError: it is not recorded there, or can't be removed.
 
     """
-    _refuse_other_folder(root)
-    record = _resolve(root, _record(name))
-    if not record.is_file():
-        raise ProvisionError(
-            f"{name} was not installed here with `bakery install`",
-            where=str(root),
-            fix=f"there are: {', '.join(_installed(root)) or 'none'}",
-        )
+    host = HostRoot(root)
     with _explaining_failure(root):
-        own = _recorded(record)
-        _remove(root, own)
-        shutil.rmtree(record.parent)
+        _refuse_other_folder(host)
+        own = _recorded(host, name)
+        if own is None:
+            raise ProvisionError(
+                f"{name} was not installed here with `bakery install`",
+                where=str(root),
+                fix=f"there are: {', '.join(_installed(host)) or 'none'}",
+            )
+        _remove(host, own)
+        host.remove(f"{IMAGES}/{name}")
     return own
 
 
-def _recorded(record: Path) -> list[str]:
-    return record.read_text("utf-8").splitlines() if record.is_file() else []
+def _recorded(host: HostRoot, name: str) -> list[str] | None:
+    """Return what was recorded for an extension; None if nothing was."""
+    record = host.read(_record(name)) if re.fullmatch(EXTENSION_NAME, name) else None
+    if record is None:
+        return None
+    paths = record.decode("utf-8", "replace").splitlines()
+    if not all(path.isprintable() and re.fullmatch("(?:/[^/]+)+", path) for path in paths):
+        raise ProvisionError(
+            f"the record of {name} is damaged",
+            where=f"{host.path}{_record(name)}",
+            why="its lines are not all absolute paths",
+            fix=f"remove what belongs to {name} yourself, and this file",
+        )
+    return paths
 
 
-def _remove(root: Path, paths: Iterable[str]) -> None:
+def _remove(host: HostRoot, paths: Iterable[str]) -> None:
     for path in paths:
-        file = _resolve(root, path)
-        file.unlink(missing_ok=True)
-        if file.parent.name.startswith("sysupdate.") and not any(file.parent.iterdir()):
-            file.parent.rmdir()
+        host.unlink(path)
+        folder = path.rpartition("/")[0]
+        if folder.startswith("/etc/sysupdate."):
+            host.prune(folder)
 
 
-def _installed(root: Path) -> list[str]:
-    records = _resolve(root, f"{IMAGES}/NAME").parent.glob(f"*/{_RECORD}")
-    return sorted(record.parent.name for record in records)
+def _installed(host: HostRoot) -> list[str]:
+    return [name for name in host.names(IMAGES) if host.exists(_record(name))]
 
 
 def _record(name: str) -> str:
     return f"{IMAGES}/{name}/{_RECORD}"
 
 
-def _write_file(file: HostFile, local: Path | None, root: Path) -> None:
-    path = _with_parents(root, file.path)
-    partial = path.with_name(f".{path.name}.part")
-    try:
+def _write_file(file: HostFile, local: Path | None, host: HostRoot) -> None:
+    existing = (host.read(file.path) or b"") if file.path == KEYRING else b""
+    with host.writing(file.path, _MODE) as target:
         if isinstance(file.contents, RemoteContents):
             source = local.absolute().as_uri() if local else file.contents.url
-            _copy(source, partial, file.contents)
+            _copy(source, target, file.contents)
         else:
-            existing = _existing_keys(path) if file.path == KEYRING else b""
-            data = file.contents.data
-            partial.write_bytes(existing if data in existing else existing + data)
-        partial.chmod(_MODE)
-        move(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+            data = file.contents.data  # beside keys that the host trusts already: other publishers'
+            target.write(existing if data in existing else existing + data)
 
 
-def _existing_keys(keyring: Path) -> bytes:
-    """Return the keys that the host trusts already, which may be other publishers'."""
-    return keyring.read_bytes() if keyring.is_file() and not keyring.is_symlink() else b""
-
-
-def _copy(source: str, target: Path, expected: RemoteContents) -> None:
+def _copy(source: str, target: IO[bytes], expected: RemoteContents) -> None:
     digest = hashlib.sha256()
-    with target.open("wb") as file:
 
-        def write(chunk: bytes) -> None:
-            digest.update(chunk)
-            file.write(chunk)
+    def write(chunk: bytes) -> None:
+        digest.update(chunk)
+        target.write(chunk)
 
-        try:
-            Client().copy(source, write, size=ASSET if expected.size is None else expected.size)
-        except RequestError as error:
-            raise ProvisionError(
-                "the image can't be read",
-                where=source,
-                why=str(error),
-                fix="try again, or build it",
-            ) from None
+    try:
+        Client().copy(source, write, size=ASSET if expected.size is None else expected.size)
+    except RequestError as error:
+        raise ProvisionError(
+            "the image can't be read",
+            where=source,
+            why=str(error),
+            fix="try again, or build it",
+        ) from None
     if digest.hexdigest() != expected.sha256:
         raise ProvisionError(
             f"{source.rpartition('/')[2]} is not the file it should be",
@@ -169,58 +203,32 @@ def _copy(source: str, target: Path, expected: RemoteContents) -> None:
         )
 
 
-def _with_parents(root: Path, path: str) -> Path:
-    """Return a path of the system as it is on this computer, and make the folders around it."""
-    resolved = _resolve(root, path)
-    resolved.parent.mkdir(parents=True, exist_ok=True)
-    return resolved
-
-
-def _resolve(root: Path, path: str) -> Path:
-    """Return a path of the system as it is on this computer, its folders' links followed."""
-    parts, here, followed = path.strip("/").split("/"), root, 0
-    while len(parts) > 1:
-        part = parts.pop(0)
-        folder = here / part
-        if part == "..":
-            here = here if here == root else here.parent
-        elif folder.is_symlink() and followed < _MAX_LINKS:
-            followed += 1
-            target = str(folder.readlink())
-            here = root if target.startswith("/") else here
-            parts = [*(step for step in target.split("/") if step not in ("", ".")), *parts]
-        else:
-            here = folder
-    return here / parts[0]
-
-
-def _refuse_other_folder(root: Path) -> None:
-    if not (root / "etc").is_dir() or not (root / "usr").is_dir():
+def _refuse_other_folder(host: HostRoot) -> None:
+    if not host.path.is_dir() or not host.has_folder("/etc") or not host.has_folder("/usr"):
         raise ProvisionError(
             "there is no root file system",
-            where=str(root),
+            where=str(host.path),
             why="it has no folders etc and usr",
             fix="mount one there: systemd-dissect --mount DISK.img DIR",
         )
 
 
-def _refuse_missing_requirements(extension: Extension, root: Path) -> None:
-    missing = [name for name in extension.requires if not _is_installed(name, root)]
+def _refuse_missing_requirements(extension: Extension, host: HostRoot) -> None:
+    missing = [name for name in extension.requires if not _is_installed(name, host)]
     if missing:
         raise ProvisionError(
             f"{extension.name} needs {' and '.join(missing)} beside it",
-            where=str(root),
-            fix="\n".join(f"bakery install {name} --root {root}" for name in missing),
+            where=str(host.path),
+            fix="\n".join(f"bakery install {name} --root {host.path}" for name in missing),
         )
 
 
-def _is_installed(name: str, root: Path) -> bool:
-    paths = (
-        _resolve(root, f"{folder}/extensions/{name}{ending}")
-        for folder in ("etc", "var/lib", "usr/lib")
+def _is_installed(name: str, host: HostRoot) -> bool:
+    return any(
+        host.exists(f"{folder}/extensions/{name}{ending}")
+        for folder in ("/etc", "/var/lib", "/usr/lib")
         for ending in (".raw", ".raw.v", "")
     )
-    return any(path.is_symlink() or path.exists() for path in paths)
 
 
 @contextmanager
@@ -229,10 +237,8 @@ def _explaining_failure(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ProvisionError(
-            "the root file system can't be written",
+            "the root file system can't be read or written",
             where=str(error.filename or root),
             why=error.strerror,
-            fix="make room on it"
-            if error.errno == errno.ENOSPC
-            else "mount it for writing, and run this as root",
+            fix=_WAYS_OUT.get(error.errno or 0, "mount it for writing, and run this as root"),
         ) from None

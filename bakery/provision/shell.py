@@ -6,6 +6,8 @@ import base64
 import shlex
 from typing import TYPE_CHECKING
 
+from bakery.characters import visible
+from bakery.http.limits import ASSET
 from bakery.provision.host_config import UNITS, RemoteContents, unit_files
 from bakery.provision.plan import EXTENSIONS, IMAGES, KEYRING
 
@@ -22,15 +24,24 @@ _SCRIPT = """\
 set -eu
 umask 022
 
-fetch() {{ # PATH URL SHA256
-  if [ -e "$1" ] && echo "$3  $1" | sha256sum --check --status; then return; fi
-  mkdir -p "${{1%/*}}"
+is() {{ # PATH SHA256
+  printf '%s  %s\n' "$2" "$1" | sha256sum --check --status
+}}
+
+get() {{ # PATH URL SIZE: no more, and not too slowly
+  ulimit -f "$(($3 / 512 + 1))"
   if command -v curl >/dev/null; then
-    curl --fail --silent --show-error --location --retry 3 --output "$1.part" "$2"
+    curl --fail --silent --show-error --location --retry 3 --speed-limit 2048 --speed-time 60 \\
+      --output "$1" "$2"
   else
-    wget --quiet --output-document="$1.part" "$2"
+    wget --quiet --timeout=60 --output-document="$1" "$2"
   fi
-  if ! echo "$3  $1.part" | sha256sum --check --status; then
+}}
+
+fetch() {{ # PATH URL SHA256 SIZE
+  if [ -e "$1" ] && is "$1" "$3"; then return; fi
+  mkdir -p "${{1%/*}}"
+  if ! (get "$1.part" "$2" "$4") || ! is "$1.part" "$3"; then
     rm -f "$1.part"
     echo "$2 is not the file it should be; nothing was changed" >&2
     exit 1
@@ -98,7 +109,7 @@ esac
 def render(config: HostConfig) -> str:
     """Return the script. It leaves files that other extensions share when it uninstalls."""
     return _SCRIPT.format(
-        extensions=", ".join(config.extensions),
+        extensions=visible(", ".join(config.extensions)),
         images=IMAGES,
         units=UNITS,
         install=_indented(_install(config)),
@@ -149,10 +160,12 @@ def _link(name: str) -> str:
 
 def _file(file: HostFile) -> str:
     if isinstance(file.contents, RemoteContents):
-        return _words("fetch", file.path, file.contents.url, file.contents.sha256)
+        size = ASSET if file.contents.size is None else file.contents.size
+        return _words("fetch", file.path, file.contents.url, file.contents.sha256, str(size))
     data = file.contents.data
     function = "trust" if file.path == KEYRING else "write"
-    if data.isascii() and data.endswith(b"\n") and b"\n" + _END not in b"\n" + data:
+    is_text = data.isascii() and b"\0" not in data and data.endswith(b"\n")
+    if is_text and b"\n" + _END not in b"\n" + data:
         return f"{_words(function, file.path)} <<'END'\n{data.decode('ascii')}END"
     encoded = base64.encodebytes(data).decode("ascii")
     return f"base64 --decode <<'END' | {_words(function, file.path)}\n{encoded}END"

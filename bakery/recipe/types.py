@@ -68,10 +68,11 @@ Placeholder = Annotated[
         description="a name of letters, digits, - and _ that begins with a letter",
     ),
 ]
+EXTENSION_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 ExtensionName = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        pattern=f"^{EXTENSION_NAME}$",
         description="the name of an extension, such as docker-flatcar",
     ),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bakery.markdown import code, escape, link, table
 from bakery.text import format_size
 
 if TYPE_CHECKING:
@@ -47,12 +48,15 @@ def write(
 
 
 def _head(document: ReleaseDocument) -> str:
+    upstream, licence = link(document.homepage, "Upstream"), escape(document.license)
     lines = [
         f"# {document.name} {document.version}",
         "",
-        f"{document.summary}. [Upstream]({document.homepage}), licence {document.license}.",
+        f"{escape(document.summary)}. {upstream}, licence {licence}.",
     ]
-    lines += [f"- {part} {version}" for part, version in sorted(document.parts.items())]
+    lines += [
+        f"- {escape(part)} {escape(version)}" for part, version in sorted(document.parts.items())
+    ]
     for label, names in (("Requires", document.requires), ("Replaces", document.replaces)):
         if names:
             lines.append(f"\n{label} {', '.join(names)}.")
@@ -61,22 +65,23 @@ def _head(document: ReleaseDocument) -> str:
 
 def _images(document: ReleaseDocument) -> str:
     rows = [
-        f"| `{image.file}` | {format_size(image.size)} | `{image.sha256}` "
-        f"| {_booted(image.boots)} |"
+        [code(image.file), format_size(image.size), code(image.sha256), _booted(image.boots)]
         for image in document.images
     ]
-    head = ["| image | size | SHA-256 | booted on |", "|---|---|---|---|"]
-    waiver = [f"\nNot booted: {document.boot_waiver}."] if document.boot_waiver else []
-    return "\n".join([*head, *rows, *waiver])
+    listed = table(["image", "size", "SHA-256", "booted on"], rows)
+    if document.boot_waiver is None:
+        return listed
+    return f"{listed}\n\nNot booted: {escape(document.boot_waiver)}."
 
 
 def _booted(boots: tuple[Boot, ...]) -> str:
-    return "; ".join(f"{boot.machine}, systemd {boot.systemd.split()[0]}" for boot in boots) or "-"
+    told = "; ".join(f"{boot.machine}, systemd {boot.systemd.split()[0]}" for boot in boots)
+    return escape(told) or "-"
 
 
 def _starts(images: Sequence[Finished]) -> str:
     units = sorted({unit.name for each in images for unit in each.image.contents.start})
-    return f"Starts {', '.join(f'`{unit}`' for unit in units)} when it is merged." if units else ""
+    return f"Starts {', '.join(map(code, units))} when it is merged." if units else ""
 
 
 def _files(manifest: Manifest) -> dict[str, ManifestEntry]:
@@ -91,7 +96,7 @@ def _changes(arch: str, now: Manifest, before: Manifest, previous: str) -> str:
     if not lines:
         return f"{title}\n\nNo file; {total}."
     units = [path for path in sorted({*new, *old}) if path.startswith(_UNITS)]
-    touched = [f"`{p.removeprefix(_UNITS)}`" for p in units if _meaning(new, p) != _meaning(old, p)]
+    touched = [code(p.removeprefix(_UNITS)) for p in units if _meaning(new, p) != _meaning(old, p)]
     about = f"Units: {', '.join(touched)}." if touched else "Units are the same."
     return "\n".join([title, "", f"All files together: {total}. {about}", "", *_short(lines)])
 
@@ -101,12 +106,12 @@ def _difference(
 ) -> Iterator[str]:
     for path in sorted({*new, *old}):
         if path not in old:
-            yield f"- added `/{path}`, {format_size(new[path].size)}"
+            yield f"- added {code(f'/{path}')}, {format_size(new[path].size)}"
         elif path not in new:
-            yield f"- removed `/{path}`, {format_size(old[path].size)}"
+            yield f"- removed {code(f'/{path}')}, {format_size(old[path].size)}"
         elif _meaning(new, path) != _meaning(old, path):
             change = f"{format_size(old[path].size)} → {format_size(new[path].size)}"
-            yield f"- changed `/{path}`, {change}"
+            yield f"- changed {code(f'/{path}')}, {change}"
 
 
 def _meaning(entries: Mapping[str, ManifestEntry], path: str) -> object:
@@ -115,7 +120,10 @@ def _meaning(entries: Mapping[str, ManifestEntry], path: str) -> object:
 
 
 def _all(arch: str, manifest: Manifest) -> str:
-    lines = [f"- `/{path}`, {format_size(e.size)}" for path, e in sorted(_files(manifest).items())]
+    lines = [
+        f"- {code(f'/{path}')}, {format_size(entry.size)}"
+        for path, entry in sorted(_files(manifest).items())
+    ]
     return "\n".join([f"## Files, {arch}", "", *_short(lines)])
 
 
@@ -125,6 +133,5 @@ def _short(lines: list[str]) -> list[str]:
 
 
 def _assets(document: ReleaseDocument) -> str:
-    rows = [f"| {a.url} | `{a.sha256}` | {a.trust} |" for a in document.assets]
-    head = ["## Made from", "", "| asset | SHA-256 | digest known by |", "|---|---|---|"]
-    return "\n".join([*head, *rows])
+    rows = [[link(a.url), code(a.sha256), a.trust] for a in document.assets]
+    return f"## Made from\n\n{table(['asset', 'SHA-256', 'digest known by'], rows)}"

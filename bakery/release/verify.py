@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.release import document, notes, sums
+from bakery.release import document, identity, index, notes, sums
 from bakery.release.errors import ReleaseError
 from bakery.release.reader import ReleaseReader
 
@@ -39,11 +39,12 @@ def verify(
 ) -> Iterator[Verified]:
     """Check everything that is published in one folder; yield each file once it is checked.
 
-    What the index and release.json say of images is checked before any of them is asked for, and
-    no more bytes are read of a file than they allow.
+    What the index and release.json or channel.json say of images is checked before any of them is
+    asked for, and no more bytes are read of a file than they allow.
 
     Args:
-        location: the address of a release or channel, without a file's name, or a folder.
+        location: the address of a release or channel, without a file's name, or a folder; the name
+            at its end is the name of what must be there.
         keyring: public keys, armored or not, one of which must have signed the checksums; None
             does without a signature.
         client: asks; None for the usual retries and limits.
@@ -55,23 +56,26 @@ def verify(
     """
     is_address = "://" in location
     folder = Path(location)
-    base = location.rstrip("/") if is_address else folder.absolute().as_uri()
+    base = location.rstrip("/") if is_address else folder.resolve().as_uri()
     reader = ReleaseReader.open(base, client)
     if keyring is not None:
         size = reader.check_signature(keyring)
         yield Verified(sums.SIGNATURE, size, f"signature by a key of {keyring}")
     _refuse_no_image(reader)
-    sizes: dict[str, int] = {}
-    if document.FILE in reader.digests:
-        described = reader.document()
+    described = identity.release(reader) if identity.is_release(reader) else None
+    if described:
         sizes = {image.file: image.size for image in described.images}
-        _compare(reader, described, {})
         what = f"describes {described.name} {described.version}, as its files are"
         yield Verified(document.FILE, len(reader.read(document.FILE)), what)
+    else:
+        listed = identity.channel(reader)
+        sizes = {image.file: image.size for each in listed for image in each.images}
+        what = f"lists {', '.join(each.tag for each in listed)}, as its files are"
+        yield Verified(index.CHANNEL, len(reader.read(index.CHANNEL)), what)
     for name, digest in reader.digests.items():
         size = reader.check(name, sizes.get(name))
-        if sizes.get(name, size) != size:
-            _compare(reader, described, {name: size})
+        if described:
+            identity.compare(reader, described, {name: size})
         yield Verified(name, size, f"SHA-256 {digest}")
     if not is_address:
         _refuse_unlisted(folder, reader.digests)
@@ -83,20 +87,6 @@ def _refuse_no_image(reader: ReleaseReader) -> None:
             f"{sums.FILE} names no image",
             where=f"{reader.base}/{sums.FILE}",
             fix="give the address or folder of a whole release or channel",
-        )
-
-
-def _compare(
-    reader: ReleaseReader, described: document.ReleaseDocument, sizes: Mapping[str, int]
-) -> None:
-    files = {name: (sizes.get(name), digest) for name, digest in reader.digests.items()}
-    problems = list(document.contradictions(described, files))
-    if problems:
-        raise ReleaseError(
-            f"{document.FILE} contradicts the files beside it",
-            where=f"{reader.base}/{document.FILE}",
-            why="\n".join(problems),
-            fix="don't use it, and tell who published it",
         )
 
 

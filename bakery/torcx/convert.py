@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakery.arch import ARCHITECTURES
 from bakery.binary import elf
+from bakery.characters import visible
 from bakery.provision.yaml_writer import dump
 from bakery.recipe import lock, names
 from bakery.recipe.folder import FILE, LOCK
@@ -62,7 +63,7 @@ class Conversion:
 
 
 def _listed(items: list[str]) -> list[str]:
-    return [f"  {item}" for item in items]
+    return [f"  {visible(item)}" for item in items]
 
 
 def convert(file: Path, name: str | None, os: str | None, recipes: Path) -> Conversion:
@@ -94,6 +95,12 @@ def convert(file: Path, name: str | None, os: str | None, recipes: Path) -> Conv
             arch=next((arch for arch in ARCHITECTURES if arch in machines), "x86-64"),
         )
         start = _write_files(folder / "files", image, conversion)
+    if not folder.is_dir():
+        raise TorcxError(
+            "nothing in the image can be part of an extension",
+            where=str(file),
+            fix="see that it is whole: tar --list --file FILE",
+        )
     _describe(conversion, image, file)
     replaces = _DOCKER if (folder / "files/usr/bin/dockerd").exists() else []
     (folder / FILE).write_text(_recipe(conversion, file, start, host, replaces), "utf-8")

@@ -35,6 +35,11 @@ def test_a_boot_reads_well() -> None:
     ]
 
 
+def test_what_the_guest_said_acts_on_no_terminal() -> None:
+    loud = ProbeResult(title="a\x1b[2J", passed=False, detail="\x1b]0;x\x07\u202e")
+    assert render(report(loud)).replace("\n", "").isprintable()
+
+
 def test_only_a_boot_in_which_all_holds_has_passed() -> None:
     assert report(GOOD).outcome == "passed"
     assert report(GOOD, BAD).outcome == "failed"

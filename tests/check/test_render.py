@@ -117,3 +117,14 @@ def test_sarif() -> None:
 def test_the_list_of_rules() -> None:
     text = render.rules()
     assert all(f"{rule.id} ({rule.severity})\n  {rule.reason}\n" in text for rule in RULES)
+
+
+def test_names_in_images_reach_neither_terminals_nor_workflows() -> None:
+    hostile = Violation("usr/\x1b[2J\nerror: all: is well\r::warning::x", "is\u202e odd")
+    report = broken("demo", hostile)
+    for text in (render.text([report]), render.BrokenRulesError(report).render()):
+        assert text.replace("\n", "").isprintable()
+        assert not [line for line in text.splitlines() if line.startswith("error: all")]
+    annotated = render.github([report])
+    assert annotated.endswith("\n")
+    assert annotated[:-1].isprintable()

@@ -194,7 +194,7 @@ def test_consumers_can_check_a_release_and_see_what_is_wrong(
         "SHA256SUMS.asc",
         "notes.md",
     }
-    damaged = tmp_path / "damaged"
+    damaged = tmp_path / release.name
     shutil.copytree(release, damaged)
     flip(next(damaged.glob("*.raw")))
     with pytest.raises(ReleaseError, match="is not the file that SHA256SUMS names"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from http.server import SimpleHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ class Mirror(Server):
         folder: what it serves.
         requests: the paths that were asked for.
         busy: whether it answers 503 to the first request for each of them.
+        endless: the paths whose files have no end.
+        sent: how many bytes of these went out.
 
     """
 
@@ -26,6 +29,8 @@ class Mirror(Server):
         self.folder = folder
         self.requests: list[str] = []
         self.busy = False
+        self.endless: set[str] = set()
+        self.sent = 0
 
     def place(self, url: str) -> Path:
         """Return where the file lies that is served for an upstream address."""
@@ -47,4 +52,14 @@ class _Handler(Handler, SimpleHTTPRequestHandler):
         if first and self.server.busy:
             self.send_error(503)
             return
+        if self.path in self.server.endless:
+            self._send_for_ever()
+            return
         SimpleHTTPRequestHandler.do_GET(self)
+
+    def _send_for_ever(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        with suppress(ConnectionError):
+            while True:
+                self.server.sent += self.wfile.write(b"0" * 65536)

@@ -6,6 +6,7 @@ of that very systemd, in the system that it is to run in.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import shutil
@@ -128,14 +129,14 @@ def _build(root: Path, work: Path, source: Path) -> None:
 
 def _source(suite: str, root: Path, folder: Path) -> Path:
     """Return the archive of the source that a system's systemd was built from."""
-    status = (root / "var/lib/dpkg/status").read_text("utf-8")
-    stanza = next(s for s in status.split("\n\n") if s.startswith("Package: systemd\n"))
-    version = next(line.split()[1] for line in stanza.splitlines() if line.startswith("Version: "))
+    changes = root / "usr/share/doc/systemd/changelog.Debian.gz"  # dpkg's status is not kept
+    with gzip.open(changes, "rt", encoding="utf-8") as lines:
+        version = next(lines).split()[1].strip("()")
     for name in ("lists/partial", "archives/partial"):
         (folder / "apt" / name).mkdir(parents=True)
     keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
-    lines = f"deb-src [signed-by={keys}] {sources.mirrors().main} {suite} main\n"
-    (folder / "apt/sources.list").write_text(lines)
+    listed = f"deb-src [signed-by={keys}] {sources.mirrors().main} {suite} main\n"
+    (folder / "apt/sources.list").write_text(listed)
     options = {
         "APT::Sandbox::User": "root",
         "Dir::Etc::sourcelist": str(folder / "apt/sources.list"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness.openpgp import Person
-from harness.released import index
+from harness.released import index, release
 
 from bakery.errors import BakeryError
 from bakery.provision import command
@@ -108,7 +108,7 @@ def test_the_description_of_a_release_is_compared(settings: Settings, published:
         given(settings, "caddy-v2.11.7")
 
 
-def test_the_newest_of_a_channel_is_what_the_channel_says(
+def test_an_image_that_the_channel_does_not_list(
     settings: Settings, published: Path, person: Person
 ) -> None:
     shutil.copy(
@@ -116,7 +116,8 @@ def test_the_newest_of_a_channel_is_what_the_channel_says(
         published / "docker/docker-99-1-x86-64.raw",
     )
     index(published / "docker", person)
-    assert "docker-20.10.13-x86-64.raw" in given(settings, "docker")
+    with pytest.raises(ReleaseError, match=r"does not list docker-99-1-x86-64\.raw"):
+        given(settings, "docker")
 
 
 @pytest.mark.parametrize(
@@ -139,12 +140,19 @@ def test_a_channel_that_says_something_else(
         .replace(old if old.startswith('"') else "never", new)
     )
     index(published / "docker", person)
-    with pytest.raises(ProvisionError, match=r"channel\.json can't be read") as caught:
+    with pytest.raises(ReleaseError, match=r"channel\.json can't be read") as caught:
         given(settings, "docker")
     assert re.search(says, str(caught.value))
 
 
 def test_a_channel_whose_release_is_another_one(settings: Settings, published: Path) -> None:
     shutil.copytree(published / "caddy-v2.11.7", published / "docker-20.10.13", dirs_exist_ok=True)
+    with pytest.raises(ReleaseError, match=r"not docker-20\.10\.13, but another release"):
+        given(settings, "docker")
+
+
+def test_a_channel_whose_release_has_other_files(settings: Settings, published: Path) -> None:
+    shutil.rmtree(published / "docker-20.10.13")
+    release(published, "docker", "20.10.13", {"x86-64": b"something else"})
     with pytest.raises(ProvisionError, match="have different files"):
         given(settings, "docker")

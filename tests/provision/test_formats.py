@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-import base64
-import gzip
 import hashlib
 import json
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
 
 import pytest
 import yaml
+from harness.host_configs import contents
 from harness.released import index
 
 from bakery import settings as settings_module
@@ -42,17 +40,6 @@ def ignition(settings: Settings, *references: str, **options: Any) -> dict[str, 
 def files(config: dict[str, Any]) -> dict[str, Any]:
     """Return the bytes, or the address, of every file of an Ignition or Butane config."""
     return {file["path"]: contents(file["contents"]) for file in config["storage"]["files"]}
-
-
-def contents(found: dict[str, Any]) -> bytes | str:
-    if "inline" in found:
-        return found["inline"].encode()  # type: ignore[no-any-return]
-    source = found["source"]
-    if not source.startswith("data:"):
-        return f"{source} {found['verification']['hash']}"
-    head, _, data = source.partition(",")
-    plain = base64.b64decode(data) if head.endswith("base64") else unquote_to_bytes(data)
-    return gzip.decompress(plain) if found.get("compression") == "gzip" else plain
 
 
 def meaning(config: dict[str, Any]) -> list[Any]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness.released import release
+from harness.released import channel, index, release
 
 from bakery.provision import command
 from bakery.provision.errors import ProvisionError
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.mirror import Mirror
+    from harness.openpgp import Person
 
     from bakery.settings import Settings
 
@@ -135,3 +136,69 @@ def test_only_roots_and_what_was_installed(settings: Settings, tmp_path: Path, r
     with pytest.raises(ProvisionError, match="was not installed here") as caught:
         uninstall("caddy", root)
     assert caught.value.fix == "there are: docker"
+
+
+@pytest.mark.parametrize("folder", ["etc/extensions", "var/opt/extensions", "etc/systemd"])
+def test_links_that_lead_out_of_the_root_are_an_error(
+    settings: Settings, root: Path, tmp_path: Path, folder: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (root / "1").symlink_to(outside)
+    for number in range(2, 42):
+        (root / f"{number}").symlink_to(f"{number - 1}")
+    (root / folder).symlink_to("/41")
+    with pytest.raises(ProvisionError, match="Too many levels of symbolic links") as caught:
+        install(settings, "docker", root)
+    assert "mend the links" in str(caught.value)
+    assert not list(outside.iterdir())
+
+    (root / folder).unlink()
+    install(settings, "docker", root)
+    (root / folder).rename(outside / "moved")
+    (root / folder).symlink_to("/41/moved")
+    before = paths(outside)
+    with pytest.raises(ProvisionError):
+        uninstall("docker", root)
+    assert paths(outside) == before
+
+
+def test_a_record_that_is_a_link_or_damaged(settings: Settings, root: Path, tmp_path: Path) -> None:
+    install(settings, "caddy-v2.11.7", root)
+    record = root / "var/opt/extensions/caddy/installed"
+    written = record.read_bytes()
+    for damage in (b"\xff", b"etc/passwd", b"/a\0b", b"\n"):
+        record.write_bytes(written + damage)
+        with pytest.raises(ProvisionError, match="the record of caddy is damaged"):
+            uninstall("caddy", root)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(written)
+    record.unlink()
+    record.symlink_to(elsewhere)
+    install(settings, "caddy-v2.11.7", root)
+    assert elsewhere.read_bytes() == written
+    assert not record.is_symlink()
+    uninstall("caddy", root)
+
+
+@pytest.mark.parametrize("name", ["../../etc", "..", "", "a\nb", "/etc"])
+def test_names_that_are_paths_were_not_installed(root: Path, name: str) -> None:
+    (root / "etc/installed").write_text("/usr\n")
+    with pytest.raises(ProvisionError, match="was not installed here"):
+        uninstall(name, root)
+    assert (root / "etc/installed").exists()
+
+
+def test_a_channel_does_not_go_back(
+    settings: Settings, published: Path, person: Person, root: Path
+) -> None:
+    install(settings, "docker", root)
+    before = paths(root)
+    index(channel(published, "docker", settings.publish_url, "20.10.9"), person)
+    (published / "docker/docker-20.10.13-x86-64.raw").unlink()
+    (published / "docker/docker-20.10.13-arm64.raw").unlink()
+    index(published / "docker", person)
+    with pytest.raises(ProvisionError, match=r"offers docker 20\.10\.9, and 20\.10\.13 is"):
+        install(settings, "docker", root)
+    assert paths(root) == before
+    install(settings, "docker-20.10.9", root)

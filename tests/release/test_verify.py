@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 from harness.mirror import Mirror
+from harness.released import channel
+from harness.released import release as made
 
 from bakery.cli import main
 from bakery.http.client import Client
@@ -154,10 +156,49 @@ def test_an_index_that_is_none(tmp_path: Path, data: bytes, says: str) -> None:
     assert says in str(caught.value)
 
 
-def test_a_channel_has_no_release_json(release: Path) -> None:
+def test_what_is_neither_a_release_nor_a_channel(release: Path) -> None:
     (release / document.FILE).unlink()
     index(release)
-    assert IMAGE in check(release)
+    with pytest.raises(ReleaseError, match=r"names neither release\.json nor channel\.json"):
+        check(release)
+
+
+def test_a_channel(tmp_path: Path) -> None:
+    made(tmp_path, "app", "2.0.1", {"x86-64": b"app 2.0.1"})
+    folder = channel(tmp_path, "app", "https://example.com", "2.0.1")
+    assert {"channel.json", "app-2.0.1-x86-64.raw", "app.transfer"} < set(check(folder))
+
+
+@pytest.mark.parametrize("name", ["other", "app-2.0", "app-2.0.1"])
+def test_a_channel_at_the_address_of_another(tmp_path: Path, name: str) -> None:
+    made(tmp_path, "app", "2.0.1", {"x86-64": b"app 2.0.1"})
+    folder = channel(tmp_path, "app", "https://example.com", "2.0.1")
+    (tmp_path / "there").mkdir()
+    with pytest.raises(ReleaseError, match=f"not {name}, but another channel"):
+        check(folder.rename(tmp_path / "there" / name))
+
+
+def test_a_channel_that_says_something_else(tmp_path: Path) -> None:
+    made(tmp_path, "app", "1.0", {"x86-64": b"app 1.0"})
+    folder = channel(tmp_path, "app", "https://example.com", "1.0")
+    (folder / "app-1.0-x86-64.raw").write_bytes(b"another")
+    (folder / "app-2.0-x86-64.raw").write_bytes(b"one more")
+    index(folder)
+    with pytest.raises(ReleaseError, match=r"channel\.json contradicts") as caught:
+        check(folder)
+    assert "app-1.0-x86-64.raw has another digest there" in str(caught.value)
+    assert "does not list app-2.0-x86-64.raw" in str(caught.value)
+    (folder / "app-1.0-x86-64.raw").unlink()
+    index(folder)
+    with pytest.raises(ReleaseError, match=r"does not name app-1\.0-x86-64\.raw"):
+        check(folder)
+
+
+def test_a_release_at_the_address_of_another(release: Path) -> None:
+    for name in ("tool-v1.2.0", "other-v1.1.0", "tool"):
+        release = release.rename(release.with_name(name))
+        with pytest.raises(ReleaseError, match=f"not {name}, but another release"):
+            check(release)
 
 
 def test_the_command_says_what_is_good_and_what_is_wrong(release: Path) -> None:

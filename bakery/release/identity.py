@@ -1,0 +1,151 @@
+"""Whether what is published at an address is what the address names: that release, that channel.
+
+A signature says who made something, not that it is what was asked for: who serves files can put one
+signed release in the place of another, or a channel in the place of a release.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from bakery.recipe.names import release_name
+from bakery.recipe.version import Version
+from bakery.release import document, index, sums, sysupdate
+from bakery.release.errors import ReleaseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from bakery.release.document import ReleaseDocument
+    from bakery.release.index import IndexedRelease
+    from bakery.release.reader import ReleaseReader
+
+
+def is_release(reader: ReleaseReader) -> bool:
+    """Return whether an index is a release's; else it is a channel's.
+
+    Raises:
+        ReleaseError: it is neither's.
+
+    """
+    if document.FILE in reader.digests:
+        return True
+    if index.CHANNEL in reader.digests:
+        return False
+    raise ReleaseError(
+        "this is neither a release nor a channel",
+        where=reader.base,
+        why=f"{sums.FILE} names neither {document.FILE} nor {index.CHANNEL}",
+        fix="give the address or folder of a whole release or channel",
+    )
+
+
+def release(reader: ReleaseReader) -> ReleaseDocument:
+    """Return what release.json says: it is the release that the address names, file by file.
+
+    Raises:
+        ReleaseError: it can't be read, or describes something else.
+
+    """
+    described = reader.document()
+    compare(reader, described)
+    name = asked(reader)
+    if described.tag != name:
+        raise _other(reader, "release", f"{document.FILE} describes {described.tag}")
+    return described
+
+
+def compare(
+    reader: ReleaseReader, described: ReleaseDocument, sizes: Mapping[str, int] | None = None
+) -> None:
+    """Refuse a release.json that says something else than the files beside it.
+
+    Args:
+        reader: reads them.
+        described: what it says.
+        sizes: the bytes of files, as far as they have been read.
+
+    Raises:
+        ReleaseError: it does.
+
+    """
+    known = sizes or {}
+    files = {name: (known.get(name), digest) for name, digest in reader.digests.items()}
+    _refuse(reader, document.FILE, document.contradictions(described, files))
+
+
+def channel(reader: ReleaseReader) -> tuple[IndexedRelease, ...]:
+    """Return the releases in a channel: it is the one that the address names, file by file.
+
+    Raises:
+        ReleaseError: it can't be read, or is something else.
+
+    """
+    try:
+        listed = index.decode(reader.read(index.CHANNEL)).releases
+    except ValueError as error:
+        raise ReleaseError(
+            f"{index.CHANNEL} can't be read",
+            where=reader.base,
+            why=str(error),
+            fix="publish the channel again",
+        ) from None
+    name = asked(reader)
+    others = [each.tag for each in listed if name not in _channels(each)]
+    others += [file for file in _transfers(reader) if file not in _own_transfers(name)]
+    if others:
+        raise _other(reader, "channel", f"it holds {', '.join(others)}")
+    _refuse(reader, index.CHANNEL, _contradictions(listed, reader.digests))
+    return listed
+
+
+def asked(reader: ReleaseReader) -> str:
+    """Return the name at the end of an address: what whoever gives the address asks for."""
+    return unquote(reader.base.rpartition("/")[2])
+
+
+def _channels(listed: IndexedRelease) -> tuple[str, str]:
+    """Return the names of the channels that may hold a release: its recipe's, its minor series'."""
+    return listed.name, release_name(listed.name, Version.parse(listed.version).minor)
+
+
+def _transfers(reader: ReleaseReader) -> Iterable[str]:
+    return (file for file in reader.digests if file.endswith(sysupdate.SUFFIXES))
+
+
+def _own_transfers(name: str) -> tuple[str, ...]:
+    return tuple(f"{name}{suffix}" for suffix in sysupdate.SUFFIXES)
+
+
+def _contradictions(listed: Iterable[IndexedRelease], digests: Mapping[str, str]) -> Iterator[str]:
+    images = {image.file: image for each in listed for image in each.images}
+    for file, image in images.items():
+        if file not in digests:
+            yield f"{sums.FILE} does not name {file}"
+        elif digests[file] != image.sha256:
+            yield f"{file} has another digest there, {image.sha256}"
+    for file in digests:
+        if file.endswith(".raw") and file not in images:
+            yield f"it does not list {file}"
+
+
+def _refuse(reader: ReleaseReader, file: str, contradictions: Iterable[str]) -> None:
+    problems = list(contradictions)
+    if problems:
+        raise ReleaseError(
+            f"{file} contradicts the files beside it",
+            where=f"{reader.base}/{file}",
+            why="\n".join(problems),
+            fix="don't use it, and tell who published it",
+        )
+
+
+def _other(reader: ReleaseReader, kind: str, why: str) -> ReleaseError:
+    return ReleaseError(
+        f"this is not {asked(reader)}, but another {kind}",
+        where=reader.base,
+        why=why,
+        fix="don't use it, and tell who published it; a folder of your own must have the name of "
+        f"the {kind} that is in it",
+    )
