@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bakery.files import remove, replace, write_whole
+from bakery import files
+from bakery.files import exchange, remove, replace, write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +20,27 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
         "old",
         "old/in-new",
     ]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_folders_change_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, at_once: bool
+) -> None:
+    if not at_once:
+        monkeypatch.setattr(files, "_EXCHANGE", 1 << 30)  # no system knows this flag
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"in-{name}").touch()
+    exchange(tmp_path / "one", tmp_path / "other")
+    assert [str(p.relative_to(tmp_path)) for p in sorted(tmp_path.rglob("*"))] == [
+        "one",
+        "one/in-other",
+        "other",
+        "other/in-one",
+    ]
+    with pytest.raises(FileNotFoundError):
+        exchange(tmp_path / "one", tmp_path / "nothing")
+    assert (tmp_path / "one").is_dir()
 
 
 def test_a_file_that_can_t_be_written_leaves_nothing(tmp_path: Path) -> None:
