@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import os
 import re
+import sys
 from typing import TYPE_CHECKING
 
 from bakery.errors import SettingsError
@@ -14,6 +16,29 @@ if TYPE_CHECKING:
 _UNITS = "KMGTP"
 _SIZE = re.compile(rf"(\d+(?:\.\d+)?)\s*([{_UNITS}]?)(?:i?B)?", re.IGNORECASE)
 _STEP_WIDTH = len("publish ")
+
+LEFT_OUT, STAYS, UNSIGNED = "left out: ", "stays as it is: ", "unsigned: "
+"""How lines begin that tell of something that needs a person's attention, and stops nothing."""
+
+
+def is_alarm(line: str) -> bool:
+    """Return whether a line tells of something that needs attention."""
+    return line.startswith((LEFT_OUT, STAYS, UNSIGNED))
+
+
+def alarms(lines: Iterable[str], title: str = "bakery") -> None:
+    """Write lines that need attention to standard error; GitHub Actions shows them with the run."""
+    for line in filter(is_alarm, lines):
+        sys.stderr.write(f"{line}\n")
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            sys.stdout.write(f"{warning(line, title)}\n")
+
+
+def warning(line: str, title: str = "bakery") -> str:
+    """Return a line as a command that has GitHub Actions show it beside the run."""
+    escaped = [text.replace("%", "%25").replace("\r", "%0D") for text in (title, line)]
+    title, line = [text.replace("\n", "%0A") for text in escaped]
+    return f"::warning title={title.replace(':', '%3A').replace(',', '%2C')}::{line}"
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bakery.build.steps.squashed import KIND, Squashed
 from bakery.build.summary import Tally, show
 from bakery.progress import Silent
-from bakery.text import format_size, task_columns
+from bakery.text import format_size, is_alarm, task_columns, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -218,6 +218,8 @@ class Reporter:
         line = f"{task_columns(task, _WIDTH)} {result}"
         if _in_actions() and details:
             self._say("\n".join([f"::group::{line}", *details, "::endgroup::"]))
+            for alarm in filter(is_alarm, details):
+                self._say(warning(alarm, title=task))
             if bad:
                 self._say(f"::error title={task}::{'%0A'.join(details)}")
         else:

@@ -13,6 +13,7 @@ from bakery.publish.channel_steps import DesiredChannel
 from bakery.publish.published import indexed
 from bakery.recipe.names import INDEX, release_name
 from bakery.release import index, sysupdate
+from bakery.text import LEFT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from bakery.publish.model import RemoteRelease
     from bakery.publish.published import Catalogue, Edition
     from bakery.publish.signed_index import IndexSigner
-
-LEFT_OUT = "left out: "
 
 
 def channels(name: str, editions: Sequence[Edition], *, minors: bool) -> dict[str, list[Edition]]:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     Read = Callable[[RemoteRelease, str], bytes | None]
 
 FILE = "channels.json"
-STAYS = "stays: "
 
 _UNLISTED = (sums.ARMORED, sums.SIGNATURE, sums.FILE)
 
@@ -69,7 +68,7 @@ class SignedChannel(Decoded, frozen=True, kw_only=True):
 
     tag: FileName
     notes: Annotated[str, Meta(max_length=1000)]
-    files: tuple[SignedFile, ...]
+    files: Annotated[tuple[SignedFile, ...], Meta(min_length=1)]
     old: tuple[FileName, ...]
     seen: Digest | None
 

@@ -345,12 +345,12 @@ def test_a_channel_that_a_run_has_left_in_the_middle_is_healed_by_any_other(
         github.releases = copy.deepcopy(before)
         github.fault = (len(github.requests) + number, "before")
         with pytest.raises(PublishError):
-            follow(github, tmp_path / "failing", NOW, minors=False)
+            follow(github, tmp_path / f"failing-{number}", NOW, minors=False)
         github.fault = None
         if not holds(moved(github, "k3s").files, keyring, tmp_path):
             middles += 1
             monkeypatch.delenv(signing.KEY)
-            channels.mover(client(github, "other"), tmp_path / "other", NOW).heal()
+            channels.remote(client(github, "other"), tmp_path / "other", NOW).heal()
             monkeypatch.setenv(signing.KEY, secret)
             assert holds(moved(github, "k3s").files, keyring, tmp_path)
             assert f"{THREE[1]}-arm64.raw" in moved(github, "k3s").files["SHA256SUMS"].decode()

@@ -1,4 +1,4 @@
-"""Channels and the index, brought up to what is published."""
+"""Releases, channels and the index, brought to a publisher."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.publish import channel_steps, signed_channels
+from bakery.http.retry import RetryPolicy
+from bakery.publish import channel_steps, release, signed_channels
 from bakery.publish.channel import Channels
 from bakery.publish.channel_steps import Scratch
 from bakery.publish.published import Catalogue
+from bakery.publish.publishers import publisher
 from bakery.publish.reconcile import reconcile
+from bakery.publish.release_folder import presented, unsigned
 from bakery.publish.signed_index import IndexSigner
+from bakery.release import document, sums
 from bakery.release.keyring import Keyring
 from bakery.store.folder import Store
+from bakery.text import STAYS, alarms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from bakery.http.retry import RetryPolicy
     from bakery.publish.channel_steps import DesiredChannel
     from bakery.publish.model import Publisher, RemoteRelease
     from bakery.publish.reconcile import Action
@@ -40,8 +44,8 @@ def of_index(channels: Channels, seen: Sequence[RemoteRelease]) -> list[DesiredC
     return channels.index(seen)
 
 
-class Mover:
-    """Moves channels, or signs what others will move.
+class Remote:
+    """Publishes releases, and moves channels or signs what others will move.
 
     Attributes:
         publisher: where they are.
@@ -51,7 +55,7 @@ class Mover:
     def __init__(
         self, settings: Settings, publisher: Publisher, retry: RetryPolicy, key: SigningKey | None
     ) -> None:
-        """Move channels at a publisher.
+        """Use a publisher.
 
         Args:
             settings: how many versions they keep, for how long they are signed, and our keys.
@@ -80,9 +84,44 @@ class Mover:
             self._reconcile(self._settings.publisher, lambda _seen: [])
         return self._seen or []
 
-    def forget(self) -> None:
-        """Look again before anything else is done, since something has changed."""
-        self._seen = None
+    @classmethod
+    def of(cls, settings: Settings, key: SigningKey | None) -> Remote:
+        """Return the publisher that the settings name, with the usual patience."""
+        return cls(settings, publisher(settings), RetryPolicy(), key)
+
+    def public(self) -> set[str]:
+        """Return the names of the releases that are published, signed where we sign."""
+        keyring = self._key or self._settings.signing_keyring
+        needed = {document.FILE, sums.SIGNATURE} if keyring else {document.FILE}
+        return {
+            posted.tag
+            for posted in self.known()
+            if posted.visibility == "public" and needed <= {asset.name for asset in posted.assets}
+        }
+
+    def publish(self, folder: Path) -> str:
+        """Publish a finished release folder, or finish publishing it; return its address.
+
+        What needs attention is told before anything is public.
+
+        Raises:
+            PublishError: an image has passed no boot as the bytes that it is, or the publisher
+                refuses the release.
+
+        """
+        desired = presented(folder)
+        alarms(unsigned(desired))
+        self.heal()
+        known = self.known()
+        if release.publish(desired, self.publisher, self._retry, known):
+            self._seen = None
+        return f"{self._settings.publish_url}/{desired.tag}"
+
+    def preview_publish(self, folder: Path) -> list[str]:
+        """Return what publishing a release folder would do."""
+        desired = presented(folder)
+        there = [each for each in self.known() if each.tag == desired.tag]
+        return [*unsigned(desired), *release.preview(desired, there)]
 
     def move(self, what: str, desired: Desired) -> list[str]:
         """Bring channels up to what is published; return where they are, and what is left out.
@@ -151,7 +190,7 @@ class Mover:
             for channel in () if steps else signed:
                 wanted = channel.resolve(folder, seen, self._read)
                 if isinstance(wanted, str):
-                    told[channel.tag] = f"{signed_channels.STAYS}{channel.tag}, since {wanted}"
+                    told[channel.tag] = f"{STAYS}{channel.tag}, since {wanted}"
                 else:
                     told[channel.tag] = f"{self._settings.publish_url}/{channel.tag}"
                     steps += channel_steps.steps(wanted, seen)
