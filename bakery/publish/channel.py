@@ -16,7 +16,7 @@ from bakery.release import index, sysupdate
 from bakery.text import LEFT_OUT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bakery.publish.channel_steps import Scratch
     from bakery.publish.model import RemoteRelease
@@ -86,9 +86,17 @@ class Channels:
 
         """
         editions = self._catalogue.editions(found, name)
-        self._left_out |= previews(editions) | self._catalogue.refused(found, name)
+        refused = self._catalogue.refused(found, name)
+        self._left_out |= previews(editions) | refused
+        unvouched = [
+            asset.name
+            for posted in found
+            if posted.tag in refused
+            for asset in posted.assets
+            if asset.name.startswith(f"{posted.tag}-")
+        ]
         grouped = channels(name, editions, minors=minors)
-        return [self._channel(tag, editions, found) for tag, editions in grouped.items()]
+        return [self._channel(tag, held, found, unvouched) for tag, held in grouped.items()]
 
     def index(self, found: Sequence[RemoteRelease]) -> list[DesiredChannel]:
         """Return the index of everything that is published."""
@@ -112,7 +120,11 @@ class Channels:
         ]
 
     def _channel(
-        self, tag: str, editions: list[Edition], found: Sequence[RemoteRelease]
+        self,
+        tag: str,
+        editions: list[Edition],
+        found: Sequence[RemoteRelease],
+        unvouched: Iterable[str],
     ) -> DesiredChannel:
         kept, old = editions[: self._keep], editions[self._keep :]
         pieces = [
@@ -133,6 +145,7 @@ class Channels:
             pieces=self._signer.signed(pieces, _public(tag, found)),
             old=frozenset(
                 [
+                    *unvouched,
                     *(image.name for edition in old for image in edition.images.values()),
                     *(f"{tag}{suffix}" for suffix in sysupdate.SUFFIXES),
                 ]
