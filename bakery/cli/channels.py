@@ -11,7 +11,7 @@ from bakery.cli.project import Project
 from bakery.text import alarms, is_alarm
 
 if TYPE_CHECKING:
-    from bakery.publish.remote import Desired
+    from bakery.publish.session import DesiredChannels
 
 _INDEX = "index"
 _FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
@@ -26,12 +26,12 @@ def sign_channels(folder: Path, names: tuple[str, ...]) -> None:
     NAMEs are recipes, or `index` for the index of everything; without any it is all of them.
     `bakery move-channels DIR` uploads what DIR says, wherever there are the rights to do so.
     """
-    from bakery.publish.remote import Remote
+    from bakery.publish.session import PublishSession
     from bakery.release.keyring import signing_key
 
     project = Project()
     key = signing_key(project.settings.signing_keyring)
-    alarms(Remote.of(project.settings, key).sign(folder, _desired(project, names)))
+    alarms(PublishSession.of(project.settings, key).sign(folder, _desired(project, names)))
 
 
 @click.command("move-channels")
@@ -41,15 +41,15 @@ def move_channels(folder: Path) -> None:
 
     A channel that another run has moved since to something newer stays as it is.
     """
-    from bakery.publish.remote import Remote
+    from bakery.publish.session import PublishSession
 
-    told = Remote.of(Project().settings, None).move_signed(folder)
+    told = PublishSession.of(Project().settings, None).move_signed(folder)
     click.echo("\n".join(line for line in told if not is_alarm(line)))
     alarms(told)
 
 
-def _desired(project: Project, names: tuple[str, ...]) -> list[Desired]:
-    from bakery.publish.remote import of_index, of_recipe
+def _desired(project: Project, names: tuple[str, ...]) -> list[DesiredChannels]:
+    from bakery.publish.session import of_index, of_recipe
 
     recipes = [name for name in names if name != _INDEX]
     sources = project.chosen(recipes) if recipes or not names else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bakery import settings
-from bakery.publish.remote import Remote, of_recipe
+from bakery.publish.session import PublishSession, of_recipe
 from bakery.release.keyring import signing_key
 
 if TYPE_CHECKING:
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from bakery.publish.model import Publisher, RemoteRelease
 
 
-def remote(publisher: Publisher, folder: Path, retry: RetryPolicy, **variables: str) -> Remote:
+def session(
+    publisher: Publisher, folder: Path, retry: RetryPolicy, **variables: str
+) -> PublishSession:
     """Return who moves channels as settings say, by way of a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     given = {"BAKERY_STORE": str(folder / "store"), "BAKERY_KEEP": "2", **variables}
     loaded = settings.load(folder, given)
-    return Remote(loaded, publisher, retry, signing_key(loaded.signing_keyring))
+    return PublishSession(loaded, publisher, retry, signing_key(loaded.signing_keyring))
 
 
 def follow(
@@ -40,4 +42,4 @@ def follow(
     def desired(channels: Channels, seen: Sequence[RemoteRelease]) -> list[DesiredChannel]:
         return [*of_recipe(name, minors=minors)(channels, seen), *channels.index(seen)]
 
-    return remote(publisher, folder, retry, **variables).move(name, desired)
+    return session(publisher, folder, retry, **variables).move(name, desired)

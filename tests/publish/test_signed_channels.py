@@ -13,7 +13,7 @@ from harness.released import release
 from bakery.http.retry import RetryPolicy
 from bakery.publish.directory import Directory
 from bakery.publish.model import PublishError
-from bakery.publish.remote import Remote, of_index, of_recipe
+from bakery.publish.session import PublishSession, of_index, of_recipe
 from bakery.release import index as indexes
 from bakery.release import signing, sums
 
@@ -68,10 +68,10 @@ class Site:
     def move(self, folder: Path, *, ring: bool = True) -> list[str]:
         return self._remote(ring=ring).move_signed(folder)
 
-    def _remote(self, *, ring: bool = True) -> Remote:
+    def _remote(self, *, ring: bool = True) -> PublishSession:
         variables = {"BAKERY_SIGNING_KEYRING": str(self.ring) if ring else ""}
         publisher = Directory(self.root, "us")
-        return channels.remote(publisher, self.folder / "scratch", ONCE, **variables)
+        return channels.session(publisher, self.folder / "scratch", ONCE, **variables)
 
     @property
     def versions(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Releases, channels and the index, brought to a publisher."""
+"""One run's work at a publisher: releases, channels and the index."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from bakery.release.signing import SigningKey
     from bakery.settings import Settings
 
-    Desired = Callable[[Channels, Sequence[RemoteRelease]], list[DesiredChannel]]
+    DesiredChannels = Callable[[Channels, Sequence[RemoteRelease]], list[DesiredChannel]]
 
 
-def of_recipe(name: str, *, minors: bool) -> Desired:
+def of_recipe(name: str, *, minors: bool) -> DesiredChannels:
     """Return what says how the channels of a recipe must be."""
     return lambda channels, seen: channels.of(name, seen, minors=minors)
 
@@ -44,7 +44,7 @@ def of_index(channels: Channels, seen: Sequence[RemoteRelease]) -> list[DesiredC
     return channels.index(seen)
 
 
-class Remote:
+class PublishSession:
     """Publishes releases, and moves channels or signs what others will move.
 
     Attributes:
@@ -85,7 +85,7 @@ class Remote:
         return self._seen or []
 
     @classmethod
-    def of(cls, settings: Settings, key: SigningKey | None) -> Remote:
+    def of(cls, settings: Settings, key: SigningKey | None) -> PublishSession:
         """Return the publisher that the settings name, with the usual patience."""
         return cls(settings, publisher(settings), RetryPolicy(), key)
 
@@ -123,7 +123,7 @@ class Remote:
         there = [each for each in self.known() if each.tag == desired.tag]
         return [*unsigned(desired), *release.preview(desired, there)]
 
-    def move(self, what: str, desired: Desired) -> list[str]:
+    def move(self, what: str, desired: DesiredChannels) -> list[str]:
         """Bring channels up to what is published; return where they are, and what is left out.
 
         Args:
@@ -149,7 +149,7 @@ class Remote:
             addresses = [f"{self._settings.publish_url}/{tag}" for tag in tags]
             return [*addresses, *channels.left_out()]
 
-    def preview(self, desired: Desired) -> list[str]:
+    def preview(self, desired: DesiredChannels) -> list[str]:
         """Return what moving channels would do."""
         with self._channels(pretend=True) as channels:
             seen = self.known()
@@ -157,7 +157,7 @@ class Remote:
             lines = [line for each in wanted for line in channel_steps.preview(each, seen)]
             return [*(lines or ["nothing is to be done"]), *channels.left_out()]
 
-    def sign(self, folder: Path, desired: Sequence[Desired]) -> list[str]:
+    def sign(self, folder: Path, desired: Sequence[DesiredChannels]) -> list[str]:
         """Write to a folder all that moving channels takes but the token; return what is left out.
 
         Args:
