@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import shutil
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_EXCHANGE = 2  # RENAME_EXCHANGE
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -59,6 +62,31 @@ def replace(new: Path, old: Path) -> None:
         old.rename(aside)
     move(new, old)
     remove(aside)
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Let two folders on one file system change places, at once where the system can do that.
+
+    Where it can't, neither is in `other`'s place for a moment (renameat2(2)).
+    """
+    if not _renamed_at_once(one, other):
+        aside = one.with_name(f"{one.name}.replaced")
+        other.rename(aside)
+        one.rename(other)
+        aside.rename(one)
+
+
+def _renamed_at_once(one: Path, other: Path) -> bool:
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    here = -100  # AT_FDCWD
+    status = rename(here, os.fsencode(one), here, os.fsencode(other), _EXCHANGE)
+    number = ctypes.get_errno()
+    if status and number not in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+        raise OSError(number, os.strerror(number), str(other))
+    return bool(status == 0)
 
 
 def remove(path: Path) -> None:

@@ -18,6 +18,11 @@ from bakery.text import nearest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+KEYRING = "import-pubring.gpg"
+"""The file of public keys, as systemd names it on hosts."""
+
+_SHORTEST = 2  # days: what is renewed each night, when half of them are over
+
 Profile = Literal["default", "fast", "small"]
 
 
@@ -78,6 +83,9 @@ class Settings:
         publisher: where releases go: `directory:PATH` or `github:OWNER/REPO`.
         keep: how many versions a channel has.
         publish_url: where releases are published, each in a folder of its name; hosts follow it.
+        signing_keyring: the public keys that may have signed what is published, of which hosts get
+            all; None for that of the signing key alone.
+        valid_days: how many days the signed list of a channel is to be believed.
         boot_waiver: what can't be booted here; all other boots must have passed before images are
             published.
         origins: for every setting, where its value comes from.
@@ -99,6 +107,8 @@ class Settings:
     publisher: str
     keep: int
     publish_url: str
+    signing_keyring: Path | None
+    valid_days: int
     boot_waiver: tuple[BootWaiver, ...]
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -110,6 +120,10 @@ class Settings:
 
 def _folder(text: str, root: Path) -> Path:
     return Path(os.path.abspath(root / Path(text).expanduser()))  # noqa: PTH100  resolve() follows links
+
+
+def _file(text: str, root: Path) -> Path | None:
+    return _folder(text, root) if text else None
 
 
 def _address(text: str, _root: Path) -> str | None:
@@ -154,6 +168,12 @@ def _profile(text: str, _root: Path) -> Profile:
 def _count(text: str, _root: Path) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise ValueError("a whole number from 1 up")
+    return int(text)
+
+
+def _days(text: str, _root: Path) -> int:
+    if not text.isdecimal() or int(text) < _SHORTEST:
+        raise ValueError(f"a whole number of days from {_SHORTEST} up")
     return int(text)
 
 
@@ -210,6 +230,8 @@ _PARSERS: dict[str, Callable[[str, Path], Any]] = {
     "publisher": _publisher,
     "keep": _count,
     "publish_url": _publish_url,
+    "signing_keyring": _file,
+    "valid_days": _days,
     "boot_waiver": _waivers,
 }
 
@@ -240,6 +262,8 @@ def load(root: Path, environment: Mapping[str, str] | None = None) -> Settings:
         "machines": "nspawn:bookworm nspawn:trixie",
         "publisher": "directory:published",
         "keep": "3",
+        "signing_keyring": KEYRING if (root / KEYRING).is_file() else "",
+        "valid_days": "30",
     }
     publisher = environment.get("BAKERY_PUBLISHER", "").strip() or table.get("publisher", "")
     defaults["publish_url"] = _downloads(str(publisher), environment)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import os
 import re
+import sys
 from typing import TYPE_CHECKING
 
 from bakery.characters import visible
 from bakery.errors import SettingsError
+from bakery.workflow_commands import annotation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -15,6 +18,22 @@ if TYPE_CHECKING:
 _UNITS = "KMGTP"
 _SIZE = re.compile(rf"(\d+(?:\.\d+)?)\s*([{_UNITS}]?)(?:i?B)?", re.IGNORECASE)
 _STEP_WIDTH = len("publish ")
+
+LEFT_OUT, STAYS, UNSIGNED = "left out: ", "stays as it is: ", "unsigned: "
+"""How lines begin that tell of something that needs a person's attention, and stops nothing."""
+
+
+def is_alarm(line: str) -> bool:
+    """Return whether a line tells of something that needs attention."""
+    return line.startswith((LEFT_OUT, STAYS, UNSIGNED))
+
+
+def alarms(lines: Iterable[str], title: str = "bakery") -> None:
+    """Write lines that need attention to standard error; GitHub Actions shows them with the run."""
+    for line in filter(is_alarm, lines):
+        sys.stderr.write(f"{line}\n")
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            sys.stdout.write(f"{annotation('warning', line, title=title)}\n")
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:

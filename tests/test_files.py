@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bakery.files import remove, replace, write_whole
+from bakery import files
+from bakery.files import exchange, remove, replace, write_whole
 
 
 def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
@@ -53,6 +54,27 @@ def test_so_is_all_that_a_folder_holds_but_what_its_links_name(
     *before, last = synced.seen
     assert sorted(before) == [("new", False), ("new/sub", False), ("new/sub/file", False)]
     assert last == (".", True)
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_folders_change_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, at_once: bool
+) -> None:
+    if not at_once:
+        monkeypatch.setattr(files, "_EXCHANGE", 1 << 30)  # no system knows this flag
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"in-{name}").touch()
+    exchange(tmp_path / "one", tmp_path / "other")
+    assert [str(p.relative_to(tmp_path)) for p in sorted(tmp_path.rglob("*"))] == [
+        "one",
+        "one/in-other",
+        "other",
+        "other/in-one",
+    ]
+    with pytest.raises(FileNotFoundError):
+        exchange(tmp_path / "one", tmp_path / "nothing")
+    assert (tmp_path / "one").is_dir()
 
 
 def test_a_file_that_can_t_be_written_leaves_nothing(tmp_path: Path) -> None:

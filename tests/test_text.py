@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bakery.errors import SettingsError
-from bakery.text import format_size, parse_size, plain_table
+from bakery.text import alarms, format_size, parse_size, plain_table
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,17 @@ def test_text(count: int, text: str) -> None:
 def test_cells_act_on_no_terminal() -> None:
     text = plain_table(["name", "n"], [["a\x1b[2J\nb", "1"], ["\u202ec", "22"]], numbers=["n"])
     assert text.splitlines() == ["name          n", r"a\x1b[2J\nb   1", r"\u202ec      22"]
+
+
+def test_what_needs_attention_is_shown_by_github_actions(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ["http://example.com/app", "left out: app-1, since 100% of it\n::error::is odd"]
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    alarms(lines)
+    assert capsys.readouterr() == ("", f"{lines[1]}\n")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    alarms(lines, title="channel:app")
+    assert capsys.readouterr().out == (
+        "::warning title=channel:app::left out: app-1, since 100%25 of it%0A::error::is odd\n"
+    )

@@ -35,9 +35,9 @@ class Context:
     @cached_property
     def signing_key(self) -> SigningKey | None:
         """The key that signs releases and channels; None where none is configured."""
-        from bakery.release.signing import SigningKey
+        from bakery.release.keyring import signing_key
 
-        return SigningKey.configured()
+        return signing_key(self.settings.signing_keyring)
 
     @classmethod
     def of(cls, settings: Settings) -> Context:

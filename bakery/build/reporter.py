@@ -18,7 +18,7 @@ from bakery.build.steps.squashed import KIND, Squashed
 from bakery.build.summary import Tally, show
 from bakery.characters import visible
 from bakery.progress import Silent
-from bakery.text import format_size, task_columns
+from bakery.text import format_size, is_alarm, task_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -220,6 +220,8 @@ class Reporter:
         line = f"{task_columns(task, _WIDTH)} {result}"
         if _in_actions() and details:
             self._say("\n".join(workflow_commands.group(line, details)))
+            for alarm in filter(is_alarm, details):
+                self._say(workflow_commands.annotation("warning", alarm, title=task))
             if bad:
                 self._say(workflow_commands.annotation("error", "\n".join(details), title=task))
         else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from bakery.cli import hosts, images, maintenance, releases, upstreams
+from bakery.cli import channels, hosts, images, maintenance, releases, upstreams
 from bakery.cli.failures import CommandGroup
 
 
@@ -25,6 +25,7 @@ for command in (
     *(upstreams.new, upstreams.lock, upstreams.update, upstreams.outdated, upstreams.verify),
     *(images.check, images.rules, images.boot),
     *(releases.matrix, releases.restore, releases.verify_release),
+    *(channels.sign_channels, channels.move_channels),
     *(hosts.provision, hosts.install, hosts.uninstall, hosts.torcx),
     *(maintenance.show_settings, maintenance.gc, maintenance.schema),
 ):

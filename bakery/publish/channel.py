@@ -13,9 +13,10 @@ from bakery.publish.channel_steps import DesiredChannel
 from bakery.publish.published import indexed
 from bakery.recipe.names import INDEX, release_name
 from bakery.release import index, sysupdate
+from bakery.text import LEFT_OUT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bakery.publish.channel_steps import Scratch
     from bakery.publish.model import RemoteRelease
@@ -68,7 +69,7 @@ class Channels:
 
         """
         self._catalogue = catalogue
-        self._previews: dict[str, str] = {}
+        self._left_out: dict[str, str] = {}
         self._keep = keep
         self._scratch = scratch
         self._signer = signer
@@ -85,12 +86,21 @@ class Channels:
 
         """
         editions = self._catalogue.editions(found, name)
-        self._previews |= previews(editions)
+        refused = self._catalogue.refused(found, name)
+        self._left_out |= previews(editions) | refused
+        unvouched = [
+            asset.name
+            for posted in found
+            if posted.tag in refused
+            for asset in posted.assets
+            if asset.name.startswith(f"{posted.tag}-")
+        ]
         grouped = channels(name, editions, minors=minors)
-        return [self._channel(tag, editions, found) for tag, editions in grouped.items()]
+        return [self._channel(tag, held, found, unvouched) for tag, held in grouped.items()]
 
     def index(self, found: Sequence[RemoteRelease]) -> list[DesiredChannel]:
         """Return the index of everything that is published."""
+        self._left_out |= self._catalogue.refused(found)
         text = self._scratch.write(
             f"{INDEX}.json", index.encode(map(indexed, self._catalogue.editions(found)))
         )
@@ -98,19 +108,23 @@ class Channels:
             tag=INDEX,
             notes="`bakery.json` lists everything that is published here.",
             pieces=self._signer.signed([text], _public(INDEX, found)),
-            is_old=lambda _name: False,
+            old=frozenset(),
         )
         return [channel]
 
     def left_out(self) -> list[str]:
         """Return, for people, which releases are in no channel, and why."""
         return [
-            f"left out: {visible(tag)}, since {visible(why)}"
-            for tag, why in sorted({**self._previews, **self._catalogue.refused}.items())
+            f"{LEFT_OUT}{visible(tag)}, since {visible(why)}"
+            for tag, why in sorted(self._left_out.items())
         ]
 
     def _channel(
-        self, tag: str, editions: list[Edition], found: Sequence[RemoteRelease]
+        self,
+        tag: str,
+        editions: list[Edition],
+        found: Sequence[RemoteRelease],
+        unvouched: Iterable[str],
     ) -> DesiredChannel:
         kept, old = editions[: self._keep], editions[self._keep :]
         pieces = [
@@ -119,21 +133,23 @@ class Channels:
             for image in edition.images.values()
         ]
         pieces.append(self._scratch.write(index.CHANNEL, index.encode(map(indexed, kept))))
-        newest = kept[0].posted
         for suffix in sysupdate.SUFFIXES:
-            transfer = newest.asset(f"{tag}{suffix}")
-            if transfer:
-                pieces.append(self._scratch.copy(newest, transfer))
+            having = (each for each in editions if f"{tag}{suffix}" in each.transfers)
+            newest = next(having, None)
+            if newest is not None:
+                transfer = newest.transfers[f"{tag}{suffix}"]
+                pieces.append(self._scratch.copy(newest.posted, transfer))
         return DesiredChannel(
             tag=tag,
             notes=f"What hosts find that follow `{tag}` with systemd-sysupdate.",
             pieces=self._signer.signed(pieces, _public(tag, found)),
-            is_old=frozenset(
+            old=frozenset(
                 [
+                    *unvouched,
                     *(image.name for edition in old for image in edition.images.values()),
                     *(f"{tag}{suffix}" for suffix in sysupdate.SUFFIXES),
                 ]
-            ).__contains__,
+            ),
         )
 
 

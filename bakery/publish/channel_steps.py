@@ -1,8 +1,9 @@
 """A release that moves: public all the time, while its files are replaced by newer ones.
 
-New files come first, each complete before it gets its name; then the index takes the place of the
-older one; only then does go what the index no longer names. As everywhere in publishing, the steps
-follow from what is there, so that they continue after any failure, and heal what is damaged.
+New files come first, each complete before it gets its name; then the index and its signature take
+the place of the older ones together, as nearly as the publisher can; only then does go what the
+index no longer names. As everywhere in publishing, the steps follow from what is there, so that
+they continue after any failure, and heal what is damaged.
 """
 
 from __future__ import annotations
@@ -13,18 +14,17 @@ from operator import methodcaller
 from typing import TYPE_CHECKING
 
 from bakery.publish import release
-from bakery.publish.model import PublishError
+from bakery.publish.model import NEXT, PublishError
 from bakery.publish.release import DesiredRelease, LocalFile
+from bakery.release import sums
 from bakery.text import format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from bakery.publish.model import Publisher, RemoteAsset, RemoteRelease
     from bakery.publish.reconcile import Action
-
-NEXT = ".next"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +61,14 @@ class DesiredChannel:
         tag: its name.
         notes: its description, in Markdown.
         pieces: its files, the index last.
-        is_old: whether a file of some other name has had its time.
+        old: the names of files that have had their time.
 
     """
 
     tag: str
     notes: str
     pieces: tuple[Piece, ...]
-    is_old: Callable[[str], bool]
+    old: frozenset[str]
 
 
 class Scratch:
@@ -131,9 +131,38 @@ def steps(channel: DesiredChannel, remote: Iterable[RemoteRelease]) -> list[Acti
     if missing:
         return _bring(missing) or [step for p in missing for step in _stage(p.file, public)]
     if staged:
-        return [step for piece in staged for step in _replace(piece.file, public)]
+        return [methodcaller("swap", public, [piece.file.name for piece in staged])]
     old = _old(channel, {asset.name: asset for asset in public.assets})
     return [*(methodcaller("delete", public, asset) for asset in old), *discard]
+
+
+def interrupted(remote: Iterable[RemoteRelease]) -> list[Action]:
+    """Return what ends the changes of channels that a run has left in the middle.
+
+    Where an index is not beside its own signature, no host accepts either. All that takes their
+    place was there before they began to go.
+    """
+    return [
+        methodcaller("swap", release, _staged(release))
+        for release in remote
+        if _is_public(release) and _is_interrupted(release)
+    ]
+
+
+def _is_interrupted(release: RemoteRelease) -> bool:
+    return any(
+        release.asset(name) is None and name in _staged(release)
+        for name in (sums.SIGNATURE, sums.FILE)
+    ) and sums.FILE in _staged(release)
+
+
+def _staged(release: RemoteRelease) -> list[str]:
+    names = [
+        asset.name.removesuffix(NEXT)
+        for asset in release.assets
+        if asset.whole and asset.name.endswith(NEXT)
+    ]
+    return sorted(names, key=lambda name: (name == sums.FILE, name == sums.SIGNATURE))
 
 
 def _refuse_immutable(tag: str, remote: Sequence[RemoteRelease]) -> None:
@@ -165,7 +194,7 @@ def _old(channel: DesiredChannel, there: Mapping[str, RemoteAsset]) -> list[Remo
     return [
         asset
         for name, asset in there.items()
-        if name not in named and (name.endswith(NEXT) or channel.is_old(name))
+        if name not in named and (name.endswith(NEXT) or name in channel.old)
     ]
 
 
@@ -186,8 +215,3 @@ def _stage(file: LocalFile, public: RemoteRelease) -> list[Action]:
     in_the_way = public.asset(name)
     delete = [methodcaller("delete", public, in_the_way)] if in_the_way else []
     return [*delete, methodcaller("upload", public, name, file.path)]
-
-
-def _replace(file: LocalFile, public: RemoteRelease) -> list[Action]:
-    staged = public.asset(file.name + NEXT)
-    return [methodcaller("replace", public, staged, file.name)]

@@ -1,26 +1,29 @@
 """Releases in a folder: ROOT/TAG/FILE, as in GitHub's addresses, for any static web server.
 
-Drafts lie below `.drafts`, one folder for each publisher. Files and releases appear by rename.
+Drafts lie below `.drafts`, one folder for each publisher. Files and releases appear by rename, and
+a channel's index changes with its signature, since the whole folder changes at once.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.files import move, sync
-from bakery.publish.model import PublishError, RemoteAsset, RemoteRelease, UnsettledError
+from bakery.files import exchange, move, sync
+from bakery.publish.model import NEXT, PublishError, RemoteAsset, RemoteRelease, UnsettledError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bakery.publish.model import Visibility
 
 _DRAFTS = ".drafts"
+_BESIDE = ".swap-"
 _PARTIAL = ".partial"
 
 
@@ -77,12 +80,23 @@ class Directory:
             Path(draft.id).rename(self.root / draft.tag)
             sync(self.root)
 
-    def replace(self, release: RemoteRelease, asset: RemoteAsset, name: str) -> None:
-        """Rename a file over another."""
+    def swap(self, release: RemoteRelease, names: Sequence[str]) -> None:
+        """Exchange the folder for one with the same files, but for those that are replaced."""
         folder = Path(release.id)
+        beside = self.root / f"{_BESIDE}{self._owner}-{release.tag}"
         with _changing(folder):
-            (folder / asset.name).replace(folder / name)
-            sync(folder)
+            shutil.rmtree(beside, ignore_errors=True)
+            beside.mkdir()
+            for path in folder.iterdir():
+                if not _is_partial(path):
+                    os.link(path, beside / path.name)
+            for name in names:
+                (beside / f"{name}{NEXT}").replace(beside / name)
+            beside.chmod(folder.stat().st_mode)
+            sync(beside)
+            exchange(beside, folder)
+            sync(self.root)
+            shutil.rmtree(beside)
 
     def delete(self, release: RemoteRelease, asset: RemoteAsset) -> None:
         """Remove a file."""
@@ -130,7 +144,10 @@ class Directory:
 def _folders(root: Path) -> list[Path]:
     if not root.is_dir():
         return []
-    return sorted(path for path in root.iterdir() if path.is_dir() and path.name != _DRAFTS)
+    hidden = (_DRAFTS, _BESIDE)
+    return sorted(
+        path for path in root.iterdir() if path.is_dir() and not path.name.startswith(hidden)
+    )
 
 
 def _is_partial(path: Path) -> bool:

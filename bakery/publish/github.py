@@ -21,12 +21,12 @@ import msgspec
 from bakery.http.address import origin, shown
 from bakery.http.client import Client, pages
 from bakery.http.errors import RateLimitedError, RequestError, TransientError
-from bakery.publish.model import PublishError, RemoteAsset, RemoteRelease, UnsettledError
+from bakery.publish.model import NEXT, PublishError, RemoteAsset, RemoteRelease, UnsettledError
 from bakery.upstream import github
 from bakery.upstream.github import GithubAsset, GithubRelease
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from requests import Response
@@ -128,12 +128,20 @@ class Github:
         with self._looking_after(draft):
             self._request("PATCH", self._release(draft), json=fields)
 
-    def replace(self, release: RemoteRelease, asset: RemoteAsset, name: str) -> None:
-        """Rename an asset; GitHub wants the one of that name to go the moment before."""
-        old = release.asset(name)
-        if old is not None:
-            self.delete(release, old)
-        self._request("PATCH", self._asset(asset), json={"name": name})
+    def swap(self, release: RemoteRelease, names: Sequence[str]) -> None:
+        """Rename assets; GitHub wants the ones of these names to go before.
+
+        The last two change together: both go, and then both come.
+        """
+        for together in (*([name] for name in names[:-2]), names[-2:]):
+            for name in together:
+                old = release.asset(name)
+                if old is not None and release.asset(name + NEXT):
+                    self.delete(release, old)
+            for name in together:
+                staged = release.asset(name + NEXT)
+                if staged is not None:
+                    self._request("PATCH", self._asset(staged), json={"name": name})
 
     def delete(self, release: RemoteRelease, asset: RemoteAsset) -> None:  # noqa: ARG002  ids are unique
         """Delete an asset."""
@@ -182,7 +190,7 @@ class Github:
             PublishError: it is refused.
 
         """
-        if not self._token.value:
+        if not self._token.value and method != "GET":
             raise PublishError(
                 "GitHub lets nobody publish without a token",
                 where=shown(self._url),

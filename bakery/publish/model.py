@@ -10,7 +10,11 @@ from bakery.errors import BakeryError
 from bakery.http.errors import RetriableError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+NEXT = ".next"
+"""How the name of a file ends that is to take the place of another."""
 
 Visibility = Literal["public", "draft", "foreign"]
 
@@ -106,8 +110,15 @@ class Publisher(Protocol):
 
         """
 
-    def replace(self, release: RemoteRelease, asset: RemoteAsset, name: str) -> None:
-        """Put a file of a release in the place of the one called `name`."""
+    def swap(self, release: RemoteRelease, names: Sequence[str]) -> None:
+        """Put files that are called like others and `.next` in the place of these, at once.
+
+        Args:
+            release: a public release.
+            names: the others, the index and its signature last. If it can't be at once, these two
+                are without each other for as short a time as possible.
+
+        """
 
     def delete(self, release: RemoteRelease, asset: RemoteAsset) -> None:
         """Remove a file from a release."""

@@ -1,7 +1,8 @@
-"""What is published, as every public release's own release.json says.
+"""What is published, as every public release's own signed list and release.json say.
 
 A tag is only an address: which recipe and version a release is of, and which of its files are
-images, is said by its release.json, and holds if the files are there as it names them.
+images, is said by its release.json. That holds if SHA256SUMS, signed by one of our own keys, names
+it and every other file, and the files are there as it names them.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.arch import Arch  # noqa: TC001  msgspec reads the annotations
-from bakery.recipe.names import ImageName
+from bakery.http import limits
+from bakery.recipe.names import INDEX
 from bakery.recipe.version import Version
-from bakery.release import document
-from bakery.release.index import IndexedImage, IndexedRelease
+from bakery.release import document, sums, sysupdate
+from bakery.release.index import CHANNEL, IndexedImage, IndexedRelease
+from bakery.text import format_size
+from bakery.upstream.signature.errors import SignatureError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from bakery.publish.model import Publisher, RemoteAsset, RemoteRelease
     from bakery.release.document import ReleaseDocument
+    from bakery.release.keyring import Keyring
     from bakery.store.folder import Store
 
 
@@ -33,6 +38,7 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
         version: upstream's version.
         posted: what the publisher has.
         images: its images by architecture.
+        transfers: its transfer definitions by name.
 
     """
 
@@ -40,77 +46,107 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
     version: Version
     posted: RemoteRelease
     images: dict[Arch, RemoteAsset]
+    transfers: dict[str, RemoteAsset]
 
 
 class Catalogue:
-    """Reads what public releases say of themselves.
+    """Reads what public releases say of themselves, each once."""
 
-    Attributes:
-        refused: why releases are left out, by tag.
-
-    """
-
-    def __init__(self, publisher: Publisher, store: Store) -> None:
+    def __init__(self, publisher: Publisher, store: Store, keyring: Keyring | None) -> None:
         """Read from a publisher; what was read once is kept.
 
         Args:
             publisher: where releases are.
-            store: keeps each release.json by its digest.
+            store: keeps each small file by its digest.
+            keyring: our own keys, one of which must have signed; None where nothing is signed.
 
         """
-        self.refused: dict[str, str] = {}
         self._publisher = publisher
         self._store = store
+        self._keyring = keyring
+        self._judged: dict[RemoteRelease, Edition | str] = {}
 
     def editions(self, found: Iterable[RemoteRelease], name: str | None = None) -> list[Edition]:
-        """Return what is public, newest first within each recipe; channels are none of it.
+        """Return what is public and holds, newest first within each recipe; no channels.
 
         Args:
             found: what is at the publisher.
             name: the recipe whose releases are asked for; None for all.
 
         Raises:
-            UnsettledError: a release.json can't be downloaded now.
+            UnsettledError: a small file can't be downloaded now.
 
         """
-        editions = []
-        for posted in found:
-            if posted.visibility != "public" or posted.asset(document.FILE) is None:
-                continue
-            if name is not None and not posted.tag.startswith(f"{name}-"):
-                continue
-            try:
-                edition = self._edition(posted)
-            except ValueError as error:
-                self.refused[posted.tag] = str(error)
-            else:
-                editions.append(edition)
+        judged = (self._judge(posted) for posted in _releases(found, name))
+        editions = [each for each in judged if isinstance(each, Edition)]
         editions.sort(key=lambda edition: (edition.version, edition.posted.tag), reverse=True)
         editions.sort(key=lambda edition: edition.name)
         return [edition for edition in editions if name in (None, edition.name)]
 
+    def refused(self, found: Iterable[RemoteRelease], name: str | None = None) -> dict[str, str]:
+        """Return why public releases are left out by `editions`, by tag."""
+        judged = {posted.tag: self._judge(posted) for posted in _releases(found, name)}
+        return {tag: why for tag, why in judged.items() if isinstance(why, str)}
+
+    def _judge(self, posted: RemoteRelease) -> Edition | str:
+        if posted not in self._judged:
+            try:
+                self._judged[posted] = self._edition(posted)
+            except ValueError as error:
+                self._judged[posted] = str(error)
+            except SignatureError as error:
+                self._judged[posted] = ": ".join(filter(None, (error.what, error.why)))
+        return self._judged[posted]
+
     def _edition(self, posted: RemoteRelease) -> Edition:
-        described = document.decode(self._read(posted))
+        assets = self._listed(posted)
+        described = document.decode(self._read(posted, document.FILE))
         if described.tag != posted.tag:
             raise ValueError(f"its {document.FILE} is of {described.tag}")
-        images = dict(_images(described, posted))
-        if not images:
+        named = {image.arch: image.file for image in described.images if image.format != "folder"}
+        if not named:
             raise ValueError(f"its {document.FILE} names no image file")
+        _refuse_contradictions(described, posted, assets)
         return Edition(
             name=described.name,
             version=Version.parse(described.version),
             posted=posted,
-            images=images,
+            images={arch: assets[file] for arch, file in named.items()},
+            transfers={
+                name: assets[name]
+                for name in described.transfers
+                if name.endswith(sysupdate.SUFFIXES)
+            },
         )
 
-    def _read(self, posted: RemoteRelease) -> bytes:
-        stored = posted.asset(document.FILE)
+    def _listed(self, posted: RemoteRelease) -> dict[str, RemoteAsset]:
+        """Return the files that a release's list names, if it is signed and they are there."""
+        index = self._read(posted, sums.FILE)
+        if self._keyring is not None:
+            if posted.asset(sums.SIGNATURE) is None:
+                raise ValueError("it is not signed: publish it again to add a signature")
+            signature = self._read(posted, sums.SIGNATURE)
+            self._keyring.check(index, signature, f"{posted.tag}/{sums.SIGNATURE}")
+        assets = {}
+        for name, sha256 in sums.decode(index).items():
+            stored = posted.asset(name)
+            if stored is None or not stored.whole or stored.sha256 != sha256:
+                raise ValueError(f"{name} is not the file that its {sums.FILE} names")
+            assets[name] = stored
+        if document.FILE not in assets:
+            raise ValueError(f"its {sums.FILE} does not name {document.FILE}")
+        return assets
+
+    def _read(self, posted: RemoteRelease, name: str) -> bytes:
+        stored = posted.asset(name)
         if stored is None or not stored.whole or stored.sha256 is None:
-            raise ValueError(f"its {document.FILE} is not whole, or of unknown digest")
+            raise ValueError(f"its {name} is not there, not whole, or of unknown digest")
+        if stored.size > limits.DOCUMENT:
+            raise ValueError(f"its {name} has {format_size(stored.size)}, too much to be true")
         path = self._store.find(stored.sha256)
         if path is None:
             self._store.partials.mkdir(parents=True, exist_ok=True)
-            partial = self._store.partials / f"{stored.sha256}.{document.FILE}"
+            partial = self._store.partials / f"{stored.sha256}.{name}"
             self._publisher.fetch(posted, stored, partial)
             path = self._store.adopt(partial, stored.sha256)
         data = path.read_bytes()
@@ -120,22 +156,26 @@ class Catalogue:
         return data
 
 
-def _images(
-    described: ReleaseDocument, posted: RemoteRelease
-) -> Iterator[tuple[Arch, RemoteAsset]]:
-    for image in described.images:
-        if image.format == "folder":
+def _releases(found: Iterable[RemoteRelease], name: str | None) -> Iterator[RemoteRelease]:
+    """Yield what looks like a public release of a recipe's, or of any."""
+    for posted in found:
+        if posted.visibility != "public" or posted.tag == INDEX or posted.asset(CHANNEL):
             continue
-        if image.file != ImageName(described.name, described.version, image.arch).file:
-            raise ValueError(f"{image.file} is not what {posted.tag} is called")
-        stored = posted.asset(image.file)
-        if (
-            stored is None
-            or not stored.whole
-            or (stored.size, stored.sha256) != (image.size, image.sha256)
-        ):
-            raise ValueError(f"{image.file} is not the file that its {document.FILE} names")
-        yield image.arch, stored
+        if name is not None and not posted.tag.startswith(f"{name}-"):
+            continue
+        if any(asset.name.endswith((".raw", document.FILE)) for asset in posted.assets):
+            yield posted
+
+
+def _refuse_contradictions(
+    described: ReleaseDocument, posted: RemoteRelease, assets: Mapping[str, RemoteAsset]
+) -> None:
+    unlisted = {asset.name: asset for asset in posted.assets if asset.name.endswith(".raw")}
+    files = {
+        name: (asset.size, asset.sha256 or "") for name, asset in {**unlisted, **assets}.items()
+    }
+    for problem in document.contradictions(described, files):
+        raise ValueError(problem)
 
 
 def indexed(edition: Edition) -> IndexedRelease:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bakery.publish.model import PublishError
+from bakery.publish.model import NEXT, PublishError
 from bakery.publish.reconcile import reconcile
+from bakery.release import sums
 from bakery.text import format_size
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ class DesiredRelease(msgspec.Struct, frozen=True, kw_only=True):
     tag: str
     notes: str
     files: tuple[LocalFile, ...]
+
+    def file(self, name: str) -> LocalFile | None:
+        """Return the file of a name, if there is one."""
+        return next((file for file in self.files if file.name == name), None)
 
 
 def publish(
@@ -161,6 +166,8 @@ def is_same(desired: DesiredRelease, public: RemoteRelease) -> bool:
 
 
 def _mend(desired: DesiredRelease, public: RemoteRelease) -> list[Action]:
+    if _adds_signature(desired, public):
+        return _sign(desired, public)
     unfinished = [asset for asset in public.assets if not asset.whole]
     missing = _missing(desired, public, unfinished)
     different = [
@@ -175,6 +182,42 @@ def _mend(desired: DesiredRelease, public: RemoteRelease) -> list[Action]:
             fix="what is published never changes; delete that release yourself to publish it anew",
         )
     return [*_delete(public, unfinished), *_upload(public, missing)]
+
+
+def _adds_signature(desired: DesiredRelease, public: RemoteRelease) -> bool:
+    """Return whether a public release differs in that nobody has signed it.
+
+    Or in that its list is not yet the one that is signed now.
+    """
+    signature = desired.file(sums.SIGNATURE)
+    stored = public.asset(sums.SIGNATURE)
+    begun = public.asset(f"{sums.FILE}{NEXT}")
+    return (
+        signature is not None
+        and (stored is None or (signature.is_stored(stored) and begun is not None))
+        and is_same(desired, public)
+    )
+
+
+def _sign(desired: DesiredRelease, public: RemoteRelease) -> list[Action]:
+    """Return how a release gets the small files that we have signed, and keeps its images."""
+    if public.immutable:
+        raise PublishError(
+            f"{desired.tag} is published without a signature, and can't be changed",
+            why="releases are immutable here",
+            fix="publish another version, signed from the start",
+        )
+    wrong = [file for file in desired.files if not file.is_stored(public.asset(file.name))]
+    staged = [file for file in wrong if file.is_stored(public.asset(f"{file.name}{NEXT}"))]
+    missing = [file for file in wrong if file not in staged]
+    if not missing:
+        ordered = sorted(staged, key=lambda file: file.name == sums.FILE)
+        return [methodcaller("swap", public, [file.name for file in ordered])]
+    there = [public.asset(f"{file.name}{NEXT}") for file in missing]
+    return [
+        *_delete(public, [asset for asset in there if asset]),
+        *(methodcaller("upload", public, f"{file.name}{NEXT}", file.path) for file in missing),
+    ]
 
 
 def _wrong(desired: DesiredRelease, own: RemoteRelease) -> list[RemoteAsset]:

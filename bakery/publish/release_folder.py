@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from bakery.publish.model import PublishError
 from bakery.publish.release import DesiredRelease, LocalFile
-from bakery.release import document, notes, sums
+from bakery.release import document, notes, signing, sums
 from bakery.release.errors import ReleaseError
 from bakery.release.reader import ReleaseReader
+from bakery.text import UNSIGNED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +43,15 @@ def presented(folder: Path) -> DesiredRelease:
     _require_boots(folder, described, files)
     ordered = sorted(files.values(), key=lambda file: (_place(file.name), file.name))
     return DesiredRelease(tag=folder.name, notes=text, files=tuple(ordered))
+
+
+def unsigned(desired: DesiredRelease) -> list[str]:
+    """Return what there is to say of a release that nobody has signed; nothing of others."""
+    if any(file.name == sums.SIGNATURE for file in desired.files):
+        return []
+    why = "so that no host can tell whether it is yours"
+    way_out = f"set {signing.KEY}, and publish it again to add a signature"
+    return [f"{UNSIGNED}{desired.tag}, {why}: {way_out}"]
 
 
 def _unfinished(folder: Path, why: str) -> PublishError:
@@ -101,7 +111,8 @@ def _require_boots(
             raise PublishError(
                 f"{image.file} has passed no boot as the bytes that it is",
                 where=str(folder),
-                fix=f"doit boot:{image.file.removesuffix('.raw')}\n"
+                fix=f"doit boot:{image.file.removesuffix('.raw')}, which takes a machine for"
+                f" {image.arch}, or qemu: BAKERY_MACHINES=qemu:trixie;\n"
                 f"or say why it need not: BAKERY_BOOT_WAIVER='{image.arch}: REASON', which is"
                 " published too",
             )

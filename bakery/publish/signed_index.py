@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bakery.publish.model import PublishError
 from bakery.release import signing, sums
-from bakery.upstream.signature import gpg
 from bakery.upstream.signature.errors import SignatureError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from datetime import date
 
     from bakery.publish.channel_steps import Piece, Scratch
     from bakery.publish.model import Publisher, RemoteRelease
+    from bakery.release.keyring import Keyring
     from bakery.release.signing import Signature, SigningKey
 
 
 class IndexSigner:
-    """Writes indexes, and signs them again only when their signatures don't hold."""
+    """Writes indexes, and signs them again only when their signatures or days don't hold."""
 
-    def __init__(self, publisher: Publisher, scratch: Scratch, key: SigningKey | None) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        scratch: Scratch,
+        *,
+        key: SigningKey | None,
+        keyring: Keyring | None,
+        valid_days: int,
+        pretend: bool = False,
+        today: date | None = None,
+    ) -> None:
+        """Sign with a key.
+
+        Args:
+            publisher: where what is signed already is.
+            scratch: for files on their way.
+            key: signs; None where there is nothing to sign.
+            keyring: the keys that hosts are to have; None where nothing is signed.
+            valid_days: how many days an index is to be believed.
+            pretend: do without signatures where there is no key, to tell what would be done.
+            today: the day, in UTC; None for what the clock says.
+
+        """
         self._publisher = publisher
         self._scratch = scratch
         self._key = key
+        self._keyring = keyring
+        self._valid = timedelta(days=valid_days)
+        self._pretend = pretend
+        self._today = today or datetime.now(UTC).date()
         self._made: dict[bytes, Signature] = {}
 
     def signed(self, pieces: Iterable[Piece], public: RemoteRelease | None) -> tuple[Piece, ...]:
@@ -36,62 +62,80 @@ class IndexSigner:
             public: the release as it is now.
 
         Raises:
-            PublishError: it is signed now, and there is no key to sign with.
+            PublishError: it must be signed, and there is no key to sign with.
 
         """
         listed = tuple(pieces)
-        if self._key:
-            listed = (*listed, self._scratch.write(signing.KEYRING, self._key.public))
-        data = sums.encode({piece.file.name: piece.file.sha256 for piece in listed})
-        index = self._scratch.write(sums.FILE, data)
-        return (*listed, *self._signatures(index, data, public), index)
-
-    def _signatures(self, index: Piece, data: bytes, public: RemoteRelease | None) -> list[Piece]:
-        if self._key is None:
+        if self._keyring is None:
             if public and public.asset(sums.SIGNATURE):
-                raise PublishError(
-                    f"{public.tag} is signed so far, and there is no key",
-                    why="hosts refuse an index whose signature is gone",
-                    fix=f"set {signing.KEY}; or delete {public.tag}/{sums.SIGNATURE} yourself",
-                )
-            return []
-        kept = self._kept(index, data, self._key, public)
-        if kept:
-            return kept
+                raise _keyless(public.tag)
+            return (*listed, self._scratch.write(sums.FILE, sums.encode(_digests(listed))))
+        listed = (*listed, self._scratch.write(signing.KEYRING, self._keyring.data))
+        digests = _digests(listed)
+        kept = public and self._kept(digests, public, self._keyring)
+        return (*listed, *(kept or self._signed_anew(digests, public)))
+
+    def _signed_anew(
+        self, digests: Mapping[str, str], public: RemoteRelease | None
+    ) -> tuple[Piece, ...]:
+        data = sums.encode(digests, self._today + self._valid)
+        index = self._scratch.write(sums.FILE, data)
+        if self._key is None:
+            if not self._pretend:
+                raise _keyless(public.tag if public else "a new channel")
+            return (index,)
         if data not in self._made:
             self._made[data] = self._key.sign(data)
         made = self._made[data]
-        return [
+        return (
             self._scratch.write(sums.ARMORED, made.armored),
             self._scratch.write(sums.SIGNATURE, made.binary),
-        ]
+            index,
+        )
 
     def _kept(
-        self, index: Piece, data: bytes, key: SigningKey, public: RemoteRelease | None
-    ) -> list[Piece]:
-        """Return the signatures that are there, if both hold; they need not be the ones we make."""
-        if public is None or not index.file.is_stored(public.asset(sums.FILE)):
-            return []
-        kept = []
-        for name in (sums.ARMORED, sums.SIGNATURE):
-            stored = public.asset(name)
-            if stored is None or not stored.whole:
-                return []
-            piece = self._scratch.copy(public, stored)
-            piece.bring(self._publisher)
-            if not _holds(data, piece.file.path.read_bytes(), key.public):
-                return []
-            kept.append(piece)
-        return kept
+        self, digests: Mapping[str, str], public: RemoteRelease, keyring: Keyring
+    ) -> tuple[Piece, ...]:
+        """Return the index and signatures that are there, if they hold for half their time yet.
 
-
-def _holds(data: bytes, signature: bytes, key: bytes) -> bool:
-    with tempfile.TemporaryDirectory(prefix="bakery-seal-") as folder:
-        files = [Path(folder) / name for name in ("data", "signature", "key")]
-        for path, content in zip(files, (data, signature, key), strict=True):
-            path.write_bytes(content)
+        The signatures need not be the ones that we would make.
+        """
+        pieces = self._brought(public)
+        if len(pieces) != len(_INDEX):
+            return ()
+        armored, binary, data = [piece.file.path.read_bytes() for piece in pieces]
         try:
-            gpg.verify(*files, where=sums.SIGNATURE)
-        except SignatureError:
-            return False
-    return True
+            until = sums.best_before(data)
+            if until is None or not self._valid / 2 < until - self._today <= self._valid:
+                return ()
+            for signature in (armored, binary):
+                keyring.check(data, signature, f"{public.tag}/{sums.FILE}")
+        except (ValueError, SignatureError):
+            return ()
+        return pieces if data == sums.encode(digests, until) else ()
+
+    def _brought(self, public: RemoteRelease) -> tuple[Piece, ...]:
+        pieces = []
+        for name in _INDEX:
+            stored = public.asset(name)
+            if stored is not None and stored.whole and stored.sha256:
+                piece = self._scratch.copy(public, stored)
+                piece.bring(self._publisher)
+                pieces.append(piece)
+        return tuple(pieces)
+
+
+_INDEX = (sums.ARMORED, sums.SIGNATURE, sums.FILE)
+
+
+def _digests(pieces: Iterable[Piece]) -> dict[str, str]:
+    return {piece.file.name: piece.file.sha256 for piece in pieces}
+
+
+def _keyless(tag: str) -> PublishError:
+    return PublishError(
+        f"{tag} must be signed, and there is no key",
+        why="hosts refuse an index without a signature that holds for it",
+        fix=f"set {signing.KEY}; or, to go without, delete {tag}/{sums.SIGNATURE} yourself\n"
+        "and set no keyring",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from bakery.release.errors import ReleaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import date
 
     from bakery.release.document import ReleaseDocument
 
@@ -44,7 +46,7 @@ class ReleaseReader:
             client: asks for the files.
 
         Raises:
-            ReleaseError: the index can't be read.
+            ReleaseError: the index can't be read, or is out of date.
 
         """
         self.base = base
@@ -53,6 +55,7 @@ class ReleaseReader:
         self._kept: dict[str, bytes] = {}
         try:
             self.digests: Mapping[str, str] = sums.decode(index)
+            best_before = sums.best_before(index)
         except ValueError as error:
             raise ReleaseError(
                 f"{sums.FILE} can't be read",
@@ -60,6 +63,8 @@ class ReleaseReader:
                 why=str(error),
                 fix=_DONT,
             ) from None
+        if best_before is not None:
+            _refuse_expired(base, best_before)
 
     @classmethod
     def open(cls, base: str, client: Client | None = None) -> ReleaseReader:
@@ -70,7 +75,7 @@ class ReleaseReader:
             client: asks; None for the usual retries and limits.
 
         Raises:
-            ReleaseError: nothing is, or its index can't be read.
+            ReleaseError: nothing is, or its index can't be read or is out of date.
 
         """
         client = client or Client()
@@ -81,7 +86,7 @@ class ReleaseReader:
         """Return the reader of what is published at an address; None where nothing is.
 
         Raises:
-            ReleaseError: there is no answer, or the index can't be read.
+            ReleaseError: there is no answer, or the index can't be read or is out of date.
 
         """
         try:
@@ -197,6 +202,20 @@ class ReleaseReader:
         if digest != listed:
             why = f"its SHA-256 is {digest}\n{sums.FILE} has {listed or 'none'}"
             raise _altered(self.base, name, why)
+
+
+def _refuse_expired(base: str, best_before: date) -> None:
+    """Refuse a list that is out of date, as systemd-sysupdate 260 and newer do."""
+    now = datetime.now(UTC)
+    if now.date() >= best_before:
+        raise ReleaseError(
+            f"{sums.FILE} is out of date",
+            where=f"{base}/{sums.FILE}",
+            why=f"it was to be believed until {best_before} (UTC), and it is {now:%F %H:%M};\n"
+            "nobody has renewed it, or somebody serves an old one to hide newer versions",
+            fix="see that this computer's clock is right; else tell who publishes:\n"
+            "`doit channel` renews it",
+        )
 
 
 class _NotThereError(ReleaseError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import channels, prism
 from harness.github import FAULTS, REPOSITORY, GitHub, Release
-from harness.released import described
+from harness.released import described, listed
 
 from bakery.http.client import Client
 from bakery.http.limits import Limits
@@ -20,13 +22,15 @@ from bakery.publish.github import Github
 from bakery.publish.model import PublishError
 from bakery.publish.release import DesiredRelease, LocalFile
 from bakery.recipe.names import INDEX
+from bakery.release import signing, sums
 from bakery.release.index import CHANNEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from harness.github import Fault
+    from harness.openpgp import Person
 
     from bakery.arch import Arch
 
@@ -61,12 +65,14 @@ def files(tag: str) -> dict[str, bytes]:
         "x86-64": f"image of {tag}".encode() * 4096,
         "arm64": f"other image of {tag}".encode() * 64,
     }
-    return {
-        **{f"{tag}-{arch}.raw": data for arch, data in images.items()},
-        f"{name}.transfer": b"[Transfer]\n",
-        "release.json": described(name, version, images),
-        "SHA256SUMS": f"sums of {tag}".encode(),
-    }
+    transfer = f"{name}.transfer"
+    return listed(
+        {
+            **{f"{tag}-{arch}.raw": data for arch, data in images.items()},
+            transfer: b"[Transfer]\n",
+            "release.json": described(name, version, images, transfers=(transfer,)),
+        }
+    )
 
 
 def desired(folder: Path, tag: str = TAG) -> DesiredRelease:
@@ -209,7 +215,7 @@ def test_a_wrong_or_missing_token_is_explained(github: GitHub, tmp_path: Path) -
     assert "HTTP 401 Bad credentials" in str(caught.value)
     assert "mistyped" not in str(caught.value)
     with pytest.raises(PublishError) as caught:
-        Github(REPOSITORY, "us", environment={}).releases()
+        Github(REPOSITORY, "us", environment={}).draft(TAG)
     assert "set GITHUB_TOKEN" in str(caught.value)
 
 
@@ -236,12 +242,31 @@ def release_all(github: GitHub, folder: Path, *tags: str) -> None:
         transaction.publish(desired(folder, tag), client(github), NOW)
 
 
+def signed_release(github: GitHub, person: Person, folder: Path, tag: str) -> None:
+    want = desired(folder, tag)
+    index = folder / tag / sums.FILE
+    signature = person.sign(index, armour=False).rename(index.with_name(sums.SIGNATURE))
+    signed = DesiredRelease(tag=tag, notes="", files=(*want.files, LocalFile.of(signature)))
+    transaction.publish(signed, client(github), NOW)
+
+
+def holds(found: Mapping[str, bytes], keyring: bytes, folder: Path) -> bool:
+    """Return whether a channel's list is there, and signed."""
+    if not {sums.FILE, sums.SIGNATURE} <= found.keys():
+        return False
+    (folder / "keyring").write_bytes(keyring)
+    (folder / "list").write_bytes(found[sums.FILE])
+    (folder / "signature").write_bytes(found[sums.SIGNATURE])
+    command = ["gpgv", "--keyring", folder / "keyring", folder / "signature", folder / "list"]
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
 def check_channel(github: GitHub, *tags: str) -> None:
     """Require that the channel has just these versions, and that the index knows them."""
     found = moved(github, "k3s").files
-    listed = {line.split()[1] for line in found["SHA256SUMS"].decode().splitlines()}
-    assert listed == {*images_of(*tags), "k3s.transfer", CHANNEL}
-    assert found.keys() == {*listed, "SHA256SUMS"}
+    names = {line.split()[1] for line in found["SHA256SUMS"].decode().splitlines()}
+    assert names == {*images_of(*tags), "k3s.transfer", CHANNEL}
+    assert found.keys() == {*names, "SHA256SUMS"}
     for tag in tags:
         assert found[f"{tag}-arm64.raw"] == files(tag)[f"{tag}-arm64.raw"]
         assert tag in moved(github, INDEX).files["bakery.json"].decode()
@@ -294,6 +319,42 @@ def test_a_damaged_channel_heals(github: GitHub, tmp_path: Path) -> None:
     del moved(github, "k3s").assets[last.id]
     follow(github, tmp_path / "b", NOW)
     check_channel(github, *THREE[:2])
+
+
+def test_a_channel_that_a_run_has_left_in_the_middle_is_healed_by_any_other(
+    github: GitHub, person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = person.key("the publisher")
+    monkeypatch.setenv(signing.KEY, person.gpg("--armor", "--export-secret-keys", key).decode())
+    signed_release(github, person, tmp_path, THREE[0])
+    follow(github, tmp_path / "a", NOW, minors=False)
+    keyring = moved(github, "k3s").files[signing.KEYRING]
+    signed_release(github, person, tmp_path, THREE[1])
+    before = github.releases
+    secret = os.environ[signing.KEY]
+    started = len(github.requests)
+    github.releases = copy.deepcopy(before)
+    follow(github, tmp_path / "undisturbed", NOW, minors=False)
+    changes = [
+        number
+        for number, request in enumerate(github.requests[started:], 1)
+        if request.startswith(("DELETE", "PATCH")) and "/assets/" in request
+    ]
+    middles = 0
+    for number in changes:
+        github.releases = copy.deepcopy(before)
+        github.fault = (len(github.requests) + number, "before")
+        with pytest.raises(PublishError):
+            follow(github, tmp_path / f"failing-{number}", NOW, minors=False)
+        github.fault = None
+        if not holds(moved(github, "k3s").files, keyring, tmp_path):
+            middles += 1
+            monkeypatch.delenv(signing.KEY)
+            channels.remote(client(github, "other"), tmp_path / "other", NOW).heal()
+            monkeypatch.setenv(signing.KEY, secret)
+            assert holds(moved(github, "k3s").files, keyring, tmp_path)
+            assert f"{THREE[1]}-arm64.raw" in moved(github, "k3s").files["SHA256SUMS"].decode()
+    assert middles == 3  # between the first of four requests and the last
 
 
 @pytest.mark.parametrize("count", [2, 8])

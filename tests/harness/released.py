@@ -36,7 +36,13 @@ def described(name: str, version: str, images: Mapping[Arch, bytes], **fields: A
         )
         for arch, data in images.items()
     ]
-    given: dict[str, Any] = {"os": "any", "requires": (), "replaces": (), **fields}
+    given: dict[str, Any] = {
+        "os": "any",
+        "requires": (),
+        "replaces": (),
+        "transfers": (),
+        **fields,
+    }
     return document.encode(
         ReleaseDocument(
             name=name,
@@ -49,11 +55,16 @@ def described(name: str, version: str, images: Mapping[Arch, bytes], **fields: A
             assets=(),
             boot_waiver=None,
             sbom=(),
-            transfers=(),
             signed_by=None,
             **given,
         )
     )
+
+
+def listed(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the files of a release with a list of their digests behind them."""
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    return {**files, sums.FILE: sums.encode(digests)}
 
 
 def release(
@@ -72,16 +83,16 @@ def index(folder: Path, signer: Person | None = None) -> Path:
     """Write SHA256SUMS anew for what is in a folder, and its signature; return the folder."""
     if signer is not None:
         signer.export(folder / signing.KEYRING, armour=False)
-    beside = (sums.FILE, sums.SIGNATURE)
+    beside = (sums.FILE, sums.SIGNATURE, sums.ARMORED)
     digests = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.iterdir()
         if path.name not in beside
     }
-    listed = folder / sums.FILE
-    listed.write_bytes(sums.encode(digests))
+    path = folder / sums.FILE
+    path.write_bytes(sums.encode(digests))
     if signer is not None:
-        signer.sign(listed, armour=False).rename(folder / sums.SIGNATURE)
+        signer.sign(path, armour=False).rename(folder / sums.SIGNATURE)
     return folder
 
 
@@ -92,8 +103,8 @@ def channel(root: Path, name: str, url: str, *versions: str, signer: Person | No
     for version in versions:
         for image in (root / f"{name}-{version}").glob("*.raw"):
             shutil.copy(image, folder)
-    listed = [_indexed(root, name, version) for version in reversed(versions)]
-    (folder / indexes.CHANNEL).write_bytes(indexes.encode(listed))
+    releases = [_indexed(root, name, version) for version in reversed(versions)]
+    (folder / indexes.CHANNEL).write_bytes(indexes.encode(releases))
     text = sysupdate._TRANSFER.format(
         name=name, channel=name, stem=f"{name}-", url=url, instances=3
     )

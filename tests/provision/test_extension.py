@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from contextlib import closing
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from harness.released import index, release
 from bakery.errors import BakeryError
 from bakery.provision import command
 from bakery.provision.errors import ProvisionError
+from bakery.release import sums
 from bakery.release.errors import ReleaseError
 
 if TYPE_CHECKING:
@@ -44,6 +46,19 @@ def keyring(person: Person, tmp_path: Path) -> Path:
 def change(folder: Path, name: str) -> None:
     path = folder / name
     path.write_bytes(path.read_bytes().replace(b"e", b"E", 1))
+
+
+def test_a_channel_that_is_out_of_date_is_refused(
+    settings: Settings, published: Path, person: Person, keyring: Path
+) -> None:
+    index = published / "docker" / sums.FILE
+    index.write_bytes(sums.encode(sums.decode(index.read_bytes()), date(2026, 1, 1)))
+    signature = person.sign(index, person.key("whoever renews it"), armour=False)
+    signature.replace(published / "docker" / sums.SIGNATURE)
+    for trusted in (keyring, None):
+        with pytest.raises(ReleaseError, match="SHA256SUMS is out of date") as caught:
+            given(settings, "docker", keyring=trusted)
+        assert "2026-01-01" in str(caught.value)
 
 
 def extend(listed: Path) -> None:

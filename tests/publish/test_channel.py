@@ -8,7 +8,8 @@ from bakery.recipe.version import Version
 
 def edition(version: str) -> Edition:
     posted = RemoteRelease(tag=f"tool-{version}", id=version, visibility="public")
-    return Edition(name="tool", version=Version.parse(version), posted=posted, images={})
+    parsed = Version.parse(version)
+    return Edition(name="tool", version=parsed, posted=posted, images={}, transfers={})
 
 
 def versions(*tags: str, minors: bool = False) -> dict[str, list[str]]:

@@ -1,21 +1,19 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import channels
-from harness.openpgp import Person
-from harness.released import described
+from harness.released import described, listed
 
+from bakery import files
 from bakery.arch import ARCHITECTURES
 from bakery.http.retry import RetryPolicy
-from bakery.publish import release
+from bakery.publish import directory, release
 from bakery.publish.directory import Directory
 from bakery.publish.model import PublishError, UnsettledError
 from bakery.publish.release import DesiredRelease, LocalFile
@@ -23,7 +21,6 @@ from bakery.recipe.names import INDEX
 from bakery.release import sums
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from bakery.arch import Arch
@@ -32,7 +29,7 @@ if TYPE_CHECKING:
 NOW = RetryPolicy(tries=1)
 SHORT = RetryPolicy(tries=100, first=0.001, longest=0.005)
 TAGS = ("app-1.0", "app-1.1", "app-2.0")
-CHANGES = ("draft", "upload", "publish", "replace", "delete", "discard", "fetch")
+CHANGES = ("draft", "upload", "publish", "swap", "delete", "discard", "fetch")
 
 
 class Failing:
@@ -59,24 +56,25 @@ class Failing:
         return change
 
 
-def files(tag: str) -> dict[str, bytes]:
+def built(tag: str) -> dict[str, bytes]:
     name, _, version = tag.partition("-")
     images: dict[Arch, bytes] = {arch: f"{tag} {arch}".encode() for arch in ARCHITECTURES}
-    return {
-        **{f"{tag}-{arch}.raw": data for arch, data in images.items()},
-        "app.conf": b"[Transfer]\n",
-        "release.json": described(name, version, images),
-        "SHA256SUMS": b"sums",
-    }
+    return listed(
+        {
+            **{f"{tag}-{arch}.raw": data for arch, data in images.items()},
+            "app.conf": b"[Transfer]\n",
+            "release.json": described(name, version, images, transfers=("app.conf",)),
+        }
+    )
 
 
 def desired(folder: Path, tag: str) -> DesiredRelease:
     folder = folder / "built" / tag
     folder.mkdir(parents=True, exist_ok=True)
-    for name, data in files(tag).items():
+    for name, data in built(tag).items():
         (folder / name).write_bytes(data)
     return DesiredRelease(
-        tag=tag, notes="", files=tuple(LocalFile.of(folder / name) for name in files(tag))
+        tag=tag, notes="", files=tuple(LocalFile.of(folder / name) for name in built(tag))
     )
 
 
@@ -104,7 +102,7 @@ def require(root: Path, *tags: str) -> None:
 def test_releases_are_laid_out_as_in_githubs_addresses(tmp_path: Path) -> None:
     root = tmp_path / "www"
     release.publish(desired(tmp_path, TAGS[0]), Directory(root, "us"), NOW)
-    assert read(root / TAGS[0]) == files(TAGS[0])
+    assert read(root / TAGS[0]) == built(TAGS[0])
     assert (root / TAGS[0] / "SHA256SUMS").stat().st_mode & 0o777 == 0o644
 
 
@@ -126,7 +124,7 @@ def test_any_change_may_fail(how: str, tmp_path: Path) -> None:
             follow(failing, tmp_path / "scratch")
             failed = failing.left <= 0
         except PublishError:
-            assert not (root / TAGS[2]).exists() or read(root / TAGS[2]) == files(TAGS[2])
+            assert not (root / TAGS[2]).exists() or read(root / TAGS[2]) == built(TAGS[2])
             release.publish(desired(tmp_path, TAGS[2]), real, NOW)
             follow(real, tmp_path / "scratch")
         shutil.rmtree(tmp_path / "scratch")
@@ -152,7 +150,7 @@ def test_many_publish_at_once(count: int, tmp_path: Path) -> None:
     with ThreadPoolExecutor(count) as pool:
         list(pool.map(run, range(count)))
     for tag in tags:
-        assert read(root / tag) == files(tag)
+        assert read(root / tag) == built(tag)
     require(root, *tags[-2:])
 
 
@@ -190,6 +188,33 @@ def test_what_is_not_ours_stays_in_a_channel(tmp_path: Path) -> None:
     assert (root / "app/README").exists()
 
 
+def test_a_channel_changes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "www"
+    publisher = Directory(root, "us")
+    release.publish(desired(tmp_path, TAGS[0]), publisher, NOW)
+    follow(publisher, tmp_path / "a")
+    release.publish(desired(tmp_path, TAGS[1]), publisher, NOW)
+    before = read(root / "app")
+    states: dict[str, list[dict[str, bytes]]] = {}
+
+    def watched(one: Path, other: Path) -> None:
+        states[other.name] = [read(other)]
+        files.exchange(one, other)
+        states[other.name].append(read(other))
+
+    monkeypatch.setattr(directory, "exchange", watched)
+    follow(publisher, tmp_path / "b")
+    old, new = states["app"]
+    assert {name: old[name] for name in before} == before
+    require(root, *TAGS[:2])
+    changed = {"SHA256SUMS", "channel.json"}
+    assert {name for name in before if old[name] != new[name]} == changed
+    assert {name: new[name] for name in changed} == {
+        name: (root / "app" / name).read_bytes() for name in changed
+    }
+    assert not list(root.glob(".swap*"))
+
+
 def test_a_folder_that_nobody_may_write_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(PublishError) as caught:
@@ -207,40 +232,3 @@ def test_what_would_be_done_is_told(tmp_path: Path) -> None:
     publisher.upload(publisher.find(want.tag)[0], want.files[0].name, want.files[0].path)
     assert release.preview(want, publisher.find(want.tag))[0].startswith("keep app-1.0-x86-64.raw")
     assert not (tmp_path / "www/app-1.0").exists()
-
-
-# Signatures
-
-
-@pytest.fixture(scope="module")
-def secret() -> Iterator[str]:
-    if shutil.which("gpg") is None:
-        pytest.skip("needs gpg")
-    person = Person()
-    yield person.gpg("--armor", "--export-secret-keys", person.key("the publisher")).decode()
-    person.close()
-
-
-def test_channels_are_signed_once_and_signatures_heal(
-    secret: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BAKERY_SIGNING_KEY", secret)
-    root = tmp_path / "www"
-    publisher = Directory(root, "us")
-    release.publish(desired(tmp_path, TAGS[0]), publisher, NOW)
-    follow(publisher, tmp_path / "a")
-    require(root, TAGS[0])
-    signature = root / "app/SHA256SUMS.gpg"
-    before = (signature.read_bytes(), signature.stat().st_mtime_ns)
-    follow(publisher, tmp_path / "b")
-    assert (signature.read_bytes(), signature.stat().st_mtime_ns) == before
-    signature.write_bytes(b"rotten")
-    follow(publisher, tmp_path / "c")
-    keyring = root / "app/import-pubring.gpg"
-    command = ["gpgv", "--keyring", keyring, signature, root / "app/SHA256SUMS"]
-    subprocess.run(command, check=True, capture_output=True, env=dict(os.environ))
-    monkeypatch.delenv("BAKERY_SIGNING_KEY")
-    release.publish(desired(tmp_path, TAGS[1]), publisher, NOW)
-    with pytest.raises(PublishError) as caught:
-        follow(publisher, tmp_path / "d")
-    assert "set BAKERY_SIGNING_KEY" in str(caught.value)

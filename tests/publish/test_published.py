@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import channels
-from harness.released import release
+from harness.released import index, release
 
+from bakery.http import limits
 from bakery.http.retry import RetryPolicy
 from bakery.publish.directory import Directory
-from bakery.publish.published import Catalogue
 from bakery.release import index as indexes
-from bakery.store.folder import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,14 +39,17 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def follow(root: Path, name: str, tmp_path: Path, *, minors: bool = False) -> None:
-    channels.follow(name, Directory(root, "us"), tmp_path / "scratch", ONCE, minors=minors)
+def follow(
+    root: Path, name: str, tmp_path: Path, *, minors: bool = False, **variables: str
+) -> list[str]:
+    publisher = Directory(root, "us")
+    return channels.follow(name, publisher, tmp_path / "scratch", ONCE, minors=minors, **variables)
 
 
 def listed(root: Path, channel: str) -> dict[str, list[str]]:
     """Return what a channel says of itself: the files of each release, by its tag."""
-    index = indexes.decode((root / channel / indexes.CHANNEL).read_bytes())
-    return {each.tag: [image.file for image in each.images] for each in index.releases}
+    said = indexes.decode((root / channel / indexes.CHANNEL).read_bytes())
+    return {each.tag: [image.file for image in each.images] for each in said.releases}
 
 
 def change(path: Path, act: Callable[[Any], object]) -> None:
@@ -59,8 +62,8 @@ def test_a_tag_that_reads_like_another_recipes_version(root: Path, tmp_path: Pat
     follow(root, "docker", tmp_path)
     assert list(listed(root, "docker")) == ["docker-20.10.13", "docker-20.10.9"]
     assert not list((root / "docker").glob("docker-99*"))
-    index = indexes.decode((root / "bakery/bakery.json").read_bytes())
-    assert [(each.name, each.version) for each in index.releases] == [
+    said = indexes.decode((root / "bakery/bakery.json").read_bytes())
+    assert [(each.name, each.version) for each in said.releases] == [
         ("docker", "20.10.13"),
         ("docker", "20.10.9"),
         ("docker-99", "1"),
@@ -78,33 +81,60 @@ def test_a_series_that_is_called_like_a_version_has_no_channel(root: Path, tmp_p
     ]
 
 
+def rewrite(at: Path, act: Callable[[Any], object]) -> None:
+    """Change a release's release.json, and list it as it is now."""
+    change(at / "release.json", act)
+    index(at)
+
+
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda at: (at / "release.json").write_text("{}"), "missing required field"),
-        (lambda at: (at / "release.json").write_text("{"), "truncated"),
         (
-            lambda at: change(at / "release.json", lambda said: said.update(version="99.1")),
+            lambda at: (at / "release.json").write_text("{}"),
+            r"release\.json is not the file that its SHA256SUMS names",
+        ),
+        (lambda at: (at / "release.json").unlink(), r"release\.json is not the file"),
+        (lambda at: rewrite(at, lambda said: said.clear()), "missing required field"),
+        (
+            lambda at: rewrite(at, lambda said: said.update(version="99.1")),
             "its release.json is of docker-99.1",
         ),
         (
-            lambda at: change(at / "release.json", lambda said: said.update(name="tool\nx")),
+            lambda at: rewrite(at, lambda said: said.update(name="tool\nx")),
             r"regex|not shown",
         ),
         (
             lambda at: (at / "docker-99.0-arm64.raw").write_bytes(b"swapped"),
-            r"docker-99\.0-arm64\.raw is not the file that its release\.json names",
+            r"docker-99\.0-arm64\.raw is not the file that its SHA256SUMS names",
+        ),
+        (
+            lambda at: (
+                (at / "docker-99.0-arm64.raw").write_bytes(b"swapped"),
+                index(at),
+            ),
+            r"docker-99\.0-arm64\.raw has another digest",
         ),
         (lambda at: (at / "docker-99.0-arm64.raw").unlink(), "is not the file"),
         (
-            lambda at: change(
-                at / "release.json", lambda said: said["images"][0].update(file="other.raw")
-            ),
-            r"other\.raw is not what docker-99\.0 is called",
+            lambda at: (at / "docker-99.0-riscv64.raw").write_bytes(b"more"),
+            r"does not describe docker-99\.0-riscv64\.raw",
+        ),
+        (lambda at: (at / "SHA256SUMS").unlink(), "SHA256SUMS is not there"),
+        (lambda at: (at / "SHA256SUMS").write_bytes(b"sums"), "line 1 is no SHA-256"),
+        (lambda at: (at / "SHA256SUMS").write_bytes(b""), "does not name release.json"),
+        (lambda at: os.truncate(at / "SHA256SUMS", limits.DOCUMENT + 1), "too much to be true"),
+        (
+            lambda at: rewrite(at, lambda said: said["images"][0].update(file="other.raw")),
+            r"does not name other\.raw",
         ),
         (
-            lambda at: change(at / "release.json", lambda said: said.update(images=[])),
+            lambda at: rewrite(at, lambda said: said.update(images=[])),
             "names no image file",
+        ),
+        (
+            lambda at: rewrite(at, lambda said: said.update(transfers=["docker.transfer"])),
+            r"does not name docker\.transfer",
         ),
     ],
 )
@@ -112,12 +142,33 @@ def test_what_does_not_hold_is_left_out_and_stops_nothing_else(
     root: Path, tmp_path: Path, damage: Callable[[Path], object], says: str
 ) -> None:
     damage(release(root, "docker", "99.0", images("99")))
-    follow(root, "docker", tmp_path)
+    told = follow(root, "docker", tmp_path)
     assert list(listed(root, "docker")) == ["docker-20.10.13", "docker-20.10.9"]
-    catalogue = Catalogue(Directory(root, "us"), Store(tmp_path / "store"))
-    catalogue.editions(Directory(root, "us").releases())
-    assert list(catalogue.refused) == ["docker-99.0"]
-    assert re.search(says, catalogue.refused["docker-99.0"])
+    (alarm,) = [line for line in told if line.startswith("left out: ")]
+    assert re.match(f"left out: docker-99.0, since .*({says})", alarm)
+
+
+def test_transfer_files_come_from_the_newest_release_that_vouches_for_them(
+    root: Path, tmp_path: Path
+) -> None:
+    def with_transfer(version: str, text: str) -> None:
+        files = ("docker.transfer",)
+        at = release(root, "docker", version, images(version), transfers=files)
+        (at / "docker.transfer").write_text(text)
+        index(at)
+
+    with_transfer("30", "old")
+    with_transfer("31", "new")
+    unvouched = release(root, "docker", "32", images("32"))
+    (unvouched / "docker.transfer").write_text("somebody's")
+    follow(root, "docker", tmp_path)
+    assert (root / "docker/docker.transfer").read_text() == "new"
+    assert list(listed(root, "docker")) == ["docker-32", "docker-31"]
+    for version in ("33", "34"):
+        release(root, "docker", version, images(version))
+    follow(root, "docker", tmp_path)
+    assert (root / "docker/docker.transfer").read_text() == "new"
+    assert "docker.transfer" in (root / "docker/SHA256SUMS").read_text()
 
 
 def test_versions_that_have_had_their_time_leave_a_channel(root: Path, tmp_path: Path) -> None:

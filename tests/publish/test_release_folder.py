@@ -3,13 +3,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from harness import channels, needs
+from harness.released import index
 from harness.shop import Shop
 
+from bakery.http.retry import RetryPolicy
+from bakery.publish.directory import Directory
 from bakery.publish.model import PublishError
 from bakery.publish.release_folder import presented
+from bakery.release import signing, sums
+from bakery.release.verify import verify
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from harness.openpgp import Person
 
 
 WAIVED = {"BAKERY_BOOT_WAIVER": "x86-64: no machine for it; arm64: no machine for it"}
@@ -49,6 +57,58 @@ def test_a_waiver_for_one_architecture_leaves_the_other_demanded(shop: Shop) -> 
     folder = shop.publish(shop.assembled("v1.1.0", **waiver), "v1.1.0")
     with pytest.raises(PublishError, match=r"tool-v1\.1\.0-x86-64\.raw has passed no boot"):
         presented(folder)
+
+
+def test_it_is_told_that_nobody_has_signed(
+    waived: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publisher = Directory(tmp_path / "www", "us")
+    remote = channels.remote(publisher, tmp_path / "scratch", RetryPolicy(tries=1))
+    told = remote.preview_publish(waived)
+    assert told[0].startswith("unsigned: tool-v1.1.0, ")
+    assert "set BAKERY_SIGNING_KEY" in told[0]
+    remote.publish(waived)
+    assert capsys.readouterr().err.startswith("unsigned: tool-v1.1.0, ")
+    assert remote.public() == {"tool-v1.1.0"}
+
+
+@needs.programs("gpg")
+def test_a_signature_can_be_added(
+    waived: Path, tmp_path: Path, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher = Directory(tmp_path / "www", "us")
+    remote = channels.remote(publisher, tmp_path / "scratch", RetryPolicy(tries=1))
+    remote.publish(waived)
+    public = tmp_path / "www/tool-v1.1.0"
+    image = (public / IMAGE).stat().st_ino
+    key = person.key("the publisher")
+    monkeypatch.setenv(signing.KEY, person.gpg("--armor", "--export-secret-keys", key).decode())
+    index(waived, person)
+    remote = channels.remote(publisher, tmp_path / "scratch", RetryPolicy(tries=1))
+    assert remote.public() == set()
+    remote.publish(waived)
+    assert list(verify(str(public), keyring=waived / signing.KEYRING))
+    assert remote.public() == {"tool-v1.1.0"}
+    assert (public / IMAGE).stat().st_ino == image
+    assert not list(public.glob("*.next"))
+    signature = (public / sums.SIGNATURE).read_bytes()
+    index(waived, person)  # signed at another time
+    remote.publish(waived)
+    assert (public / sums.SIGNATURE).read_bytes() == signature
+
+
+@needs.programs("gpg")
+def test_a_signature_is_added_to_these_images_alone(
+    waived: Path, tmp_path: Path, person: Person
+) -> None:
+    publisher = Directory(tmp_path / "www", "us")
+    remote = channels.remote(publisher, tmp_path / "scratch", RetryPolicy(tries=1))
+    remote.publish(waived)
+    person.key("the publisher's")
+    index(waived, person)
+    (tmp_path / "www/tool-v1.1.0" / IMAGE).write_bytes(b"swapped")
+    with pytest.raises(PublishError, match="is published with other files"):
+        remote.publish(waived)
 
 
 def test_bytes_that_are_not_those_on_record_are_refused(waived: Path) -> None:

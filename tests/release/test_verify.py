@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -70,6 +71,38 @@ def test_no_more_is_read_than_is_signed(release: Path) -> None:
     with (release / IMAGE).open("r+b") as file:
         file.truncate(64 << 20)
     with pytest.raises(ReleaseError, match="more than the 17 bytes that"):
+        check(release)
+
+
+def believed_until(folder: Path, day: str) -> None:
+    digests = sums.decode((folder / sums.FILE).read_bytes())
+    (folder / sums.FILE).write_bytes(sums.encode(digests, date.fromisoformat(day)))
+
+
+def test_how_long_a_list_is_to_be_believed_is_no_file(release: Path) -> None:
+    before = check(release)
+    believed_until(release, "9999-12-31")
+    with Mirror(release.parent) as server:
+        assert check(f"{server.url}/{release.name}") == before
+        assert not [path for path in server.requests if "BEST-BEFORE" in path]
+
+
+@pytest.mark.parametrize("day", ["2020-01-01", str(datetime.now(UTC).date())])
+def test_a_list_that_is_out_of_date_is_refused(release: Path, day: str) -> None:
+    believed_until(release, day)
+    with Mirror(release.parent) as server, pytest.raises(ReleaseError) as caught:
+        check(f"{server.url}/{release.name}")
+    assert caught.value.what == "SHA256SUMS is out of date"
+    assert day in str(caught.value)
+    assert "clock" in str(caught.value.fix)
+    result = CliRunner().invoke(main, ["verify-release", "--unsigned", str(release)])
+    assert result.exit_code == 1
+
+
+def test_a_day_that_is_none_is_refused(release: Path) -> None:
+    with (release / sums.FILE).open("a") as file:
+        file.write(f"{'0' * 64}  BEST-BEFORE-2026-13-45\n")
+    with pytest.raises(ReleaseError, match="can't be read"):
         check(release)
 
 

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 import threading
-import uuid
-from contextlib import contextmanager
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.build.step import Made, Nothing, Step, StepError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from bakery.build.context import Context
     from bakery.build.state import State
     from bakery.build.step import AnyStep, Work
-    from bakery.http.retry import RetryPolicy
     from bakery.publish.channel import Channels
     from bakery.publish.channel_steps import DesiredChannel
-    from bakery.publish.model import Publisher, RemoteRelease
-    from bakery.publish.reconcile import Action
+    from bakery.publish.model import RemoteRelease
+    from bakery.publish.session import DesiredChannels, PublishSession
     from bakery.recipe.load import Source
     from bakery.recipe.plan import Release
 
-    _Desired = Callable[[Channels, Sequence[RemoteRelease]], list[DesiredChannel]]
-
 
 class Remote:
-    """The publisher, and what was last seen there.
-
-    One release or channel is brought there at a time, as GitHub asks for.
+    """The publisher; one release or channel is brought there at a time, as GitHub asks for.
 
     Args:
         context: which publisher, how many versions channels keep, and what signs them.
@@ -43,38 +33,18 @@ class Remote:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._settings = context.settings
         self._alone = threading.Lock()
-        self._seen: list[RemoteRelease] | None = None
 
     @cached_property
-    def publisher(self) -> Publisher:
-        """The publisher of the settings."""
-        from bakery.publish.directory import Directory
-        from bakery.publish.github import Github
+    def _session(self) -> PublishSession:
+        from bakery.publish.session import PublishSession
 
-        kind, _, address = self._settings.publisher.partition(":")
-        owner = _owner(self._settings.dist)
-        if kind == "github":
-            return Github(address, owner)
-        return Directory(self._settings.root / address, owner)
-
-    @cached_property
-    def retry(self) -> RetryPolicy:
-        """How often a failure is met with another try."""
-        from bakery.http.retry import RetryPolicy
-
-        return RetryPolicy()
+        return PublishSession.of(self._context.settings, self._context.signing_key)
 
     def public(self) -> set[str]:
-        """Return the names of the releases that are published."""
-        from bakery.release import document
-
-        return {
-            remote.tag
-            for remote in self._known()
-            if remote.visibility == "public" and remote.asset(document.FILE)
-        }
+        """Return the names of the releases that are published, signed where we sign."""
+        with self._alone:
+            return self._session.public()
 
     def publish(self, folder: Path) -> str:
         """Publish a release folder, or finish publishing it; return where it is.
@@ -84,96 +54,28 @@ class Remote:
                 refuses the release.
 
         """
-        from bakery.publish import release
-        from bakery.publish.release_folder import presented
-
-        desired = presented(folder)
         with self._alone:
-            if release.publish(desired, self.publisher, self.retry, self._known()):
-                self._seen = None
-        return f"{self._settings.publish_url}/{desired.tag}"
+            return self._session.publish(folder)
 
     def preview(self, folder: Path) -> str:
         """Return what publishing a release folder would do."""
-        from bakery.publish import release
-        from bakery.publish.release_folder import presented
-
-        desired = presented(folder)
         with self._alone:
-            there = [each for each in self._known() if each.tag == desired.tag]
-        return "\n".join(release.preview(desired, there))
+            return "\n".join(self._session.preview_publish(folder))
 
-    def move(self, what: str, desired: _Desired) -> str:
-        """Bring channels up to what is published; return where they are.
+    def move(self, what: str, desired: DesiredChannels) -> str:
+        """Bring channels up to what is published; return where they are, and what is left out.
 
         Raises:
             PublishError: the publisher refuses it.
 
         """
-        from bakery.publish import channel_steps
-        from bakery.publish.reconcile import reconcile
+        with self._alone:
+            return "\n".join(self._session.move(what, desired))
 
-        tags: dict[str, None] = {}
-        with self._alone, self._channels() as channels:
-
-            def plan(seen: Sequence[RemoteRelease]) -> list[Action]:
-                wanted = desired(channels, seen)
-                tags.update(dict.fromkeys(channel.tag for channel in wanted))
-                return [step for channel in wanted for step in channel_steps.steps(channel, seen)]
-
-            reconcile(
-                what, self.publisher, self.retry, look=self._look, plan=plan, known=self._seen
-            )
-            left_out = channels.left_out()
-        return "\n".join([*(f"{self._settings.publish_url}/{tag}" for tag in tags), *left_out])
-
-    def preview_move(self, desired: _Desired) -> str:
+    def preview_move(self, desired: DesiredChannels) -> str:
         """Return what bringing channels up to date would do."""
-        from bakery.publish import channel_steps
-
-        with self._alone, self._channels() as channels:
-            seen = self._known()
-            lines = [
-                line
-                for channel in desired(channels, seen)
-                for line in channel_steps.preview(channel, seen)
-            ]
-            lines += channels.left_out()
-        return "\n".join(lines) or "nothing is to be done"
-
-    @contextmanager
-    def _channels(self) -> Iterator[Channels]:
-        from bakery.publish.channel import Channels
-        from bakery.publish.channel_steps import Scratch
-        from bakery.publish.published import Catalogue
-        from bakery.publish.signed_index import IndexSigner
-
-        dist = self._settings.dist
-        dist.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=dist, prefix=".channel-") as folder:
-            scratch = Scratch(Path(folder))
-            signer = IndexSigner(self.publisher, scratch, self._context.signing_key)
-            catalogue = Catalogue(self.publisher, self._context.store)
-            yield Channels(catalogue, scratch, signer, self._settings.keep)
-
-    def _known(self) -> list[RemoteRelease]:
-        """Return what was at the publisher when it was last looked at."""
-        from bakery.publish.reconcile import reconcile
-
-        if self._seen is None:
-            nothing: list[Action] = []
-            reconcile(
-                self._settings.publisher,
-                self.publisher,
-                self.retry,
-                look=self._look,
-                plan=lambda _seen: nothing,
-            )
-        return self._seen or []
-
-    def _look(self) -> list[RemoteRelease]:
-        self._seen = self.publisher.releases()
-        return self._seen
+        with self._alone:
+            return "\n".join(self._session.preview(desired))
 
 
 def step(
@@ -247,7 +149,7 @@ def index(remote: Remote, published: Iterable[AnyStep]) -> Step[Nothing]:
 def _moving(
     remote: Remote,
     name: str,
-    desired: _Desired,
+    desired: DesiredChannels,
     published: Iterable[AnyStep],
     *,
     what: str,
@@ -270,10 +172,3 @@ def _moving(
 
 def _never() -> bool:
     return False
-
-
-def _owner(dist: Path) -> str:
-    """Return who publishes from a folder: a run of a workflow, its repetitions, or a machine."""
-    run = os.environ.get("GITHUB_RUN_ID")
-    where = f"{os.environ.get('GITHUB_JOB')} {run}" if run else f"{uuid.getnode()} {dist}"
-    return hashlib.sha256(where.encode()).hexdigest()[:12]

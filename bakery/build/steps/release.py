@@ -100,7 +100,7 @@ def step(
             *_inputs(context, release),
             boots,
             _waiver(context, release) or "",
-            key.fingerprint if key else "",
+            key.public.hex() if key else "",
         )
 
     return Step(

@@ -1,0 +1,60 @@
+"""Commands that move channels: one signs and has no write rights, the other the reverse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bakery.cli.project import Project
+from bakery.text import alarms, is_alarm
+
+if TYPE_CHECKING:
+    from bakery.publish.session import DesiredChannels
+
+_INDEX = "index"
+_FOLDER = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+
+
+@click.command("sign-channels")
+@_FOLDER
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+def sign_channels(folder: Path, names: tuple[str, ...]) -> None:
+    """Verify what is published, and write signed channels of it to DIR.
+
+    NAMEs are recipes, or `index` for the index of everything; without any it is all of them.
+    `bakery move-channels DIR` uploads what DIR says, wherever there are the rights to do so.
+    """
+    from bakery.publish.session import PublishSession
+    from bakery.release.keyring import signing_key
+
+    project = Project()
+    key = signing_key(project.settings.signing_keyring)
+    alarms(PublishSession.of(project.settings, key).sign(folder, _desired(project, names)))
+
+
+@click.command("move-channels")
+@_FOLDER
+def move_channels(folder: Path) -> None:
+    """Upload the signed channels in DIR, which is verified first; no key is needed.
+
+    A channel that another run has moved since to something newer stays as it is.
+    """
+    from bakery.publish.session import PublishSession
+
+    told = PublishSession.of(Project().settings, None).move_signed(folder)
+    click.echo("\n".join(line for line in told if not is_alarm(line)))
+    alarms(told)
+
+
+def _desired(project: Project, names: tuple[str, ...]) -> list[DesiredChannels]:
+    from bakery.publish.session import of_index, of_recipe
+
+    recipes = [name for name in names if name != _INDEX]
+    sources = project.chosen(recipes) if recipes or not names else {}
+    desired = [
+        of_recipe(source.name, minors="minor" in source.recipe.channels)
+        for source in sources.values()
+    ]
+    return [*desired, of_index] if _INDEX in names or not names else desired

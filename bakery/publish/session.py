@@ -1,0 +1,243 @@
+"""One run's work at a publisher: releases, channels and the index."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bakery.http.retry import RetryPolicy
+from bakery.publish import channel_steps, release, signed_channels
+from bakery.publish.channel import Channels
+from bakery.publish.channel_steps import Scratch
+from bakery.publish.published import Catalogue
+from bakery.publish.publishers import publisher
+from bakery.publish.reconcile import reconcile
+from bakery.publish.release_folder import presented, unsigned
+from bakery.publish.signed_index import IndexSigner
+from bakery.release import document, sums
+from bakery.release.keyring import Keyring
+from bakery.store.folder import Store
+from bakery.text import STAYS, alarms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from bakery.publish.channel_steps import DesiredChannel
+    from bakery.publish.model import Publisher, RemoteRelease
+    from bakery.publish.reconcile import Action
+    from bakery.release.signing import SigningKey
+    from bakery.settings import Settings
+
+    DesiredChannels = Callable[[Channels, Sequence[RemoteRelease]], list[DesiredChannel]]
+
+
+def of_recipe(name: str, *, minors: bool) -> DesiredChannels:
+    """Return what says how the channels of a recipe must be."""
+    return lambda channels, seen: channels.of(name, seen, minors=minors)
+
+
+def of_index(channels: Channels, seen: Sequence[RemoteRelease]) -> list[DesiredChannel]:
+    """Return how the index of everything must be."""
+    return channels.index(seen)
+
+
+class PublishSession:
+    """Publishes releases, and moves channels or signs what others will move.
+
+    Attributes:
+        publisher: where they are.
+
+    """
+
+    def __init__(
+        self, settings: Settings, publisher: Publisher, retry: RetryPolicy, key: SigningKey | None
+    ) -> None:
+        """Use a publisher.
+
+        Args:
+            settings: how many versions they keep, for how long they are signed, and our keys.
+            publisher: where they are.
+            retry: how often a failure is met with another look.
+            key: signs them; None for none.
+
+        """
+        self.publisher = publisher
+        self._settings = settings
+        self._retry = retry
+        self._key = key
+        self._seen: list[RemoteRelease] | None = None
+
+    @cached_property
+    def _keyring(self) -> Keyring | None:
+        return Keyring.of(self._key, self._settings.signing_keyring)
+
+    @cached_property
+    def _catalogue(self) -> Catalogue:
+        return Catalogue(self.publisher, Store(self._settings.store), self._keyring)
+
+    def known(self) -> list[RemoteRelease]:
+        """Return what was at the publisher when it was last looked at."""
+        if self._seen is None:
+            self._reconcile(self._settings.publisher, lambda _seen: [])
+        return self._seen or []
+
+    @classmethod
+    def of(cls, settings: Settings, key: SigningKey | None) -> PublishSession:
+        """Return the publisher that the settings name, with the usual patience."""
+        return cls(settings, publisher(settings), RetryPolicy(), key)
+
+    def public(self) -> set[str]:
+        """Return the names of the releases that are published, signed where we sign."""
+        keyring = self._key or self._settings.signing_keyring
+        needed = {document.FILE, sums.SIGNATURE} if keyring else {document.FILE}
+        return {
+            posted.tag
+            for posted in self.known()
+            if posted.visibility == "public" and needed <= {asset.name for asset in posted.assets}
+        }
+
+    def publish(self, folder: Path) -> str:
+        """Publish a finished release folder, or finish publishing it; return its address.
+
+        What needs attention is told before anything is public.
+
+        Raises:
+            PublishError: an image has passed no boot as the bytes that it is, or the publisher
+                refuses the release.
+
+        """
+        desired = presented(folder)
+        alarms(unsigned(desired))
+        self.heal()
+        known = self.known()
+        if release.publish(desired, self.publisher, self._retry, known):
+            self._seen = None
+        return f"{self._settings.publish_url}/{desired.tag}"
+
+    def preview_publish(self, folder: Path) -> list[str]:
+        """Return what publishing a release folder would do."""
+        desired = presented(folder)
+        there = [each for each in self.known() if each.tag == desired.tag]
+        return [*unsigned(desired), *release.preview(desired, there)]
+
+    def move(self, what: str, desired: DesiredChannels) -> list[str]:
+        """Bring channels up to what is published; return where they are, and what is left out.
+
+        Args:
+            what: what is moved, for messages.
+            desired: says how they must be.
+
+        Raises:
+            PublishError: the publisher refuses it.
+
+        """
+        tags: dict[str, None] = {}
+        with self._channels() as channels:
+
+            def plan(seen: Sequence[RemoteRelease]) -> list[Action]:
+                interrupted = channel_steps.interrupted(seen)
+                if interrupted:
+                    return interrupted
+                wanted = desired(channels, seen)
+                tags.update(dict.fromkeys(channel.tag for channel in wanted))
+                return [step for each in wanted for step in channel_steps.steps(each, seen)]
+
+            self._reconcile(what, plan)
+            addresses = [f"{self._settings.publish_url}/{tag}" for tag in tags]
+            return [*addresses, *channels.left_out()]
+
+    def preview(self, desired: DesiredChannels) -> list[str]:
+        """Return what moving channels would do."""
+        with self._channels(pretend=True) as channels:
+            seen = self.known()
+            wanted = desired(channels, seen)
+            lines = [line for each in wanted for line in channel_steps.preview(each, seen)]
+            return [*(lines or ["nothing is to be done"]), *channels.left_out()]
+
+    def sign(self, folder: Path, desired: Sequence[DesiredChannels]) -> list[str]:
+        """Write to a folder all that moving channels takes but the token; return what is left out.
+
+        Args:
+            folder: an empty folder, or none yet.
+            desired: says how channels must be.
+
+        Raises:
+            PublishError: the publisher refuses to be read, or the folder is in use.
+
+        """
+        scratch = Scratch(signed_channels.begin(folder))
+        seen = self.known()
+        with self._channels(scratch) as channels:
+            wanted = [channel for each in desired for channel in each(channels, seen)]
+            signed_channels.write(folder, wanted, seen)
+            return channels.left_out()
+
+    def move_signed(self, folder: Path) -> list[str]:
+        """Move channels as `sign` has written them; return where they are, and what stays.
+
+        Raises:
+            PublishError: what the folder holds is not what was signed, or the publisher refuses it.
+
+        """
+        signed = signed_channels.read(folder, self._keyring)
+        told: dict[str, str] = {}
+
+        def plan(seen: Sequence[RemoteRelease]) -> list[Action]:
+            steps = channel_steps.interrupted(seen)
+            for channel in () if steps else signed:
+                wanted = channel.resolve(folder, seen, self._read)
+                if isinstance(wanted, str):
+                    told[channel.tag] = f"{STAYS}{channel.tag}, since {wanted}"
+                else:
+                    told[channel.tag] = f"{self._settings.publish_url}/{channel.tag}"
+                    steps += channel_steps.steps(wanted, seen)
+            return steps
+
+        self._reconcile("the channels", plan)
+        return list(told.values())
+
+    def heal(self) -> None:
+        """End the changes of channels that another run has left in the middle."""
+        self._reconcile("a channel in the middle of its change", channel_steps.interrupted)
+
+    def _reconcile(
+        self, what: str, plan: Callable[[Sequence[RemoteRelease]], list[Action]]
+    ) -> None:
+        look, known = self._look, self._seen
+        reconcile(what, self.publisher, self._retry, look=look, plan=plan, known=known)
+
+    def _look(self) -> list[RemoteRelease]:
+        self._seen = None  # until there is an answer
+        self._seen = self.publisher.releases()
+        return self._seen
+
+    def _read(self, release: RemoteRelease, name: str) -> bytes | None:
+        """Return a small file of a release; None where it has none."""
+        stored = release.asset(name)
+        if stored is None or not stored.whole or not stored.sha256:
+            return None
+        with tempfile.TemporaryDirectory(prefix="bakery-move-") as folder:
+            path = Path(folder, "file")
+            self.publisher.fetch(release, stored, path)
+            return path.read_bytes()
+
+    @contextmanager
+    def _channels(
+        self, scratch: Scratch | None = None, *, pretend: bool = False
+    ) -> Iterator[Channels]:
+        dist = self._settings.dist
+        dist.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=dist, prefix=".channel-") as folder:
+            scratch = scratch or Scratch(Path(folder))
+            signer = IndexSigner(
+                self.publisher,
+                scratch,
+                key=self._key,
+                keyring=self._keyring,
+                valid_days=self._settings.valid_days,
+                pretend=pretend,
+            )
+            yield Channels(self._catalogue, scratch, signer, self._settings.keep)

@@ -1,0 +1,114 @@
+"""Our own public keys: several of them while one takes the place of another."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+from bakery.release.errors import ReleaseError
+from bakery.release.signing import SigningKey
+from bakery.tools import run
+from bakery.upstream.signature import gpg
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """Public keys, one of which must have signed what is published.
+
+    Attributes:
+        data: OpenPGP packets, which hosts have as /etc/systemd/import-pubring.gpg.
+        fingerprints: those of the primary keys, in hexadecimal digits.
+
+    """
+
+    data: bytes
+    fingerprints: tuple[str, ...]
+
+    @classmethod
+    def of(cls, key: SigningKey | None, path: Path | None) -> Keyring | None:
+        """Return the keys of a file, else that of the key in hand; None where there is neither.
+
+        Args:
+            key: signs; its public key must be in the file.
+            path: public keys, armored or not, also as gpg keeps them.
+
+        Raises:
+            ReleaseError: the file holds no keys, or not this one's.
+            MissingToolError: gpg is not installed.
+
+        """
+        if path is None:
+            return cls(key.public, (key.fingerprint,)) if key else None
+        ring = cls.read(path)
+        if key and key.fingerprint not in ring.fingerprints:
+            raise ReleaseError(
+                "the signing key is not in the keyring",
+                where=str(path),
+                why=f"it is {key.fingerprint}; there are {', '.join(ring.fingerprints)}",
+                fix="add its public key, sign with it once hosts have it: see the guide to keys",
+            )
+        return ring
+
+    @classmethod
+    def read(cls, path: Path) -> Keyring:
+        """Return the keys in a file.
+
+        Raises:
+            ReleaseError: there are none.
+            MissingToolError: gpg is not installed.
+
+        """
+        with tempfile.TemporaryDirectory(prefix="gpg-") as home:
+            command = [gpg.GPG.require(), "--homedir", home, "--batch", "--no-tty", "--quiet"]
+            command += ["--no-autostart"]
+            what = "the keyring can't be read"
+            fix = f"write {path} with: gpg --export FINGERPRINT..."
+            run([*command, "--import", path], what=what, fix=fix)
+            listed = run([*command, "--with-colons", "--list-keys"], what=what, fix=fix)
+            packets = Path(home, "packets")
+            minimal = "--export-options=export-minimal"
+            run([*command, minimal, "--output", packets, "--export"], what=what, fix=fix)
+            return cls(packets.read_bytes(), tuple(_primaries(listed)))
+
+    def check(self, data: bytes, signature: bytes, where: str) -> None:
+        """Refuse bytes that none of the keys has signed.
+
+        Args:
+            data: what is signed.
+            signature: detached, armored or not.
+            where: what it is of, for messages.
+
+        Raises:
+            SignatureError: the signature does not hold, or its key has expired or is revoked.
+            MissingToolError: gpg is not installed.
+
+        """
+        with tempfile.TemporaryDirectory(prefix="bakery-verify-") as folder:
+            files = [Path(folder) / name for name in ("data", "signature", "keys")]
+            for path, content in zip(files, (data, signature, self.data), strict=True):
+                path.write_bytes(content)
+            gpg.verify(*files, where=where)
+
+
+def signing_key(path: Path | None) -> SigningKey | None:
+    """Return the key that the environment names; hosts get those of a file with it.
+
+    Args:
+        path: public keys, this one's among them; None for this one alone.
+
+    Raises:
+        ReleaseError: the environment names something else, or the file lacks this key.
+        MissingToolError: gpg is not installed.
+
+    """
+    key = SigningKey.configured()
+    keyring = Keyring.of(key, path) if key else None
+    return replace(key, public=keyring.data) if key and keyring else None
+
+
+def _primaries(listed: str) -> list[str]:
+    """Return the fingerprints that follow primary keys in gpg's list (GnuPG's doc/DETAILS)."""
+    lines = [line.split(":") for line in listed.splitlines()]
+    return [after[9] for line, after in pairwise(lines) if line[0] == "pub"]
