@@ -17,6 +17,9 @@ class Progress(Protocol):
     def restart(self, done: int = 0) -> None:
         """Report that the work begins again with `done` bytes already there."""
 
+    def tell(self, step: str, *, lasting: bool = False) -> None:
+        """Report in words what is being done; `lasting` where it takes minutes."""
+
 
 class Silent:
     """Progress that nobody reads."""
@@ -29,3 +32,13 @@ class Silent:
 
     def restart(self, done: int = 0) -> None:
         """Ignore the restart."""
+
+    def tell(self, step: str, *, lasting: bool = False) -> None:
+        """Ignore the step."""
+
+
+class Tell(Protocol):
+    """Receives in words what is being done; called from any thread."""
+
+    def __call__(self, step: str, *, lasting: bool = False) -> None:
+        """Report a step; `lasting` where it takes minutes."""

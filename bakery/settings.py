@@ -7,6 +7,7 @@ import re
 import tomllib
 from contextlib import suppress
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from urllib.parse import urlsplit
@@ -18,6 +19,41 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Profile = Literal["default", "fast", "small"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BootWaiver:
+    """What can't be booted here, and why.
+
+    Attributes:
+        subject: an architecture, a machine, or images by a pattern: `arm64`, `nspawn:forky`,
+            `docker-*-arm64`.
+        reason: published with what was not booted.
+
+    """
+
+    subject: str
+    reason: str
+
+    def covers(self, *, image: str, arch: str, machine: str) -> bool:
+        """Return whether an image need not be booted on a machine."""
+        return self.subject in {arch, machine} or fnmatchcase(image, self.subject)
+
+    @classmethod
+    def parse(cls, text: str) -> BootWaiver:
+        """Return the waiver in `SUBJECT: REASON`.
+
+        Raises:
+            ValueError: it is not of that form.
+
+        """
+        subject, colon, reason = text.partition(": ")
+        if not colon or not re.fullmatch(r"[^\s*]\S*", subject.strip()) or not reason.strip():
+            raise ValueError(
+                "SUBJECT: REASON, such as `arm64: no arm64 machine here`, where SUBJECT is an"
+                " architecture, a machine or an image; several are separated by `;`"
+            )
+        return cls(subject=subject.strip(), reason=reason.strip())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +78,8 @@ class Settings:
         publisher: where releases go: `directory:PATH` or `github:OWNER/REPO`.
         keep: how many versions a channel has.
         publish_url: where releases are published, each in a folder of its name; hosts follow it.
-        boot_waiver: why images may be published without a passed boot; None if they may not.
+        boot_waiver: what can't be booted here; all other boots must have passed before images are
+            published.
         origins: for every setting, where its value comes from.
 
     """
@@ -62,7 +99,7 @@ class Settings:
     publisher: str
     keep: int
     publish_url: str
-    boot_waiver: str | None
+    boot_waiver: tuple[BootWaiver, ...]
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
@@ -135,8 +172,9 @@ def _publish_url(text: str, root: Path) -> str:
     return address
 
 
-def _reason(text: str, _root: Path) -> str | None:
-    return " ".join(text.split()) or None
+def _waivers(text: str, _root: Path) -> tuple[BootWaiver, ...]:
+    lines = [" ".join(each.split()) for each in text.split(";")]
+    return tuple(BootWaiver.parse(line) for line in lines if line)
 
 
 def _publisher(text: str, _root: Path) -> str:
@@ -172,7 +210,7 @@ _PARSERS: dict[str, Callable[[str, Path], Any]] = {
     "publisher": _publisher,
     "keep": _count,
     "publish_url": _publish_url,
-    "boot_waiver": _reason,
+    "boot_waiver": _waivers,
 }
 
 NAMES = tuple(_PARSERS)

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from bakery.boot.model import Expectations
+from bakery.recipe.expectations import Expectations
 from bakery.recipe.lock import TrustKind
 from bakery.recipe.model import Recipe
 from bakery.recipe.types import Archive, Format, Trust

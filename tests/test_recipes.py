@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.licenses import canonicalize_license_expression
 
-from bakery.boot.model import Expectations
+from bakery.recipe.expectations import Expectations
 from bakery.recipe.folder import CHECK, FILE
 from bakery.recipe.load import load_all
 from bakery.recipe.plan import releases

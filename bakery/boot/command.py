@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, cast, get_args
 
 from bakery.arch import Arch, native_arch
-from bakery.boot.debian import Debian
 from bakery.boot.errors import MachineError
+from bakery.boot.everywhere import Trial
 from bakery.boot.machine import BootImage
 from bakery.boot.machines import machine
-from bakery.boot.model import Expectations
-from bakery.boot.report import render
-from bakery.boot.session import Deployment, boot
+from bakery.boot.report import passed, render
+from bakery.boot.session import Deployment
 from bakery.check import image_name
+from bakery.processors import Processors
+from bakery.recipe.expectations import Expectations
 from bakery.yaml.convert import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from bakery.boot.everywhere import TellMachine
     from bakery.settings import Settings
 
 
@@ -32,6 +35,7 @@ def boot_files(
     expected: Path | None,
     shell: bool,
     echo: Callable[[str], object],
+    tell: TellMachine,
 ) -> bool:
     """Boot image files together on each machine; return whether everything held everywhere.
 
@@ -43,7 +47,8 @@ def boot_files(
         start: units that must be active.
         expected: a check.yaml; None expects the units alone.
         shell: give the user a shell in each system before it ends.
-        echo: told what each boot showed, and what takes long before it.
+        echo: told what each boot showed.
+        tell: told what goes on: a machine's name, and what it does.
 
     Raises:
         BakeryError: a machine can't be made, or check.yaml can't be read.
@@ -52,7 +57,7 @@ def boot_files(
     wanted = load(expected, Expectations) if expected else Expectations()
     images = _by_name(paths)
     newer = images | _by_name(then)
-    first, *later = [
+    deployments = [
         Deployment(
             images=[BootImage(path=path, name=name) for name, path in each.items()],
             start=start,
@@ -61,17 +66,17 @@ def boot_files(
         for each in ([images, newer] if then else [images])
     ]
     arch = _architecture(paths)
-    passed = True
-    folder = settings.store / "boots" / "+".join(images)
-    for name in machines:
-        made = machine(name, arch, settings)
-        if isinstance(made, Debian) and made.obstacle() is None and not made.folder.is_dir():
-            echo(f"making the Debian {made.suite} that boots, once; this takes a minute or two")
-        journal = folder / f"{name.replace('/', '_')}.journal"
-        report = boot(first, machine=made, journal=journal, then=later, shell=shell)
+    made = [machine(name, arch, settings, expected=wanted) for name in machines]
+    trial = Trial(
+        deployments=deployments,
+        folder=settings.store / "boots" / "+".join(images),
+        turn=partial(Processors(settings.jobs).take, 1),
+        tell=tell,
+    )
+    reports = [trial.on_one(each, shell=shell) for each in made] if shell else trial.on(made)
+    for report in reports:
         echo(render(report))
-        passed &= report.outcome == "passed"
-    return passed
+    return passed(reports)
 
 
 def _by_name(paths: Sequence[Path]) -> dict[str, Path]:

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 16
 _LAST_LINES = 15
+# What PID 1 and the kernel say when they give up; nothing comes after it
+_DEATH = re.compile(
+    rb"Freezing execution|Kernel panic - not syncing|You are in (emergency|rescue) mode"
+    rb"|Failed to (execute|allocate manager|mount API filesystems)[^\r\n]*"
+)
 _CONTROL = re.compile(
     r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-_c])|[^\n\x20-\x7e\x80-\U0010ffff]"
 )
@@ -55,6 +60,11 @@ class Console:
         self._thread.join()
         os.close(self._stop)
         self._file.close()
+
+    def last_words(self) -> str | None:
+        """Return the message with which the system gave up; None while it did not."""
+        match = _DEATH.search(self._log.read_bytes())
+        return match[0].decode("utf-8", "replace") if match else None
 
     def tail(self) -> str:
         """Return the last lines, without colours and cursor movements."""

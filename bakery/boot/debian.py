@@ -6,7 +6,10 @@ import hashlib
 import os
 import re
 import shutil
+import stat
+import threading
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,20 +18,28 @@ import msgspec
 
 from bakery.arch import ARCHITECTURES
 from bakery.boot.errors import MachineError
+from bakery.check import os_release
 from bakery.tools import NETWORK_PATIENCE, Tool, run
 from bakery.upstream import apt
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from bakery.arch import Arch
+    from bakery.progress import Tell
+
+SUITES = ("bookworm", "trixie", "forky")
 
 _DEBOOTSTRAP = Tool(program="debootstrap", apt="debootstrap")
 _SCRIPTS = Path("/usr/share/debootstrap/scripts")
+_REPORT_INTERVAL = 0.5  # seconds
 _SYSEXT = "usr/lib/systemd/system/systemd-sysext.service"
 
 # What images may count on, as on Flatcar: a service manager, iproute2, iptables, curl
 PACKAGES = (
     "systemd",
     "systemd-sysv",
+    "udev",
     "dbus",
     "kmod",
     "procps",
@@ -40,11 +51,17 @@ PACKAGES = (
 # Before version 255 nothing loads the units that a merge brings: hosts do it as Flatcar does.
 _RELOADS_ITSELF = 255
 _RELOAD = "[Service]\nExecStartPost=/bin/systemctl daemon-reload\n"
+# Emptied: every boot copies /var. The journal's folder has ACLs that name groups by
+# number; without it the journal is kept in memory.
+_UNUSED = ("var/cache", "var/lib/apt", "var/lib/dpkg", "var/log")
 _FILES = {
     "etc/hostname": "bakery\n",
     "etc/hosts": "127.0.0.1 localhost bakery\n::1 localhost bakery\n",
     "etc/machine-id": "",
     "etc/resolv.conf": "",
+    # newer than /usr: what systemd updates at the first boot is as it must be; systemd.unit(5)
+    "etc/.updated": "",
+    "var/.updated": "",
 }
 _LINKS = {
     "etc/systemd/system/sysinit.target.wants/systemd-sysext.service": f"/{_SYSEXT}",
@@ -72,6 +89,7 @@ class Root(msgspec.Struct, frozen=True, kw_only=True):
         packages: what is installed beside Debian's essential packages.
         files: further files by path, and their text.
         links: symbolic links by path, and where they point.
+        owner: the user and group that stand for root; everybody else's numbers follow it.
 
     """
 
@@ -80,11 +98,12 @@ class Root(msgspec.Struct, frozen=True, kw_only=True):
     packages: tuple[str, ...] = PACKAGES
     files: dict[str, str] = {}
     links: dict[str, str] = {}
+    owner: int = 0
 
     @property
     def name(self) -> str:
         """Its folder's name: readable, and different for everything that differs."""
-        everything = [self, _FILES, _LINKS, _RELOAD]
+        everything = [self, _FILES, _LINKS, _RELOAD, _UNUSED]
         digest = hashlib.sha256(msgspec.json.encode(everything, order="sorted")).hexdigest()
         return f"{self.suite}-{self.arch}-{digest[:12]}"
 
@@ -94,7 +113,7 @@ class Debian(ABC):
     """What machines with a Debian system have in common.
 
     Attributes:
-        suite: `bookworm` has systemd 252, `trixie` 257.
+        suite: one of `SUITES`: `bookworm` has systemd 252, `trixie` 257, `forky` 262.
         cache: the folder that keeps the systems between boots; several processes may share it.
         arch: in systemd's words.
         mirror: the archive that systems are made from; None for the one that apt uses.
@@ -121,8 +140,17 @@ class Debian(ABC):
         """Where its root file system is, once it is made."""
         return self.cache / self.root.name
 
-    def provide(self) -> Path:
-        """Return the folder of its root file system, made now if it is not there yet.
+    def hierarchies(self) -> Path:
+        """Return its root file system, which has its /usr."""
+        return self.folder
+
+    def os_release(self) -> Mapping[str, str]:
+        """Return what its os-release says; empty before it is made."""
+        path = self.folder / "usr/lib/os-release"
+        return os_release.parse(path.read_text("utf-8")).values if path.is_file() else {}
+
+    def prepare(self, tell: Tell) -> None:
+        """Make its root file system where it is not there yet; see `Machine.prepare`.
 
         Raises:
             MachineError: it can't be made here.
@@ -135,7 +163,7 @@ class Debian(ABC):
 
         root, folder = self.root, self.folder
         if folder.is_dir():
-            return folder
+            return
         if os.geteuid() != 0:
             raise MachineError("only root can make a Debian system", fix="run it with sudo")
         self.cache.mkdir(parents=True, exist_ok=True)
@@ -143,46 +171,96 @@ class Debian(ABC):
             if not folder.is_dir():
                 partial = self.cache / f".{root.name}.partial"
                 _remove(partial)
-                _bootstrap(root, partial, apt.mirrors(self.mirror).main)
-                _settle(root, partial)
+                _bootstrap(root, partial, apt.mirrors(self.mirror).main, tell)
+                _configure(root, partial)
                 partial.rename(folder)
-        return folder
 
 
-def _bootstrap(root: Root, folder: Path, mirror: str) -> None:
+def _bootstrap(root: Root, folder: Path, mirror: str, tell: Tell) -> None:
+    """Install Debian; of the archive's Release file the signature counts, and not its age."""
     script = _SCRIPTS / root.suite
-    run(
-        [
-            _DEBOOTSTRAP.require(),
-            "--variant=minbase",
-            "--force-check-gpg",
-            f"--arch={ARCHITECTURES[root.arch].debian}",
-            f"--include={','.join(root.packages)}",
-            root.suite,
-            folder,
-            mirror,
-            *([] if script.exists() else [_SCRIPTS / "sid"]),
-        ],
-        what=f"debootstrap could not make a Debian {root.suite} system",
-        env={"DEBIAN_FRONTEND": "noninteractive"},
-        patience=NETWORK_PATIENCE,
-        fix=f"see {folder}/debootstrap/debootstrap.log; another mirror is set with {apt.VARIABLE}",
+    log = folder.with_suffix(".log")
+    tell(
+        f"making the Debian {root.suite} that boots, once; this takes a minute or two", lasting=True
     )
+    with _followed(log, tell):
+        run(
+            [
+                *("/bin/sh", "-c", 'exec >"$0" 2>&1; exec "$@"', log),
+                _DEBOOTSTRAP.require(),
+                "--variant=minbase",
+                "--force-check-gpg",
+                f"--arch={ARCHITECTURES[root.arch].debian}",
+                f"--include={','.join(root.packages)}",
+                root.suite,
+                folder,
+                mirror,
+                *([] if script.exists() else [_SCRIPTS / "sid"]),
+            ],
+            what=f"debootstrap could not make a Debian {root.suite} system",
+            env={"DEBIAN_FRONTEND": "noninteractive"},
+            patience=NETWORK_PATIENCE,
+            fix=f"see {log}; another mirror is set with {apt.VARIABLE}",
+        )
+    log.unlink()
 
 
-def _settle(root: Root, folder: Path) -> None:
-    for cached in ("var/cache/apt/archives", "var/lib/apt/lists"):
-        shutil.rmtree(folder / cached)
-        (folder / cached).mkdir()
+@contextmanager
+def _followed(log: Path, tell: Tell) -> Iterator[None]:
+    """Tell the newest step in debootstrap's log, again and again, in a thread."""
+    log.write_bytes(b"")
+    over = threading.Event()
+
+    def follow() -> None:
+        last = ""
+        while not over.wait(_REPORT_INTERVAL):
+            steps = re.findall(r"(?m)^I: (.+)$", log.read_text("utf-8", "replace"))
+            if steps and steps[-1] != last:
+                last = steps[-1]
+                tell(f"debootstrap: {last}")
+
+    thread = threading.Thread(target=follow, name="debootstrap", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _configure(root: Root, folder: Path) -> None:
+    for unused in _UNUSED:
+        shutil.rmtree(folder / unused, ignore_errors=True)
+        (folder / unused).mkdir()
     files = {**_FILES, **root.files}
     if systemd_version(folder) < _RELOADS_ITSELF:
         files["etc/systemd/system/systemd-sysext.service.d/10-reload.conf"] = _RELOAD
     for path, text in files.items():
-        place = _cleared(folder / path)
-        place.write_text(text, "utf-8")
-        place.chmod(0o644)
+        file = _cleared(folder / path)
+        file.write_text(text, "utf-8")
+        file.chmod(0o644)
     for path, target in {**_LINKS, **root.links}.items():
         _cleared(folder / path).symlink_to(target)
+    (folder / "var/lib/extensions").mkdir(exist_ok=True)
+    if root.owner:
+        _shift(folder, root.owner)
+
+
+def _shift(folder: Path, owner: int) -> None:
+    """Move all owners up by a number: a user namespace that begins there sees them as before."""
+    for parent, folders, files in os.walk(folder):
+        for path in (parent, *(f"{parent}/{name}" for name in files)):
+            _shift_one(path, owner)
+        for name in folders:
+            if Path(parent, name).is_symlink():
+                _shift_one(f"{parent}/{name}", owner)
+
+
+def _shift_one(path: str, owner: int) -> None:
+    status = os.lstat(path)
+    os.lchown(path, status.st_uid + owner, status.st_gid + owner)
+    if not stat.S_ISLNK(status.st_mode):
+        os.chmod(path, stat.S_IMODE(status.st_mode))  # noqa: PTH101  chown took setuid bits away
 
 
 def _cleared(path: Path) -> Path:

@@ -22,11 +22,13 @@ from bakery.http.address import file_name
 from bakery.store.folder import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bakery.arch import Arch
     from bakery.boot.guest import Guest
     from bakery.boot.machine import Load
+    from bakery.progress import Tell
+    from bakery.recipe.expectations import Device
     from bakery.settings import Settings
 
 _FIRMWARE_CONFIG = "opt/org.flatcar-linux/config"
@@ -40,24 +42,38 @@ class Flatcar:
         disk: Flatcar's disk image, `flatcar_production_qemu_image.img`, unpacked.
         arch: this computer's.
         masked: extensions of Flatcar's own that must not be merged, such as `docker-flatcar`.
+        devices: what it has beside its disk.
 
     """
 
     backend: ClassVar = "qemu"
     system: ClassVar = "flatcar"
-    noise: ClassVar = (r"^kernel: ",)  # about the virtual machine, and no image
+    known_errors: ClassVar = (r"^kernel: ",)  # about the virtual machine, and no image
+    virtual: ClassVar = True
 
     disk: Path
     arch: Arch
     masked: Sequence[str] = ()
+    devices: Sequence[Device] = ()
 
     def obstacle(self) -> str | None:
         """Return why this computer can't run such machines."""
         return vm.obstacle(self.arch)
 
-    @contextmanager
-    def start(self, load: Load) -> Iterator[Guest]:
-        """Start the machine; see `Machine.start`."""
+    def os_release(self) -> Mapping[str, str]:
+        """Return what all releases of Flatcar say: which one the disk has is not known."""
+        return {"ID": "flatcar", "SYSEXT_LEVEL": "1.0"}
+
+    def hierarchies(self) -> None:
+        """Return None: its /usr is a partition of the disk."""
+
+    def prepare(self, _tell: Tell) -> None:
+        """See that its disk is one.
+
+        Raises:
+            MachineError: it is not there, or no disk image.
+
+        """
         if not self.disk.is_file():
             raise MachineError(
                 "there is no Flatcar image",
@@ -71,6 +87,10 @@ class Flatcar:
                 why="it is not of the type qcow2, and has no partitions",
                 fix="unpack flatcar_production_qemu_image.img if it is compressed, or download it",
             )
+
+    @contextmanager
+    def start(self, load: Load) -> Iterator[Guest]:
+        """Start the machine; see `Machine.start`."""
         with tempfile.TemporaryDirectory(prefix="bakery-flatcar-") as folder:
             config = Path(folder, "config.ign")
             config.write_text(ignition(self.masked), "utf-8")
@@ -78,6 +98,7 @@ class Flatcar:
             machine = vm.Vm(
                 arch=self.arch,
                 disk=self.disk,
+                devices=self.devices,
                 options=["-fw_cfg", f"name={_FIRMWARE_CONFIG},file={escaped}"],
             )
             with vm.started(machine, load) as guest:

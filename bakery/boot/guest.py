@@ -19,7 +19,6 @@ from bakery.boot.errors import GuestError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from bakery.boot.console import Console
     from bakery.boot.process import Child
@@ -83,9 +82,9 @@ def units(requests: str, answers: str, *, after: str = "") -> dict[str, str]:
     return {"bakery-agent.service": agent, "bakery-setup.service": SETUP_UNIT}
 
 
-def image_path(number: int, path: Path) -> str:
-    """Return where the guest finds the image of that number."""
-    return f"{SHARE}/images/{number}/{path.name}"
+def image_path(number: int, name: str) -> str:
+    """Return where the guest finds the image of that number and name."""
+    return f"{SHARE}/images/{number}/{name}"
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ class Guest:
         console: what it shows and takes.
         reader: where answers are read.
         writer: where requests are written.
-        pace: how many times longer everything may take than on a usual computer.
+        slowdown: how many times longer everything may take than on a usual computer.
 
     """
 
@@ -114,7 +113,7 @@ class Guest:
     console: Console
     reader: int
     writer: int
-    pace: float = 1
+    slowdown: float = 1
     _numbers: Iterator[int] = field(default_factory=count)
     _received: bytearray = field(default_factory=bytearray)
 
@@ -125,50 +124,53 @@ class Guest:
             GuestError: the machine ended, or was not that far in time.
 
         """
-        if self._line(_START * self.pace, "start") != b"ready":
-            raise self._lost("the booted system's agent said something strange")
+        if self._line(_START * self.slowdown, "start") != b"ready":
+            raise self.lost("the booted system's agent said something strange")
 
     def ask(self, script: str, *, limit: float = 30) -> Answer:
         """Run a shell script as root and return how it ended.
 
         Args:
             script: for sh; its standard input is empty.
-            limit: seconds after which it is ended, times the guest's pace; 0 for never.
+            limit: seconds after which it is ended, times the guest's slowdown; 0 for never.
 
         Raises:
             GuestError: the system is gone or does not answer.
 
         """
         number = next(self._numbers)
-        seconds = math.ceil(limit * self.pace)
+        seconds = math.ceil(limit * self.slowdown)
         encoded = base64.b64encode(script.encode()).decode()
         os.write(self.writer, f"{number} {seconds} {encoded}\n".encode())
         line = self._line(seconds + _GRACE if limit else None, "answer")
         answered, status, stdout, stderr = line.split(b" ")
         if int(answered) != number:
-            raise self._lost("the booted system's agent answered another question")
+            raise self.lost("the booted system's agent answered another question")
         return Answer(int(status), _decode(stdout), _decode(stderr))
 
     def power_off(self) -> bool:
         """Return whether the system powers off in time when it is told to."""
         self.ask("systemctl --no-block poweroff")
-        return self.child.wait(_STOP * self.pace)
+        return self.child.wait(_STOP * self.slowdown)
 
     def _line(self, seconds: float | None, what: str) -> bytes:
         deadline = None if seconds is None else time.monotonic() + seconds
         while b"\n" not in self._received:
             if deadline is not None and time.monotonic() > deadline:
-                raise self._lost(f"the booted system did not {what} within {seconds:.0f} s")
+                raise self.lost(f"the booted system did not {what} within {seconds:.0f} s")
             ended = self.child.ended()
             if select.select([self.reader], [], [], 0 if ended else 0.2)[0]:
                 self._received.extend(os.read(self.reader, _CHUNK))
             elif ended:
-                raise self._lost(f"the system ended before it could {what}")
+                raise self.lost(f"the system ended before it could {what}")
+            elif dead := self.console.last_words():
+                raise self.lost(f"the system died before it could {what}: {dead}")
         line, _, rest = bytes(self._received).partition(b"\n")
         self._received[:] = rest
         return line
 
-    def _lost(self, what: str) -> GuestError:
+    def lost(self, what: str) -> GuestError:
+        """Return the error that the system is gone, with what its console said last."""
         return GuestError(what, why=f"its console's last lines:\n{self.console.tail()}")
 
 

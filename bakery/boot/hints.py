@@ -49,10 +49,60 @@ _MEANINGS = (
         text="Something else in this system listens on the same address already.",
     ),
     _Meaning(
-        pattern=r"Failed to (determine (user|group)|resolve (user|group))|status=217/USER",
+        pattern=r"(?s)(Failed to (determine|resolve)( \w+)? ?(user|group)|status=21[67]/)"
+        r".*(?P<file>/usr/lib/sysusers\.d/[^:]+):(?P<line>[^\n]+)",
+        text=(
+            "{file} declares the account, but nobody had made it when the unit started: systemd"
+            " reads sysusers.d before the merge. A unit that runs `systemd-sysusers` must come"
+            " first."
+        ),
+    ),
+    _Meaning(
+        pattern=r"Failed to (determine|resolve)( \w+)? ?(user|group)|status=21[67]/(USER|GROUP)",
         text=(
             "The unit names a user or group that does not exist: ship a file in usr/lib/sysusers.d"
             " that makes it."
+        ),
+    ),
+    _Meaning(
+        pattern=r"(?i)modprobe: (FATAL|ERROR).*?(?P<module>[\w-]+)(:| not found| in directory)"
+        r"|failed to find module '(?P<other>[\w-]+)'|(unable to|cannot|can't|could not) load"
+        r" (kernel )?module",
+        text=(
+            "It needs a kernel module, and a container can load none: say `machine: vm` in"
+            " check.yaml."
+        ),
+    ),
+    _Meaning(
+        pattern=r"(?i)(?P<path>/(usr|opt)/[\w./@+-]*)['\"]?:? [^\n]*read-only file system"
+        r"|read-only file system[^\n]*?(?P<other>/(usr|opt)/[\w./@+-]*)",
+        text=(
+            "It writes below /usr or /opt, which are read-only on a host with extensions: let it"
+            " write below /var, with StateDirectory= in its unit."
+        ),
+    ),
+    _Meaning(
+        pattern=r"Failed to load environment files|(?P<path>/etc/[\w./@+-]+)['\"]?:? "
+        r"[^\n]*[Nn]o such file or directory|[Nn]o such file or directory[^\n]*?/etc/",
+        text=(
+            "It reads a file in /etc that is not there: an image has no /etc. Ship a default below"
+            " usr/share, and copy it with a `C` line in tmpfiles.d, applied before it starts."
+        ),
+    ),
+    _Meaning(
+        pattern=r"(?P<path>/var/(lib|cache|log)/[\w./@+-]+)['\"]?:? "
+        r"[^\n]*([Nn]o such file or directory|[Pp]ermission denied|[Dd]irectory nonexistent)"
+        r"|status=238/STATE_DIRECTORY|Failed to set up special execution directory",
+        text=(
+            "A folder below /var is not there, or not the service's own: StateDirectory= in its"
+            " unit (CacheDirectory=, LogsDirectory=) makes it, under exactly the name it uses."
+        ),
+    ),
+    _Meaning(
+        pattern=r"start operation timed out|it is activating \(start\)",
+        text=(
+            "It hangs while it starts: with Type=notify it has not said READY=1, with Type=forking"
+            " or oneshot its first process has not ended."
         ),
     ),
     _Meaning(
@@ -104,9 +154,19 @@ _MEANINGS = (
 def meaning(log: str) -> str | None:
     """Return what a log says in plain words, or None when it holds no known message."""
     for pattern, text in _MEANINGS:
-        if found := re.search(pattern, log):
-            return text.format(**found.groupdict())
+        if match := re.search(pattern, log):
+            return text.format(**match.groupdict())
     return None
+
+
+def missing_account(log: str) -> str | None:
+    """Return the user or group that a log says is missing; None when it says no such thing."""
+    match = re.search(
+        r"Failed to (?:determine|resolve)(?: \w+)? ?(?:user|group)[^\n]*?"
+        r"['\" ](?P<name>[a-z_][\w-]*)['\"]?: No such process",
+        log,
+    )
+    return match["name"] if match else None
 
 
 def refusal(name: str, log: str, releases: Sequence[str]) -> str | None:
@@ -128,7 +188,8 @@ def refusal(name: str, log: str, releases: Sequence[str]) -> str | None:
         )
     if not releases:
         return meaning(log) or (
-            f"No usr/lib/extension-release.d/{wanted} can be read from it: either the image is"
-            " damaged, or it was not made as a system extension."
+            f"The image has no usr/lib/extension-release.d/{wanted}: it was not made as a system"
+            " extension, or it is not for this kind of machine (an image with partitions and verity"
+            " needs `machine: vm`)."
         )
     return meaning(log)

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from bakery.arch import Arch
     from bakery.boot.guest import Guest
+    from bakery.progress import Tell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +28,6 @@ class BootImage:
     path: Path
     name: str
 
-    @property
-    def link(self) -> str:
-        """The name of its link in /var/lib/extensions."""
-        return self.name if self.path.is_dir() else f"{self.name}.raw"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
@@ -38,13 +35,13 @@ class Load:
 
     Attributes:
         setup: a shell script that runs before systemd-sysext does.
-        images: image N is found in the guest at `guest.image_path(N, path)`.
+        images: image N is at `guest.image_path(N, name)` in the guest: a file or a folder.
         log: the file that takes what the machine writes to its console.
 
     """
 
     setup: str
-    images: Sequence[Path]
+    images: Sequence[BootImage]
     log: Path
 
 
@@ -60,11 +57,37 @@ class Machine(Protocol):
         """The system that boots, such as `bookworm`."""
 
     @property
-    def noise(self) -> Sequence[str]:
+    def arch(self) -> Arch:
+        """Its architecture."""
+
+    @property
+    def known_errors(self) -> Sequence[str]:
         """Patterns of journal errors that this machine has without any image."""
+
+    @property
+    def virtual(self) -> bool:
+        """Whether it has a kernel, udev and devices of its own."""
 
     def obstacle(self) -> str | None:
         """Return why this computer can't run such a machine at all; None when it can."""
+
+    def prepare(self, tell: Tell) -> None:
+        """Make what it boots, where that is not there yet.
+
+        Args:
+            tell: told what is being made, as that goes on.
+
+        Raises:
+            MachineError: it can't be made.
+            MissingToolError: a program is not installed.
+
+        """
+
+    def os_release(self) -> Mapping[str, str]:
+        """Return what its os-release says, as far as that is known before it boots."""
+
+    def hierarchies(self) -> Path | None:
+        """Return the folder that has its /usr; None where that can't be looked into."""
 
     def start(self, load: Load) -> AbstractContextManager[Guest]:
         """Start it; leaving the context ends it and removes all it wrote.

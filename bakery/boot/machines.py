@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.boot import flatcar
+from bakery.boot.debian import SUITES
 from bakery.boot.errors import MachineError
 from bakery.boot.nspawn import Nspawn
 from bakery.boot.qemu import Qemu
@@ -15,34 +16,43 @@ if TYPE_CHECKING:
 
     from bakery.arch import Arch
     from bakery.boot.machine import Machine
+    from bakery.recipe.expectations import Expectations
     from bakery.settings import Settings
 
-SUITES = ("bookworm", "trixie")
 
-
-def machine(name: str, arch: Arch, settings: Settings, masked: Sequence[str] = ()) -> Machine:
+def machine(
+    name: str,
+    arch: Arch,
+    settings: Settings,
+    *,
+    expected: Expectations,
+    masked: Sequence[str] = (),
+) -> Machine:
     """Return the machine that a name stands for.
 
     Args:
         name: the backend and what it boots.
         arch: the architecture of the images.
         settings: the store, which keeps systems between boots, and Debian's mirror.
+        expected: what check.yaml says of machines: where it asks for a virtual one, a container's
+            name stands for the virtual machine with the same system.
         masked: extensions of the system's own that must not be merged.
 
     Raises:
         MachineError: there is no such machine.
-        BakeryError: its disk image can't be had.
+        BakeryError: its disk image can't be downloaded.
 
     """
     backend, _, system = name.partition(":")
     cache, mirror = settings.store / "machines", settings.debian_mirror
+    devices = expected.devices
     if backend == "flatcar" and system:
         disk = flatcar.provide(system, settings) if "://" in system else Path(system)
-        return flatcar.Flatcar(disk=disk, arch=arch, masked=masked)
-    if system in SUITES and backend == "nspawn":
+        return flatcar.Flatcar(disk=disk, arch=arch, masked=masked, devices=devices)
+    if system in SUITES and backend == "nspawn" and expected.machine == "container":
         return Nspawn(suite=system, cache=cache, arch=arch, mirror=mirror)
-    if system in SUITES and backend == "qemu":
-        return Qemu(suite=system, cache=cache, arch=arch, mirror=mirror)
+    if system in SUITES and backend in {"nspawn", "qemu"}:
+        return Qemu(suite=system, cache=cache, arch=arch, mirror=mirror, devices=devices)
     known = [f"{kind}:{suite}" for kind in ("nspawn", "qemu") for suite in SUITES]
     raise MachineError(
         f"there is no machine {name!r}",

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakery.boot import hints
-from bakery.boot.report import Finding, concise
+from bakery.boot.report import ProbeResult, concise
+
+_UNIT = re.compile(
+    r"/usr/lib/systemd/system/[^/]+\.(service|socket|timer|path|mount|automount|target|swap)"
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -16,9 +22,17 @@ if TYPE_CHECKING:
     from bakery.boot.machine import BootImage
 
 _EXTENSIONS = "/var/lib/extensions"
+_BEFORE = "/run/bakery-before"
+# Files of an image that act on a host, each on a line with size and time
+_LIST = (
+    "find /usr/lib/systemd/system /usr/lib/udev/rules.d /usr/lib/sysctl.d"
+    " -printf '%s %T@ %p\\n' | LC_ALL=C sort"
+)
+_SHIPPED = f"{_LIST} | LC_ALL=C comm -13 {_BEFORE} - | cut -d' ' -f3-"
 _LOOK = """\
 mkdir -p /run/bakery-look
-mount {option} {place} /run/bakery-look || exit 0
+if [ -d {path} ]; then mount --bind {path} /run/bakery-look
+else mount -o ro,loop {path} /run/bakery-look; fi || exit 0
 ls /run/bakery-look/usr/lib/extension-release.d 2>/dev/null
 umount /run/bakery-look
 """
@@ -33,17 +47,52 @@ _UPDATE_LIMIT = 120
 Placed = tuple["BootImage", str]  # an image and where the guest has it
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shipped:
+    """What merged images brought that acts on the host.
+
+    Attributes:
+        units: names of units, templates excepted.
+        templates: names of templates, such as `app@.service`.
+        rules: paths of udev's rules.
+        sysctls: paths of files for systemd-sysctl.
+
+    """
+
+    units: tuple[str, ...] = ()
+    templates: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    sysctls: tuple[str, ...] = ()
+
+
+def setup(images: Iterable[Placed]) -> str:
+    """Return the script that prepares the first merge: images in place, the host's files noted."""
+    return f"{links(images)}{_LIST} >{_BEFORE}\n"
+
+
 def links(images: Iterable[Placed]) -> str:
     """Return the script that leaves exactly these images in /var/lib/extensions."""
     lines = [f"mkdir -p {_EXTENSIONS}", f"rm -f {_EXTENSIONS}/*"]
-    lines += [
-        f"ln -s {shlex.quote(place)} {_EXTENSIONS}/{shlex.quote(image.link)}"
-        for image, place in images
-    ]
+    for image, path in images:
+        source, link = shlex.quote(path), shlex.quote(f"{_EXTENSIONS}/{image.name}")
+        lines.append(f"if [ -d {source} ]; then ln -s {source} {link}")
+        lines.append(f"else ln -s {source} {link}.raw; fi")
     return "\n".join(lines) + "\n"
 
 
-def replace(guest: Guest, images: Iterable[Placed], restart: Sequence[str]) -> Finding:
+def shipped(guest: Guest) -> Shipped:
+    """Return what merged images brought that acts on the host."""
+    paths = guest.ask(_SHIPPED).stdout.splitlines()
+    units = [path.rpartition("/")[2] for path in paths if _UNIT.fullmatch(path)]
+    return Shipped(
+        units=tuple(unit for unit in units if "@." not in unit),
+        templates=tuple(unit for unit in units if "@." in unit),
+        rules=tuple(path for path in paths if path.endswith(".rules")),
+        sysctls=tuple(path for path in paths if path.startswith("/usr/lib/sysctl.d/")),
+    )
+
+
+def replace(guest: Guest, images: Iterable[Placed], restart: Sequence[str]) -> ProbeResult:
     """Put images in the place of those that are merged, as an update does.
 
     A merge does not restart what runs: that the units' new programs run is up to who updates.
@@ -52,7 +101,7 @@ def replace(guest: Guest, images: Iterable[Placed], restart: Sequence[str]) -> F
     if restart:
         script += f"systemctl restart -- {shlex.join(restart)}\n"
     answer = guest.ask(script, limit=_UPDATE_LIMIT)
-    return Finding(
+    return ProbeResult(
         title="the running system takes the newer images",
         passed=answer.status == 0,
         detail=answer.stdout + answer.stderr if answer.status else "",
@@ -68,25 +117,28 @@ def parse_status(text: str) -> tuple[str, ...]:
     """Return the extensions in the JSON of `systemd-sysext status`, each named once."""
     names: dict[str, None] = {}
     for hierarchy in json.loads(text or "[]"):
-        found = hierarchy["extensions"]
-        names.update(dict.fromkeys(found if isinstance(found, list) else ()))
+        merged_here = hierarchy["extensions"]
+        names.update(dict.fromkeys(merged_here if isinstance(merged_here, list) else ()))
     return tuple(names)
 
 
-def findings(guest: Guest, images: Iterable[Placed], names: Sequence[str]) -> Iterator[Finding]:
+def results(guest: Guest, images: Iterable[Placed], names: Sequence[str]) -> Iterator[ProbeResult]:
     """Yield for every image whether it is among the merged `names`, and why not."""
-    for image, place in images:
+    for image, path in images:
         title = f"{image.name} is merged"
         if image.name in names:
-            yield Finding(title=title, passed=True)
+            yield ProbeResult(title=title, passed=True)
             continue
         log = concise(guest.ask(_LOG).stdout)
-        option = "--bind" if image.path.is_dir() else "-o ro,loop"
-        look = guest.ask(_LOOK.format(option=option, place=shlex.quote(place)))
-        releases = look.stdout.split()
-        yield Finding(
+        releases = _releases(guest, path)
+        yield ProbeResult(
             title=title,
             passed=False,
             detail=log,
             meaning=hints.refusal(image.name, log, releases),
         )
+
+
+def _releases(guest: Guest, path: str) -> Sequence[str]:
+    """Return the names of an image's release files; none when it can't be mounted."""
+    return guest.ask(_LOOK.format(path=shlex.quote(path))).stdout.split()

@@ -1,19 +1,24 @@
 """Machines that are containers: systemd-nspawn boots a Debian system in a second or two.
 
-The base's /usr is mounted read-only, as itself and not below an overlay: systemd-sysext stacks an
-overlay upon it, and file systems can't be stacked deep. All else is small and copied, so that /var
-is a plain folder in which services can make overlays of their own.
+What boots is somebody else's code, as root: it gets a user namespace, so that its root is nobody
+here. No file system but overlays can be mounted in there, so images are mounted on this computer,
+in a mount namespace that ends with the container, and appear in it as folders.
+
+The root is an overlay over the base, but for two folders: /usr is the base's, read-only, since
+systemd-sysext stacks an overlay upon it, and file systems can't be stacked deep; /var is a copy, so
+that services can make overlays of their own in it.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import platform
+import re
 import secrets
-import stat
+import shlex
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,6 +26,7 @@ from bakery.arch import ARCHITECTURES, native_arch
 from bakery.boot import cgroup, console, debian, guest, scratch
 from bakery.boot.errors import MachineError
 from bakery.boot.process import child
+from bakery.check.loader import mount_command
 from bakery.tools import Tool, run
 
 if TYPE_CHECKING:
@@ -31,9 +37,31 @@ if TYPE_CHECKING:
 
 _NSPAWN = Tool(program="systemd-nspawn", apt="systemd-container")
 _UNSHARE = Tool(program="unshare", apt="util-linux")
-_LOOP_CONTROL = Path("/dev/loop-control")
-_LOOP_MAJOR = 7
-_SPARE_LOOPS = 64
+_LINUX = (6, 3)  # the first that maps owners of squashfs (6.2) and tmpfs
+# The last range of users that systemd sets apart for containers: see its UIDS-GIDS document
+_OWNER = 0x6FFF0000
+_USERS = 0x10000
+# What a booted system does without. The others count in its user namespace only, where mknod makes
+# no devices; runc wants to hand that one on.
+_DROPPED = (
+    "CAP_AUDIT_CONTROL",
+    "CAP_LEASE",
+    "CAP_LINUX_IMMUTABLE",
+    "CAP_SYS_TTY_CONFIG",
+)
+_ARGUMENTS = (
+    "--quiet",
+    "--boot",
+    "--hostname=bakery",
+    "--register=no",
+    "--private-network",
+    "--system-call-filter=@keyring",  # keyrings belong to a user namespace; runc makes one
+    "--console=interactive",
+    "--link-journal=no",
+    "--resolv-conf=off",
+    "--timezone=off",
+)
+_LEASH = "bakery-leash.service"
 # A container outlives its systemd-nspawn if that is killed; then it finds the lock free and ends.
 _LEASH_UNIT = f"""\
 [Unit]
@@ -43,8 +71,6 @@ ExecStart=/bin/sh -c "flock {guest.SHARE}/leash true && systemctl poweroff --for
 [Install]
 WantedBy=sysinit.target
 """
-# The mount lives in a namespace of its own: it goes with the process, however that ends.
-_WITH_USR = 'mount --bind "$1" "$2" && mount -o remount,bind,ro "$2" && shift 2 && exec "$@"'
 _IN_GROUPS = (
     'until [ "$1" = -- ]; do echo $$ >"$1/cgroup.procs" || exit; shift; done; shift; exec "$@"'
 )
@@ -58,21 +84,35 @@ class Nspawn(debian.Debian):
     """
 
     backend: ClassVar = "nspawn"
-    noise: ClassVar = (r"^dbus-daemon: .*Failed to set fd limit",)
+    known_errors: ClassVar = (r"^dbus-daemon: .*Failed to set fd limit",)
+    virtual: ClassVar = False
 
     @property
     def root(self) -> debian.Root:
         """What the system is made of."""
-        return debian.Root(suite=self.suite, arch=self.arch)
+        folder = "etc/systemd/system"
+        units = guest.units(f"{guest.SHARE}/requests", f"{guest.SHARE}/answers")
+        units[_LEASH] = _LEASH_UNIT
+        return debian.Root(
+            suite=self.suite,
+            arch=self.arch,
+            files={f"{folder}/{name}": text for name, text in units.items()},
+            links={f"{folder}/sysinit.target.wants/{name}": f"../{name}" for name in units},
+            owner=_OWNER,
+        )
 
     def obstacle(self) -> str | None:
         """Return why this computer can't run such containers."""
-        if self.arch == native_arch() or _translates(ARCHITECTURES[self.arch].kernel):
-            return None
-        return (
-            f"this computer is {native_arch()}, and boots {self.arch} images in a container only "
-            "with qemu-user-static and binfmt-support"
-        )
+        if self.arch != native_arch() and not _translates(ARCHITECTURES[self.arch].kernel):
+            return (
+                f"this computer is {native_arch()}, and boots {self.arch} images in a container"
+                " only with qemu-user-static and binfmt-support"
+            )
+        if _kernel(platform.release()) < _LINUX:
+            return (
+                f"containers need Linux {_LINUX[0]}.{_LINUX[1]}, and this is {platform.release()}"
+            )
+        return None
 
     @contextmanager
     def start(self, load: Load) -> Iterator[guest.Guest]:
@@ -80,21 +120,27 @@ class Nspawn(debian.Debian):
         nspawn = _NSPAWN.require()
         if os.geteuid() != 0:
             raise MachineError("only root can boot a container", fix="run it with sudo")
-        base = self.provide()
         with scratch.opened() as folder:
-            root, share = folder / "root", folder / "share"
-            _copy_root(base, root)
-            _fill_share(share, load)
+            root, share = _prepare_root(self.folder, folder, self.root.owner), folder / "share"
+            _fill_share(share, load, self.root.owner)
             with _opened(share) as (reader, writer), _groups(folder.name) as groups:
                 command = [
                     *("/bin/sh", "-c", _IN_GROUPS, "sh", *map(str, groups), "--"),
                     *(_UNSHARE.require(), "--mount", "--propagation=slave", "--"),
-                    *("/bin/sh", "-c", _WITH_USR, "sh", str(base / "usr"), str(root / "usr")),
-                    *_command(nspawn, root, share, load),
+                    *("/bin/sh", "-c", self._mounts(root, folder, load), "sh"),
+                    *(nspawn, *_ARGUMENTS, f"--directory={root}"),
+                    f"--machine=bakery-{secrets.token_hex(4)}",
+                    f"--bind={escaped(share)}:{guest.SHARE}",
+                    *self._arguments(folder, load),
+                    *([] if _systemd_runs() else ["--keep-unit"]),
                 ]
                 with (
                     console.opened(load.log) as (shown, terminal),
-                    child(command, terminal=terminal) as started,
+                    child(
+                        command,
+                        terminal=terminal,
+                        variables={"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+                    ) as started,
                 ):
                     running = guest.Guest(
                         child=started, console=shown, reader=reader, writer=writer
@@ -102,34 +148,64 @@ class Nspawn(debian.Debian):
                     running.wait_ready()
                     yield running
 
+    def _mounts(self, root: Path, folder: Path, load: Load) -> str:
+        """Return the script that mounts what the container gets, then runs its arguments.
 
-def _copy_root(base: Path, root: Path) -> None:
-    root.mkdir(mode=0o755)
-    parts = [path for path in sorted(base.iterdir()) if path.name not in {"usr", "proc", "sys"}]
-    run(["cp", "-ax", "--", *parts, root], what="the base system can't be copied")
-    for name in ("usr", "proc", "sys", "var/lib/extensions"):
-        (root / name).mkdir(exist_ok=True)
-    system = root / "etc/systemd/system"
-    units = guest.units(f"{guest.SHARE}/requests", f"{guest.SHARE}/answers")
-    for name, text in {**units, "bakery-leash.service": _LEASH_UNIT}.items():
-        (system / name).write_text(text, "utf-8")
-        (system / "sysinit.target.wants" / name).symlink_to(f"../{name}")
+        The mounts live in a namespace of their own: they go with the process, however that ends.
+        """
+        layers = "lowerdir=base,upperdir=changes,workdir=work"  # whatever is in their full paths
+        mounts = [
+            ["cd", folder],
+            ["mount", "--bind", self.folder, "base"],
+            ["mount", "-t", "overlay", "-o", layers, "root", root],
+            ["mount", "--bind", self.folder / "usr", root / "usr"],
+            ["mount", "-o", "remount,bind,ro", root / "usr"],
+            ["mount", "--bind", folder / "var", root / "var"],
+        ]
+        lines = ["set -e", *(shlex.join(map(str, each)) for each in mounts)]
+        for number, image in enumerate(load.images):
+            mounted = folder / f"image-{number}"
+            mounted.mkdir()
+            if not image.path.is_dir():
+                lines.append(shlex.join(mount_command(image.path, mounted, "loop,ro,nodev")))
+        return "\n".join([*lines, 'exec "$@"'])
+
+    def _arguments(self, folder: Path, load: Load) -> list[str]:
+        """Return the options that give the container its users, and the images as theirs."""
+        binds = []
+        for number, image in enumerate(load.images):
+            source = image.path.absolute() if image.path.is_dir() else folder / f"image-{number}"
+            inside = escaped(guest.image_path(number, image.name))
+            binds.append(f"--bind-ro={escaped(source)}:{inside}:idmap")
+        return [
+            f"--private-users={_OWNER}:{_USERS}",
+            "--private-users-ownership=off",
+            f"--drop-capability={','.join(_DROPPED)}",
+            *binds,
+        ]
 
 
-def _fill_share(share: Path, load: Load) -> None:
-    (share / "images").mkdir(parents=True)
+def _prepare_root(base: Path, folder: Path, owner: int) -> Path:
+    """Make what the root file system is mounted of, and return where that will be."""
+    for name in ("base", "root", "changes", "work"):
+        (folder / name).mkdir(mode=0o755)
+        os.chown(folder / name, owner, owner)
+    run(["cp", "-a", "--", base / "var", folder], what="the base system can't be copied")
+    return folder / "root"
+
+
+def _fill_share(share: Path, load: Load, owner: int) -> None:
+    folders = [share, share / "images"]
+    folders += [share / "images" / str(number) for number in range(len(load.images))]
+    for folder in folders:
+        folder.mkdir()
     (share / "agent").write_text(guest.AGENT, "utf-8")
-    (share / "setup").write_text(f"cp -a {guest.SHARE}/dev/. /dev/\n{load.setup}", "utf-8")
-    _make_loops(share / "dev")
-    for number, image in enumerate(load.images):
-        place = share / "images" / str(number) / image.name
-        place.parent.mkdir()
-        if image.is_dir():
-            place.mkdir()
-        else:
-            place.touch()
+    (share / "setup").write_text(load.setup, "utf-8")
     for name in ("answers", "requests"):
         os.mkfifo(share / name, 0o600)
+        os.chown(share / name, owner, owner)
+    for folder in folders[1:]:
+        os.chown(folder, owner, owner)
 
 
 @contextmanager
@@ -144,50 +220,6 @@ def _opened(share: Path) -> Iterator[tuple[int, int]]:
         yield answers.fileno(), requests.fileno()
 
 
-def _make_loops(folder: Path) -> None:
-    """Make nodes for loop devices, those that the kernel has yet to make included.
-
-    The kernel makes them on demand, but a container's /dev does not follow.
-    """
-    if not _LOOP_CONTROL.exists():
-        raise MachineError(
-            "this computer's kernel has no loop devices, with which images are mounted",
-            where=str(_LOOP_CONTROL),
-            fix="modprobe loop",
-        )
-    numbers = (path.name.removeprefix("loop") for path in Path("/sys/block").glob("loop*"))
-    first_free = max((int(number) + 1 for number in numbers), default=0)
-    folder.mkdir()
-    for number in range(first_free + _SPARE_LOOPS):
-        os.mknod(folder / f"loop{number}", stat.S_IFBLK | 0o660, os.makedev(_LOOP_MAJOR, number))
-
-
-def _command(nspawn: str, root: Path, share: Path, load: Load) -> list[str]:
-    binds = [
-        f"--bind-ro={_escaped(image.absolute())}:{_escaped(guest.image_path(number, image))}"
-        for number, image in enumerate(load.images)
-    ]
-    return [
-        nspawn,
-        "--quiet",
-        "--boot",
-        f"--directory={root}",
-        f"--machine=bakery-{secrets.token_hex(4)}",
-        "--hostname=bakery",
-        "--register=no",
-        "--private-network",
-        "--console=interactive",
-        "--link-journal=no",
-        "--resolv-conf=off",
-        "--timezone=off",
-        "--system-call-filter=@keyring bpf",
-        f"--bind={_LOOP_CONTROL}",
-        f"--bind={_escaped(share)}:{guest.SHARE}",
-        *binds,
-        *_scope(),
-    ]
-
-
 def _systemd_runs() -> bool:
     """Return whether this computer's service manager is systemd; see sd_booted(3)."""
     return Path("/run/systemd/system").is_dir()
@@ -197,20 +229,14 @@ def _groups(name: str) -> AbstractContextManager[Sequence[Path]]:
     return nullcontext([]) if _systemd_runs() else cgroup.opened(name)
 
 
-def _scope() -> Sequence[str]:
-    """Return what the host's systemd must know, or that it has none."""
-    if not _systemd_runs():
-        return ["--keep-unit"]
-    return list(
-        chain.from_iterable(
-            ("--property", f"DeviceAllow={device}")
-            for device in ("block-loop rwm", f"{_LOOP_CONTROL} rw", "/dev/fuse rwm")
-        )
-    )
-
-
-def _escaped(path: Path | str) -> str:
+def escaped(path: Path | str) -> str:
+    """Return a path as nspawn's options take it, in which colons separate."""
     return str(path).replace("\\", "\\\\").replace(":", "\\:")
+
+
+def _kernel(release: str) -> tuple[int, int]:
+    version = re.match(r"(\d+)\.(\d+)", release)
+    return (int(version[1]), int(version[2])) if version else (0, 0)
 
 
 def _translates(word: str) -> bool:

@@ -7,34 +7,59 @@ import time
 from typing import TYPE_CHECKING
 
 from bakery.boot import hints
-from bakery.boot.report import Finding, concise
+from bakery.boot.report import ProbeResult, concise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from bakery.boot.guest import Guest
-    from bakery.boot.probe import Probe
+    from bakery.boot.verdict import Probe
+    from bakery.progress import Tell
 
-_INTERVAL = 0.2
+_INTERVAL = 0.1
 _BOOTING = 90.0
 _ONCE = 10.0
+# The manager is "starting" as long as any unit is, even one that nothing waits for
+_STATE = """\
+left=10
+until systemctl --quiet is-active default.target || [ $? = 127 ] || [ $left = 0 ]; do
+  left=$((left - 1)); sleep 0.2
+done
+systemctl is-active default.target || systemctl is-system-running
+"""
+_NO_PROGRAM = 127  # what sh says of a program that is not there
 
 
-def booted(guest: Guest) -> Finding:
-    """Wait until the boot is over, whether or not all went well."""
+def booted(guest: Guest) -> ProbeResult:
+    """Wait until the boot is over, whether or not all went well.
+
+    Raises:
+        GuestError: the system can't come up any more.
+
+    """
     began = time.monotonic()
     title = "the system boots"
-    while _since(began) < _BOOTING * guest.pace:
-        if guest.ask("systemctl is-system-running").stdout.strip() in {"running", "degraded"}:
-            return Finding(title=title, passed=True, seconds=_since(began))
+    while _since(began) < _BOOTING * guest.slowdown:
+        answer = guest.ask(_STATE)
+        if answer.stdout.split()[-1:] in (["running"], ["degraded"], ["active"]):
+            return ProbeResult(title=title, passed=True, seconds=_since(began))
+        if answer.status == _NO_PROGRAM:
+            raise guest.lost("the host lost its own programs: not even systemctl is there")
+        if "maintenance" in answer.stdout:
+            raise guest.lost("the host ended in emergency mode")
         time.sleep(_INTERVAL)
     jobs = guest.ask("systemctl list-jobs --no-pager; systemctl --failed --no-pager").stdout
-    return Finding(title=title, passed=False, detail=jobs, seconds=_since(began))
+    return ProbeResult(title=title, passed=False, detail=jobs, seconds=_since(began))
 
 
-def findings(
-    guest: Guest, wanted: Iterable[Probe], variables: Mapping[str, str], *, patient: bool
-) -> Iterator[Finding]:
+def results(
+    guest: Guest,
+    wanted: Iterable[Probe],
+    variables: Mapping[str, str],
+    *,
+    patient: bool,
+    tell: Tell,
+) -> Iterator[ProbeResult]:
     """Yield what every probe shows.
 
     Once one failed, nothing more is waited for, and a unit that failed is not asked about again.
@@ -44,6 +69,7 @@ def findings(
         wanted: what must hold.
         variables: the environment of every probe's script.
         patient: whether to wait for what does not hold yet.
+        tell: told what is asked next.
 
     """
     exports = "".join(f"export {key}={shlex.quote(text)}\n" for key, text in variables.items())
@@ -51,26 +77,33 @@ def findings(
     for probe in wanted:
         if probe.unit in failed:
             continue
-        finding = _ask(guest, probe, exports, probe.timeout if patient else 0)
-        if not finding.passed:
+        tell(probe.title)
+        result = _ask(guest, probe, exports, probe.timeout if patient else 0)
+        if result is None:
+            continue
+        if not result.passed:
             patient = False
             failed.update([probe.unit] if probe.unit else ())
-        yield finding
+        yield result
 
 
-def _ask(guest: Guest, probe: Probe, exports: str, timeout: float) -> Finding:
+def _ask(guest: Guest, probe: Probe, exports: str, timeout: float) -> ProbeResult | None:
+    """Return what a probe shows; None if that is nothing worth a line."""
     began = time.monotonic()
     while True:
-        left = timeout - _since(began) / guest.pace
+        left = timeout - _since(began) / guest.slowdown
         answer = guest.ask(exports + probe.script, limit=max(1, left) if timeout else _ONCE)
         verdict = probe.judge(answer)
         if verdict.holds:
-            return Finding(title=probe.title, passed=True, seconds=_since(began))
-        if verdict.final or _since(began) >= timeout * guest.pace:
+            passed = ProbeResult(title=probe.title, passed=True, seconds=_since(began))
+            return None if probe.quiet else passed
+        if probe.once or verdict.final or _since(began) >= timeout * guest.slowdown:
             break
         time.sleep(_INTERVAL)
+    if verdict.pending and not timeout:
+        return None
     detail = "\n".join(filter(None, [verdict.detail, _log(guest, probe.unit)]))
-    return Finding(
+    return ProbeResult(
         title=probe.title,
         passed=False,
         detail=detail,
@@ -85,7 +118,17 @@ def _log(guest: Guest, unit: str | None) -> str:
     name = shlex.quote(unit)
     status = guest.ask(f"systemctl status --no-pager --full --lines=0 -- {name}").stdout
     log = guest.ask(f"journalctl --boot --quiet --output=cat --lines=200 --unit={name}").stdout
-    return f"{status.strip()}\n{concise(log)}".strip()
+    text = f"{status.strip()}\n{concise(log)}".strip()
+    return "\n".join(filter(None, [text, _declared(guest, text)]))
+
+
+def _declared(guest: Guest, log: str) -> str:
+    """Return the lines of sysusers.d that declare an account which a unit did not find."""
+    missing = hints.missing_account(log)
+    if missing is None:
+        return ""
+    pattern = shlex.quote(rf"^[ug]!?[[:space:]]+{missing}([[:space:]]|$)")
+    return guest.ask(f"grep -E {pattern} /usr/lib/sysusers.d/*.conf /dev/null").stdout.strip()
 
 
 def _since(began: float) -> float:

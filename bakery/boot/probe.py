@@ -7,16 +7,27 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bakery.boot import model
+from bakery.boot import system_probe, unit_probe
+from bakery.boot.verdict import Probe, Verdict
+from bakery.recipe.expectations import (
+    CommandExpectation,
+    Expectations,
+    FileExpectation,
+    ListenExpectation,
+    Pattern,
+    Socket,
+    Text,
+    UnitExpectation,
+)
 from bakery.recipe.version import Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from bakery.arch import Arch
     from bakery.boot.guest import Answer
+    from bakery.boot.merge import Shipped
 
-_SETTLED = 1_000_000  # microseconds for which an active unit must have been active
-_GIVEN_UP = 3_000_000  # microseconds after which nobody restarts a failed unit any more
 _SHOWN = 2000
 _JOURNAL = (
     "journalctl --boot --quiet --priority=err --output=json --cursor-file=/run/bakery-cursor"
@@ -24,128 +35,79 @@ _JOURNAL = (
 )
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What an answer means.
-
-    Attributes:
-        holds: whether it is as it must be.
-        detail: what is wrong.
-        final: whether it makes no sense to ask again.
-
-    """
-
-    holds: bool
-    detail: str = ""
-    final: bool = False
-
-
 @dataclass(frozen=True, kw_only=True)
-class Probe:
-    """One thing that must hold.
+class Host:
+    """What is known of the booted system.
 
     Attributes:
-        title: what must hold, in words.
-        script: what is run in the guest.
-        judge: what its answer means.
-        timeout: seconds until it must hold; 0 to ask once.
-        unit: the unit it is about, whose log explains a failure.
+        arch: its architecture.
+        systemd: the version that runs.
+        virtual: whether it has a kernel and udev of its own.
+        known_errors: patterns of errors in its journal that are no matter.
 
     """
 
-    title: str
-    script: str
-    judge: Callable[[Answer], Verdict]
-    timeout: int
-    unit: str | None = None
+    arch: Arch
+    systemd: int
+    virtual: bool
+    known_errors: Sequence[str] = ()
 
 
 def probes(
-    expected: model.Expectations, *, start: Sequence[str], noise: Sequence[str], systemd: int
+    expected: Expectations, *, start: Sequence[str], shipped: Shipped, host: Host
 ) -> Iterator[Probe]:
     """Yield a probe for everything that must hold, in the order to ask.
 
     Args:
         expected: what check.yaml says.
         start: units that must be active even if it does not say so.
-        noise: patterns of errors in the journal that are no matter.
-        systemd: the version that runs; what is expected on others only is left out.
+        shipped: what the images brought; units among it that were started must run.
+        host: what is asked; what is expected on others only is left out.
 
     """
-    units = _units(expected.units, start)
-    everything: list[tuple[Any, Callable[[Any], Probe]]] = [
-        *((unit, _unit) for unit in units),
-        *((_listener(socket), _listening) for socket in expected.listen),
-        *((model.File(path=f) if isinstance(f, str) else f, _file) for f in expected.files),
-        *((command, _command) for command in expected.commands),
-        *((unit, _still) for unit in units if unit.state == "active"),
-    ]
-    for expectation, probe in everything:
-        if _applies(expectation, systemd):
-            yield probe(expectation)
-    yield _journal((*expected.journal.ignore, *map(model.Pattern, noise)))
-
-
-def _units(expected: Sequence[str | model.Unit], start: Sequence[str]) -> Sequence[model.Unit]:
-    units = [model.Unit(name=unit) if isinstance(unit, str) else unit for unit in expected]
+    units = [unit for unit in _units(expected.units, start) if _applies(unit, host)]
+    watches = [unit_probe.Watch(unit) for unit in units]
     named = {unit.name for unit in units}
-    return [model.Unit(name=name) for name in start if name not in named] + units
+    watches += [
+        unit_probe.Watch(UnitExpectation(name=name), implied=True)
+        for name in shipped.units
+        if name not in named and name.rpartition(".")[2] in unit_probe.WATCHED
+    ]
+    everything: list[tuple[Any, Callable[[Any], Probe]]] = [
+        *((_listener(socket), _listening) for socket in expected.listen),
+        *((FileExpectation(path=f) if isinstance(f, str) else f, _file) for f in expected.files),
+    ]
+    yield from system_probe.probes(shipped, host.systemd, virtual=host.virtual)
+    yield from (watch.comes() for watch in watches)
+    yield from (probe(each) for each, probe in everything if _applies(each, host))
+    yield from (watch.stays() for watch in watches if watch.lasting)
+    yield from (_command(each) for each in expected.commands if _applies(each, host))
+    yield from (watch.still() for watch in watches if watch.lasting)
+    yield _journal((*expected.journal.ignore, *map(Pattern, host.known_errors)))
 
 
-def _listener(listener: model.Socket | model.Listener) -> model.Listener:
-    return listener if isinstance(listener, model.Listener) else model.Listener(socket=listener)
+def _units(
+    expected: Sequence[str | UnitExpectation], start: Sequence[str]
+) -> Sequence[UnitExpectation]:
+    units = [UnitExpectation(name=unit) if isinstance(unit, str) else unit for unit in expected]
+    named = {unit.name for unit in units}
+    return [UnitExpectation(name=name) for name in start if name not in named] + units
 
 
-def _applies(expectation: Any, systemd: int) -> bool:
+def _listener(listener: Socket | ListenExpectation) -> ListenExpectation:
+    return (
+        listener if isinstance(listener, ListenExpectation) else ListenExpectation(socket=listener)
+    )
+
+
+def _applies(expectation: Any, host: Host) -> bool:
     condition = expectation.systemd
-    return condition is None or condition.holds(Version.parse(str(systemd)))
-
-
-def _unit(unit: model.Unit) -> Probe:
-    def judge(answer: Answer) -> Verdict:
-        facts = dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
-        state = facts.get("ActiveState", "unknown")
-        age = _age(facts)
-        if state == unit.state and (state != "active" or age >= _SETTLED):
-            return Verdict(True)
-        if facts.get("LoadState") == "not-found":
-            return Verdict(False, f"systemd knows no unit {unit.name}", final=True)
-        result = facts.get("Result", "success")
-        reason = "" if result == "success" else f", result: {result}"
-        given_up = state == "failed" and (result == "start-limit-hit" or age >= _GIVEN_UP)
-        return Verdict(False, f"it is {state} ({facts.get('SubState')}{reason})", final=given_up)
-
-    properties = "LoadState,ActiveState,SubState,Result,StateChangeTimestampMonotonic"
-    return Probe(
-        title=f"{unit.name} is {unit.state}",
-        script=f"systemctl show --property={properties} -- {shlex.quote(unit.name)}\n"
-        'read -r now rest </proc/uptime; echo "Now=$now"',
-        judge=judge,
-        timeout=unit.timeout,
-        unit=unit.name,
+    return expectation.arch in {None, host.arch} and (
+        condition is None or condition.holds(Version.parse(str(host.systemd)))
     )
 
 
-def _age(facts: dict[str, str]) -> float:
-    """Return for how many microseconds a unit has been in its state."""
-    return float(facts.get("Now", 0)) * 1e6 - int(facts.get("StateChangeTimestampMonotonic") or 0)
-
-
-def _still(unit: model.Unit) -> Probe:
-    def judge(answer: Answer) -> Verdict:
-        state = answer.stdout.strip()
-        return Verdict(state == "active", f"it was active, and is {state} now")
-
-    return Probe(
-        title=f"{unit.name} stays active",
-        script=f"systemctl is-active -- {shlex.quote(unit.name)}",
-        judge=judge,
-        timeout=0,
-        unit=unit.name,
-    )
-
-
-def _listening(listener: model.Listener) -> Probe:
+def _listening(listener: ListenExpectation) -> Probe:
     socket = listener.socket
     unix = socket.kind == "unix"
 
@@ -155,7 +117,7 @@ def _listening(listener: model.Listener) -> Probe:
         column = 4 if unix else 3  # ss names the kind of Unix sockets first
         local = [line.split()[column] for line in answer.stdout.splitlines()]
         places = local if unix else [address.rpartition(":")[2] for address in local]
-        if socket.place in places:
+        if socket.address in places:
             return Verdict(True)
         return Verdict(False, f"nobody listens there, only on {', '.join(local) or 'nothing'}")
 
@@ -167,7 +129,7 @@ def _listening(listener: model.Listener) -> Probe:
     )
 
 
-def _file(file: model.File) -> Probe:
+def _file(file: FileExpectation) -> Probe:
     def judge(answer: Answer) -> Verdict:
         there = answer.status == 0
         if there != file.exists:
@@ -177,11 +139,11 @@ def _file(file: model.File) -> Probe:
         mode, _, content = answer.stdout.partition("\n")
         if file.mode is not None and int(mode, 8) != int(file.mode, 8):
             return Verdict(False, f"its mode is {int(mode, 8):04o}")
-        complaint = file.content.complaint(content)
+        complaint = file.content.mismatch(content)
         return Verdict(complaint is None, f"it {complaint}\n{_shortened(content)}")
 
     path = shlex.quote(file.path)
-    read = f"cat -- {path}" if file.content != model.Text() else ":"
+    read = f"cat -- {path}" if file.content != Text() else ":"
     return Probe(
         title=f"{file.path} " + ("exists" if file.exists else "does not exist"),
         script=f"test -e {path} && stat -Lc %a -- {path} && {read}",
@@ -190,7 +152,7 @@ def _file(file: model.File) -> Probe:
     )
 
 
-def _command(command: model.Command) -> Probe:
+def _command(command: CommandExpectation) -> Probe:
     line = command.run if isinstance(command.run, str) else shlex.join(command.run)
 
     def judge(answer: Answer) -> Verdict:
@@ -198,16 +160,27 @@ def _command(command: model.Command) -> Probe:
             f"its exit status is {answer.status}, not {command.status}"
             if answer.status != command.status
             else None,
-            _about("output", command.stdout.complaint(answer.stdout)),
-            _about("error output", command.stderr.complaint(answer.stderr)),
+            _about("output", command.stdout.mismatch(answer.stdout)),
+            _about("error output", command.stderr.mismatch(answer.stderr)),
         ]
         wrong = [complaint for complaint in complaints if complaint]
         said = [_shortened(text) for text in (answer.stdout, answer.stderr) if text.strip()]
         return Verdict(not wrong, "\n".join([*wrong, *said]))
 
+    script = line if command.user is None else _as_user(command.user, line)
     return Probe(
-        title=f"command: {line.strip()}", script=line, judge=judge, timeout=command.timeout
+        title=f"command: {line.strip()}",
+        script=script,
+        judge=judge,
+        timeout=command.timeout,
+        once=command.once,
     )
+
+
+def _as_user(user: str, line: str) -> str:
+    become = shlex.join(["setpriv", f"--reuid={user}", "--init-groups"])
+    group = f'--regid="$(id -g {user})"'
+    return f"{become} {group} -- sh -c {shlex.quote(line)}"
 
 
 def _about(what: str, complaint: str | None) -> str | None:
@@ -219,14 +192,14 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def _journal(ignored: Sequence[model.Pattern]) -> Probe:
+def _journal(ignored: Sequence[Pattern]) -> Probe:
     def judge(answer: Answer) -> Verdict:
         # without entries, systemd 252 ends with 1 and says nothing
         if answer.status > 1 or (answer.status == 1 and answer.stderr):
             return Verdict(False, f"journalctl ended with {answer.status}\n{answer.stderr.strip()}")
         entries = [_entry(json.loads(line)) for line in answer.stdout.splitlines()]
         errors = [
-            entry for entry in entries if not any(pattern.found_in(entry) for pattern in ignored)
+            entry for entry in entries if not any(pattern.matches(entry) for pattern in ignored)
         ]
         return Verdict(not errors, _shortened("\n".join(dict.fromkeys(errors))))
 

@@ -20,10 +20,11 @@ from bakery.boot.errors import MachineError
 from bakery.tools import Tool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _SETPRIV = Tool(program="setpriv", apt="util-linux")
-_MERCY = 2.0
+_KEPT = ("PATH", "TMPDIR")  # nothing else of the environment: it may hold secrets
+_KILL_TIMEOUT = 2.0
 
 
 class Child:
@@ -50,7 +51,7 @@ class Child:
             for pid in _children(self._process.pid):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        if not self.wait(_MERCY):
+        if not self.wait(_KILL_TIMEOUT):
             self._process.kill()
             self._process.wait()
 
@@ -76,7 +77,11 @@ def refuse_when_ending() -> None:
 
 @contextmanager
 def child(
-    command: Sequence[str], *, terminal: int, inherited: Sequence[int] = ()
+    command: Sequence[str],
+    *,
+    terminal: int,
+    inherited: Sequence[int] = (),
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[Child]:
     """Start a command; it ends with the context, with the thread that started it, with the program.
 
@@ -84,6 +89,7 @@ def child(
         command: program and arguments.
         terminal: its standard input and outputs.
         inherited: further descriptors that it is given.
+        variables: what its environment has, besides where programs and temporary files are.
 
     Raises:
         MachineError: it can't be started.
@@ -97,6 +103,10 @@ def child(
             stdout=terminal,
             stderr=terminal,
             pass_fds=inherited,
+            env={
+                **{key: os.environ[key] for key in _KEPT if key in os.environ},
+                **(variables or {}),
+            },
             start_new_session=True,
         )
     except OSError as error:

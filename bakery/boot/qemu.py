@@ -12,11 +12,12 @@ from bakery.boot.errors import MachineError
 from bakery.tools import Tool, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from bakery.boot.guest import Guest
     from bakery.boot.machine import Load
+    from bakery.recipe.expectations import Device
 
 _MKFS = Tool(program="mkfs.ext4", apt="e2fsprogs", brew="e2fsprogs")
 _DISK = "8G"
@@ -25,10 +26,18 @@ _LABEL = "bakery"
 
 @dataclass(frozen=True, kw_only=True)
 class Qemu(debian.Debian):
-    """A virtual machine with a Debian system, of this computer's architecture."""
+    """A virtual machine with a Debian system, of this computer's architecture.
+
+    Attributes:
+        devices: what it has beside its disk.
+
+    """
 
     backend: ClassVar = "qemu"
-    noise: ClassVar = ()
+    known_errors: ClassVar = ()
+    virtual: ClassVar = True
+
+    devices: Sequence[Device] = ()
 
     @property
     def root(self) -> debian.Root:
@@ -41,7 +50,6 @@ class Qemu(debian.Debian):
             arch=self.arch,
             packages=(
                 *debian.PACKAGES,
-                "udev",
                 "initramfs-tools",
                 f"linux-image-cloud-{ARCHITECTURES[self.arch].debian}",
             ),
@@ -59,7 +67,7 @@ class Qemu(debian.Debian):
     def start(self, load: Load) -> Iterator[Guest]:
         """Start the machine; see `Machine.start`."""
         vm.PLATFORMS[self.arch].qemu.require()
-        root = self.provide()
+        root = self.folder
         platform = vm.PLATFORMS[self.arch]
         words = (
             f"root=LABEL={_LABEL} rw console={platform.console} quiet panic=-1"
@@ -68,6 +76,7 @@ class Qemu(debian.Debian):
         machine = vm.Vm(
             arch=self.arch,
             disk=_disk(root),
+            devices=self.devices,
             options=[
                 *("-kernel", str(_only(root, "boot/vmlinuz-*"))),
                 *("-initrd", str(_only(root, "boot/initrd.img-*"))),
@@ -103,7 +112,7 @@ def _disk(root: Path) -> Path:
 
 
 def _only(root: Path, pattern: str) -> Path:
-    found = sorted(root.glob(pattern))
-    if not found:
+    matches = sorted(root.glob(pattern))
+    if not matches:
         raise MachineError(f"the root file system has no {pattern}", where=str(root))
-    return found[-1]
+    return matches[-1]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _LAST_LINES = 12
 
@@ -16,7 +19,10 @@ def concise(log: str) -> str:
     return "\n".join(list(dict.fromkeys(filter(None, lines)))[-_LAST_LINES:])
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+Outcome = Literal["passed", "failed", "skipped", "not for this one"]
+
+
+class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that had to hold.
 
     Attributes:
@@ -41,13 +47,13 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         images: their names.
         merged: those that systemd-sysext merged.
-        findings: everything that had to hold.
+        results: everything that had to hold.
 
     """
 
     images: tuple[str, ...]
     merged: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    results: tuple[ProbeResult, ...]
 
 
 class BootReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +68,7 @@ class BootReport(msgspec.Struct, frozen=True, kw_only=True):
         journal_sha256: its digest.
         seconds: how long everything took.
         skipped: why nothing was booted; None when it was.
+        unfit: why the images are not for this machine; None when they are.
 
     """
 
@@ -73,20 +80,32 @@ class BootReport(msgspec.Struct, frozen=True, kw_only=True):
     journal_sha256: str | None = None
     seconds: float = 0
     skipped: str | None = None
+    unfit: str | None = None
 
     @property
-    def outcome(self) -> Literal["passed", "failed", "skipped"]:
+    def machine(self) -> str:
+        """The machine's name, such as `nspawn:trixie`."""
+        return f"{self.backend}:{self.system}"
+
+    @property
+    def outcome(self) -> Outcome:
         """Whether everything held; what was not booted did not pass."""
         if self.skipped is not None:
             return "skipped"
+        if self.unfit is not None:
+            return "not for this one"
         return "failed" if self.failures or not self.rounds else "passed"
 
     @property
-    def failures(self) -> tuple[Finding, ...]:
+    def failures(self) -> tuple[ProbeResult, ...]:
         """Everything that did not hold."""
-        return tuple(
-            finding for each in self.rounds for finding in each.findings if not finding.passed
-        )
+        return tuple(result for each in self.rounds for result in each.results if not result.passed)
+
+
+def passed(reports: Sequence[BootReport]) -> bool:
+    """Return whether images passed everywhere they are for, and that somewhere."""
+    outcomes = {report.outcome for report in reports}
+    return "passed" in outcomes and outcomes <= {"passed", "not for this one"}
 
 
 def render(report: BootReport) -> str:
@@ -94,26 +113,28 @@ def render(report: BootReport) -> str:
     where = f"{report.backend}, {report.system}"
     if report.skipped is not None:
         return f"skipped on {where}: {report.skipped}"
+    if report.unfit is not None:
+        return f"not for this one: {where}: {report.unfit}"
     lines = [
         f"{report.outcome} on {where}, systemd {report.systemd or '?'}, {report.seconds:.1f} s"
     ]
     for number, each in enumerate(report.rounds):
         verb = "while the system ran, replaced by" if number else "merged at boot"
         lines.append(f"  {verb}: {', '.join(each.merged) or 'nothing'}")
-        for finding in each.findings:
-            lines.extend(_finding(finding))
+        for result in each.results:
+            lines.extend(_finding(result))
     if report.journal is not None:
         lines.append(f"  journal: {report.journal}")
     return "\n".join(lines)
 
 
-def _finding(finding: Finding) -> list[str]:
-    if finding.passed:
-        return [f"  ✓ {finding.title}"]
-    lines = [f"  ✗ {finding.title}"]
-    if finding.meaning:
+def _finding(result: ProbeResult) -> list[str]:
+    if result.passed:
+        return [f"  ✓ {result.title}"]
+    lines = [f"  ✗ {result.title}"]
+    if result.meaning:
         lines.extend(
-            textwrap.wrap(finding.meaning, 94, initial_indent=" " * 6, subsequent_indent=" " * 6)
+            textwrap.wrap(result.meaning, 94, initial_indent=" " * 6, subsequent_indent=" " * 6)
         )
-    lines.extend(f"      | {line}" for line in finding.detail.splitlines())
+    lines.extend(f"      | {line}" for line in result.detail.splitlines())
     return lines

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "bakery-guest-"
 _YOUNG = 60.0  # seconds; a younger folder may be about to be locked
-_PATIENCE = 30.0
+_CLEANUP_TIMEOUT = 30.0
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def opened() -> Iterator[Path]:
     _sweep(Path(tempfile.gettempdir()))
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     removed = threading.Event()
-    wait = partial(removed.wait, _PATIENCE)
+    wait = partial(removed.wait, _CLEANUP_TIMEOUT)
     atexit.register(wait)
     with _locked(folder):
         try:
@@ -51,9 +51,9 @@ def opened() -> Iterator[Path]:
             atexit.unregister(wait)
 
 
-def _sweep(place: Path) -> None:
+def _sweep(parent: Path) -> None:
     """Remove the folders, and control groups of the same names, that nobody uses any more."""
-    for folder in place.glob(f"{_PREFIX}*"):
+    for folder in parent.glob(f"{_PREFIX}*"):
         with suppress(OSError):  # it is in use, or somebody else's, or gone already
             if time.time() - folder.stat().st_mtime > _YOUNG:
                 with _locked(folder, fcntl.LOCK_NB):

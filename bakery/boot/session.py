@@ -9,19 +9,22 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bakery.boot import merge, poll
+from bakery.boot import inspect, merge, poll
 from bakery.boot.errors import GuestError, MachineError
 from bakery.boot.guest import image_path
 from bakery.boot.machine import BootImage, Load, Machine
-from bakery.boot.model import Expectations
-from bakery.boot.probe import probes
-from bakery.boot.report import BootReport, Finding, Round
+from bakery.boot.probe import Host, probes
+from bakery.boot.report import BootReport, ProbeResult, Round
+from bakery.check.loader import ImageUnreadableError
+from bakery.progress import Silent
+from bakery.recipe.expectations import Expectations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from bakery.boot.guest import Guest
+    from bakery.progress import Tell
 
 _SHELL = """\
 systemd-run --quiet --wait --collect --service-type=exec --setenv=HOME=/root \\
@@ -56,6 +59,7 @@ def boot(
     journal: Path,
     then: Sequence[Deployment] = (),
     shell: bool = False,
+    tell: Tell | None = None,
 ) -> BootReport:
     """Boot a throw-away system with images, and see whether all holds that must.
 
@@ -68,6 +72,7 @@ def boot(
         journal: the file that keeps the journal, as text.
         then: what replaces it, one after the other, in the running system.
         shell: give the user a shell in the system before it ends.
+        tell: told what goes on, each time that something else does.
 
     Raises:
         MachineError: an image is missing, or the machine can't be made or started.
@@ -75,37 +80,39 @@ def boot(
 
     """
     began = time.monotonic()
+    tell = tell or Silent().tell
     if shell and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise MachineError("a shell needs a terminal", fix="leave out the shell, or use a terminal")
-    if obstacle := machine.obstacle():
-        return BootReport(backend=machine.backend, system=machine.system, skipped=obstacle)
-    for image in (image for each in (deployment, *then) for image in each.images):
+    deployments = [deployment, *then]
+    for image in _images(deployments):
         if not image.path.exists():
             raise MachineError(
                 "there is no such image", where=str(image.path), fix="build it: doit build:NAME"
             )
+    session = _Session(machine, journal, tell)
+    if obstacle := machine.obstacle():
+        return session.report(skipped=obstacle)
+    machine.prepare(tell)
+    unreadable, unfit = _look(deployments, machine.os_release())
+    if unreadable:
+        names = tuple(image.name for image in _images(deployments))
+        return session.report(rounds=[Round(images=names, merged=(), results=tuple(unreadable))])
+    if unfit:
+        return session.report(unfit=unfit)
     journal.parent.mkdir(parents=True, exist_ok=True)
-    placed = _placed([deployment, *then])
+    placed = _placed(deployments)
     load = Load(
-        setup=merge.links(placed[0]),
-        images=[image.path for images in placed for image, _ in images],
+        setup=merge.setup(placed[0]),
+        images=[image for images in placed for image, _ in images],
         log=journal.with_name(f"{journal.name}.console"),
     )
-    session = _Session(machine, journal)
+    tell("boots")
     try:
         with machine.start(load) as guest:
-            session.run(guest, list(zip([deployment, *then], placed, strict=True)), shell=shell)
+            session.run(guest, list(zip(deployments, placed, strict=True)), shell=shell)
     except GuestError as error:
         session.lost(deployment, error)
-    return BootReport(
-        backend=machine.backend,
-        system=machine.system,
-        systemd=session.systemd,
-        rounds=tuple(session.rounds),
-        journal=str(journal) if session.digest else None,
-        journal_sha256=session.digest,
-        seconds=round(time.monotonic() - began, 3),
-    )
+    return session.report(seconds=round(time.monotonic() - began, 3))
 
 
 def _placed(deployments: Sequence[Deployment]) -> list[list[merge.Placed]]:
@@ -115,7 +122,7 @@ def _placed(deployments: Sequence[Deployment]) -> list[list[merge.Placed]]:
     for deployment in deployments:
         placed = []
         for image in deployment.images:
-            placed.append((image, image_path(number, image.path)))
+            placed.append((image, image_path(number, image.name)))
             number += 1
         everything.append(placed)
     return everything
@@ -124,9 +131,10 @@ def _placed(deployments: Sequence[Deployment]) -> list[list[merge.Placed]]:
 class _Session:
     """One boot as it goes on: what is known when the system is lost half way is kept."""
 
-    def __init__(self, machine: Machine, journal: Path) -> None:
+    def __init__(self, machine: Machine, journal: Path, tell: Tell) -> None:
         self._machine = machine
         self._journal = journal
+        self._tell = tell
         self.rounds: list[Round] = []
         self.systemd: str | None = None
         self.digest: str | None = None
@@ -140,7 +148,7 @@ class _Session:
     ) -> None:
         """Try one deployment after the other, keep the journal, and end the system."""
         for deployment, placed in deployments:
-            if any(not finding.passed for each in self.rounds for finding in each.findings):
+            if any(not result.passed for each in self.rounds for result in each.results):
                 break
             first = (
                 merge.replace(guest, placed, deployment.start)
@@ -150,6 +158,8 @@ class _Session:
             self.systemd = self.systemd or _systemd(guest)
             self.rounds.append(self._round(guest, deployment, placed, first))
         if shell:
+            name = f"{self._machine.backend}:{self._machine.system}"
+            self._tell(f"a shell in {name}; `exit` leaves it", lasting=True)
             with guest.console.attached():
                 guest.ask(_SHELL, limit=0)
         self._keep_journal(guest)
@@ -159,36 +169,68 @@ class _Session:
         """Put into the report that the system went away."""
         if not self.rounds:
             names = tuple(image.name for image in deployment.images)
-            self.rounds.append(Round(images=names, merged=(), findings=()))
-        self._add(Finding(title="the system runs", passed=False, detail=str(error)))
+            self.rounds.append(Round(images=names, merged=(), results=()))
+        self._add(
+            ProbeResult(
+                title="the system runs",
+                passed=False,
+                detail=str(error),
+                meaning=_hidden(deployment, self._machine.hierarchies()),
+            )
+        )
 
-    def _add(self, finding: Finding) -> None:
+    def report(
+        self,
+        *,
+        rounds: Sequence[Round] = (),
+        seconds: float = 0,
+        skipped: str | None = None,
+        unfit: str | None = None,
+    ) -> BootReport:
+        """Return what is known."""
+        return BootReport(
+            backend=self._machine.backend,
+            system=self._machine.system,
+            systemd=self.systemd,
+            rounds=(*rounds, *self.rounds),
+            journal=str(self._journal) if self.digest else None,
+            journal_sha256=self.digest,
+            seconds=seconds,
+            skipped=skipped,
+            unfit=unfit,
+        )
+
+    def _add(self, result: ProbeResult) -> None:
         last = self.rounds.pop()
         self.rounds.append(
-            Round(images=last.images, merged=last.merged, findings=(*last.findings, finding))
+            Round(images=last.images, merged=last.merged, results=(*last.results, result))
         )
 
     def _round(
-        self, guest: Guest, deployment: Deployment, placed: list[merge.Placed], first: Finding
+        self, guest: Guest, deployment: Deployment, placed: list[merge.Placed], first: ProbeResult
     ) -> Round:
         names = merge.merged(guest)
-        findings = [first, *merge.findings(guest, placed, names)]
-        found = re.match(r"\d+", self.systemd or "")
+        results = [first, *merge.results(guest, placed, names)]
+        number = re.match(r"\d+", self.systemd or "")
         wanted = probes(
             deployment.expected,
             start=deployment.start,
-            noise=self._machine.noise,
-            systemd=int(found[0]) if found else 0,
+            shipped=merge.shipped(guest),
+            host=Host(
+                arch=self._machine.arch,
+                systemd=int(number[0]) if number else 0,
+                virtual=self._machine.virtual,
+                known_errors=self._machine.known_errors,
+            ),
         )
-        findings.extend(
-            poll.findings(
-                guest, wanted, deployment.variables, patient=all(f.passed for f in findings)
-            )
+        patient = all(result.passed for result in results)
+        results.extend(
+            poll.results(guest, wanted, deployment.variables, patient=patient, tell=self._tell)
         )
         return Round(
             images=tuple(image.name for image in deployment.images),
             merged=names,
-            findings=tuple(findings),
+            results=tuple(results),
         )
 
     def _keep_journal(self, guest: Guest) -> None:
@@ -198,12 +240,45 @@ class _Session:
         self.digest = hashlib.sha256(data).hexdigest()
 
 
+def _look(
+    deployments: Sequence[Deployment], system: Mapping[str, str]
+) -> tuple[list[ProbeResult], str | None]:
+    """Return the images that can't be mounted, and why the others are not for a system."""
+    unreadable, reasons = [], []
+    for image in _images(deployments):
+        try:
+            release = inspect.release(image)
+        except ImageUnreadableError as error:
+            title = f"{image.name} is merged"
+            unreadable.append(ProbeResult(title=title, passed=False, detail=str(error)))
+        else:
+            reasons.append(inspect.misfit(image.name, release, system))
+    return unreadable, next(filter(None, reasons), None)
+
+
+def _hidden(deployment: Deployment, system: Path | None) -> str | None:
+    """Return what images would hide of the system's folders, as the reason of its end."""
+    if system is None:
+        return None
+    for image in deployment.images:
+        if hidden := inspect.shadowed(image, system):
+            return (
+                f"{image.name} hides {', '.join(hidden)}, a folder of every host: whoever merges it"
+                " loses what is in there. An install path that ends in / names a folder."
+            )
+    return None
+
+
+def _images(deployments: Sequence[Deployment]) -> list[BootImage]:
+    return [image for each in deployments for image in each.images]
+
+
 def _systemd(guest: Guest) -> str:
     """Return systemd's version and its package's: `252 (252.39-1~deb12u2)`."""
     return guest.ask("systemctl --version").stdout.partition("\n")[0].removeprefix("systemd ")
 
 
-def _powered_off(guest: Guest) -> Finding:
+def _powered_off(guest: Guest) -> ProbeResult:
     passed = guest.power_off()
     detail = "" if passed else f"it is still there:\n{guest.console.tail()}"
-    return Finding(title="the system powers off", passed=passed, detail=detail)
+    return ProbeResult(title="the system powers off", passed=passed, detail=detail)

@@ -11,6 +11,7 @@ import re
 import socket
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,10 +24,25 @@ from bakery.tools import Tool, run
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from bakery.arch import Arch
     from bakery.boot.machine import Load
+    from bakery.recipe.expectations import Device
 
 _SHARE = "bakery"  # the serial number of the disk that has agent and images
 _PORT = "bakery"
+
+# What check.yaml calls devices, as qemu's options. Disks are empty, and nothing of them is kept.
+_DISK = "driver=null-co,read-zeroes=on,size=1G"
+_DEVICES: dict[Device, Sequence[str]] = {
+    "disk": ("-blockdev", f"node-name=disk,{_DISK}", "-device", "virtio-blk-pci,drive=disk"),
+    "nvme": ("-blockdev", f"node-name=nvme,{_DISK}", "-device", "nvme,drive=nvme,serial=nvme"),
+    "network": (
+        "-netdev",
+        "user,id=network,restrict=on",
+        "-device",
+        "virtio-net-pci,netdev=network",
+    ),
+}
 
 _MOUNT_UNIT = f"""\
 [Unit]
@@ -96,6 +112,7 @@ class Vm:
         arch: its architecture.
         disk: the disk that it boots from.
         options: further words of qemu's command line.
+        devices: what it has beside its disk.
         memory: in MiB.
 
     """
@@ -103,6 +120,7 @@ class Vm:
     arch: Arch
     disk: Path
     options: Sequence[str]
+    devices: Sequence[Device] = ()
     memory: int = 2048
 
 
@@ -118,7 +136,7 @@ def accelerated(kvm: Path = Path("/dev/kvm"), processors: Path = Path("/proc/cpu
     return flags is None or not {"vmx", "svm"}.isdisjoint(flags[1].split())
 
 
-def pace() -> float:
+def slowdown() -> float:
     """Return how many times longer everything may take: emulated processors are slow."""
     return 1 if accelerated() else 8
 
@@ -161,6 +179,7 @@ def command(vm: Vm, share: Path, agent: int) -> list[str]:
         *_drive(_SHARE, share, "format=raw,readonly=on"),
         *("-chardev", f"socket,id=agent,fd={agent}", "-device", "virtio-serial-pci"),
         *("-device", f"virtserialport,chardev=agent,name={_PORT}"),
+        *chain.from_iterable(_DEVICES[device] for device in dict.fromkeys(vm.devices)),
         *vm.options,
     ]
 
@@ -200,7 +219,7 @@ def started(vm: Vm, load: Load) -> Iterator[guest.Guest]:
                 console=shown,
                 reader=ours.fileno(),
                 writer=ours.fileno(),
-                pace=pace(),
+                slowdown=slowdown(),
             )
             running.wait_ready()
             yield running
@@ -213,15 +232,15 @@ def _share(load: Load, folder: Path) -> Path:
     (content / "agent").write_text(guest.AGENT, "utf-8")
     (content / "setup").write_text(load.setup, "utf-8")
     for number, image in enumerate(load.images):
-        place = content / "images" / str(number)
-        place.mkdir(parents=True)
+        folder = content / "images" / str(number)
+        folder.mkdir(parents=True)
         copy: list[str | Path] = [
             "cp",
             "-a",
             "--reflink=auto",
             "--",
-            image.resolve(),
-            place / image.name,
+            image.path.resolve(),
+            folder / image.name,
         ]
         run(copy, what=f"{image.name} can't be copied")
     pack: list[str | Path] = [MKSQUASHFS.require(), content, disk, "-quiet", "-no-progress"]

@@ -38,6 +38,7 @@ _WIDTH = 52
 class _Running:
     """A task at work."""
 
+    task: str
     started: float
     done: int = 0
     row: TaskID | None = None
@@ -93,7 +94,7 @@ class Reporter:
             return
         with self._lock:
             self._tally.steps.add(task.name.partition(":")[0])
-            running = _Running(started=time.monotonic())
+            running = _Running(task=task.name, started=time.monotonic())
             self._running[task.name] = running
             live = self._live()
             if live is not None:
@@ -138,11 +139,21 @@ class Reporter:
         step, _, name = task.name.partition(":")
         if step == "squash":
             self._tally.cached.add(name)
+        elif step == "boot":
+            self._passed_before(task.name, name)
 
     def skip_ignore(self, task: Any) -> None:
         """Count a task that the user ignores (`doit ignore`)."""
         with self._lock:
             self._tally.skipped.append(task.name)
+
+    def _passed_before(self, task: str, name: str) -> None:
+        """Show on which machines an image has passed earlier."""
+        from bakery.build.steps.boot import Booted
+
+        record = self._state.record("boot", name, Booted)
+        for boot in record.facts.boots if record else ():
+            self._say(f"{task}: passed earlier on {boot.machine}, systemd {boot.systemd}")
 
     def cleanup_error(self, exception: Any) -> None:
         """Show that cleaning up failed."""
@@ -237,7 +248,14 @@ class _Line:
         self._running.done = done
         self._update(completed=done)
 
-    def _update(self, **changes: int | None) -> None:
+    def tell(self, step: str, *, lasting: bool = False) -> None:
+        """Show what is being done beside the task's name; what lasts gets a line of its own."""
+        task = self._running.task
+        self._update(description=f"{task} {step}")
+        if lasting:
+            self._reporter._say(f"{task}: {step}")  # noqa: SLF001  one thing in two classes
+
+    def _update(self, **changes: int | str | None) -> None:
         progress = self._reporter._progress  # noqa: SLF001  one thing in two classes
         if progress is not None and self._running.row is not None:
             progress.update(self._running.row, **changes)  # type: ignore[arg-type]

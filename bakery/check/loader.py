@@ -62,7 +62,7 @@ def load(path: Path, context: Context | None = None) -> Subject:
             where=str(path),
             fix="name an image file or a folder that exists",
         )
-    with _contents(path) as root:
+    with contents(path) as root:
         try:
             subject = subject_of(root, path, context, as_root=_is_root(), file=path)
         except OSError as error:
@@ -101,7 +101,15 @@ def _is_root() -> bool:
 
 
 @contextmanager
-def _contents(path: Path) -> Iterator[Path]:
+def contents(path: Path) -> Iterator[Path]:
+    """Yield a folder with what an image file holds.
+
+    Raises:
+        ImageUnreadableError: it is not an image, or a damaged one.
+        BakeryError: only root can look into it.
+        MissingToolError: reading it needs a program that is not installed.
+
+    """
     kind = file_system(path)
     if kind is None:
         raise ImageUnreadableError(
@@ -119,7 +127,7 @@ def _contents(path: Path) -> Iterator[Path]:
             fix=f"sudo bakery check {path}",
         )
     if _is_root():
-        with _mounted(path, kind) as root:
+        with _mounted(path) as root:
             yield root
     else:
         with tempfile.TemporaryDirectory(prefix="bakery-check-") as scratch:
@@ -128,7 +136,7 @@ def _contents(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _mounted(path: Path, kind: str) -> Iterator[Path]:
+def _mounted(path: Path) -> Iterator[Path]:
     """Mount an image where nobody else sees it.
 
     The mount is detached from its folder once that is open: it then ends with the descriptor, so
@@ -136,13 +144,11 @@ def _mounted(path: Path, kind: str) -> Iterator[Path]:
     """
     image = path.resolve()
     with tempfile.TemporaryDirectory(prefix="bakery-check-") as folder:
-        if kind == GPT:
-            mount = [DISSECT.require(), "--mount", "--read-only", str(image), folder]
-        else:
-            options = _OPTIONS + _NO_REPLAY.get(kind, "")
-            mount = [_MOUNT.require(), "-t", kind, "-o", options, "--", str(image), folder]
         try:
-            run(mount, what="the image can't be mounted")
+            run(
+                mount_command(image, Path(folder), _OPTIONS),
+                what="the image can't be mounted",
+            )
         except ToolFailedError as error:
             raise _damaged("the kernel can't mount the image", path, error.why) from error
         try:
@@ -153,6 +159,20 @@ def _mounted(path: Path, kind: str) -> Iterator[Path]:
         yield Path(f"/proc/self/fd/{descriptor}")
     finally:
         os.close(descriptor)
+
+
+def mount_command(image: Path, folder: Path, options: str) -> list[str]:
+    """Return the command that mounts an image file read-only; mount(8) has the options.
+
+    Raises:
+        MissingToolError: it is not installed.
+
+    """
+    kind = file_system(image) or "auto"
+    if kind == GPT:
+        return [DISSECT.require(), "--mount", "--read-only", str(image), str(folder)]
+    options += _NO_REPLAY.get(kind, "")
+    return [_MOUNT.require(), "-t", kind, "-o", options, "--", str(image.resolve()), str(folder)]
 
 
 def _damaged(what: str, path: Path, why: str | None) -> ImageUnreadableError:

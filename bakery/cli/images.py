@@ -84,17 +84,21 @@ def boot(
     in the store. The exit status is 1 when something does not hold.
     """
     from bakery.boot.command import boot_files
+    from bakery.boot.display import Steps
 
     settings = Project().settings
-    passed = boot_files(
-        images,
-        then=then,
-        machines=machines or settings.machines,
-        settings=settings,
-        start=start,
-        expected=expected,
-        shell=shell,
-        echo=click.echo,
-    )
+    steps = Steps()
+    with steps.shown(live=not shell):
+        passed = boot_files(
+            images,
+            then=then,
+            machines=machines or settings.machines,
+            settings=settings,
+            start=start,
+            expected=expected,
+            shell=shell,
+            echo=click.echo,
+            tell=steps.tell,
+        )
     if not passed:
         raise SystemExit(1)

@@ -91,10 +91,22 @@ def _require_boots(
             fix=f"doit clean build:{folder.name}, and build it again",
         )
     for image in published:
-        if not image.boots and described.boot_waiver is None:
+        if image.file not in files or files[image.file].sha256 != image.sha256:
+            raise PublishError(
+                f"{image.file} is not what {document.FILE} says",
+                where=str(folder),
+                fix=f"doit build:{folder.name}",
+            )
+        if not image.boots and not _is_waived(image.file.removesuffix(".raw"), described):
             raise PublishError(
                 f"{image.file} has passed no boot as the bytes that it is",
                 where=str(folder),
                 fix=f"doit boot:{image.file.removesuffix('.raw')}\n"
-                "or say why it need not: BAKERY_BOOT_WAIVER=REASON, which is published too",
+                f"or say why it need not: BAKERY_BOOT_WAIVER='{image.arch}: REASON', which is"
+                " published too",
             )
+
+
+def _is_waived(image: str, described: ReleaseDocument) -> bool:
+    waived = (described.boot_waiver or "").split("; ")
+    return any(each.startswith(f"{image} on ") for each in waived)

@@ -14,8 +14,9 @@ from bakery.errors import BakeryError
 from bakery.recipe import glob, local, names
 from bakery.recipe import lock as lockfile
 from bakery.recipe.assets import UrlAsset
+from bakery.recipe.expectations import Expectations
 from bakery.recipe.extends import overlay
-from bakery.recipe.folder import FILE, LOCK
+from bakery.recipe.folder import CHECK, FILE, LOCK
 from bakery.recipe.local import Local, RecipeFolderError
 from bakery.recipe.model import Recipe
 from bakery.recipe.types import Name
@@ -46,6 +47,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         files: what lies below its files/ and those it extends, by path.
         places: for every path of `files`, the file it comes from.
         keys: where the keys lie that signatures are checked with, by the recipe's word for them.
+        expected: its check.yaml; nothing where there is none.
         node: the YAML it was read from, for messages.
 
     """
@@ -57,6 +59,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[Local, ...]
     places: Mapping[str, Path]
     keys: Mapping[str, Path]
+    expected: Expectations
     node: yaml.MappingNode
 
     def invalid(self, broken: InvalidError) -> BakeryError:
@@ -240,8 +243,26 @@ def _load(name: str, recipes: Path, lineage: Sequence[tuple[str, yaml.MappingNod
         files=tuple([local.read(path, place) for path, place in places.items()]),
         places=places,
         keys=keys,
+        expected=_expected(folders[name] / CHECK),
         node=node,
     )
+
+
+def _expected(path: Path) -> Expectations:
+    """Return what a check.yaml says; devices are a virtual machine's alone.
+
+    Raises:
+        DocumentError: it is wrong.
+
+    """
+    if not path.is_file():
+        return Expectations()
+    node = read(path)
+    expected: Expectations = convert(node, Expectations)
+    if expected.devices and expected.machine != "vm":
+        devices = locate(node, ["devices"])
+        raise error(devices, "a container has no devices of its own", "add `machine: vm`")
+    return expected
 
 
 def _guess(name: str, valid: Iterable[str]) -> str | None:

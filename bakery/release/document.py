@@ -103,8 +103,7 @@ class ReleaseDocument(Decoded, frozen=True, kw_only=True):
         replaces: built-in extensions that the host must mask.
         images: one per architecture.
         assets: where their contents came from.
-        boot_waiver: why it may be published although an image has passed no boot; None where all
-            have, or where it may not.
+        boot_waiver: which boots images did without, and why; None where all were demanded.
         sbom: the names of its bills of materials, beside release.json.
         transfers: the names of the files that make systemd-sysupdate follow it.
         signed_by: the fingerprint of the key that signs its checksums; None where nobody does.
@@ -147,7 +146,7 @@ def describe(
     Args:
         release: what was built.
         images: its images.
-        boot_waiver: why it may be published if one has passed none.
+        boot_waiver: which boots images did without, and why.
         sbom: the names of its bills of materials.
         transfers: the names of its transfer definitions.
         signed_by: the signing key's fingerprint.
@@ -189,7 +188,7 @@ def describe(
             )
             for asset in locked.assets
         ),
-        boot_waiver=None if all(each.boots for each in images) else boot_waiver,
+        boot_waiver=boot_waiver,
         sbom=tuple(sbom),
         transfers=tuple(transfers),
         signed_by=signed_by,

@@ -66,7 +66,7 @@ def _images(document: ReleaseDocument) -> str:
         for image in document.images
     ]
     head = ["| image | size | SHA-256 | booted on |", "|---|---|---|---|"]
-    waiver = [f"\nNot all were booted: {document.boot_waiver}."] if document.boot_waiver else []
+    waiver = [f"\nNot booted: {document.boot_waiver}."] if document.boot_waiver else []
     return "\n".join([*head, *rows, *waiver])
 
 

@@ -23,3 +23,12 @@ def test_a_full_disk_does_not_stop_the_machine() -> None:
     with console.opened(FULL) as (_, terminal):
         for _ in range(100):  # more than a terminal holds back
             os.write(terminal, bytes(1000))
+
+
+def test_a_system_that_gave_up_is_known(tmp_path: Path) -> None:
+    with console.opened(tmp_path / "log") as (shown, terminal):
+        os.write(terminal, b"[  OK  ] Reached target\n")
+        assert shown.last_words() is None
+    with console.opened(tmp_path / "log") as (shown, terminal):
+        os.write(terminal, b"[!!!!!!] Freezing execution.\n")
+    assert shown.last_words() == "Freezing execution"

@@ -1,27 +1,66 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
-from bakery.boot import model
 from bakery.boot.guest import Answer
-from bakery.boot.probe import Probe, Verdict, probes
+from bakery.boot.merge import Shipped
+from bakery.boot.probe import Host, probes
 from bakery.recipe.condition import Condition
+from bakery.recipe.expectations import (
+    CommandExpectation,
+    Expectations,
+    FileExpectation,
+    Journal,
+    Pattern,
+    Socket,
+    Text,
+    UnitExpectation,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bakery.boot.verdict import Probe, Verdict
 
 NOW = "Now=100.00\n"
+NOTHING = Shipped()
 
 
 def ask(probe: Probe, stdout: str = "", *, status: int = 0, stderr: str = "") -> Verdict:
     return probe.judge(Answer(status, stdout, stderr))
 
 
-def only(expected: model.Expectations) -> Probe:
-    return next(probes(expected, start=[], noise=[], systemd=257))
+def only(expected: Expectations) -> Probe:
+    return asked(expected)[0]
 
 
-def unit_state(state: str, since: int, *, result: str = "success", load: str = "loaded") -> str:
+def asked(
+    expected: Expectations,
+    *,
+    start: Sequence[str] = (),
+    shipped: Shipped = NOTHING,
+    systemd: int = 257,
+    virtual: bool = False,
+    errors: Sequence[str] = (),
+) -> list[Probe]:
+    host = Host(arch="x86-64", systemd=systemd, virtual=virtual, known_errors=errors)
+    return list(probes(expected, start=start, shipped=shipped, host=host))
+
+
+def unit_state(
+    state: str,
+    since: int,
+    *,
+    result: str = "success",
+    load: str = "loaded",
+    run: str = "1",
+    restarts: int = 0,
+) -> str:
     return (
+        f"InvocationID={run}\nNRestarts={restarts}\n"
         f"LoadState={load}\nActiveState={state}\nSubState=x\nResult={result}\n"
         f"StateChangeTimestampMonotonic={since}\n{NOW}"
     )
@@ -30,8 +69,7 @@ def unit_state(state: str, since: int, *, result: str = "success", load: str = "
 @pytest.mark.parametrize(
     ("answer", "holds", "final"),
     [
-        (unit_state("active", 98_000_000), True, False),
-        (unit_state("active", 99_900_000), False, False),
+        (unit_state("active", 99_900_000), True, False),
         (unit_state("activating", 1), False, False),
         (unit_state("failed", 99_900_000, result="exit-code"), False, False),
         (unit_state("failed", 96_000_000, result="exit-code"), False, True),
@@ -39,29 +77,124 @@ def unit_state(state: str, since: int, *, result: str = "success", load: str = "
         (unit_state("inactive", 0, load="not-found"), False, True),
     ],
 )
-def test_an_active_unit_has_been_so_for_a_while(answer: str, *, holds: bool, final: bool) -> None:
-    verdict = ask(only(model.Expectations(units=("a.service",))), answer)
+def test_a_unit_becomes_active(answer: str, *, holds: bool, final: bool) -> None:
+    verdict = ask(only(Expectations(units=("a.service",))), answer)
     assert (verdict.holds, verdict.final) == (holds, final)
 
 
 def test_the_units_of_start_come_first_and_once() -> None:
-    expected = model.Expectations(units=(model.Unit(name="a.service", timeout=99),))
-    found = list(probes(expected, start=["b.service", "a.service"], noise=[], systemd=257))
-    assert [probe.title for probe in found] == [
+    expected = Expectations(units=(UnitExpectation(name="a.service", timeout=99),))
+    asking = asked(expected, start=["b.service", "a.service"])
+    assert [probe.title for probe in asking] == [
         "b.service is active",
         "a.service is active",
-        "b.service stays active",
-        "a.service stays active",
+        "b.service stays active for 5 s",
+        "a.service stays active for 5 s",
+        "b.service is still active",
+        "a.service is still active",
         "the journal has no errors",
     ]
-    assert found[1].timeout == 99
+    assert asking[1].timeout == 99
 
 
 def test_what_is_for_another_systemd_is_left_out() -> None:
-    unit = model.Unit(name="a.service", systemd=Condition.parse(">= 257"))
-    expected = model.Expectations(units=(unit,))
-    assert len(list(probes(expected, start=[], noise=[], systemd=252))) == 1
-    assert len(list(probes(expected, start=[], noise=[], systemd=257))) == 3
+    unit = UnitExpectation(name="a.service", systemd=Condition.parse(">= 257"))
+    expected = Expectations(units=(unit,))
+    assert len(asked(expected, systemd=252)) == 1
+    assert len(asked(expected, systemd=257)) == 4
+    command = CommandExpectation(run="true", arch="arm64")
+    assert len(asked(Expectations(commands=(command,)))) == 1
+
+
+def watched(window: int, *answers: str) -> list[Verdict]:
+    """Return what is said of a unit that is active, each time that it is looked at again."""
+    unit = UnitExpectation(name="a.service", window=window)
+    comes, stays, *_ = asked(Expectations(units=(unit,)))
+    assert ask(comes, unit_state("active", 95_000_000, run="1")).holds
+    return [ask(stays, answer) for answer in answers]
+
+
+def test_a_unit_stays_active_for_its_window() -> None:
+    young, old = watched(
+        9, unit_state("active", 95_000_000, run="1"), unit_state("active", 90_000_000, run="1")
+    )
+    assert (young.holds, young.pending, young.final) == (False, True, False)
+    assert old.holds
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (unit_state("inactive", 99_000_000, run="1"), "did not stay up: it is inactive"),
+        (unit_state("active", 90_000_000, run="2"), "ended and was started again"),
+        (unit_state("active", 90_000_000, run="2", restarts=3), "restarted it 3 times"),
+        (
+            unit_state("activating", 99_000_000, run="1", restarts=1),
+            "restarted it 1 times",
+        ),
+    ],
+)
+def test_another_run_of_a_unit_is_not_the_same(answer: str, words: str) -> None:
+    (verdict,) = watched(5, answer)
+    assert verdict.final
+    assert words in verdict.detail
+
+
+def test_a_command_may_restart_a_unit_and_systemd_may_not() -> None:
+    comes, _, still, _ = asked(Expectations(units=("a.service",)))
+    assert ask(comes, unit_state("active", 95_000_000, run="1")).holds
+    assert ask(still, unit_state("active", 99_000_000, run="2")).holds
+    assert not ask(still, unit_state("activating", 99_000_000, run="2")).final
+    assert not ask(still, unit_state("active", 99_000_000, run="2", restarts=1)).holds
+    assert ask(still, unit_state("failed", 99_000_000, run="2")).final
+
+
+@pytest.mark.parametrize(
+    ("facts", "holds"),
+    [
+        ("UpheldBy=multi-user.target\n", False),
+        ("WantedBy=multi-user.target\n", False),
+        ("", True),
+        ("UpheldBy=multi-user.target\nConditionResult=no\n", True),
+        ("UpheldBy=multi-user.target\nType=oneshot\nInvocationID=1\n", True),
+        ("WantedBy=multi-user.target\nTriggeredBy=a.socket\n", True),
+        ("InvocationID=1\n", False),
+    ],
+)
+def test_what_an_image_ships_must_run_if_something_starts_it(facts: str, *, holds: bool) -> None:
+    probe = asked(Expectations(), shipped=Shipped(units=("a.service",)))[0]
+    assert probe.title == "a.service runs"
+    assert ask(probe, f"ActiveState=inactive\nResult=success\n{facts}{NOW}").holds == holds
+    assert not ask(probe, f"ActiveState=failed\nResult=exit-code\n{facts}{NOW}").holds
+
+
+def test_a_variable_must_be_what_an_image_says() -> None:
+    shipped = Shipped(sysctls=("/usr/lib/sysctl.d/a.conf",))
+    for virtual in (False, True):
+        probe = asked(Expectations(), shipped=shipped, virtual=virtual)[0]
+        assert ask(probe, "net.ipv4.tcp_rmem|4096 1 2|4096 1 2|yes\n").holds
+        said = ask(probe, "kernel.x|1|0|no\n").detail
+        assert "kernel.x is 0, and not 1" in said
+        assert ("say `machine: vm`" in said) != virtual
+
+
+def test_rules_are_read_and_where_there_is_udev_applied() -> None:
+    shipped = Shipped(rules=("/usr/lib/udev/rules.d/90-a.rules",))
+    old, new = (asked(Expectations(), shipped=shipped, systemd=each)[0] for each in (252, 257))
+    assert "udevadm verify" in new.script
+    assert ask(new, status=1, stderr="90-a.rules:1 Invalid key\n").detail
+    assert not ask(old, "/usr/lib/udev/rules.d/90-a.rules:1 Unknown key\n").holds
+    assert ask(old, "/usr/lib/udev/rules.d/50-b.rules:1 Unknown key\n").holds
+    applied = asked(Expectations(), shipped=shipped, virtual=True)[1]
+    assert "udevadm trigger" in applied.script
+    assert not ask(applied, "a: Process '/usr/bin/a' failed with exit code 1.\n").holds
+
+
+def test_a_command_can_run_once_and_as_somebody() -> None:
+    command = CommandExpectation(run="id -un", once=True, user="nobody")
+    probe = only(Expectations(commands=(command,)))
+    assert probe.once
+    assert "--reuid=nobody" in probe.script
 
 
 SOCKETS = """\
@@ -74,20 +207,20 @@ LISTEN 0 4096 *:80 *:*
     ("socket", "holds"), [("tcp/80", True), ("tcp/8080", True), ("tcp/808", False)]
 )
 def test_ports_are_told_apart(socket: str, *, holds: bool) -> None:
-    probe = only(model.Expectations(listen=(model.Socket.parse(socket),)))
+    probe = only(Expectations(listen=(Socket.parse(socket),)))
     assert ask(probe, SOCKETS).holds is holds
 
 
 def test_a_unix_socket_is_known_by_its_whole_path() -> None:
     line = "u_str LISTEN 0 4096 /run/docker.sock 1234 * 0\n"
     for path, holds in (("/run/docker.sock", True), ("/docker.sock", False)):
-        probe = only(model.Expectations(listen=(model.Socket.parse(path),)))
+        probe = only(Expectations(listen=(Socket.parse(path),)))
         assert ask(probe, line).holds is holds
 
 
 def test_files_have_a_mode_and_a_content() -> None:
-    file = model.File(path="/etc/x", mode="0644", content=model.Text(contains="yes"))
-    probe = only(model.Expectations(files=(file,)))
+    file = FileExpectation(path="/etc/x", mode="0644", content=Text(contains="yes"))
+    probe = only(Expectations(files=(file,)))
     assert ask(probe, "644\nyes\n").holds
     assert ask(probe, "755\nyes\n").detail == "its mode is 0755"
     assert "does not contain 'yes'" in ask(probe, "644\nno\n").detail
@@ -95,14 +228,14 @@ def test_files_have_a_mode_and_a_content() -> None:
 
 
 def test_files_can_be_unwanted() -> None:
-    probe = only(model.Expectations(files=(model.File(path="/etc/x", exists=False),)))
+    probe = only(Expectations(files=(FileExpectation(path="/etc/x", exists=False),)))
     assert ask(probe, status=1).holds
     assert ask(probe, "644\n").detail == "it is there"
 
 
 def test_commands_say_everything_that_is_wrong() -> None:
-    command = model.Command(run=("echo", "a b"), stdout=model.Text(equals="a b"))
-    probe = only(model.Expectations(commands=(command,)))
+    command = CommandExpectation(run=("echo", "a b"), stdout=Text(equals="a b"))
+    probe = only(Expectations(commands=(command,)))
     assert probe.script == "echo 'a b'"
     assert ask(probe, "a b\n").holds
     detail = ask(probe, "c", status=3, stderr="oh").detail
@@ -120,8 +253,8 @@ def journal(*messages: object) -> str:
 
 
 def test_errors_in_the_journal_are_a_matter_unless_ignored() -> None:
-    expected = model.Expectations(journal=model.Journal(ignore=(model.Pattern("^prog: a"),)))
-    (probe,) = probes(expected, start=[], noise=["b$"], systemd=257)
+    expected = Expectations(journal=Journal(ignore=(Pattern("^prog: a"),)))
+    (probe,) = asked(expected, errors=["b$"])
     assert ask(probe, "").holds
     assert ask(probe, journal("a x", "x b")).holds
     assert ask(probe, status=1).holds

@@ -4,18 +4,20 @@ import pytest
 
 from bakery.boot.hints import meaning, refusal
 from bakery.boot.merge import parse_status
-from bakery.boot.report import BootReport, Finding, Round, concise, render
+from bakery.boot.report import BootReport, ProbeResult, Round, concise, passed, render
 
-GOOD = Finding(title="a is merged", passed=True)
-BAD = Finding(title="a.service is active", passed=False, detail="it is failed", meaning="Because.")
+GOOD = ProbeResult(title="a is merged", passed=True)
+BAD = ProbeResult(
+    title="a.service is active", passed=False, detail="it is failed", meaning="Because."
+)
 
 
-def report(*findings: Finding) -> BootReport:
+def report(*results: ProbeResult) -> BootReport:
     return BootReport(
         backend="nspawn",
         system="trixie",
         systemd="257 (257.1)",
-        rounds=(Round(images=("a",), merged=("a",), findings=findings),),
+        rounds=(Round(images=("a",), merged=("a",), results=results),),
         seconds=2.25,
         journal="/x/journal.txt",
     )
@@ -40,6 +42,16 @@ def test_only_a_boot_in_which_all_holds_has_passed() -> None:
     skipped = BootReport(backend="nspawn", system="trixie", skipped="no arm64 here")
     assert skipped.outcome == "skipped"
     assert render(skipped) == "skipped on nspawn, trixie: no arm64 here"
+
+
+def test_images_pass_where_they_are_for_and_that_is_somewhere() -> None:
+    unfit = BootReport(backend="nspawn", system="bookworm", unfit="a is for debian 13")
+    skipped = BootReport(backend="nspawn", system="forky", skipped="no kernel")
+    assert passed([report(GOOD), unfit])
+    assert not passed([unfit])
+    assert not passed([report(GOOD), skipped])
+    assert not passed([report(GOOD), report(BAD)])
+    assert render(unfit) == "not for this one: nspawn, bookworm: a is for debian 13"
 
 
 def test_a_log_says_each_line_once() -> None:
@@ -72,6 +84,19 @@ def test_merged_extensions_are_read(text: str, names: tuple[str, ...]) -> None:
         ("Extension 'x' is for OS 'fedora', but deployed on top of 'debian'.", "system fedora"),
         ("Extension 'x' is for OS '11', but deployed on top of '12'.", "version 11"),
         ("Extension 'x' carries no release data, ignoring.", "ID=_any"),
+        (
+            (
+                "Failed to determine user credentials: No such process\n"
+                "/usr/lib/sysusers.d/a.conf:u a - - -"
+            ),
+            "a.conf declares the account",
+        ),
+        ("Failed to determine user credentials: No such process", "ship a file"),
+        ("modprobe: FATAL: Module nbd not found in directory /lib/modules/6", "machine: vm"),
+        ("sh: 1: cannot create /usr/share/a: Read-only file system", "writes below /usr"),
+        ("open /etc/a/a.conf: no such file or directory", "an image has no /etc"),
+        ("cannot create /var/lib/a/b: Directory nonexistent", "StateDirectory="),
+        ("it is activating (start)", "READY=1"),
     ],
 )
 def test_known_messages_are_explained(log: str, words: str) -> None:
@@ -85,5 +110,5 @@ def test_unknown_messages_are_not() -> None:
 def test_a_renamed_image_is_told_from_a_damaged_one() -> None:
     renamed = refusal("dockr", "No medium found", ["extension-release.docker"])
     assert "install it as docker.raw" in (renamed or "")
-    assert "damaged" in (refusal("docker", "No medium found", []) or "")
+    assert "not made as a system" in (refusal("docker", "No medium found", []) or "")
     assert refusal("docker", "?", ["extension-release.docker"]) is None

@@ -12,9 +12,10 @@ from bakery.arch import native_arch
 from bakery.boot import vm
 from bakery.boot.errors import MachineError
 from bakery.boot.flatcar import Flatcar, ignition
-from bakery.boot.machine import Load
 from bakery.boot.machines import machine
 from bakery.boot.qemu import Qemu
+from bakery.progress import Silent
+from bakery.recipe.expectations import Expectations
 
 if TYPE_CHECKING:
     from bakery.arch import Arch
@@ -72,18 +73,16 @@ def test_ignition_starts_the_agent_and_masks_what_is_replaced() -> None:
 
 def test_a_missing_flatcar_image_is_explained(tmp_path: Path) -> None:
     machine = Flatcar(disk=tmp_path / "none.img", arch="x86-64")
-    load = Load(setup="", images=[], log=tmp_path / "log")
-    with pytest.raises(MachineError, match="no Flatcar image"), machine.start(load):
-        pass
+    with pytest.raises(MachineError, match="no Flatcar image"):
+        machine.prepare(Silent().tell)
 
 
 def test_a_file_that_is_no_disk_image_is_not_waited_for(tmp_path: Path) -> None:
     disk = tmp_path / "flatcar.img.bz2"
     disk.write_bytes(bz2.compress(bytes(1 << 20)))
-    load = Load(setup="", images=[], log=tmp_path / "log")
     machine = Flatcar(disk=disk, arch="x86-64")
-    with pytest.raises(MachineError, match="no disk image"), machine.start(load):
-        pass
+    with pytest.raises(MachineError, match="no disk image"):
+        machine.prepare(Silent().tell)
 
 
 def test_the_debian_root_of_a_virtual_machine_has_kernel_and_units(tmp_path: Path) -> None:
@@ -106,9 +105,14 @@ def test_a_published_disk_image_is_fetched_and_unpacked_once(tmp_path: Path, nam
     served = tmp_path / name
     served.write_bytes(bz2.compress(disk) if name.endswith(".bz2") else disk)
     chosen = settings.load(tmp_path, {"BAKERY_STORE": str(tmp_path / "store")})
-    first = machine(f"flatcar:{served.as_uri()}", "x86-64", chosen, masked=["docker-flatcar"])
+    expected = Expectations(devices=("disk",))
+    first = machine(
+        f"flatcar:{served.as_uri()}", "x86-64", chosen, expected=expected, masked=["docker-flatcar"]
+    )
     served.unlink()
-    second = machine(f"flatcar:{served.as_uri()}", "x86-64", chosen, masked=["docker-flatcar"])
+    second = machine(
+        f"flatcar:{served.as_uri()}", "x86-64", chosen, expected=expected, masked=["docker-flatcar"]
+    )
     assert first == second
     assert isinstance(first, Flatcar)
     assert first.disk.read_bytes() == disk

@@ -22,12 +22,21 @@ from harness.project import Project, digest
 
 from bakery.arch import native_arch
 from bakery.boot import vm
+from bakery.boot.debian import SUITES
 from bakery.boot.machine import BootImage, Load
-from bakery.boot.model import Command, Expectations, File, Listener, Socket, Text
 from bakery.boot.nspawn import Nspawn
 from bakery.boot.qemu import Qemu
-from bakery.boot.report import BootReport, render
+from bakery.boot.report import BootReport, passed, render
 from bakery.boot.session import Deployment, boot
+from bakery.progress import Silent
+from bakery.recipe.expectations import (
+    CommandExpectation,
+    Expectations,
+    FileExpectation,
+    ListenExpectation,
+    Socket,
+    Text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,12 +48,14 @@ pytestmark = [
     needs.ROOT,
     needs.programs("systemd-nspawn", "debootstrap", "mksquashfs"),
 ]
-SUITES = ("bookworm", "trixie")
+SYSTEMD = {"bookworm": "252", "trixie": "257", "forky": "262"}
 UNIT = "[Service]\nExecStart={program}\n"
 
 
 def nspawn(suite: str) -> Nspawn:
-    return Nspawn(suite=suite, cache=ROOTS, arch=native_arch())
+    machine = Nspawn(suite=suite, cache=ROOTS, arch=native_arch())
+    machine.prepare(Silent().tell)
+    return machine
 
 
 class Tree:
@@ -97,11 +108,13 @@ def journal(tmp_path: Path) -> Path:
 
 def serving(text: str) -> Expectations:
     return Expectations(
-        listen=(Listener(socket=Socket("tcp", "8080"), timeout=5),),
-        files=(File(path="/usr/bin/busybox", mode="0755"),),
+        listen=(ListenExpectation(socket=Socket("tcp", "8080"), timeout=5),),
+        files=(FileExpectation(path="/usr/bin/busybox", mode="0755"),),
         commands=(
-            Command(run="curl --silent http://localhost:8080/", stdout=Text(equals=text)),
-            Command(run=("/usr/bin/busybox", "nothing"), status=127),
+            CommandExpectation(
+                run="curl --silent http://localhost:8080/", stdout=Text(equals=text)
+            ),
+            CommandExpectation(run=("/usr/bin/busybox", "nothing"), status=127),
         ),
     )
 
@@ -111,7 +124,7 @@ def deployment(*images: BootImage, text: str = "version one") -> Deployment:
 
 
 def failures(report: BootReport) -> dict[str, str]:
-    return {finding.title: f"{finding.meaning} {finding.detail}" for finding in report.failures}
+    return {result.title: f"{result.meaning} {result.detail}" for result in report.failures}
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -129,7 +142,7 @@ def test_a_good_image_runs_and_is_replaced_while_it_runs(
     )
     assert report.outcome == "passed", render(report)
     assert [each.merged for each in report.rounds] == [("web",), ("web",)]
-    assert (report.systemd or "").startswith({"bookworm": "252", "trixie": "257"}[suite])
+    assert (report.systemd or "").startswith(SYSTEMD[suite])
     assert report.journal_sha256 == hashlib.sha256(journal.read_bytes()).hexdigest()
     assert "web.service" in journal.read_text("utf-8")
 
@@ -149,8 +162,7 @@ def test_a_wrong_path_in_a_unit_is_explained(tree: Tree, journal: Path, suite: s
 
 
 def test_a_program_for_another_c_library_is_explained(tree: Tree, journal: Path) -> None:
-    trixie = nspawn("trixie").provide()
-    program = trixie / "usr/bin/bash"
+    program = nspawn("trixie").folder / "usr/bin/bash"
     assert b"GLIBC_2.38" in program.read_bytes()
     tree.program(program)
     report = boot(deployment(tree.image()), machine=nspawn("bookworm"), journal=journal)
@@ -163,23 +175,41 @@ def test_a_renamed_image_is_explained(tree: Tree, journal: Path, suite: str) -> 
     report = boot(deployment(renamed), machine=nspawn(suite), journal=journal)
     said = failures(report)["wed is merged"]
     assert "install it as web.raw" in said
-    assert "No medium found" in said
+    assert "carries no release data" in said
 
 
 @pytest.mark.parametrize(
     ("release", "words"),
     [
-        ("ID=fedora\n", "for the system fedora only"),
-        ("ID=_any\nARCHITECTURE=riscv64\n", "for riscv64 computers"),
-        ("ID=debian\nVERSION_ID=7\n", "for version 7"),
+        ("ID=fedora\n", "web is for fedora, and this is debian 13"),
+        ("ID=debian\nVERSION_ID=7\n", "web is for debian 7, and this is debian 13"),
     ],
 )
-def test_an_image_for_something_else_is_explained(
+def test_an_image_for_something_else_is_not_for_this_one(
     tree: Tree, journal: Path, release: str, words: str
 ) -> None:
     tree.release(release)
     report = boot(deployment(tree.image()), machine=nspawn("trixie"), journal=journal)
-    assert words in failures(report)["web is merged"]
+    assert report.outcome == "not for this one"
+    assert not passed([report])
+    assert words in render(report)
+
+
+def test_an_image_for_another_architecture_is_explained(tree: Tree, journal: Path) -> None:
+    tree.release("ID=_any\nARCHITECTURE=riscv64\n")
+    report = boot(deployment(tree.image()), machine=nspawn("trixie"), journal=journal)
+    assert "for riscv64 computers" in failures(report)["web is merged"]
+
+
+def test_an_image_of_one_system_is_tried_on_that_one(tree: Tree, project: Project) -> None:
+    project.store.mkdir()
+    (project.store / "machines").symlink_to(ROOTS)
+    tree.release("ID=debian\nVERSION_ID=13\nEXTENSION_RELOAD_MANAGER=1\n")
+    words = ["bakery", "boot", "--on", "nspawn:trixie", "--on", "nspawn:bookworm"]
+    done = project.run(*words, str(tree.image().path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not for this one: nspawn, bookworm" in done.stdout
+    assert "passed on nspawn, trixie" in done.stdout
 
 
 def test_what_does_not_hold_is_named(tree: Tree, journal: Path) -> None:
@@ -192,7 +222,7 @@ def test_what_does_not_hold_is_named(tree: Tree, journal: Path) -> None:
 
 
 def test_a_command_that_hangs_is_cut_off(tree: Tree, journal: Path) -> None:
-    command = Command(run="sleep 1000", timeout=1)
+    command = CommandExpectation(run="sleep 1000", timeout=1)
     hanging = Deployment(
         images=[tree.image()], start=["web.service"], expected=Expectations(commands=(command,))
     )
@@ -218,10 +248,10 @@ def test_two_boots_at_once_are_no_matter(tree: Tree, tmp_path: Path) -> None:
 def test_machines_know_nothing_of_each_others_units(tmp_path: Path) -> None:
     """They have units of the same names, whose control groups must not be the same."""
     with ExitStack() as stack:
-        loads = (Load(setup="", images=[], log=tmp_path / suite) for suite in SUITES)
+        loads = (Load(setup="", images=[], log=tmp_path / suite) for suite in SUITES[:2])
         one, other = (
             stack.enter_context(nspawn(suite).start(load))
-            for suite, load in zip(SUITES, loads, strict=True)
+            for suite, load in zip(SUITES[:2], loads, strict=True)
         )
         for guest in (one, other):
             assert guest.ask("systemd-run --quiet --unit=same sleep infinity").status == 0
@@ -245,7 +275,8 @@ def test_another_architecture_is_skipped_and_not_passed(tree: Tree, journal: Pat
 ALONE = """\
 import sys
 from pathlib import Path
-from bakery.boot.model import Command, Expectations
+from bakery.recipe.expectations import CommandExpectation, Expectations
+from bakery.boot.debian import SUITES
 from bakery.arch import native_arch
 from bakery.boot.machine import BootImage, Load
 from bakery.boot.nspawn import Nspawn
@@ -256,7 +287,7 @@ command = sys.argv[4]
 boot(
     Deployment(
         images=[BootImage(path=image, name="web")],
-        expected=Expectations(commands=(Command(run=command, timeout=1000),)),
+        expected=Expectations(commands=(CommandExpectation(run=command, timeout=1000),)),
     ),
     machine=Nspawn(suite="trixie", cache=cache, arch=native_arch()),
     journal=journal,
@@ -292,7 +323,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 def test_a_killed_boot_leaves_no_process_and_no_mount(tree: Tree, tmp_path: Path) -> None:
     image = tree.image().path
-    nspawn("trixie").provide()
+    nspawn("trixie")
     console = tmp_path / "journal.console"
     command = [sys.executable, "-c", ALONE, image, tmp_path / "journal", ROOTS, "sleep 1000"]
     with subprocess.Popen(command) as process:
@@ -312,7 +343,7 @@ def test_an_interrupted_boot_leaves_nothing(
     project.lock("note", "1.0", {url: digest(mirror.place(url))})
     project.store.mkdir()
     (project.store / "machines").symlink_to(ROOTS)
-    nspawn("trixie").provide()
+    nspawn("trixie")
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     image = f"note-1.0-{native_arch()}"
@@ -388,7 +419,7 @@ def test_who_waits_for_a_system_to_be_made_knows_it(tree: Tree, project: Project
     words = ["bakery", "boot", "--on", "nspawn:trixie", str(tree.image().path)]
     done = project.run(*words, BAKERY_DEBIAN_MIRROR="http://127.0.0.1:9")
     assert done.returncode == 1
-    assert "making the Debian trixie that boots, once" in done.stdout
+    assert "nspawn:trixie: making the Debian trixie that boots, once" in done.stderr
     assert "debootstrap could not make a Debian trixie system" in done.stderr
 
 

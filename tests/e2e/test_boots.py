@@ -55,6 +55,7 @@ def test_recipes_from_the_package_index_boot_and_work(tmp_path: Path) -> None:
     assert "MSG greetings" not in out
     again = project.doit(*tasks)
     assert "passed on" not in again
+    assert again.count("passed earlier on nspawn:trixie, systemd 257") == len(SERVED)
 
 
 @pytest.mark.parametrize("debian", SUITES, indirect=True)

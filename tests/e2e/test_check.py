@@ -125,8 +125,8 @@ def test_an_image_is_unmounted_again(tmp_path: Path) -> None:
 def test_a_killed_check_leaves_no_mount(tmp_path: Path) -> None:
     image = image_with(tmp_path, lambda folder: script(folder, "/bin/sh"))
     code = (
-        "import sys; from pathlib import Path; from bakery.check.loader import _contents\n"
-        "with _contents(Path(sys.argv[1])) as root:\n"
+        "import sys; from pathlib import Path; from bakery.check.loader import contents\n"
+        "with contents(Path(sys.argv[1])) as root:\n"
         "    print((root / 'usr/bin/demo').read_text(), flush=True); sys.stdin.read()"
     )
     process = subprocess.Popen(

@@ -13,8 +13,9 @@ from harness.packages import EMULATOR, locked_anew
 
 from bakery.arch import native_arch
 from bakery.boot.guest import image_path
-from bakery.boot.machine import Load
+from bakery.boot.machine import BootImage, Load
 from bakery.boot.nspawn import Nspawn
+from bakery.progress import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,10 +52,12 @@ def guest(said: str, project: Project, debian: Debian, tmp_path: Path) -> Iterat
     """Boot a system with GDB; image 1 is bubblewrap's program."""
     assert said
     [gdb] = project.dist.glob(f"gdb-*/*-{native_arch()}.raw")
-    bubblewrap = debian.program(native_arch(), "bubblewrap", "bwrap")
-    merge = f"ln -s {image_path(0, gdb)} /var/lib/extensions/gdb.raw"
-    load = Load(setup=merge, images=[gdb, bubblewrap], log=tmp_path / "log")
+    bubblewrap = debian.unpacked(native_arch(), "bubblewrap") / "usr/bin"
+    images = [BootImage(path=gdb, name="gdb"), BootImage(path=bubblewrap, name="bubblewrap")]
+    merge = f"ln -s {image_path(0, 'gdb')} /var/lib/extensions/gdb"
+    load = Load(setup=merge, images=images, log=tmp_path / "log")
     machine = Nspawn(suite="bookworm", cache=ROOTS, arch=native_arch())
+    machine.prepare(Silent().tell)
     with machine.start(load) as guest:
         assert guest.ask("systemctl start systemd-sysext").status == 0
         yield guest

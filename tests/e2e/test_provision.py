@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import needs, torcx
-from harness.debian import ROOTS, SUITES, store
+from harness.debian import SUITES, store
 from harness.mirror import Mirror
 from harness.project import REPOSITORY
 from harness.released import channel, release
-from harness.sysupdate import follower
+from harness.sysupdate import follower, given
 
 from bakery import settings as settings_module
 from bakery.arch import native_arch
 from bakery.boot import guest as guests
 from bakery.boot.machine import Load
-from bakery.boot.nspawn import Nspawn
 from bakery.provision import command
 from bakery.torcx import build
 
@@ -171,19 +170,18 @@ def test_a_machine_comes_up_and_follows_the_script(
     assert LAST_STEP in done.stdout
 
     bound = [root, published, scripts]
-    places = [guests.image_path(number, path) for number, path in enumerate(bound)]
+    places = [guests.image_path(number, path.name) for number, path in enumerate(bound)]
     scripts.mkdir()
     text = provision(str(published / "greeter-2.0"), f"file://{places[1]}", "shell")
     (scripts / "install").write_text(text)
     (scripts / "wrong").write_text(text.replace("greeter-2.0", "greeter-1.0"))
     load = Load(
         setup=f"cp -a {places[0]}/etc/. /etc/\ncp -a {places[0]}/opt/. /opt/\n",
-        images=bound,
+        images=given(bound),
         log=tmp_path / "console",
     )
     run = f"sh {places[2]}"
-    machine = Nspawn(suite="bookworm", cache=ROOTS, arch="x86-64")
-    with machine.start(load) as guest:
+    with follower("bookworm").start(load) as guest:
         holds(guest, "systemctl is-system-running --wait || systemctl --failed")
         holds(guest, GREETING % "1.0")
 
@@ -212,8 +210,8 @@ def test_a_machine_follows_a_channel(tmp_path: Path, published: Path, server: Mi
     channel(published, "greeter", HERE, "1.0")
     script = provision("greeter", server.url, "shell").replace(server.url, HERE)
     (published / "install").write_text(script)
-    site = guests.image_path(0, published)
-    load = Load(setup="", images=[published], log=tmp_path / "console")
+    site = guests.image_path(0, published.name)
+    load = Load(setup="", images=given([published]), log=tmp_path / "console")
     merge = "systemctl show --property=InvocationID systemd-sysext.service"
     update = "systemctl start sysext-update-greeter.service"
     with follower("trixie").start(load) as guest:
@@ -241,8 +239,8 @@ def test_a_machine_follows_a_channel_by_the_lines_of_the_readme(
     (lines,) = re.findall(r"```sh\n(url=.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
     lines = lines.replace("https://github.com/OWNER/REPO/releases/download", HERE)
     (published / "follow").write_text(lines.replace("caddy", "greeter"))
-    site = guests.image_path(0, published)
-    load = Load(setup="", images=[published], log=tmp_path / "console")
+    site = guests.image_path(0, published.name)
+    load = Load(setup="", images=given([published]), log=tmp_path / "console")
     with follower("trixie").start(load) as guest:
         holds(guest, f"busybox httpd -p 127.0.0.1:8000 -h {site}")
         holds(guest, f"sh -eu {site}/follow")

@@ -18,12 +18,13 @@ from harness.packages import EMULATOR, locked_anew
 from harness.project import REPOSITORY
 
 from bakery.arch import native_arch
+from bakery.boot.debian import SUITES
 from bakery.boot.machine import BootImage
-from bakery.boot.model import Command, Expectations
 from bakery.boot.nspawn import Nspawn
 from bakery.boot.report import render
 from bakery.boot.session import Deployment, boot
 from bakery.recipe import debian as words
+from bakery.recipe.expectations import CommandExpectation, Expectations
 from bakery.recipe.load import load_all
 from bakery.yaml.convert import load
 
@@ -41,7 +42,6 @@ pytestmark = [
     needs.programs("apt-get", "systemd-nspawn", "debootstrap", "mksquashfs"),
 ]
 
-SUITES = ("bookworm", "trixie")
 RELEASE = b"ID=_any\nEXTENSION_RELOAD_MANAGER=1\n"
 # What programs do that need nothing but their image: read a configuration, at least.
 WORK = {
@@ -185,7 +185,7 @@ def test_services_work_where_the_host_has_no_libraries(
         write(hiding, f"systemd/system/{name}.service.d/90-hiding.conf", HIDDEN.encode())
         process = f"$(systemctl show --property=MainPID --value {name})"
         nothing = f"nsenter --mount --target={process} /bin/true"
-        hidden.append(Command(run=nothing, status=127))
+        hidden.append(CommandExpectation(run=nothing, status=127))
     image = BootImage(path=hiding, name="hiding")
     attend(kitchen, suite, ALONE, tmp_path, beside=[image], expected=hidden)
 
@@ -205,7 +205,7 @@ def attend(
     folder: Path,
     *,
     beside: Iterable[BootImage] = (),
-    expected: Iterable[Command] = (),
+    expected: Iterable[CommandExpectation] = (),
 ) -> None:
     """Boot images together; what the check.yaml of each recipe says must hold, and more."""
     sources = [kitchen.sources[name] for name in names]

@@ -57,7 +57,7 @@ class Project:
         folder = self.recipes / name
         if (REPOSITORY / "recipes" / name).is_dir():
             shutil.copytree(REPOSITORY / "recipes" / name, folder)
-        texts = {"README.md": f"# {name}\n", "check.yaml": 'commands: ["true"]\n'}
+        texts = {"README.md": f"# {name}\n", "check.yaml": 'commands: [{run: "true"}]\n'}
         missing = {path: text for path, text in texts.items() if not (folder / path).exists()}
         for path, text in {**missing, **files}.items():
             target = folder / path.replace("__", "/")

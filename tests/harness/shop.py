@@ -12,6 +12,7 @@ import msgspec
 from bakery import settings
 from bakery.binary.go_build import GoBuild, GoModule
 from bakery.binary.rust_build import Crate
+from bakery.boot.waiver import of_release
 from bakery.image import inventory
 from bakery.image.stage import stage
 from bakery.progress import Silent
@@ -134,7 +135,7 @@ class Shop:
             self.releases[version],
             self.finished(version),
             settings=held,
-            boot_waiver=held.boot_waiver,
+            boot_waiver=of_release(held, self.releases[version]),
             key=self.key,
             previous=tags[at - 1] if at else None,
             before={each.image.contents.arch: each.manifest for each in before},

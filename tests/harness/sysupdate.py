@@ -9,19 +9,24 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
+from msgspec import structs
 
 from bakery.arch import native_arch
-from bakery.boot import debian
-from bakery.boot.nspawn import Nspawn
+from bakery.boot import debian, guest
+from bakery.boot.machine import BootImage, Load
+from bakery.boot.nspawn import Nspawn, escaped
+from bakery.progress import Silent
 from bakery.upstream import apt as sources
 from harness.debian import ROOTS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 PACKAGES = ("systemd-container", "gpg", "busybox")
@@ -48,24 +53,57 @@ cp build/src/shared/libsystemd-shared-*.so done/src/shared/
 
 @dataclass(frozen=True, kw_only=True)
 class Follower(Nspawn):
-    """A container whose system can update its extensions."""
+    """A container whose system can update its extensions.
+
+    What it downloads are images as files, and only this computer's root mounts these: it has no
+    user namespace, but loop devices. It runs what the tests bring, and nobody else's code.
+    """
 
     @property
     def root(self) -> debian.Root:
         """A system with what systemd-sysupdate calls, and what builds it where it is missing."""
         building = BUILDING if self.suite == "bookworm" else ()
-        packages = (*debian.PACKAGES, *PACKAGES, *building)
-        return debian.Root(suite=self.suite, arch=self.arch, packages=packages)
+        packages = (*PACKAGES, *building)
+        root = super().root
+        return structs.replace(root, packages=(*root.packages, *packages), owner=0)
+
+    def _mounts(self, root: Path, folder: Path, load: Load) -> str:
+        """Mount /usr alone; make nodes for loop devices, for a container's /dev has none."""
+        nodes = folder / "share/dev"
+        nodes.mkdir()
+        for number in range(128):
+            os.mknod(nodes / f"loop{number}", stat.S_IFBLK | 0o660, os.makedev(7, number))
+        setup = folder / "share/setup"
+        setup.write_text(f"cp -a {guest.SHARE}/dev/. /dev/\n{setup.read_text('utf-8')}", "utf-8")
+        return super()._mounts(root, folder, replace(load, images=[]))
+
+    def _arguments(self, _folder: Path, load: Load) -> list[str]:
+        """Bind images as the files that they are."""
+        binds = [
+            f"--bind-ro={escaped(image.path)}:{guest.image_path(number, image.name)}"
+            for number, image in enumerate(load.images)
+        ]
+        devices = ("block-loop rwm", "/dev/loop-control rw")
+        allowed = [f"--property=DeviceAllow={device}" for device in devices]
+        booted = os.path.isdir("/run/systemd/system")  # noqa: PTH112
+        return ["--bind=/dev/loop-control", *binds, *(allowed if booted else [])]
 
 
 def follower(suite: str) -> Follower:
     """Return a machine that boots a Debian release."""
-    return Follower(suite=suite, cache=ROOTS, arch=native_arch())
+    machine = Follower(suite=suite, cache=ROOTS, arch=native_arch())
+    machine.prepare(Silent().tell)
+    return machine
+
+
+def given(paths: Iterable[Path]) -> list[BootImage]:
+    """Return files and folders as what a machine is given, each under its own name."""
+    return [BootImage(path=path, name=path.name) for path in paths]
 
 
 def built(machine: Follower) -> Path | None:
     """Return the folder of the machine's systemd-sysupdate; None where its system ships it."""
-    root = machine.provide()
+    root = machine.folder
     if (root / SHIPPED.lstrip("/")).exists():
         return None
     recipe = hashlib.sha256(BUILD.encode()).hexdigest()[:12]

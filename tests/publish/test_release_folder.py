@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-WAIVED = {"BAKERY_BOOT_WAIVER": "no machine for it"}
+WAIVED = {"BAKERY_BOOT_WAIVER": "x86-64: no machine for it; arm64: no machine for it"}
 IMAGE = "tool-v1.1.0-arm64.raw"
 
 
@@ -41,7 +41,14 @@ def test_an_image_that_has_not_booted_is_refused(shop: Shop) -> None:
     with pytest.raises(PublishError) as caught:
         presented(folder)
     assert "doit boot:tool-v1.1.0-" in str(caught.value)
-    assert "BAKERY_BOOT_WAIVER=REASON" in str(caught.value)
+    assert "BAKERY_BOOT_WAIVER='x86-64: REASON'" in str(caught.value)
+
+
+def test_a_waiver_for_one_architecture_leaves_the_other_demanded(shop: Shop) -> None:
+    waiver = {"BAKERY_BOOT_WAIVER": "arm64: no such machine"}
+    folder = shop.publish(shop.assembled("v1.1.0", **waiver), "v1.1.0")
+    with pytest.raises(PublishError, match=r"tool-v1\.1\.0-x86-64\.raw has passed no boot"):
+        presented(folder)
 
 
 def test_bytes_that_are_not_those_on_record_are_refused(waived: Path) -> None:

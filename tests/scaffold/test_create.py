@@ -15,9 +15,9 @@ from harness.mirror import Mirror
 from harness.tarball import tarball
 
 from bakery import settings
-from bakery.boot.model import Expectations
 from bakery.errors import BakeryError
 from bakery.recipe import lock as lockfile
+from bakery.recipe.expectations import Expectations
 from bakery.recipe.folder import CHECK
 from bakery.recipe.load import load_all
 from bakery.recipe.plan import releases

@@ -48,7 +48,7 @@ def step(
 
     def inputs() -> tuple[str, ...]:
         text = expected.read_text("utf-8") if expected.exists() else ""
-        return (text, *image.source.recipe.replaces, "on", *context.settings.machines)
+        return (text, *image.source.recipe.replaces, "on", *machines(context, image))
 
     return Step(
         kind="boot",
@@ -62,11 +62,10 @@ def step(
 
 
 def _run(context: Context, image: Image, others: Sequence[Image], work: Work) -> Made[Booted]:
-    del work
-    from bakery.boot.report import render
+    from bakery.boot.report import passed, render
 
     file = context.file(image)
-    reports = _reports(context, image, _deployment(context, image, others))
+    reports = _reports(context, image, others, work)
     text = "\n".join(render(report) for report in reports)
     if any(report.outcome == "failed" for report in reports):
         raise StepError(
@@ -74,53 +73,77 @@ def _run(context: Context, image: Image, others: Sequence[Image], work: Work) ->
             why=text,
             fix=f"look around in it: bakery boot --shell {file}",
         )
-    if any(report.outcome == "skipped" for report in reports):
+    if not passed(reports):
         raise StepError(
             f"{image.id} can't be booted here",
             why=text,
-            fix="boot it where that is possible, or name other machines: BAKERY_MACHINES",
+            fix="boot it where that is possible, name other machines with BAKERY_MACHINES, or say "
+            "in BAKERY_BOOT_WAIVER what can't be booted, and why",
         )
-    boots = tuple(sorted(map(passed, reports), key=lambda boot: boot.machine))
+    boots = tuple(
+        sorted(
+            (recorded(report) for report in reports if report.outcome == "passed"),
+            key=lambda boot: boot.machine,
+        )
+    )
     return Made(facts=Booted(boots=boots), outputs=(file,), note=text)
 
 
-def _reports(context: Context, image: Image, deployment: Deployment) -> list[BootReport]:
+def _reports(
+    context: Context, image: Image, others: Sequence[Image], work: Work
+) -> list[BootReport]:
+    from bakery.boot.everywhere import Trial
     from bakery.boot.machines import machine
-    from bakery.boot.session import boot
 
-    reports = []
-    for name in context.settings.machines:
-        made = machine(
-            name, image.contents.arch, context.settings, masked=image.source.recipe.replaces
-        )
-        journal = context.journals(image) / f"{name.replace('/', '_')}.journal"
-        journal.parent.mkdir(parents=True, exist_ok=True)
-        with context.processors.take(1):
-            reports.append(boot(deployment, machine=made, journal=journal))
-    return reports
+    def tell(machine: str, step: str, *, lasting: bool = False) -> None:
+        work.progress.tell(f"{machine}: {step}", lasting=lasting)
+
+    deployment = _deployment(context, image, others)
+    trial = Trial(
+        deployments=[deployment],
+        folder=context.journals(image),
+        turn=partial(context.processors.take, 1),
+        tell=tell,
+    )
+    return trial.on(
+        [
+            machine(
+                name,
+                image.contents.arch,
+                context.settings,
+                expected=deployment.expected,
+                masked=image.source.recipe.replaces,
+            )
+            for name in machines(context, image)
+        ]
+    )
+
+
+def machines(context: Context, image: Image) -> tuple[str, ...]:
+    """Return the machines on which an image must have passed a boot; none if all are waived."""
+    from bakery.boot.waiver import demanded
+
+    return demanded(context.settings, image=image.id, arch=image.contents.arch)
 
 
 def _deployment(context: Context, image: Image, others: Sequence[Image]) -> Deployment:
     from bakery.boot.machine import BootImage
-    from bakery.boot.model import Expectations
     from bakery.boot.session import Deployment
-    from bakery.yaml.convert import load
 
     together = (*others, image)
-    expected = image.source.folder / CHECK
     return Deployment(
         images=[BootImage(path=context.file(each), name=each.contents.name) for each in together],
         start=[unit.name for each in together for unit in each.contents.start],
-        expected=load(expected, Expectations) if expected.exists() else Expectations(),
+        expected=image.source.expected,
         variables={"BAKERY_VERSION": image.contents.version},
     )
 
 
-def passed(report: BootReport) -> Boot:
+def recorded(report: BootReport) -> Boot:
     """Return what goes on record of a boot that has been passed."""
     return Boot(
         machine=f"{report.backend}:{report.system}",
         systemd=report.systemd or "unknown",
-        checks=sum(len(each.findings) for each in report.rounds),
+        checks=sum(len(each.results) for each in report.rounds),
         journal_sha256=report.journal_sha256 or "",
     )

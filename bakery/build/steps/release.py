@@ -92,22 +92,43 @@ def step(
         state: tells of the boots.
 
     """
-    waiver = context.settings.boot_waiver
 
     def inputs() -> tuple[str, ...]:
         key = context.signing_key
         boots = msgspec.json.encode(parts.boots(state)).decode()
-        return (*_inputs(context, release), boots, waiver or "", key.fingerprint if key else "")
+        return (
+            *_inputs(context, release),
+            boots,
+            _waiver(context, release) or "",
+            key.fingerprint if key else "",
+        )
 
     return Step(
         kind="release",
         name=release.name,
         run=partial(_run, context, release, parts),
         facts=Nothing,
-        after=(*parts.checked, *(parts.booted if waiver is None else ())),
+        after=(*parts.checked, *_demanded(context, release, parts)),
         inputs=inputs,
         replaces=(built,),
     )
+
+
+def _demanded(context: Context, release: Release, parts: Parts) -> tuple[AnyStep, ...]:
+    """Return the boots that must have been passed."""
+    from bakery.boot.waiver import demanded
+
+    return tuple(
+        step
+        for image, step in zip(release.images, parts.booted, strict=True)
+        if demanded(context.settings, image=image.id, arch=image.contents.arch)
+    )
+
+
+def _waiver(context: Context, release: Release) -> str | None:
+    from bakery.boot.waiver import of_release
+
+    return of_release(context.settings, release)
 
 
 def _run_unsigned(context: Context, release: Release, parts: Parts, work: Work) -> Made[Nothing]:
@@ -116,7 +137,7 @@ def _run_unsigned(context: Context, release: Release, parts: Parts, work: Work) 
 
 def _run(context: Context, release: Release, parts: Parts, work: Work) -> Made[Nothing]:
     boots = parts.boots(work.state)
-    waiver, key = context.settings.boot_waiver, context.signing_key
+    waiver, key = _waiver(context, release), context.signing_key
     return _complete(context, release, parts, work, boots=boots, waiver=waiver, key=key)
 
 

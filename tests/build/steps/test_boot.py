@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import msgspec
 
-from bakery.boot.report import BootReport, Finding, Round
+from bakery.boot.report import BootReport, ProbeResult, Round
 from bakery.build.state import Record
-from bakery.build.steps.boot import Booted, passed
+from bakery.build.steps.boot import Booted, recorded
 from bakery.release.boots import Boot
 
 
 def test_boots_are_read_as_they_were_recorded() -> None:
-    finding = Finding(title="it is merged", passed=True)
-    each = Round(images=("tool",), merged=("tool",), findings=(finding, finding))
+    result = ProbeResult(title="it is merged", passed=True)
+    each = Round(images=("tool",), merged=("tool",), results=(result, result))
     report = BootReport(
         backend="nspawn",
         system="trixie",
@@ -18,7 +18,7 @@ def test_boots_are_read_as_they_were_recorded() -> None:
         rounds=(each,),
         journal_sha256="1" * 64,
     )
-    facts = Booted(boots=(passed(report),))
+    facts = Booted(boots=(recorded(report),))
     record = Record(key="k", outputs=(), seconds=1, facts=facts)
     read = msgspec.json.decode(msgspec.json.encode(record), type=Record[Booted])
     assert read.facts.boots == (

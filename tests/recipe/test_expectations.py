@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bakery.boot import model
+from bakery.recipe.expectations import (
+    Expectations,
+    FileExpectation,
+    ListenExpectation,
+    Pattern,
+    Socket,
+    Text,
+    UnitExpectation,
+)
 from bakery.yaml.convert import load
 from bakery.yaml.location import DocumentError
 
@@ -26,25 +34,26 @@ journal: {ignore: ["sync .* clock"]}
 """
 
 
-def read(tmp_path: Path, text: str) -> model.Expectations:
+def read(tmp_path: Path, text: str) -> Expectations:
     path = tmp_path / "check.yaml"
     path.write_text(text, "utf-8")
-    return load(path, model.Expectations)
+    return load(path, Expectations)
 
 
 def test_everything_can_be_said(tmp_path: Path) -> None:
     said = read(tmp_path, EXAMPLE)
     assert said.units[0] == "caddy.service"
-    assert isinstance(said.units[1], model.Unit)
+    assert isinstance(said.units[1], UnitExpectation)
     assert said.units[1].timeout == 60
-    assert said.listen[0] == model.Socket("tcp", "80")
-    assert said.listen[1] == model.Listener(
-        socket=model.Socket("unix", "/run/caddy.sock"), timeout=5
+    assert said.listen[0] == Socket("tcp", "80")
+    assert said.listen[1] == ListenExpectation(socket=Socket("unix", "/run/caddy.sock"), timeout=5)
+    assert said.files == (
+        "/usr/bin/caddy",
+        FileExpectation(path="/etc/none", exists=False),
     )
-    assert said.files == ("/usr/bin/caddy", model.File(path="/etc/none", exists=False))
     assert said.commands[0].stdout.contains == "It works"
     assert said.commands[1].run == ("caddy", "validate")
-    assert said.journal.ignore == (model.Pattern("sync .* clock"),)
+    assert said.journal.ignore == (Pattern("sync .* clock"),)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +63,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         ("units: [docker]", ":1:9", "docker"),
         ("listen: [tcp/99999]", ":1:10", "write tcp/80"),
         ("commands: [{status: 1}]", ":1:12", "run"),
-        ("journal: {ignore: ['(']}", ":1:20", "no regular expression"),
+        ("journal: {ignore: ['(']}", ":1:20", "not a regular expression"),
         ("files: [etc/passwd]", ":1:9", "etc/passwd"),
         ("units: [{name: a.service, timeout: 0}]", ":1:36", "at least 1"),
     ],
@@ -71,21 +80,25 @@ def test_mistakes_are_shown_where_they_stand(
 @given(st.integers(1, 65535), st.sampled_from(["tcp", "udp"]))
 def test_a_socket_is_written_as_it_is_read(port: int, kind: str) -> None:
     text = f"{kind}/{port}"
-    assert str(model.Socket.parse(text)) == text
+    assert str(Socket.parse(text)) == text
 
 
 @pytest.mark.parametrize(
     ("wanted", "text", "complaint"),
     [
-        (model.Text(), "anything", None),
-        (model.Text(equals="pong"), "pong\n", None),
-        (model.Text(equals="pong"), "ping pong", "is not 'pong'"),
-        (model.Text(contains="b"), "abc", None),
-        (model.Text(contains="x"), "abc", "does not contain 'x'"),
-        (model.Text(matches=model.Pattern(r"^v\d+$")), "a\nv12\nb", None),
-        (model.Text(matches=model.Pattern(r"^v\d+$")), "a v12", r"does not match '^v\\d+$'"),
-        (model.Text(contains="a", equals="abc"), "ab", "is not 'abc'"),
+        (Text(), "anything", None),
+        (Text(equals="pong"), "pong\n", None),
+        (Text(equals="pong"), "ping pong", "is not 'pong'"),
+        (Text(contains="b"), "abc", None),
+        (Text(contains="x"), "abc", "does not contain 'x'"),
+        (Text(matches=Pattern(r"^v\d+$")), "a\nv12\nb", None),
+        (
+            Text(matches=Pattern(r"^v\d+$")),
+            "a v12",
+            r"does not match '^v\\d+$'",
+        ),
+        (Text(contains="a", equals="abc"), "ab", "is not 'abc'"),
     ],
 )
-def test_texts_are_judged(wanted: model.Text, text: str, complaint: str | None) -> None:
-    assert wanted.complaint(text) == complaint
+def test_texts_are_judged(wanted: Text, text: str, complaint: str | None) -> None:
+    assert wanted.mismatch(text) == complaint

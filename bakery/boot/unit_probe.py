@@ -1,0 +1,156 @@
+"""Units: they come to the state they must have, and stay there.
+
+systemd tells an invocation from the next by its ID, and counts the restarts it made by itself; see
+org.freedesktop.systemd1(5). A service that is started again and again is active most of the time.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bakery.boot.verdict import Probe, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bakery.boot.guest import Answer
+    from bakery.recipe.expectations import UnitExpectation
+
+WATCHED = ("service", "socket", "timer", "path", "mount", "automount", "swap")
+_GIVEN_UP = 3_000_000  # microseconds after which nobody restarts a failed unit any more
+_SLACK = 30  # seconds in which a unit comes back after a command that restarts it
+_PROPERTIES = (
+    "LoadState,ActiveState,SubState,Result,StateChangeTimestampMonotonic,InvocationID,NRestarts,"
+    "Type,ConditionResult,UpheldBy,WantedBy,RequiredBy,TriggeredBy,ExecMainStatus,ExecMainCode"
+)
+_STATES_ON_THE_WAY = {"activating", "reloading", "refreshing"}
+
+
+@dataclass
+class Watch:
+    """What is asked about one unit, and what was seen of it.
+
+    Attributes:
+        unit: what must hold.
+        implied: whether nobody named it: an image ships it, and it must run if anything starts it.
+
+    """
+
+    unit: UnitExpectation
+    implied: bool = False
+    _seen: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it must stay as it is."""
+        return self.unit.state == "active"
+
+    def comes(self) -> Probe:
+        """Return the probe that it comes to its state."""
+        title = f"{self.unit.name} " + ("runs" if self.implied else f"is {self.unit.state}")
+        return self._probe(title, self._judge_coming, self.unit.timeout)
+
+    def stays(self) -> Probe:
+        """Return the probe that it is the same run of it for as long as its window."""
+        title = f"{self.unit.name} stays active for {self.unit.window} s"
+        return self._probe(title, self._judge_staying, self.unit.window + _SLACK)
+
+    def still(self) -> Probe:
+        """Return the probe that it is active at the end, and was not restarted by systemd."""
+        return self._probe(f"{self.unit.name} is still active", self._judge_still, _SLACK)
+
+    def _probe(self, title: str, judge: _Judge, timeout: int) -> Probe:
+        name = self.unit.name
+
+        def judged(answer: Answer) -> Verdict:
+            return judge(_facts(answer.stdout))
+
+        return Probe(
+            title=title,
+            script=f"systemctl show --property={_PROPERTIES} -- {shlex.quote(name)}\n"
+            'read -r now rest </proc/uptime; echo "Now=$now"',
+            judge=judged,
+            timeout=timeout,
+            unit=name,
+            quiet=self.implied,
+        )
+
+    def _judge_coming(self, facts: Mapping[str, str]) -> Verdict:
+        state = facts.get("ActiveState", "unknown")
+        if state == self.unit.state:
+            self._seen.update(facts)
+            return Verdict(True)
+        if self.implied and state == "inactive" and not _must_run(facts):
+            return Verdict(True)
+        if facts.get("LoadState") == "not-found":
+            return Verdict(False, f"systemd knows no unit {self.unit.name}", final=True)
+        result = facts.get("Result", "success")
+        given_up = state == "failed" and (result == "start-limit-hit" or _age(facts) >= _GIVEN_UP)
+        idle = state == "inactive" and not facts.get("InvocationID")
+        nobody = ", and nothing has started it" if idle else ""
+        return Verdict(False, f"it is {_described(facts)}{nobody}", final=given_up)
+
+    def _judge_staying(self, facts: Mapping[str, str]) -> Verdict:
+        if not self._seen:
+            return Verdict(True)
+        if wrong := self._change(facts, same_run=True):
+            return Verdict(False, wrong, final=True)
+        if _age(facts) >= self.unit.window * 1e6:
+            return Verdict(True)
+        return Verdict(False, f"it has been active for {_age(facts) / 1e6:.0f} s", pending=True)
+
+    def _judge_still(self, facts: Mapping[str, str]) -> Verdict:
+        if not self._seen:
+            return Verdict(True)
+        if facts.get("ActiveState") in _STATES_ON_THE_WAY:
+            return Verdict(False, f"it is {_described(facts)}")
+        wrong = self._change(facts, same_run=False)
+        return Verdict(wrong is None, wrong or "", final=True)
+
+    def _change(self, facts: Mapping[str, str], *, same_run: bool) -> str | None:
+        """Return how a unit has changed for the worse since it was seen active."""
+        before, now = (int(each.get("NRestarts") or 0) for each in (self._seen, facts))
+        if now > before or facts.get("SubState") == "auto-restart":
+            now_is = _described(facts)
+            return f"it did not stay up: systemd restarted it {now} times, and it is {now_is}"
+        if facts.get("ActiveState") not in {"active", "reloading", "refreshing"}:
+            return f"it did not stay up: it is {_described(facts)}"
+        if same_run and facts.get("InvocationID") != self._seen.get("InvocationID"):
+            return "it did not stay up: it ended and was started again"
+        return None
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    _Judge = Callable[[Mapping[str, str]], Verdict]
+
+
+def _facts(text: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def _must_run(facts: Mapping[str, str]) -> bool:
+    """Return whether something is wrong with a unit that is not active, and has not failed."""
+    wanted = any(facts.get(each) for each in ("UpheldBy", "WantedBy", "RequiredBy"))
+    started = bool(facts.get("InvocationID"))
+    if facts.get("ConditionResult") == "no" and started is False:
+        return False  # its conditions were looked at, and do not hold
+    if facts.get("Type") == "oneshot" and started:
+        return False  # it has done what it is for
+    if facts.get("TriggeredBy") and not facts.get("UpheldBy"):
+        return False  # it comes when it is needed
+    return wanted or started
+
+
+def _age(facts: Mapping[str, str]) -> float:
+    """Return for how many microseconds a unit has been in its state."""
+    return float(facts.get("Now", 0)) * 1e6 - int(facts.get("StateChangeTimestampMonotonic") or 0)
+
+
+def _described(facts: Mapping[str, str]) -> str:
+    result = facts.get("Result", "success")
+    reason = "" if result == "success" else f", result: {result}"
+    return f"{facts.get('ActiveState', 'unknown')} ({facts.get('SubState')}{reason})"

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bakery.boot import inspect
+from bakery.boot.machine import BootImage
+from bakery.check.loader import ImageUnreadableError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TRIXIE = {"ID": "debian", "VERSION_ID": "13"}
+FORKY = {"ID": "debian"}
+FLATCAR = {"ID": "flatcar", "SYSEXT_LEVEL": "1.0"}
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> BootImage:
+    (tmp_path / "app/usr/lib/extension-release.d").mkdir(parents=True)
+    return BootImage(path=tmp_path / "app", name="app")
+
+
+@pytest.mark.parametrize(
+    ("release", "system", "reason"),
+    [
+        ("ID=_any\n", TRIXIE, None),
+        ("ID=debian\nVERSION_ID=13\n", TRIXIE, None),
+        ("ID=debian\nVERSION_ID=12\n", TRIXIE, "app is for debian 12, and this is debian 13"),
+        ("ID=debian\nVERSION_ID=12\n", FORKY, None),
+        ("ID=fedora\n", FORKY, "app is for fedora, and this is debian"),
+        ("ID=flatcar\nSYSEXT_LEVEL=1.0\n", FLATCAR, None),
+        ("ID=flatcar\nVERSION_ID=4230.2.1\n", FLATCAR, None),
+        ("ID=flatcar\nSYSEXT_LEVEL=2.0\n", FLATCAR, "app is for flatcar 2.0, and this is flatcar"),
+        ("ID=flatcar\nSYSEXT_LEVEL=1.0\n", TRIXIE, "app is for flatcar, and this is debian 13"),
+        ("ID=debian\nVERSION_ID=12\n", {}, None),
+    ],
+)
+def test_who_an_image_is_for(
+    image: BootImage, release: str, system: dict[str, str], reason: str | None
+) -> None:
+    file = image.path / "usr/lib/extension-release.d/extension-release.app"
+    file.write_text(release)
+    assert inspect.misfit("app", inspect.release(image), system) == reason
+
+
+def test_without_a_release_file_only_a_boot_tells(image: BootImage) -> None:
+    assert inspect.release(image) == {}
+
+
+def test_folders_of_a_host_that_an_image_hides_are_named(image: BootImage, tmp_path: Path) -> None:
+    host = tmp_path / "host/usr"
+    for folder in ("bin", "lib/systemd", "share/doc"):
+        (host / folder).mkdir(parents=True)
+    (host / "sbin").symlink_to("bin")
+    (host / "lib64").symlink_to("lib")
+    ours = image.path / "usr"
+    (ours / "bin").write_text("a program")
+    (ours / "lib/systemd").symlink_to("elsewhere")
+    (ours / "sbin").mkdir()
+    (ours / "lib64").symlink_to("lib")
+    (ours / "share/doc").mkdir(parents=True)
+    (ours / "share/new").write_text("nothing is hidden")
+    assert inspect.shadowed(image, tmp_path / "host") == [
+        "/usr/bin",
+        "/usr/lib/systemd",
+        "/usr/sbin",
+    ]
+
+
+def test_what_is_no_image_is_told(tmp_path: Path) -> None:
+    (tmp_path / "app.raw").write_bytes(b"nothing that can be mounted")
+    with pytest.raises(ImageUnreadableError, match="not an image"):
+        inspect.release(BootImage(path=tmp_path / "app.raw", name="app"))
