@@ -30,6 +30,11 @@ class Process:
     command: tuple[str, ...]
     environment: Mapping[str, str]
 
+    @property
+    def program(self) -> str:
+        """The name of the program."""
+        return self.command[0].rpartition("/")[2]
+
 
 @dataclass
 class Runner:
