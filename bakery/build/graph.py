@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
 from bakery import settings
-from bakery.arch import native_arch
+from bakery.arch import Arch, native_arch
 from bakery.build.context import Context
 from bakery.build.reporter import Reporter
 from bakery.build.selection import DEFAULT, Selection
@@ -25,7 +25,7 @@ from bakery.errors import BakeryError, explained
 from bakery.recipe.folder import FILE
 from bakery.recipe.load import Recipes
 from bakery.recipe.lock import LockError
-from bakery.recipe.plan import releases
+from bakery.recipe.plan import newest, releases, required
 from bakery.text import nearest
 
 if TYPE_CHECKING:
@@ -140,24 +140,15 @@ class Graph:
     @cached_property
     def newest(self) -> list[Image]:
         """The images of each recipe's newest release that can be built."""
-        newest = {release.source.name: release for release in self.releases if release.images}
-        return [image for release in newest.values() for image in release.images]
+        return list(self._newest.values())
 
     def required(self, image: Image) -> list[Image]:
         """Return the newest images of the recipes that an image requires, theirs included."""
-        found: dict[str, Image] = {}
-        pending = list(image.source.recipe.requires)
-        while pending:
-            name = pending.pop()
-            needed = self._newest_by_name.get((name, image.contents.arch))
-            if needed and name not in found:
-                found[name] = needed
-                pending += needed.source.recipe.requires
-        return list(found.values())
+        return required(image, self._newest)
 
     @cached_property
-    def _newest_by_name(self) -> dict[tuple[str, str], Image]:
-        return {(image.contents.name, image.contents.arch): image for image in self.newest}
+    def _newest(self) -> dict[tuple[str, Arch], Image]:
+        return newest(self.releases)
 
     # Steps
 
@@ -198,7 +189,7 @@ class Graph:
         summary, problem = source.recipe.summary, None if versions else _unlocked(source)
         members = tuple([built[release.name] for release in versions])
         self._add_group("build", source.name, members, summary, problem)
-        newest = [self._newest_by_name.get((source.name, arch)) for arch in source.recipe.arch]
+        newest = [self._newest.get((source.name, arch)) for arch in source.recipe.arch]
         boots = {image.contents.arch: booted[image.id] for image in newest if image}
         native = next((boots[arch] for arch in boots if arch == native_arch()), None)
         if not native:

@@ -3,7 +3,8 @@
 A record is the truth about what is up to date. An output is trusted while its size and
 modification time are those recorded when it was written; its content is not read again for that.
 Every step works in a scratch folder of its own and under a lock, so it can be killed at any time
-and two processes can share a folder.
+and two processes can share a folder. What was done on another machine can be taken over, though
+other versions of programs have done it than this machine has.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import hashlib
 import os
 from collections import defaultdict
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
@@ -27,10 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from bakery.build.step import AnyStep, Made, Step
+    from bakery.build.step import AnyMade, AnyStep, Made, Step
     from bakery.progress import Progress
 
 Facts = TypeVar("Facts", bound=msgspec.Struct)
+_BORROWED_FILE = "borrowed.json"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -70,6 +73,22 @@ class Record(msgspec.Struct, Generic[Facts], frozen=True, kw_only=True):
     facts: Facts
 
 
+class Borrowed(msgspec.Struct, frozen=True, kw_only=True):
+    """A step that was done on another machine.
+
+    Attributes:
+        question: the digest of what was to be done, programs left aside.
+        key: what stands for its key here.
+
+    """
+
+    question: str
+    key: str
+
+
+_BORROWED = msgspec.json.Decoder(dict[str, Borrowed])
+
+
 class State:
     """The state of one output folder.
 
@@ -86,6 +105,13 @@ class State:
         self._replaced_by: dict[AnyStep, list[AnyStep]] = defaultdict(list)
         self._keys: dict[AnyStep, str] = {}
         self._done: dict[AnyStep, bool] = {}
+
+    @cached_property
+    def _borrowed(self) -> dict[str, Borrowed]:
+        try:
+            return _BORROWED.decode((self._folder / _BORROWED_FILE).read_bytes())
+        except (OSError, msgspec.DecodeError):
+            return {}
 
     # Keys
 
@@ -105,15 +131,24 @@ class State:
         """
         key = step.content or self._keys.get(step)
         if key is None:
-            parts = (
-                step.kind,
-                self._code.digest(step.code),
-                *step.inputs(),
-                *(self.key(before) for before in step.after),
-            )
-            data = msgspec.json.encode(parts)  # so that no two lists of parts look alike
-            key = self._keys[step] = hashlib.sha256(data).hexdigest()
+            borrowed = self._borrowed.get(step.id)
+            if borrowed and borrowed.question == self._question(step):
+                key = borrowed.key
+            else:
+                before = [self.key(each) for each in step.after]
+                key = self._digest(step, *step.inputs(), *step.tools(), *before)
+            self._keys[step] = key
         return key
+
+    def _question(self, step: AnyStep) -> str:
+        """Return the digest of what a step is to do, whatever programs do it."""
+        before = [self._question(each) for each in step.after]
+        return step.content or self._digest(step, *step.inputs(), *before)
+
+    def _digest(self, step: AnyStep, *parts: str) -> str:
+        data = (step.kind, self._code.digest(step.code), *parts)
+        # as a list, so that no two of them look alike
+        return hashlib.sha256(msgspec.json.encode(data)).hexdigest()
 
     # Records
 
@@ -129,7 +164,7 @@ class State:
         try:
             path = f"{self._folder}/{kind}/{name}.json"
             with open(path, "rb") as file:  # noqa: PTH123  thousands
-                return _decoder(facts).decode(file.read())
+                return decode(file.read(), facts)
         except (OSError, msgspec.DecodeError):
             return None
 
@@ -214,27 +249,43 @@ class State:
         if not step.is_recorded:
             made = step.run(work)
             if step.facts is not Nothing:
-                self._write(step, step.content or "", work, made)
+                self._record(step, step.content or "", work.seconds, made)
             return made.note
         with self.alone(step), work:
             if self.is_done(step):
                 return ""
             key = self.key(step)
             made = step.run(work)
-            self._write(step, key, work, made)
-            self._look_again()
+            self._record(step, key, work.seconds, made)
             return made.note
 
-    def _write(self, step: AnyStep, key: str, work: Work, made: Made[msgspec.Struct]) -> None:
+    def _record(self, step: AnyStep, key: str, seconds: float, made: AnyMade) -> None:
         for attached, data in made.attachments.items():
             write_whole(self._attachment(step.kind, step.name, attached), data)
         record = Record(
             key=key,
             outputs=tuple(_output(path, self.dist) for path in made.outputs),
-            seconds=work.seconds,
+            seconds=seconds,
             facts=made.facts,
         )
         write_whole(self._path(step), msgspec.json.encode(record))
+        self._look_again()
+
+    def take_over(self, step: Step[Facts], record: Record[Facts], made: Made[Facts]) -> None:
+        """Record what was done on another machine, as if it had been done here.
+
+        Args:
+            step: the step as it is here.
+            record: what the other machine has put on record.
+            made: what lies here now.
+
+        """
+        with self.alone(step):
+            self._record(step, record.key, record.seconds, made)
+            borrowed = Borrowed(question=self._question(step), key=record.key)
+            all_borrowed = {**self._borrowed, step.id: borrowed}
+            write_whole(self._folder / _BORROWED_FILE, msgspec.json.encode(all_borrowed))
+            del self._borrowed
 
     def clean(self, step: AnyStep) -> None:
         """Remove all that a step has left, and its record.
@@ -308,6 +359,16 @@ class State:
 
     def _attachment(self, kind: str, name: str, attached: str) -> Path:
         return self._folder / kind / f"{name}.{attached}"
+
+
+def decode(data: bytes, facts: type[Facts]) -> Record[Facts]:
+    """Return a record of a kind of step whose facts have this type.
+
+    Raises:
+        msgspec.DecodeError: the bytes are none.
+
+    """
+    return _decoder(facts).decode(data)
 
 
 @functools.cache

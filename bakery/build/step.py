@@ -106,6 +106,7 @@ class Step(Generic[Facts_co]):
         facts: the type of what goes on record.
         after: the steps whose results it uses; their keys count for its own.
         inputs: tells what else decides the result.
+        tools: tells which versions of which programs do it; elsewhere there may be others.
         replaces: steps before that need not be done again once this one is.
         content: the digest of its result where that is known beforehand; then it is the key.
         is_done: tells whether there is nothing to do; None for a step that is recorded.
@@ -122,6 +123,7 @@ class Step(Generic[Facts_co]):
     facts: type[Facts_co]
     after: tuple[AnyStep, ...] = ()
     inputs: Callable[[], tuple[str, ...]] = _nothing
+    tools: Callable[[], tuple[str, ...]] = _nothing
     replaces: tuple[AnyStep, ...] = ()
     content: str | None = None
     is_done: Callable[[], bool] | None = None
@@ -147,3 +149,4 @@ class Step(Generic[Facts_co]):
 
 
 AnyStep: TypeAlias = Step[msgspec.Struct]
+AnyMade: TypeAlias = Made[msgspec.Struct]

@@ -13,7 +13,7 @@ from bakery.lock.history import git, lock_before
 from bakery.recipe.folder import LOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from bakery.arch import Arch
@@ -43,14 +43,16 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         shard: its name.
         runner: the kind of machine, of the images' architecture, so that they can be booted.
-        tasks: what doit is to do.
+        build: what doit is to build, the images that others require included.
+        boot: what doit is to boot.
         minutes: how long that is expected to take.
 
     """
 
     shard: str
     runner: str
-    tasks: str
+    build: str
+    boot: str
     minutes: int
 
 
@@ -59,17 +61,51 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True):
 
     include: tuple[Shard, ...]
 
+    def images(self) -> dict[str, tuple[list[str], list[str]]]:
+        """Return the images that each shard builds, and those of them that it boots."""
+        return {shard.shard: (_images(shard.build), _images(shard.boot)) for shard in self.include}
 
-def matrix(images: Iterable[Image], state: State, count: int) -> Matrix:
+
+def decode(text: str) -> Matrix:
+    """Return the matrix that is written as JSON.
+
+    Raises:
+        ShardError: it is none.
+
+    """
+    try:
+        return msgspec.json.decode(text, type=Matrix)
+    except msgspec.DecodeError as error:
+        raise ShardError("the matrix is none", why=str(error)) from error
+
+
+def _images(tasks: str) -> list[str]:
+    return [task.partition(":")[2] for task in tasks.split()]
+
+
+def matrix(
+    images: Iterable[Image],
+    state: State,
+    count: int,
+    required: Callable[[Image], Iterable[Image]],
+) -> Matrix:
     """Return images divided among `count` jobs at most: the longest first, to who has least.
+
+    Args:
+        images: what is to be built and booted.
+        state: tells how long that took before.
+        count: of jobs.
+        required: tells which images one requires.
 
     Raises:
         ShardError: that is more than GitHub takes, or too few to have one for each architecture.
 
     """
     work: dict[Arch, dict[str, float]] = defaultdict(dict)
+    together: dict[str, set[str]] = {}
     for image in images:
         work[image.contents.arch][image.id] = expected(image, state)
+        together[image.id] = {image.id, *(other.id for other in required(image))}
     if not max(1, len(work)) <= count <= LIMIT:
         raise ShardError(
             f"{count} jobs are {'too many' if count > LIMIT else 'too few'}",
@@ -81,13 +117,18 @@ def matrix(images: Iterable[Image], state: State, count: int) -> Matrix:
             Shard(
                 shard=f"{arch}-{number}",
                 runner=_RUNNERS[arch],
-                tasks=" ".join(f"boot:{image}" for image in sorted(names)),
+                build=_tasks("check", {other for name in names for other in together[name]}),
+                boot=_tasks("boot", names),
                 minutes=1 + int(sum(work[arch][name] for name in names) / 60),
             )
             for arch in work
             for number, names in enumerate(_balanced(work[arch], counts[arch]), 1)
         )
     )
+
+
+def _tasks(kind: str, images: Iterable[str]) -> str:
+    return " ".join(f"{kind}:{image}" for image in sorted(images))
 
 
 def at_most(number: int, images: Iterable[Image]) -> list[Image]:

@@ -24,7 +24,8 @@ def main() -> None:
 for command in (
     *(upstreams.new, upstreams.lock, upstreams.update, upstreams.outdated, upstreams.verify),
     *(images.check, images.rules, images.boot),
-    *(releases.matrix, releases.restore, releases.verify_release),
+    *(releases.matrix, releases.agree, releases.restore),
+    *(releases.publish, releases.verify_release),
     *(channels.sign_channels, channels.move_channels),
     *(hosts.provision, hosts.install, hosts.uninstall, hosts.torcx),
     *(maintenance.show_settings, maintenance.gc, maintenance.schema),

@@ -15,8 +15,9 @@ from bakery.text import nearest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bakery.arch import Arch
     from bakery.recipe.load import Recipes, Source
-    from bakery.recipe.plan import Release
+    from bakery.recipe.plan import Image, Release
     from bakery.settings import Settings
 
 
@@ -73,6 +74,23 @@ class Project:
         from bakery.recipe.plan import releases
 
         return [release for source in self.sources.values() for release in releases(source)]
+
+    @cached_property
+    def images(self) -> dict[str, Image]:
+        """Every image that can be built, by its full name."""
+        return {image.id: image for release in self.releases for image in release.images}
+
+    def required(self, image: Image) -> list[Image]:
+        """Return the newest images of the recipes that an image requires, theirs included."""
+        from bakery.recipe.plan import required
+
+        return required(image, self._newest)
+
+    @cached_property
+    def _newest(self) -> dict[tuple[str, Arch], Image]:
+        from bakery.recipe.plan import newest
+
+        return newest(self.releases)
 
 
 def _root() -> Path:

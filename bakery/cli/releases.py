@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from bakery.cli.failures import exit_on_failures
 from bakery.cli.project import Project
 from bakery.text import format_size
 
@@ -28,7 +29,7 @@ def matrix(shards: int, since: str | None, at_most: int | None, *, unpublished: 
     from bakery.ci import matrix as dividing
 
     project = Project()
-    images = [image for release in project.releases for image in release.images]
+    images = [*project.images.values()]
     if since is not None:
         images = dividing.touched(project.releases, project.recipes, project.settings, since)
     if unpublished:
@@ -39,23 +40,82 @@ def matrix(shards: int, since: str | None, at_most: int | None, *, unpublished: 
         images = [image for image in images if image.release not in public]
     if at_most is not None:
         images = dividing.at_most(at_most, images)
-    click.echo(msgspec.json.encode(dividing.matrix(images, State(project.settings.dist), shards)))
+    state = State(project.settings.dist)
+    divided = dividing.matrix(images, state, shards, project.required)
+    click.echo(msgspec.json.encode(divided))
+
+
+_ARTIFACTS = click.argument(
+    "artifacts", type=click.Path(path_type=Path, exists=True, file_okay=False)
+)
 
 
 @click.command()
-def restore() -> None:
-    """Take over images that were baked elsewhere and copied into the output folder.
+@_ARTIFACTS
+@click.option("--matrix", "divided", required=True, help="What each shard was asked for, as JSON.")
+@click.option("--once", is_flag=True, help="Nothing was built a second time.")
+def agree(artifacts: Path, divided: str, *, once: bool) -> None:
+    """Print as JSON which images all jobs that built them agree on.
 
-    What is then complete is printed as tasks for doit.
+    ARTIFACTS holds a folder built-SHARD and, unless --once is given, rebuilt-SHARD for each shard.
+    """
+    import msgspec
+
+    from bakery.ci import handover, matrix
+
+    agreed, problems = handover.agree(
+        artifacts, matrix.decode(divided), Project().images, rebuilt=not once
+    )
+    click.echo(msgspec.json.encode(agreed, order="sorted"))
+    exit_on_failures([("left out", problem) for problem in problems])
+
+
+@click.command()
+@_ARTIFACTS
+@click.option("--agreed", required=True, help="What `bakery agree` has printed.")
+@click.option("--boots", is_flag=True, help="Take boots over as well, and print what is complete.")
+def restore(artifacts: Path, agreed: str, *, boots: bool) -> None:
+    """Take over images that other jobs have built, and all agree on.
+
+    With --boots, releases that have passed theirs are printed, as tasks for doit.
     """
     from bakery.build.context import Context
     from bakery.build.state import State
-    from bakery.ci.restore import restore as take_over
+    from bakery.ci.handover import decode_agreed
+    from bakery.ci.restore import Restorer
 
     project = Project()
-    context, state = Context.of(project.settings), State(project.settings.dist)
-    for release in take_over(context, state, project.releases):
-        click.echo(f"publish:{release.name}")
+    restorer = Restorer(
+        context=Context.of(project.settings),
+        state=State(project.settings.dist),
+        artifacts=artifacts,
+        agreed=decode_agreed(agreed),
+        required=project.required,
+    )
+    problems = restorer.images([*project.images.values()])
+    if boots:
+        complete, more = restorer.boots(project.releases)
+        problems += more
+        for release in complete:
+            click.echo(f"release:{release.name}")
+    exit_on_failures([("left out", problem) for problem in problems])
+
+
+@click.command()
+@click.argument(
+    "folders",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+)
+def publish(folders: tuple[Path, ...]) -> None:
+    """Publish finished release folders as they are, wherever they were made and signed."""
+    from bakery.build.context import Context
+    from bakery.build.steps.publish import Remote
+
+    remote = Remote(Context.of(Project().settings))
+    for folder in folders:
+        click.echo(remote.publish(folder))
 
 
 @click.command("verify-release")

@@ -24,7 +24,7 @@ from bakery.yaml.grammar import SpellingError
 from bakery.yaml.location import show
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from bakery.arch import Arch
     from bakery.recipe.load import Source
@@ -192,6 +192,31 @@ def releases(source: Source) -> tuple[Release, ...]:
     missing = [Version.parse(tag) for tag in tags if tag not in source.lock.versions]
     versions = sorted([*locked, *missing], key=lambda version: (version, version.tag))
     return tuple([_release(source, version) for version in versions])
+
+
+def newest(releases: Iterable[Release]) -> dict[tuple[str, Arch], Image]:
+    """Return the images of each recipe's newest release, by the recipe's name and architecture.
+
+    Args:
+        releases: those of a recipe from the oldest to the newest.
+
+    """
+    last = {release.source.name: release for release in releases if release.images}
+    images = [image for release in last.values() for image in release.images]
+    return {(image.contents.name, image.contents.arch): image for image in images}
+
+
+def required(image: Image, newest: Mapping[tuple[str, Arch], Image]) -> list[Image]:
+    """Return the newest images of the recipes that an image requires, theirs included."""
+    needed: dict[str, Image] = {}
+    pending = list(image.source.recipe.requires)
+    while pending:
+        name = pending.pop()
+        other = newest.get((name, image.contents.arch))
+        if other and name not in needed:
+            needed[name] = other
+            pending += other.source.recipe.requires
+    return list(needed.values())
 
 
 def _release(source: Source, version: Version) -> Release:

@@ -113,10 +113,14 @@ def test_gc_keeps_what_locks_name(project: Project, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("project")
 def test_the_matrix_is_json_for_a_workflow() -> None:
     (job,) = json.loads(bakery("matrix").output)["include"]
-    assert job["tasks"] == "boot:tool-1.0-x86-64"
+    assert (job["build"], job["boot"]) == ("check:tool-1.0-x86-64", "boot:tool-1.0-x86-64")
 
 
 @pytest.mark.usefixtures("project")
-def test_nothing_is_restored_where_nothing_was_baked() -> None:
-    done = bakery("restore")
+def test_what_was_not_handed_over_is_left_out_and_said(tmp_path: Path) -> None:
+    divided = bakery("matrix").output
+    done = bakery("agree", str(tmp_path), "--matrix", divided)
+    assert (done.exit_code, done.stdout) == (1, "{}\n")
+    assert "left out: tool-1.0/tool-1.0-x86-64.raw was not handed over" in done.stderr
+    done = bakery("restore", str(tmp_path), "--boots", "--agreed", "{}")
     assert (done.exit_code, done.output) == (0, "")

@@ -26,7 +26,10 @@ def step(context: Context, image: Image, staged: AnyStep) -> Step[Squashed]:
     """Return the step that writes an image from its tree."""
 
     def inputs() -> tuple[str, ...]:
-        return image.format, _tools(context, image)
+        return (image.format,)
+
+    def tools() -> tuple[str, ...]:
+        return (_tools(context, image),)
 
     return Step(
         kind=KIND,
@@ -35,6 +38,7 @@ def step(context: Context, image: Image, staged: AnyStep) -> Step[Squashed]:
         facts=Squashed,
         after=(staged,),
         inputs=inputs,
+        tools=tools,
         replaces=(staged,),
         attached=(MANIFEST, INVENTORY),
         leftovers=(context.file(image),),

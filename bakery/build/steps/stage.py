@@ -24,11 +24,14 @@ def step(context: Context, image: Image, fetched: Iterable[AnyStep]) -> Step[Not
     """Return the step that writes an image's tree and its manifest."""
 
     def inputs() -> tuple[str, ...]:
+        return (image.digest(),)
+
+    def tools() -> tuple[str, ...]:
         if not image.contents.self_contained:
-            return (image.digest(),)
+            return ()
         from bakery.image.relocation import patchelf
 
-        return (image.digest(), patchelf.version())
+        return (patchelf.version(),)
 
     before = tuple(fetched)
     return Step(
@@ -38,6 +41,7 @@ def step(context: Context, image: Image, fetched: Iterable[AnyStep]) -> Step[Not
         facts=Nothing,
         after=before,
         inputs=inputs,
+        tools=tools,
         replaces=before,
         leftovers=(context.staged(image),),
     )

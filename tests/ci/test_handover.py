@@ -1,0 +1,211 @@
+"""Jobs that hand over images: what is agreed on, what is taken, and what a poisoned shard gets."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from harness.repository import Repository
+
+from bakery import settings
+from bakery.build.context import Context
+from bakery.build.state import Record, State
+from bakery.build.steps.boot import Booted
+from bakery.build.steps.check import Checked
+from bakery.build.steps.squashed import Squashed
+from bakery.ci import handover, matrix
+from bakery.ci.handover import Agreed, HandoverError
+from bakery.ci.restore import Restorer
+from bakery.release.boots import Boot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bakery.recipe.plan import Image
+
+BOOT = Boot(machine="nspawn:trixie", systemd="257", checks=3, journal_sha256="1" * 64)
+
+
+class Workflow:
+    """The jobs of a workflow, without tools: images are texts, and so are their documents."""
+
+    def __init__(self, root: Path) -> None:
+        self.repository = Repository(root)
+        self.images = {image.id: image for image in self.repository.images}
+        self.artifacts = root / "artifacts"
+        names = ("top-2.0", "other-1.0")
+        asked = [image for image in self.repository.images if image.release in names]
+        self.matrix = matrix.matrix(asked, State(root), 4, self.repository.required)
+        for shard, (built, booted) in self.matrix.images().items():
+            for id_ in built:
+                self.build("built", shard, self.images[id_])
+                self.build("rebuilt", shard, self.images[id_])
+            for id_ in booted:
+                self.record("booted", shard, "boot", id_, Booted(boots=(BOOT,)))
+        self.context = Context.of(settings.load(root, {}))
+
+    def build(self, kind: str, shard: str, image: Image, text: str = "") -> None:
+        data = (text or image.id).encode()
+        folder = self.artifacts / f"{kind}-{shard}"
+        if kind == "built":
+            path = folder / image.release / image.filename
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            facts = Checked(warnings=0, not_run=0)
+            self.record(kind, shard, "check", image.id, facts)
+        squashed = Squashed(
+            sha256=hashlib.sha256(data).hexdigest(), size=len(data), contents=9, tools="other 1.0"
+        )
+        self.record(kind, shard, "squash", image.id, squashed)
+        for name in ("manifest", "inventory"):
+            (folder / ".bakery/squash" / f"{image.id}.{name}").write_text(f"{name} {text}")
+
+    def record(self, kind: str, shard: str, step: str, name: str, facts: msgspec.Struct) -> None:
+        path = self.artifacts / f"{kind}-{shard}" / ".bakery" / step / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        record = Record(key=f"{step} elsewhere", outputs=(), seconds=1.5, facts=facts)
+        path.write_bytes(msgspec.json.encode(record))
+
+    def agree(self, *, rebuilt: bool = True) -> tuple[dict[str, Agreed], list[HandoverError]]:
+        return handover.agree(self.artifacts, self.matrix, self.images, rebuilt=rebuilt)
+
+    def restorer(self, agreed: dict[str, Agreed]) -> Restorer:
+        return Restorer(
+            context=self.context,
+            state=State(self.context.settings.dist),
+            artifacts=self.artifacts,
+            agreed=agreed,
+            required=self.repository.required,
+        )
+
+    def shard_of(self, id_: str) -> str:
+        shards = self.matrix.images().items()
+        return next(name for name, (_, booted) in shards if id_ in booted)
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> Workflow:
+    return Workflow(tmp_path)
+
+
+def test_what_others_have_built_and_booted_is_done_here_whatever_tools_there_are(
+    workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreed, problems = workflow.agree()
+    assert problems == []
+    assert {id_ for id_, each in agreed.items() if not each.boot} == {
+        "base-2.0-x86-64",
+        "base-2.0-arm64",
+    }
+    restorer = workflow.restorer(handover.decode_agreed(msgspec.json.encode(agreed).decode()))
+    assert restorer.images([*workflow.images.values()]) == []
+    complete, problems = restorer.boots(workflow.repository.releases)
+    assert problems == []
+    assert {release.name for release in complete} == {"top-2.0", "other-1.0"}
+    monkeypatch.setenv("PATH", "")  # no mksquashfs, and nothing else either
+    state = State(workflow.context.settings.dist)
+    for id_ in ("top-2.0-arm64", "other-1.0-x86-64"):
+        image = workflow.images[id_]
+        assert workflow.context.file(image).read_text() == id_
+        steps = restorer._steps(image)
+        assert state.is_done(steps.squashed)
+        assert state.is_done(steps.checked)
+        assert state.is_done(steps.booted)
+        assert state.standing(steps.booted) == Booted(boots=(BOOT,))
+
+
+def test_a_changed_recipe_is_not_what_was_built(workflow: Workflow) -> None:
+    agreed, _ = workflow.agree()
+    restorer = workflow.restorer(agreed)
+    restorer.images([*workflow.images.values()])
+    image = workflow.images["other-1.0-arm64"]
+    assert State(restorer.state.dist).is_done(restorer._steps(image).squashed)
+    contents = msgspec.structs.replace(image.contents, drop=("usr/bin/**",))
+    other = msgspec.structs.replace(image, contents=contents)
+    assert not State(restorer.state.dist).is_done(restorer._steps(other).squashed)
+
+
+def test_what_came_out_differently_is_left_out_and_nothing_else(workflow: Workflow) -> None:
+    id_ = "other-1.0-arm64"
+    workflow.build("rebuilt", workflow.shard_of(id_), workflow.images[id_], "other bytes")
+    agreed, problems = workflow.agree()
+    assert id_ not in agreed
+    assert len(agreed) == 5
+    assert "came out differently" in str(problems[0])
+    assert workflow.agree(rebuilt=False)[1] == []
+    restorer = workflow.restorer(agreed)
+    assert restorer.images([*workflow.images.values()]) == []
+    complete, _ = restorer.boots(workflow.repository.releases)
+    assert [release.name for release in complete] == ["top-2.0"]
+
+
+def test_documents_count_like_images(workflow: Workflow) -> None:
+    id_ = "other-1.0-arm64"
+    folder = workflow.artifacts / f"rebuilt-{workflow.shard_of(id_)}" / ".bakery/squash"
+    (folder / f"{id_}.manifest").write_text("another one")
+    _, problems = workflow.agree()
+    assert [problem.what for problem in problems] == [
+        f"{id_} came out differently when it was built again"
+    ]
+
+
+def test_of_a_poisoned_shard_only_what_was_asked_of_it_is_taken(workflow: Workflow) -> None:
+    victim, attacker = "top-2.0-x86-64", workflow.shard_of("other-1.0-x86-64")
+    assert workflow.shard_of(victim) != attacker
+    agreed, _ = workflow.agree()
+    workflow.build("built", attacker, workflow.images[victim], "poison")
+    assert workflow.agree()[0] == agreed
+    restorer = workflow.restorer(agreed)
+    restorer.images([*workflow.images.values()])
+    assert workflow.context.file(workflow.images[victim]).read_text() == victim
+
+
+def test_bytes_that_change_after_the_agreement_are_refused(workflow: Workflow) -> None:
+    agreed, _ = workflow.agree()
+    victim = workflow.images["top-2.0-x86-64"]
+    workflow.build("built", workflow.shard_of(victim.id), victim, "poison")
+    problems = workflow.restorer(agreed).images([victim])
+    assert "is not what was agreed on" in str(problems[0])
+    assert not workflow.context.file(victim).exists()
+
+
+def test_an_image_whose_boot_failed_is_not_ready(workflow: Workflow) -> None:
+    agreed, _ = workflow.agree()
+    restorer = workflow.restorer(agreed)
+    restorer.images([*workflow.images.values()])
+    id_ = "other-1.0-arm64"
+    folder = workflow.artifacts / f"booted-{workflow.shard_of(id_)}"
+    (folder / ".bakery/boot" / f"{id_}.json").unlink()
+    complete, problems = restorer.boots(workflow.repository.releases)
+    assert [release.name for release in complete] == ["top-2.0"]
+    assert f"boot/{id_}.json was not handed over" in str(problems[0])
+
+
+@pytest.mark.parametrize("damage", ["nothing", "no-record", "not-json", "link", "claim"])
+def test_a_shard_may_hand_over_anything(workflow: Workflow, damage: str) -> None:
+    id_ = "other-1.0-arm64"
+    folder = workflow.artifacts / f"built-{workflow.shard_of(id_)}"
+    record = folder / ".bakery/squash" / f"{id_}.json"
+    if damage == "nothing":
+        shutil.rmtree(folder)
+    elif damage == "no-record":
+        record.unlink()
+    elif damage == "not-json":
+        record.write_text('{"key": 1}')
+    elif damage == "link":
+        path = folder / "other-1.0" / f"{id_}.raw"
+        path.unlink()
+        path.symlink_to("/etc/passwd")
+    else:
+        (folder / "other-1.0" / f"{id_}.raw").write_text("not as recorded")
+    agreed, problems = workflow.agree()
+    assert id_ not in agreed
+    assert problems
+
+
+def test_an_agreement_that_can_not_be_read_is_refused() -> None:
+    with pytest.raises(HandoverError, match="can't be read"):
+        handover.decode_agreed("[]")

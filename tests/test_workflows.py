@@ -1,0 +1,64 @@
+"""What the workflows may do, job by job."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from harness.project import REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yaml"))
+KEY, TOKEN = "BAKERY_SIGNING_KEY", "GITHUB_TOKEN"
+
+
+def jobs(name: str) -> dict[str, Any]:
+    return dict(yaml.safe_load((REPOSITORY / ".github/workflows" / name).read_text())["jobs"])
+
+
+def steps(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield from job.get("steps", ())
+
+
+def with_variable(job: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    return [step for step in steps(job) if name in step.get("env", {})]
+
+
+def test_upstream_s_code_runs_where_nothing_can_be_written() -> None:
+    for name, job in jobs("bake.yaml").items():
+        expected = {"contents": "read"}
+        if name == "attest":
+            expected |= {"id-token": "write", "attestations": "write"}
+        assert job["permissions"] == expected, name
+        assert not with_variable(job, KEY), name
+        assert not with_variable(job, TOKEN), name
+
+
+def test_nothing_is_installed_where_the_key_or_the_token_is() -> None:
+    for path in WORKFLOWS:
+        for name, job in jobs(path.name).items():
+            for step in (*with_variable(job, KEY), *with_variable(job, TOKEN)):
+                installs = re.search(r"\b(pip|apt-get|noxfile|npm)\b", step.get("run", ""))
+                assert not installs, f"{path.name}: {name}"
+
+
+def test_releases_are_signed_where_nothing_can_be_uploaded() -> None:
+    release = jobs("release.yaml")
+    assert release["sign"]["permissions"] == {"contents": "read"}
+    assert with_variable(release["sign"], KEY)
+    assert not with_variable(release["publish"], KEY)
+    assert with_variable(release["publish"], TOKEN)
+    for name, job in release.items():
+        if with_variable(job, KEY):
+            assert job["environment"] == "release", name
+            assert job["permissions"] == {"contents": "read"}, name
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_all_that_is_installed_is_locked(path: Any) -> None:
+    for line in re.findall(r"pip install .*", path.read_text()):
+        assert "--require-hashes" in line or "--no-deps --no-build-isolation" in line, line
