@@ -350,7 +350,7 @@ def test_a_channel_that_a_run_has_left_in_the_middle_is_healed_by_any_other(
         if not holds(moved(github, "k3s").files, keyring, tmp_path):
             middles += 1
             monkeypatch.delenv(signing.KEY)
-            channels.remote(client(github, "other"), tmp_path / "other", NOW).heal()
+            channels.session(client(github, "other"), tmp_path / "other", NOW).heal()
             monkeypatch.setenv(signing.KEY, secret)
             assert holds(moved(github, "k3s").files, keyring, tmp_path)
             assert f"{THREE[1]}-arm64.raw" in moved(github, "k3s").files["SHA256SUMS"].decode()

@@ -63,7 +63,7 @@ def test_it_is_told_that_nobody_has_signed(
     waived: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     publisher = Directory(tmp_path / "www", "us")
-    remote = channels.remote(publisher, tmp_path / "scratch", RetryPolicy(tries=1))
+    remote = channels.session(publisher, tmp_path / "scratch", RetryPolicy(tries=1))
     told = remote.preview_publish(waived)
     assert told[0].startswith("unsigned: tool-v1.1.0, ")
     assert "set BAKERY_SIGNING_KEY" in told[0]
@@ -77,14 +77,14 @@ def test_a_signature_can_be_added(
     waived: Path, tmp_path: Path, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publisher = Directory(tmp_path / "www", "us")
-    remote = channels.remote(publisher, tmp_path / "scratch", RetryPolicy(tries=1))
+    remote = channels.session(publisher, tmp_path / "scratch", RetryPolicy(tries=1))
     remote.publish(waived)
     public = tmp_path / "www/tool-v1.1.0"
     image = (public / IMAGE).stat().st_ino
     key = person.key("the publisher")
     monkeypatch.setenv(signing.KEY, person.gpg("--armor", "--export-secret-keys", key).decode())
     index(waived, person)
-    remote = channels.remote(publisher, tmp_path / "scratch", RetryPolicy(tries=1))
+    remote = channels.session(publisher, tmp_path / "scratch", RetryPolicy(tries=1))
     assert remote.public() == set()
     remote.publish(waived)
     assert list(verify(str(public), keyring=waived / signing.KEYRING))
@@ -102,7 +102,7 @@ def test_a_signature_is_added_to_these_images_alone(
     waived: Path, tmp_path: Path, person: Person
 ) -> None:
     publisher = Directory(tmp_path / "www", "us")
-    remote = channels.remote(publisher, tmp_path / "scratch", RetryPolicy(tries=1))
+    remote = channels.session(publisher, tmp_path / "scratch", RetryPolicy(tries=1))
     remote.publish(waived)
     person.key("the publisher's")
     index(waived, person)

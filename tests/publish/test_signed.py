@@ -203,7 +203,7 @@ def test_who_has_no_key_verifies_and_tells_what_would_be_done(site: Site, old: s
     site.trust(old)
     site.release("1", old)
     site.release("2")
-    told = channels.remote(
+    told = channels.session(
         Directory(site.root, "us"),
         site.folder / "scratch",
         ONCE,
