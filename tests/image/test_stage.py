@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import re
 import shutil
 import sys
 import tarfile
@@ -149,6 +150,21 @@ def test_other_bytes_than_the_lock_s_are_refused_as_such(
         kitchen.stage(head=head)
 
 
+def test_an_image_sets_itself_up_before_its_units_start(kitchen: Kitchen) -> None:
+    kitchen.file("files/usr/lib/systemd/system/tool.service", "[Service]\nExecStart=tool\n")
+    kitchen.stage(
+        "account: tool\nconfig: {etc/tool.conf: conf, etc/old.conf: {default: none, when: '< 1'}}\n"
+        "start: [tool.service]\n"
+    )
+    upheld = kitchen.text("usr/lib/systemd/system/multi-user.target.d/10-tool.conf")
+    match = re.fullmatch(r"\[Unit\]\nUpholds=(tool-setup@\w+\.service) tool\.service\n", upheld)
+    assert match
+    drop_in = kitchen.text("usr/lib/systemd/system/tool.service.d/10-tool-setup.conf")
+    assert f"After={match[1]}\n" in drop_in
+    assert "C /etc/tool.conf" in kitchen.text("usr/share/tool/tmpfiles.conf")
+    assert "old.conf" not in kitchen.text("usr/share/tool/tmpfiles.conf")
+
+
 def test_what_macos_adds_to_archives_is_left_out(kitchen: Kitchen) -> None:
     kitchen.members |= {
         "tool/bin/._tool": b"\0\5\26\7",
@@ -196,6 +212,8 @@ def test_write_links_edit_drop_and_modes(kitchen: Kitchen) -> None:
         ("edit: {usr/share/tool/conf: [{replace: absent, with: b}]}\n", "does not contain"),
         ("drop: [usr/share/none/**]\n", "matches nothing"),
         ('modes: {usr/bin/none: "0755"}\n', "no file usr/bin/none"),
+        ("config: {etc/tool.conf: cnf}\n", "no file usr/share/tool/cnf"),
+        ("config: {etc/tool.conf: {default: cnf}}\n", "no file usr/share/tool/cnf"),
     ],
 )
 def test_what_finds_nothing_to_do_is_shown_in_the_recipe(

@@ -38,7 +38,7 @@ _TMPFILES = _Applied(fragment_files.TMPFILES, (".conf",), ("systemd-tmpfiles",))
 _APPLIED = (
     _Applied(fragment_files.SYSUSERS, (".conf",), ("systemd-sysusers",)),
     _Applied("usr/lib/sysctl.d", (".conf",), ("systemd-sysctl", "sysctl")),
-    _Applied("usr/lib/modules-load.d", (".conf",), ("systemd-modules-load", "modprobe"), False),
+    _Applied("usr/lib/modules-load.d", (".conf",), ("systemd-modules-load",)),
     _Applied("usr/lib/binfmt.d", (".conf",), ("systemd-binfmt",)),
     _Applied("usr/lib/udev/rules.d", (".rules",), ("udevadm",), False),
     _Applied("usr/lib/systemd/network", (".network", ".netdev"), ("networkctl",), False),

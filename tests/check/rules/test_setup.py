@@ -1,0 +1,111 @@
+"""Rules about what hosts read before they merge images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bakery.check.command import check_path
+from bakery.image import setup
+from bakery.image.tree import TreeBuilder
+from bakery.recipe.model import Account, Config
+from bakery.recipe.plan import Contents
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNIT = "usr/lib/systemd/system/demo-setup.service"
+APPLIED = {
+    "usr/lib/sysusers.d/more.conf": "g demo-more -\n",
+    "usr/lib/sysctl.d/50-demo.conf": "net.ipv4.ip_forward = 1\n",
+    "usr/lib/modules-load.d/demo.conf": "dummy\n",
+    "usr/lib/binfmt.d/demo.conf": ":demo:M::\\x7fDEM::/usr/bin/demo:\n",
+    "usr/lib/systemd/network/50-demo.network": "[Match]\nName=demo0\n",
+}
+UNREAD = (
+    "usr/lib/systemd/system-generators/demo",
+    "usr/lib/systemd/user-generators/demo",
+    "usr/lib/systemd/system-environment-generators/demo",
+    "usr/lib/systemd/user-environment-generators/demo",
+    "usr/lib/systemd/system-preset/50-demo.preset",
+    "usr/lib/systemd/user-preset/50-demo.preset",
+    "usr/lib/systemd/system.conf.d/demo.conf",
+    "usr/lib/systemd/journald.conf.d/demo.conf",
+    "usr/lib/systemd/network/50-demo.link",
+    "usr/lib/environment.d/50-demo.conf",
+    "usr/lib/udev/hwdb.d/50-demo.hwdb",
+)
+
+
+def findings(root: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for each in check_path(root)[0].findings:
+        found.setdefault(each.rule, []).append(each.path)
+    return found
+
+
+@pytest.mark.parametrize("path", APPLIED)
+def test_what_no_unit_of_the_image_applies_does_nothing(good: Any, path: str) -> None:
+    good.file(path, APPLIED[path])
+    assert findings(good.root) == {"setup-missing": [path]}
+
+
+def test_rules_of_udev_are_read_when_a_unit_says_so(good: Any) -> None:
+    good.edit(UNIT, "udevadm control --reload", "true")
+    assert findings(good.root) == {"setup-missing": ["usr/lib/udev/rules.d/90-demo.rules"]}
+
+
+@pytest.mark.parametrize("path", UNREAD)
+def test_what_nothing_can_apply_is_told_with_another_way(good: Any, path: str) -> None:
+    good.file(path, "#!/bin/sh\n", 0o755 if path.endswith("/demo") else 0o644)
+    (finding,) = check_path(good.root)[0].findings
+    assert (finding.rule, finding.path, finding.severity) == ("read-before-merge", path, "warning")
+    assert finding.fix != "do it another way"
+
+
+def test_a_user_unit_is_unknown_to_users_who_are_logged_in(good: Any) -> None:
+    path = "usr/lib/systemd/user/demo.service"
+    good.file(path, "[Service]\nExecStart=/usr/bin/demo\n")
+    assert findings(good.root) == {"read-before-merge": [path]}
+
+
+def test_the_setup_that_the_bakery_writes_leaves_nothing_to_find(good: Any) -> None:
+    for path, text in APPLIED.items():
+        good.file(path, text)
+    good.file("usr/share/demo/tmpfiles.conf", "d /etc/demo.d 0750 root demo\n")
+    good.remove(UNIT)
+    good.edit("usr/lib/systemd/system/demo.service", "Requires=demo-setup.service\n", "")
+    good.edit("usr/lib/systemd/system/demo.service", "demo-setup.service ", "")
+    tree = TreeBuilder(good.root)
+    for file in sorted(good.root.rglob("*")):
+        if file.is_file() and not file.is_symlink():
+            path = file.relative_to(good.root).as_posix()
+            executable = bool(file.stat().st_mode & 0o100)
+            data = file.read_bytes()
+            file.unlink()
+            tree.add_bytes(path, data, origin="test", executable=executable)
+    account = Account(name="demo-other", home="/var/lib/other")
+    config = (("etc/other.toml", Config(default="config.toml", group="demo-other")),)
+    unit = setup.add(tree, _contents(account, config))
+    assert unit is not None
+    tree.finish(0)
+    assert findings(good.root) == {}
+
+
+def _contents(account: Account, config: tuple[tuple[str, Config], ...]) -> Contents:
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("assets", "files", "templates", "write", "links", "edit", "drop", "modes", "start"), ()
+    )
+    return Contents(
+        name="demo",
+        version="1",
+        arch="x86-64",
+        os=None,
+        self_contained=False,
+        private_root=None,
+        values={},
+        account=account,
+        config=config,
+        **nothing,
+    )
