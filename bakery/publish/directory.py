@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,7 +88,7 @@ class Directory:
             beside.mkdir()
             for path in folder.iterdir():
                 if not _is_partial(path):
-                    os.link(path, beside / path.name)
+                    _link(path, beside / path.name)
             for name in names:
                 (beside / f"{name}{NEXT}").replace(beside / name)
             beside.chmod(folder.stat().st_mode)
@@ -148,6 +147,16 @@ def _folders(root: Path) -> list[Path]:
     return sorted(
         path for path in root.iterdir() if path.is_dir() and not path.name.startswith(hidden)
     )
+
+
+def _link(path: Path, target: Path) -> None:
+    """Give a file another name, or copy it where the file system knows one name alone."""
+    try:
+        target.hardlink_to(path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK):
+            raise
+        shutil.copy2(path, target)
 
 
 def _is_partial(path: Path) -> bool:

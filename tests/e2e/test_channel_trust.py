@@ -70,7 +70,7 @@ class Host:
 
     def __post_init__(self) -> None:
         machine = follower(self.suite)
-        self._root = machine.provide()
+        self._root = machine.folder
         self._tools = built(machine)
         self.keys = self.folder / "etc/import-pubring.gpg"
         for name in ("etc", "extensions", "transfers"):

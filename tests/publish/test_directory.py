@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 import threading
@@ -213,6 +214,22 @@ def test_a_channel_changes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         name: (root / "app" / name).read_bytes() for name in changed
     }
     assert not list(root.glob(".swap*"))
+
+
+def test_a_channel_changes_where_files_have_one_name_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(target: Path, link: Path) -> None:
+        raise PermissionError(errno.EPERM, "no hard links", str(target), None, str(link))
+
+    root = tmp_path / "www"
+    publisher = Directory(root, "us")
+    release.publish(desired(tmp_path, TAGS[0]), publisher, NOW)
+    follow(publisher, tmp_path / "a")
+    release.publish(desired(tmp_path, TAGS[1]), publisher, NOW)
+    monkeypatch.setattr(type(root), "hardlink_to", refuse)
+    follow(publisher, tmp_path / "b")
+    require(root, *TAGS[:2])
 
 
 def test_a_folder_that_nobody_may_write_is_explained(tmp_path: Path) -> None:
