@@ -74,9 +74,9 @@ FILES = {
 SETTLED = "systemctl is-system-running --wait >/dev/null\n"
 # What the service wants is the instance of the setup that belongs to the image that is merged.
 UP = """\
-timeout 60 sh -c 'until systemctl is-active --quiet app.service &&
-    systemctl is-active --quiet $(systemctl show --property=Wants --value app.service)
-    do :; done'
+until systemctl is-active --quiet app.service &&
+  systemctl is-active --quiet $(systemctl show --property=Wants --value app.service)
+do sleep 0.1; done
 """
 # A service is restarted by hand while its /usr comes and goes, with and without a reload between.
 LOOP = f"""\
