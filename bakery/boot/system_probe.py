@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _VERIFIES = 254  # the first systemd with `udevadm verify`
 _TIMEOUT = 10
+# A line of comments, or of a condition alone; and what sums up, even such lines
+_HARMLESS = re.compile(r"line (has|takes) no effect|udev rules check failed")
 # Every line that sets a variable, as PATH|VALUE|NOW; sysctl.d(5). Globs and `-name` are left out.
 _SYSCTLS = r"""
 sed -e 's/[[:space:]]*=[[:space:]]*/=/' -e 's/^[[:space:]]*//' -e 's/[[:space:]]*$//' {file} |
@@ -71,12 +74,12 @@ def _grammar(path: str, systemd: int) -> Probe:
     name = path.rpartition("/")[2]
 
     def judge(answer: Answer) -> Verdict:
-        said = "\n".join(
-            line for line in (answer.stdout + answer.stderr).splitlines() if name in line
-        )
-        if systemd >= _VERIFIES:
-            return Verdict(answer.status == 0, said, final=True)
-        return Verdict(not said, said, final=True)
+        said = [
+            line
+            for line in (answer.stdout + answer.stderr).splitlines()
+            if name in line and not _HARMLESS.search(line)
+        ]
+        return Verdict(not said, "\n".join(said), final=True)
 
     quoted = shlex.quote(path)
     read = "udevadm test /sys/class/net/lo 2>&1 | grep -E 'Invalid|Unknown|unknown|ignoring'"

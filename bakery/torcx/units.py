@@ -21,6 +21,7 @@ _ORDER = re.compile(
     r"^[ \t]*(After|Before|Requires|Requisite|Wants|BindsTo|PartOf)\s*=(?P<units>[^\n\\]*)\n",
     re.MULTILINE,
 )
+_INSTALL = re.compile(r"\n*^[ \t]*\[Install\][ \t]*$(?s:.*?)(?=\n[ \t]*\[|\n*\Z)", re.MULTILINE)
 _TORCX_UNIT = re.compile(r"torcx[\w.@-]*\.(target|service)")
 _SEARCH = re.compile(r"/usr/bin/env PATH=\S*TORCX_BINDIR\S* ")
 _VARIABLE = r"\$(?:\{{{0}\}}|{0}\b)"
@@ -32,7 +33,11 @@ _PROGRAMS = re.compile("(?:" + _VARIABLE.format("TORCX_BINDIR") + r"|/run/torcx/
 
 
 def without_torcx(text: str) -> str:
-    """Return a unit's or drop-in's text with paths in /usr for those of Torcx."""
+    """Return a unit's or drop-in's text with paths in /usr for those of Torcx.
+
+    Without [Install]: an extension starts its units with drop-ins, and nobody enables them.
+    """
+    text = _INSTALL.sub("", text)
     text = _DROPPED.sub("", text)
     text = _ORDER.sub(_without_torcx_units, text)
     text = _SEARCH.sub("", text)

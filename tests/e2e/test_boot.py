@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import select
 import shutil
 import signal
@@ -175,7 +176,7 @@ def test_a_renamed_image_is_explained(tree: Tree, journal: Path, suite: str) -> 
     report = boot(deployment(renamed), machine=nspawn(suite), journal=journal)
     said = failures(report)["wed is merged"]
     assert "install it as web.raw" in said
-    assert "carries no release data" in said
+    assert re.search(r"carries no (extension-)?release data", said)
 
 
 @pytest.mark.parametrize(
@@ -305,12 +306,13 @@ assets: [{url: 'https://example.com/note-{version}', install: usr/share/note/tex
 """
 
 
-def processes_that_mount(image: Path) -> list[str]:
+def devices_of(image: Path) -> list[str]:
+    """Return the loop devices of an image, or of images below a folder."""
     found = []
-    for process in Path("/proc").glob("[0-9]*"):
+    for path in Path("/sys/block").glob("loop*/loop/backing_file"):
         with suppress(OSError):
-            if str(image) in (process / "mountinfo").read_text("utf-8"):
-                found.append((process / "comm").read_text("utf-8").strip())
+            if str(image) in path.read_text("utf-8"):
+                found.append(path.parts[3])
     return found
 
 
@@ -328,9 +330,9 @@ def test_a_killed_boot_leaves_no_process_and_no_mount(tree: Tree, tmp_path: Path
     command = [sys.executable, "-c", ALONE, image, tmp_path / "journal", ROOTS, "sleep 1000"]
     with subprocess.Popen(command) as process:
         wait_until(lambda: console.exists() and b"Multi-User" in console.read_bytes())
-        assert "systemd" in processes_that_mount(image)
+        assert devices_of(image)
         process.kill()
-    wait_until(lambda: not processes_that_mount(image))
+    wait_until(lambda: not devices_of(image))
 
 
 def test_an_interrupted_boot_leaves_nothing(
@@ -358,7 +360,7 @@ def test_an_interrupted_boot_leaves_nothing(
     assert "interrupted" in out
     assert err == ""
     assert list(temporary.iterdir()) == []
-    wait_until(lambda: not processes_that_mount(project.dist / image))
+    wait_until(lambda: not devices_of(project.dist / image))
     assert list(Path("/sys/fs/cgroup").glob(f"*/{folder.name}")) == []
 
 

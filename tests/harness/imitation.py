@@ -14,6 +14,7 @@ import zstandard
 from bakery.archive.unpack import kind_of
 from bakery.recipe.requests import values
 from bakery.recipe.template import Template
+from bakery.recipe.version import Version
 from harness.elf import program
 from harness.tarball import tarball
 
@@ -63,7 +64,7 @@ class Imitator:
         source, contents = image.source, image.contents
         parts = source.lock.versions[contents.version].parts
         words = {
-            **values(source, contents.version, parts),
+            **values(source, Version.parse(contents.version), parts),
             "arch": source.recipe.arch[contents.arch],
         }
         for member in self._layout(asset) or ():

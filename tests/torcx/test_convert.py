@@ -28,9 +28,6 @@ RemainAfterExit=yes
 Environment=DOCKER_OPTS=
 ExecStartPre=/usr/bin/containerd $DOCKER_OPTS
 ExecStart=/usr/bin/dockerd
-
-[Install]
-WantedBy=multi-user.target
 """
 FILES = {
     "usr/bin/containerd",
