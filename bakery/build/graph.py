@@ -92,9 +92,9 @@ class Graph:
             self.context = Context.of(settings.load(root))
             self._recipes = Recipes(self.context.settings.recipes)
             self._selection = Selection(arguments, _KINDS)
-            wanted = self._selection.recipes(self._recipes)
-            self.sources, self.broken = self._load(wanted)
-            if wanted is None and not self._recipes:
+            names = self._selection.recipes(self._recipes)
+            self.sources, self.broken = self._load(names)
+            if names is None and not self._recipes:
                 raise _no_recipes(self.context.settings.recipes)
         except BakeryError as error:
             raise InvalidDodoFile(error.render()) from None
@@ -105,11 +105,11 @@ class Graph:
         self.state = State(self.context.settings.dist)
         self._reporter = Reporter(self.context, self.state, self.images)
 
-    def _load(self, wanted: Sequence[str] | None) -> tuple[list[Source], dict[str, BakeryError]]:
+    def _load(self, names: Sequence[str] | None) -> tuple[list[Source], dict[str, BakeryError]]:
         """Return recipes and those that they require, and what is wrong with the others."""
         sources: dict[str, Source] = {}
         broken: dict[str, BakeryError] = {}
-        for name in self._recipes if wanted is None else wanted:
+        for name in self._recipes if names is None else names:
             try:
                 needed = self._with_required(name)
             except BakeryError as problem:
@@ -119,14 +119,14 @@ class Graph:
         return [sources[name] for name in sorted(sources)], broken
 
     def _with_required(self, name: str) -> dict[str, Source]:
-        found: dict[str, Source] = {}
+        sources: dict[str, Source] = {}
         pending = [name]
         while pending:
             each = pending.pop()
-            if each not in found:
-                found[each] = self._recipes[each]
-                pending += found[each].recipe.requires
-        return found
+            if each not in sources:
+                sources[each] = self._recipes[each]
+                pending += sources[each].recipe.requires
+        return sources
 
     # What steps are made of
 

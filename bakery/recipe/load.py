@@ -240,7 +240,7 @@ def _load(name: str, recipes: Path, lineage: Sequence[tuple[str, yaml.MappingNod
         folder=folders[name],
         recipe=recipe,
         lock=lockfile.read(folders[name] / LOCK),
-        files=tuple([local.read(path, place) for path, place in places.items()]),
+        files=tuple([local.read(path, source) for path, source in places.items()]),
         places=places,
         keys=keys,
         expected=_expected(folders[name] / CHECK),
@@ -280,12 +280,12 @@ def _check_files(recipe: Recipe, places: Mapping[str, Path]) -> None:
                 at_key=True,
             )
     for key, written in (("write", recipe.write), ("links", recipe.links)):
-        for place in written:
-            if str(place) in places:
+        for target in written:
+            if str(target) in places:
                 raise InvalidError(
-                    [key, str(place)],
-                    f"{place} lies below files/ already",
-                    fix=f"remove it here or there: {show(places[str(place)])}",
+                    [key, str(target)],
+                    f"{target} lies below files/ already",
+                    fix=f"remove it here or there: {show(places[str(target)])}",
                     at_key=True,
                 )
 

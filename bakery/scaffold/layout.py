@@ -1,4 +1,4 @@
-"""What a recipe installs of its assets: places for what was found in them."""
+"""What a recipe installs of its assets, and where."""
 
 from __future__ import annotations
 
@@ -49,21 +49,21 @@ def lay_out(
     programs = [_by_name(content, version) for content in contents.values()]
     names = tuple(programs[0])
     kinds = {content.single for content in contents.values()}
-    if len(kinds) > 1 or any(set(found) != set(names) for found in programs):
+    if len(kinds) > 1 or any(set(each) != set(names) for each in programs):
         return None
-    all_found = [program for content in contents.values() for program in content.programs]
-    dynamic = {_called(program.path, version) for program in all_found if program.dynamic}
+    every_program = [program for content in contents.values() for program in content.programs]
+    dynamic = {_called(program.path, version) for program in every_program if program.dynamic}
     pairs: dict[str, str] = {}
     if kinds == {True}:
         install: str | dict[str, str] = f"usr/bin/{names[0]}"
     else:
         for called in names:
-            paths = {arch: found[called] for arch, found in zip(contents, programs, strict=True)}
+            paths = {arch: each[called] for arch, each in zip(contents, programs, strict=True)}
             if not _same_depth(paths):
                 return None
             own = {PurePosixPath(path).name for path in paths.values()} == {called}
-            place = "usr/bin/" if own else f"usr/bin/{called}"
-            pairs[_pattern(paths, words, version)] = place
+            target = "usr/bin/" if own else f"usr/bin/{called}"
+            pairs[_pattern(paths, words, version)] = target
         pairs = _folded(pairs, contents, words, version)
         pairs |= _licences(contents, words, version, name)
         install = pairs
@@ -71,7 +71,7 @@ def lay_out(
         install=install,
         programs=names,
         dynamic=tuple(sorted(dynamic)),
-        licences=any(place.startswith("usr/share/licenses/") for place in pairs.values()),
+        licences=any(target.startswith("usr/share/licenses/") for target in pairs.values()),
     )
 
 
@@ -104,12 +104,12 @@ def _folded(
         for several in zip(*map(sorted, folders), strict=False)
         if len({folder.count("/") for folder in several}) == 1
     }
-    found: dict[str, str] = {}
-    for pattern, place in pairs.items():
+    merged: dict[str, str] = {}
+    for pattern, target in pairs.items():
         folder = pattern.rpartition("/")[0]
-        whole = folder in patterns and place == "usr/bin/"
-        found[f"{folder}/*" if whole else pattern] = place
-    return found
+        whole = folder in patterns and target == "usr/bin/"
+        merged[f"{folder}/*" if whole else pattern] = target
+    return merged
 
 
 def _program_folders(content: Content) -> set[str]:

@@ -66,10 +66,10 @@ def locate(top: yaml.Node, path: Sequence[Step], *, at_key: bool = False) -> yam
     node = key_node = top
     for step in path:
         if isinstance(node, yaml.MappingNode):
-            found = next(((k, v) for k, v in node.value if k.value == step), None)
-            if found is None:
+            pair = next(((k, v) for k, v in node.value if k.value == step), None)
+            if pair is None:
                 break
-            key_node, node = found
+            key_node, node = pair
         elif (
             isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value)
         ):
@@ -111,12 +111,12 @@ def _spanned(
     """Return line, column and width of a part of a text, or None where escapes hide it."""
     first, behind = span
     begin = node.value.rfind("\n", 0, first) + 1
-    wanted = node.value[begin:].partition("\n")[0]
+    text = node.value[begin:].partition("\n")[0]
     for number in range(node.start_mark.line, min(node.end_mark.line + 1, len(lines))):
         offset = node.start_mark.column if number == node.start_mark.line else 0
-        column = lines[number].find(wanted, offset)
-        if wanted and column >= 0:
-            return number, column + first - begin, min(behind - first, len(wanted))
+        column = lines[number].find(text, offset)
+        if text and column >= 0:
+            return number, column + first - begin, min(behind - first, len(text))
     return None
 
 

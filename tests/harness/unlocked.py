@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
-from bakery.recipe.requests import wanted
+from bakery.recipe.requests import requests
 from bakery.recipe.upstreams import RecipePart
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ def as_if_locked(source: Source, sources: Mapping[str, Source]) -> Source:
         for name, part in source.recipe.parts.items()
     }
     urls = {
-        want.url for arch in source.recipe.arch for want in wanted(source, VERSION, arch, parts)
+        request.url
+        for arch in source.recipe.arch
+        for request in requests(source, VERSION, arch, parts)
     }
     assets = tuple(
         LockedAsset(url=url, sha256=f"{number + 1:064x}", trust="sigstore")
