@@ -78,12 +78,8 @@ def lock_version(
         }
         pinned = pool.map(lambda request: locker.assets(version.tag, request), asked.values())
         assets = tuple({asset.url: asset for each in pinned for asset in each}.values())
-    packages = {
-        request.packages.suite: request.packages.asked
-        for request in asked.values()
-        if request.packages
-    }
-    locked = LockedVersion(parts=chosen, packages=packages, assets=assets)
+    suites = {each.packages.suite: each.packages.asked for each in asked.values() if each.packages}
+    locked = LockedVersion(parts=chosen, packages=suites, assets=assets)
     path = source.folder / LOCK
     write_whole(path, lockfile.encode(lockfile.read(path).with_version(version.tag, locked)))
     return locked

@@ -161,7 +161,7 @@ class Url(Line):
         return super().parse(text)
 
 
-class Place(Template):
+class ImagePath(Template):
     """A path in an image, below usr/ or opt/; a trailing slash means: into that folder."""
 
     PATTERN = rf"^(?={_GRAMMAR}$)(?:usr|opt)/(?:{STEP}(?:/{STEP})*/?)?$"
@@ -194,7 +194,7 @@ class Place(Template):
         return path
 
 
-class FilePlace(Place):
+class FilePath(ImagePath):
     """The path of one file in an image, below usr/ or opt/."""
 
     PATTERN = rf"^(?={_GRAMMAR}$)(?:usr|opt)/{STEP}(?:/{STEP})*$"
@@ -204,7 +204,7 @@ class FilePlace(Place):
         """Return the path that `text` spells.
 
         Raises:
-            GrammarError: it ends with a slash, or is none that `Place` takes.
+            GrammarError: it ends with a slash, or is none that `ImagePath` takes.
 
         """
         if text.endswith("/"):

@@ -21,7 +21,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     """What goes where.
 
     Attributes:
-        install: a path for a single file, or pairs of a pattern and a place.
+        install: a path for a single file, or pairs of a pattern and a path.
         programs: the names of programs as hosts see them.
         dynamic: those that need a loader and libraries.
         licences: whether licences come along.
@@ -126,7 +126,7 @@ def _program_folders(content: Content) -> set[str]:
 def _licences(
     contents: Mapping[Arch, Content], words: Mapping[Arch, str], version: Version, name: str
 ) -> dict[str, str]:
-    """Return places for licences that the assets for all processors have in the same place."""
+    """Return where licences go that the assets for all processors have at the same path."""
     patterns = [
         {_pattern({arch: path}, words, version) for path in content.licences}
         for arch, content in contents.items()

@@ -1,4 +1,4 @@
-"""What an asset holds: its programs and licences, found by their headers and names."""
+"""What an asset holds: its programs and licences, told by their headers and names."""
 
 from __future__ import annotations
 

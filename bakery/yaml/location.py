@@ -23,7 +23,7 @@ class DocumentError(BakeryError):
     """A file says something it can't say; `where` is file:line:column and `why` the excerpt."""
 
     def render(self) -> str:
-        """Return the error in the order of compilers: place, message, excerpt, help."""
+        """Return the error in the order of compilers: location, message, excerpt, help."""
         lines = [f"{self.where}: {self.what}"]
         if self.why:
             lines.append(self.why)
@@ -33,7 +33,7 @@ class DocumentError(BakeryError):
 
 
 class InvalidError(Exception):
-    """A part of a document breaks a rule; `explain` gives it a place.
+    """A part of a document breaks a rule; `explain` gives it a location.
 
     Attributes:
         path: keys and indices from the top of the document.
@@ -138,7 +138,7 @@ def error_at(
     width: int = 1,
     lines: Sequence[str] | None = None,
 ) -> DocumentError:
-    """Return the error that shows a place in a file; line and column count from 0."""
+    """Return the error that points into a file; line and column count from 0."""
     lines = text_lines(path) if lines is None else lines
     return DocumentError(
         message,

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from bakery.recipe.template import (
     Field,
-    FilePlace,
-    Place,
+    FilePath,
+    ImagePath,
     Template,
     UnknownPlaceholderError,
     Url,
@@ -70,7 +70,7 @@ def test_a_value_is_not_expanded_again() -> None:
     "text", ["usr/bin/", "usr/", "opt/x", "usr/lib/{name}/..x", "usr/share/{{a}}", "usr/a b"]
 )
 def test_places(text: str) -> None:
-    assert str(Place.parse(text)) == text
+    assert str(ImagePath.parse(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -94,21 +94,21 @@ def test_places(text: str) -> None:
 )
 def test_what_is_no_place(text: str) -> None:
     with pytest.raises(GrammarError):
-        Place.parse(text)
+        ImagePath.parse(text)
 
 
 def test_a_file_is_no_folder() -> None:
-    assert str(FilePlace.parse("usr/bin/app")) == "usr/bin/app"
+    assert str(FilePath.parse("usr/bin/app")) == "usr/bin/app"
     for text in ("usr/", "usr/bin/"):
         with pytest.raises(GrammarError, match="the path of a folder"):
-            FilePlace.parse(text)
+            FilePath.parse(text)
 
 
 @given(st.text(alphabet="./a", max_size=8), st.text(alphabet="./a", max_size=8))
 def test_no_value_leads_out_of_the_image(one: str, two: str) -> None:
-    place = Place.parse("usr/share/{one}/{two}x")
+    template = ImagePath.parse("usr/share/{one}/{two}x")
     try:
-        path = place.expand({"one": one, "two": two})
+        path = template.expand({"one": one, "two": two})
     except GrammarError:
         return
     assert path.startswith("usr/share/")
