@@ -74,7 +74,7 @@ def _check(address: str) -> None:
 def _files(address: str, api: Api) -> dict[Arch, UpstreamFile]:
     """Return the file for each processor that an address has one for; it has no version left."""
     files = {
-        arch: _file(url, api)
+        arch: UpstreamFile(name=file_name(url), url=url, label=url, sums=tuple(_sums(url, api)))
         for arch in ARCHITECTURES
         if (url := _existing(address, arch, api)) is not None
     }
@@ -144,10 +144,6 @@ def _refusal(url: str, api: Api) -> UpstreamError | None:
     except UpstreamError as error:
         return error
     return None
-
-
-def _file(url: str, api: Api) -> UpstreamFile:
-    return UpstreamFile(name=file_name(url), url=url, label=url, sums=tuple(_sums(url, api)))
 
 
 def _sums(url: str, api: Api) -> Iterator[str]:

@@ -59,7 +59,7 @@ def lay_out(
     else:
         for called in names:
             paths = {arch: each[called] for arch, each in zip(contents, programs, strict=True)}
-            if not _same_depth(paths):
+            if len({path.count("/") for path in paths.values()}) > 1:
                 return None
             own = {PurePosixPath(path).name for path in paths.values()} == {called}
             target = "usr/bin/" if own else f"usr/bin/{called}"
@@ -81,10 +81,6 @@ def _by_name(content: Content, version: Version) -> dict[str, str]:
 
 def _called(path: str, version: Version) -> str:
     return program_name(PurePosixPath(path).name, version.bare)
-
-
-def _same_depth(paths: Mapping[Arch, str]) -> bool:
-    return len({path.count("/") for path in paths.values()}) == 1
 
 
 def _pattern(paths: Mapping[Arch, str], words: Mapping[Arch, str], version: Version) -> str:
