@@ -10,27 +10,28 @@ from bakery.build import graph
 from bakery.build.steps import boot, check, compare, fetch, publish, release, squash, stage
 
 bakery = graph.load(Path(__file__).parent)
-context, state, add = bakery.context, bakery.state, bakery.add
+project, state, add = bakery.project, bakery.state, bakery.add
+context = project.context
 remote = publish.Remote(context)
 
-fetched = {name: add(fetch.step(context, state, asset)) for name, asset in bakery.assets.items()}
+fetched = {name: add(fetch.step(context, state, each)) for name, each in project.assets.items()}
 staged, squashed, checked, booted = {}, {}, {}, {}
 
-for image in bakery.images:
+for image in project.images:
     assets = [fetched[fetch.name(asset)] for asset in image.contents.assets]
     staged[image.id] = add(stage.step(context, image, assets))
     squashed[image.id] = add(squash.step(context, image, staged[image.id]))
 
-for image in bakery.images:
-    others = bakery.required(image)
+for image in project.images:
+    others = project.required(image)
     merged = [squashed[each.id] for each in (image, *others)]
     checked[image.id] = add(check.step(context, image, others, merged))
     booted[image.id] = add(boot.step(context, image, others, merged))
 
-add(compare.step(bakery.newest, [squashed[image.id] for image in bakery.newest]))
+add(compare.step(project.newest, [squashed[image.id] for image in project.newest]))
 built, published = {}, {}
 
-for recipe, versions in bakery.recipes():
+for recipe, versions in project.by_recipe():
     for each in versions:
         made = release.Parts.of(each, squashed, checked, booted)
         built[each.name] = add(release.unsigned(context, each, made))

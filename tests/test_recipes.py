@@ -77,7 +77,7 @@ def test_files_stay_in_usr_and_off_the_links_of_hosts(source: Source) -> None:
 def test_units_are_started_by_start_alone(source: Source) -> None:
     folders = {parent for file in source.files for parent in Path(file.path).parents}
     assert not [folder for folder in folders if folder.suffix in {".wants", ".requires"}]
-    units = [place for path, place in source.places.items() if "/systemd/system/" in path]
+    units = [place for path, place in source.origins.items() if "/systemd/system/" in path]
     assert [unit.name for unit in units if "[Install]" in unit.read_text()] == []
 
 
@@ -97,7 +97,7 @@ def test_what_tmpfiles_makes_at_boot_needs_no_account_of_the_image(source: Sourc
     """At boot the lines are read before anything can have made the image's accounts."""
     lines = [
         line.split()
-        for path, place in source.places.items()
+        for path, place in source.origins.items()
         if path.startswith("usr/lib/tmpfiles.d/")
         for line in place.read_text().splitlines()
         if line and not line.startswith("#")
@@ -127,7 +127,7 @@ def test_recipes_ship_the_same_file_only_with_the_same_bytes() -> None:
     clashes = [
         (one.name, other.name, path)
         for one, other in itertools.combinations(SOURCES.values(), 2)
-        for path in one.places.keys() & other.places.keys()
-        if one.places[path].read_bytes() != other.places[path].read_bytes()
+        for path in one.origins.keys() & other.origins.keys()
+        if one.origins[path].read_bytes() != other.origins[path].read_bytes()
     ]
     assert clashes == []

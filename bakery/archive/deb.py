@@ -44,10 +44,10 @@ def _data(guard: Guard) -> tuple[int, int]:
         file.seek(parts[0][1])
         if file.read(2) != b"2.":
             raise guard.broken("it is not of version 2 of the format")
-    found = [(start, size) for name, start, size in parts if name.startswith(b"data.tar")]
-    if len(found) != 1:
-        raise guard.broken(f"it has {len(found)} data.tar, not one")
-    return found[0]
+    data = [(start, size) for name, start, size in parts if name.startswith(b"data.tar")]
+    if len(data) != 1:
+        raise guard.broken(f"it has {len(data)} data.tar, not one")
+    return data[0]
 
 
 def _parts(file: BinaryIO, guard: Guard) -> Iterator[tuple[bytes, int, int]]:

@@ -9,7 +9,7 @@ from typing import BinaryIO, Literal
 from bakery.errors import BakeryError
 
 MemberType = Literal["file", "directory", "link"]
-Piece = bytes | memoryview
+Chunk = bytes | memoryview
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from bakery.archive.guard import Guard
-    from bakery.archive.model import Piece
+    from bakery.archive.model import Chunk
 
 _BUFFER = 1 << 16  # larger reads are copied once, straight to the reader
 
@@ -94,7 +94,7 @@ class ForwardFile:
 
 
 class _Pieces(io.RawIOBase):
-    def __init__(self, pieces: Iterator[Piece]) -> None:
+    def __init__(self, pieces: Iterator[Chunk]) -> None:
         self._pieces = pieces
         self._rest = memoryview(b"")
 
@@ -110,6 +110,6 @@ class _Pieces(io.RawIOBase):
         return count
 
 
-def readable(pieces: Iterator[Piece]) -> BinaryIO:
+def readable(pieces: Iterator[Chunk]) -> BinaryIO:
     """Return pieces, none of which is empty, as a file to read from, once."""
     return io.BufferedReader(_Pieces(pieces), _BUFFER)

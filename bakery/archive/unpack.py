@@ -78,21 +78,24 @@ def members(
 
     """
     guard = Guard(archive, filename, limits, wanted)
-    match kind or kind_of(filename):
-        case "tar":
-            unpacked = tar.members(Packed(guard), guard)
-        case "zip":
-            unpacked = zip.members(guard, is_wheel=filename.lower().endswith(".whl"))
-        case "deb":
-            unpacked = deb.members(guard)
-        case "compressed":
-            unpacked = _decompressed(filename, guard)
-        case "plain":
-            unpacked = _plain(filename, guard)
-    with closing(unpacked):
+    with closing(_unpacked(kind or kind_of(filename), filename, guard)) as unpacked:
         for member, stream in unpacked:
             with stream or nullcontext():
                 yield member, stream
+
+
+def _unpacked(kind: Archive, filename: str, guard: Guard) -> Members:
+    match kind:
+        case "tar":
+            return tar.members(Packed(guard), guard)
+        case "zip":
+            return zip.members(guard, is_wheel=filename.lower().endswith(".whl"))
+        case "deb":
+            return deb.members(guard)
+        case "compressed":
+            return _decompressed(filename, guard)
+        case "plain":
+            return _plain(filename, guard)
 
 
 def _decompressed(filename: str, guard: Guard) -> Members:

@@ -131,19 +131,19 @@ def _inline(memory: _Memory, address: int) -> tuple[bytes, int]:
 
 def _string(memory: _Memory, pointer: bytes, order: Any) -> bytes:
     """Return the text that a pointer to one of Go's strings leads to: an address, a length."""
-    place = int.from_bytes(pointer, order)
-    if place == 0:
+    address = int.from_bytes(pointer, order)
+    if address == 0:
         return b""
     size = len(pointer)
-    header = memory.read(place, 2 * size)
+    header = memory.read(address, 2 * size)
     length = int.from_bytes(header[size:], order)
     return memory.read(int.from_bytes(header[:size], order), length) if length else b""
 
 
 def _modules(text: str) -> tuple[GoModule | None, tuple[GoModule, ...]]:
-    found = list(_lines(text))
-    main = next((module for word, module in found if word == "mod"), None)
-    return main, tuple(module for word, module in found if word == "dep")
+    modules = list(_lines(text))
+    main = next((module for word, module in modules if word == "mod"), None)
+    return main, tuple(module for word, module in modules if word == "dep")
 
 
 def _lines(text: str) -> Iterator[tuple[str, GoModule]]:

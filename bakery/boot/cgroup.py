@@ -84,20 +84,20 @@ def parents(mountinfo: str, own: str) -> list[Path]:
         controllers: path
         for _, controllers, path in (line.split(":", 2) for line in own.splitlines())
     }
-    found: dict[str, list[tuple[bool, Path]]] = {}
+    by_device: dict[str, list[tuple[bool, Path]]] = {}
     for line in mountinfo.splitlines():
         mount, _, source = line.partition(" - ")
-        device, root, place, options = mount.split()[2:6]
+        device, root, mount_point, options = mount.split()[2:6]
         kind, _, hierarchy = source.split()
         controllers = {"cgroup2": "", "cgroup": "name=systemd"}.get(kind)
         if controllers not in paths or (controllers and controllers not in hierarchy.split(",")):
             continue
         below = os.path.relpath(paths[controllers], _unescaped(root))
         fits = "rw" in options.split(",") and not below.startswith("..")
-        found.setdefault(device, []).append((fits, Path(_unescaped(place), below)))
-    return [max(mounts, key=lambda mount: mount[0])[1] for mounts in found.values()]
+        by_device.setdefault(device, []).append((fits, Path(_unescaped(mount_point), below)))
+    return [max(mounts, key=lambda mount: mount[0])[1] for mounts in by_device.values()]
 
 
 def _unescaped(path: str) -> str:
     """Return a path with the octal escapes of mountinfo resolved."""
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), path)
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), path)

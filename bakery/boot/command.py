@@ -18,7 +18,7 @@ from bakery.recipe.expectations import Expectations
 from bakery.yaml.convert import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from bakery.boot.everywhere import TellMachine
@@ -54,21 +54,15 @@ def boot_files(
         BakeryError: a machine can't be made, or check.yaml can't be read.
 
     """
-    wanted = load(expected, Expectations) if expected else Expectations()
+    expectations = load(expected, Expectations) if expected else Expectations()
     images = _by_name(paths)
-    newer = images | _by_name(then)
-    deployments = [
-        Deployment(
-            images=[BootImage(path=path, name=name) for name, path in each.items()],
-            start=start,
-            expected=wanted,
-        )
-        for each in ([images, newer] if then else [images])
-    ]
     arch = _architecture(paths)
-    made = [machine(name, arch, settings, expected=wanted) for name in machines]
+    made = [machine(name, arch, settings, expected=expectations) for name in machines]
     trial = Trial(
-        deployments=deployments,
+        deployments=[
+            _deployment(each, start, expectations)
+            for each in ([images, images | _by_name(then)] if then else [images])
+        ],
         folder=settings.store / "boots" / "+".join(images),
         turn=partial(Processors(settings.jobs).take, 1),
         tell=tell,
@@ -77,6 +71,13 @@ def boot_files(
     for report in reports:
         echo(render(report))
     return passed(reports)
+
+
+def _deployment(
+    images: Mapping[str, Path], start: Sequence[str], expected: Expectations
+) -> Deployment:
+    together = [BootImage(path=path, name=name) for name, path in images.items()]
+    return Deployment(images=together, start=start, expected=expected)
 
 
 def _by_name(paths: Sequence[Path]) -> dict[str, Path]:

@@ -288,6 +288,6 @@ def systemd_version(folder: Path) -> int:
 
     """
     for library in folder.glob("usr/lib/**/libsystemd-shared-*.so"):
-        if found := re.search(r"shared-(\d+)", library.name):
-            return int(found[1])
+        if match := re.search(r"shared-(\d+)", library.name):
+            return int(match[1])
     raise MachineError("there is no systemd in the root file system", where=str(folder))

@@ -178,17 +178,17 @@ def refusal(name: str, log: str, releases: Sequence[str]) -> str | None:
         releases: the names of the release files in the image; none when it can't be mounted.
 
     """
-    wanted = f"extension-release.{name}"
-    if releases and wanted not in releases:
+    expected = f"extension-release.{name}"
+    if releases and expected not in releases:
         own = releases[0].removeprefix("extension-release.")
         return (
-            f"The image is called {name} here, but holds {', '.join(releases)} and no {wanted}."
+            f"The image is called {name} here, but holds {', '.join(releases)} and no {expected}."
             f" An image can't be renamed by renaming its file: install it as {own}.raw, or build it"
             f" under the name {name}."
         )
     if not releases:
         return meaning(log) or (
-            f"The image has no usr/lib/extension-release.d/{wanted}: it was not made as a system"
+            f"The image has no usr/lib/extension-release.d/{expected}: it was not made as a system"
             " extension, or it is not for this kind of machine (an image with partitions and verity"
             " needs `machine: vm`)."
         )

@@ -43,12 +43,7 @@ _OWNER = 0x6FFF0000
 _USERS = 0x10000
 # What a booted system does without. The others count in its user namespace only, where mknod makes
 # no devices; runc wants to hand that one on.
-_DROPPED = (
-    "CAP_AUDIT_CONTROL",
-    "CAP_LEASE",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_SYS_TTY_CONFIG",
-)
+_DROPPED = ("CAP_AUDIT_CONTROL", "CAP_LEASE", "CAP_LINUX_IMMUTABLE", "CAP_SYS_TTY_CONFIG")
 _ARGUMENTS = (
     "--quiet",
     "--boot",

@@ -54,7 +54,7 @@ def booted(guest: Guest) -> ProbeResult:
 
 def results(
     guest: Guest,
-    wanted: Iterable[Probe],
+    probes: Iterable[Probe],
     variables: Mapping[str, str],
     *,
     patient: bool,
@@ -66,7 +66,7 @@ def results(
 
     Args:
         guest: the booted system.
-        wanted: what must hold.
+        probes: what must hold.
         variables: the environment of every probe's script.
         patient: whether to wait for what does not hold yet.
         tell: told what is asked next.
@@ -74,7 +74,7 @@ def results(
     """
     exports = "".join(f"export {key}={shlex.quote(text)}\n" for key, text in variables.items())
     failed: set[str] = set()
-    for probe in wanted:
+    for probe in probes:
         if probe.unit in failed:
             continue
         tell(probe.title)

@@ -116,8 +116,8 @@ def _listening(listener: ListenExpectation) -> Probe:
             return Verdict(False, answer.stderr.strip())
         column = 4 if unix else 3  # ss names the kind of Unix sockets first
         local = [line.split()[column] for line in answer.stdout.splitlines()]
-        places = local if unix else [address.rpartition(":")[2] for address in local]
-        if socket.address in places:
+        listening = local if unix else [address.rpartition(":")[2] for address in local]
+        if socket.address in listening:
             return Verdict(True)
         return Verdict(False, f"nobody listens there, only on {', '.join(local) or 'nothing'}")
 

@@ -95,24 +95,29 @@ def child(
 
     """
     refuse_when_ending()
-    try:
-        process = subprocess.Popen(
-            [_SETPRIV.require(), "--pdeathsig", "KILL", "--", *command],
-            stdin=terminal,
-            stdout=terminal,
-            stderr=terminal,
-            pass_fds=inherited,
-            env={**environment(), **(variables or {})},
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise MachineError(
-            "the machine can't be started", where=shlex.join(command), why=str(error)
-        ) from error
-    started = Child(process)
+    started = Child(_process(command, terminal, inherited, variables or {}))
     atexit.register(started.end)  # Ctrl-C ends a program whose other threads are in here
     try:
         yield started
     finally:
         atexit.unregister(started.end)
         started.end()
+
+
+def _process(
+    command: Sequence[str], terminal: int, inherited: Sequence[int], variables: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            [_SETPRIV.require(), "--pdeathsig", "KILL", "--", *command],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            pass_fds=inherited,
+            env={**environment(), **variables},
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise MachineError(
+            "the machine can't be started", where=shlex.join(command), why=str(error)
+        ) from error

@@ -44,7 +44,7 @@ class Qemu(debian.Debian):
         """What the system is made of."""
         units = vm.units()
         folder = "etc/systemd/system"
-        wanted = {name: text.rpartition("WantedBy=")[2].strip() for name, text in units.items()}
+        targets = {name: text.rpartition("WantedBy=")[2].strip() for name, text in units.items()}
         return debian.Root(
             suite=self.suite,
             arch=self.arch,
@@ -55,7 +55,7 @@ class Qemu(debian.Debian):
             ),
             files={f"{folder}/{name}": text for name, text in units.items()},
             links={
-                f"{folder}/{target}.wants/{name}": f"../{name}" for name, target in wanted.items()
+                f"{folder}/{target}.wants/{name}": f"../{name}" for name, target in targets.items()
             },
         )
 
@@ -66,9 +66,9 @@ class Qemu(debian.Debian):
     @contextmanager
     def start(self, load: Load) -> Iterator[Guest]:
         """Start the machine; see `Machine.start`."""
-        vm.PLATFORMS[self.arch].qemu.require()
-        root = self.folder
         platform = vm.PLATFORMS[self.arch]
+        platform.qemu.require()
+        root = self.folder
         words = (
             f"root=LABEL={_LABEL} rw console={platform.console} quiet panic=-1"
             " systemd.show_status=1"
@@ -96,17 +96,10 @@ def _disk(root: Path) -> Path:
         if not disk.exists():
             partial = disk.with_name(f".{disk.name}.partial")
             partial.unlink(missing_ok=True)
-            make: list[str | Path] = [
-                _MKFS.require(),
-                "-q",
-                "-L",
-                _LABEL,
-                "-d",
-                root,
-                partial,
-                _DISK,
-            ]
-            run(make, what="the disk of the virtual machine can't be made")
+            run(
+                [_MKFS.require(), "-q", "-L", _LABEL, "-d", root, partial, _DISK],
+                what="the disk of the virtual machine can't be made",
+            )
             partial.rename(disk)
     return disk
 

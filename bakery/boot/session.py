@@ -79,40 +79,22 @@ def boot(
         MissingToolError: a program that it needs is not installed.
 
     """
-    began = time.monotonic()
-    tell = tell or Silent().tell
+    deployments = [deployment, *then]
+    _refuse_impossible(deployments, shell=shell)
+    session = _Session(machine, journal, tell or Silent().tell)
+    if obstacle := machine.obstacle():
+        return session.report(skipped=obstacle)
+    return session.boot(deployments, shell=shell)
+
+
+def _refuse_impossible(deployments: Sequence[Deployment], *, shell: bool) -> None:
     if shell and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise MachineError("a shell needs a terminal", fix="leave out the shell, or use a terminal")
-    deployments = [deployment, *then]
     for image in _images(deployments):
         if not image.path.exists():
             raise MachineError(
                 "there is no such image", where=str(image.path), fix="build it: doit build:NAME"
             )
-    session = _Session(machine, journal, tell)
-    if obstacle := machine.obstacle():
-        return session.report(skipped=obstacle)
-    machine.prepare(tell)
-    unreadable, unfit = _look(deployments, machine.os_release())
-    if unreadable:
-        names = tuple(image.name for image in _images(deployments))
-        return session.report(rounds=[Round(images=names, merged=(), results=tuple(unreadable))])
-    if unfit:
-        return session.report(unfit=unfit)
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    placed = _placed(deployments)
-    load = Load(
-        setup=merge.setup(placed[0]),
-        images=[image for images in placed for image, _ in images],
-        log=journal.with_name(f"{journal.name}.console"),
-    )
-    tell("boots")
-    try:
-        with machine.start(load) as guest:
-            session.run(guest, list(zip(deployments, placed, strict=True)), shell=shell)
-    except GuestError as error:
-        session.lost(deployment, error)
-    return session.report(seconds=round(time.monotonic() - began, 3))
 
 
 def _placed(deployments: Sequence[Deployment]) -> list[list[merge.Placed]]:
@@ -139,7 +121,35 @@ class _Session:
         self.systemd: str | None = None
         self.digest: str | None = None
 
-    def run(
+    def boot(self, deployments: Sequence[Deployment], *, shell: bool) -> BootReport:
+        """Boot the first deployment, put the others in its place, and return what is known."""
+        began = time.monotonic()
+        self._machine.prepare(self._tell)
+        unreadable, unfit = _look(deployments, self._machine.os_release())
+        if unreadable:
+            names = tuple(image.name for image in _images(deployments))
+            return self.report(rounds=[Round(images=names, merged=(), results=tuple(unreadable))])
+        if unfit:
+            return self.report(unfit=unfit)
+        placed = _placed(deployments)
+        load = self._load(placed)
+        self._tell("boots")
+        try:
+            with self._machine.start(load) as guest:
+                self._run(guest, list(zip(deployments, placed, strict=True)), shell=shell)
+        except GuestError as error:
+            self._lost(deployments[0], error)
+        return self.report(seconds=round(time.monotonic() - began, 3))
+
+    def _load(self, placed: list[list[merge.Placed]]) -> Load:
+        self._journal.parent.mkdir(parents=True, exist_ok=True)
+        return Load(
+            setup=merge.setup(placed[0]),
+            images=[image for images in placed for image, _ in images],
+            log=self._journal.with_name(f"{self._journal.name}.console"),
+        )
+
+    def _run(
         self,
         guest: Guest,
         deployments: Sequence[tuple[Deployment, list[merge.Placed]]],
@@ -165,7 +175,7 @@ class _Session:
         self._keep_journal(guest)
         self._add(_powered_off(guest))
 
-    def lost(self, deployment: Deployment, error: GuestError) -> None:
+    def _lost(self, deployment: Deployment, error: GuestError) -> None:
         """Put into the report that the system went away."""
         if not self.rounds:
             names = tuple(image.name for image in deployment.images)
@@ -212,7 +222,7 @@ class _Session:
         names = merge.merged(guest)
         results = [first, *merge.results(guest, placed, names)]
         number = re.match(r"\d+", self.systemd or "")
-        wanted = probes(
+        expected = probes(
             deployment.expected,
             start=deployment.start,
             shipped=merge.shipped(guest),
@@ -225,7 +235,7 @@ class _Session:
         )
         patient = all(result.passed for result in results)
         results.extend(
-            poll.results(guest, wanted, deployment.variables, patient=patient, tell=self._tell)
+            poll.results(guest, expected, deployment.variables, patient=patient, tell=self._tell)
         )
         return Round(
             images=tuple(image.name for image in deployment.images),

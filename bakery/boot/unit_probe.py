@@ -134,7 +134,7 @@ def _facts(text: str) -> dict[str, str]:
 
 def _must_run(facts: Mapping[str, str]) -> bool:
     """Return whether something is wrong with a unit that is not active, and has not failed."""
-    wanted = any(facts.get(each) for each in ("UpheldBy", "WantedBy", "RequiredBy"))
+    enabled = any(facts.get(each) for each in ("UpheldBy", "WantedBy", "RequiredBy"))
     started = bool(facts.get("InvocationID"))
     if facts.get("ConditionResult") == "no" and started is False:
         return False  # its conditions were looked at, and do not hold
@@ -142,7 +142,7 @@ def _must_run(facts: Mapping[str, str]) -> bool:
         return False  # it has done what it is for
     if facts.get("TriggeredBy") and not facts.get("UpheldBy"):
         return False  # it comes when it is needed
-    return wanted or started
+    return enabled or started
 
 
 def _age(facts: Mapping[str, str]) -> float:

@@ -37,10 +37,8 @@ _DEVICES: dict[Device, Sequence[str]] = {
     "disk": ("-blockdev", f"node-name=disk,{_DISK}", "-device", "virtio-blk-pci,drive=disk"),
     "nvme": ("-blockdev", f"node-name=nvme,{_DISK}", "-device", "nvme,drive=nvme,serial=nvme"),
     "network": (
-        "-netdev",
-        "user,id=network,restrict=on",
-        "-device",
-        "virtio-net-pci,netdev=network",
+        *("-netdev", "user,id=network,restrict=on"),
+        *("-device", "virtio-net-pci,netdev=network"),
     ),
 }
 
@@ -234,15 +232,10 @@ def _share(load: Load, folder: Path) -> Path:
     for number, image in enumerate(load.images):
         folder = content / "images" / str(number)
         folder.mkdir(parents=True)
-        copy: list[str | Path] = [
-            "cp",
-            "-a",
-            "--reflink=auto",
-            "--",
-            image.path.resolve(),
-            folder / image.name,
-        ]
-        run(copy, what=f"{image.name} can't be copied")
+        run(
+            ["cp", "-a", "--reflink=auto", "--", image.path.resolve(), folder / image.name],
+            what=f"{image.name} can't be copied",
+        )
     pack: list[str | Path] = [MKSQUASHFS.require(), content, disk, "-quiet", "-no-progress"]
     run([*pack, "-noI", "-noD", "-noF", "-noX"], what="the disk with the images can't be made")
     return disk

@@ -1,4 +1,4 @@
-"""Steps as doit's tasks: what a command line needs of them, and actions that explain failures."""
+"""Steps as tasks of doit: those that a command line names, groups of them, what failures mean."""
 
 from __future__ import annotations
 
@@ -14,18 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
-from bakery import settings
-from bakery.arch import Arch, native_arch
-from bakery.build.context import Context
+from bakery.arch import native_arch
+from bakery.build.project import Project
 from bakery.build.reporter import Reporter
 from bakery.build.selection import DEFAULT, Selection
 from bakery.build.state import State
-from bakery.build.steps import fetch
 from bakery.errors import BakeryError, explained
 from bakery.recipe.folder import FILE
-from bakery.recipe.load import Recipes
 from bakery.recipe.lock import LockError
-from bakery.recipe.plan import newest, releases, required
+from bakery.recipe.plan import releases
 from bakery.text import nearest
 
 if TYPE_CHECKING:
@@ -35,7 +32,7 @@ if TYPE_CHECKING:
 
     from bakery.build.step import AnyStep
     from bakery.recipe.load import Source
-    from bakery.recipe.plan import Asset, Image, Release
+    from bakery.recipe.plan import Release
 
 Task = dict[str, Any]
 SomeStep = TypeVar("SomeStep", bound="AnyStep")
@@ -69,86 +66,21 @@ class Group:
 
 
 class Graph:
-    """Everything that dodo.py makes steps of, and the tasks that doit makes of these.
+    """The steps that dodo.py adds, and the tasks that doit makes of them.
 
     Attributes:
-        context: what the steps share.
-        state: what has been done of them.
-        sources: the recipes that the command line needs.
-        broken: for every recipe that can't be used, what is wrong.
-        releases: every version of the recipes that a lock holds or a recipe fixes, oldest first.
-        images: every image of the releases that can be built.
+        project: the recipes and images that the steps are made of.
+        state: what has been done of the steps.
 
     """
 
-    def __init__(self, root: Path, arguments: Sequence[str]) -> None:
-        """Load what a command line needs of the project in `root`.
-
-        Raises:
-            InvalidDodoFile: a setting is wrong, or there are no recipes.
-
-        """
-        try:
-            self.context = Context.of(settings.load(root))
-            self._recipes = Recipes(self.context.settings.recipes)
-            self._selection = Selection(arguments, _KINDS)
-            wanted = self._selection.recipes(self._recipes)
-            self.sources, self.broken = self._load(wanted)
-            if wanted is None and not self._recipes:
-                raise _no_recipes(self.context.settings.recipes)
-        except BakeryError as error:
-            raise InvalidDodoFile(error.render()) from None
-        self.releases = [release for source in self.sources for release in releases(source)]
-        self.images = [image for release in self.releases for image in release.images]
+    def __init__(self, project: Project, selection: Selection) -> None:
+        self.project = project
+        self.state = State(project.context.settings.dist)
+        self._selection = selection
         self._steps: dict[str, AnyStep] = {}
         self._groups: dict[str, Group] = {}
-        self.state = State(self.context.settings.dist)
-        self._reporter = Reporter(self.context, self.state, self.images)
-
-    def _load(self, wanted: Sequence[str] | None) -> tuple[list[Source], dict[str, BakeryError]]:
-        """Return recipes and those that they require, and what is wrong with the others."""
-        sources: dict[str, Source] = {}
-        broken: dict[str, BakeryError] = {}
-        for name in self._recipes if wanted is None else wanted:
-            try:
-                needed = self._with_required(name)
-            except BakeryError as problem:
-                broken[name] = problem
-            else:
-                sources.update(needed)
-        return [sources[name] for name in sorted(sources)], broken
-
-    def _with_required(self, name: str) -> dict[str, Source]:
-        found: dict[str, Source] = {}
-        pending = [name]
-        while pending:
-            each = pending.pop()
-            if each not in found:
-                found[each] = self._recipes[each]
-                pending += found[each].recipe.requires
-        return found
-
-    # What steps are made of
-
-    @cached_property
-    def assets(self) -> dict[str, Asset]:
-        """Every asset once, by the name of its step."""
-        return {
-            fetch.name(asset): asset for image in self.images for asset in image.contents.assets
-        }
-
-    @cached_property
-    def newest(self) -> list[Image]:
-        """The images of each recipe's newest release that can be built."""
-        return list(self._newest.values())
-
-    def required(self, image: Image) -> list[Image]:
-        """Return the newest images of the recipes that an image requires, theirs included."""
-        return required(image, self._newest)
-
-    @cached_property
-    def _newest(self) -> dict[tuple[str, Arch], Image]:
-        return newest(self.releases)
+        self._reporter = Reporter(project.context, self.state, project.images)
 
     # Steps
 
@@ -157,14 +89,6 @@ class Graph:
         self._steps[step.id] = step
         self.state.add(step)
         return step
-
-    def recipes(self) -> Iterator[tuple[Source, list[Release]]]:
-        """Yield every recipe with its releases, oldest first."""
-        releases_of: dict[str, list[Release]] = {source.name: [] for source in self.sources}
-        for release in self.releases:
-            releases_of[release.source.name].append(release)
-        for source in self.sources:
-            yield source, releases_of[source.name]
 
     def asked(self, steps: Iterable[SomeStep]) -> list[SomeStep]:
         """Return the steps that the command line names."""
@@ -189,7 +113,9 @@ class Graph:
         summary, problem = source.recipe.summary, None if versions else _unlocked(source)
         members = tuple([built[release.name] for release in versions])
         self._add_group("build", source.name, members, summary, problem)
-        newest = [self._newest.get((source.name, arch)) for arch in source.recipe.arch]
+        newest = [
+            self.project.newest_by_name.get((source.name, arch)) for arch in source.recipe.arch
+        ]
         boots = {image.contents.arch: booted[image.id] for image in newest if image}
         native = next((boots[arch] for arch in boots if arch == native_arch()), None)
         if not native:
@@ -214,7 +140,7 @@ class Graph:
             InvalidDodoFile: an argument names no task.
 
         """
-        for name, problem in self.broken.items():
+        for name, problem in self.project.broken.items():
             for kind in ("build", "boot"):
                 self._add_group(kind, name, (), f"broken: {problem.what}", problem)
         try:
@@ -232,7 +158,7 @@ class Graph:
             "backend": "sqlite3",
             "dep_file": ":memory:",  # what is done is recorded beside the outputs, not by doit
             "default_tasks": list(DEFAULT),
-            "num_process": self.context.settings.jobs + _DOWNLOADS,
+            "num_process": self.project.context.settings.jobs + _DOWNLOADS,
             "par_type": "thread",
             "continue": True,
             "reporter": self._reporter,
@@ -380,7 +306,10 @@ class Graph:
 
     @cached_property
     def _images_of(self) -> dict[str, list[str]]:
-        return {release.name: [image.id for image in release.images] for release in self.releases}
+        return {
+            release.name: [image.id for image in release.images]
+            for release in self.project.releases
+        }
 
     @cached_property
     def _by_name(self) -> dict[str, list[AnyStep]]:
@@ -392,7 +321,9 @@ class Graph:
     # Names
 
     def _refuse_unknown(self) -> None:
-        known = {release.name for release in self.releases} | {s.name for s in self.sources}
+        known = {release.name for release in self.project.releases} | {
+            s.name for s in self.project.sources
+        }
         for word in self._selection.arguments:
             if word in known:
                 raise BakeryError(f"there is no task {word}", fix=f"did you mean build:{word}?")
@@ -406,12 +337,12 @@ class Graph:
 
     def _unknown(self, word: str) -> BakeryError:
         kind, _, name = word.partition(":")
-        about = [each for each in self._recipes if f"{name}-".startswith(f"{each}-")]
+        about = [each for each in self.project.recipes if f"{name}-".startswith(f"{each}-")]
         recipe = max(about, key=len, default="")
-        if recipe in self.broken:
-            return self.broken[recipe]
+        if recipe in self.project.broken:
+            return self.project.broken[recipe]
         if recipe and kind == "build":
-            source = self._recipes[recipe]
+            source = self.project.recipes[recipe]
             version = name.removeprefix(f"{source.name}-")
             locked = ", ".join(release.version.tag for release in releases(source))
             return LockError(
@@ -429,13 +360,23 @@ class Graph:
 
 
 def load(root: Path) -> Graph:
-    """Return the graph of the project in `root`, as the command line needs it."""
+    """Return the graph of the project in `root`, as the command line needs it.
+
+    Raises:
+        InvalidDodoFile: a setting is wrong, or there are no recipes.
+
+    """
     os.umask(0o022)
     gc.disable()  # what is loaded stays; looking for garbage in it takes a tenth of the time
     sys.excepthook = _without_interrupts
-    if sys.argv[1:2] == ["list"]:  # who reads no further, as `head` does, ends it
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["list"]:  # who reads no further, as `head` does, ends it
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    return Graph(root, sys.argv[1:])
+    selection = Selection(arguments, _KINDS)
+    try:
+        return Graph(Project(root, selection), selection)
+    except BakeryError as error:
+        raise InvalidDodoFile(error.render()) from None
 
 
 def _without_interrupts(
@@ -444,14 +385,6 @@ def _without_interrupts(
     """Show what nobody has caught; Ctrl-C needs no traceback."""
     if not issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
-
-
-def _no_recipes(folder: Path) -> BakeryError:
-    return BakeryError(
-        "there are no recipes yet",
-        where=str(folder),
-        fix="write one with `bakery new`, or set BAKERY_RECIPES to the folder that holds them",
-    )
 
 
 def _unlocked(source: Source) -> BakeryError:

@@ -54,14 +54,14 @@ class Selection:
 
     def recipes(self, recipes: Recipes) -> list[str] | None:
         """Return the recipes that the named tasks are about; None for all."""
-        wanted: dict[str, None] = {}
+        named: dict[str, None] = {}
         for word in self.words:
             kind, _, name = word.partition(":")
             about = [] if kind == "fetch" else _about(name, recipes)
             if not about:
                 return None
-            wanted.update(dict.fromkeys(about))
-        return [*wanted] or None
+            named.update(dict.fromkeys(about))
+        return [*named] or None
 
 
 def _about(name: str, recipes: Recipes) -> list[str]:

@@ -190,10 +190,10 @@ def touched(
 
     """
     paths = git(settings, "diff", "--name-only", "--relative", "--merge-base", since).splitlines()
-    wanted: set[str] = set()
+    chosen: set[str] = set()
     if any(path.startswith(_CODE) for path in paths):
         newest = {release.source.name: release for release in releases if release.images}
-        wanted |= {release.name for release in newest.values()}
+        chosen |= {release.name for release in newest.values()}
     changed = {name: _changed(recipes.folder / name, settings, paths) for name in recipes}
     sources, broken = recipes.load()
     for name in broken:
@@ -203,8 +203,8 @@ def touched(
     for release in releases:
         name = release.source.name
         if name in whole or (LOCK in changed[name] and _is_relocked(release, settings, since)):
-            wanted.add(release.name)
-    return [image for release in releases if release.name in wanted for image in release.images]
+            chosen.add(release.name)
+    return [image for release in releases if release.name in chosen for image in release.images]
 
 
 def _changed(recipe: Path, settings: Settings, paths: Iterable[str]) -> set[str]:
@@ -215,16 +215,16 @@ def _changed(recipe: Path, settings: Settings, paths: Iterable[str]) -> set[str]
 
 
 def _dependents(names: set[str], sources: Mapping[str, Source]) -> set[str]:
-    found = set(names)
+    affected = set(names)
     while True:
         more = {
             name
             for name, source in sources.items()
-            if {source.recipe.extends, *source.recipe.requires} & found
+            if {source.recipe.extends, *source.recipe.requires} & affected
         }
-        if more <= found:
-            return found
-        found |= more
+        if more <= affected:
+            return affected
+        affected |= more
 
 
 def _is_relocked(release: Release, settings: Settings, since: str) -> bool:

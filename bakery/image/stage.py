@@ -108,7 +108,7 @@ def _install(
 def _copy_local_files(tree: TreeBuilder, image: Image) -> None:
     contents = image.contents
     for file in contents.files:
-        source = image.source.places[file.path]
+        source = image.source.origins[file.path]
         tree.remove(file.path)
         if file.target is not None:
             tree.add_link(file.path, file.target, origin="files/")

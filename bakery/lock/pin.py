@@ -15,7 +15,7 @@ from bakery.recipe.debian import tag as debian_tag
 from bakery.recipe.folder import LOCK
 from bakery.recipe.lock import LockedAsset, LockedVersion, LockError
 from bakery.recipe.pins import claims
-from bakery.recipe.requests import values, wanted
+from bakery.recipe.requests import requests, values
 from bakery.recipe.upstreams import RecipePart, TextPart
 from bakery.recipe.version import Version
 from bakery.upstream import apt, debian
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from bakery.recipe.debian import Packages
     from bakery.recipe.load import Source
-    from bakery.recipe.requests import Wanted
+    from bakery.recipe.requests import Request
     from bakery.settings import Settings
     from bakery.store.download import Blob
 
@@ -72,16 +72,14 @@ def lock_version(
         locker = _Locker(source, settings, Evidence(source, settings, api, had), api)
         chosen = locker.parts(version, sources, parts)
         asked = {
-            want.label: want
+            request.label: request
             for arch in source.recipe.arch
-            for want in wanted(source, version, arch, chosen)
+            for request in requests(source, version, arch, chosen)
         }
-        pinned = pool.map(lambda want: locker.assets(version.tag, want), asked.values())
+        pinned = pool.map(lambda request: locker.assets(version.tag, request), asked.values())
         assets = tuple({asset.url: asset for each in pinned for asset in each}.values())
-    packages = {
-        want.packages.suite: want.packages.asked for want in asked.values() if want.packages
-    }
-    locked = LockedVersion(parts=chosen, packages=packages, assets=assets)
+    suites = {each.packages.suite: each.packages.asked for each in asked.values() if each.packages}
+    locked = LockedVersion(parts=chosen, packages=suites, assets=assets)
     path = source.folder / LOCK
     write_whole(path, lockfile.encode(lockfile.read(path).with_version(version.tag, locked)))
     return locked
@@ -150,20 +148,20 @@ class _Locker:
             Version.parse(chosen[name])
         return chosen
 
-    def assets(self, tag: str, want: Wanted) -> tuple[LockedAsset, ...]:
-        """Return what is wanted, pinned: one asset, or packages with all that they depend on."""
-        if want.packages is None:
-            return (self._asset(tag, want),)
-        return self._packages(tag, want.packages)
+    def assets(self, tag: str, request: Request) -> tuple[LockedAsset, ...]:
+        """Return what is requested, pinned: one asset, or packages with all that they depend on."""
+        if request.packages is None:
+            return (self._asset(tag, request),)
+        return self._packages(tag, request.packages)
 
-    def _packages(self, tag: str, wanted: Packages) -> tuple[LockedAsset, ...]:
-        packages = debian.closure(wanted, apt.mirrors(*self._settings.debian_archives))
-        version = next(package.version for package in packages if package.name == wanted.names[0])
+    def _packages(self, tag: str, packages: Packages) -> tuple[LockedAsset, ...]:
+        closure = debian.closure(packages, apt.mirrors(*self._settings.debian_archives))
+        version = next(package.version for package in closure if package.name == packages.names[0])
         expected = debian_tag(version)
         if tag != expected and not is_renewed(tag, expected):
             raise LockError(
-                f"{wanted.suite} has {wanted.names[0]} {version}, not {tag}",
-                where=wanted.label,
+                f"{packages.suite} has {packages.names[0]} {version}, not {tag}",
+                where=packages.label,
                 why="the first package gives the recipe its version",
                 fix=f"bakery lock {self._source.name} {expected}\n"
                 f"where only its dependencies are newer, append a number: {expected}.1\n"
@@ -171,15 +169,15 @@ class _Locker:
             )
         return tuple(
             LockedAsset(url=each.address, sha256=each.sha256, size=each.size, trust="apt")
-            for each in packages
+            for each in closure
         )
 
-    def _asset(self, tag: str, want: Wanted) -> LockedAsset:
+    def _asset(self, tag: str, request: Request) -> LockedAsset:
         known = self._source.lock.versions.get(tag)
-        pinned = next(iter(want.finds(known)), None) if known else None
-        asset = self._evidence.establish(want)
+        pinned = next(iter(request.finds(known)), None) if known else None
+        asset = self._evidence.establish(request)
         if pinned is not None:
-            if pinned.trust not in claims(self._source, want):
+            if pinned.trust not in claims(self._source, request):
                 pinned = LockedAsset(url=pinned.url, sha256=pinned.sha256, trust="first-use")
             asset = unchanged(self._source, pinned, asset)
         if not asset.is_trusted(self._source.recipe.trust):

@@ -11,7 +11,7 @@ from bakery.lock.history import lock_before
 from bakery.lock.pin import ChangedUpstreamError, unchanged
 from bakery.recipe.folder import LOCK
 from bakery.recipe.lock import LockError
-from bakery.recipe.requests import wanted
+from bakery.recipe.requests import requests
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
 from bakery.upstream import apt, debian
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bakery.recipe.debian import Packages
     from bakery.recipe.load import Source
     from bakery.recipe.lock import LockedAsset, LockedVersion
-    from bakery.recipe.requests import Wanted
+    from bakery.recipe.requests import Request
     from bakery.recipe.version import Version
     from bakery.settings import Settings
 
@@ -87,10 +87,10 @@ def verify(
     }
     with Api(settings) as api, ThreadPoolExecutor(_ASSETS) as pool:
         checks = [
-            (_Verifier(source, settings, api), version.tag, want, pin)
+            (_Verifier(source, settings, api), version.tag, request, pin)
             for name, source in chosen.items()
             for version in source.lock.ordered
-            for want, pin in _pins(source, version)
+            for request, pin in _pins(source, version)
             if not _is_known(pin, before[name].get(version.tag))
         ]
         yield from pool.map(
@@ -102,14 +102,14 @@ def _is_known(pin: LockedAsset, before: LockedVersion | None) -> bool:
     return before is not None and before.by_url.get(pin.url) == pin
 
 
-def _pins(source: Source, version: Version) -> list[tuple[Wanted | None, LockedAsset]]:
+def _pins(source: Source, version: Version) -> list[tuple[Request | None, LockedAsset]]:
     """Return all assets of a version, each with what the recipe says of it, if it still does."""
     locked = source.lock.versions[version.tag]
-    known: dict[str, Wanted] = {}
+    known: dict[str, Request] = {}
     if source.recipe.parts.keys() <= locked.parts.keys():
         for arch in source.recipe.arch:
-            for want in wanted(source, version, arch, locked.parts):
-                known |= {pin.url: want for pin in want.finds(locked)}
+            for request in requests(source, version, arch, locked.parts):
+                known |= {pin.url: request for pin in request.finds(locked)}
     return [(known.get(pin.url), pin) for pin in locked.assets]
 
 
@@ -121,21 +121,21 @@ class _Verifier:
         self._api = api
 
     def confirmation(
-        self, tag: str, want: Wanted | None, pin: LockedAsset, *, download: bool
+        self, tag: str, request: Request | None, pin: LockedAsset, *, download: bool
     ) -> Confirmation:
         """Return what is known now about an asset."""
         confirmed, failure = "", None
         try:
-            confirmed = self._downloaded(want, pin) if download else self._asked(want, pin)
+            confirmed = self._downloaded(request, pin) if download else self._asked(request, pin)
         except BakeryError as error:
             failure = error
         return Confirmation(
             name=self._source.name, tag=tag, url=pin.url, confirmed=confirmed, failure=failure
         )
 
-    def _downloaded(self, want: Wanted | None, pin: LockedAsset) -> str:
-        if want and want.packages is None:
-            known = self._evidence.establish(want)
+    def _downloaded(self, request: Request | None, pin: LockedAsset) -> str:
+        if request and request.packages is None:
+            known = self._evidence.establish(request)
             unchanged(self._source, pin, known)
             if pin.trust != "cited" and not known.is_trusted(pin.level):
                 raise self._overstated(pin, known)
@@ -148,13 +148,15 @@ class _Verifier:
         )
         if blob.sha256 != pin.sha256:
             raise self._changed(pin, f"sha256 {pin.sha256}", f"sha256 {blob.sha256}")
-        listed = want and want.packages and self._is_listed(want.packages, pin)
+        listed = request and request.packages and self._is_listed(request.packages, pin)
         return "bytes, apt" if listed else "bytes"
 
-    def _asked(self, want: Wanted | None, pin: LockedAsset) -> str:
-        if want and want.packages and self._is_listed(want.packages, pin):
+    def _asked(self, request: Request | None, pin: LockedAsset) -> str:
+        if request and request.packages and self._is_listed(request.packages, pin):
             return "apt"
-        known = self._evidence.look_up(want, pin) if want and want.packages is None else None
+        known = (
+            self._evidence.look_up(request, pin) if request and request.packages is None else None
+        )
         if known:
             unchanged(self._source, pin, known)
             if known.trust == "registry":  # it has named the wheel, too

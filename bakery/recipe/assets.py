@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from bakery.recipe.condition import Condition
-from bakery.recipe.template import Line, Place, Url
+from bakery.recipe.template import ImagePath, Line, Url
 from bakery.recipe.types import (
     Address,
     Archive,
@@ -74,7 +74,7 @@ class UrlAsset(Model, frozen=True):
 
     url: Url
     install: Annotated[
-        Place | Members,
+        ImagePath | Members,
         Meta(description="a path for a single file, or {glob of archive members: path}"),
     ]
     files: Annotated[

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from bakery.recipe.version import Version
-from bakery.yaml.grammar import SpellingError
+from bakery.yaml.grammar import GrammarError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,21 +39,21 @@ class Condition:
         """Return the condition that `text` spells.
 
         Raises:
-            SpellingError: it is not a condition.
+            GrammarError: it is not a condition.
 
         """
         clauses = []
         start = 0
         for part in text.split(","):
-            found = _CLAUSE.fullmatch(part)
-            if found is None:
+            match = _CLAUSE.fullmatch(part)
+            if match is None:
                 raise _no_comparison(part, start)
             try:
-                bound = Version.parse(found[2])
-            except SpellingError as error:
-                span = (start + found.start(2), start + found.end(2))
-                raise SpellingError(error.what, fix=error.fix, span=span) from None
-            clauses.append((found[1], bound))
+                bound = Version.parse(match[2])
+            except GrammarError as error:
+                span = (start + match.start(2), start + match.end(2))
+                raise GrammarError(error.what, fix=error.fix, span=span) from None
+            clauses.append((match[1], bound))
             start += len(part) + 1
         return cls(text, tuple(clauses))
 
@@ -70,10 +70,10 @@ class Condition:
         return text.lstrip().startswith((">", "<", "=", "!"))
 
 
-def _no_comparison(part: str, start: int) -> SpellingError:
+def _no_comparison(part: str, start: int) -> GrammarError:
     word = part.strip()
     begin = start + part.find(word)
-    return SpellingError(
+    return GrammarError(
         f'"{word}" is not a comparison' if word else "a comparison is missing here",
         fix='write ">= 1.2"; several are separated by commas: ">= 1.2, < 2"',
         span=(begin, begin + len(word)),

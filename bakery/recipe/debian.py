@@ -1,6 +1,6 @@
 """Debian packages as a recipe asks for them, and the addresses that a lock gives them.
 
-`debian:trixie/pool/main/h/haproxy/haproxy_3.0.11-1_amd64.deb` is a package's place in the archive
+`debian:trixie/pool/main/h/haproxy/haproxy_3.0.11-1_amd64.deb` is a package's path in the archive
 of a suite, wherever a mirror keeps that. Packages are named NAME_VERSION_ARCH.deb; the file's name
 leaves out a version's epoch (deb-version(7)).
 """
@@ -44,7 +44,7 @@ class Deb(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         suite: the release of Debian.
-        path: its place in the archive.
+        path: its path in the archive.
         name: the package's name.
         version: its version, without an epoch.
         arch: Debian's word for its architecture, or `all`.
@@ -60,8 +60,8 @@ class Deb(msgspec.Struct, frozen=True, kw_only=True):
 
 def parse(address: str) -> Deb | None:
     """Return what the address of a Debian package says, or None where it is another address."""
-    found = _ADDRESS.fullmatch(address)
-    return Deb(**found.groupdict()) if found else None
+    match = _ADDRESS.fullmatch(address)
+    return Deb(**match.groupdict()) if match else None
 
 
 class Packages(msgspec.Struct, frozen=True, kw_only=True):

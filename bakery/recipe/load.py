@@ -45,7 +45,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         recipe: its recipe.yaml, laid over those it extends.
         lock: its lock.json.
         files: what lies below its files/ and those it extends, by path.
-        places: for every path of `files`, the file it comes from.
+        origins: for every path of `files`, the file it comes from.
         keys: where the keys lie that signatures are checked with, by the recipe's word for them.
         expected: its check.yaml; nothing where there is none.
         node: the YAML it was read from, for messages.
@@ -57,7 +57,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     recipe: Recipe
     lock: lockfile.Lock
     files: tuple[Local, ...]
-    places: Mapping[str, Path]
+    origins: Mapping[str, Path]
     keys: Mapping[str, Path]
     expected: Expectations
     node: yaml.MappingNode
@@ -227,10 +227,10 @@ def _load(name: str, recipes: Path, lineage: Sequence[tuple[str, yaml.MappingNod
     for _, variant in lineage[1:]:
         node = overlay(node, variant, _MERGED)
     recipe: Recipe = convert(node, Recipe)
-    places = local.find(folder / "files" for folder in folders.values())
+    origins = local.find(folder / "files" for folder in folders.values())
     try:
         validate(recipe)
-        _check_files(recipe, places)
+        _check_files(recipe, origins)
         own = [*reversed(folders.values())]
         keys = _keys(recipe, own)
     except InvalidError as invalid:
@@ -240,8 +240,8 @@ def _load(name: str, recipes: Path, lineage: Sequence[tuple[str, yaml.MappingNod
         folder=folders[name],
         recipe=recipe,
         lock=lockfile.read(folders[name] / LOCK),
-        files=tuple([local.read(path, place) for path, place in places.items()]),
-        places=places,
+        files=tuple([local.read(path, source) for path, source in origins.items()]),
+        origins=origins,
         keys=keys,
         expected=_expected(folders[name] / CHECK),
         node=node,
@@ -270,22 +270,22 @@ def _guess(name: str, valid: Iterable[str]) -> str | None:
     return f"did you mean {near}?" if near else None
 
 
-def _check_files(recipe: Recipe, places: Mapping[str, Path]) -> None:
+def _check_files(recipe: Recipe, origins: Mapping[str, Path]) -> None:
     for pattern in recipe.files:
-        if not any(glob.matches(pattern, path) for path in places):
+        if not any(glob.matches(pattern, path) for path in origins):
             raise InvalidError(
                 ["files", pattern],
                 f"{pattern} matches nothing below files/",
-                fix=_guess(pattern, places),
+                fix=_guess(pattern, origins),
                 at_key=True,
             )
     for key, written in (("write", recipe.write), ("links", recipe.links)):
-        for place in written:
-            if str(place) in places:
+        for target in written:
+            if str(target) in origins:
                 raise InvalidError(
-                    [key, str(place)],
-                    f"{place} lies below files/ already",
-                    fix=f"remove it here or there: {show(places[str(place)])}",
+                    [key, str(target)],
+                    f"{target} lies below files/ already",
+                    fix=f"remove it here or there: {show(origins[str(target)])}",
                     at_key=True,
                 )
 

@@ -46,24 +46,24 @@ def find(folders: Iterable[Path]) -> dict[str, Path]:
         RecipeFolderError: it can't be read, or its path can't be part of an image.
 
     """
-    places = {}
+    sources = {}
     for folder in folders:
-        for path, place in _walk(folder, ""):
+        for path, source in _walk(folder, ""):
             if not path.startswith(("usr/", "opt/")):
                 raise RecipeFolderError(
                     "only usr/ and opt/ reach the host",
-                    where=show(place),
+                    where=show(source),
                     fix="ship defaults below files/usr/share/NAME and copy them with `config:`",
                 )
-            places[path] = place
-    return dict(sorted(places.items()))
+            sources[path] = source
+    return dict(sorted(sources.items()))
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                path, place = prefix + entry.name, Path(entry.path)
+                path, source = prefix + entry.name, Path(entry.path)
                 if not entry.name.isprintable():
                     raise RecipeFolderError(
                         "a file's name must be printable UTF-8",
@@ -71,12 +71,12 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
                         fix="rename it",
                     )
                 if entry.is_dir(follow_symlinks=False):
-                    yield from _walk(place, path + "/")
+                    yield from _walk(source, path + "/")
                 elif entry.is_file(follow_symlinks=False) or entry.is_symlink():
-                    yield path, place
+                    yield path, source
                 else:
                     raise RecipeFolderError(
-                        "this is neither a file nor a link", where=show(place), fix="remove it"
+                        "this is neither a file nor a link", where=show(source), fix="remove it"
                     )
     except FileNotFoundError:
         return
@@ -84,7 +84,7 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
         raise _unreadable(folder, error) from None
 
 
-def read(path: str, place: Path) -> Local:
+def read(path: str, source: Path) -> Local:
     """Return the file or link that lands at `path`.
 
     Raises:
@@ -92,29 +92,29 @@ def read(path: str, place: Path) -> Local:
 
     """
     try:
-        if place.is_symlink():
-            return Local(path=path, target=_target(path, place))
-        with place.open("rb") as file:
+        if source.is_symlink():
+            return Local(path=path, target=_target(path, source))
+        with source.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             executable = bool(os.fstat(file.fileno()).st_mode & 0o100)
     except OSError as error:
-        raise _unreadable(place, error) from None
+        raise _unreadable(source, error) from None
     return Local(path=path, sha256=digest, executable=executable)
 
 
-def _target(path: str, place: Path) -> str:
-    target = str(place.readlink())
+def _target(path: str, source: Path) -> str:
+    target = str(source.readlink())
     if hidden_at(target) is not None:
         raise RecipeFolderError(
             "the target of a link must be printable UTF-8",
-            where=show(place),
+            where=show(source),
             why=f"it points to {visible(target)}",
             fix="make the link anew",
         )
     if not target.startswith("/") and normpath(f"{path}/../{target}").startswith(".."):
         raise RecipeFolderError(
             "this link leads out of the image",
-            where=show(place),
+            where=show(source),
             why=f"it points to {target}",
             fix="write the target as hosts see it: absolute, or relative to the link",
         )
@@ -144,5 +144,5 @@ def refuse_links_out(folder: Path) -> None:
             )
 
 
-def _unreadable(place: Path, error: OSError) -> RecipeFolderError:
-    return RecipeFolderError(f"this can't be read: {error.strerror}", where=show(place))
+def _unreadable(source: Path, error: OSError) -> RecipeFolderError:
+    return RecipeFolderError(f"this can't be read: {error.strerror}", where=show(source))

@@ -14,7 +14,7 @@ from bakery.errors import BakeryError
 from bakery.recipe.template import ADDRESS
 from bakery.recipe.types import Trust
 from bakery.recipe.version import Version
-from bakery.yaml.grammar import SpellingError
+from bakery.yaml.grammar import GrammarError
 from bakery.yaml.location import show
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Refuse keys that are not versions."""
         try:
             _ = self.ordered
-        except SpellingError as error:
+        except GrammarError as error:
             raise ValueError(error.what) from None
 
     @functools.cached_property

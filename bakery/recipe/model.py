@@ -14,7 +14,7 @@ from msgspec import Meta, field
 
 from bakery.recipe.assets import DebianAsset, PypiAsset, UrlAsset
 from bakery.recipe.condition import Condition
-from bakery.recipe.template import FilePlace, Line, Template
+from bakery.recipe.template import FilePath, Line, Template
 from bakery.recipe.types import (
     AccountName,
     AccountTitle,
@@ -53,7 +53,7 @@ class PrivateRoot(Model, frozen=True):
     """A root file system of the image's own, with all files of its Debian packages."""
 
     enter: Annotated[
-        dict[FilePlace, RootedPath],
+        dict[FilePath, RootedPath],
         Meta(min_length=1, description="{path in the image: the program of the root that it runs}"),
     ]
     share: Annotated[
@@ -189,19 +189,19 @@ class Recipe(Model, frozen=True):
         field(default_factory=dict)
     )
     write: Annotated[
-        dict[FilePlace, Template | Written], Meta(description="{path: text of the file}")
+        dict[FilePath, Template | Written], Meta(description="{path: text of the file}")
     ] = field(default_factory=dict)
     links: Annotated[
-        dict[FilePlace, Line | Link], Meta(description="{path: where the link points}")
+        dict[FilePath, Line | Link], Meta(description="{path: where the link points}")
     ] = field(default_factory=dict)
     edit: Annotated[
-        dict[FilePlace, tuple[Edit, ...]], Meta(description="{path: exact replacements in it}")
+        dict[FilePath, tuple[Edit, ...]], Meta(description="{path: exact replacements in it}")
     ] = field(default_factory=dict)
     drop: Annotated[
         tuple[Paths | Drop, ...], Meta(description="what upstream ships and the image does not")
     ] = ()
     modes: Annotated[
-        dict[FilePlace, Mode], Meta(description="permissions other than 0755 and 0644")
+        dict[FilePath, Mode], Meta(description="permissions other than 0755 and 0644")
     ] = field(default_factory=dict)
     start: Annotated[
         tuple[Unit | Start, ...],

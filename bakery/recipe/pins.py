@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bakery.recipe.folder import LOCK
 from bakery.recipe.lock import LockError
-from bakery.recipe.requests import wanted
+from bakery.recipe.requests import requests
 from bakery.recipe.upstreams import GithubUpstream
 from bakery.yaml.location import show
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from bakery.arch import Arch
     from bakery.recipe.load import Source
     from bakery.recipe.lock import LockedAsset, LockedVersion, TrustKind
-    from bakery.recipe.requests import Wanted
+    from bakery.recipe.requests import Request
     from bakery.recipe.version import Version
 
 _ON_GITHUB = re.compile(r"https://([^/]+)/[^/]+/[^/]+/releases/download/[^/]+/[^/]+")
-Pinned = list[tuple["Wanted", "LockedAsset"]]
+Pinned = list[tuple["Request", "LockedAsset"]]
 
 
 def locked_version(source: Source, version: Version) -> LockedVersion:
@@ -48,18 +48,18 @@ def pinned(source: Source, version: Version, locked: LockedVersion) -> dict[Arch
     Raises:
         LockError: the lock lacks assets or parts, has some too many, knows too little of one, or
             claims to know more than the recipe makes possible.
-        SpellingError: a value makes a path that leads out of the image.
+        GrammarError: a value makes a path that leads out of the image.
 
     """
     missing, surplus = _parts(source, locked)
-    found: dict[Arch, Pinned] = {arch: [] for arch in source.recipe.arch}
+    by_arch: dict[Arch, Pinned] = {arch: [] for arch in source.recipe.arch}
     if not missing:
-        for arch, pins in found.items():
-            for want in wanted(source, version, arch, locked.parts):
-                fitting_pins = want.finds(locked)
-                pins.extend((want, pin) for pin in fitting_pins)
-                missing += _lacks(want, fitting_pins, locked)
-        used = {pin.url for pins in found.values() for _, pin in pins}
+        for arch, pins in by_arch.items():
+            for request in requests(source, version, arch, locked.parts):
+                fitting_pins = request.finds(locked)
+                pins.extend((request, pin) for pin in fitting_pins)
+                missing += _lacks(request, fitting_pins, locked)
+        used = {pin.url for pins in by_arch.values() for _, pin in pins}
         surplus += [
             f"nothing asks for {url} any more" for url in sorted(locked.by_url.keys() - used)
         ]
@@ -70,25 +70,25 @@ def pinned(source: Source, version: Version, locked: LockedVersion) -> dict[Arch
             why="\n".join([*dict.fromkeys(missing), *surplus]),
             fix=f"bakery lock {source.name} {version}",
         )
-    for pins in found.values():
-        for want, pin in pins:
-            _check_claim(source, version, want, pin)
+    for pins in by_arch.values():
+        for request, pin in pins:
+            _check_claim(source, version, request, pin)
             _check_trust(source, version, pin)
-    return found
+    return by_arch
 
 
-def claims(source: Source, want: Wanted) -> tuple[TrustKind, ...]:
+def claims(source: Source, request: Request) -> tuple[TrustKind, ...]:
     """Return how an asset's digest can be known, the weakest way first, as its recipe has it."""
     ways: list[TrustKind] = ["first-use", "cited"]
-    if want.packages is not None:
+    if request.packages is not None:
         ways.append("apt")
-    elif want.url is None:
+    elif request.url is None:
         ways.append("registry")
-    elif _is_on_github(source, want.url):
+    elif _is_on_github(source, request.url):
         ways.append("github-digest")
-    if want.checksum:
+    if request.checksum:
         ways.append("checksum-file")
-    ways += [proof.kind for proof in (want.checksum_proof, want.proof) if proof]
+    ways += [proof.kind for proof in (request.checksum_proof, request.proof) if proof]
     return tuple(dict.fromkeys(ways))
 
 
@@ -100,14 +100,14 @@ def _parts(source: Source, locked: LockedVersion) -> tuple[list[str], list[str]]
     )
 
 
-def _lacks(want: Wanted, pins: Sequence[LockedAsset], locked: LockedVersion) -> Iterator[str]:
+def _lacks(request: Request, pins: Sequence[LockedAsset], locked: LockedVersion) -> Iterator[str]:
     """Say what of an asset the lock lacks, or that it was made for other Debian packages."""
-    packages = want.packages
+    packages = request.packages
     known = locked.packages.get(packages.suite) if packages else None
     if packages and known and known != packages.asked:
         yield f"{packages.suite} is locked for {known}; the recipe asks for {packages.asked}"
     elif not pins or (packages and not known):
-        yield f"the lock lacks {want.label}"
+        yield f"the lock lacks {request.label}"
 
 
 def _is_on_github(source: Source, url: str) -> bool:
@@ -117,13 +117,13 @@ def _is_on_github(source: Source, url: str) -> bool:
     return matched is not None and (own or matched[1] == "github.com")
 
 
-def _check_claim(source: Source, version: Version, want: Wanted, pin: LockedAsset) -> None:
-    if pin.trust not in claims(source, want):
+def _check_claim(source: Source, version: Version, request: Request, pin: LockedAsset) -> None:
+    if pin.trust not in claims(source, request):
         raise LockError(
             f"the lock of {source.name} {version} claims more than its recipe can show",
             where=show(source.folder / LOCK),
             why=f"{pin.url}\nits digest is said to be known by `{pin.trust}`; "
-            f"by the recipe it can be {', '.join(claims(source, want))}",
+            f"by the recipe it can be {', '.join(claims(source, request))}",
             fix=f"bakery lock {source.name} {version}\n"
             "or name in the recipe what upstream publishes: checksum:, signature:",
         )

@@ -20,7 +20,7 @@ from bakery.recipe.names import ImageName, release_name
 from bakery.recipe.requests import applies, values
 from bakery.recipe.validate import is_fixed
 from bakery.recipe.version import Version
-from bakery.yaml.grammar import SpellingError
+from bakery.yaml.grammar import GrammarError
 from bakery.yaml.location import show
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bakery.recipe.local import Local
     from bakery.recipe.lock import LockedAsset, LockedVersion
     from bakery.recipe.model import OsLevel, OsVersion
-    from bakery.recipe.requests import Wanted
+    from bakery.recipe.requests import Request
     from bakery.recipe.template import Line, Template
     from bakery.recipe.types import Archive, Format
 
@@ -47,7 +47,7 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
         size: its bytes, where known.
         filename: the name it is published under.
         archive: what kind of file it is; None when its name tells.
-        install: pairs of a glob of members and the place for what it matches.
+        install: pairs of a glob of members and the path for what it matches.
         bundle: what names the assets that share `install`; None for one that stands alone.
 
     """
@@ -227,7 +227,7 @@ def _release(source: Source, version: Version) -> Release:
         images = tuple(
             [_image(source, version, arch, pins, common) for arch, pins in pinned.items()]
         )
-    except SpellingError as error:
+    except GrammarError as error:
         where = show(source.folder / FILE)
         problem = BakeryError(f"{source.name} {version}: {error.what}", where=where, fix=error.fix)
         return Release(source=source, version=version, problem=problem)
@@ -247,7 +247,7 @@ def _image(
         version=version.tag,
         arch=arch,
         os=None if recipe.os == "any" else recipe.os,
-        assets=tuple([_asset(want, pin) for want, pin in pins]),
+        assets=tuple([_asset(request, pin) for request, pin in pins]),
         self_contained=recipe.self_contained,
         private_root=_private_root(source, words),
         files=files,
@@ -296,15 +296,15 @@ def _image(
     return Image(source=source, contents=contents, format=recipe.format)
 
 
-def _asset(want: Wanted, pin: LockedAsset) -> Asset:
+def _asset(request: Request, pin: LockedAsset) -> Asset:
     return Asset(
         url=pin.url,
         sha256=pin.sha256,
         size=pin.size,
         filename=unquote(re.split(r"[?#]", pin.url)[0].rpartition("/")[2]),
-        archive=want.archive,
-        install=want.install,
-        bundle=want.label if want.packages else None,
+        archive=request.archive,
+        install=request.install,
+        bundle=request.label if request.packages else None,
     )
 
 

@@ -49,15 +49,15 @@ def offered(published: Iterable[Published], *, prerelease: bool = False) -> list
         prerelease: whether pre-releases count.
 
     """
-    found: dict[Version, Published] = {}
+    by_version: dict[Version, Published] = {}
     for item in published:
         if not Version.is_written(item.tag) or item.yanked:
             continue
         version = Version.parse(item.tag)
         preview = version.is_prerelease if item.prerelease is None else item.prerelease
         if not version.build.startswith("ent") and (prerelease or not preview):
-            found.setdefault(version, item)
-    return [found[version] for version in sorted(found)]
+            by_version.setdefault(version, item)
+    return [by_version[version] for version in sorted(by_version)]
 
 
 def choice(recipe: Recipe, published: Iterable[Published], locked: Iterable[str]) -> list[str]:

@@ -49,7 +49,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     issuer: str = ""
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """An asset that a recipe asks for, or Debian packages that come together.
 
     Attributes:
@@ -62,7 +62,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         checksum_proof: the signature of that file.
         proof: the signature of the asset itself.
         archive: what kind of file it is; None when its name tells.
-        install: pairs of a glob of members and the place for what it matches.
+        install: pairs of a glob of members and the path for what it matches.
 
     """
 
@@ -89,8 +89,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         if self.packages is not None:
             return self.packages.find(locked)
         if self.url is not None:
-            found = locked.by_url.get(self.url)
-            return (found,) if found else ()
+            pin = locked.by_url.get(self.url)
+            return (pin,) if pin else ()
         prefix = f"pypi:{self.project}/"
         return tuple([a for a in locked.assets if a.url.startswith(prefix) and self._is(a.url)][:1])
 
@@ -112,7 +112,7 @@ def values(source: Source, version: Version, parts: Mapping[str, str]) -> dict[s
         parts: the versions of its parts.
 
     """
-    found = {
+    words = {
         "name": source.name,
         "version": version.tag,
         "bare": version.bare,
@@ -121,19 +121,19 @@ def values(source: Source, version: Version, parts: Mapping[str, str]) -> dict[s
         "minor": version.minor,
     }
     for part, chosen in parts.items():
-        found[part] = chosen
-        found[f"{part}.bare"] = chosen.removeprefix("v")
-    return found
+        words[part] = chosen
+        words[f"{part}.bare"] = chosen.removeprefix("v")
+    return words
 
 
-def wanted(
+def requests(
     source: Source, version: Version, arch: Arch, parts: Mapping[str, str]
-) -> Iterator[Wanted]:
+) -> Iterator[Request]:
     """Yield the assets that a recipe asks for at one version for one architecture.
 
     Raises:
         UnknownPlaceholderError: a part's version is not in `parts`.
-        SpellingError: a value makes a path that leads out of the image.
+        GrammarError: a value makes a path that leads out of the image.
 
     """
     recipe = source.recipe
@@ -143,18 +143,18 @@ def wanted(
             continue
         if isinstance(asset, DebianAsset):
             words = {**common, "arch": recipe.arch[arch]}
-            yield Wanted(packages=_packages(asset, arch), install=_install(asset, words))
+            yield Request(packages=_packages(asset, arch), install=_install(asset, words))
             continue
         words = {**common, "arch": (asset.arch or recipe.arch)[arch]}
         if isinstance(asset, PypiAsset):
-            yield Wanted(
+            yield Request(
                 project=asset.pypi,
                 version=asset.version.expand(words),
                 platform=asset.platform.expand(words),
                 install=_install(asset, words),
             )
         else:
-            yield from _wanted_files(asset, arch, version, words)
+            yield from _file_requests(asset, arch, version, words)
 
 
 def _packages(asset: DebianAsset, arch: Arch) -> debian.Packages:
@@ -166,9 +166,9 @@ def _packages(asset: DebianAsset, arch: Arch) -> debian.Packages:
     )
 
 
-def _wanted_files(
+def _file_requests(
     asset: UrlAsset, arch: Arch, version: Version, words: Mapping[str, str]
-) -> Iterator[Wanted]:
+) -> Iterator[Request]:
     for file in asset.files or ("",):
         if not applies(file, version):
             continue
@@ -177,7 +177,7 @@ def _wanted_files(
         sums = asset.checksum
         there = {**here, "arch": sums.arch[arch]} if sums and sums.arch else here
         checksum = sums.url.expand({**there, "url": url}) if sums else None
-        yield Wanted(
+        yield Request(
             url=url,
             checksum=checksum,
             checksum_proof=_proof(sums.signature, checksum or "", there) if sums else None,

@@ -77,13 +77,13 @@ def _summary(kind: type) -> str:
 
 def _constraints(meta: msgspec.Meta, schema: _Schema) -> _Schema:
     least = {"string": "minLength", "array": "minItems", "object": "minProperties"}
-    found = {
+    keywords = {
         "description": meta.description,
         "pattern": meta.pattern,
         "minimum": meta.ge,
         least.get(schema.get("type", ""), ""): meta.min_length,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in keywords.items() if value is not None}
 
 
 def _struct(struct: type[msgspec.Struct], definitions: _Schema) -> _Schema:

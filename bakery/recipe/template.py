@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bakery.characters import hidden_at, visible
 from bakery.recipe.host_folders import HOST_FOLDERS
-from bakery.yaml.grammar import SpellingError
+from bakery.yaml.grammar import GrammarError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +57,7 @@ class Template:
         """Return the template that `text` spells.
 
         Raises:
-            SpellingError: a brace stands alone, or a placeholder's name is malformed.
+            GrammarError: a brace stands alone, or a placeholder's name is malformed.
 
         """
         parts: list[str | Field] = []
@@ -101,11 +101,11 @@ class Template:
         return self.text
 
 
-def _lone_brace(text: str, start: int) -> SpellingError:
+def _lone_brace(text: str, start: int) -> GrammarError:
     brace = text[start]
     close = text.find("}", start)
     span = (start, close + 1) if brace == "{" and close > start else (start, start + 1)
-    return SpellingError(
+    return GrammarError(
         "this is no placeholder" if span[1] > start + 1 else f"the brace {brace} stands alone",
         fix=f"placeholders are written {{version}}; write {brace * 2} for a brace itself",
         span=span,
@@ -122,12 +122,12 @@ class Line(Template):
         """Return the template that `text` spells.
 
         Raises:
-            SpellingError: it has several lines or a tab, or a brace stands alone.
+            GrammarError: it has several lines or a tab, or a brace stands alone.
 
         """
         at = hidden_at(text)
         if at is not None:
-            raise SpellingError(
+            raise GrammarError(
                 f"this can't hold {visible(text[at])}", fix="write one line", span=(at, at + 1)
             )
         return super().parse(text)
@@ -143,25 +143,25 @@ class Url(Line):
         """Return the address that `text` spells.
 
         Raises:
-            SpellingError: it has no scheme, or another one, or a blank in it.
+            GrammarError: it has no scheme, or another one, or a blank in it.
 
         """
         if not text.startswith(("https://", "http://", "file://", "{url}")):
-            raise SpellingError(
+            raise GrammarError(
                 "an address begins with https://, http:// or file://",
                 span=(0, len(text.partition("://")[0])),
             )
         good = re.match(ADDRESS, text)
         end = good.end() if good else 0
         if end < len(text):
-            raise SpellingError(
+            raise GrammarError(
                 "an address has no blanks, and no control characters such as %0a or %1b",
                 span=(end, end + (3 if text[end] == "%" else 1)),
             )
         return super().parse(text)
 
 
-class Place(Template):
+class ImagePath(Template):
     """A path in an image, below usr/ or opt/; a trailing slash means: into that folder."""
 
     PATTERN = rf"^(?={_GRAMMAR}$)(?:usr|opt)/(?:{STEP}(?:/{STEP})*/?)?$"
@@ -171,7 +171,7 @@ class Place(Template):
         """Return the path that `text` spells.
 
         Raises:
-            SpellingError: it is absolute, not normalised, or outside of usr/ and opt/.
+            GrammarError: it is absolute, not normalised, or outside of usr/ and opt/.
 
         """
         _check_path(text)
@@ -182,19 +182,19 @@ class Place(Template):
 
         Raises:
             UnknownPlaceholderError: `values` lacks one.
-            SpellingError: a value makes it a path that `parse` refuses.
+            GrammarError: a value makes it a path that `parse` refuses.
 
         """
         path = super().expand(values)
         if len(self.parts) > 1:
             try:
                 _check_path(path)
-            except SpellingError as error:
-                raise SpellingError(f"{self} becomes {path}: {error.what}", fix=error.fix) from None
+            except GrammarError as error:
+                raise GrammarError(f"{self} becomes {path}: {error.what}", fix=error.fix) from None
         return path
 
 
-class FilePlace(Place):
+class FilePath(ImagePath):
     """The path of one file in an image, below usr/ or opt/."""
 
     PATTERN = rf"^(?={_GRAMMAR}$)(?:usr|opt)/{STEP}(?:/{STEP})*$"
@@ -204,11 +204,11 @@ class FilePlace(Place):
         """Return the path that `text` spells.
 
         Raises:
-            SpellingError: it ends with a slash, or is none that `Place` takes.
+            GrammarError: it ends with a slash, or is none that `ImagePath` takes.
 
         """
         if text.endswith("/"):
-            raise SpellingError(
+            raise GrammarError(
                 "this is the path of a folder", fix="name the file: remove the slash at its end"
             )
         return super().parse(text)
@@ -217,24 +217,24 @@ class FilePlace(Place):
 def _check_path(text: str) -> None:
     relative = text.lstrip("/")
     if relative in HOST_FOLDERS:
-        raise SpellingError(
+        raise GrammarError(
             f"hosts have a folder {relative}, and a file in its place would hide all that is in it",
             fix=f"write {relative}/ to install into the folder, or name the file in it",
         )
     if not relative.startswith(("usr/", "opt/")):
-        raise SpellingError(
+        raise GrammarError(
             "only usr/ and opt/ reach the host",
             fix="ship defaults below usr/share/{name}/ and copy them with `config:`",
             span=(0, len(text) - len(relative) + len(relative.partition("/")[0])),
         )
     if text != relative:
-        raise SpellingError(
+        raise GrammarError(
             "a path in the image has no leading slash", fix=f"write {relative}", span=(0, 1)
         )
     start = 0
     for step in text.removesuffix("/").split("/"):
         if step in {"", ".", ".."}:
-            raise SpellingError(
+            raise GrammarError(
                 f'a path in the image has no step "{step}"',
                 fix="write the path without detours",
                 span=(start, start + max(len(step), 1)),
@@ -242,4 +242,4 @@ def _check_path(text: str) -> None:
         start += len(step) + 1
     control = hidden_at(text)
     if control is not None:
-        raise SpellingError("a path can't hold a control character", span=(control, control + 1))
+        raise GrammarError("a path can't hold a control character", span=(control, control + 1))

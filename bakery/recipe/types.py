@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from bakery.arch import Arch
 from bakery.recipe.names import NAME
-from bakery.recipe.template import ADDRESS, STEP, Place, Template
+from bakery.recipe.template import ADDRESS, STEP, ImagePath, Template
 
 Format = Literal["squashfs", "erofs", "ext4", "btrfs", "folder"]
 Archive = Literal["tar", "zip", "deb", "compressed", "plain"]
@@ -98,7 +98,7 @@ Words = Annotated[
     Meta(min_length=1, description="architectures, each with upstream's word for it, {arch}"),
 ]
 Members = Annotated[
-    dict[Template, Place], Meta(min_length=1, description="{glob of archive members: path}")
+    dict[Template, ImagePath], Meta(min_length=1, description="{glob of archive members: path}")
 ]
 Suite = Annotated[
     str,

@@ -17,7 +17,7 @@ from bakery.recipe.upstreams import ListingUpstream, ListUpstream
 from bakery.recipe.version import Version
 from bakery.text import nearest
 from bakery.yaml.convert import fields
-from bakery.yaml.grammar import SpellingError
+from bakery.yaml.grammar import GrammarError
 from bakery.yaml.location import InvalidError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def validate(recipe: Recipe) -> None:
     """Refuse a recipe that can't be carried out.
 
     Raises:
-        InvalidError: with the place and what to write instead.
+        InvalidError: with the location and what to write instead.
 
     """
     _license(recipe)
@@ -104,7 +104,7 @@ def is_fixed(policy: str | Latest) -> bool:
 def _spelled(kind: type[Condition | Version], text: str, path: list[Step]) -> None:
     try:
         kind.parse(text)
-    except SpellingError as error:
+    except GrammarError as error:
         raise InvalidError(
             path,
             error.what,
@@ -168,8 +168,8 @@ def _local_placeholders(recipe: Recipe, path: tuple[Step, ...]) -> set[str]:
     if path[0] != "assets" or not isinstance(path[1], int):
         return set()
     asset = recipe.assets[path[1]]
-    found = {"file"} if isinstance(asset, UrlAsset) and asset.files else set()
-    return found | ({"url"} if path[2] in {"checksum", "signature"} else set())
+    local = {"file"} if isinstance(asset, UrlAsset) and asset.files else set()
+    return local | ({"url"} if path[2] in {"checksum", "signature"} else set())
 
 
 def _templates(

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bakery.yaml.grammar import SpellingError
+from bakery.yaml.grammar import GrammarError
 
 _NUMBERS = r"[0-9]+(?:\.[0-9]+)*"
 _SUFFIX = r"[-._]?[A-Za-z][0-9A-Za-z.-]*|-[0-9A-Za-z.-]+"
@@ -63,16 +63,16 @@ class Version:
         """Return the version that `tag` spells.
 
         Raises:
-            SpellingError: it is not a version.
+            GrammarError: it is not a version.
 
         """
-        found = _VERSION.fullmatch(tag) if len(tag) <= _LONGEST else None
-        if found is None:
-            raise SpellingError(
+        match = _VERSION.fullmatch(tag) if len(tag) <= _LONGEST else None
+        if match is None:
+            raise GrammarError(
                 f'"{tag[:_LONGEST]}" is not a version', fix="versions are 1.2.3 or v1.2.3+k3s1"
             )
-        numbers = tuple(found["numbers"].split("."))
-        return cls(tag, found["prefix"], numbers, found["suffix"] or "", found["build"] or "")
+        numbers = tuple(match["numbers"].split("."))
+        return cls(tag, match["prefix"], numbers, match["suffix"] or "", match["build"] or "")
 
     @classmethod
     def is_written(cls, tag: str) -> bool:

@@ -38,33 +38,14 @@ def look(address: str, name: str, version: str | None, api: Api) -> UpstreamRele
         UpstreamError: the server does not answer, or lists no versions.
 
     """
-    if not re.search(r"\{(?:version|bare)\}", address) or not re.match(r"https?://", address):
-        raise BakeryError(
-            "the address does not say where its version stands",
-            where=address,
-            fix="put {version} (v1.2.3), or {bare} (1.2.3), in its place, and {arch} in that of\n"
-            "the processor: https://dl.example.org/{version}/app-linux-{arch}.tar.gz",
-        )
+    _check(address)
     notes, upstream = [], None
     if version is None:
         listing, version = _newest(address, api)
         upstream = {"listing": listing.listing, "pattern": listing.pattern}
         notes.append(f"{version}, the newest below {listing.listing}")
     parsed = Version.parse(version)
-    words = {"version": parsed.tag, "bare": parsed.bare}
-    files = {
-        arch: _file(url, api)
-        for arch in ARCHITECTURES
-        if (url := _existing(_filled(address, words), arch, api)) is not None
-    }
-    if not files:
-        last = _filled(address, words).replace("{arch}", ARCHITECTURES["arm64"].upstream[-1])
-        raise UpstreamError(
-            "nothing is at the address",
-            where=_filled(address, words),
-            why=str(_refusal(last, api)),
-            fix="look at the address in a browser; another version: --version VERSION",
-        )
+    files = _files(_filled(address, {"version": parsed.tag, "bare": parsed.bare}), api)
     notes += [
         f"{arch}: {files[arch].name if arch in files else 'nothing'}" for arch in ARCHITECTURES
     ]
@@ -80,8 +61,36 @@ def look(address: str, name: str, version: str | None, api: Api) -> UpstreamRele
     )
 
 
+def _check(address: str) -> None:
+    if not re.search(r"\{(?:version|bare)\}", address) or not re.match(r"https?://", address):
+        raise BakeryError(
+            "the address does not say where its version stands",
+            where=address,
+            fix="put {version} (v1.2.3), or {bare} (1.2.3), in its place, and {arch} in that of\n"
+            "the processor: https://dl.example.org/{version}/app-linux-{arch}.tar.gz",
+        )
+
+
+def _files(address: str, api: Api) -> dict[Arch, UpstreamFile]:
+    """Return the file for each processor that an address has one for; it has no version left."""
+    files = {
+        arch: UpstreamFile(name=file_name(url), url=url, label=url, sums=tuple(_sums(url, api)))
+        for arch in ARCHITECTURES
+        if (url := _existing(address, arch, api)) is not None
+    }
+    if not files:
+        last = address.replace("{arch}", ARCHITECTURES["arm64"].upstream[-1])
+        raise UpstreamError(
+            "nothing is at the address",
+            where=address,
+            why=str(_refusal(last, api)),
+            fix="look at the address in a browser; another version: --version VERSION",
+        )
+    return files
+
+
 def _filled(text: str, words: dict[str, str]) -> str:
-    return re.sub(r"\{(\w+)\}", lambda found: words.get(found[1], found[0]), text)
+    return re.sub(r"\{(\w+)\}", lambda match: words.get(match[1], match[0]), text)
 
 
 def _newest(address: str, api: Api) -> tuple[ListingUpstream, str]:
@@ -135,10 +144,6 @@ def _refusal(url: str, api: Api) -> UpstreamError | None:
     except UpstreamError as error:
         return error
     return None
-
-
-def _file(url: str, api: Api) -> UpstreamFile:
-    return UpstreamFile(name=file_name(url), url=url, label=url, sums=tuple(_sums(url, api)))
 
 
 def _sums(url: str, api: Api) -> Iterator[str]:

@@ -29,7 +29,7 @@ _LOOK = {"github": on_github.look, "pypi": on_index.look, "url": at_address.look
 def create(
     name: str,
     kind: str,
-    place: str,
+    project: str,
     *,
     settings: Settings,
     version: str | None = None,
@@ -41,7 +41,7 @@ def create(
     Args:
         name: what to call it.
         kind: where the project publishes: `github`, `pypi` or `url`.
-        place: OWNER/REPO, a project of the package index, or an address with `{version}`.
+        project: OWNER/REPO, a project of the package index, or an address with `{version}`.
         settings: where recipes are, and downloads come from and go.
         version: which version; None for the newest.
         unit: whether to add a service to start from.
@@ -53,35 +53,22 @@ def create(
 
     """
     folder = settings.recipes / name
-    _check_name(folder)
-    if kind == "github" and not re.fullmatch(r"[\w.-]+/[\w.-]+", place):
-        raise NewRecipeError(f"{place!r} is no repository", fix="write --github OWNER/REPO")
+    _check(folder, kind, project)
     with Api(settings) as api:
-        release = _LOOK[kind](place, name, version, api)
+        release = _LOOK[kind](project, name, version, api)
         for note in release.notes:
             echo(f"# {note}")
         drafting = Drafting(name, release, settings, echo)
         draft = drafting.draft(unit=unit)
-    for path, text in texts.files(draft).items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, text.encode())
-        echo(f"# written: {show(target)}")
+    _write(draft, folder, echo)
     sources = Recipes(settings.recipes)
-    lock_version(
-        sources[name],
-        release.version,
-        sources=sources,
-        settings=settings,
-        parts={},
-        had=drafting.had,
-    )
-    echo(f"# locked: {show(folder / LOCK)}")
-    for step in _next_steps(draft, folder):
-        echo(step)
+    source, had = sources[name], drafting.had
+    lock_version(source, release.version, sources=sources, settings=settings, parts={}, had=had)
+    for line in (f"# locked: {show(folder / LOCK)}", *_next_steps(draft, folder)):
+        echo(line)
 
 
-def _check_name(folder: Path) -> None:
+def _check(folder: Path, kind: str, project: str) -> None:
     refused = names.refusal(folder.name)
     if refused:
         why, fix = refused
@@ -92,6 +79,16 @@ def _check_name(folder: Path) -> None:
             where=show(folder),
             fix=f"bakery lock {folder.name} VERSION adds a version to it; or take another name",
         )
+    if kind == "github" and not re.fullmatch(r"[\w.-]+/[\w.-]+", project):
+        raise NewRecipeError(f"{project!r} is no repository", fix="write --github OWNER/REPO")
+
+
+def _write(draft: texts.Draft, folder: Path, echo: Callable[[str], None]) -> None:
+    for path, text in texts.files(draft).items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, text.encode())
+        echo(f"# written: {show(target)}")
 
 
 def _next_steps(draft: texts.Draft, folder: Path) -> list[str]:

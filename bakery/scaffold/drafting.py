@@ -137,8 +137,8 @@ class Drafting:
         self, files: Mapping[Arch, UpstreamFile], words: Mapping[Arch, str]
     ) -> str | None:
         """Return the address of checksum files, as the recipe writes it, if they tell all."""
-        found = {arch: self._telling(file) for arch, file in files.items()}
-        told = {arch: url for arch, url in found.items() if url is not None}
+        telling = {arch: self._telling(file) for arch, file in files.items()}
+        told = {arch: url for arch, url in telling.items() if url is not None}
         if len(told) < len(files):
             return None
         suffixes = {url.removeprefix(files[arch].url) for arch, url in told.items()}

@@ -124,14 +124,14 @@ def pick(names: Iterable[str], project: Iterable[str], version: str) -> dict[Arc
     """
     known = {word for name in project for word in re.findall(r"[a-z0-9]+", name.lower())}
     readings = [r for r in (read(name, known, version) for name in names) if not r.foreign]
-    found: dict[Arch, list[str]] = {}
+    by_arch: dict[Arch, list[str]] = {}
     for arch in ARCHITECTURES:
         suitable = [r for r in readings if r.arch == arch]
         if arch == "x86-64":
             suitable += [r for r in readings if r.arch is None and _implied(r)]
         if suitable:
-            found[arch] = [r.name for r in sorted(suitable, key=_rank)]
-    return found
+            by_arch[arch] = [r.name for r in sorted(suitable, key=_rank)]
+    return by_arch
 
 
 def _implied(reading: Reading) -> bool:
@@ -179,5 +179,5 @@ def signatures(names: Iterable[str], of: str) -> list[str]:
 def program_name(filename: str, version: str) -> str:
     """Return what a program is called whose file is named after system, processor or version."""
     marks = [*PROCESSORS.values(), _LINUX, _STATIC, re.compile(rf"v?{re.escape(version)}")]
-    found = [match.start() for mark in marks if (match := mark.search(filename, 1))]
-    return filename[: min(found)].rstrip("-_.") if found else filename
+    starts = [match.start() for mark in marks if (match := mark.search(filename, 1))]
+    return filename[: min(starts)].rstrip("-_.") if starts else filename

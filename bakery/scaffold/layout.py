@@ -1,4 +1,4 @@
-"""What a recipe installs of its assets: places for what was found in them."""
+"""What a recipe installs of its assets, and where."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     """What goes where.
 
     Attributes:
-        install: a path for a single file, or pairs of a pattern and a place.
+        install: a path for a single file, or pairs of a pattern and a path.
         programs: the names of programs as hosts see them.
         dynamic: those that need a loader and libraries.
         licences: whether licences come along.
@@ -49,21 +49,21 @@ def lay_out(
     programs = [_by_name(content, version) for content in contents.values()]
     names = tuple(programs[0])
     kinds = {content.single for content in contents.values()}
-    if len(kinds) > 1 or any(set(found) != set(names) for found in programs):
+    if len(kinds) > 1 or any(set(each) != set(names) for each in programs):
         return None
-    all_found = [program for content in contents.values() for program in content.programs]
-    dynamic = {_called(program.path, version) for program in all_found if program.dynamic}
+    every_program = [program for content in contents.values() for program in content.programs]
+    dynamic = {_called(program.path, version) for program in every_program if program.dynamic}
     pairs: dict[str, str] = {}
     if kinds == {True}:
         install: str | dict[str, str] = f"usr/bin/{names[0]}"
     else:
         for called in names:
-            paths = {arch: found[called] for arch, found in zip(contents, programs, strict=True)}
-            if not _same_depth(paths):
+            paths = {arch: each[called] for arch, each in zip(contents, programs, strict=True)}
+            if len({path.count("/") for path in paths.values()}) > 1:
                 return None
             own = {PurePosixPath(path).name for path in paths.values()} == {called}
-            place = "usr/bin/" if own else f"usr/bin/{called}"
-            pairs[_pattern(paths, words, version)] = place
+            target = "usr/bin/" if own else f"usr/bin/{called}"
+            pairs[_pattern(paths, words, version)] = target
         pairs = _folded(pairs, contents, words, version)
         pairs |= _licences(contents, words, version, name)
         install = pairs
@@ -71,7 +71,7 @@ def lay_out(
         install=install,
         programs=names,
         dynamic=tuple(sorted(dynamic)),
-        licences=any(place.startswith("usr/share/licenses/") for place in pairs.values()),
+        licences=any(target.startswith("usr/share/licenses/") for target in pairs.values()),
     )
 
 
@@ -81,10 +81,6 @@ def _by_name(content: Content, version: Version) -> dict[str, str]:
 
 def _called(path: str, version: Version) -> str:
     return program_name(PurePosixPath(path).name, version.bare)
-
-
-def _same_depth(paths: Mapping[Arch, str]) -> bool:
-    return len({path.count("/") for path in paths.values()}) == 1
 
 
 def _pattern(paths: Mapping[Arch, str], words: Mapping[Arch, str], version: Version) -> str:
@@ -104,12 +100,12 @@ def _folded(
         for several in zip(*map(sorted, folders), strict=False)
         if len({folder.count("/") for folder in several}) == 1
     }
-    found: dict[str, str] = {}
-    for pattern, place in pairs.items():
+    merged: dict[str, str] = {}
+    for pattern, target in pairs.items():
         folder = pattern.rpartition("/")[0]
-        whole = folder in patterns and place == "usr/bin/"
-        found[f"{folder}/*" if whole else pattern] = place
-    return found
+        whole = folder in patterns and target == "usr/bin/"
+        merged[f"{folder}/*" if whole else pattern] = target
+    return merged
 
 
 def _program_folders(content: Content) -> set[str]:
@@ -126,7 +122,7 @@ def _program_folders(content: Content) -> set[str]:
 def _licences(
     contents: Mapping[Arch, Content], words: Mapping[Arch, str], version: Version, name: str
 ) -> dict[str, str]:
-    """Return places for licences that the assets for all processors have in the same place."""
+    """Return where licences go that the assets for all processors have at the same path."""
     patterns = [
         {_pattern({arch: path}, words, version) for path in content.licences}
         for arch, content in contents.items()

@@ -66,13 +66,13 @@ def look(repository: str, name: str, version: str | None, api: Api) -> UpstreamR
 def about(repository: str, name: str, api: Api) -> About:
     """Return what GitHub says about a repository, as far as it says anything."""
     try:
-        found = github.repository(repository, api)
+        known = github.repository(repository, api)
     except UpstreamError:  # such as from a mirror that has releases alone
-        found = github.GithubRepository()
+        known = github.GithubRepository()
     return About(
-        summary=one_line(found.description, f"{name}, as {repository} publishes it"),
-        homepage=found.homepage or found.html_url or f"https://github.com/{repository}",
-        licence=expression(found.license.spdx_id if found.license else None),
+        summary=one_line(known.description, f"{name}, as {repository} publishes it"),
+        homepage=known.homepage or known.html_url or f"https://github.com/{repository}",
+        licence=expression(known.license.spdx_id if known.license else None),
     )
 
 
@@ -80,7 +80,7 @@ def _upstream(repository: str, name: str, api: Api) -> GithubUpstream:
     """Return the upstream, with the form of its tags where they are no plain versions."""
     plain = GithubUpstream(github=repository)
     tags = [item.tag for item in github.versions(plain, api) if not item.prerelease]
-    forms = [found["before"] for tag in tags if (found := _TAG.fullmatch(tag))]
+    forms = [match["before"] for tag in tags if (match := _TAG.fullmatch(tag))]
     if not forms or any(map(Version.is_written, tags)):
         return plain
     own = [before for before in forms if before.rstrip("-_/@v").lower() == name]

@@ -14,6 +14,8 @@ from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from bakery.arch import Arch
     from bakery.upstream.api import Api
 
@@ -28,14 +30,14 @@ def look(project: str, name: str, version: str | None, api: Api) -> UpstreamRele
         api: asks the index.
 
     Raises:
-        UpstreamError: the index does not have it, or no wheel that fits any Python on Linux.
-        UpstreamError: pip does not find the wheel.
+        UpstreamError: the index does not have it, or no wheel that fits any Python on Linux, or
+            pip does not find that.
 
     """
     tag = version or offers(PypiUpstream(pypi=project), api)[-1].tag
     names = simple_index.wheels(project, tag, api)
     platforms = {arch: _platforms(names, arch) for arch in ARCHITECTURES}
-    chosen = {arch: found[0] for arch, found in platforms.items() if found}
+    chosen = {arch: tags[0] for arch, tags in platforms.items() if tags}
     if not chosen:
         raise UpstreamError(
             "no wheel holds programs for Linux, as far as names tell",
@@ -43,10 +45,6 @@ def look(project: str, name: str, version: str | None, api: Api) -> UpstreamRele
             why="\n".join(names[:12]) or "it has no wheels",
             fix="wheels with programs of their own end in py3-none-musllinux… or …-manylinux…",
         )
-    notes = [f"{project} {tag}" + ("" if version else ", its newest version")]
-    for arch, found in platforms.items():
-        others = f" rather than {', '.join(found[1:])}" if found[1:] else ""
-        notes.append(f"{arch}: {found[0]}{others}" if found else f"{arch}: there is no wheel")
     return UpstreamRelease(
         version=Version.parse(tag),
         upstream={"pypi": project},
@@ -57,13 +55,22 @@ def look(project: str, name: str, version: str | None, api: Api) -> UpstreamRele
         ),
         files={arch: _file(project, tag, platform) for arch, platform in chosen.items()},
         digests=True,
-        notes=tuple(notes),
+        notes=tuple(_notes(project, tag, platforms, newest=not version)),
     )
+
+
+def _notes(
+    project: str, tag: str, platforms: Mapping[Arch, Sequence[str]], *, newest: bool
+) -> Iterator[str]:
+    yield f"{project} {tag}" + (", its newest version" if newest else "")
+    for arch, tags in platforms.items():
+        others = f" rather than {', '.join(tags[1:])}" if tags[1:] else ""
+        yield f"{arch}: {tags[0]}{others}" if tags else f"{arch}: there is no wheel"
 
 
 def _platforms(names: list[str], arch: Arch) -> list[str]:
     """Return a platform tag for each wheel for any Python, musl's first, then glibc's."""
-    found = []
+    platforms = []
     ending = f"_{ARCHITECTURES[arch].kernel}"
     for name in names:
         wheel = WheelName.parse(name)
@@ -71,8 +78,8 @@ def _platforms(names: list[str], arch: Arch) -> list[str]:
             continue
         tags = [tag for tag in wheel.platforms if tag.endswith(ending) and "linux" in tag]
         if tags:
-            found.append(min(tags, key=_preference))
-    return sorted(found, key=_preference)
+            platforms.append(min(tags, key=_preference))
+    return sorted(platforms, key=_preference)
 
 
 def _preference(tag: str) -> tuple[bool, str]:

@@ -1,4 +1,4 @@
-"""What an asset holds: its programs and licences, found by their headers and names."""
+"""What an asset holds: its programs and licences, told by their headers and names."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from bakery.arch import Arch
+    from bakery.archive.unpack import Member
 
 _LICENCE = re.compile(r"(?:UN)?LICEN[SC]E\b.*|COPYING\b.*|NOTICE\b.*|COPYRIGHT", re.IGNORECASE)
 _LONGEST = 1 << 20
@@ -76,42 +77,49 @@ def peek(path: Path, filename: str, arch: Arch) -> Content:
         BrokenArchiveError: it is cut short, altered, or no archive.
 
     """
-    programs: list[Program] = []
-    files: list[str] = []
-    scripts: list[str] = []
-    machines: set[str] = set()
-    metadata = wording = ""
+    seen = _Seen(arch)
     for member, stream in members(path, filename, lambda _: True):
-        if stream is None:
-            continue
-        files.append(member.path)
-        if member.path.endswith(".dist-info/METADATA"):
-            metadata = stream.read(_LONGEST).decode(errors="replace")
-            continue
-        if not wording and _licences([member.path]):
-            wording = stream.read(_LONGEST).decode(errors="replace")
-            continue
-        start = stream.read(len(elf.MAGIC))
-        if start == elf.MAGIC:
-            headers = _headers(start, stream)
-            machines.add(headers.machine)
-            if headers.kind == "executable" and headers.machine == arch:
-                programs.append(Program(member.path, headers.dynamic))
-        elif start.startswith(b"#!") and member.executable:
-            scripts.append(member.path)
-    if not programs:
-        raise _nothing(filename, arch, machines, scripts)
-    chosen = _in_sight(programs)
+        if stream is not None:
+            seen.add(member, stream)
+    if not seen.programs:
+        raise _nothing(filename, arch, seen.machines, seen.scripts)
+    chosen = _in_sight(seen.programs)
     return Content(
         single=kind_of(filename) in {"plain", "compressed"},
-        files=tuple(files),
+        files=tuple(seen.files),
         programs=tuple(chosen),
-        licences=tuple(_licences(files)),
-        others=tuple(program.path for program in programs if program not in chosen),
-        scripts=tuple(scripts),
-        metadata=metadata,
-        wording=wording,
+        licences=tuple(_licences(seen.files)),
+        others=tuple(program.path for program in seen.programs if program not in chosen),
+        scripts=tuple(seen.scripts),
+        metadata=seen.metadata,
+        wording=seen.wording,
     )
+
+
+class _Seen:
+    """What the files of an asset are, as they come by."""
+
+    def __init__(self, arch: Arch) -> None:
+        self._arch = arch
+        self.programs: list[Program] = []
+        self.files: list[str] = []
+        self.scripts: list[str] = []
+        self.machines: set[str] = set()
+        self.metadata = self.wording = ""
+
+    def add(self, member: Member, stream: BinaryIO) -> None:
+        self.files.append(member.path)
+        if member.path.endswith(".dist-info/METADATA"):
+            self.metadata = stream.read(_LONGEST).decode(errors="replace")
+        elif not self.wording and _licences([member.path]):
+            self.wording = stream.read(_LONGEST).decode(errors="replace")
+        elif (start := stream.read(len(elf.MAGIC))) == elf.MAGIC:
+            headers = _headers(start, stream)
+            self.machines.add(headers.machine)
+            if headers.kind == "executable" and headers.machine == self._arch:
+                self.programs.append(Program(member.path, headers.dynamic))
+        elif start.startswith(b"#!") and member.executable:
+            self.scripts.append(member.path)
 
 
 def _headers(start: bytes, stream: BinaryIO) -> elf.Elf:
@@ -124,25 +132,25 @@ def _headers(start: bytes, stream: BinaryIO) -> elf.Elf:
 def _in_sight(programs: list[Program]) -> list[Program]:
     """Return the programs that people run: in a wheel's scripts, in bin/ or on top; else all."""
 
-    def place(program: Program) -> int:
+    def depth(program: Program) -> int:
         folder = PurePosixPath(program.path).parent
         if folder.match("*.data/scripts"):
             return 0
         return 1 if folder.name in {"bin", "sbin"} or len(folder.parts) <= 1 else 2
 
-    best = min(map(place, programs))
-    return [program for program in programs if place(program) == best]
+    best = min(map(depth, programs))
+    return [program for program in programs if depth(program) == best]
 
 
 def _licences(files: list[str]) -> list[str]:
     """Return licences on top, or where wheels have them; the first of each name."""
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for file in files:
         path = PurePosixPath(file)
         own = len(path.parts) <= 2 or path.parent.match("*.dist-info/licenses")  # noqa: PLR2004  on top or one below
         if own and _LICENCE.fullmatch(path.name):
-            found.setdefault(path.name, file)
-    return list(found.values())
+            by_name.setdefault(path.name, file)
+    return list(by_name.values())
 
 
 def _nothing(filename: str, arch: Arch, machines: set[str], scripts: list[str]) -> NewRecipeError:

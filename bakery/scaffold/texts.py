@@ -49,14 +49,14 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
 def files(draft: Draft) -> dict[str, str]:
     """Return the texts of a new recipe's files, by path."""
-    found = {
+    texts = {
         "recipe.yaml": "\n".join(_recipe(draft)) + "\n",
         "README.md": _readme(draft),
         "check.yaml": _check(draft),
     }
     if draft.unit:
-        found[f"files/usr/lib/systemd/system/{draft.name}.service"] = _unit(draft)
-    return found
+        texts[f"files/usr/lib/systemd/system/{draft.name}.service"] = _unit(draft)
+    return texts
 
 
 def _recipe(draft: Draft) -> Iterator[str]:
@@ -106,9 +106,9 @@ def _scalar(text: str, around: str) -> str:
     """Return a text as YAML, in quotes if it needs them there."""
     import yaml
 
-    wanted = [text] if around == "[{}]" else text
+    expected = [text] if around == "[{}]" else text
     try:
-        plain = yaml.safe_load(around.format(text)) == wanted and ": " not in text
+        plain = yaml.safe_load(around.format(text)) == expected and ": " not in text
     except yaml.YAMLError:
         plain = False
     return text if plain and text == text.strip() else json.dumps(text, ensure_ascii=False)

@@ -70,9 +70,8 @@ def fetch(
         client: asks; None for the usual retries and limits.
 
     Raises:
-        DownloadError: it is not in the store, and the settings say offline.
+        DownloadError: it is not in the store, and the settings say offline, or no source gave it.
         WrongBytesError: other bytes came than the lock pins.
-        DownloadError: no source gave it.
         StoreError: the store can't be written, or its disk is full.
 
     """
@@ -100,7 +99,6 @@ def download_unpinned(
     url: str,
     *,
     settings: Settings,
-    progress: Progress | None = None,
     resolve: Resolve = str,
     client: Client | None = None,
 ) -> Blob:
@@ -113,13 +111,11 @@ def download_unpinned(
         store: where the file is kept, by the digest it turns out to have.
         url: the address that the lock will hold.
         settings: for `mirror` and `offline`.
-        progress: hears of the bytes.
         resolve: called with the address.
         client: asks; None for the usual retries and limits.
 
     Raises:
-        DownloadError: the settings say offline.
-        DownloadError: no source gave it.
+        DownloadError: the settings say offline, or no source gave it.
         StoreError: the store can't be written, or its disk is full.
 
     """
@@ -128,10 +124,7 @@ def download_unpinned(
     key = hashlib.sha256(url.encode()).hexdigest()
     with store.explained(), store.lock(key), Partial(store.partials, key) as partial:
         pull = Pull(
-            partial=partial,
-            expected=Expected(),
-            progress=progress or Silent(),
-            client=client or Client(),
+            partial=partial, expected=Expected(), progress=Silent(), client=client or Client()
         )
         pull.from_upstream(url, mirror=settings.mirror, resolve=resolve)
         return _adopt(store, partial)

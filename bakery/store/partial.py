@@ -16,7 +16,6 @@ from bakery.text import format_size
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from types import TracebackType
 
 _BLOCK = 1 << 20
 _HEAD = 120
@@ -56,12 +55,7 @@ class Partial:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if not self.size:
             self.discard()
         self._file.close()

@@ -52,7 +52,7 @@ class Mirrors(msgspec.Struct, frozen=True, kw_only=True):
     keyring: str | None = None
 
     def of(self, path: str) -> str | None:
-        """Return the archive that has a package, by the package's place in it."""
+        """Return the archive that has a package, by the package's path in it."""
         return self.security if path.startswith("pool/updates/") else self.main
 
 

@@ -42,7 +42,7 @@ class ChecksumError(BakeryError):
 
 
 class _Entry(msgspec.Struct, frozen=True):
-    """What a place in a checksum file says: of a file, or of the only one, its possible digests.
+    """What an entry of a checksum file says: of a file, or of the only one, its possible digests.
 
     Attributes:
         name: the file's name without folders; None where there is none.
@@ -104,7 +104,7 @@ def _entries(text: str, address: str) -> Iterator[_Entry]:
         except (ValueError, RecursionError):
             return
         return
-    hint = found[0] if (found := _OTHERS.search(address)) else ""
+    hint = match[0] if (match := _OTHERS.search(address)) else ""
     for line in map(str.strip, text.splitlines()):
         if bsd := _BSD.fullmatch(line):
             yield from _entry(bsd[2], [(bsd[1], bsd[3])], hint)
@@ -156,18 +156,18 @@ def _entry(name: str, pairs: Iterable[tuple[str, str]], hint: str) -> Iterator[_
 
 def _read(label: str, digest: str, hint: str) -> tuple[str, str | None]:
     """Return what an algorithm is called, and the digest if it counts."""
-    found = _DIGEST.fullmatch(digest)
-    if found is None:
+    match = _DIGEST.fullmatch(digest)
+    if match is None:
         return label or "something else", None
-    if found["sri"]:
+    if match["sri"]:
         try:
-            hex_ = base64.b64decode(found["base64"], validate=True).hex()
+            hex_ = base64.b64decode(match["base64"], validate=True).hex()
         except binascii.Error:
-            return found["sri"], None
-        label = found["sri"]
+            return match["sri"], None
+        label = match["sri"]
     else:
-        hex_ = found["hex"].lower()
-        label = found["label"] or label or hint
+        hex_ = match["hex"].lower()
+        label = match["label"] or label or hint
     possible = digests.candidates(len(hex_), label)
     digest_ = f"{possible[0]}:{hex_}" if possible else None
     return label or f"digests of {4 * len(hex_)} bits", digest_

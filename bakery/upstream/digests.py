@@ -43,9 +43,9 @@ def family(label: str) -> str | None:
     with one digest.
     """
     for pattern, name in _FAMILIES:
-        found = pattern.fullmatch(label.lower())
-        if found:
-            return found.expand(name)
+        match = pattern.fullmatch(label.lower())
+        if match:
+            return match.expand(name)
     return None
 
 

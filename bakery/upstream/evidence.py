@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from bakery.recipe.load import Source
-    from bakery.recipe.requests import Proof, Wanted
+    from bakery.recipe.requests import Proof, Request
     from bakery.settings import Settings
     from bakery.store.download import Blob
     from bakery.upstream.api import Api
@@ -59,7 +59,7 @@ class Evidence:
         self._settings = settings
         self._store = Store(settings.store)
 
-    def establish(self, want: Wanted) -> LockedAsset:
+    def establish(self, request: Request) -> LockedAsset:
         """Download an asset and return it with the strongest trust there is.
 
         Raises:
@@ -68,15 +68,17 @@ class Evidence:
             BakeryError: something can't be had.
 
         """
-        wheel = self._wheel(want)
-        address, url = (wheel.address, wheel.url) if wheel else (want.url or "", want.url or "")
-        facts = list(self._published(want, wheel))
+        wheel = self._wheel(request)
+        address, url = (
+            (wheel.address, wheel.url) if wheel else (request.url or "", request.url or "")
+        )
+        facts = list(self._published(request, wheel))
         blob = self._download(address, url)
         own = _sha256(blob.sha256)
         facts.append(Fact(digests=own, trust="first-use", source="the file itself"))
-        if want.proof:
-            self._check(want.proof, blob)
-            facts.append(Fact(digests=own, trust=want.proof.kind, source="the file, signed"))
+        if request.proof:
+            self._check(request.proof, blob)
+            facts.append(Fact(digests=own, trust=request.proof.kind, source="the file, signed"))
         others = [fact.digests for fact in facts if not fact.digests & own]
         known = set(own)
         if others:
@@ -84,11 +86,11 @@ class Evidence:
             known = digests.of_file(blob.path, {"sha256", *asked})
         return _agreed(address, facts, known, blob.size)
 
-    def look_up(self, want: Wanted, pin: LockedAsset | None = None) -> LockedAsset | None:
+    def look_up(self, request: Request, pin: LockedAsset | None = None) -> LockedAsset | None:
         """Return what is published about an asset, without downloading it; None for nothing.
 
         Args:
-            want: the asset.
+            request: the asset.
             pin: what is locked; it tells by which digests upstream's are to be compared.
 
         Raises:
@@ -97,8 +99,8 @@ class Evidence:
             BakeryError: something can't be had.
 
         """
-        wheel = self._wheel(want)
-        facts = list(self._published(want, wheel))
+        wheel = self._wheel(request)
+        facts = list(self._published(request, wheel))
         told = {digest for fact in facts if len(fact.digests) == 1 for digest in fact.digests}
         locked = {f"sha256:{pin.sha256}", *filter(None, [pin.vouched])} if pin else set()
         algorithms = digests.algorithms_of(told)
@@ -107,34 +109,34 @@ class Evidence:
         facts = [fact for fact in facts if digests.algorithms_of(fact.digests) & algorithms]
         if not facts or "sha256" not in algorithms:
             return None
-        return _agreed(wheel.address if wheel else want.url or "", facts, known, None)
+        return _agreed(wheel.address if wheel else request.url or "", facts, known, None)
 
     def text(self, url: str) -> str:
         """Return a text that upstream publishes."""
         return decoded(self._download(url, url).path.read_bytes())
 
-    def _wheel(self, want: Wanted) -> pypi.Wheel | None:
-        if want.url is not None:
+    def _wheel(self, request: Request) -> pypi.Wheel | None:
+        if request.url is not None:
             return None
-        return pypi.wheel(want.project or "", want.version or "", [want.platform or ""])
+        return pypi.wheel(request.project or "", request.version or "", [request.platform or ""])
 
-    def _published(self, want: Wanted, wheel: pypi.Wheel | None) -> Iterator[Fact]:
+    def _published(self, request: Request, wheel: pypi.Wheel | None) -> Iterator[Fact]:
         if wheel:
             yield Fact(digests=_sha256(wheel.sha256), trust="registry", source="the package index")
-        elif want.checksum:
-            yield from self._listed(want, want.checksum)
-        elif want.proof is None:
-            sha256 = github.digest_of(want.url or "", self._api)
+        elif request.checksum:
+            yield from self._listed(request, request.checksum)
+        elif request.proof is None:
+            sha256 = github.digest_of(request.url or "", self._api)
             if sha256:
                 yield Fact(digests=_sha256(sha256), trust="github-digest", source="GitHub's API")
 
-    def _listed(self, want: Wanted, checksum: str) -> Iterator[Fact]:
+    def _listed(self, request: Request, checksum: str) -> Iterator[Fact]:
         blob = self._download(checksum, checksum)
-        if want.checksum_proof:
-            self._check(want.checksum_proof, blob)
-        trust = want.checksum_proof.kind if want.checksum_proof else "checksum-file"
+        if request.checksum_proof:
+            self._check(request.checksum_proof, blob)
+        trust = request.checksum_proof.kind if request.checksum_proof else "checksum-file"
         text = decoded(blob.path.read_bytes())
-        for claim in checksums.claims_of(file_name(want.url or ""), text, checksum):
+        for claim in checksums.claims_of(file_name(request.url or ""), text, checksum):
             yield Fact(digests=claim, trust=trust, source=checksum)
 
     def _check(self, proof: Proof, signed: Blob) -> None:

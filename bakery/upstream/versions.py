@@ -76,12 +76,7 @@ def _untagged(published: Iterable[Published], tag: str) -> list[Published]:
     """Return the versions whose tags are written as `tag` says, without what is around them."""
     before, _, behind = tag.partition("{version}")
     return [
-        Published(
-            item.tag[len(before) : len(item.tag) - len(behind)],
-            date=item.date,
-            prerelease=item.prerelease,
-            yanked=item.yanked,
-        )
+        msgspec.structs.replace(item, tag=item.tag[len(before) : len(item.tag) - len(behind)])
         for item in published
         if item.tag.startswith(before) and item.tag.endswith(behind)
     ]

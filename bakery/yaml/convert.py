@@ -18,7 +18,7 @@ import yaml
 from bakery.arch import systemd_name
 from bakery.characters import hidden_at
 from bakery.text import nearest
-from bakery.yaml.grammar import SpellingError
+from bakery.yaml.grammar import GrammarError
 from bakery.yaml.location import TAG, error
 from bakery.yaml.reader import read
 
@@ -41,18 +41,18 @@ _KINDS = {
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 
 
-def load(path: Path, wanted: type[_T]) -> _T:
-    """Return the value of type `wanted` that a YAML file spells.
+def load(path: Path, expected: type[_T]) -> _T:
+    """Return the value of type `expected` that a YAML file spells.
 
     Raises:
         DocumentError: the file can't be read or spells something else.
 
     """
-    return typing.cast("_T", convert(read(path), wanted))
+    return typing.cast("_T", convert(read(path), expected))
 
 
-def convert(node: yaml.Node, wanted: Any) -> Any:  # noqa: PLR0911  one case per form of type
-    """Return the value of type `wanted` that a node spells.
+def convert(node: yaml.Node, expected: Any) -> Any:  # noqa: PLR0911  one case per form of type
+    """Return the value of type `expected` that a node spells.
 
     Types: msgspec structs, `tuple[X, ...]`, `dict[str, X]`, literals, unions (told apart by the
     kind of node, structs by their keys), str, int, bool, and classes with a `parse` for text.
@@ -61,12 +61,12 @@ def convert(node: yaml.Node, wanted: Any) -> Any:  # noqa: PLR0911  one case per
         DocumentError: it spells something else.
 
     """
-    origin, arguments = _form(wanted)
+    origin, arguments = _form(expected)
     if origin is Annotated:
         base, *metas = arguments
         return _constrained(node, convert(node, base), metas)
     if origin in (Union, types.UnionType):
-        return convert(node, _alternative(node, wanted))
+        return convert(node, _alternative(node, expected))
     if origin is Literal:
         return _literal(node, arguments)
     if origin is tuple:
@@ -74,11 +74,11 @@ def convert(node: yaml.Node, wanted: Any) -> Any:  # noqa: PLR0911  one case per
     if origin is dict:
         key_type, value_type = arguments
         return {convert(k, key_type): convert(v, value_type) for k, v in _mapping(node)}
-    if _is_struct(wanted):
-        return _struct(node, wanted)
-    if wanted in (str, int, bool):
-        return _plain(node, wanted)
-    return _parsed(node, wanted)
+    if _is_struct(expected):
+        return _struct(node, expected)
+    if expected in (str, int, bool):
+        return _plain(node, expected)
+    return _parsed(node, expected)
 
 
 @functools.cache
@@ -141,11 +141,11 @@ def _alternative(node: yaml.Node, union: Any) -> Any:
         return fitting[0]
     if fitting:
         return _told_apart(node, fitting)
-    wanted = " or ".join(dict.fromkeys(_name(kind) for kind in kinds))
+    names = " or ".join(dict.fromkeys(_name(kind) for kind in kinds))
     said = _kind(node)
     if isinstance(node, yaml.ScalarNode) and node.tag == f"{TAG}str":
         said = f'"{node.value}"'
-    raise error(node, f"expected {wanted}, not {said}", _hint(node, kinds))
+    raise error(node, f"expected {names}, not {said}", _hint(node, kinds))
 
 
 def _told_apart(node: yaml.Node, structs: tuple[type[msgspec.Struct], ...]) -> Any:
@@ -198,25 +198,25 @@ def _name(kind: Any) -> str:
     return names.get(origin or kind, "text")
 
 
-def _plain(node: yaml.Node, wanted: type) -> Any:
-    if not isinstance(node, yaml.ScalarNode) or node.tag != f"{TAG}{wanted.__name__}":
-        raise error(node, f"expected {_name(wanted)}, not {_kind(node)}", _hint(node, [wanted]))
-    if wanted is int:
+def _plain(node: yaml.Node, expected: type) -> Any:
+    if not isinstance(node, yaml.ScalarNode) or node.tag != f"{TAG}{expected.__name__}":
+        raise error(node, f"expected {_name(expected)}, not {_kind(node)}", _hint(node, [expected]))
+    if expected is int:
         if not _DECIMAL.fullmatch(node.value):
             raise error(node, "expected a whole number in decimal digits")
         return int(node.value)
-    if wanted is bool:
+    if expected is bool:
         if node.value not in {"true", "false"}:
             raise error(node, f"expected true or false, not {node.value}")
         return node.value == "true"
     return node.value
 
 
-def _parsed(node: yaml.Node, wanted: Any) -> Any:
+def _parsed(node: yaml.Node, expected: Any) -> Any:
     text = _plain(node, str)
     try:
-        return wanted.parse(text)
-    except SpellingError as cause:
+        return expected.parse(text)
+    except GrammarError as cause:
         raise error(node, cause.what, cause.fix, span=cause.span) from None
     except ValueError as cause:
         raise error(node, str(cause)) from None
@@ -232,8 +232,8 @@ def _literal(node: yaml.Node, words: Sequence[str]) -> str:
 def _constrained(node: yaml.Node, value: Any, metas: Iterable[msgspec.Meta]) -> Any:
     for meta in metas:
         if meta.pattern is not None and not _fits_pattern(meta.pattern, value):
-            wanted = meta.description or f"a text that fits {meta.pattern}"
-            raise error(node, f"expected {wanted}")
+            form = meta.description or f"a text that fits {meta.pattern}"
+            raise error(node, f"expected {form}")
         if meta.min_length is not None and len(value) < meta.min_length:
             raise error(node, "this can't be empty", meta.description)
         if meta.ge is not None and value < meta.ge:
@@ -271,14 +271,14 @@ def _kind(node: yaml.Node) -> str:
     return word if kind in {"str", "null", "map", "seq"} else f"{word} ({node.value})"
 
 
-def _hint(node: yaml.Node, wanted: Iterable[Any]) -> str | None:
+def _hint(node: yaml.Node, expected: Iterable[Any]) -> str | None:
     if node.tag == f"{TAG}null":
         return "give it a value, or remove the key"
-    names = {_name(kind) for kind in wanted}
+    names = {_name(kind) for kind in expected}
     if isinstance(node, yaml.ScalarNode):
         if node.tag == f"{TAG}str":
             return "remove the quotation marks" if _DECIMAL.fullmatch(node.value) else None
-        quotable = "text" in names or any(_form(plain(kind))[0] is Literal for kind in wanted)
+        quotable = "text" in names or any(_form(plain(kind))[0] is Literal for kind in expected)
         return f'quote it: "{node.value}"' if quotable else None
     if _is_unquoted(node) and "text" in names:
         return f'quote it: "{{{node.value[0][0].value}}}"'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bakery.errors import BakeryError
 
 
-class SpellingError(BakeryError, ValueError):
+class GrammarError(BakeryError, ValueError):
     """A text does not follow its grammar.
 
     Attributes:

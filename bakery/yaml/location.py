@@ -23,7 +23,7 @@ class DocumentError(BakeryError):
     """A file says something it can't say; `where` is file:line:column and `why` the excerpt."""
 
     def render(self) -> str:
-        """Return the error in the order of compilers: place, message, excerpt, help."""
+        """Return the error in the order of compilers: location, message, excerpt, help."""
         lines = [f"{self.where}: {self.what}"]
         if self.why:
             lines.append(self.why)
@@ -33,7 +33,7 @@ class DocumentError(BakeryError):
 
 
 class InvalidError(Exception):
-    """A part of a document breaks a rule; `explain` gives it a place.
+    """A part of a document breaks a rule; `explain` gives it a location.
 
     Attributes:
         path: keys and indices from the top of the document.
@@ -66,10 +66,10 @@ def locate(top: yaml.Node, path: Sequence[Step], *, at_key: bool = False) -> yam
     node = key_node = top
     for step in path:
         if isinstance(node, yaml.MappingNode):
-            found = next(((k, v) for k, v in node.value if k.value == step), None)
-            if found is None:
+            pair = next(((k, v) for k, v in node.value if k.value == step), None)
+            if pair is None:
                 break
-            key_node, node = found
+            key_node, node = pair
         elif (
             isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value)
         ):
@@ -111,12 +111,12 @@ def _spanned(
     """Return line, column and width of a part of a text, or None where escapes hide it."""
     first, behind = span
     begin = node.value.rfind("\n", 0, first) + 1
-    wanted = node.value[begin:].partition("\n")[0]
+    text = node.value[begin:].partition("\n")[0]
     for number in range(node.start_mark.line, min(node.end_mark.line + 1, len(lines))):
         offset = node.start_mark.column if number == node.start_mark.line else 0
-        column = lines[number].find(wanted, offset)
-        if wanted and column >= 0:
-            return number, column + first - begin, min(behind - first, len(wanted))
+        column = lines[number].find(text, offset)
+        if text and column >= 0:
+            return number, column + first - begin, min(behind - first, len(text))
     return None
 
 
@@ -138,7 +138,7 @@ def error_at(
     width: int = 1,
     lines: Sequence[str] | None = None,
 ) -> DocumentError:
-    """Return the error that shows a place in a file; line and column count from 0."""
+    """Return the error that points into a file; line and column count from 0."""
     lines = text_lines(path) if lines is None else lines
     return DocumentError(
         message,

@@ -24,12 +24,12 @@ def syntax_error(path: Path, problem: yaml.MarkedYAMLError) -> DocumentError:
     mark = (at_context and problem.context_mark) or problem.problem_mark
     if mark is None or mark.line >= len(lines):
         return DocumentError(f"this is not YAML: {problem.problem}", where=show(path))
-    found = explanation(lines[mark.line], mark.column)
-    if found is None:
+    explained = explanation(lines[mark.line], mark.column)
+    if explained is None:
         return error_at(
             path, mark.line, mark.column, f"this is not YAML: {problem.problem}", lines=lines
         )
-    what, fix, (start, end) = found
+    what, fix, (start, end) = explained
     return error_at(path, mark.line, start, what, fix, width=end - start, lines=lines)
 
 
@@ -39,8 +39,8 @@ _Explanation = tuple[str, str, tuple[int, int]]
 def _bad_beginning(line: str, column: int) -> _Explanation:
     if line[column : column + 1] == "\t":
         return "a tab can't indent", "indent with spaces", (column, column + 1)
-    found = _UNQUOTED.match(line, column)
-    end = found.end() if found else len(line.rstrip())
+    match = _UNQUOTED.match(line, column)
+    end = match.end() if match else len(line.rstrip())
     return (
         f"a text that begins with {line[column : column + 1]} needs quotes",
         _quote(line[column:end]),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bakery.build.graph import Graph
+    from bakery.build.project import Project as BuildProject
 
 RECIPE = """summary: {name}
 homepage: https://example.com
@@ -83,6 +84,10 @@ def graph(root: Path, *words: str) -> Graph:
     return loaded
 
 
+def project(root: Path, *words: str) -> BuildProject:
+    return graph(root, *words).project
+
+
 def tasks(root: Path, *words: str) -> dict[str, dict[str, Any]]:
     """Return the tasks that doit gets for a command line, by name."""
     defined = dodo(root, *words)
@@ -95,7 +100,7 @@ def tasks(root: Path, *words: str) -> dict[str, dict[str, Any]]:
 
 
 def test_every_locked_version_has_images_and_a_fixed_one_has_a_reason(root: Path) -> None:
-    loaded = graph(root)
+    loaded = project(root)
     assert [release.name for release in loaded.releases] == [
         *("base-1.0", "base-2.0", "middle-1.0", "top-3.0", "top-4.0")
     ]
@@ -106,24 +111,24 @@ def test_every_locked_version_has_images_and_a_fixed_one_has_a_reason(root: Path
 
 
 def test_what_is_required_comes_newest_and_of_the_same_architecture(root: Path) -> None:
-    loaded = graph(root)
+    loaded = project(root)
     top = next(image for image in loaded.images if image.id == "top-3.0-arm64")
     assert [image.id for image in loaded.required(top)] == ["middle-1.0-arm64", "base-2.0-arm64"]
 
 
 def test_an_asset_is_fetched_once_however_many_images_use_it(root: Path) -> None:
-    assert len(graph(root).assets) == 8
+    assert len(project(root).assets) == 8
     assert len([name for name in tasks(root, "list") if name.startswith("fetch:")]) == 8
 
 
 def test_what_is_named_decides_what_is_loaded(root: Path) -> None:
-    assert [source.name for source in graph(root, "build:top-3.0").sources] == [
+    assert [source.name for source in project(root, "build:top-3.0").sources] == [
         *("base", "middle", "top")
     ]
-    assert [source.name for source in graph(root, "boot:base").sources] == ["base"]
-    assert [source.name for source in graph(root, "squash:mid*").sources] == ["base", "middle"]
+    assert [source.name for source in project(root, "boot:base").sources] == ["base"]
+    assert [source.name for source in project(root, "squash:mid*").sources] == ["base", "middle"]
     for words in ((), ("build",), ("check:together",), ("build:base", "publish"), ("fetch:0*",)):
-        assert len(graph(root, *words).sources) == 3
+        assert len(project(root, *words).sources) == 3
 
 
 def test_what_is_not_needed_is_no_task(root: Path) -> None:
@@ -198,13 +203,13 @@ def test_cleaning_that_fails_is_explained(root: Path, monkeypatch: pytest.Monkey
 
 def test_a_recipe_is_broken_for_those_who_need_it_alone(root: Path) -> None:
     (root / "recipes/middle/recipe.yaml").write_text("sumary: x\n")
-    loaded = graph(root)
+    loaded = project(root)
     assert [source.name for source in loaded.sources] == ["base"]
     assert {name: "did you mean summary" in str(loaded.broken[name]) for name in loaded.broken} == {
         "middle": True,
         "top": True,
     }
-    assert not graph(root, "build:base-1.0").broken
+    assert not project(root, "build:base-1.0").broken
     assert tasks(root, "list")["build:middle"]["doc"].startswith("broken: ")
     with pytest.raises(InvalidDodoFile, match="did you mean summary"):
         graph(root, "squash:top-3.0-arm64")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
-from bakery.recipe.requests import wanted
+from bakery.recipe.requests import requests
 from bakery.recipe.upstreams import RecipePart
 from bakery.recipe.version import Version
 
@@ -31,9 +31,9 @@ def as_if_locked(source: Source, sources: Mapping[str, Source]) -> Source:
         for name, part in source.recipe.parts.items()
     }
     urls = {
-        want.url
+        request.url
         for arch in source.recipe.arch
-        for want in wanted(source, Version.parse(VERSION), arch, parts)
+        for request in requests(source, Version.parse(VERSION), arch, parts)
     }
     assets = tuple(
         LockedAsset(url=url, sha256=f"{number + 1:064x}", trust="sigstore")

@@ -20,7 +20,7 @@ from bakery.lock.pin import lock_version
 from bakery.lock.verify import verify
 from bakery.recipe import lock as lockfile
 from bakery.recipe.load import load_all
-from bakery.recipe.requests import wanted
+from bakery.recipe.requests import requests
 from bakery.recipe.version import Version
 from bakery.upstream.api import Api
 from bakery.upstream.evidence import Evidence
@@ -104,9 +104,9 @@ class Upstream:
     def look_up(self) -> LockedAsset | None:
         """Return what is published about the asset."""
         source = load_all(self.recipe.parent)["app"]
-        (want,) = wanted(source, Version.parse("v1"), "x86-64", {})
+        (request,) = requests(source, Version.parse("v1"), "x86-64", {})
         with Api(self._settings) as api:
-            return Evidence(source, self._settings, api).look_up(want)
+            return Evidence(source, self._settings, api).look_up(request)
 
     def lock(self) -> str:
         """Return the trust of the asset that was locked, or the message."""

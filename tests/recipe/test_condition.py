@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bakery.recipe.condition import Condition
 from bakery.recipe.version import Version
-from bakery.yaml.grammar import SpellingError
+from bakery.yaml.grammar import GrammarError
 
 NUMBERS = st.lists(st.integers(0, 30), min_size=1, max_size=4).map(
     lambda numbers: ".".join(map(str, numbers))
@@ -55,7 +55,7 @@ def test_any_text_is_a_condition_or_a_mistake_with_a_place(text: str) -> None:
     mistake = None
     try:
         Condition.parse(text)
-    except SpellingError as error:
+    except GrammarError as error:
         mistake = error
     if mistake is not None:
         assert mistake.fix

@@ -99,8 +99,8 @@ def test_a_variant_takes_what_it_does_not_change(whole: Bakery) -> None:
         "usr/share/app/version",
         "usr/share/app/mine",
     ]
-    assert list(third.places) == ["usr/share/app/config", "usr/share/app/mine2"]
-    assert third.places["usr/share/app/config"] == whole.folder / "app/files/usr/share/app/config"
+    assert list(third.origins) == ["usr/share/app/config", "usr/share/app/mine2"]
+    assert third.origins["usr/share/app/config"] == whole.folder / "app/files/usr/share/app/config"
     assert third.keys == {"./key.asc": whole.folder / "app/key.asc"}
     assert not third.lock.versions
 

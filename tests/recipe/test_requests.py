@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bakery.recipe.load import load_all
-from bakery.recipe.requests import wanted
+from bakery.recipe.requests import requests
 from bakery.recipe.version import Version
 
 if TYPE_CHECKING:
@@ -26,19 +26,19 @@ assets:
     bakery.add("app/key.asc", "")
     (source,) = load_all(bakery.folder).values()
     found = [
-        want
+        request
         for arch in source.recipe.arch
-        for want in wanted(source, Version.parse("1.0"), arch, {})
+        for request in requests(source, Version.parse("1.0"), arch, {})
     ]
-    assert [want.url for want in found] == [
+    assert [request.url for request in found] == [
         "https://example.org/k3s",
         "https://example.org/k3s-arm64",
     ]
-    assert [want.checksum for want in found] == [
+    assert [request.checksum for request in found] == [
         "https://example.org/sums-amd64.txt",
         "https://example.org/sums-arm64.txt",
     ]
-    assert [want.checksum_proof and want.checksum_proof.url for want in found] == [
+    assert [request.checksum_proof and request.checksum_proof.url for request in found] == [
         "https://example.org/sums-amd64.txt.asc",
         "https://example.org/sums-arm64.txt.asc",
     ]

@@ -15,7 +15,7 @@ from bakery.cli import schemas
 from bakery.recipe import schema
 from bakery.recipe.condition import Condition
 from bakery.recipe.model import Recipe
-from bakery.recipe.template import FilePlace, Place, Template, Url
+from bakery.recipe.template import FilePath, ImagePath, Template, Url
 
 if TYPE_CHECKING:
     from conftest import Mistake
@@ -139,8 +139,8 @@ CONDITIONS = [">=", "<", "!=", "=", " ", ",", "v", "1", ".", "-rc", "+k3s1", "a"
     [
         (Template, ADDRESSES),
         (Url, ADDRESSES),
-        (Place, PATHS),
-        (FilePlace, PATHS),
+        (ImagePath, PATHS),
+        (FilePath, PATHS),
         (Condition, CONDITIONS),
     ],
 )

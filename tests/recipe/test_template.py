@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from bakery.recipe.template import (
     Field,
-    FilePlace,
-    Place,
+    FilePath,
+    ImagePath,
     Template,
     UnknownPlaceholderError,
     Url,
 )
-from bakery.yaml.grammar import SpellingError
+from bakery.yaml.grammar import GrammarError
 
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,5}(\.bare)?", fullmatch=True)
 PARTS = st.lists(st.one_of(st.text(max_size=5), NAMES.map(Field)), max_size=6)
@@ -40,7 +40,7 @@ def test_any_text_is_a_template_or_a_mistake_with_a_place(text: str) -> None:
     span = (0, 0)
     try:
         template = Template.parse(text)
-    except SpellingError as error:
+    except GrammarError as error:
         span = error.span or span
     else:
         assert str(template) == text
@@ -70,7 +70,7 @@ def test_a_value_is_not_expanded_again() -> None:
     "text", ["usr/bin/", "usr/", "opt/x", "usr/lib/{name}/..x", "usr/share/{{a}}", "usr/a b"]
 )
 def test_places(text: str) -> None:
-    assert str(Place.parse(text)) == text
+    assert str(ImagePath.parse(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -93,23 +93,23 @@ def test_places(text: str) -> None:
     ],
 )
 def test_what_is_no_place(text: str) -> None:
-    with pytest.raises(SpellingError):
-        Place.parse(text)
+    with pytest.raises(GrammarError):
+        ImagePath.parse(text)
 
 
 def test_a_file_is_no_folder() -> None:
-    assert str(FilePlace.parse("usr/bin/app")) == "usr/bin/app"
+    assert str(FilePath.parse("usr/bin/app")) == "usr/bin/app"
     for text in ("usr/", "usr/bin/"):
-        with pytest.raises(SpellingError, match="the path of a folder"):
-            FilePlace.parse(text)
+        with pytest.raises(GrammarError, match="the path of a folder"):
+            FilePath.parse(text)
 
 
 @given(st.text(alphabet="./a", max_size=8), st.text(alphabet="./a", max_size=8))
 def test_no_value_leads_out_of_the_image(one: str, two: str) -> None:
-    place = Place.parse("usr/share/{one}/{two}x")
+    template = ImagePath.parse("usr/share/{one}/{two}x")
     try:
-        path = place.expand({"one": one, "two": two})
-    except SpellingError:
+        path = template.expand({"one": one, "two": two})
+    except GrammarError:
         return
     assert path.startswith("usr/share/")
     assert not {"", ".", ".."} & set(path.split("/"))
@@ -122,5 +122,5 @@ def test_addresses(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "a", "ftp://a", "//a", "{version}", "HTTPS://a"])
 def test_what_is_no_address(text: str) -> None:
-    with pytest.raises(SpellingError):
+    with pytest.raises(GrammarError):
         Url.parse(text)

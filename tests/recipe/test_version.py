@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bakery.recipe.version import Version
-from bakery.yaml.grammar import SpellingError
+from bakery.yaml.grammar import GrammarError
 
 TAGS = st.from_regex(Version.GRAMMAR, fullmatch=True).filter(lambda tag: len(tag) < 40)
 
@@ -101,7 +101,7 @@ def test_what_is_a_prerelease(tag: str, *, expected: bool) -> None:
     ["", "v", "latest", "1.", ".1", "1..2", "1.0+", "1/2", "1.0 ", "1.0\n", "\u0661.2", "1" * 129],
 )
 def test_what_is_no_version(tag: str) -> None:
-    with pytest.raises(SpellingError):
+    with pytest.raises(GrammarError):
         Version.parse(tag)
 
 

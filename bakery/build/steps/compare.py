@@ -44,11 +44,7 @@ def _run(images: Sequence[Image], squashed: Sequence[AnyStep], work: Work) -> Ma
     from bakery.check.rules import conflicts
 
     shipped = [
-        conflicts.of_manifest(
-            image.contents.name,
-            manifest(work.state, step),
-            apart(image),
-        )
+        conflicts.of_manifest(image.contents.name, manifest(work.state, step), apart(image))
         for image, step in zip(images, squashed, strict=True)
     ]
     report = make_report("together", conflicts.conflicts(shipped))

@@ -231,10 +231,10 @@ def _before(state: State, release: Release) -> tuple[str | None, dict[str, Manif
     if at == 0:
         return None, {}
     previous = tags[at - 1]
-    found: dict[str, Manifest] = {}
+    by_arch: dict[str, Manifest] = {}
     for image in release.images:
         arch = image.contents.arch
         data = state.attachment(KIND, f"{release.source.name}-{previous}-{arch}", MANIFEST)
         if data is not None:
-            found[arch] = manifests.decode(data)
-    return previous, found
+            by_arch[arch] = manifests.decode(data)
+    return previous, by_arch

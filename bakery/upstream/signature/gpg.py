@@ -71,7 +71,8 @@ def _judge(verdicts: list[list[str]], fingerprints: list[str], signed: Path, whe
     what = "a signature does not hold"
     for word, (why, fix) in _PROBLEMS.items():
         if word in said:
-            raise SignatureError(what, where=where, why=f"{why} ({_who(said[word])})", fix=fix)
+            who = " ".join(said[word][1:])
+            raise SignatureError(what, where=where, why=f"{why} ({who})", fix=fix)
     if "NO_PUBKEY" in said:
         raise SignatureError(
             "a signature is by another key than the recipe's",
@@ -85,10 +86,6 @@ def _judge(verdicts: list[list[str]], fingerprints: list[str], signed: Path, whe
         why=f"gpg finds no signature of {signed.name} in it that it can check",
         fix="look at the file, and correct the recipe's signature:",
     )
-
-
-def _who(words: list[str]) -> str:
-    return " ".join(words[1:])
 
 
 def _unmarked(file: Path, folder: str) -> Path:

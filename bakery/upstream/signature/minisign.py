@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bakery.errors import BakeryError
 from bakery.text import unmarked
@@ -31,15 +31,7 @@ def verify(signed: Path, signature: Path, key: str, *, where: str) -> None:
     except ImportError:
         raise MissingLibraryError("py-minisign") from None
 
-    try:
-        public = minisign.PublicKey.from_base64(key.strip().rpartition("\n")[2].encode())
-    except minisign.ParseError as error:
-        raise BakeryError(
-            "this is no public key of minisign",
-            where=where,
-            why=str(error),
-            fix="give the recipe's signature: the key that upstream announces, RW…",
-        ) from None
+    public = _public_key(key, where)
     try:
         public.verify_file(signed, minisign.Signature.from_bytes(unmarked(signature.read_bytes())))
     except minisign.ParseError as error:
@@ -56,4 +48,18 @@ def verify(signed: Path, signature: Path, key: str, *, where: str) -> None:
             why=f"{error}: it is by another key than the recipe's, or the file, the signature or "
             "its comment has been altered",
             fix="try again later; if it stays, tell upstream",
+        ) from None
+
+
+def _public_key(text: str, where: str) -> Any:
+    import minisign
+
+    try:
+        return minisign.PublicKey.from_base64(text.strip().rpartition("\n")[2].encode())
+    except minisign.ParseError as error:
+        raise BakeryError(
+            "this is no public key of minisign",
+            where=where,
+            why=str(error),
+            fix="give the recipe's signature: the key that upstream announces, RW…",
         ) from None
