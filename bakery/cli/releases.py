@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -45,6 +46,9 @@ def matrix(shards: int, since: str | None, at_most: int | None, *, unpublished: 
     click.echo(msgspec.json.encode(divided))
 
 
+_ON_GITHUB = re.compile(
+    r"https://github\.com/(?P<repository>[\w.-]+/[\w.-]+)/releases/download/", re.ASCII
+)
 _ARTIFACTS = click.argument(
     "artifacts", type=click.Path(path_type=Path, exists=True, file_okay=False)
 )
@@ -139,3 +143,9 @@ def verify_release(location: str, keyring: Path, *, unsigned: bool) -> None:
     for verified in verify(location, keyring=None if unsigned else keyring):
         click.echo(f"{verified.name:<44} {format_size(verified.size):>10}  {verified.what}")
     click.echo(f"{location} is as it should be{', but for a signature' if unsigned else ''}")
+    if on_github := _ON_GITHUB.match(location):
+        repository = on_github["repository"]
+        click.echo(
+            f"where an image was built: gh attestation verify FILE --repo {repository} "
+            f"--signer-workflow {repository}/.github/workflows/bake.yaml"
+        )
