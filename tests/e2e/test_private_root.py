@@ -73,7 +73,7 @@ def test_every_user_enters_it_as_the_host_lets_them(guest: Guest) -> None:
     by_namespace = guest.ask(f"cd /var/tmp && {AS_NOBODY} {WHO}")
     assert by_namespace.stdout == "65534 65534 /var/tmp\n"
     by_bubblewrap = guest.ask(
-        f"cd /var/tmp && {AS_NOBODY} env PATH=/run/bakery/images/1:$PATH {WHO}"
+        f"cd /var/tmp && {AS_NOBODY} env PATH={image_path(1, 'bubblewrap')}:$PATH {WHO}"
         """ -ex 'python print(open(f"/proc/{os.getppid()}/comm").read())'"""
     )
     assert by_bubblewrap.stdout == "65534 65534 /var/tmp\nbwrap\n\n"

@@ -93,6 +93,9 @@ class Kitchen:
         shutil.copy(runner, root / "runner")
         for setup in (["systemd-sysusers"], ["systemd-tmpfiles", "--create"]):
             subprocess.run([*setup, f"--root={root}"], check=True, capture_output=True)
+        for lines in root.glob("usr/share/*/tmpfiles.conf"):  # those for the image's own accounts
+            command = ["systemd-tmpfiles", "--create", f"--root={root}", "-"]
+            subprocess.run(command, input=lines.read_bytes(), check=True, capture_output=True)
         return root
 
 

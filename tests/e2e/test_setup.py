@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from bakery.boot.guest import Guest
     from bakery.boot.machine import Machine
 
+# One system each time, the others each night
+LONG = [
+    pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
+    for suite in SUITES
+]
 pytestmark = [
     pytest.mark.e2e,
     needs.ROOT,
@@ -213,7 +218,7 @@ def test_an_image_that_comes_to_a_running_host_is_set_up(suite: str, images: lis
         said(guest, update(images[0], 0))
 
 
-@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("suite", LONG)
 def test_a_service_is_up_after_200_merges_and_restarts(suite: str, images: list[Path]) -> None:
     with booted(container(suite), images) as guest:
         answer = guest.ask(LOOP, limit=1500)
@@ -223,7 +228,7 @@ def test_a_service_is_up_after_200_merges_and_restarts(suite: str, images: list[
         assert said(guest, "systemctl list-units --state=failed --plain --no-legend 'app*'") == ""
 
 
-@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("suite", LONG)
 def test_a_machine_of_its_own_gets_modules_formats_and_devices(
     suite: str, images: list[Path]
 ) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -85,7 +86,7 @@ class Runner:
         options = [
             *(f"--local-repository={uses}={folder}" for uses, folder in self._stand_ins()),
             *(f"--var={name}={value}" for name, value in self.variables.items()),
-            *(f"--secret={name}" for name in self.secrets),
+            f"--secret-file={self._secret_file()}",
             *(f"--env={name}={value}" for name, value in self._environment().items()),
         ]
         command = [
@@ -97,7 +98,7 @@ class Runner:
         ]
         return subprocess.run(
             command,
-            env={**_machine(self.folder), **self.secrets},
+            env=_machine(self.folder),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -116,6 +117,14 @@ class Runner:
             pairs = (text.partition("=") for text in _TEXT.findall(line[executed.end() :]))
             environment = {name: value for name, _, value in pairs}
             yield Process(environment.get("GITHUB_JOB", ""), tuple(words), environment)
+
+    def _secret_file(self) -> Path:
+        """Write the secrets where act reads them; jobs inherit what act has as its environment."""
+        path = self.folder / "secrets"
+        path.write_text(
+            "".join(f"{name}={json.dumps(each)}\n" for name, each in self.secrets.items())
+        )
+        return path
 
     def _environment(self) -> dict[str, str]:
         return {
