@@ -12,8 +12,9 @@ import hashlib
 import tarfile
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, Self, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, Self, TypeVar, cast
 
 from bakery.archive import paths
 from bakery.archive.compression import CHUNK
@@ -21,7 +22,7 @@ from bakery.archive.model import Member
 from bakery.archive.stream import ForwardFile, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from bakery.archive.compression import Packed
     from bakery.archive.guard import Guard
@@ -228,14 +229,34 @@ def _encoded(text: str) -> bytes:
     return text.encode(errors="surrogateescape")
 
 
+_Parsed = TypeVar("_Parsed", bound=tarfile.TarInfo)
+
+
 class _Header(tarfile.TarInfo):
-    """A header, which raises ValueError where it is damaged."""
+    """A header, which raises ValueError where it is damaged.
+
+    TarFile parses blocks by `frombuf`; by `_frombuf` since Python's releases of 2025.
+    """
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         """Parse one block; GNU's has no prefix."""
+        return cls._parsed(super().frombuf, buf, encoding, errors)
+
+    @classmethod
+    def _frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str, **options: bool) -> Self:
+        inherited: Callable[..., Self] = super()._frombuf  # type: ignore[misc]  # not in typeshed
+        return cls._parsed(partial(inherited, **options), buf, encoding, errors)
+
+    @staticmethod
+    def _parsed(
+        parse: Callable[[bytes | bytearray, str, str], _Parsed],
+        buf: bytes | bytearray,
+        encoding: str,
+        errors: str,
+    ) -> _Parsed:
         try:
-            header = super().frombuf(buf, encoding, errors)
+            header = parse(buf, encoding, errors)
         except tarfile.HeaderError as error:
             if any(buf):
                 raise ValueError(f"a header can't be read: {error}") from None

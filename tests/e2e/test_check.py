@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -187,10 +188,11 @@ def noise(folder: Path) -> None:
 
 
 def spent(command: list[str]) -> tuple[float, str]:
-    """Run a command and return its seconds and what it wrote to standard error."""
-    started = time.monotonic()
+    """Run a command; return its seconds of a processor, and what it wrote to standard error."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return time.monotonic() - started, done.stderr
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stderr
 
 
 @root_only
