@@ -261,6 +261,8 @@ class _Header(tarfile.TarInfo):
             if any(buf):
                 raise ValueError(f"a header can't be read: {error}") from None
             raise
+        if header.size < 0:
+            raise ValueError("a header has a negative number")
         if buf[_MAGIC] != b"ustar\0" and any(buf[_PREFIX]):
             header.name = bytes(buf[:100]).partition(b"\0")[0].decode(encoding, errors)
         if header.isdir() and buf[156:157] == tarfile.AREGTYPE:
