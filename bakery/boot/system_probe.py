@@ -74,11 +74,11 @@ def _grammar(path: str, systemd: int) -> Probe:
     name = path.rpartition("/")[2]
 
     def judge(answer: Answer) -> Verdict:
-        said = [
-            line
-            for line in (answer.stdout + answer.stderr).splitlines()
-            if name in line and not _HARMLESS.search(line)
-        ]
+        output = answer.stdout + answer.stderr
+        named = [line for line in output.splitlines() if name in line]
+        said = [line for line in named if not _HARMLESS.search(line)]
+        if systemd >= _VERIFIES and answer.status != 0 and not named:
+            said = [output.strip() or f"udevadm ends with status {answer.status}"]
         return Verdict(not said, "\n".join(said), final=True)
 
     quoted = shlex.quote(path)
