@@ -74,7 +74,7 @@ class Runner:
     def run(self, workflow: str, event: str = "workflow_dispatch") -> str:
         """Run a workflow to its end; return what its jobs wrote."""
         done = self.start(workflow, event)
-        assert done.returncode == 0, done.stdout[-20_000:]
+        assert done.returncode == 0, _failed(done.stdout)
         return done.stdout
 
     def start(
@@ -143,6 +143,14 @@ class Runner:
                 if not folder.exists():
                     shutil.copytree(ACTIONS / action.rpartition("/")[2], folder)
                 yield f"{action}@{commit}", folder
+
+
+def _failed(output: str) -> str:
+    """Return what the jobs that failed have written; jobs that run side by side are mixed in it."""
+    lines = output.splitlines()
+    jobs = {line.partition("]")[0] for line in lines if "\u274c" in line}
+    own = [line for line in lines if line.partition("]")[0] in jobs]
+    return "\n".join(line[:500] for line in (own or lines)[-120:])
 
 
 def _machine(folder: Path) -> dict[str, str]:
