@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from bakery.recipe.condition import Condition
+from bakery.recipe.signer import Identity
 from bakery.recipe.template import ImagePath, Line, Url
 from bakery.recipe.types import (
     Address,
@@ -37,17 +38,35 @@ class MinisignSignature(Model, frozen=True):
     key: Annotated[MinisignKey, Meta(description="who must have signed: ./FILE or the key, RW…")]
 
 
+class CosignSignature(Model, frozen=True):
+    """A signature or bundle by cosign with a key; `{url}` is the address of what is signed."""
+
+    cosign: Url
+    key: Annotated[KeyFile, Meta(description="who must have signed: ./FILE, as cosign.pub is")]
+
+
 class SigstoreSignature(Model, frozen=True):
-    """A sigstore bundle; `{url}` is the address of what is signed."""
+    """A Sigstore bundle, or a signature; `{url}` is the address of what is signed."""
 
     sigstore: Url
     identity: Annotated[
-        Line, Meta(description="who must have signed: an e-mail address or a workflow's URI")
+        Identity | Annotated[tuple[Identity, ...], Meta(min_length=1)],
+        Meta(description="who must have signed: an e-mail address or a workflow's URI, or several"),
     ]
     issuer: Annotated[Address, Meta(description="who must have vouched for the identity")]
+    certificate: Annotated[
+        Url | None, Meta(description="the signer's certificate, if it is a file of its own")
+    ] = None
+    repository: Annotated[
+        Address | None,
+        Meta(description="whose build it must be, if not the workflow's own repository's"),
+    ] = None
+    ref: Annotated[
+        Line | None, Meta(description="the ref it must be built of, such as refs/tags/{version}")
+    ] = None
 
 
-Signature = GpgSignature | MinisignSignature | SigstoreSignature
+Signature = GpgSignature | MinisignSignature | CosignSignature | SigstoreSignature
 
 
 class Checksum(Model, frozen=True):

@@ -30,6 +30,7 @@ TrustKind = Literal[
     "apt",
     "gpg",
     "minisign",
+    "cosign",
     "sigstore",
 ]
 
@@ -42,6 +43,7 @@ _LEVEL: dict[str, Trust] = {
     "apt": "signature",
     "gpg": "signature",
     "minisign": "signature",
+    "cosign": "signature",
     "sigstore": "signature",
 }
 _EMPTY = hashlib.sha256(b"").hexdigest()

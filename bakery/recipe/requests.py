@@ -10,12 +10,14 @@ from bakery.arch import ARCHITECTURES
 from bakery.recipe import debian
 from bakery.recipe.assets import (
     AssetFile,
+    CosignSignature,
     DebianAsset,
     GpgSignature,
     MinisignSignature,
     PypiAsset,
     SigstoreSignature,
 )
+from bakery.recipe.signer import Signer
 from bakery.recipe.template import Template
 from bakery.recipe.wheel import WheelName
 
@@ -36,17 +38,17 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: what made it.
         url: its address.
-        key: for gpg and minisign, the recipe's word for the key: `./FILE` or the key itself.
-        identity: for sigstore, who must have signed.
-        issuer: for sigstore, who must have vouched for the identity.
+        key: but for sigstore, the recipe's word for the key: `./FILE` or the key itself.
+        signer: for sigstore, who must have signed.
+        certificate: for sigstore, the address of the certificate, if it has one of its own.
 
     """
 
-    kind: Literal["gpg", "minisign", "sigstore"]
+    kind: Literal["gpg", "minisign", "cosign", "sigstore"]
     url: str
     key: str = ""
-    identity: str = ""
-    issuer: str = ""
+    signer: Signer | None = None
+    certificate: str | None = None
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,14 +196,29 @@ def _proof(signature: Signature | None, signed: str, words: Mapping[str, str]) -
             return Proof(kind="gpg", url=signature.gpg.expand(words), key=signature.key)
         case MinisignSignature():
             return Proof(kind="minisign", url=signature.minisign.expand(words), key=signature.key)
+        case CosignSignature():
+            return Proof(kind="cosign", url=signature.cosign.expand(words), key=signature.key)
         case SigstoreSignature():
+            certificate = signature.certificate
             return Proof(
                 kind="sigstore",
                 url=signature.sigstore.expand(words),
-                identity=signature.identity.expand(words),
-                issuer=signature.issuer,
+                signer=_signer(signature, words),
+                certificate=certificate.expand(words) if certificate else None,
             )
     return None
+
+
+def _signer(signature: SigstoreSignature, words: Mapping[str, str]) -> Signer:
+    named = signature.identity
+    return Signer(
+        identities=tuple(
+            each.expand(words) for each in (named if isinstance(named, tuple) else (named,))
+        ),
+        issuer=signature.issuer,
+        repository=signature.repository or "",
+        ref=signature.ref.expand(words) if signature.ref else "",
+    )
 
 
 def _install(

@@ -11,7 +11,7 @@ import os
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -100,6 +100,16 @@ class Api:
         response = self._answer("HEAD", url, None, IDENTITY, direct=direct)
         return number(response.headers.get("Content-Length"))
 
+    def post(self, url: str, document: Any) -> Response:
+        """Return the answer to a question that is asked in JSON.
+
+        Raises:
+            UpstreamError: as `get`.
+
+        """
+        headers = {"Accept": "application/json"}
+        return self._answer("POST", url, None, headers, direct=False, json=document)
+
     def pages(self, url: str, *, token: Token | None = None, accept: str) -> Iterator[Response]:
         """Yield an answer and those that its `Link: rel="next"` leads to (RFC 8288).
 
@@ -142,6 +152,7 @@ class Api:
         headers: Mapping[str, str],
         *,
         direct: bool,
+        **content: Any,
     ) -> Response:
         if self.settings.offline:
             raise UpstreamError(
@@ -152,7 +163,7 @@ class Api:
         source = url if direct else self._source(url)
         try:
             with self._kept():
-                return self._client.request(method, source, token=token, headers=headers)
+                return self._client.request(method, source, token=token, headers=headers, **content)
         except RequestError as error:
             raise _in_words(error, source, token) from error
 

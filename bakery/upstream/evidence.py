@@ -13,7 +13,7 @@ from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
 from bakery.text import decoded
 from bakery.upstream import checksums, digests, github, pypi
-from bakery.upstream.signature import gpg, minisign, sigstore
+from bakery.upstream.signature import cosign, gpg, minisign, sigstore
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -77,7 +77,7 @@ class Evidence:
         own = _sha256(blob.sha256)
         facts.append(Fact(digests=own, trust="first-use", source="the file itself"))
         if request.proof:
-            self._check(request.proof, blob)
+            self._check(request.proof, blob, file_name(address))
             facts.append(Fact(digests=own, trust=request.proof.kind, source="the file, signed"))
         others = [fact.digests for fact in facts if not fact.digests & own]
         known = set(own)
@@ -133,24 +133,30 @@ class Evidence:
     def _listed(self, request: Request, checksum: str) -> Iterator[Fact]:
         blob = self._download(checksum, checksum)
         if request.checksum_proof:
-            self._check(request.checksum_proof, blob)
+            self._check(request.checksum_proof, blob, file_name(checksum))
         trust = request.checksum_proof.kind if request.checksum_proof else "checksum-file"
         text = decoded(blob.path.read_bytes())
         for claim in checksums.claims_of(file_name(request.url or ""), text, checksum):
             yield Fact(digests=claim, trust=trust, source=checksum)
 
-    def _check(self, proof: Proof, signed: Blob) -> None:
+    def _check(self, proof: Proof, signed: Blob, name: str) -> None:
         signature = self._download(proof.url, proof.url).path
         key = self._source.keys.get(proof.key)
-        if proof.kind == "sigstore":
+        if proof.signer:
+            of = proof.certificate
             sigstore.verify(
-                signed.sha256,
+                signed,
                 signature,
-                identity=proof.identity,
-                issuer=proof.issuer,
+                proof.signer,
+                name=name,
                 where=proof.url,
+                ask=lambda url, question: self._api.post(url, question).content,
+                certificate=self._download(of, of).path if of else None,
                 offline=self._settings.mirror is not None,
             )
+        elif proof.kind == "cosign":
+            key = self._source.keys[proof.key]
+            cosign.verify(signed, signature, key, name=name, where=proof.url)
         elif proof.kind == "minisign":
             text = decoded(key.read_bytes()) if key else proof.key
             minisign.verify(signed.path, signature, text, where=proof.url)

@@ -143,4 +143,4 @@ def test_how_much_is_known_is_an_order() -> None:
         for level in get_args(Trust)
     }
     assert least["first-use"] > least["cited"] > least["checksum"] > least["signature"]
-    assert least["signature"] == {"apt", "gpg", "minisign", "sigstore"}
+    assert least["signature"] == {"apt", "gpg", "minisign", "cosign", "sigstore"}

@@ -272,6 +272,13 @@ CLAIMS = {
         ),
         {"minisign"},
     ),
+    "cosign": (
+        (
+            "{url: 'https://example.com/a', install: usr/bin/a,"
+            " signature: {cosign: '{url}.sig', key: ./key.asc}}"
+        ),
+        {"cosign"},
+    ),
     "sigstore": (
         (
             f"{{url: '{TOOL}', install: usr/bin/a,"

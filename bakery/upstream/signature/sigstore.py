@@ -1,7 +1,7 @@
-"""Sigstore bundles, checked by sigstore's own library.
+"""Sigstore's signatures, checked by its own library: who signed, when, and that it is in the log.
 
-A bundle signs a file's digest, or a statement (in-toto, in a DSSE envelope) that names it among its
-subjects, so the file itself is not needed.
+A bundle signs a file's digest, or a statement that names it among others, so the file itself is not
+needed. cosign's former files are made bundles first.
 """
 
 from __future__ import annotations
@@ -13,85 +13,98 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bakery.text import unmarked
+from bakery.upstream.signature import cosign, statement
 from bakery.upstream.signature.errors import MissingLibraryError, SignatureError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-_STATEMENT = "application/vnd.in-toto+json"
+    from bakery.recipe.signer import Signer
+    from bakery.store.download import Blob
+
 _ONE_REFRESH = threading.Lock()
 
 
-class _Subject(msgspec.Struct):
-    digest: dict[str, str] = {}
-
-
-class _Statement(msgspec.Struct):
-    subject: list[_Subject]
-
-
 def verify(
-    sha256: str, bundle: Path, *, identity: str, issuer: str, where: str, offline: bool = False
+    signed: Blob,
+    signature: Path,
+    signer: Signer,
+    *,
+    name: str,
+    where: str,
+    ask: Callable[[str, Any], bytes],
+    certificate: Path | None = None,
+    offline: bool = False,
 ) -> None:
-    """Check that an identity has signed a file.
+    """Check that a signer has signed a file.
 
     Args:
-        sha256: the digest of the file that is signed.
-        bundle: its bundle.
-        identity: who must have signed: an e-mail address, or the URI of a workflow.
-        issuer: who must have vouched for the identity: the address of an OpenID provider.
-        where: the bundle's address, for messages.
+        signed: the file that is signed.
+        signature: a bundle, of cosign's former kind as well, or a bare signature.
+        signer: who must have signed.
+        name: the name of the file.
+        where: the signature's address, for messages.
+        ask: posts JSON to an address and returns the answer; for signatures without a log entry.
+        certificate: the signer's, where the signature does not hold it.
         offline: trust the roots that are on this machine, without looking for newer ones.
 
     Raises:
-        SignatureError: the bundle is wrong, of another file, or by somebody else.
+        SignatureError: the signature is wrong, of another file, or by somebody else.
         MissingLibraryError: sigstore is not installed.
 
     """
     try:
         from sigstore import errors
-        from sigstore.verify import policy
     except ImportError:
         raise MissingLibraryError("sigstore") from None
+    from cryptography.x509 import ExtensionNotFound
 
-    signer = policy.Identity(identity=identity, issuer=issuer)
+    from bakery.upstream.signature.policy import Signed
+
     with _ONE_REFRESH:
         verifier = _verifier(offline=offline)
+    own = certificate.read_bytes() if certificate else b""
+    malformed = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
     try:
-        signed = _signed(sha256, bundle.read_bytes(), signer, verifier)
-    except (errors.Error, ValueError) as error:
+        bundle = _bundle(signed.sha256, unmarked(signature.read_bytes()), own, verifier, ask)
+        stated = _verified(signed.sha256, bundle, Signed(signer), verifier)
+        if stated:
+            statement.check(*stated, signed.sha256, name, where=where)
+    except (errors.Error, ExtensionNotFound, *malformed) as error:
         raise SignatureError(
             "a signature does not hold",
             where=where,
             why=str(error),
-            fix=f"the recipe wants it by {identity}, vouched for by {issuer}; ask upstream if\n"
-            "that is still right. A newer sigstore library knows newer logs",
+            fix=f"the recipe wants it by\n{signer}\nask upstream whether that is still right. "
+            "A newer sigstore library knows newer logs",
         ) from None
-    if sha256 not in signed:
-        raise SignatureError(
-            "a sigstore bundle is about another file",
-            where=where,
-            why=f"the file has  sha256 {sha256}\nit is about   {', '.join(sorted(signed)) or '-'}",
-            fix="try again later; if it stays, tell upstream",
-        )
 
 
-def _signed(sha256: str, text: bytes, signer: Any, verifier: Any) -> set[str]:
-    """Return the digests that a bundle is about."""
-    from sigstore.hashes import Hashed
+def _bundle(
+    sha256: str, text: bytes, certificate: bytes, verifier: Any, ask: Callable[[str, Any], bytes]
+) -> Any:
     from sigstore.models import Bundle
-    from sigstore_models.common.v1 import HashAlgorithm
 
-    bundle = Bundle.from_json(text)
-    if "dsseEnvelope" not in msgspec.json.decode(text):
-        digest = Hashed(algorithm=HashAlgorithm.SHA2_256, digest=bytes.fromhex(sha256))
-        verifier.verify_artifact(digest, bundle, signer)
-        return {sha256}
-    kind, payload = verifier.verify_dsse(bundle, signer)
-    if kind != _STATEMENT:
-        raise ValueError(f"it signs {kind}, no statement about files")
-    statement = msgspec.json.decode(payload, type=_Statement)
-    return {subject.digest.get("sha256", "") for subject in statement.subject} - {""}
+    from bakery.upstream.signature import former
+
+    if cosign.is_bundle(text) and "mediaType" in msgspec.json.decode(text):
+        return Bundle.from_json(text)
+    address = f"{verifier._rekor.url}/log/entries/retrieve"  # noqa: SLF001
+    hashed = former.digest(sha256)
+    return former.bundle(text, certificate, hashed, functools.partial(ask, address))
+
+
+def _verified(sha256: str, bundle: Any, policy: Any, verifier: Any) -> tuple[str, bytes] | None:
+    """Return the kind and the text of the statement that a bundle signs, if it is not a file."""
+    from bakery.upstream.signature import former
+
+    if bundle._dsse_envelope:  # noqa: SLF001
+        kind, payload = verifier.verify_dsse(bundle, policy)
+        return kind, payload
+    verifier.verify_artifact(former.digest(sha256), bundle, policy)
+    return None
 
 
 @functools.cache

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from bakery.recipe.signer import Signer
+from bakery.store.download import Blob
 from bakery.upstream.signature import sigstore
 from bakery.upstream.signature.errors import MissingLibraryError, SignatureError
 
@@ -50,6 +52,10 @@ def flipped(text: str) -> str:
     return base64.b64encode(data).decode()
 
 
+def unasked(url: str, question: Any) -> bytes:
+    raise AssertionError(url, question)
+
+
 def check(
     tmp_path: Path,
     bundle: Any,
@@ -60,7 +66,9 @@ def check(
 ) -> None:
     path = tmp_path / "bundle"
     path.write_text(bundle if isinstance(bundle, str) else json.dumps(bundle))
-    sigstore.verify(sha256, path, identity=identity, issuer=issuer, where=WHERE, offline=True)
+    signer = Signer(identities=(identity,), issuer=issuer)
+    signed = Blob(sha256=sha256, size=1, path=path)
+    sigstore.verify(signed, path, signer, name="a", where=WHERE, ask=unasked, offline=True)
 
 
 def test_a_bundle_that_a_project_published(tmp_path: Path) -> None:

@@ -1,0 +1,166 @@
+"""Signatures by cosign with a key: bare (base64), in cosign's former bundles, in Sigstore's.
+
+The key alone counts: entries of a transparency log, which a bundle may have, are not looked at.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from bakery.errors import BakeryError
+from bakery.text import unmarked
+from bakery.upstream.signature import statement
+from bakery.upstream.signature.errors import MissingLibraryError, SignatureError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from bakery.store.download import Blob
+
+
+class _Message(msgspec.Struct):
+    signature: bytes
+
+
+class _Signature(msgspec.Struct):
+    sig: bytes
+
+
+class _Envelope(msgspec.Struct, rename="camel"):
+    """What signs a statement: https://github.com/secure-systems-lab/dsse."""
+
+    payload: bytes
+    payload_type: str
+    signatures: list[_Signature]
+
+    @property
+    def signed(self) -> bytes:
+        """What the signatures are of: the "pre-authentication encoding"."""
+        kind = self.payload_type.encode()
+        return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(self.payload), self.payload)
+
+
+class _Bundle(msgspec.Struct, rename="camel"):
+    """A bundle of either format; one of the three is there."""
+
+    base64_signature: bytes | None = msgspec.field(default=None, name="base64Signature")
+    message_signature: _Message | None = None
+    dsse_envelope: _Envelope | None = None
+
+
+def bare(text: bytes) -> bytes:
+    """Return a signature that is a file of its own, in base64 as cosign writes it.
+
+    Raises:
+        ValueError: it is not base64.
+
+    """
+    return base64.b64decode(b"".join(unmarked(text).split()), validate=True)
+
+
+def is_bundle(text: bytes) -> bool:
+    """Return whether a file is a bundle, and no bare signature."""
+    return unmarked(text).lstrip()[:1] == b"{"
+
+
+def verify(signed: Blob, signature: Path, key: Path, *, name: str, where: str) -> None:
+    """Check that a key has signed a file.
+
+    Args:
+        signed: the file that is signed.
+        signature: its signature, or a bundle.
+        key: the public key, in PEM.
+        name: the name of the file.
+        where: the signature's address, for messages.
+
+    Raises:
+        SignatureError: the signature is wrong, or by another key.
+        MissingLibraryError: cryptography is not installed.
+
+    """
+    public = _public_key(key)
+    text = unmarked(signature.read_bytes())
+    try:
+        bundle = msgspec.json.decode(text, type=_Bundle) if is_bundle(text) else None
+        envelope = bundle.dsse_envelope if bundle else None
+        if envelope:
+            held = _holds(public, [each.sig for each in envelope.signatures], envelope.signed)
+        else:
+            held = _holds(public, [_of_file(bundle, text)], signed.path.read_bytes())
+        if held and envelope:
+            payload = envelope.payload
+            statement.check(envelope.payload_type, payload, signed.sha256, name, where=where)
+    except (ValueError, RecursionError) as error:
+        raise SignatureError(
+            "this is no signature by cosign",
+            where=where,
+            why=str(error),
+            fix="look at the file, and correct the recipe's signature:",
+        ) from None
+    if not held:
+        raise SignatureError(
+            "a signature does not hold",
+            where=where,
+            why="it is by another key than the recipe's, or the file or the signature has been "
+            "altered",
+            fix="try again later; if it stays, tell upstream",
+        )
+
+
+def _of_file(bundle: _Bundle | None, text: bytes) -> bytes:
+    if bundle is None:
+        return bare(text)
+    if bundle.base64_signature:
+        return bundle.base64_signature
+    if bundle.message_signature:
+        return bundle.message_signature.signature
+    raise ValueError("the bundle holds no signature")
+
+
+def _public_key(key: Path) -> Any:
+    try:
+        from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    except ImportError:
+        raise MissingLibraryError("cryptography") from None
+
+    try:
+        return load_pem_public_key(unmarked(key.read_bytes()))
+    except ValueError as error:
+        raise BakeryError(
+            "this is no public key as cosign has them",
+            where=str(key),
+            why=str(error),
+            fix="get upstream's cosign.pub: it begins with -----BEGIN PUBLIC KEY-----",
+        ) from None
+
+
+def _holds(key: Any, signatures: Iterable[bytes], data: bytes) -> bool:
+    """Return whether one of several signatures is by a key: ECDSA, RSA (PKCS 1) or Ed25519."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+
+    sha256, sha384, sha512 = hashes.SHA256(), hashes.SHA384(), hashes.SHA512()
+    ways: list[tuple[Any, ...]]
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        # Until cosign 2 SHA-256 for every curve, then the digest of its strength.
+        strong = {384: sha384, 521: sha512}.get(key.curve.key_size, sha256)
+        ways = [(ec.ECDSA(sha256),), (ec.ECDSA(strong),)]
+    elif isinstance(key, rsa.RSAPublicKey):
+        ways = [(padding.PKCS1v15(), sha256)]
+    elif isinstance(key, ed25519.Ed25519PublicKey):
+        ways = [()]
+    else:
+        ways = []  # of a kind that cosign has no keys of: it has signed nothing
+    for signature in signatures:
+        for way in ways:
+            try:
+                key.verify(signature, data, *way)
+            except InvalidSignature:
+                continue
+            return True
+    return False
