@@ -59,6 +59,7 @@ TESTED = [*PROJECT, "--group=test"]
 RESOLUTIONS = {
     "nox": ["--group=nox", "--universal"],
     "bake": [*PROJECT, "--universal"],
+    "signatures": [*PROJECT, "--extra=signatures", "--universal"],
     "tests": [*TESTED, "--universal"],
     "lint": [*TESTED, "--group=lint", "--universal"],
     "lowest": [*TESTED, "--resolution=lowest-direct"],

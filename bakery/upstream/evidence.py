@@ -125,7 +125,7 @@ class Evidence:
             yield Fact(digests=_sha256(wheel.sha256), trust="registry", source="the package index")
         elif request.checksum:
             yield from self._listed(request, request.checksum)
-        elif request.proof is None:
+        else:
             sha256 = github.digest_of(request.url or "", self._api)
             if sha256:
                 yield Fact(digests=_sha256(sha256), trust="github-digest", source="GitHub's API")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from http.server import SimpleHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.server import Handler, Server
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -18,6 +20,7 @@ class Mirror(Server):
     Attributes:
         folder: what it serves.
         requests: the paths that were asked for.
+        answers: what answers JSON that is posted to a path.
         busy: whether it answers 503 to the first request for each of them.
         endless: the paths whose files have no end.
         sent: how many bytes of these went out.
@@ -28,6 +31,7 @@ class Mirror(Server):
         super().__init__(_Handler)
         self.folder = folder
         self.requests: list[str] = []
+        self.answers: dict[str, Callable[[Any], Any]] = {}
         self.busy = False
         self.endless: set[str] = set()
         self.sent = 0
@@ -56,6 +60,20 @@ class _Handler(Handler, SimpleHTTPRequestHandler):
             self._send_for_ever()
             return
         SimpleHTTPRequestHandler.do_GET(self)
+
+    def do_POST(self) -> None:
+        self.close_connection = True
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.requests.append(self.path)
+        answer = self.server.answers.get(self.path)
+        if answer is None:
+            self.send_error(404)
+            return
+        body = json.dumps(answer(asked)).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def _send_for_ever(self) -> None:
         self.send_response(200)

@@ -49,9 +49,13 @@ def _new() -> Key:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def _public(key: Key) -> bytes:
+def _public(key: Key, encoding: serialization.Encoding = serialization.Encoding.DER) -> bytes:
     form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return key.public_key().public_bytes(serialization.Encoding.DER, form)
+    return key.public_key().public_bytes(encoding, form)
+
+
+def _pem(key: Key) -> bytes:
+    return _public(key, serialization.Encoding.PEM)
 
 
 def _id(key: Key) -> bytes:
@@ -72,14 +76,25 @@ class Instance:
     """The services, and what they have issued.
 
     Attributes:
+        authority: the certificate of the certificate authority.
         entries: the log's, as its API gives them.
 
     """
 
     def __init__(self) -> None:
         self._ca_key, self._ct_key, self._log_key = _new(), _new(), _new()
-        self._ca = self._authority()
+        self.authority = self._authority()
         self.entries: list[dict[str, Any]] = []
+
+    @property
+    def ct_key(self) -> bytes:
+        """The public key of the log of certificates, in PEM."""
+        return _pem(self._ct_key)
+
+    @property
+    def log_key(self) -> bytes:
+        """The public key of the log of signatures, in PEM."""
+        return _pem(self._log_key)
 
     @property
     def trusted_root(self) -> dict[str, Any]:
@@ -89,7 +104,7 @@ class Instance:
             "uri": "https://fulcio.example.org",
             "certChain": {
                 "certificates": [
-                    {"rawBytes": b64(self._ca.public_bytes(serialization.Encoding.DER))}
+                    {"rawBytes": b64(self.authority.public_bytes(serialization.Encoding.DER))}
                 ]
             },
             "validFor": _EPOCH,
@@ -145,7 +160,7 @@ class Instance:
         builder = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([]))
-            .issuer_name(self._ca.subject)
+            .issuer_name(self.authority.subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(_NOW - dt.timedelta(minutes=5))

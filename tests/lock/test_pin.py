@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness.mirror import Mirror
@@ -46,18 +47,18 @@ class Upstream:
         self.project = Project(folder)
         environment = {"BAKERY_MIRROR": mirror.url, "BAKERY_STORE": str(self.project.store)}
         self._settings = settings.load(folder, environment)
-        self._mirror = mirror
+        self.mirror = mirror
         self._changes = 1_000_000_000
         self.recipe = self.project.recipes / "app"
 
     def publish(self, name: str, text: str | bytes, version: str = "v1") -> Path:
-        path = self._mirror.place(f"{BASE}/{version}/{name}")
+        path = self.mirror.place(f"{BASE}/{version}/{name}")
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return path
 
     def api(self, *assets: dict[str, object]) -> None:
         url = "https://api.github.com/repos/example/app/releases/tags/v1"
-        path = self._mirror.place(url)
+        path = self.mirror.place(url)
         path.write_text(json.dumps({"tag_name": "v1", "assets": assets}))
         self._changes += 10
         os.utime(path, (self._changes, self._changes))  # HTTP tells times in seconds
@@ -65,10 +66,10 @@ class Upstream:
     def index(self, content: str) -> str:
         """Publish a wheel of some content where the index says that it is `app`."""
         wheel = "app-1.0-py3-none-any.whl"
-        self._mirror.place(f"https://index/app/{wheel}").write_text(content)
+        self.mirror.place(f"https://index/app/{wheel}").write_text(content)
         page = f'<a href="{wheel}#sha256={sha256("app")}">{wheel}</a>'
-        self._mirror.place("https://index/app/index.html").write_text(page)
-        return f"{self._mirror.url}/index"
+        self.mirror.place("https://index/app/index.html").write_text(page)
+        return f"{self.mirror.url}/index"
 
     def asset(self, keys: str, trust: str = "first-use") -> None:
         self.project.add(
@@ -219,6 +220,92 @@ def test_minisign(upstream: Upstream, *, in_file: bool) -> None:
     assert "a signature does not hold" in upstream.lock()
 
 
+class TestSigstore:
+    """A Sigstore of our own, whose log is reached as a mirror has it."""
+
+    SIGNER = "me@example.org"
+    ISSUER = "https://accounts.google.com"
+
+    @pytest.fixture
+    def instance(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+        pytest.importorskip("sigstore")
+        from harness.sigstore import Instance
+        from sigstore.models import TrustedRoot
+        from sigstore.verify import Verifier
+
+        instance = Instance()
+        root = tmp_path / "root.json"
+        root.write_text(json.dumps(instance.trusted_root))
+        verifier = Verifier(trusted_root=TrustedRoot.from_file(str(root)))
+        monkeypatch.setattr("bakery.upstream.signature.sigstore._verifier", lambda **_: verifier)
+        return instance
+
+    def person(self, instance: Any) -> Any:
+        from harness.sigstore import Person
+
+        return Person(instance, self.SIGNER, self.ISSUER)
+
+    def signature(self, keys: str) -> str:
+        return f"signature: {{{keys}, identity: {self.SIGNER}, issuer: '{self.ISSUER}'}}"
+
+    def test_a_bundle_over_many_files(self, upstream: Upstream, instance: Any) -> None:
+        address = f'"{BASE}/{{version}}/all.sigstore.json"'
+        upstream.asset(self.signature(f"sigstore: {address}"), "signature")
+        files = {"app": b"app", "other": b"other"}
+        upstream.publish("all.sigstore.json", json.dumps(self.person(instance).statement(files)))
+        assert upstream.lock() == "sigstore"
+        upstream.publish("app", "other")
+        said = upstream.lock()
+        assert "a signature is about another file" in said
+        assert f"where: {BASE}/v1/all.sigstore.json" in said
+
+    def test_a_signature_beside_its_certificate(self, upstream: Upstream, instance: Any) -> None:
+        from harness.sigstore import pem
+
+        keys = 'sigstore: "{url}.sig", certificate: "{url}.cert"'
+        upstream.asset(self.signature(keys), "signature")
+        person = self.person(instance)
+        upstream.publish("app.sig", person.bare(b"app"))
+        upstream.publish("app.cert", pem(person.certificate))
+        said = upstream.lock()
+        assert "upstream refuses to answer" in said
+        assert "/rekor.example.org/api/v1/log/entries/retrieve" in said
+        log = "/rekor.example.org/api/v1/log/entries/retrieve"
+        upstream.mirror.answers[log] = instance.answer
+        assert upstream.lock() == "sigstore"
+        upstream.publish("app", "evil")
+        assert "the transparency log has no entry of this signature" in upstream.lock()
+
+    def test_a_signed_checksum_file(self, upstream: Upstream, instance: Any) -> None:
+        signature = self.signature('sigstore: "{url}.bundle"')
+        upstream.asset(f'checksum: {{url: "{{url}}.sums", {signature}}}', "signature")
+        upstream.publish("app.sums", SUMS)
+        former = self.person(instance).former(SUMS.encode())
+        upstream.publish("app.sums.bundle", json.dumps(former))
+        assert upstream.lock() == "sigstore"
+        assert upstream.verify().confirmed == "sigstore"
+
+
+def test_a_checksum_file_that_a_key_of_cosigns_signs(upstream: Upstream) -> None:
+    pytest.importorskip("cryptography")
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ed25519
+
+    key = ed25519.Ed25519PrivateKey.generate()
+    signature = '{cosign: "{url}.sig", key: ./cosign.pub}'
+    upstream.asset(f'checksum: {{url: "{{url}}.sums", signature: {signature}}}', "signature")
+    (upstream.recipe / "cosign.pub").write_bytes(
+        key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    upstream.publish("app.sums", SUMS)
+    upstream.publish("app.sums.sig", base64.b64encode(key.sign(SUMS.encode())))
+    assert upstream.lock() == "cosign"
+    upstream.publish("app.sums", SUMS + "\n")
+    assert "a signature does not hold" in upstream.lock()
+
+
 def test_githubs_digest(upstream: Upstream) -> None:
     upstream.asset("", trust="checksum")
     upstream.api(
@@ -234,6 +321,17 @@ def test_githubs_digest_is_of_other_bytes(upstream: Upstream) -> None:
     said = upstream.lock()
     assert "does not agree" in said
     assert f"sha256 {sha256('other')}: GitHub's API" in said
+
+
+def test_githubs_digest_beside_a_signature(upstream: Upstream, person: Person, key: str) -> None:
+    upstream.asset(GPG)
+    person.export(upstream.recipe / "key.asc", key)
+    person.sign(upstream.publish("app", "app"), key)
+    upstream.api({"name": "app", "digest": f"sha256:{sha256('app')}"})
+    assert upstream.lock() == "gpg"
+    assert upstream.verify().confirmed == "github-digest"
+    upstream.api({"name": "app", "digest": f"sha256:{sha256('other')}"})
+    assert "does not agree" in upstream.lock()
 
 
 def test_without_anything_published_it_is_first_use(upstream: Upstream) -> None:
