@@ -49,6 +49,7 @@ def catalogue() -> list[tuple[Release, ...]]:
             for release in releases(as_if_locked(source, sources))
             if all(asset.url.startswith(("https://", "pypi:")) for _, asset in assets(release))
         ]
+        assert not [release.problem for release in every if release.problem]
         if every:
             found.append(
                 tuple({release.version: release for release in (every[0], every[-1])}.values())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
+from bakery.recipe.pins import claims
 from bakery.recipe.requests import requests
 from bakery.recipe.upstreams import RecipePart
 from bakery.recipe.version import Version
@@ -30,16 +31,16 @@ def as_if_locked(source: Source, sources: Mapping[str, Source]) -> Source:
         name: sources[part.recipe].lock.tags[-1] if isinstance(part, RecipePart) else VERSION
         for name, part in source.recipe.parts.items()
     }
-    urls = {
-        request.url
+    strongest = {
+        request.url: [kind for kind in claims(source, request) if kind != "cited"][-1]
         for arch in source.recipe.arch
         for request in requests(source, Version.parse(VERSION), arch, parts)
     }
     assets = tuple(
-        LockedAsset(url=url, sha256=f"{number + 1:064x}", trust="sigstore")
-        for number, url in enumerate(sorted(filter(None, urls)))
+        LockedAsset(url=url, sha256=f"{number + 1:064x}", trust=strongest[url])
+        for number, url in enumerate(sorted(filter(None, strongest)))
     )
-    if len(assets) < len(urls):
+    if len(assets) < len(strongest):
         return source
     lock = Lock(versions={VERSION: LockedVersion(parts=parts, assets=assets)})
     return msgspec.structs.replace(source, lock=lock)
