@@ -1,1 +1,1 @@
-"""Signatures that upstreams make: OpenPGP, minisign and sigstore."""
+"""Signatures that upstreams make: OpenPGP, minisign, cosign and Sigstore."""

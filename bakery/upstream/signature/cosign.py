@@ -6,6 +6,7 @@ The key alone counts: entries of a transparency log, which a bundle may have, ar
 from __future__ import annotations
 
 import base64
+import mmap
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -90,7 +91,11 @@ def verify(signed: Blob, signature: Path, key: Path, *, name: str, where: str) -
         if envelope:
             held = _holds(public, [each.sig for each in envelope.signatures], envelope.signed)
         else:
-            held = _holds(public, [_of_file(bundle, text)], signed.path.read_bytes())
+            with (
+                signed.path.open("rb") as file,
+                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+            ):
+                held = _holds(public, [_of_file(bundle, text)], data)
         if held and envelope:
             payload = envelope.payload
             statement.check(envelope.payload_type, payload, signed.sha256, name, where=where)
@@ -123,44 +128,51 @@ def _of_file(bundle: _Bundle | None, text: bytes) -> bytes:
 
 def _public_key(key: Path) -> Any:
     try:
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
     except ImportError:
         raise MissingLibraryError("cryptography") from None
 
+    kinds = (ec.EllipticCurvePublicKey, rsa.RSAPublicKey, ed25519.Ed25519PublicKey)
     try:
-        return load_pem_public_key(unmarked(key.read_bytes()))
-    except ValueError as error:
-        raise BakeryError(
-            "this is no public key as cosign has them",
-            where=str(key),
-            why=str(error),
-            fix="get upstream's cosign.pub: it begins with -----BEGIN PUBLIC KEY-----",
-        ) from None
+        public = load_pem_public_key(unmarked(key.read_bytes()))
+        if isinstance(public, kinds):
+            return public
+        why = f"it is an {type(public).__name__}"
+    except (ValueError, UnsupportedAlgorithm) as error:
+        why = str(error)
+    raise BakeryError(
+        "this is no public key as cosign has them",
+        where=str(key),
+        why=why,
+        fix="get upstream's cosign.pub: it begins with -----BEGIN PUBLIC KEY-----",
+    )
 
 
-def _holds(key: Any, signatures: Iterable[bytes], data: bytes) -> bool:
-    """Return whether one of several signatures is by a key: ECDSA, RSA (PKCS 1) or Ed25519."""
+def _holds(key: Any, signatures: Iterable[bytes], data: bytes | mmap.mmap) -> bool:
+    """Return whether one of several signatures is by a key."""
     from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
-    sha256, sha384, sha512 = hashes.SHA256(), hashes.SHA384(), hashes.SHA512()
-    ways: list[tuple[Any, ...]]
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        # Until cosign 2 SHA-256 for every curve, then the digest of its strength.
-        strong = {384: sha384, 521: sha512}.get(key.curve.key_size, sha256)
-        ways = [(ec.ECDSA(sha256),), (ec.ECDSA(strong),)]
-    elif isinstance(key, rsa.RSAPublicKey):
-        ways = [(padding.PKCS1v15(), sha256)]
-    elif isinstance(key, ed25519.Ed25519PublicKey):
-        ways = [()]
-    else:
-        ways = []  # of a kind that cosign has no keys of: it has signed nothing
     for signature in signatures:
-        for way in ways:
+        for way in _ways(key):
             try:
                 key.verify(signature, data, *way)
             except InvalidSignature:
                 continue
             return True
     return False
+
+
+def _ways(key: Any) -> list[tuple[Any, ...]]:
+    """Return how cosign signs with a key, as further arguments of its `verify`."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        # Until cosign 2 with SHA-256 for every curve, then with the digest of its strength
+        strong = {384: hashes.SHA384(), 521: hashes.SHA512()}.get(key.curve.key_size)
+        return [(ec.ECDSA(digest),) for digest in (hashes.SHA256(), strong) if digest]
+    if isinstance(key, rsa.RSAPublicKey):
+        return [(padding.PKCS1v15(), hashes.SHA256())]
+    return [()]  # Ed25519

@@ -122,7 +122,6 @@ def test_every_kind_of_key(check: Callable[..., None], key: Any, made: bytes) ->
         (RSA, RSA.sign(APP, PSS, hashes.SHA256())),
         (ED25519, ED25519.sign(b"evil")),
         (ED25519, b"short"),
-        (ed448.Ed448PrivateKey.generate(), b"any"),
     ],
 )
 def test_what_does_not_hold(check: Callable[..., None], key: Any, made: bytes) -> None:
@@ -165,8 +164,10 @@ def test_what_is_no_signature(check: Callable[..., None], made: Any) -> None:
         check(made)
 
 
-@pytest.mark.parametrize("key", [b"", b"RWQ", b"-----BEGIN PUBLIC KEY-----\n", b"\xff"])
-def test_what_is_no_key(check: Callable[..., None], key: bytes) -> None:
+@pytest.mark.parametrize(
+    "key", [ed448.Ed448PrivateKey.generate(), b"", b"RWQ", b"-----BEGIN PUBLIC KEY-----\n", b"\xff"]
+)
+def test_what_is_no_key(check: Callable[..., None], key: Any) -> None:
     with pytest.raises(BakeryError, match="no public key"):
         check(b64(signature()).encode(), key)
 
