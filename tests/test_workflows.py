@@ -62,3 +62,15 @@ def test_releases_are_signed_where_nothing_can_be_uploaded() -> None:
 def test_all_that_is_installed_is_locked(path: Any) -> None:
     for line in re.findall(r"pip install .*", path.read_text()):
         assert "--require-hashes" in line or "--no-deps --no-build-isolation" in line, line
+
+
+def test_whoever_asks_upstreams_can_check_every_kind_of_signature() -> None:
+    asking = [
+        job
+        for path in WORKFLOWS
+        for job in jobs(path.name).values()
+        if any(re.search(r"\bbakery (update|verify|lock)\b", s.get("run", "")) for s in steps(job))
+    ]
+    assert asking
+    for job in asking:
+        assert any(".locks/signatures.txt" in step.get("run", "") for step in steps(job))
