@@ -21,6 +21,7 @@ from bakery.upstream.signature import sigstore
 from bakery.upstream.signature.errors import SignatureError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 BUILDER = "https://github.com/docker/github-builder/.github/workflows/bake.yml"
@@ -242,6 +243,28 @@ def test_another_file(check: Checked, form: Any) -> None:
 @pytest.mark.parametrize("text", [b"", b"\xff", b"no base64!", b"{}", b"[]", b"{", b"{" * 9999])
 def test_what_is_no_signature(check: Checked, text: bytes) -> None:
     assert "a signature does not hold" in check(text, certificate=pem(check.person().certificate))
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if path:
+        yield path
+    items = value.items() if isinstance(value, dict) else ()
+    for key, item in enumerate(value) if isinstance(value, list) else items:
+        yield from _places(item, (*path, key))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_part_of_a_bundle_can_be_something_else(check: Checked, form: str) -> None:
+    whole = FORMS[form](check.person())
+    check.instance.entries.clear()
+    for *path, last in _places(whole):
+        for instead in (None, 5, "AAAA", [], {"a": {}}):
+            bundle = copy.deepcopy(whole)
+            place = bundle
+            for step in path:
+                place = place[step]
+            place[last] = instead
+            assert check(bundle) or (last, instead) == ("messageDigest", None)
 
 
 class TestStatementsAboutSeveralFiles:
