@@ -93,6 +93,16 @@ def check(tmp_path: Path) -> Callable[..., None]:
         envelope(statement(("app", APP))),
         envelope(statement(("app", APP), ("other", b"other"))),
     ],
+    ids=[
+        "base64",
+        "line",
+        "wrapped",
+        "former bundle",
+        "former bundle, key",
+        "bundle",
+        "envelope",
+        "envelope of two",
+    ],
 )
 def test_every_form(check: Callable[..., None], made: Any) -> None:
     check(made)
@@ -107,6 +117,7 @@ def test_every_form(check: Callable[..., None], made: Any) -> None:
         (RSA, RSA.sign(APP, padding.PKCS1v15(), hashes.SHA256())),
         (ED25519, ED25519.sign(APP)),
     ],
+    ids=["P-384, SHA-256", "P-384, SHA-384", "P-521", "RSA", "Ed25519"],
 )
 def test_every_kind_of_key(check: Callable[..., None], key: Any, made: bytes) -> None:
     check(b64(made).encode(), key)
@@ -123,6 +134,7 @@ def test_every_kind_of_key(check: Callable[..., None], key: Any, made: bytes) ->
         (ED25519, ED25519.sign(b"evil")),
         (ED25519, b"short"),
     ],
+    ids=["other bytes", "SHA-1", "RSA-PSS", "Ed25519", "short"],
 )
 def test_what_does_not_hold(check: Callable[..., None], key: Any, made: bytes) -> None:
     with pytest.raises(SignatureError, match="does not hold") as caught:
