@@ -128,7 +128,7 @@ class DebianPackages(Model, frozen=True):
 
     packages: Annotated[
         tuple[Package, ...],
-        Meta(min_length=1, description="packages; the version of the first is the recipe's"),
+        Meta(min_length=1, description="packages; the first is the one that has `version`"),
     ]
     suite: Suite
 
@@ -137,6 +137,9 @@ class DebianAsset(Model, frozen=True):
     """Packages from the Debian mirror that apt is configured for, with their dependencies."""
 
     debian: DebianPackages
+    version: Annotated[
+        Line, Meta(description="the first package's version, or `latest`: what the suite has")
+    ] = Line.parse("{version}")
     install: Annotated[Members | None, Meta(description="{glob of the packages' files: path}")] = (
         None
     )

@@ -57,7 +57,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         url: its address; None for a wheel, whose address the index knows, and for packages.
         project: the wheel's project.
-        version: the wheel's version.
+        version: the wheel's version, or that of the first package; `latest` for what there is.
         platform: the wheel's platform tag.
         packages: the packages.
         checksum: the address of upstream's checksum file.
@@ -145,7 +145,11 @@ def requests(
             continue
         if isinstance(asset, DebianAsset):
             words = {**common, "arch": recipe.arch[arch]}
-            yield Request(packages=_packages(asset, arch), install=_install(asset, words))
+            yield Request(
+                packages=_packages(asset, arch),
+                version=asset.version.expand(words),
+                install=_install(asset, words),
+            )
             continue
         words = {**common, "arch": (asset.arch or recipe.arch)[arch]}
         if isinstance(asset, PypiAsset):
