@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from bakery.recipe.condition import Condition
+from bakery.recipe.npm import NpmName
 from bakery.recipe.signer import Identity
 from bakery.recipe.template import ImagePath, Line, Url
 from bakery.recipe.types import (
@@ -117,6 +118,16 @@ class PypiAsset(Model, frozen=True):
     platform: Annotated[
         Line, Meta(description="the wheel's platform tag, such as musllinux_1_1_{arch}")
     ]
+    install: Members
+    version: Line = Line.parse("{bare}")
+    arch: Annotated[Words | None, Meta(description="upstream's words for {arch}, here only")] = None
+    when: Condition | None = None
+
+
+class NpmAsset(Model, frozen=True):
+    """A package's file, by the package's name, from the registry that npm is configured for."""
+
+    npm: Annotated[NpmName, Meta(description="a package, such as esbuild or @esbuild/linux-{arch}")]
     install: Members
     version: Line = Line.parse("{bare}")
     arch: Annotated[Words | None, Meta(description="upstream's words for {arch}, here only")] = None
