@@ -60,6 +60,15 @@ class _Version(msgspec.Struct):
     dist: _Dist
 
 
+class Description(msgspec.Struct, rename="camel"):
+    """What a package says of a version (package.json)."""
+
+    description: str = ""
+    homepage: str = ""
+    license: Any = None
+    optional_dependencies: dict[str, str] = {}
+
+
 class _Problem(msgspec.Struct):
     code: str = ""
     summary: str = ""
@@ -105,6 +114,22 @@ def versions(upstream: NpmUpstream, api: Api) -> Iterator[Published]:
             prerelease=preview and tag != newest,
             yanked=tag in deprecated,
         )
+
+
+def describe(name: str, version: str) -> Description:
+    """Return what a package says of one of its versions.
+
+    Raises:
+        UpstreamError: the registry does not have it, or npm can't ask.
+        MissingToolError: npm is not installed.
+
+    """
+    spec = f"{name}@{version}"
+    fields = ("name", "description", "homepage", "license", "optionalDependencies")
+    answer = _view(spec, Description, *fields)
+    if answer is None:
+        raise _missing(spec)
+    return answer
 
 
 def offer(address: str) -> Offer:

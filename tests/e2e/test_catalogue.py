@@ -41,7 +41,7 @@ _LEFT_OUT = re.compile(
 
 @pytest.fixture(scope="module")
 def catalogue() -> list[tuple[Release, ...]]:
-    """Return, by recipe, the oldest and the newest release made of downloads or of indexes' files."""
+    """Return, by recipe, the oldest and the newest release of no Debian packages."""
     found = []
     sources = load_all(REPOSITORY / "recipes")
     for source in sources.values():
