@@ -44,7 +44,8 @@ class NpmName(Line):
         """
         template = super().parse(text)
         if not re.fullmatch(cls.PATTERN, text):
-            raise GrammarError(f"this is not {_EXPECTED}", span=(0, len(text)))
+            fix = "put its version into version:" if "@" in text[1:] else None
+            raise GrammarError(f"this is not {_EXPECTED}", fix=fix, span=(0, len(text)))
         return template
 
 

@@ -100,7 +100,7 @@ def versions(upstream: NpmUpstream, api: Api) -> Iterator[Published]:
         raise _missing(upstream.npm)
     tags = [package.versions] if isinstance(package.versions, str) else package.versions
     newest = package.dist_tags.get(upstream.dist_tag)
-    if newest is None:
+    if newest is None or not Version.is_written(newest):
         raise _untagged(upstream, package)
     limit = Version.parse(newest)
     deprecated = _deprecated(upstream.npm)
