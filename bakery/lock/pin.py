@@ -10,13 +10,13 @@ import msgspec
 from bakery.errors import BakeryError
 from bakery.files import write_whole
 from bakery.recipe import lock as lockfile
-from bakery.recipe.debian import is_renewed
+from bakery.recipe.debian import LATEST, is_renewed
 from bakery.recipe.debian import tag as debian_tag
 from bakery.recipe.folder import LOCK
 from bakery.recipe.lock import LockedAsset, LockedVersion, LockError
 from bakery.recipe.pins import claims
 from bakery.recipe.requests import requests, values
-from bakery.recipe.upstreams import RecipePart, TextPart
+from bakery.recipe.upstreams import DebianUpstream, RecipePart, TextPart
 from bakery.recipe.version import Version
 from bakery.upstream import apt, debian
 from bakery.upstream.api import Api
@@ -152,24 +152,38 @@ class _Locker:
         """Return what is requested, pinned: one asset, or packages with all that they depend on."""
         if request.packages is None:
             return (self._asset(tag, request),)
-        return self._packages(tag, request.packages)
+        return self._packages(request.packages, request.version or LATEST)
 
-    def _packages(self, tag: str, packages: Packages) -> tuple[LockedAsset, ...]:
+    def _packages(self, packages: Packages, asked: str) -> tuple[LockedAsset, ...]:
         closure = debian.closure(packages, apt.mirrors(*self._settings.debian_archives))
         version = next(package.version for package in closure if package.name == packages.names[0])
         expected = debian_tag(version)
-        if tag != expected and not is_renewed(tag, expected):
-            raise LockError(
-                f"{packages.suite} has {packages.names[0]} {version}, not {tag}",
-                where=packages.label,
-                why="the first package gives the recipe its version",
-                fix=f"bakery lock {self._source.name} {expected}\n"
-                f"where only its dependencies are newer, append a number: {expected}.1\n"
-                "an older one may be found with BAKERY_DEBIAN_SNAPSHOT",
-            )
+        if asked not in (LATEST, expected) and not is_renewed(asked, expected):
+            raise self._other_version(packages, asked, expected)
         return tuple(
             LockedAsset(url=each.address, sha256=each.sha256, size=each.size, trust="apt")
             for each in closure
+        )
+
+    def _other_version(self, packages: Packages, asked: str, there: str) -> LockError:
+        first, name = packages.names[0], self._source.name
+        upstream = self._source.recipe.upstream
+        if upstream is None or (isinstance(upstream, DebianUpstream) and upstream.debian == first):
+            fix = (
+                f"bakery lock {name} {there}\n"
+                f"where only its dependencies are newer, append a number: {there}.1\n"
+                "an older one may be found with BAKERY_DEBIAN_SNAPSHOT"
+            )
+        else:
+            fix = (
+                f"add `version: {LATEST}` below `debian:`, where the packages are not what {name}\n"
+                "has its version from; the lock pins theirs"
+            )
+        return LockError(
+            f"{packages.suite} has {first} {there}, not {asked}",
+            where=packages.label,
+            why="the first package has the recipe's version, or the one that `version:` gives",
+            fix=fix,
         )
 
     def _asset(self, tag: str, request: Request) -> LockedAsset:

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from bakery.recipe.condition import Condition
+from bakery.recipe.npm import NpmName
 from bakery.recipe.signer import Identity
 from bakery.recipe.template import ImagePath, Line, Url
 from bakery.recipe.types import (
@@ -123,12 +124,22 @@ class PypiAsset(Model, frozen=True):
     when: Condition | None = None
 
 
+class NpmAsset(Model, frozen=True):
+    """A package's file, by the package's name, from the registry that npm is configured for."""
+
+    npm: Annotated[NpmName, Meta(description="a package, such as esbuild or @esbuild/linux-{arch}")]
+    install: Members
+    version: Line = Line.parse("{bare}")
+    arch: Annotated[Words | None, Meta(description="upstream's words for {arch}, here only")] = None
+    when: Condition | None = None
+
+
 class DebianPackages(Model, frozen=True):
     """Packages of a Debian release; apt chooses them and all that they depend on."""
 
     packages: Annotated[
         tuple[Package, ...],
-        Meta(min_length=1, description="packages; the version of the first is the recipe's"),
+        Meta(min_length=1, description="packages; the first is the one that has `version`"),
     ]
     suite: Suite
 
@@ -137,6 +148,9 @@ class DebianAsset(Model, frozen=True):
     """Packages from the Debian mirror that apt is configured for, with their dependencies."""
 
     debian: DebianPackages
+    version: Annotated[
+        Line, Meta(description="the first package's version, or `latest`: what the suite has")
+    ] = Line.parse("{version}")
     install: Annotated[Members | None, Meta(description="{glob of the packages' files: path}")] = (
         None
     )

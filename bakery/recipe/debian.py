@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from bakery.recipe.lock import LockedAsset, LockedVersion
 
 SCHEME = "debian:"
+LATEST = "latest"
+"""Instead of a package's version: whichever the suite has."""
 
 _ADDRESS = re.compile(
     r"debian:(?P<suite>[a-z0-9.-]+)/(?P<path>pool/(?:(?!\.)[A-Za-z0-9.+~-]+/)+"
@@ -69,7 +71,7 @@ class Packages(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         suite: the release of Debian that has them.
-        names: the packages; the first one gives the recipe its version.
+        names: the packages; the first one is that whose version is asked for.
         exclude: packages that the image does without, and without what only they need.
         arch: Debian's word for the architecture.
 

@@ -59,7 +59,8 @@ class LockedAsset(
     """One pinned asset.
 
     Attributes:
-        url: its address; `pypi:PROJECT/FILENAME` for a wheel, wherever the index keeps it.
+        url: its address; `pypi:PROJECT/FILENAME` for a wheel and `npm:PACKAGE/FILENAME` for an npm
+            package, wherever an index keeps it.
         sha256: its digest, 64 hexadecimal digits.
         size: its bytes; None where nobody has seen the asset yet, only its digest.
         trust: how the digest was established.

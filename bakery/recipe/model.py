@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, field
 
-from bakery.recipe.assets import DebianAsset, PypiAsset, UrlAsset
+from bakery.recipe.assets import DebianAsset, NpmAsset, PypiAsset, UrlAsset
 from bakery.recipe.condition import Condition
 from bakery.recipe.template import FilePath, Line, Template
 from bakery.recipe.types import (
@@ -175,7 +175,8 @@ class Recipe(Model, frozen=True):
         Meta(description="further versions, pinned by the lock; each is a placeholder"),
     ] = field(default_factory=dict)
     assets: Annotated[
-        tuple[UrlAsset | PypiAsset | DebianAsset, ...], Meta(description="what upstream publishes")
+        tuple[UrlAsset | PypiAsset | NpmAsset | DebianAsset, ...],
+        Meta(description="what upstream publishes"),
     ] = ()
     self_contained: Annotated[
         bool,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from bakery.recipe import npm
 from bakery.recipe.folder import LOCK
 from bakery.recipe.lock import LockError
 from bakery.recipe.requests import requests
@@ -82,7 +83,7 @@ def claims(source: Source, request: Request) -> tuple[TrustKind, ...]:
     ways: list[TrustKind] = ["first-use", "cited"]
     if request.packages is not None:
         ways.append("apt")
-    elif request.url is None:
+    elif request.url is None or request.url.startswith(npm.SCHEME):
         ways.append("registry")
     elif _is_on_github(source, request.url):
         ways.append("github-digest")

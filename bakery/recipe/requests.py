@@ -14,9 +14,11 @@ from bakery.recipe.assets import (
     DebianAsset,
     GpgSignature,
     MinisignSignature,
+    NpmAsset,
     PypiAsset,
     SigstoreSignature,
 )
+from bakery.recipe.npm import NpmVersion
 from bakery.recipe.signer import Signer
 from bakery.recipe.template import Template
 from bakery.recipe.wheel import WheelName
@@ -55,9 +57,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """An asset that a recipe asks for, or Debian packages that come together.
 
     Attributes:
-        url: its address; None for a wheel, whose address the index knows, and for packages.
+        url: its address, or an npm package's in locks; None for a wheel, whose address the index
+            knows, and for packages.
         project: the wheel's project.
-        version: the wheel's version.
+        version: the wheel's version, or that of the first package; `latest` for what there is.
         platform: the wheel's platform tag.
         packages: the packages.
         checksum: the address of upstream's checksum file.
@@ -145,7 +148,11 @@ def requests(
             continue
         if isinstance(asset, DebianAsset):
             words = {**common, "arch": recipe.arch[arch]}
-            yield Request(packages=_packages(asset, arch), install=_install(asset, words))
+            yield Request(
+                packages=_packages(asset, arch),
+                version=asset.version.expand(words),
+                install=_install(asset, words),
+            )
             continue
         words = {**common, "arch": (asset.arch or recipe.arch)[arch]}
         if isinstance(asset, PypiAsset):
@@ -155,6 +162,9 @@ def requests(
                 platform=asset.platform.expand(words),
                 install=_install(asset, words),
             )
+        elif isinstance(asset, NpmAsset):
+            package = NpmVersion(asset.npm.expand(words), asset.version.expand(words))
+            yield Request(url=package.address, install=_install(asset, words))
         else:
             yield from _file_requests(asset, arch, version, words)
 
@@ -222,7 +232,7 @@ def _signer(signature: SigstoreSignature, words: Mapping[str, str]) -> Signer:
 
 
 def _install(
-    asset: UrlAsset | PypiAsset | DebianAsset, words: Mapping[str, str]
+    asset: UrlAsset | PypiAsset | NpmAsset | DebianAsset, words: Mapping[str, str]
 ) -> tuple[tuple[str, str], ...]:
     if isinstance(asset.install, Template):
         return (("*", asset.install.expand(words)),)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 _NAME = r"[A-Za-z][A-Za-z0-9_-]*(?:\.bare)?"
+PLACEHOLDER = r"\{" + _NAME + r"\}"
 _TOKEN = re.compile(r"\{\{|\}\}|\{(" + _NAME + r")\}|[{}]")
 _GRAMMAR = r"(?:[^{}]|\{\{|\}\}|\{" + _NAME + r"\})*"
 STEP = r"(?!\.{1,2}(?:/|$))[^/\x00-\x1f\x7f]+"

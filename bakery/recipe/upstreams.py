@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
+from bakery.recipe.npm import NpmPackage
 from bakery.recipe.template import Url
 from bakery.recipe.types import Address, Model, Name, OneLine, Package, Project, Repository, Suite
 
@@ -58,6 +59,15 @@ class PypiUpstream(_Upstream, frozen=True, kw_only=True):
     pypi: Project
 
 
+class NpmUpstream(_Upstream, frozen=True, kw_only=True):
+    """Releases of a package on the registry that npm is configured for."""
+
+    npm: NpmPackage
+    dist_tag: Annotated[
+        OneLine, Meta(description="what names the newest release, such as next or latest-10")
+    ] = field(default="latest", name="dist-tag")
+
+
 class DebianUpstream(_Upstream, frozen=True, kw_only=True):
     """Versions of a package in a suite of the Debian mirror that apt is configured for."""
 
@@ -79,6 +89,7 @@ Upstream = (
     | KubernetesUpstream
     | ListingUpstream
     | PypiUpstream
+    | NpmUpstream
     | DebianUpstream
     | ListUpstream
 )

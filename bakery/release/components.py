@@ -1,7 +1,7 @@
 """What software is called elsewhere: suppliers and package URLs of what a release is made of.
 
 Package URLs: https://github.com/package-url/purl-spec, with its types cargo, deb, generic, github,
-golang and pypi.
+golang, npm and pypi.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from bakery.recipe import debian
-from bakery.recipe.upstreams import GithubUpstream, PypiUpstream
+from bakery.recipe import debian, npm
+from bakery.recipe.upstreams import GithubUpstream, NpmUpstream, PypiUpstream
 
 if TYPE_CHECKING:
     from bakery.binary.go_build import GoModule
@@ -73,6 +73,8 @@ def project(source: Source, version: str) -> Component:
         kind, name = "github", upstream.github.lower()
     elif isinstance(upstream, PypiUpstream):
         kind, name = "pypi", upstream.pypi.lower().replace("_", "-")
+    elif isinstance(upstream, NpmUpstream):
+        kind, name = "npm", upstream.npm
     return Component(
         name=source.name,
         version=version,
@@ -86,6 +88,14 @@ def asset(locked: LockedAsset, project: Component) -> tuple[Component, Component
     if deb := debian.parse(locked.url):
         return _debian(deb)
     name = locked.url.rpartition("/")[2]
+    if package := npm.parse(locked.url):
+        published = Component(
+            name=name,
+            version=package.version,
+            supplier=f"the publisher of {package.name} on the npm registry",
+            purl=_purl("npm", package.name, package.version),
+        )
+        return published, project
     if wheel := _WHEEL.match(locked.url):
         purl = _purl("pypi", wheel["project"].lower(), wheel["version"], file_name=name)
         published = Component(

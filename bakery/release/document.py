@@ -75,7 +75,7 @@ class ReleasedImage(Decoded, frozen=True, kw_only=True):
 class ReleasedAsset(Decoded, frozen=True, kw_only=True, omit_defaults=True):
     """An asset of upstream's that went into the images, as the lock pins it."""
 
-    url: Annotated[str, Meta(pattern=f"^(?:https?:|file:|pypi:|debian:){ADDRESS}$")]
+    url: Annotated[str, Meta(pattern=f"^(?:https?:|file:|pypi:|npm:|debian:){ADDRESS}$")]
     sha256: Digest
     trust: TrustKind
     size: Count | None = None

@@ -10,7 +10,7 @@ from bakery.lock.pin import lock_version
 from bakery.recipe import names
 from bakery.recipe.folder import LOCK
 from bakery.recipe.load import Recipes
-from bakery.scaffold import at_address, on_github, on_index, texts
+from bakery.scaffold import at_address, on_github, on_index, on_npm, texts
 from bakery.scaffold.drafting import Drafting
 from bakery.scaffold.errors import NewRecipeError
 from bakery.scaffold.release import UNKNOWN_LICENCE
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
     from bakery.settings import Settings
 
-_LOOK = {"github": on_github.look, "pypi": on_index.look, "url": at_address.look}
+_LOOK = {
+    "github": on_github.look,
+    "npm": on_npm.look,
+    "pypi": on_index.look,
+    "url": at_address.look,
+}
 
 
 def create(
@@ -40,8 +45,9 @@ def create(
 
     Args:
         name: what to call it.
-        kind: where the project publishes: `github`, `pypi` or `url`.
-        project: OWNER/REPO, a project of the package index, or an address with `{version}`.
+        kind: where the project publishes: `github`, `npm`, `pypi` or `url`.
+        project: OWNER/REPO, an npm package, a project of the package index, or an address with
+            `{version}`.
         settings: where recipes are, and downloads come from and go.
         version: which version; None for the newest.
         unit: whether to add a service to start from.

@@ -120,9 +120,11 @@ class Drafting:
         self, files: Mapping[Arch, UpstreamFile], words: Mapping[Arch, str], label: str
     ) -> tuple[dict[str, object], str]:
         release = self._release
-        if release.project:
+        if release.index and release.upstream:
             self._echo("# digests: the package index gives them")
-            return {"pypi": release.project, "platform": label}, "checksum"
+            if release.index == "npm":
+                return {"npm": label}, "checksum"
+            return {**release.upstream, "platform": label}, "checksum"
         sums = self._checksum(files, words)
         if sums:
             self._echo(f"# checksums: {sums}")

@@ -30,7 +30,7 @@ _OTHER_PROCESSORS = _words(
 _OTHER_SYSTEMS = _words(
     r"darwin\w*|mac|macos\w*|osx\w*|apple|win|win32|win64|windows|msvc|mingw\w*|freebsd\w*|"
     r"netbsd|openbsd|dragonfly\w*|solaris|illumos|sunos|android\w*|wasm(?:32|64)?|wasi(?:p\d)?|plan9|aix|ios|"
-    r"cygwin|haiku"
+    r"cygwin|haiku|openharmony|ohos"
 )
 _LINUX = _words(r"linux(?:32|64)?|manylinux\w*|musllinux\w*|ubuntu\d*|debian\d*|alpine|musl|gnu")
 _STATIC = _words(r"musl\w*|static|musllinux\w*")

@@ -48,7 +48,7 @@ def look(project: str, name: str, version: str | None, api: Api) -> UpstreamRele
     return UpstreamRelease(
         version=Version.parse(tag),
         upstream={"pypi": project},
-        project=project,
+        index="pypi",
         about=About(
             summary=f"{name}, from the wheels of {project}",
             homepage=f"https://example.com/{project}",  # unless the wheel says better

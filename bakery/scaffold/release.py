@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping  # noqa: TC003  types are read at run time
 from email.parser import HeaderParser
+from typing import Literal
 
 import msgspec
 
@@ -43,7 +44,8 @@ class UpstreamFile(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: its name.
         url: where it is had.
-        label: what the recipe calls it: its address, or the platform tag of a wheel.
+        label: what the recipe calls it: its address, the platform tag of a wheel, or the name of an
+            npm package.
         sums: addresses of files that may tell its digest, the most likely first.
 
     """
@@ -60,7 +62,7 @@ class UpstreamRelease(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         version: upstream's version.
         upstream: the recipe's `upstream:`; None where nothing lists versions.
-        project: the wheels' project; None for files at addresses.
+        index: of what kind the index is that has them; None for files at addresses.
         about: the project.
         files: a file for each processor.
         digests: whether its index or API gives every file's digest.
@@ -70,7 +72,7 @@ class UpstreamRelease(msgspec.Struct, frozen=True, kw_only=True):
 
     version: Version
     upstream: Mapping[str, str] | None
-    project: str | None = None
+    index: Literal["npm", "pypi"] | None = None
     about: About
     files: Mapping[Arch, UpstreamFile]
     digests: bool = False

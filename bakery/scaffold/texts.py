@@ -154,6 +154,8 @@ def _origin(draft: Draft) -> str:
     }[draft.trust]
     if "pypi" in draft.asset:
         return f"The wheels of `{draft.asset['pypi']}` on the package index, {by}"
+    if draft.upstream and "npm" in draft.upstream:
+        return f"The packages of `{draft.upstream['npm']}` on the npm registry, {by}"
     if draft.upstream and "github" in draft.upstream:
         return f"The files of `{draft.upstream['github']}`'s releases on GitHub, {by}"
     return f"The files that [{draft.name}'s publisher]({draft.about.homepage}) offers, {by}"

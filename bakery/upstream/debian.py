@@ -22,13 +22,14 @@ import msgspec
 
 from bakery.errors import BakeryError
 from bakery.recipe import debian
-from bakery.tools import NETWORK_PATIENCE, Tool, ToolFailedError, run
+from bakery.tools import NETWORK_PATIENCE, Tool, execute, run
 from bakery.upstream import apt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from bakery.recipe.debian import Packages
+    from bakery.tools import Outcome
     from bakery.upstream.apt import Mirrors
 
 _Arguments = TypeVarTuple("_Arguments")
@@ -39,7 +40,8 @@ _GPGV = Tool(program="gpgv", apt="gpgv", dnf="gnupg2", zypper="gpg2", brew="gnup
 _TIMEOUT = 30  # seconds without a byte
 
 # What maintainer scripts and services of packages call, and every host has or no image needs.
-# apt takes these for installed, so that what only they depend on doesn't come either.
+# apt takes these for installed, as the suite has them and with all that they provide, so that what
+# only they depend on doesn't come either; held, so that no other version of them does.
 HOST = (
     *("adduser", "base-files", "base-passwd", "bash", "ca-certificates", "coreutils", "dash"),
     *("debconf", "debianutils", "dpkg", "grep", "gzip", "hostname"),
@@ -49,13 +51,13 @@ HOST = (
 )
 _INSTALLED = """\
 Package: {name}
-Status: install ok installed
-Version: 9999:0
+Status: hold ok installed
+Version: {version}
 Architecture: {arch}
 Multi-Arch: allowed
 Maintainer: nobody
 Description: the host's
-
+{provides}
 """
 
 
@@ -112,6 +114,19 @@ def closure(packages: Packages, mirrors: Mirrors) -> tuple[Package, ...]:
         return tuple(state.describe(state.solve()))
 
 
+def candidate(name: str, suite: str, arch: str, mirrors: Mirrors) -> str | None:
+    """Return the version of a package that a suite has now, whatever it depends on; or None.
+
+    Raises:
+        ToolFailedError: the mirror can't be reached, or its index is not signed as it must be.
+        MissingToolError: apt is not installed.
+
+    """
+    _GPGV.require()
+    stanza = _newest(_index(suite, arch, mirrors), [name]).get(name)
+    return stanza["Version"] if stanza else None
+
+
 @_once
 def _index(suite: str, arch: str, mirrors: Mirrors) -> tuple[str, ...]:
     """Fetch what a suite has, signatures checked; return apt's options to work with it.
@@ -162,14 +177,9 @@ class _State:
     def __init__(self, folder: Path, packages: Packages, index: tuple[str, ...]) -> None:
         self._packages = packages
         status = folder / "status"
-        absent = dict.fromkeys((*HOST, *packages.exclude))
-        status.write_text(
-            "".join(
-                _INSTALLED.format(name=name, arch=packages.arch)
-                for name in absent
-                if name not in packages.names
-            )
-        )
+        absent = sorted({*HOST, *packages.exclude} - {*packages.names})
+        known = _newest(index, absent)
+        status.write_text("".join(_installed(n, packages.arch, known.get(n, {})) for n in absent))
         self._options = [
             *index,
             f"-oDir::State::status={status}",
@@ -178,23 +188,23 @@ class _State:
 
     def solve(self) -> list[str]:
         """Return NAME:ARCH=VERSION of all packages that apt would install."""
-        try:
-            said = run(
-                [
-                    *(_APT_GET.require(), *self._options, "-qq", "--yes", "--simulate"),
-                    *("install", "--", *self._packages.names),
-                ],
-                what="apt can't resolve these packages",
-            )
-        except ToolFailedError as error:
+        what = "apt can't resolve these packages"
+        done = execute(
+            [
+                *(_APT_GET.require(), *self._options, "-q", "--yes", "--simulate"),
+                *("install", "--", *self._packages.names),
+            ],
+            what=what,
+        )
+        if done.status != 0:
             raise UpstreamError(
-                "apt can't resolve these packages",
+                what,
                 where=self._packages.label,
-                why=error.why,
+                why=_words(done),
                 fix="correct packages:, suite: or exclude: in the recipe",
-            ) from None
-        pattern = r"(?m)^Inst (\S+) \((\S+) .*\[(\S+)\]\)"
-        return [f"{name}:{arch}={version}" for name, version, arch in re.findall(pattern, said)]
+            )
+        chosen = re.findall(r"(?m)^Inst (\S+) \((\S+) .*\[(\S+)\]\)", done.stdout)
+        return [f"{name}:{arch}={version}" for name, version, arch in chosen]
 
     def describe(self, chosen: list[str]) -> Iterator[Package]:
         """Yield what the signed index says of packages."""
@@ -202,8 +212,7 @@ class _State:
             [_APT_CACHE.require(), *self._options, "show", "--", *chosen],
             what="apt can't describe packages",
         )
-        for stanza in filter(None, re.split(r"\n\n+", said)):
-            fields = dict(re.findall(r"(?m)^(Package|Version|Filename|Size|SHA256): (.*)$", stanza))
+        for fields in _stanzas(said):
             yield Package(
                 address=f"{debian.SCHEME}{self._packages.suite}/{fields['Filename']}",
                 name=fields["Package"],
@@ -211,6 +220,34 @@ class _State:
                 sha256=fields["SHA256"],
                 size=int(fields["Size"]),
             )
+
+
+def _newest(index: tuple[str, ...], names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return what the signed index says of packages; those that it does not have are left out."""
+    done = execute(
+        [_APT_CACHE.require(), *index, "show", "--no-all-versions", "--", *names],
+        what="apt can't describe packages",
+    )
+    return {fields["Package"]: fields for fields in _stanzas(done.stdout)}
+
+
+def _stanzas(said: str) -> Iterator[dict[str, str]]:
+    """Yield the fields of packages, of those that have a single line (deb822(5))."""
+    for stanza in filter(None, re.split(r"\n\n+", said)):
+        yield dict(re.findall(r"(?m)^([A-Za-z0-9-]+): (.*)$", stanza))
+
+
+def _installed(name: str, arch: str, fields: dict[str, str]) -> str:
+    """Return what dpkg would have in its status of a package; dpkg-query(1)."""
+    provides = f"Provides: {fields['Provides']}\n" if "Provides" in fields else ""
+    version = fields.get("Version", "9999:0")
+    return _INSTALLED.format(name=name, arch=arch, version=version, provides=provides)
+
+
+def _words(done: Outcome) -> str:
+    """Return why apt refuses, in its words: what is unmet, and its errors."""
+    _, heading, unmet = done.stdout.partition("The following packages have unmet dependencies:")
+    return "\n".join(filter(None, [heading + unmet.rstrip(), done.stderr.strip()]))
 
 
 def _sources(suite: str, mirrors: Mirrors) -> str:

@@ -9,10 +9,11 @@ import msgspec
 from bakery.errors import BakeryError
 from bakery.http.address import file_name
 from bakery.recipe.lock import LockedAsset, TrustKind
+from bakery.recipe.npm import SCHEME as NPM
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
 from bakery.text import decoded
-from bakery.upstream import checksums, digests, github, pypi
+from bakery.upstream import checksums, digests, github, npm, pypi
 from bakery.upstream.signature import cosign, gpg, minisign, sigstore
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from bakery.settings import Settings
     from bakery.store.download import Blob
     from bakery.upstream.api import Api
+    from bakery.upstream.offer import Offer
 
 
 class ContradictionError(BakeryError):
@@ -68,11 +70,11 @@ class Evidence:
             BakeryError: something can't be had.
 
         """
-        wheel = self._wheel(request)
+        offer = self._offer(request)
         address, url = (
-            (wheel.address, wheel.url) if wheel else (request.url or "", request.url or "")
+            (offer.address, offer.url) if offer else (request.url or "", request.url or "")
         )
-        facts = list(self._published(request, wheel))
+        facts = list(self._published(request, offer))
         blob = self._download(address, url)
         own = _sha256(blob.sha256)
         facts.append(Fact(digests=own, trust="first-use", source="the file itself"))
@@ -99,8 +101,8 @@ class Evidence:
             BakeryError: something can't be had.
 
         """
-        wheel = self._wheel(request)
-        facts = list(self._published(request, wheel))
+        offer = self._offer(request)
+        facts = list(self._published(request, offer))
         told = {digest for fact in facts if len(fact.digests) == 1 for digest in fact.digests}
         locked = {f"sha256:{pin.sha256}", *filter(None, [pin.vouched])} if pin else set()
         algorithms = digests.algorithms_of(told)
@@ -109,20 +111,23 @@ class Evidence:
         facts = [fact for fact in facts if digests.algorithms_of(fact.digests) & algorithms]
         if not facts or "sha256" not in algorithms:
             return None
-        return _agreed(wheel.address if wheel else request.url or "", facts, known, None)
+        return _agreed(offer.address if offer else request.url or "", facts, known, None)
 
     def text(self, url: str) -> str:
         """Return a text that upstream publishes."""
         return decoded(self._download(url, url).path.read_bytes())
 
-    def _wheel(self, request: Request) -> pypi.Wheel | None:
-        if request.url is not None:
-            return None
-        return pypi.wheel(request.project or "", request.version or "", [request.platform or ""])
+    def _offer(self, request: Request) -> Offer | None:
+        """Return what an index has of an asset; None for one that has an address of its own."""
+        if request.url is None:
+            platforms = [request.platform or ""]
+            return pypi.wheel(request.project or "", request.version or "", platforms)
+        return npm.offer(request.url) if request.url.startswith(NPM) else None
 
-    def _published(self, request: Request, wheel: pypi.Wheel | None) -> Iterator[Fact]:
-        if wheel:
-            yield Fact(digests=_sha256(wheel.sha256), trust="registry", source="the package index")
+    def _published(self, request: Request, offer: Offer | None) -> Iterator[Fact]:
+        if offer:
+            if offer.digests:
+                yield Fact(digests=offer.digests, trust="registry", source="the package index")
         elif request.checksum:
             yield from self._listed(request, request.checksum)
         else:

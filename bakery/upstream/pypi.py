@@ -18,6 +18,7 @@ import msgspec
 from bakery.errors import BakeryError
 from bakery.recipe.wheel import WheelName
 from bakery.tools import NETWORK_PATIENCE, execute
+from bakery.upstream.offer import Offer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,22 +54,7 @@ class _Report(msgspec.Struct):
     install: list[_Item]
 
 
-class Wheel(msgspec.Struct, frozen=True, kw_only=True):
-    """A wheel on the index.
-
-    Attributes:
-        address: how locks call it: `pypi:PROJECT/FILENAME`.
-        url: where the index keeps it now.
-        sha256: the index's digest of it.
-
-    """
-
-    address: str
-    url: str
-    sha256: str
-
-
-def wheel(project: str, version: str, platforms: Iterable[str]) -> Wheel:
+def wheel(project: str, version: str, platforms: Iterable[str]) -> Offer:
     """Return the wheel of a project's version that fits one of the platform tags best.
 
     Raises:
@@ -97,7 +83,11 @@ def wheel(project: str, version: str, platforms: Iterable[str]) -> Wheel:
             fix="have pip ask another index: `pip config list` shows which it asks",
         )
     filename = unquote(urlsplit(download.url).path).rpartition("/")[2]
-    return Wheel(address=f"{SCHEME}{project}/{filename}", url=download.url, sha256=sha256)
+    return Offer(
+        address=f"{SCHEME}{project}/{filename}",
+        url=download.url,
+        digests=frozenset([f"sha256:{sha256}"]),
+    )
 
 
 def run_pip(*words: str, what: str) -> Outcome:

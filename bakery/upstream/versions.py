@@ -14,6 +14,7 @@ from bakery.recipe.upstreams import (
     KubernetesUpstream,
     ListingUpstream,
     ListUpstream,
+    NpmUpstream,
     PypiUpstream,
 )
 from bakery.upstream import (
@@ -22,6 +23,7 @@ from bakery.upstream import (
     hashicorp,
     kubernetes,
     listing,
+    npm,
     plain,
     simple_index,
 )
@@ -39,6 +41,7 @@ _KINDS: dict[type, Callable[[Any, Api], Iterable[Published]]] = {
     KubernetesUpstream: kubernetes.versions,
     ListingUpstream: listing.versions,
     PypiUpstream: simple_index.versions,
+    NpmUpstream: npm.versions,
     DebianUpstream: debian_versions.versions,
     ListUpstream: plain.versions,
 }

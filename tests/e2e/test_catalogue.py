@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
+INDEXES = ("pypi:", "npm:")
 _BUILD = re.compile(r"^build:.*\n(?:[ -].*\n)*", re.MULTILINE)
 _LEFT_OUT = re.compile(
     r"^trust:.*\n|^requires: \[haproxy\]\n",  # which is made of Debian's packages
@@ -40,14 +41,14 @@ _LEFT_OUT = re.compile(
 
 @pytest.fixture(scope="module")
 def catalogue() -> list[tuple[Release, ...]]:
-    """Return, by recipe, the oldest and the newest release made of downloads and wheels."""
+    """Return, by recipe, the oldest and the newest release of no Debian packages."""
     found = []
     sources = load_all(REPOSITORY / "recipes")
     for source in sources.values():
         every = [
             release
             for release in releases(as_if_locked(source, sources))
-            if all(asset.url.startswith(("https://", "pypi:")) for _, asset in assets(release))
+            if all(asset.url.startswith(("https://", *INDEXES)) for _, asset in assets(release))
         ]
         assert not [release.problem for release in every if release.problem]
         if every:
@@ -65,7 +66,7 @@ def assets(release: Release) -> Iterator[tuple[Image, Asset]]:
 
 
 def keep(data: bytes, digest: str, store: Store) -> None:
-    """Put a wheel into the store: pip knows its own index alone, and no mirror of ours."""
+    """Put an index's file into the store: pip and npm know their own, and no mirror of ours."""
     store.partials.mkdir(parents=True, exist_ok=True)
     temporary = store.partials / digest
     temporary.write_bytes(data)
@@ -83,7 +84,7 @@ def publish(
         for image, asset in assets(release):
             data = imitator.make(image, asset)
             digest = hashlib.sha256(data).hexdigest()
-            if asset.url.startswith("pypi:"):
+            if asset.url.startswith(INDEXES):
                 keep(data, digest, Store(project.store))
             else:
                 mirror.place(asset.url).write_bytes(data)

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from harness import needs
 from harness.elf import program
 
 if TYPE_CHECKING:
@@ -56,3 +57,19 @@ def test_a_project_of_the_real_package_index(project: Project) -> None:
     recipe = (project.recipes / "just" / "recipe.yaml").read_text()
     assert "platform: musllinux_" in recipe
     assert len(list(project.dist.glob("just-*/just-*.raw"))) == 2
+
+
+@needs.programs("npm")
+def test_a_package_of_the_real_npm_registry(project: Project) -> None:
+    del project.environment["BAKERY_MIRROR"]
+    said = run(project, "bundler", "--npm", "esbuild", "--version", "0.28.2")
+    assert "# x86-64: @esbuild/linux-x64\n# arm64: @esbuild/linux-arm64\n" in said
+    recipe = (project.recipes / "bundler" / "recipe.yaml").read_text()
+    assert 'npm: "@esbuild/linux-{arch}"\n' in recipe
+    assert "license: MIT\n" in recipe
+    project.doit("stage:bundler-0.28.2-*")
+    assert len(list(project.dist.glob("stage/*/tree/usr/bin/esbuild"))) == 2
+    refused = project.run(
+        "bakery", "new", "typescript", "--npm", "typescript", "--version", "5.0.2"
+    )
+    assert "no package holds its programs for Linux" in refused.stderr

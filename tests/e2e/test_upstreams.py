@@ -111,3 +111,15 @@ def test_a_locked_package_is_looked_up_in_the_signed_index(here: Settings) -> No
 def test_a_debian_suite(here: Settings) -> None:
     (found,) = asked(here, DebianUpstream(debian="btop", suite="bookworm"))
     assert found.tag.startswith("1.2.13-1")
+
+
+@pytest.mark.parametrize("name", ["perl", "perl-base", "postgresql-17", "postgresql-common"])
+def test_a_package_is_listed_whatever_it_depends_on(here: Settings, name: str) -> None:
+    (found,) = asked(here, DebianUpstream(debian=name, suite="trixie"))
+    assert found.prerelease is False
+
+
+def test_a_package_that_the_suite_lacks(here: Settings) -> None:
+    for name in ("no-such-package", "mail-transport-agent"):  # the latter is only provided
+        with pytest.raises(UpstreamError, match=f"trixie has no package {name}"):
+            asked(here, DebianUpstream(debian=name, suite="trixie"))

@@ -1,0 +1,72 @@
+"""The newest version of an npm package, and those of its packages that hold programs for Linux.
+
+Packages with native programs name one for each platform in their optionalDependencies, of which npm
+installs the one that fits: https://docs.npmjs.com/cli/configuring-npm/package-json
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bakery.recipe.npm import NpmVersion
+from bakery.recipe.upstreams import NpmUpstream
+from bakery.recipe.version import Version
+from bakery.scaffold import filenames
+from bakery.scaffold.release import About, UpstreamFile, UpstreamRelease, expression, one_line
+from bakery.upstream import npm
+from bakery.upstream.errors import UpstreamError
+from bakery.upstream.versions import offers
+
+if TYPE_CHECKING:
+    from bakery.upstream.api import Api
+
+
+def look(package: str, name: str, version: str | None, api: Api) -> UpstreamRelease:
+    """Return a version with its packages for Linux.
+
+    Args:
+        package: the package's name.
+        name: what the recipe will be called.
+        version: which version; None for the newest.
+        api: for settings.
+
+    Raises:
+        UpstreamError: the registry does not have it, or it has no packages for Linux.
+
+    """
+    tag = version or offers(NpmUpstream(npm=package), api)[-1].tag
+    known = npm.describe(package, tag)
+    companions = [each for each, its in known.optional_dependencies.items() if its == tag]
+    picked = filenames.pick(companions, (package, name), tag)
+    if not picked:
+        raise UpstreamError(
+            "no package holds its programs for Linux, as far as names tell",
+            where=f"{package}@{tag}",
+            why="\n".join(companions[:12]) or "it names no packages for platforms",
+            fix="what needs Node.js to run is no matter for an image; else write the recipe by "
+            "hand (CONTRIBUTING has the language)",
+        )
+    notes = [f"{package} {tag}" + ("" if version else ", its newest version")]
+    for arch, names in picked.items():
+        others = [each for each in names[1:] if filenames.PROCESSORS[arch].search(each)]
+        notes.append(
+            f"{arch}: {names[0]}" + (f" rather than {', '.join(others)}" if others else "")
+        )
+    return UpstreamRelease(
+        version=Version.parse(tag),
+        upstream={"npm": package},
+        index="npm",
+        about=About(
+            summary=one_line(known.description, f"{name}, from the npm package {package}"),
+            homepage=known.homepage or f"https://example.com/{name}",
+            licence=expression(known.license if isinstance(known.license, str) else None),
+        ),
+        files={arch: _file(names[0], tag) for arch, names in picked.items()},
+        digests=True,
+        notes=tuple(notes),
+    )
+
+
+def _file(package: str, tag: str) -> UpstreamFile:
+    offer = npm.offer(NpmVersion(package, tag).address)
+    return UpstreamFile(name=offer.address.rpartition("/")[2], url=offer.url, label=package)
