@@ -16,7 +16,7 @@ from bakery.recipe.folder import LOCK
 from bakery.recipe.lock import LockedAsset, LockedVersion, LockError
 from bakery.recipe.pins import claims
 from bakery.recipe.requests import requests, values
-from bakery.recipe.upstreams import RecipePart, TextPart
+from bakery.recipe.upstreams import DebianUpstream, RecipePart, TextPart
 from bakery.recipe.version import Version
 from bakery.upstream import apt, debian
 from bakery.upstream.api import Api
@@ -163,13 +163,23 @@ class _Locker:
                 f"{packages.suite} has {packages.names[0]} {version}, not {tag}",
                 where=packages.label,
                 why="the first package gives the recipe its version",
-                fix=f"bakery lock {self._source.name} {expected}\n"
-                f"where only its dependencies are newer, append a number: {expected}.1\n"
-                "an older one may be found with BAKERY_DEBIAN_SNAPSHOT",
+                fix=self._other_version(packages, expected),
             )
         return tuple(
             LockedAsset(url=each.address, sha256=each.sha256, size=each.size, trust="apt")
             for each in closure
+        )
+
+    def _other_version(self, packages: Packages, tag: str) -> str:
+        """Return what to do where the first package has another version than is asked for."""
+        upstream, name = self._source.recipe.upstream, self._source.name
+        own = upstream.debian if isinstance(upstream, DebianUpstream) else name
+        if own != packages.names[0] and (upstream is not None or own in packages.names):
+            return f"the recipe's versions are {own}'s: put that first in packages:"
+        return (
+            f"bakery lock {name} {tag}\n"
+            f"where only its dependencies are newer, append a number: {tag}.1\n"
+            "an older one may be found with BAKERY_DEBIAN_SNAPSHOT"
         )
 
     def _asset(self, tag: str, request: Request) -> LockedAsset:

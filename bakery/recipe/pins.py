@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from bakery.recipe.folder import LOCK
 from bakery.recipe.lock import LockError
 from bakery.recipe.requests import requests
-from bakery.recipe.upstreams import GithubUpstream
+from bakery.recipe.upstreams import is_on_github
 from bakery.yaml.location import show
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from bakery.recipe.requests import Request
     from bakery.recipe.version import Version
 
-_ON_GITHUB = re.compile(r"https://([^/]+)/[^/]+/[^/]+/releases/download/[^/]+/[^/]+")
 Pinned = list[tuple["Request", "LockedAsset"]]
 
 
@@ -84,7 +82,7 @@ def claims(source: Source, request: Request) -> tuple[TrustKind, ...]:
         ways.append("apt")
     elif request.url is None:
         ways.append("registry")
-    elif _is_on_github(source, request.url):
+    elif is_on_github(source.recipe.upstream, request.url):
         ways.append("github-digest")
     if request.checksum:
         ways.append("checksum-file")
@@ -108,13 +106,6 @@ def _lacks(request: Request, pins: Sequence[LockedAsset], locked: LockedVersion)
         yield f"{packages.suite} is locked for {known}; the recipe asks for {packages.asked}"
     elif not pins or (packages and not known):
         yield f"the lock lacks {request.label}"
-
-
-def _is_on_github(source: Source, url: str) -> bool:
-    """Return whether GitHub may know an asset's digest; an own one is known by `upstream:`."""
-    matched = _ON_GITHUB.fullmatch(url)
-    own = isinstance(source.recipe.upstream, GithubUpstream)
-    return matched is not None and (own or matched[1] == "github.com")
 
 
 def _check_claim(source: Source, version: Version, request: Request, pin: LockedAsset) -> None:

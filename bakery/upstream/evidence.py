@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, get_args
 
 import msgspec
@@ -9,10 +10,11 @@ import msgspec
 from bakery.errors import BakeryError
 from bakery.http.address import file_name
 from bakery.recipe.lock import LockedAsset, TrustKind
+from bakery.recipe.wheel import WheelName
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
 from bakery.text import decoded
-from bakery.upstream import checksums, digests, github, pypi
+from bakery.upstream import checksums, digests, github, pypi, simple_index
 from bakery.upstream.signature import cosign, gpg, minisign, sigstore
 
 if TYPE_CHECKING:
@@ -118,7 +120,20 @@ class Evidence:
     def _wheel(self, request: Request) -> pypi.Wheel | None:
         if request.url is not None:
             return None
-        return pypi.wheel(request.project or "", request.version or "", [request.platform or ""])
+        project, version = request.project or "", request.version or ""
+        try:
+            return pypi.wheel(project, version, [request.platform or ""])
+        except pypi.NoWheelError as error:
+            raise self._other_platforms(project, version, error) from None
+
+    def _other_platforms(self, project: str, version: str, error: BakeryError) -> BakeryError:
+        """Return the error with the platforms for which the index has wheels."""
+        with suppress(BakeryError):
+            names = map(WheelName.parse, simple_index.wheels(project, version, self._api))
+            found = {platform for name in names if name for platform in name.platforms}
+            if found:
+                error.fix = f"its platforms: {', '.join(sorted(found))}\ncorrect platform: or arch:"
+        return error
 
     def _published(self, request: Request, wheel: pypi.Wheel | None) -> Iterator[Fact]:
         if wheel:
