@@ -13,8 +13,8 @@ from bakery.lock.pin import lock_version
 from bakery.lock.sizes import with_sizes
 from bakery.recipe import lock as lockfile
 from bakery.recipe.folder import LOCK
-from bakery.recipe.lock import Lock, LockError
-from bakery.recipe.pins import locked_version, pinned
+from bakery.recipe.lock import Lock
+from bakery.recipe.pins import fits
 from bakery.recipe.policy import asked_for, choice, described
 from bakery.recipe.upstreams import RecipePart
 from bakery.recipe.validate import is_fixed
@@ -67,7 +67,7 @@ class Standing:
         policy: what its `build:` follows.
         locked: the newest version in its lock.
         newest: the newest that upstream offers; None where nothing lists versions.
-        missing: versions that `build:` asks for and the lock lacks.
+        missing: versions that `build:` asks for and the lock lacks, or whose lock does not fit.
         failure: why upstream could not be asked.
 
     """
@@ -168,15 +168,12 @@ class _Updater:
         return asked_for(recipe, tags)
 
     def _fits(self, tag: str) -> bool:
-        """Return whether a build would take what is locked."""
-        version = Version.parse(tag)
+        """Return whether a build takes what is locked, or fails for the recipe's own fault."""
         try:
-            pinned(self._source, version, locked_version(self._source, version))
-        except LockError:
-            return False
+            return fits(self._source, Version.parse(tag))
         except GrammarError as error:
             self._failures.append(error)
-        return True
+            return True
 
     def _lock(self, tag: str) -> bool:
         try:
@@ -243,12 +240,11 @@ def _standing(source: Source, api: Api) -> Standing:
     failure: BakeryError | None = None
     try:
         published = offers(recipe.upstream, api) if recipe.upstream else []
-    except BakeryError as error:
-        failure = error
-    else:
         newest = published[-1] if published else None
         asked = asked_for(recipe, choice(recipe, published, source.lock.tags))
-        missing = [tag for tag in asked if tag not in source.lock.versions]
+        missing = [tag for tag in asked if not fits(source, Version.parse(tag))]
+    except BakeryError as error:
+        failure = error
     return Standing(
         name=source.name,
         policy=described(recipe),

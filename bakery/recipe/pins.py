@@ -40,6 +40,20 @@ def locked_version(source: Source, version: Version) -> LockedVersion:
     return locked
 
 
+def fits(source: Source, version: Version) -> bool:
+    """Return whether a build takes what the lock holds of a version.
+
+    Raises:
+        GrammarError: a value makes a path that leads out of the image.
+
+    """
+    try:
+        pinned(source, version, locked_version(source, version))
+    except LockError:
+        return False
+    return True
+
+
 def pinned(source: Source, version: Version, locked: LockedVersion) -> dict[Arch, Pinned]:
     """Return the assets that each architecture asks for, with their pins.
 

@@ -116,6 +116,7 @@ def test_update_locks_what_is_new_and_keeps_what_is_old(bakery: Bakery) -> None:
 
 def test_what_a_build_would_refuse_is_locked_anew(bakery: Bakery) -> None:
     bakery.recipe(text=APP.replace("[latest]", '["1.0"]'))
+    bakery.offer("https://example.org/versions.txt", "1.0")
     for name in ("app", "tool"):
         bakery.offer(f"https://example.org/{name}-1.0", name)
     bakery.update()
@@ -124,6 +125,8 @@ def test_what_a_build_would_refuse_is_locked_anew(bakery: Bakery) -> None:
     path.write_text(path.read_text().replace("archive: plain}]", f"archive: plain}}, {more}]"))
     (release,) = releases(bakery.sources["app"])
     assert "does not fit its recipe" in str(release.problem)
+    (standing,) = update.standings(bakery.sources, bakery.settings)
+    assert standing.missing == ["1.0"]
     app, tool = bakery.update()["app"], "https://example.org/tool-1.0"
     assert (app.added, app.mended) == ([], ["1.0"])
     assert tables.update_line(app) == "app: locked 1.0 anew, to fit the recipe"

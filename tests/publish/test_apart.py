@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness.channels import session
-from harness.github import REPOSITORY, GitHub
+from harness.github import REPOSITORY, TOKEN, GitHub
 from harness.released import release
 
+from bakery import settings
 from bakery.http.client import Client
 from bakery.http.retry import RetryPolicy
+from bakery.publish import publishers
 from bakery.publish import release as transaction
 from bakery.publish.apart import Apart
 from bakery.publish.directory import Directory
@@ -110,3 +112,18 @@ def test_a_channel_from_before_is_left_as_it_is(
     mover(releases, channels, tmp_path / "work").move("app", APP)
     assert held(channels) == {"app-1-x86-64.raw", "app-2-x86-64.raw"}
     assert {asset.name: asset.data for asset in old.assets.values()} == before
+
+
+def test_settings_name_both_places_and_the_token_of_the_other(
+    github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_API_URL", github.shown)
+    monkeypatch.setenv("GITHUB_TOKEN", "of the releases' repository")
+    monkeypatch.setenv("BAKERY_CHANNELS_TOKEN", TOKEN)
+    given = {"BAKERY_PUBLISHER": f"directory:{tmp_path / 'published'}"}
+    assert publishers.channel_publisher(settings.load(tmp_path, given)) is None
+    given["BAKERY_CHANNELS"] = f"github:{REPOSITORY}"
+    channels = publishers.channel_publisher(settings.load(tmp_path, given))
+    assert channels is not None
+    channels.draft("app")
+    assert [each.tag for each in github.drafts] == ["app"]
