@@ -14,9 +14,8 @@ CHECK = "check.yaml"
 _MISNAMED = {
     f"{stem}{suffix}": name
     for name in (FILE, CHECK, LOCK)
-    for stem, other in [name.split(".")]
+    for stem, _ in [name.split(".")]
     for suffix in (".yaml", ".yml", ".json", ".txt")
-    if suffix != f".{other}"
 }
 
 
