@@ -81,8 +81,10 @@ class Settings:
         jobs: how many processors the work may use.
         machines: what images are booted on, such as `nspawn:trixie`.
         publisher: where releases go: `directory:PATH` or `github:OWNER/REPO`.
+        channels: where channels go, written likewise; None for beside the releases.
         keep: how many versions a channel has.
-        publish_url: where releases are published, each in a folder of its name; hosts follow it.
+        publish_url: where releases are published, each in a folder of its name.
+        channels_url: where channels are, each in a folder of its name; hosts follow it.
         signing_keyring: the public keys that may have signed what is published, of which hosts get
             all; None for that of the signing key alone.
         valid_days: how many days the signed list of a channel is to be believed.
@@ -105,8 +107,10 @@ class Settings:
     jobs: int
     machines: tuple[str, ...]
     publisher: str
+    channels: str | None
     keep: int
     publish_url: str
+    channels_url: str
     signing_keyring: Path | None
     valid_days: int
     boot_waiver: tuple[BootWaiver, ...]
@@ -206,6 +210,20 @@ def _publisher(text: str, _root: Path) -> str:
     raise ValueError("directory:PATH or github:OWNER/REPO")
 
 
+def _channels(text: str, root: Path) -> str | None:
+    return _publisher(text, root) if text else None
+
+
+def _site(publisher: str, channels: str, environment: Mapping[str, str]) -> str:
+    """Return where hosts find channels that are apart: a folder is taken for GitHub's Pages."""
+    kind, _, repository = publisher.partition(":")
+    if channels.startswith("github:") or kind != "github":
+        return _downloads(channels, environment)
+    owner, _, name = repository.lower().partition("/")
+    site = f"https://{owner}.github.io"
+    return site if f"https://{name}" == site else f"{site}/{repository.partition('/')[2]}"
+
+
 def _downloads(publisher: str, environment: Mapping[str, str]) -> str:
     """Return where GitHub serves a repository's releases, or where a folder may be tried out."""
     kind, _, repository = publisher.partition(":")
@@ -228,8 +246,10 @@ _PARSERS: dict[str, Callable[[str, Path], Any]] = {
     "jobs": _count,
     "machines": _words,
     "publisher": _publisher,
+    "channels": _channels,
     "keep": _count,
     "publish_url": _publish_url,
+    "channels_url": _publish_url,
     "signing_keyring": _file,
     "valid_days": _days,
     "boot_waiver": _waivers,
@@ -265,8 +285,12 @@ def load(root: Path, environment: Mapping[str, str] | None = None) -> Settings:
         "signing_keyring": KEYRING if (root / KEYRING).is_file() else "",
         "valid_days": "30",
     }
-    publisher = environment.get("BAKERY_PUBLISHER", "").strip() or table.get("publisher", "")
-    defaults["publish_url"] = _downloads(str(publisher), environment)
+    publisher, channels = (
+        environment.get(f"BAKERY_{name.upper()}", "").strip() or str(table.get(name, ""))
+        for name in ("publisher", "channels")
+    )
+    defaults["publish_url"] = _downloads(publisher, environment)
+    defaults["channels_url"] = _site(publisher, channels, environment) if channels else ""
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for name, parse in _PARSERS.items():
@@ -277,6 +301,8 @@ def load(root: Path, environment: Mapping[str, str] | None = None) -> Settings:
             text, origin = _text(table[name]), f"{project.name}, [tool.bakery]"
         else:
             text, origin = defaults.get(name, ""), "default"
+        if name == "channels_url" and not text:
+            text = values["publish_url"]
         try:
             values[name] = parse(text, root)
         except ValueError as error:

@@ -107,3 +107,36 @@ def test_where_debian_packages_come_from_is_a_setting(tmp_path: Path) -> None:
     chosen = settings.load(tmp_path, {})
     assert chosen.debian_mirror == "http://mine.example/debian"
     assert chosen.origins["debian_mirror"] == "pyproject.toml, [tool.bakery]"
+
+
+@pytest.mark.parametrize(
+    ("variables", "url"),
+    [
+        ({}, "http://localhost:8000"),
+        ({"BAKERY_PUBLISH_URL": "https://e.org/x"}, "https://e.org/x"),
+        (
+            {"BAKERY_PUBLISHER": "github:Me/Bakery"},
+            "https://github.com/Me/Bakery/releases/download",
+        ),
+        (
+            {"BAKERY_PUBLISHER": "github:Me/Bakery", "BAKERY_CHANNELS": "directory:site"},
+            "https://me.github.io/Bakery",
+        ),
+        (
+            {"BAKERY_PUBLISHER": "github:me/me.github.io", "BAKERY_CHANNELS": "directory:site"},
+            "https://me.github.io",
+        ),
+        (
+            {"BAKERY_PUBLISHER": "github:me/bakery", "BAKERY_CHANNELS": "github:me/channels"},
+            "https://github.com/me/channels/releases/download",
+        ),
+        (
+            {"BAKERY_CHANNELS": "directory:site", "BAKERY_CHANNELS_URL": "https://e.org/c/"},
+            "https://e.org/c",
+        ),
+    ],
+)
+def test_where_hosts_find_channels(variables: dict[str, str], url: str, tmp_path: Path) -> None:
+    chosen = settings.load(tmp_path, variables)
+    assert chosen.channels_url == url
+    assert (chosen.channels is None) == ("BAKERY_CHANNELS" not in variables)

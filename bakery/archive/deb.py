@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from io import BufferedReader
 from typing import TYPE_CHECKING, BinaryIO
 
 from bakery.archive import tar
 from bakery.archive.compression import Packed
+from bakery.archive.guard import Guard
+from bakery.archive.model import Limits
+from bakery.errors import BakeryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from bakery.archive.guard import Guard
     from bakery.archive.model import Members
 
 _MAGIC = b"!<arch>\n"
 _HEADER = re.compile(rb"(.{16}).{32}([0-9]+) *`\n", re.DOTALL)
 _HEADER_SIZE = 60
+_LONGEST_SCRIPT = 1 << 20
+_CAPABILITIES = re.compile(rb"\bcap_[a-z_]+(?:,cap_[a-z_]+)*[=+][eip]+\b")
 
 
 def members(guard: Guard) -> Members:
@@ -28,26 +34,39 @@ def members(guard: Guard) -> Members:
         BrokenArchiveError: the package is damaged.
 
     """
-    start, size = _data(guard)
+    start, size = _part(guard, b"data.tar")
     yield from tar.members(Packed(guard, start, size), guard, rooted=True)
 
 
-def _data(guard: Guard) -> tuple[int, int]:
-    """Return where the archive of the package's files starts, and its length, in bytes."""
+def granted(package: Path) -> list[str]:
+    """Return the capabilities that a package's postinst gives to programs by setcap(8).
+
+    None where its scripts can't be read: nothing of them is wanted.
+    """
+    guard = Guard(package, package.name, Limits(), lambda path: path == "postinst")
+    script = b""
+    with suppress(BakeryError):
+        for _, stream in tar.members(Packed(guard, *_part(guard, b"control.tar")), guard):
+            script = stream.read(_LONGEST_SCRIPT) if stream else b""
+    found = _CAPABILITIES.findall(script) if b"setcap" in script else []
+    return sorted({text.decode() for text in found})
+
+
+def _part(guard: Guard, name: bytes) -> tuple[int, int]:
+    """Return where an archive in the package starts, and its length, in bytes."""
     with BufferedReader(guard.open()) as file:
         if file.read(len(_MAGIC)) != _MAGIC:
             raise guard.broken("it does not start as an ar archive does")
         parts = list(_parts(file, guard))
-        names = [name for name, _, _ in parts]
-        if names[:1] != [b"debian-binary"]:
+        if [each for each, _, _ in parts[:1]] != [b"debian-binary"]:
             raise guard.broken("it does not start with debian-binary, as packages do")
         file.seek(parts[0][1])
         if file.read(2) != b"2.":
             raise guard.broken("it is not of version 2 of the format")
-    data = [(start, size) for name, start, size in parts if name.startswith(b"data.tar")]
-    if len(data) != 1:
-        raise guard.broken(f"it has {len(data)} data.tar, not one")
-    return data[0]
+    found = [(start, size) for each, start, size in parts if each.startswith(name)]
+    if len(found) != 1:
+        raise guard.broken(f"it has {len(found)} {name.decode()}, not one")
+    return found[0]
 
 
 def _parts(file: BinaryIO, guard: Guard) -> Iterator[tuple[bytes, int, int]]:

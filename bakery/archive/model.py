@@ -21,6 +21,8 @@ class Member:
         type: what stands there; a hard link counts as the file that it shares.
         executable: whether the archive, or the rules of its format, make it a program.
         size: bytes of a file, 0 for everything else; None where only the end of the data tells.
+        privileges: rights beyond its user's that the archive gives a program, for people: its mode
+            with setuid or setgid, its capabilities.
         target: where a symbolic link points, verbatim.
 
     """
@@ -30,6 +32,7 @@ class Member:
     executable: bool = False
     size: int | None = 0
     target: str | None = None
+    privileges: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
+from base64 import b64decode
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,6 +21,7 @@ from bakery.archive import paths
 from bakery.archive.compression import CHUNK
 from bakery.archive.model import Member
 from bakery.archive.stream import ForwardFile, readable
+from bakery.recipe.capabilities import ATTRIBUTE, Capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -32,6 +34,7 @@ _LONGEST = 1 << 20  # bytes of all that describes one member: pax records, long 
 _PREFIX = slice(345, 500)  # of the name, where the magic is POSIX's
 _MAGIC = slice(257, 263)
 _VOLUME = b"V"  # GNU's label of an archive, which is no member
+_SETUID = 0o6000
 _Kind = Literal["file", "directory", "link", "hard link"]
 _KINDS: Mapping[bytes, _Kind] = {
     **dict.fromkeys(tarfile.REGULAR_TYPES, "file"),
@@ -67,7 +70,24 @@ class _Entry:
         if self.kind == "directory":
             return Member(path=path, type="directory")
         executable = bool(self.info.mode & 0o111)
-        return Member(path=path, type="file", executable=executable, size=self.info.size)
+        return Member(
+            path=path,
+            type="file",
+            executable=executable,
+            size=self.info.size,
+            privileges=_privileges(self.info),
+        )
+
+
+def _privileges(info: tarfile.TarInfo) -> str | None:
+    """Return what a header says of setuid, setgid and capabilities: as GNU tar or bsdtar has it."""
+    found = [f"mode {info.mode & 0o7777:04o}"] if info.mode & _SETUID else []
+    attribute = _encoded(info.pax_headers.get(f"SCHILY.xattr.{ATTRIBUTE}", ""))
+    if not attribute:
+        with suppress(ValueError):
+            attribute = b64decode(info.pax_headers.get(f"LIBARCHIVE.xattr.{ATTRIBUTE}", "") + "==")
+    capabilities = Capabilities.decode(attribute)
+    return " and ".join([*found, *([str(capabilities)] if capabilities else [])]) or None
 
 
 def members(packed: Packed, guard: Guard, *, rooted: bool = False) -> Members:

@@ -110,7 +110,14 @@ def _judged(info: zipfile.ZipInfo, path: str, guard: Guard, *, is_wheel: bool) -
     guard.declare(info.file_size)
     if kind != "file":
         return Member(path=path, type=kind)
-    return Member(path=path, type=kind, executable=executable, size=info.file_size)
+    privileges = f"mode {mode & 0o7777:04o}" if mode & 0o6000 else None
+    return Member(
+        path=path,
+        type=kind,
+        executable=executable,
+        size=info.file_size,
+        privileges=privileges,
+    )
 
 
 def _name(info: zipfile.ZipInfo) -> bytes:

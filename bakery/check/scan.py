@@ -12,6 +12,7 @@ from bakery.binary import elf
 from bakery.check.fragment_files import is_tmpfiles
 from bakery.check.licenses import is_license_file
 from bakery.check.tree import Kind, Node, Tree
+from bakery.recipe.capabilities import ATTRIBUTE, Capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,6 @@ _CHUNK = 1024 * 1024
 _MOST_WORKERS = 4
 _LARGE = 1024 * 1024
 _LONGEST_SHEBANG = 256  # the kernel's BINPRM_BUF_SIZE
-_CAPABILITIES = "security.capability"
 _STRICT = "user.extension-release.strict"  # see systemd-sysext(8)
 _FALSE = (b"0", b"no", b"n", b"false", b"f", b"off")
 _LOST_AND_FOUND = "lost+found"  # of ext4; a merge ignores it
@@ -47,7 +47,7 @@ _KINDS: dict[int, Kind] = {
 
 
 class _Content(NamedTuple):
-    capabilities: bool = False
+    capabilities: str | None = None
     strict: bool = True
     sha256: str | None = None
     elf: elf.Elf | None = None
@@ -132,7 +132,7 @@ def _read(full: str, path: str, size: int) -> _Content:
                 digest.update(buffer[:count])
         headers, defect = _binary(head, descriptor)
         return _Content(
-            capabilities=_is_capable(descriptor),
+            capabilities=_capabilities(descriptor),
             strict=not _is_parsed(path, size) or _is_strict(descriptor),
             sha256=digest.hexdigest(),
             elf=headers,
@@ -149,11 +149,12 @@ def _is_parsed(path: str, size: int) -> bool:
     return size <= _HEAD and parsed
 
 
-def _is_capable(descriptor: int) -> bool:
+def _capabilities(descriptor: int) -> str | None:
     try:
-        return _CAPABILITIES in os.listxattr(descriptor)
-    except OSError:  # a file system without extended attributes
-        return False
+        attribute = os.getxattr(descriptor, ATTRIBUTE)
+    except OSError:  # there is none
+        return None
+    return str(Capabilities.decode(attribute) or "some that nobody can read")
 
 
 def _is_strict(descriptor: int) -> bool:

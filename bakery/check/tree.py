@@ -32,7 +32,7 @@ class Node:
         mtime: modification time, in seconds since 1970.
         size: bytes of a file; 0 for everything else.
         target: where a link points, verbatim.
-        capabilities: whether the file carries Linux capabilities.
+        capabilities: the file's Linux capabilities, as setcap(8) spells them; None for none.
         strict: whether a release file holds only for images of the name in its own name.
         sha256: digest of a file's content, in hexadecimal; None where it could not be read.
         elf: the headers of a binary.
@@ -50,7 +50,7 @@ class Node:
     mtime: int = 0
     size: int = 0
     target: str | None = None
-    capabilities: bool = False
+    capabilities: str | None = None
     strict: bool = True
     sha256: str | None = None
     elf: Elf | None = None

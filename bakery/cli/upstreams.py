@@ -73,7 +73,7 @@ def lock(name: str, version: str | None, parts: tuple[str, ...]) -> None:
     locked already never changes silently.
     """
     from bakery.lock.pin import lock_version
-    from bakery.recipe.version import Version
+    from bakery.lock.spelling import spelled
 
     chosen = dict(_pair(part) for part in parts)
     project = Project()
@@ -83,7 +83,7 @@ def lock(name: str, version: str | None, parts: tuple[str, ...]) -> None:
         return
     locked = lock_version(
         source,
-        Version.parse(version),
+        spelled(source, version, project.settings),
         sources=project.recipes,
         settings=project.settings,
         parts=chosen,

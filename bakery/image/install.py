@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from bakery.archive import deb
 from bakery.archive.hashed import HashedFile
 from bakery.archive.unpack import members
 from bakery.errors import BakeryError
 from bakery.image.errors import AlteredAssetError, ImageError
-from bakery.image.tree import is_macos_metadata, merged
+from bakery.image.tree import folded, is_macos_metadata, merged
 from bakery.recipe import glob
 from bakery.recipe.folder import FILE
 from bakery.text import printable
@@ -100,7 +101,8 @@ class _Installer:
         self.seen: list[str] = []
 
     def add(self, asset: Asset, archive: Path) -> None:
-        """Install what the patterns match."""
+        """Install what the patterns match; note what rights a package gives its programs."""
+        before = len(self._tree.entries)
         with _unaltered(asset, archive) as file:
             for member, stream in members(file, asset.filename, self._wants, kind=asset.archive):
                 if member.type == "directory":
@@ -109,6 +111,10 @@ class _Installer:
                     self._keep(self._pool, member, stream, asset.url)
                 else:
                     self._install(member, stream, asset.url)
+        if len(self._tree.entries) > before and asset.filename.endswith(".deb"):
+            granted = deb.granted(archive)
+            if granted:
+                self._tree.privileges[asset.filename] = " and ".join(granted)
 
     def _wants(self, path: str) -> bool:
         if is_macos_metadata(path):
@@ -144,6 +150,8 @@ class _Installer:
         if member.target is not None:
             self._tree.add_link(path, member.target, origin=origin)
         elif stream is not None:
+            if member.privileges:
+                self._tree.privileges[folded(path)] = member.privileges
             self._tree.add_stream(
                 path, stream, executable=member.executable, origin=origin, progress=self._progress
             )

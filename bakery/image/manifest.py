@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from bakery.recipe.capabilities import Capabilities
+
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A path that a binary mentions, and that does not lead to what upstream has there.
@@ -32,6 +34,8 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         size: bytes of a file; 0 for everything else.
         sha256: digest of a file's content.
         target: where a link points, verbatim.
+        capabilities: rights of root's that a program gives whoever starts it, as setcap(8) spells
+            them; None for none.
         origin: the asset's address, or the recipe's own part (`files/`, `write`, `start`, …).
 
     """
@@ -42,6 +46,7 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     size: int = 0
     sha256: str | None = None
     target: str | None = None
+    capabilities: str | None = None
     origin: str | None = None
 
 
@@ -64,6 +69,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     entries: tuple[ManifestEntry, ...]
     references: tuple[Reference, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def attributes(self) -> dict[str, bytes]:
+        """The attribute `security.capability` of the programs that have one, by path."""
+        return {
+            entry.path: Capabilities.parse(entry.capabilities).encode()
+            for entry in self.entries
+            if entry.capabilities
+        }
 
     @property
     def size(self) -> int:

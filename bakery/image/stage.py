@@ -72,11 +72,18 @@ def stage(
         epoch=EPOCH,
         entries=tree.finish(EPOCH),
         references=references,
-        notes=tuple(_notes(tree, corrected)),
+        notes=tuple(_notes(tree, corrected, image)),
     )
 
 
-def _notes(tree: TreeBuilder, units: list[str]) -> Iterator[str]:
+def _notes(tree: TreeBuilder, units: list[str], image: Image) -> Iterator[str]:
+    contents = image.contents
+    decided = dict((*contents.modes, *contents.capabilities))
+    for path, rights in sorted(tree.privileges.items()):
+        if path in tree.entries and path not in decided:
+            yield f"{path} has {rights} upstream, and not here: `modes:`, `capabilities:` keep it"
+        elif path.endswith(".deb") and not contents.capabilities:
+            yield f"the postinst of {path} gives a program {rights}; here, `capabilities:` does"
     if tree.folded:
         names = ", ".join(sorted(tree.folded))
         yield f"in usr/bin, since usr/sbin is a link to it on some hosts: {names}"
@@ -244,8 +251,16 @@ def _fold_units(tree: TreeBuilder) -> list[str]:
 
 
 def _set_modes(tree: TreeBuilder, image: Image) -> None:
-    for path, mode in image.contents.modes:
-        if not tree.set_mode(path, int(mode, 8)):
+    contents = image.contents
+    done = [
+        *(("modes", path, tree.set_mode(path, int(mode, 8))) for path, mode in contents.modes),
+        *(
+            ("capabilities", path, tree.set_capabilities(path, text))
+            for path, text in contents.capabilities
+        ),
+    ]
+    for key, path, is_there in done:
+        if not is_there:
             raise image.source.invalid(
-                InvalidError(["modes", path], f"there is no file {path} in {image.id}", at_key=True)
+                InvalidError([key, path], f"there is no file {path} in {image.id}", at_key=True)
             )

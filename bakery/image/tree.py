@@ -63,6 +63,7 @@ class TreeBuilder:
     Attributes:
         root: the folder, on disk.
         entries: what it holds so far, by path; parents are not listed until `finish`.
+        privileges: by path, what upstream has programs do with more rights than their user's.
         folded: the names of files that were to be in usr/sbin, and are in usr/bin.
 
     """
@@ -71,6 +72,7 @@ class TreeBuilder:
         self.root = root
         self.entries: dict[str, ManifestEntry] = {}
         self.folded: set[str] = set()
+        self.privileges: dict[str, str] = {}
         self._folders: set[str] = set()
 
     def add_stream(
@@ -176,6 +178,15 @@ class TreeBuilder:
         if entry is None or entry.type != "file":
             return False
         self.entries[path] = msgspec.structs.replace(entry, mode=mode)
+        return True
+
+    def set_capabilities(self, path: str, capabilities: str) -> bool:
+        """Set a file's capabilities; return whether there is such a file."""
+        path = folded(path)
+        entry = self.entries.get(path)
+        if entry is None or entry.type != "file":
+            return False
+        self.entries[path] = msgspec.structs.replace(entry, capabilities=capabilities)
         return True
 
     def finish(self, epoch: int) -> tuple[ManifestEntry, ...]:

@@ -168,7 +168,10 @@ class _Locker:
     def _other_version(self, packages: Packages, asked: str, there: str) -> LockError:
         first, name = packages.names[0], self._source.name
         upstream = self._source.recipe.upstream
-        if upstream is None or (isinstance(upstream, DebianUpstream) and upstream.debian == first):
+        own = upstream.debian if isinstance(upstream, DebianUpstream) else name
+        if own != first and own in packages.names:
+            fix = f"the recipe's versions are {own}'s: put that first in packages:"
+        elif upstream is None or own == first:
             fix = (
                 f"bakery lock {name} {there}\n"
                 f"where only its dependencies are newer, append a number: {there}.1\n"

@@ -41,7 +41,11 @@ def _age(standing: Standing, today: dt.date) -> str:
 
 def update_line(update: Update) -> str:
     """Return in one line what became of a recipe."""
-    done = [f"locked {tag}" for tag in update.added] + [f"dropped {tag}" for tag in update.pruned]
+    done = [
+        *(f"locked {tag}" for tag in update.added),
+        *(f"locked {tag} anew, to fit the recipe" for tag in update.mended),
+        *(f"dropped {tag}" for tag in update.pruned),
+    ]
     if update.sized:
         done.append(f"added sizes to {', '.join(update.sized)}")
     if update.failures:
@@ -52,11 +56,12 @@ def update_line(update: Update) -> str:
 def updates(done: Iterable[Update]) -> str:
     """Return a table of what was updated, as Markdown; recipes with nothing to do stay out."""
     rows = [
-        [update.name, ", ".join(update.added), ", ".join(update.pruned)]
+        [update.name, *(", ".join(tags) for tags in (update.added, update.mended, update.pruned))]
         for update in sorted(done, key=lambda update: update.name)
-        if update.added or update.pruned
+        if update.added or update.mended or update.pruned
     ]
-    return md.text_table(["recipe", "locked", "dropped"], rows) if rows else "Nothing to update."
+    head = ["recipe", "locked", "locked anew", "dropped"]
+    return md.text_table(head, rows) if rows else "Nothing to update."
 
 
 def confirmations(assets: Sequence[Confirmation], *, markdown: bool) -> str:

@@ -14,12 +14,14 @@ from bakery.lock.sizes import with_sizes
 from bakery.recipe import lock as lockfile
 from bakery.recipe.folder import LOCK
 from bakery.recipe.lock import Lock
+from bakery.recipe.pins import fits
 from bakery.recipe.policy import asked_for, choice, described
 from bakery.recipe.upstreams import RecipePart
 from bakery.recipe.validate import is_fixed
 from bakery.recipe.version import Version
 from bakery.upstream.api import Api
 from bakery.upstream.versions import offers
+from bakery.yaml.grammar import GrammarError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,6 +43,7 @@ class Update:
     Attributes:
         name: the recipe.
         added: versions that are locked now.
+        mended: versions whose lock did not fit the recipe any more, and does now.
         pruned: versions that are not locked any more.
         sized: versions whose lock has learnt the sizes of assets.
         failures: what went wrong on the way.
@@ -49,6 +52,7 @@ class Update:
 
     name: str
     added: Sequence[str] = ()
+    mended: Sequence[str] = ()
     pruned: Sequence[str] = ()
     sized: Sequence[str] = ()
     failures: Sequence[BakeryError] = ()
@@ -63,7 +67,7 @@ class Standing:
         policy: what its `build:` follows.
         locked: the newest version in its lock.
         newest: the newest that upstream offers; None where nothing lists versions.
-        missing: versions that `build:` asks for and the lock lacks.
+        missing: versions that `build:` asks for and the lock lacks, or whose lock does not fit.
         failure: why upstream could not be asked.
 
     """
@@ -86,7 +90,8 @@ def update(
 ) -> Iterator[Update]:
     """Lock what the `build:` of recipes asks for and their locks lack; yield each when it is done.
 
-    So are the sizes of assets that are locked without.
+    So are versions whose lock does not fit the recipe any more, and sizes of assets that are locked
+    without. What is pinned already keeps its digest.
 
     Recipes that follow others come after them. What fails for one version stops no other. Of
     recipes with files of one's own (`file:`), nothing is locked that is not named: nobody knows
@@ -140,10 +145,13 @@ class _Updater:
         pruned = surplus if prune and asked and not self._failures else []
         if pruned:
             self._drop(pruned)
+        kept = [tag for tag in self._source.lock.tags if tag not in pruned]
+        mended = [tag for tag in kept if not self._fits(tag) and self._lock(tag)]
         sized = self._add_sizes(api)
         return Update(
             name=self._source.name,
             added=added,
+            mended=mended,
             pruned=pruned,
             sized=sized,
             failures=tuple(self._failures),
@@ -158,6 +166,14 @@ class _Updater:
         except BakeryError as error:
             self._failures.append(error)
         return asked_for(recipe, tags)
+
+    def _fits(self, tag: str) -> bool:
+        """Return whether a build takes what is locked, or fails for the recipe's own fault."""
+        try:
+            return fits(self._source, Version.parse(tag))
+        except GrammarError as error:
+            self._failures.append(error)
+            return True
 
     def _lock(self, tag: str) -> bool:
         try:
@@ -224,12 +240,11 @@ def _standing(source: Source, api: Api) -> Standing:
     failure: BakeryError | None = None
     try:
         published = offers(recipe.upstream, api) if recipe.upstream else []
-    except BakeryError as error:
-        failure = error
-    else:
         newest = published[-1] if published else None
         asked = asked_for(recipe, choice(recipe, published, source.lock.tags))
-        missing = [tag for tag in asked if tag not in source.lock.versions]
+        missing = [tag for tag in asked if not fits(source, Version.parse(tag))]
+    except BakeryError as error:
+        failure = error
     return Standing(
         name=source.name,
         policy=described(recipe),

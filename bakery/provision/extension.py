@@ -113,14 +113,19 @@ def resolve(
 
     """
     if "://" in reference:
-        return _from_address(reference.rstrip("/"), None, arch, keyring)
+        apart = reference.startswith(f"{settings.channels_url}/")
+        published = settings.publish_url if apart else None
+        return _from_address(reference.rstrip("/"), published, arch, keyring)
     path = Path(reference)
     if path.name.endswith(".raw"):
         return _from_image(path, settings, keyring)
     for built in (path, settings.dist / reference):
         if (built / document.FILE).is_file():
             return _from_address(built.resolve().as_uri(), settings.publish_url, arch, keyring)
-    return _from_address(f"{settings.publish_url}/{reference}", None, arch, keyring)
+    places = dict.fromkeys((settings.channels_url, settings.publish_url))
+    bases = [f"{place}/{reference}" for place in places]
+    base = next((base for base in bases[:-1] if ReleaseReader.find(base)), bases[-1])
+    return _from_address(base, settings.publish_url, arch, keyring)
 
 
 def _from_image(path: Path, settings: Settings, keyring: Path | None) -> Extension:
@@ -170,7 +175,7 @@ def _from_address(base: str, published: str | None, arch: Arch, keyring: Path | 
         )
     if identity.is_release(folder):
         return _from_release(folder, published or parent, arch)
-    return _from_channel(folder, parent, name, arch, keyring)
+    return _from_channel(folder, published or parent, name, arch, keyring)
 
 
 def _from_channel(

@@ -99,7 +99,7 @@ def preview(channel: DesiredChannel, remote: Iterable[RemoteRelease]) -> list[st
         PublishError: the publisher lets no release change.
 
     """
-    remote = list(remote)
+    remote = _here(remote)
     _refuse_immutable(channel.tag, remote)
     public = [each for each in remote if each.tag == channel.tag and _is_public(each)]
     there = {asset.name: asset for each in public for asset in each.assets}
@@ -118,7 +118,7 @@ def steps(channel: DesiredChannel, remote: Iterable[RemoteRelease]) -> list[Acti
         PublishError: the publisher lets no release change.
 
     """
-    remote = list(remote)
+    remote = _here(remote)
     _refuse_immutable(channel.tag, remote)
     remote = [release for release in remote if release.tag == channel.tag]
     public = next(filter(_is_public, remote), None)
@@ -144,7 +144,7 @@ def interrupted(remote: Iterable[RemoteRelease]) -> list[Action]:
     """
     return [
         methodcaller("swap", release, _staged(release))
-        for release in remote
+        for release in _here(remote)
         if _is_public(release) and _is_interrupted(release)
     ]
 
@@ -165,6 +165,11 @@ def _staged(release: RemoteRelease) -> list[str]:
     return sorted(names, key=lambda name: (name == sums.FILE, name == sums.SIGNATURE))
 
 
+def _here(remote: Iterable[RemoteRelease]) -> list[RemoteRelease]:
+    """Return the releases that are where channels go."""
+    return [release for release in remote if not release.elsewhere]
+
+
 def _refuse_immutable(tag: str, remote: Sequence[RemoteRelease]) -> None:
     """Refuse a channel where a release can't change, before its first publication freezes it.
 
@@ -178,10 +183,9 @@ def _refuse_immutable(tag: str, remote: Sequence[RemoteRelease]) -> None:
         raise PublishError(
             f"the channel {tag} can't move, since releases are immutable here",
             why=f"{newest[0].tag} is, as the publisher says: nothing in it can be replaced",
-            fix="switch immutable releases off (Settings, General, Releases), delete what is\n"
-            f"published as {tag} if there is such a release, and give the channel another name\n"
-            "if its tag is used up; or publish to a folder of a web server:\n"
-            "BAKERY_PUBLISHER=directory:PATH",
+            fix="keep channels elsewhere: BAKERY_CHANNELS=directory:site for GitHub Pages or any\n"
+            "web server, or github:OWNER/OTHER for a repository without immutable releases;\n"
+            "the guide on following a channel tells how",
         )
 
 

@@ -42,7 +42,7 @@ _BYTES = "application/octet-stream"
 _RIGHTS = "see that BAKERY_PUBLISHER names the repository, and that GITHUB_TOKEN may write to it"
 _WAYS_OUT = {
     "immutable": "what is published with immutable releases on never changes, and its tag is used\n"
-    "up: publish another version; and see the guide on what follows channels then",
+    "up: publish another version, and keep channels elsewhere: BAKERY_CHANNELS",
     "rule": "a ruleset of the repository forbids it: let the token's owner create tags, or leave\n"
     "these tags out (Settings, Rules, Rulesets)",
     "empty": "the repository has no commit that a tag could name: push one, then run it again",

@@ -67,6 +67,7 @@ class RemoteRelease(msgspec.Struct, frozen=True, kw_only=True):
             of another publisher, who may be at work on it.
         assets: its files.
         immutable: the publisher lets nobody change it any more.
+        elsewhere: it is in another place than channels are, and only read.
 
     """
 
@@ -74,6 +75,7 @@ class RemoteRelease(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     visibility: Visibility
     immutable: bool = False
+    elsewhere: bool = False
     assets: tuple[RemoteAsset, ...] = ()
 
     def asset(self, name: str) -> RemoteAsset | None:

@@ -1,4 +1,4 @@
-"""The publisher that the settings name."""
+"""The publishers that the settings name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import os
 import uuid
 from typing import TYPE_CHECKING
 
+from bakery.publish.apart import Apart
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bakery.publish.model import Publisher
@@ -15,14 +18,27 @@ if TYPE_CHECKING:
 
 
 def publisher(settings: Settings) -> Publisher:
-    """Return the publisher that the settings name."""
+    """Return where releases go."""
+    return _named(settings.publisher, settings, os.environ)
+
+
+def channel_publisher(settings: Settings) -> Publisher | None:
+    """Return where channels go, which shows the releases too; None for beside the releases."""
+    if settings.channels is None:
+        return None
+    token = os.environ.get("BAKERY_CHANNELS_TOKEN")
+    environment = {**os.environ, **({"GITHUB_TOKEN": token} if token else {})}
+    return Apart(publisher(settings), _named(settings.channels, settings, environment))
+
+
+def _named(place: str, settings: Settings, environment: Mapping[str, str]) -> Publisher:
     from bakery.publish.directory import Directory
     from bakery.publish.github import Github
 
-    kind, _, address = settings.publisher.partition(":")
+    kind, _, address = place.partition(":")
     owner = _owner(settings.dist)
     if kind == "github":
-        return Github(address, owner)
+        return Github(address, owner, environment=environment)
     return Directory(settings.root / address, owner)
 
 

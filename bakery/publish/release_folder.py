@@ -50,7 +50,10 @@ def unsigned(desired: DesiredRelease) -> list[str]:
     if any(file.name == sums.SIGNATURE for file in desired.files):
         return []
     why = "so that no host can tell whether it is yours"
-    way_out = f"set {signing.KEY}, and publish it again to add a signature"
+    way_out = (
+        f"set {signing.KEY}, and publish it again to add a signature, unless the publisher's"
+        " releases are immutable"
+    )
     return [f"{UNSIGNED}{desired.tag}, {why}: {way_out}"]
 
 

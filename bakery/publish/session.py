@@ -13,7 +13,7 @@ from bakery.publish import channel_steps, release, signed_channels
 from bakery.publish.channel import Channels
 from bakery.publish.channel_steps import Scratch
 from bakery.publish.published import Catalogue
-from bakery.publish.publishers import publisher
+from bakery.publish.publishers import channel_publisher, publisher
 from bakery.publish.reconcile import reconcile
 from bakery.publish.release_folder import presented, unsigned
 from bakery.publish.signed_index import IndexSigner
@@ -48,23 +48,30 @@ class PublishSession:
     """Publishes releases, and moves channels or signs what others will move.
 
     Attributes:
-        publisher: where they are.
+        publisher: where channels are, and releases seen.
 
     """
 
     def __init__(
-        self, settings: Settings, publisher: Publisher, retry: RetryPolicy, key: SigningKey | None
+        self,
+        settings: Settings,
+        publisher: Publisher,
+        retry: RetryPolicy,
+        key: SigningKey | None,
+        channels: Publisher | None = None,
     ) -> None:
         """Use a publisher.
 
         Args:
             settings: how many versions they keep, for how long they are signed, and our keys.
-            publisher: where they are.
+            publisher: where releases are.
             retry: how often a failure is met with another look.
             key: signs them; None for none.
+            channels: where channels are; None for beside the releases.
 
         """
-        self.publisher = publisher
+        self.publisher = channels or publisher
+        self._releases = publisher
         self._settings = settings
         self._retry = retry
         self._key = key
@@ -87,7 +94,8 @@ class PublishSession:
     @classmethod
     def of(cls, settings: Settings, key: SigningKey | None) -> PublishSession:
         """Return the publisher that the settings name, with the usual patience."""
-        return cls(settings, publisher(settings), RetryPolicy(), key)
+        releases, channels = publisher(settings), channel_publisher(settings)
+        return cls(settings, releases, RetryPolicy(), key, channels)
 
     def public(self) -> set[str]:
         """Return the names of the releases that are published, signed where we sign."""
@@ -113,7 +121,7 @@ class PublishSession:
         alarms(unsigned(desired))
         self.heal()
         known = self.known()
-        if release.publish(desired, self.publisher, self._retry, known):
+        if release.publish(desired, self._releases, self._retry, known):
             self._seen = None
         return f"{self._settings.publish_url}/{desired.tag}"
 
@@ -146,7 +154,7 @@ class PublishSession:
                 return [step for each in wanted for step in channel_steps.steps(each, seen)]
 
             self._reconcile(what, plan)
-            addresses = [f"{self._settings.publish_url}/{tag}" for tag in tags]
+            addresses = [f"{self._settings.channels_url}/{tag}" for tag in tags]
             return [*addresses, *channels.left_out()]
 
     def preview(self, desired: DesiredChannels) -> list[str]:
@@ -192,7 +200,7 @@ class PublishSession:
                 if isinstance(wanted, str):
                     told[channel.tag] = f"{STAYS}{channel.tag}, since {wanted}"
                 else:
-                    told[channel.tag] = f"{self._settings.publish_url}/{channel.tag}"
+                    told[channel.tag] = f"{self._settings.channels_url}/{channel.tag}"
                     steps += channel_steps.steps(wanted, seen)
             return steps
 

@@ -16,7 +16,7 @@ from bakery.recipe import lock as lockfile
 from bakery.recipe.assets import UrlAsset
 from bakery.recipe.expectations import Expectations
 from bakery.recipe.extends import overlay
-from bakery.recipe.folder import CHECK, FILE, LOCK
+from bakery.recipe.folder import CHECK, FILE, LOCK, misnamed
 from bakery.recipe.local import Local, RecipeFolderError
 from bakery.recipe.model import Recipe
 from bakery.recipe.types import Name
@@ -149,6 +149,7 @@ class Recipes(Mapping[str, Source]):
         if name not in self:
             raise KeyError(name)
         local.refuse_links_out(folder)
+        _refuse_misnamed(folder)
         lineage = self._lineage(name)
         source = _load(name, self.folder, [(base, self._node(base)) for base in lineage])
         self._check_references(source)
@@ -213,6 +214,18 @@ def _check_name(name: str, folder: Path) -> None:
         why, fix = refused
         raise RecipeFolderError(
             f'"{name}" can\'t be the name of a recipe', where=show(folder), why=why, fix=fix
+        )
+
+
+def _refuse_misnamed(folder: Path) -> None:
+    meant = misnamed(folder)
+    if meant:
+        there, name = meant
+        raise RecipeFolderError(
+            f"{there} is called {name} in recipes",
+            where=show(folder / there),
+            why=f"there is no {name} beside it, and nothing reads {there}",
+            fix=f"rename it: mv {show(folder / there)} {show(folder / name)}",
         )
 
 

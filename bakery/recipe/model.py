@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, field
 
 from bakery.recipe.assets import DebianAsset, NpmAsset, PypiAsset, UrlAsset
+from bakery.recipe.capabilities import Capabilities
 from bakery.recipe.condition import Condition
 from bakery.recipe.template import FilePath, Line, Template
 from bakery.recipe.types import (
@@ -203,6 +204,10 @@ class Recipe(Model, frozen=True):
     ] = ()
     modes: Annotated[
         dict[FilePath, Mode], Meta(description="permissions other than 0755 and 0644")
+    ] = field(default_factory=dict)
+    capabilities: Annotated[
+        dict[FilePath, Capabilities],
+        Meta(description="{path: rights of root's that a program has: cap_net_raw=ep}"),
     ] = field(default_factory=dict)
     start: Annotated[
         tuple[Unit | Start, ...],

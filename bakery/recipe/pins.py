@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from bakery.recipe import npm
 from bakery.recipe.folder import LOCK
 from bakery.recipe.lock import LockError
 from bakery.recipe.requests import requests
-from bakery.recipe.upstreams import GithubUpstream
+from bakery.recipe.upstreams import is_on_github
 from bakery.yaml.location import show
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from bakery.recipe.requests import Request
     from bakery.recipe.version import Version
 
-_ON_GITHUB = re.compile(r"https://([^/]+)/[^/]+/[^/]+/releases/download/[^/]+/[^/]+")
 Pinned = list[tuple["Request", "LockedAsset"]]
 
 
@@ -41,6 +39,20 @@ def locked_version(source: Source, version: Version) -> LockedVersion:
             fix=f"bakery lock {source.name} {version}",
         )
     return locked
+
+
+def fits(source: Source, version: Version) -> bool:
+    """Return whether a build takes what the lock holds of a version.
+
+    Raises:
+        GrammarError: a value makes a path that leads out of the image.
+
+    """
+    try:
+        pinned(source, version, locked_version(source, version))
+    except LockError:
+        return False
+    return True
 
 
 def pinned(source: Source, version: Version, locked: LockedVersion) -> dict[Arch, Pinned]:
@@ -85,7 +97,7 @@ def claims(source: Source, request: Request) -> tuple[TrustKind, ...]:
         ways.append("apt")
     elif request.url is None or request.url.startswith(npm.SCHEME):
         ways.append("registry")
-    elif _is_on_github(source, request.url):
+    elif is_on_github(source.recipe.upstream, request.url):
         ways.append("github-digest")
     if request.checksum:
         ways.append("checksum-file")
@@ -109,13 +121,6 @@ def _lacks(request: Request, pins: Sequence[LockedAsset], locked: LockedVersion)
         yield f"{packages.suite} is locked for {known}; the recipe asks for {packages.asked}"
     elif not pins or (packages and not known):
         yield f"the lock lacks {request.label}"
-
-
-def _is_on_github(source: Source, url: str) -> bool:
-    """Return whether GitHub may know an asset's digest; an own one is known by `upstream:`."""
-    matched = _ON_GITHUB.fullmatch(url)
-    own = isinstance(source.recipe.upstream, GithubUpstream)
-    return matched is not None and (own or matched[1] == "github.com")
 
 
 def _check_claim(source: Source, version: Version, request: Request, pin: LockedAsset) -> None:

@@ -114,6 +114,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     drop: tuple[str, ...]
     modes: tuple[tuple[str, str], ...]
     start: tuple[StartedUnit, ...]
+    capabilities: tuple[tuple[str, str], ...] = ()
     account: Account | None = None
     config: tuple[tuple[str, Config], ...] = ()
 
@@ -283,6 +284,9 @@ def _image(
             ]
         ),
         modes=tuple([(path.expand(words), mode) for path, mode in recipe.modes.items()]),
+        capabilities=tuple(
+            [(path.expand(words), str(what)) for path, what in recipe.capabilities.items()]
+        ),
         start=tuple([_unit(start) for start in recipe.start if applies(start, version)]),
         account=Account(name=recipe.account) if isinstance(recipe.account, str) else recipe.account,
         config=tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from msgspec import Meta, field
@@ -9,6 +10,8 @@ from msgspec import Meta, field
 from bakery.recipe.npm import NpmPackage
 from bakery.recipe.template import Url
 from bakery.recipe.types import Address, Model, Name, OneLine, Package, Project, Repository, Suite
+
+_ON_GITHUB = re.compile(r"https://([^/]+)/[^/]+/[^/]+/releases/download/[^/]+/[^/]+")
 
 
 class _Upstream(Model, frozen=True, kw_only=True):
@@ -79,7 +82,8 @@ class ListUpstream(_Upstream, frozen=True, kw_only=True):
     """Versions that the recipe names itself, or a text file with one a line."""
 
     versions: Annotated[
-        Address | tuple[OneLine, ...], Meta(description="a list, or the address of a text file")
+        Address | Annotated[tuple[OneLine, ...], Meta(min_length=1)],
+        Meta(description="a list, or the address of a text file"),
     ]
 
 
@@ -105,3 +109,10 @@ class RecipePart(Model, frozen=True):
     """A part that is another recipe: the newest version in that recipe's lock."""
 
     recipe: Name
+
+
+def is_on_github(upstream: Upstream | None, url: str) -> bool:
+    """Return whether GitHub may know an asset's digest; an own one is known by `upstream:`."""
+    matched = _ON_GITHUB.fullmatch(url)
+    own = isinstance(upstream, GithubUpstream)
+    return matched is not None and (own or matched[1] == "github.com")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import functools
 import re
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
 from bakery.recipe import spdx
-from bakery.recipe.assets import DebianAsset, UrlAsset
+from bakery.recipe.assets import DebianAsset, NpmAsset, PypiAsset, UrlAsset
 from bakery.recipe.condition import Condition
 from bakery.recipe.template import Template
-from bakery.recipe.upstreams import ListingUpstream, ListUpstream
+from bakery.recipe.types import Trust
+from bakery.recipe.upstreams import ListingUpstream, ListUpstream, is_on_github
 from bakery.recipe.version import Version
 from bakery.text import nearest
 from bakery.yaml.convert import fields
@@ -50,6 +51,7 @@ def validate(recipe: Recipe) -> None:
     _upstream(recipe)
     _private_root(recipe)
     _account(recipe)
+    _trust(recipe)
 
 
 def _license(recipe: Recipe) -> None:
@@ -261,6 +263,43 @@ def _account(recipe: Recipe) -> None:
             f"every host has {name} already",
             fix="choose another name, such as the recipe's, and say User= in the units",
         )
+
+
+def _trust(recipe: Recipe) -> None:
+    """Refuse a `trust:` that no lock could ever satisfy."""
+    levels = get_args(Trust)
+    for asset in recipe.assets:
+        if isinstance(asset, DebianAsset):  # apt verifies signatures
+            continue
+        if levels.index(_most_trust(recipe, asset)) >= levels.index(recipe.trust):
+            continue
+        label = _address(asset)
+        signed = recipe.trust == "signature"
+        if isinstance(asset, PypiAsset | NpmAsset):
+            fix = "package indexes vouch for files by checksum: write trust: checksum"
+        elif signed:
+            fix = "name upstream's signature of it, or of its checksum file, in signature:"
+        else:
+            fix = "name upstream's checksum file in its checksum:"
+        kind = "signature" if signed else "checksum"
+        raise InvalidError(
+            ["trust"], f"no {kind} of {label} is known of, so it can't be asked for", fix=fix
+        )
+
+
+def _address(asset: UrlAsset | PypiAsset | NpmAsset) -> str:
+    if isinstance(asset, UrlAsset):
+        return str(asset.url)
+    return asset.pypi if isinstance(asset, PypiAsset) else str(asset.npm)
+
+
+def _most_trust(recipe: Recipe, asset: UrlAsset | PypiAsset | NpmAsset) -> Trust:
+    if isinstance(asset, PypiAsset | NpmAsset):
+        return "checksum"
+    if asset.signature or (asset.checksum and asset.checksum.signature):
+        return "signature"
+    known = asset.checksum or is_on_github(recipe.upstream, str(asset.url))
+    return "checksum" if known else "cited"
 
 
 def _pattern(pattern: str, path: tuple[str, ...]) -> None:

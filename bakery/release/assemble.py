@@ -49,7 +49,7 @@ def assemble(
         BakeryError: the key can't be used.
 
     """
-    files = {**sysupdate.files(release, settings.publish_url), **_sbom(release, images, settings)}
+    files = {**sysupdate.files(release, settings.channels_url), **_sbom(release, images, settings)}
     described = document.describe(
         release,
         images,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, get_args
 
 import msgspec
@@ -10,10 +11,11 @@ from bakery.errors import BakeryError
 from bakery.http.address import file_name
 from bakery.recipe.lock import LockedAsset, TrustKind
 from bakery.recipe.npm import SCHEME as NPM
+from bakery.recipe.wheel import WheelName
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
 from bakery.text import decoded
-from bakery.upstream import checksums, digests, github, npm, pypi
+from bakery.upstream import checksums, digests, github, npm, pypi, simple_index
 from bakery.upstream.signature import cosign, gpg, minisign, sigstore
 
 if TYPE_CHECKING:
@@ -120,9 +122,24 @@ class Evidence:
     def _offer(self, request: Request) -> Offer | None:
         """Return what an index has of an asset; None for one that has an address of its own."""
         if request.url is None:
-            platforms = [request.platform or ""]
-            return pypi.wheel(request.project or "", request.version or "", platforms)
+            return self._wheel(request)
         return npm.offer(request.url) if request.url.startswith(NPM) else None
+
+    def _wheel(self, request: Request) -> Offer:
+        project, version = request.project or "", request.version or ""
+        try:
+            return pypi.wheel(project, version, [request.platform or ""])
+        except pypi.NoWheelError as error:
+            raise self._other_platforms(project, version, error) from None
+
+    def _other_platforms(self, project: str, version: str, error: BakeryError) -> BakeryError:
+        """Return the error with the platforms for which the index has wheels."""
+        with suppress(BakeryError):
+            names = map(WheelName.parse, simple_index.wheels(project, version, self._api))
+            found = {platform for name in names if name for platform in name.platforms}
+            if found:
+                error.fix = f"its platforms: {', '.join(sorted(found))}\ncorrect platform: or arch:"
+        return error
 
     def _published(self, request: Request, offer: Offer | None) -> Iterator[Fact]:
         if offer:

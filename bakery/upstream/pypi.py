@@ -37,6 +37,10 @@ class UpstreamError(BakeryError):
     """The package index does not have what is asked for, or pip can't reach it."""
 
 
+class NoWheelError(UpstreamError):
+    """The package index has no wheel of a version for a platform."""
+
+
 class _Archive(msgspec.Struct):
     hashes: dict[str, str] = {}
 
@@ -58,7 +62,8 @@ def wheel(project: str, version: str, platforms: Iterable[str]) -> Offer:
     """Return the wheel of a project's version that fits one of the platform tags best.
 
     Raises:
-        UpstreamError: there is none, or pip can't tell.
+        NoWheelError: there is none.
+        UpstreamError: pip can't tell.
 
     """
     where = f"{project} {version} for {' or '.join(platforms)}"
@@ -68,7 +73,7 @@ def wheel(project: str, version: str, platforms: Iterable[str]) -> Offer:
     command += [f"--platform={platform}" for platform in platforms]
     done = run_pip(*command, f"{project}=={version}", what="pip can't ask the package index")
     if done.status != 0:
-        raise UpstreamError(
+        raise NoWheelError(
             "the package index has no such wheel",
             where=where,
             why=_reason(done.stderr),

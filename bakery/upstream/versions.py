@@ -54,9 +54,7 @@ def offers(upstream: Upstream, api: Api) -> list[Published]:
         UpstreamError: upstream does not tell, or has none.
 
     """
-    published = list(_KINDS[type(upstream)](upstream, api))
-    if isinstance(upstream, GithubUpstream):
-        published = _untagged(published, upstream.tag)
+    published = listed(upstream, api)
     choice = offered(published, prerelease=upstream.prerelease)
     if not choice:
         seen = ", ".join(item.tag for item in published[:5])
@@ -67,6 +65,19 @@ def offers(upstream: Upstream, api: Api) -> list[Published]:
             fix="correct the recipe's upstream: (its tag: or pattern:), or add prerelease: true",
         )
     return choice
+
+
+def listed(upstream: Upstream, api: Api) -> list[Published]:
+    """Return all versions that an upstream lists, without what its `tag:` has around them.
+
+    Raises:
+        UpstreamError: upstream does not tell.
+
+    """
+    published = list(_KINDS[type(upstream)](upstream, api))
+    if isinstance(upstream, GithubUpstream):
+        return _untagged(published, upstream.tag)
+    return published
 
 
 def _written(upstream: Upstream) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bakery.archive import deb
 from bakery.archive.unpack import BrokenArchiveError, HostileArchiveError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def package(tmp_path: Path, tool: Any) -> Callable[..., Path]:
     """Returns a function that packs a folder with a program and some links as dpkg does."""
 
-    def pack(compression: str = "xz", **links: str) -> Path:
+    def pack(compression: str = "xz", script: str = "", **links: str) -> Path:
         root = tmp_path / "root"
         (root / "DEBIAN").mkdir(parents=True)
         (root / "DEBIAN" / "control").write_text(
@@ -27,6 +28,9 @@ def package(tmp_path: Path, tool: Any) -> Callable[..., Path]:
         (root / "usr" / "bin").mkdir(parents=True)
         (root / "usr" / "bin" / "tool").write_bytes(b"tool" * 5000)
         (root / "usr" / "bin" / "tool").chmod(0o755)
+        if script:
+            (root / "DEBIAN" / "postinst").write_text(script)
+            (root / "DEBIAN" / "postinst").chmod(0o755)
         for name, target in links.items():
             (root / "usr" / "bin" / name).symlink_to(target)
         tool("dpkg-deb", f"-Z{compression}", "-b", root, "tool.deb", cwd=tmp_path)
@@ -90,3 +94,22 @@ def test_signatures_may_follow(tmp_path: Path, package: Any, unpack: Any) -> Non
     (tmp_path / "_gpgorigin").write_text("odd")
     subprocess.run(["ar", "q", path, "_gpgorigin"], cwd=tmp_path, check=True)
     assert "usr/bin/tool" in unpack(path)
+
+
+SETCAP = """#!/bin/sh
+PROGRAM=$(dpkg-divert --truename /bin/ping)
+if command -v setcap > /dev/null; then setcap cap_net_raw+ep $PROGRAM || chmod u+s $PROGRAM; fi
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [(SETCAP, ["cap_net_raw+ep"]), ("#!/bin/sh\n# no cap_net_raw+ep\n", []), ("", [])],
+)
+def test_what_a_postinst_grants(script: str, found: list[str], package: Any) -> None:
+    assert deb.granted(package(script=script)) == found
+
+
+def test_a_package_without_scripts_grants_nothing(tmp_path: Path) -> None:
+    (tmp_path / "no.deb").write_bytes(b"!<arch>\n")
+    assert deb.granted(tmp_path / "no.deb") == []

@@ -173,3 +173,13 @@ def test_encryption(tmp_path: Path, tool: Any, unpack: Any) -> None:
     tool("zip", "-P", "password", "a.zip", "a", cwd=tmp_path)
     with pytest.raises(BrokenArchiveError, match="encrypted"):
         unpack(tmp_path / "a.zip")
+
+
+def test_setuid_is_told(tmp_path: Path, unpack: Any) -> None:
+    modes = {"su": stat.S_IFREG | 0o4755, "no": stat.S_IFREG | 0o755}
+    entries = [(name, b"program", mode) for name, mode in modes.items()]
+    found = unpack(_zip(tmp_path / "a.zip", *entries))
+    assert {path: member.privileges for path, (member, _) in found.items()} == {
+        "su": "mode 4755",
+        "no": None,
+    }

@@ -29,6 +29,8 @@ from bakery.boot.nspawn import Nspawn
 from bakery.boot.qemu import Qemu
 from bakery.boot.report import BootReport, passed, render
 from bakery.boot.session import Deployment, boot
+from bakery.image.manifest import Manifest, ManifestEntry
+from bakery.image.squash import squash
 from bakery.progress import Silent
 from bakery.recipe.expectations import (
     CommandExpectation,
@@ -146,6 +148,56 @@ def test_a_good_image_runs_and_is_replaced_while_it_runs(
     assert (report.systemd or "").startswith(SYSTEMD[suite])
     assert report.journal_sha256 == hashlib.sha256(journal.read_bytes()).hexdigest()
     assert "web.service" in journal.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "suite",
+    [
+        pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
+        for suite in SUITES
+    ],
+)
+def test_who_starts_a_program_has_its_capabilities(
+    tree: Tree, journal: Path, suite: str, tmp_path: Path
+) -> None:
+    (tree.folder / "usr/lib/web").mkdir()
+    shutil.copy(tree.folder / "usr/bin/busybox", tree.folder / "usr/lib/web")
+    entries = tuple(_entry(path, tree.folder) for path in sorted(tree.folder.rglob("*")))
+    image = tmp_path / "web.raw"
+    squash(
+        tree.folder,
+        image,
+        manifest=Manifest(image="web-1", key="key", epoch=0, entries=entries),
+        format="squashfs",
+        profile="fast",
+        processors=1,
+        work=tmp_path,
+    )
+    commands = (
+        CommandExpectation(run=("/usr/lib/web/busybox", "chroot", "/", "/bin/true"), user="nobody"),
+        CommandExpectation(
+            run=("/usr/bin/busybox", "chroot", "/", "/bin/true"), user="nobody", status=1
+        ),
+    )
+    offer = Deployment(
+        images=[BootImage(path=image, name="web")],
+        start=["web.service"],
+        expected=Expectations(commands=commands),
+    )
+    report = boot(offer, machine=nspawn(suite), journal=journal)
+    assert report.outcome == "passed", render(report)
+
+
+def _entry(path: Path, root: Path) -> ManifestEntry:
+    is_file = path.is_file()
+    return ManifestEntry(
+        path=str(path.relative_to(root)),
+        type="file" if is_file else "directory",
+        mode=0o644 if is_file and path.name != "busybox" else 0o755,
+        size=path.stat().st_size if is_file else 0,
+        sha256=digest(path) if is_file else None,
+        capabilities="cap_sys_chroot=ep" if path.match("web/busybox") else None,
+    )
 
 
 def test_a_folder_is_merged_as_well(tree: Tree, journal: Path) -> None:

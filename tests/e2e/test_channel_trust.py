@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import channels, needs
+from harness.github import REPOSITORY as REPOSITORY_NAME
+from harness.github import GitHub
 from harness.mirror import Mirror
 from harness.project import REPOSITORY
 from harness.released import release
@@ -22,7 +24,12 @@ from harness.sysupdate import SHIPPED, built, follower
 
 from bakery.arch import native_arch
 from bakery.http.retry import RetryPolicy
+from bakery.publish import release as transaction
+from bakery.publish.apart import Apart
 from bakery.publish.directory import Directory
+from bakery.publish.github import Github
+from bakery.publish.release import DesiredRelease, LocalFile
+from bakery.publish.session import of_recipe
 from bakery.release import signing, sums
 
 if TYPE_CHECKING:
@@ -238,3 +245,43 @@ def test_a_stolen_key_is_believed_until_hosts_have_it_no_more(
     assert {path.name.split("-")[1] for path in site.channel.glob("*.raw")} == {"3"}
     host.keys.write_bytes(site.ring.read_bytes())
     host.follows("3")
+
+
+@pytest.mark.parametrize(
+    "suite",
+    [
+        pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
+        for suite in SUITES
+    ],
+)
+def test_hosts_follow_a_channel_apart_from_immutable_releases(
+    site: Site, url: str, tmp_path: Path, suite: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = site.person.key(f"the publisher for {suite}")
+    site.person.export(site.ring, key, armour=False)
+    secret = site.person.gpg("--armor", "--export-secret-keys", key).decode()
+    monkeypatch.setenv(signing.KEY, secret)
+    host = Host(suite, tmp_path / "host", url)
+    with GitHub() as github:
+        github.immutable = True
+        releases = Github(REPOSITORY_NAME, "us", environment=github.environment)
+        apart = Apart(releases, Directory(site.root, "us"))
+        for version in ("1", "2", "3"):
+            at = release(
+                tmp_path / "made", "app", version, {native_arch(): version.encode() * 65536}
+            )
+            site.person.sign(at / sums.FILE, key, armour=False).rename(at / sums.SIGNATURE)
+            files = tuple(map(LocalFile.of, sorted(at.iterdir())))
+            made = DesiredRelease(tag=at.name, notes="", files=files)
+            transaction.publish(made, releases, ONCE)
+            session = channels.session(
+                releases,
+                tmp_path / "work",
+                ONCE,
+                channels=apart,
+                BAKERY_SIGNING_KEYRING=str(site.ring),
+            )
+            session.move("app", of_recipe("app", minors=False))
+            shutil.copy(site.channel / signing.KEYRING, host.keys)
+            host.follows(version)
+        assert all(each.immutable for each in github.public)

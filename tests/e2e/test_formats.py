@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 from harness import clock
+from msgspec import structs
 
 import bakery
 from bakery.check.command import check_path
@@ -24,9 +25,10 @@ from bakery.check.loader import load
 from bakery.check.subject import Context
 from bakery.errors import SystemRefusesError
 from bakery.image.errors import ImageError
-from bakery.image.formats import btrfs, erofs
+from bakery.image.formats import btrfs, erofs, squashfs
 from bakery.image.manifest import Manifest, ManifestEntry, encode
 from bakery.image.squash import squash, writers
+from bakery.recipe.capabilities import ATTRIBUTE, Capabilities
 from bakery.recipe.types import Format
 from bakery.tools import ToolFailedError, ToolHungError
 
@@ -479,3 +481,90 @@ def test_writers_tell_the_tool_its_version_and_the_options(form: Format) -> None
     assert len(set(texts)) == (3 if form in {"squashfs", "erofs"} else 1)
     if form in PROGRAMS:
         assert any(character.isdigit() for character in texts[0])
+
+
+CAPABLE = "usr/bin/tool"
+RIGHTS = "cap_net_admin,cap_net_raw=ep"
+
+
+def capable(folder: Path, form: Format, seed: int = 1) -> Path:
+    """Write the sample with a program that has capabilities."""
+    need(form)
+    nodes = sample()
+    plant(folder / "tree", nodes, seed=seed)
+    squash(
+        folder / "tree",
+        folder / "sample.raw",
+        manifest=capable_manifest(nodes),
+        format=form,
+        profile="fast",
+        processors=2,
+        work=folder,
+    )
+    return folder / "sample.raw"
+
+
+def capable_manifest(nodes: dict[str, Node]) -> Manifest:
+    manifest = manifest_of(nodes)
+    entries = tuple(
+        structs.replace(entry, capabilities=RIGHTS) if entry.path == CAPABLE else entry
+        for entry in manifest.entries
+    )
+    return structs.replace(manifest, entries=entries)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_capabilities_are_in_the_image_and_nothing_else_is(
+    tmp_path: Path, elsewhere: Path, form: Format
+) -> None:
+    image, again = capable(tmp_path, form), capable(elsewhere, form, seed=2)
+    place = image
+    if form != "folder":
+        place = tmp_path / "mounted"
+        place.mkdir()
+        subprocess.run(["mount", "-t", form, "-o", "loop,ro", image, place], check=True)
+    try:
+        attributes = {
+            (str(path.relative_to(place)), name): os.getxattr(path, name, follow_symlinks=False)
+            for path in place.rglob("*")
+            for name in os.listxattr(path, follow_symlinks=False)
+        }
+        assert listing(place) == expected(manifest_of(sample()))
+    finally:
+        if place != image:
+            subprocess.run(["umount", place], check=True)
+    assert attributes == {(CAPABLE, ATTRIBUTE): Capabilities.parse(RIGHTS).encode()}
+    if form not in ("folder", "btrfs"):
+        assert image.read_bytes() == again.read_bytes()
+    if form == "ext4":
+        subprocess.run(["e2fsck", "-fn", image], check=True, capture_output=True)
+    report, _ = check_path(image, Context(manifest=capable_manifest(sample())))
+    found = {item.rule: item.message for item in report.findings if item.path == CAPABLE}
+    assert RIGHTS in found["capabilities"]
+    assert "image-content" not in found
+    report, _ = check_path(image, Context(manifest=manifest_of(sample())))
+    found = {item.rule: item.message for item in report.findings if item.path == CAPABLE}
+    assert f"has the capabilities {RIGHTS}; staged was none" in found["image-content"]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_who_may_not_write_capabilities_is_told_so(elsewhere: Path, form: Format) -> None:
+    need(form)
+    nodes = sample()
+    plant(elsewhere / "tree", nodes, seed=1)
+    (elsewhere / "manifest.json").write_bytes(encode(capable_manifest(nodes)))
+    for path in (elsewhere, *elsewhere.rglob("*")):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", SQUASH, elsewhere / "tree", elsewhere / "image"),
+            *(elsewhere / "manifest.json", form, "1"),
+        ],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(bakery.__file__).parent.parent)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    from_files = form != "ext4" and not (form == "squashfs" and squashfs._takes_attributes())
+    assert (done.returncode != 0) == from_files
+    assert (f"/{CAPABLE} can't be given {RIGHTS}" in done.stderr) == from_files

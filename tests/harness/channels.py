@@ -19,13 +19,19 @@ if TYPE_CHECKING:
 
 
 def session(
-    publisher: Publisher, folder: Path, retry: RetryPolicy, **variables: str
+    publisher: Publisher,
+    folder: Path,
+    retry: RetryPolicy,
+    *,
+    channels: Publisher | None = None,
+    **variables: str,
 ) -> PublishSession:
     """Return who moves channels as settings say, by way of a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     given = {"BAKERY_STORE": str(folder / "store"), "BAKERY_KEEP": "2", **variables}
     loaded = settings.load(folder, given)
-    return PublishSession(loaded, publisher, retry, signing_key(loaded.signing_keyring))
+    key = signing_key(loaded.signing_keyring)
+    return PublishSession(loaded, publisher, retry, key, channels)
 
 
 def follow(

@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 import tarfile
+from base64 import b64encode
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +16,11 @@ import pytest
 from bakery.binary import elf
 from bakery.errors import BakeryError
 from bakery.image.errors import AlteredAssetError, ImageError
+from bakery.image.manifest import decode, encode
 from bakery.image.stage import EPOCH, stage
 from bakery.progress import Silent
 from bakery.recipe import lock as lockfile
+from bakery.recipe.capabilities import Capabilities
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
 from bakery.recipe.plan import releases
@@ -53,6 +56,8 @@ class Kitchen:
         self.recipe = folder / "recipes" / "tool"
         self.recipe.mkdir(parents=True)
         self.members = dict(MEMBERS)
+        self.modes: dict[str, int] = {}
+        self.headers: dict[str, dict[str, str]] = {}
         self.flip: int | None = None
 
     def file(self, path: str, text: str) -> Path:
@@ -70,7 +75,8 @@ class Kitchen:
             for name, data in self.members.items():
                 info = tarfile.TarInfo(name)
                 info.size = len(data)
-                info.mode = 0o600
+                info.mode = self.modes.get(name, 0o600)
+                info.pax_headers = self.headers.get(name, {})
                 tar.addfile(info, BytesIO(data))
         digest = hashlib.sha256(archive.read_bytes()).hexdigest()
         asset = LockedAsset(url=URL, sha256=digest, trust="first-use")
@@ -138,6 +144,30 @@ def test_units_are_upheld_and_find_programs_that_were_folded(kitchen: Kitchen) -
         "in usr/bin, since usr/sbin is a link to it on some hosts: old",
         "written /usr/bin for /usr/sbin in tool.service",
     )
+
+
+RAW = Capabilities.parse("cap_net_raw=ep").encode()
+AS_TEXT = {
+    "SCHILY.xattr.security.capability": RAW.decode(errors="surrogateescape"),
+    "LIBARCHIVE.xattr.security.capability": b64encode(RAW).decode().rstrip("="),
+}
+
+
+@pytest.mark.parametrize("header", AS_TEXT)
+def test_rights_that_upstream_gives_are_told_and_kept_if_the_recipe_says_so(
+    kitchen: Kitchen, header: str
+) -> None:
+    kitchen.modes["tool/bin/tool"] = 0o4755
+    kitchen.headers["tool/bin/tool"] = {header: AS_TEXT[header]}
+    manifest = kitchen.stage()
+    (note,) = manifest.notes
+    assert note.startswith("usr/bin/tool has mode 4755 and cap_net_raw=ep upstream, and not here")
+    assert not manifest.attributes
+    shutil.rmtree(kitchen.root)
+    manifest = kitchen.stage("capabilities: {usr/bin/tool: cap_net_raw+ep}\n")
+    assert manifest.notes == ()
+    assert manifest.attributes == {"usr/bin/tool": RAW}
+    assert decode(encode(manifest)) == manifest
 
 
 @pytest.mark.parametrize("at", [4, 20, 60, -5, -1])
@@ -212,6 +242,7 @@ def test_write_links_edit_drop_and_modes(kitchen: Kitchen) -> None:
         ("edit: {usr/share/tool/conf: [{replace: absent, with: b}]}\n", "does not contain"),
         ("drop: [usr/share/none/**]\n", "matches nothing"),
         ('modes: {usr/bin/none: "0755"}\n', "no file usr/bin/none"),
+        ("capabilities: {usr/bin/none: cap_bpf=p}\n", "no file usr/bin/none"),
         ("config: {etc/tool.conf: cnf}\n", "no file usr/share/tool/cnf"),
         ("config: {etc/tool.conf: {default: cnf}}\n", "no file usr/share/tool/cnf"),
     ],

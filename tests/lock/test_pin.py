@@ -23,6 +23,7 @@ from bakery.recipe import lock as lockfile
 from bakery.recipe.load import load_all
 from bakery.recipe.requests import requests
 from bakery.recipe.version import Version
+from bakery.upstream import debian
 from bakery.upstream.api import Api
 from bakery.upstream.evidence import Evidence
 from bakery.upstream.signature.errors import SignatureError
@@ -341,13 +342,11 @@ def test_without_anything_published_it_is_first_use(upstream: Upstream) -> None:
     assert upstream.lock() == "first-use"
 
 
-@pytest.mark.parametrize(("trust", "key"), [("checksum", "checksum:"), ("signature", "signature:")])
-def test_a_recipe_refuses_less_than_it_asks_for(upstream: Upstream, trust: str, key: str) -> None:
-    upstream.asset("" if trust == "checksum" else 'checksum: {url: "{url}.sums"}', trust)
-    upstream.publish("app.sums", SUMS)
+def test_a_recipe_refuses_less_than_it_asks_for(upstream: Upstream) -> None:
+    upstream.asset("", "checksum")
     said = upstream.lock()
     assert "too little is known about an asset" in said
-    assert f"name it in the recipe's {key}" in said
+    assert "name it in the recipe's checksum:" in said
     assert not (upstream.recipe / "lock.json").exists()
 
 
@@ -532,3 +531,48 @@ def test_only_what_has_been_locked_since_is_verified(upstream: Upstream) -> None
     other = upstream.recipe.with_name("new")
     shutil.copytree(upstream.recipe, other)
     assert upstream.verified_since("HEAD") == [first]
+
+
+def test_a_wheel_for_another_platform_lists_the_platforms(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", upstream.index("app"))
+    asset = '  - {pypi: app, platform: "linux_{arch}", install: {"*": usr/bin/}}\n'
+    recipe = upstream.recipe / "recipe.yaml"
+    upstream.asset("")
+    asset = asset.replace("install", 'version: "1.0", install')
+    recipe.write_text(recipe.read_text().partition("  - ")[0] + asset)
+    said = upstream.lock()
+    assert "the package index has no such wheel" in said
+    assert "its platforms: any" in said
+    assert "correct platform: or arch:" in said
+
+
+@pytest.mark.parametrize(
+    ("more", "fix"),
+    [
+        ("", "bakery lock app 2.41-12"),
+        ("upstream: {debian: app, suite: trixie}\n", "add `version: latest` below `debian:`"),
+        ("upstream: {pypi: app}\n", "add `version: latest` below `debian:`"),
+        ("upstream: {debian: libc6, suite: trixie}\n", "bakery lock app 2.41-12"),
+    ],
+)
+def test_advice_names_no_version_of_another_package(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch, more: str, fix: str
+) -> None:
+    def closure(*_: object) -> list[debian.Package]:
+        address = "debian:trixie/pool/main/g/glibc/libc6_2.41-12_amd64.deb"
+        return [
+            debian.Package(
+                address=address, name="libc6", version="2.41-12", sha256="0" * 64, size=1
+            )
+        ]
+
+    monkeypatch.setattr(debian, "closure", closure)
+    upstream.asset("")
+    recipe = upstream.recipe / "recipe.yaml"
+    asset = "  - {debian: {packages: [libc6], suite: trixie}, install: {usr/bin/*: usr/bin/}}\n"
+    recipe.write_text(more + recipe.read_text().partition("  - ")[0] + asset)
+    said = upstream.lock()
+    assert "trixie has libc6 2.41-12, not v1" in said
+    assert fix in said

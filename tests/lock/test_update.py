@@ -16,6 +16,7 @@ from bakery.lock.update import Standing, Update
 from bakery.recipe import lock as lockfile
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
+from bakery.recipe.plan import releases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,13 +108,87 @@ def test_update_locks_what_is_new_and_keeps_what_is_old(bakery: Bakery) -> None:
     bakery.offer("https://example.org/app-1.1", "two")
     assert bakery.update()["app"].added == ["1.0"]
     assert bakery.update()["app"].added == ["1.1"]
-    assert bakery.update()["app"] == Update(name="app", added=[], pruned=[], sized=[], failures=())
+    assert bakery.update()["app"] == Update(
+        name="app", added=[], mended=[], pruned=[], sized=[], failures=()
+    )
     assert bakery.locked().tags == ["1.0", "1.1"]
+
+
+def test_what_a_build_would_refuse_is_locked_anew(bakery: Bakery) -> None:
+    bakery.recipe(text=APP.replace("[latest]", '["1.0"]'))
+    bakery.offer("https://example.org/versions.txt", "1.0")
+    for name in ("app", "tool"):
+        bakery.offer(f"https://example.org/{name}-1.0", name)
+    bakery.update()
+    more = '{url: "https://example.org/tool-{version}", install: usr/bin/tool, archive: plain}'
+    path = bakery.root / "recipes/app/recipe.yaml"
+    path.write_text(path.read_text().replace("archive: plain}]", f"archive: plain}}, {more}]"))
+    (release,) = releases(bakery.sources["app"])
+    assert "does not fit its recipe" in str(release.problem)
+    (standing,) = update.standings(bakery.sources, bakery.settings)
+    assert standing.missing == ["1.0"]
+    app, tool = bakery.update()["app"], "https://example.org/tool-1.0"
+    assert (app.added, app.mended) == ([], ["1.0"])
+    assert tables.update_line(app) == "app: locked 1.0 anew, to fit the recipe"
+    assert tool in bakery.locked().versions["1.0"].by_url
+    (release,) = releases(bakery.sources["app"])
+    assert release.problem is None
+    assert bakery.update()["app"].mended == []
+
+
+def test_what_cannot_be_locked_anew_is_told(bakery: Bakery) -> None:
+    bakery.recipe(text=APP.replace("[latest]", '["1.0"]'))
+    bakery.offer("https://example.org/app-1.0", "app")
+    bakery.update()
+    path = bakery.root / "recipes/app/recipe.yaml"
+    path.write_text(path.read_text().replace("/app-{version}", "/lost-{version}"))
+    result = bakery.update()["app"]
+    assert result.mended == []
+    assert "lost-1.0" in str(result.failures[0])
+
+
+@pytest.mark.parametrize(
+    ("listed", "asked", "meant"),
+    [
+        ("v1.4.2", "1.4.2", "v1.4.2"),
+        ("1.4.2", "v1.4.2", "1.4.2"),
+        ("1.4.2", "app-1.4.2", "1.4.2"),
+        ("1.4.2-RC1", "1.4.2-rc1", "1.4.2-RC1"),
+    ],
+)
+def test_a_version_is_locked_as_upstream_writes_it(
+    bakery: Bakery, listed: str, asked: str, meant: str
+) -> None:
+    bakery.recipe()
+    bakery.offer("https://example.org/versions.txt", f"{listed}\n0.9")
+    bakery.offer(f"https://example.org/app-{listed}", "app")
+    refused = CliRunner().invoke(main, ["lock", "app", asked])
+    assert refused.exit_code == 1
+    assert f"upstream publishes no {asked} of app, but {meant}" in refused.output
+    assert f"bakery lock app {meant}" in refused.output
+    assert CliRunner().invoke(main, ["lock", "app", meant]).exit_code == 0
+    assert bakery.locked().tags == [meant]
+
+
+def test_a_version_that_upstream_lists_in_both_spellings_is_taken(bakery: Bakery) -> None:
+    bakery.recipe()
+    bakery.offer("https://example.org/versions.txt", "v1.0\n1.0")
+    bakery.offer("https://example.org/app-1.0", "app")
+    assert CliRunner().invoke(main, ["lock", "app", "1.0"]).exit_code == 0
+
+
+def test_a_version_that_no_list_has_may_be_there(bakery: Bakery) -> None:
+    bakery.recipe()
+    bakery.offer("https://example.org/versions.txt", "2.0")
+    bakery.offer("https://example.org/app-1.0", "app")
+    assert CliRunner().invoke(main, ["lock", "app", "1.0"]).exit_code == 0
 
 
 def test_files_of_ones_own_are_locked_by_name_alone(bakery: Bakery) -> None:
     bakery.recipe(text=APP.replace("https://example.org/app-", "file:///srv/app-"))
-    assert bakery.update()["app"] == Update(name="app", added=[], pruned=[], sized=[], failures=())
+    assert bakery.update()["app"] == Update(
+        name="app", added=[], mended=[], pruned=[], sized=[], failures=()
+    )
 
 
 def test_sizes_that_a_lock_lacks_are_added(bakery: Bakery) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -171,3 +172,15 @@ def test_a_channel_whose_release_has_other_files(settings: Settings, published: 
     release(published, "docker", "20.10.13", {"x86-64": b"something else"})
     with pytest.raises(ProvisionError, match="have different files"):
         given(settings, "docker")
+
+
+def test_a_channel_may_be_apart_from_its_releases(settings: Settings, published: Path) -> None:
+    beside = given(settings, "docker")
+    (published / "site").mkdir()
+    (published / "docker").rename(published / "site/docker")
+    apart = replace(settings, channels_url=f"{settings.publish_url}/site")
+    assert given(apart, "docker") == beside
+    assert given(apart, f"{apart.channels_url}/docker") == beside
+    assert given(apart, "docker-20.10.9")
+    with pytest.raises(ProvisionError, match="no release and no channel nothing"):
+        given(apart, "nothing")

@@ -128,7 +128,7 @@ def test_with_immutable_releases_no_channel_begins(
     transaction.publish(desired, publisher, RetryPolicy(tries=1))
     with pytest.raises(PublishError, match="releases are immutable here") as caught:
         channels.follow("app", publisher, tmp_path / "scratch", RetryPolicy(tries=1))
-    assert "switch immutable releases off" in str(caught.value.fix)
+    assert "BAKERY_CHANNELS=directory:site" in str(caught.value.fix)
     assert [release.tag for release in github.public] == ["app-1"]
     assert github.drafts == []
 

@@ -163,6 +163,7 @@ def _inputs(context: Context, release: Release) -> tuple[str, ...]:
     return (
         msgspec.json.encode(values, enc_hook=str).decode(),
         settings.publish_url,
+        settings.channels_url,
         settings.publisher,
     )
 

@@ -110,7 +110,8 @@ def setuid(subject: Subject) -> Iterator[Violation]:
         "a program with file capabilities gives whoever starts it a part of root's rights, on"
         " every host"
     ),
-    fix="setcap -r; where the program is useless without, allow it with a reason",
+    fix="take it out of `capabilities:`, or setcap -r; where the program is useless without, allow"
+    " it with a reason",
 )
 def capabilities(subject: Subject) -> Iterator[Violation | Skip]:
     """Find files with capabilities."""
@@ -118,7 +119,7 @@ def capabilities(subject: Subject) -> Iterator[Violation | Skip]:
         yield _NOT_ROOT
     for node in subject.tree:
         if node.capabilities:
-            yield Violation(node.path, "carries file capabilities")
+            yield Violation(node.path, f"gives whoever starts it {node.capabilities}")
 
 
 @rule(

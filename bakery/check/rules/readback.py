@@ -54,7 +54,7 @@ def content(subject: Subject) -> Iterator[Violation | Skip]:
         if node is None:
             yield Violation(path, "was staged, and is missing")
         else:
-            for what, before, now in _differences(entry, node):
+            for what, before, now in _differences(entry, node, as_root=subject.as_root):
                 yield Violation(path, f"has the {what} {now}; staged was {before}")
             if node.mtime != manifest.epoch:
                 yield Violation(path, f"has the time {node.mtime}; staged was {manifest.epoch}")
@@ -63,12 +63,16 @@ def content(subject: Subject) -> Iterator[Violation | Skip]:
             yield Violation(node.path, "is there, and was not staged")
 
 
-def _differences(entry: ManifestEntry, node: Node) -> Iterator[tuple[str, object, object]]:
+def _differences(
+    entry: ManifestEntry, node: Node, *, as_root: bool
+) -> Iterator[tuple[str, object, object]]:
     if entry.type != node.type:
         yield "type", entry.type, node.type
         return
     if entry.type != "link" and entry.mode != node.mode:
         yield "mode", f"{entry.mode:04o}", f"{node.mode:04o}"
+    if as_root and entry.capabilities != node.capabilities:
+        yield "capabilities", entry.capabilities or "none", node.capabilities or "none"
     if entry.target != node.target:
         yield "target", entry.target, node.target
     if entry.size != node.size:

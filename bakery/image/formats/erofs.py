@@ -56,11 +56,12 @@ def describe(profile: Profile) -> str:
 def write(job: Job) -> None:
     """Write the image."""
     tree = job.work / "tree"
-    folder.copy(job.tree, tree, job.manifest)
+    folder.exact_copy(job.tree, tree, job.manifest)
     _refuse_a_full_disk(job)
     outcome = execute(
         [
             *(MKFS_EROFS.require(), *_options(job.profile).split(), "--quiet", *_workers()),
+            *(["-x1"] if job.manifest.attributes else []),
             *(f"-T{job.manifest.epoch}", f"-U{job.uuid}", job.output, tree),
         ],
         what=_WHAT,

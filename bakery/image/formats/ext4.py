@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from bakery.image.formats.versions import tool_version
+from bakery.recipe.capabilities import ATTRIBUTE
 from bakery.tools import Tool, execute, run
 
 if TYPE_CHECKING:
@@ -85,8 +86,15 @@ def _commands(job: Job) -> Iterator[bytes]:
     # The signedness of char on the building machine, which only an indexed folder would use.
     yield b"set_super_value flags 1"
     yield from _inode(b"/", 0o040755, job.manifest.epoch)
-    for entry in job.manifest.entries:
+    attributes = job.manifest.attributes
+    if attributes:
+        yield b"feature ext_attr"
+    for number, entry in enumerate(job.manifest.entries):
         path = b"/" + os.fsencode(entry.path)
+        if entry.path in attributes:
+            value = job.work / f"attribute-{number}"
+            value.write_bytes(attributes[entry.path])
+            yield b'ea_set -f "%s" "%s" %s' % (os.fsencode(value), path, ATTRIBUTE.encode())
         yield from _inode(path, _TYPES[entry.type] | entry.mode, job.manifest.epoch)
     yield b"feature read-only"
 

@@ -10,11 +10,14 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from bakery.errors import SystemRefusesError
+from bakery.recipe.capabilities import ATTRIBUTE
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bakery.image.formats.job import Job
-    from bakery.image.manifest import Manifest
+    from bakery.image.manifest import Manifest, ManifestEntry
     from bakery.settings import Profile
 
 _NANOSECONDS = 10**9
@@ -31,9 +34,10 @@ def write(job: Job) -> None:
 
 
 def copy(tree: Path, target: Path, manifest: Manifest) -> None:
-    """Copy a tree so that the copy has the manifest's modes and times, and no extended attributes.
+    """Copy a tree so that the copy has the manifest's modes, times and capabilities.
 
     Raises:
+        SystemRefusesError: files have capabilities, and this user may not give them any.
         OSError: a file can't be read or written.
 
     """
@@ -46,8 +50,11 @@ def copy(tree: Path, target: Path, manifest: Manifest) -> None:
             path.symlink_to(entry.target or "")
         else:
             shutil.copyfile(tree / entry.path, path)
+    attributes = manifest.attributes
     for entry in reversed(manifest.entries):
         _finish(target / entry.path, None if entry.type == "link" else entry.mode, manifest.epoch)
+        if entry.path in attributes:
+            _set_capabilities(target / entry.path, entry, attributes[entry.path])
     _finish(target, 0o755, manifest.epoch)
 
 
@@ -57,3 +64,37 @@ def _finish(path: Path, mode: int | None, epoch: int) -> None:
     if mode is not None:
         path.chmod(mode)
     os.utime(path, ns=(epoch * _NANOSECONDS,) * 2, follow_symlinks=False)
+
+
+def exact_copy(tree: Path, target: Path, manifest: Manifest) -> None:
+    """Copy a tree for a tool that takes all attributes of files into the image.
+
+    Raises:
+        SystemRefusesError: files have capabilities, and this user may not give them any; or the
+            system gives files attributes of its own.
+        OSError: a file can't be read or written.
+
+    """
+    copy(tree, target, manifest)
+    for entry in manifest.entries if manifest.attributes else ():
+        others = {*os.listxattr(target / entry.path, follow_symlinks=False)} - {ATTRIBUTE}
+        if others:
+            raise SystemRefusesError(
+                f"the capabilities of files can't be written without {', '.join(sorted(others))}",
+                where=str(target),
+                why="the system gives every file this attribute, and the tool would take both",
+                fix="build on a file system without it, or with squashfs-tools 4.6 or newer and"
+                " `format: squashfs`",
+            )
+
+
+def _set_capabilities(path: Path, entry: ManifestEntry, attribute: bytes) -> None:
+    try:
+        os.setxattr(path, ATTRIBUTE, attribute)
+    except OSError as error:
+        raise SystemRefusesError(
+            f"/{entry.path} can't be given {entry.capabilities}",
+            why=f"{error.strerror}: of these tools only root's take capabilities, from files"
+            " that have them",
+            fix="build it as root, or with squashfs-tools 4.6 or newer and `format: squashfs`",
+        ) from None

@@ -10,9 +10,13 @@ and start what they read, ten times as slowly. zstd needs Linux 4.14.
 from __future__ import annotations
 
 import os
+import re
+from functools import cache
 from typing import TYPE_CHECKING
 
+from bakery.image.formats import folder
 from bakery.image.formats.versions import library_version, tool_version
+from bakery.recipe.capabilities import ATTRIBUTE
 from bakery.tools import Tool, run
 
 if TYPE_CHECKING:
@@ -26,6 +30,8 @@ MKSQUASHFS, UNSQUASHFS = (
 )
 
 _LEVELS: dict[Profile, int] = {"fast": 1, "default": 6, "small": 19}
+_RELEASE = re.compile(r"version (\d+)\.(\d+)")
+_WITH_ATTRIBUTES = (4, 6)
 _ALWAYS = "-noappend -no-xattrs -all-root -root-mode 0755 -comp zstd -b 1M"
 
 
@@ -47,14 +53,21 @@ def describe(profile: Profile) -> str:
 def write(job: Job) -> None:
     """Write the image."""
     modes = job.work / "modes"
-    modes.write_bytes(
-        b"".join(_mode(entry) for entry in job.manifest.entries if entry.type != "link")
-    )
+    attributes = job.manifest.attributes
+    lines = [_mode(entry) for entry in job.manifest.entries if entry.type != "link"]
+    tree, options = job.tree, _options(job.profile)
+    if attributes and _takes_attributes():
+        lines += [_attribute(path, value) for path, value in attributes.items()]
+        options = options.replace("-no-xattrs", "-xattrs -xattrs-exclude .")
+    elif attributes:
+        tree, options = job.work / "tree", options.replace("-no-xattrs", "-xattrs")
+        folder.exact_copy(job.tree, tree, job.manifest)
+    modes.write_bytes(b"".join(lines))
     epoch = str(job.manifest.epoch)
     run(
         [
-            *(MKSQUASHFS.require(), job.tree, job.output, "-pf", modes),
-            *(*_options(job.profile).split(), "-mkfs-time", epoch, "-all-time", epoch),
+            *(MKSQUASHFS.require(), tree, job.output, "-pf", modes),
+            *(*options.split(), "-mkfs-time", epoch, "-all-time", epoch),
             *("-processors", str(job.processors), "-mem", f"{128 + 64 * job.processors}M"),
             *("-exit-on-error", "-quiet", "-no-progress"),
         ],
@@ -68,3 +81,16 @@ def _mode(entry: ManifestEntry) -> bytes:
     """Return the line of a pseudo file that sets an entry's mode and owner."""
     path = os.fsencode(entry.path).replace(b"\\", rb"\\")
     return b'"%s" m %o 0 0\n' % (path, entry.mode)
+
+
+@cache
+def _takes_attributes() -> bool:
+    """Return whether the tool takes attributes from a pseudo file, as it does from 4.6 on."""
+    told = _RELEASE.search(tool_version(MKSQUASHFS, "-version"))
+    return told is not None and (int(told[1]), int(told[2])) >= _WITH_ATTRIBUTES
+
+
+def _attribute(path: str, value: bytes) -> bytes:
+    """Return the line of a pseudo file that gives a file its capabilities."""
+    name = os.fsencode(path).replace(b"\\", rb"\\")
+    return b'"%s" x %s=0x%s\n' % (name, ATTRIBUTE.encode(), value.hex().encode())
