@@ -90,6 +90,7 @@ TESTING_PROGRAMS = {
     "fakeroot": "fakeroot",
     "faketime": "faketime",
     "gcc": "gcc",
+    "gh": "gh",
     "git": "git",
     "ignition-validate": "ignition",
     "minisign": "minisign",

@@ -32,6 +32,27 @@ def move(new: Path, path: Path) -> None:
     sync(path.parent)
 
 
+def move_tree(new: Path, path: Path) -> None:
+    """Give a finished folder of very many files its name, once all their bytes are safe.
+
+    The whole file system is written out at once (syncfs(2)), which takes seconds where `sync` for
+    each file takes minutes.
+    """
+    descriptor = os.open(new, os.O_RDONLY)
+    try:
+        try:
+            status = ctypes.CDLL(None, use_errno=True).syncfs(descriptor)
+        except AttributeError:
+            os.sync()  # a system without it
+        else:
+            if status:
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number), str(new))
+    finally:
+        os.close(descriptor)
+    move(new, path)
+
+
 def sync(path: Path) -> None:
     """Wait until a file's bytes, or a folder's names, are where no loss of power reaches them."""
     descriptor = os.open(path, os.O_RDONLY)

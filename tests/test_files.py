@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from harness import needs
+from harness.project import REPOSITORY
 
 from bakery import files
 from bakery.files import exchange, remove, replace, write_whole
@@ -54,6 +59,39 @@ def test_so_is_all_that_a_folder_holds_but_what_its_links_name(
     *before, last = synced.seen
     assert sorted(before) == [("new", False), ("new/sub", False), ("new/sub/file", False)]
     assert last == (".", True)
+
+
+@needs.programs("strace")
+def test_a_folder_of_very_many_files_is_on_disk_before_it_has_its_name(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new/file").write_bytes(b"data")
+    code = "import sys, pathlib; from bakery.files import move_tree; "
+    code += "move_tree(*map(pathlib.Path, sys.argv[1:]))"
+    calls = "--trace=syncfs,fsync,rename"
+    trace = ["strace", "--decode-fds=path", "--quiet=all", f"--output={tmp_path / 'trace'}", calls]
+    new, final = tmp_path / "new", tmp_path / "final"
+    subprocess.run([*trace, sys.executable, "-c", code, new, final], check=True)
+    assert (final / "file").read_bytes() == b"data"
+    lines = (tmp_path / "trace").read_text().splitlines()
+    called = [re.findall(r"^\w+|/[^\">]*", line)[:2] for line in lines]
+    assert called == [
+        ["syncfs", str(new)],
+        ["fsync", str(new)],
+        ["rename", str(new)],
+        ["fsync", str(tmp_path)],
+    ]
+
+
+def test_nothing_gets_its_name_before_its_bytes_are_safe() -> None:
+    own = {"files.py", "provision/host_root.py", "publish/directory.py"}
+    own |= {"release/signing.py"}  # what lies in memory alone
+    root = REPOSITORY / "bakery"
+    renaming = {
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        if re.search(r"\.rename\(|os\.replace\(", path.read_text())
+    }
+    assert renaming == own
 
 
 @pytest.mark.parametrize("at_once", [True, False])

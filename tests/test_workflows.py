@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -74,3 +75,20 @@ def test_whoever_asks_upstreams_can_check_every_kind_of_signature() -> None:
     assert asking
     for job in asking:
         assert any(".locks/signatures.txt" in step.get("run", "") for step in steps(job))
+
+
+def test_the_lock_for_signatures_has_all_of_the_extra() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    locked = (REPOSITORY / ".locks/signatures.txt").read_text()
+    for needed in project["optional-dependencies"]["signatures"]:
+        name = re.match(r"[\w-]+", needed)
+        assert name
+        assert re.search(rf"(?m)^{name[0]}==", locked), needed
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_no_failure_is_lost_in_what_another_command_is_given(path: Any) -> None:
+    for name, job in jobs(path.name).items():
+        for step in steps(job):
+            for line in step.get("run", "").splitlines():
+                assert "$(" not in line or re.match(r" *\w+=\$\(", line), f"{name}: {line}"

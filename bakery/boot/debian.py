@@ -19,6 +19,7 @@ import msgspec
 from bakery.arch import ARCHITECTURES
 from bakery.boot.errors import MachineError
 from bakery.check import os_release
+from bakery.files import move_tree
 from bakery.tools import NETWORK_PATIENCE, Tool, run
 from bakery.upstream import apt
 
@@ -173,7 +174,7 @@ class Debian(ABC):
                 _remove(partial)
                 _bootstrap(root, partial, apt.mirrors(self.mirror).main, tell)
                 _configure(root, partial)
-                partial.rename(folder)
+                move_tree(partial, folder)
 
 
 def _bootstrap(root: Root, folder: Path, mirror: str, tell: Tell) -> None:

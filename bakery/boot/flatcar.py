@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar
 from bakery.boot import vm
 from bakery.boot.errors import MachineError
 from bakery.check.loader import GPT, file_system
+from bakery.files import move
 from bakery.http.address import file_name
 from bakery.store.folder import Store
 
@@ -133,7 +134,8 @@ def provide(address: str, settings: Settings) -> Path:
             if stream is not None:
                 with partial.open("wb") as file:
                     shutil.copyfileobj(stream, file, 1 << 20)
-        return partial.rename(disk)
+        move(partial, disk)
+        return disk
 
 
 def ignition(masked: Sequence[str] = ()) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from bakery.arch import ARCHITECTURES
 from bakery.boot import debian, vm
 from bakery.boot.errors import MachineError
+from bakery.files import move
 from bakery.tools import Tool, run
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _disk(root: Path) -> Path:
                 [_MKFS.require(), "-q", "-L", _LABEL, "-d", root, partial, _DISK],
                 what="the disk of the virtual machine can't be made",
             )
-            partial.rename(disk)
+            move(partial, disk)
     return disk
 
 

@@ -23,6 +23,16 @@ class PublishError(BakeryError):
     """A release can't be published; another try would end the same."""
 
 
+def no_keyring(where: str) -> PublishError:
+    """Return the refusal to publish what is signed where nothing says by whom it must be."""
+    return PublishError(
+        "it is signed, and nothing here says whose signatures count",
+        where=where,
+        why="where there is no signing key, the keyring has to be known",
+        fix="commit it beside dodo.py: gpg --export FINGERPRINT > import-pubring.gpg",
+    )
+
+
 class UnsettledError(BakeryError, RetriableError):
     """A request failed, and may have had its effect or not: look again, then go on."""
 

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bakery.publish.model import PublishError
+from bakery.publish.model import PublishError, no_keyring
 from bakery.publish.release import DesiredRelease, LocalFile
 from bakery.release import document, notes, signing, sums
 from bakery.release.errors import ReleaseError
 from bakery.release.reader import ReleaseReader
 from bakery.text import UNSIGNED
+from bakery.upstream.signature.errors import SignatureError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from bakery.release.document import ReleaseDocument
+    from bakery.release.keyring import Keyring
 
 _LAST = (document.FILE, sums.ARMORED, sums.SIGNATURE, sums.FILE)
 
 
-def presented(folder: Path) -> DesiredRelease:
+def presented(folder: Path, keyring: Keyring | None) -> DesiredRelease:
     """Return a release folder as what is to be published: images first, checksums last.
 
     Every file is read once more, and must be what SHA256SUMS says.
 
+    Args:
+        folder: the release.
+        keyring: the keys that may have signed it; None where nothing is signed.
+
     Raises:
-        PublishError: a file is missing or has changed; or an image has passed no boot as the bytes
-            that it is, and that is not waived.
+        PublishError: a file is missing or has changed; somebody else has signed it, or nothing says
+            who may have; or an image has passed no boot as the bytes that it is, and that is not
+            waived.
 
     """
     try:
@@ -40,6 +47,7 @@ def presented(folder: Path) -> DesiredRelease:
         raise _unfinished(folder, "\n".join(filter(None, (error.what, error.why)))) from error
     except (OSError, UnicodeDecodeError) as error:
         raise _unfinished(folder, str(error)) from error
+    _check_signatures(folder, files, keyring)
     _require_boots(folder, described, files)
     ordered = sorted(files.values(), key=lambda file: (_place(file.name), file.name))
     return DesiredRelease(tag=folder.name, notes=text, files=tuple(ordered))
@@ -82,6 +90,26 @@ def _compare(folder: Path, files: Mapping[str, LocalFile], listed: Mapping[str, 
                 where=str(folder),
                 fix=f"doit clean build:{folder.name}, and build it again",
             )
+
+
+def _check_signatures(
+    folder: Path, files: Mapping[str, LocalFile], keyring: Keyring | None
+) -> None:
+    for name in (sums.ARMORED, sums.SIGNATURE):
+        if name not in files:
+            continue
+        if keyring is None:
+            raise no_keyring(str(folder))
+        path = folder / name
+        try:
+            keyring.check((folder / sums.FILE).read_bytes(), path.read_bytes(), str(path))
+        except SignatureError as error:
+            raise PublishError(
+                f"{folder.name} is not signed by one of our keys",
+                where=str(path),
+                why=error.why or error.what,
+                fix="don't publish it: find out who changed it, and sign anew",
+            ) from None
 
 
 def _require_boots(

@@ -117,7 +117,7 @@ class PublishSession:
                 refuses the release.
 
         """
-        desired = presented(folder)
+        desired = presented(folder, self._keyring)
         alarms(unsigned(desired))
         self.heal()
         known = self.known()
@@ -127,7 +127,7 @@ class PublishSession:
 
     def preview_publish(self, folder: Path) -> list[str]:
         """Return what publishing a release folder would do."""
-        desired = presented(folder)
+        desired = presented(folder, self._keyring)
         there = [each for each in self.known() if each.tag == desired.tag]
         return [*unsigned(desired), *release.preview(desired, there)]
 

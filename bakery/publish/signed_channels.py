@@ -14,14 +14,13 @@ import msgspec
 from msgspec import Meta
 
 from bakery.publish.channel_steps import DesiredChannel, Piece
-from bakery.publish.model import PublishError
+from bakery.publish.model import PublishError, no_keyring
 from bakery.publish.release import LocalFile
 from bakery.recipe.names import INDEX, release_name
 from bakery.recipe.types import Decoded
 from bakery.recipe.version import Version
 from bakery.release import index, signing, sums
 from bakery.release.document import Count, Digest, FileName, decode_strictly
-from bakery.release.keyring import Keyring
 from bakery.upstream.signature.errors import SignatureError
 
 if TYPE_CHECKING:
@@ -29,12 +28,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bakery.publish.model import RemoteRelease
+    from bakery.release.keyring import Keyring
 
     Read = Callable[[RemoteRelease, str], bytes | None]
 
 FILE = "channels.json"
 
-_UNLISTED = (sums.ARMORED, sums.SIGNATURE, sums.FILE)
+_SIGNATURES = (sums.ARMORED, sums.SIGNATURE)
+_UNLISTED = (*_SIGNATURES, sums.FILE)
 
 
 class SignedFile(Decoded, frozen=True, kw_only=True, omit_defaults=True):
@@ -138,7 +139,7 @@ class SignedChannel(Decoded, frozen=True, kw_only=True):
         """Refuse what was not signed: each file must be what the signed list says.
 
         Raises:
-            PublishError: something else is there.
+            PublishError: something else is there, or no keyring says who may have signed it.
 
         """
         files = {file.name: file for file in self.files}
@@ -165,13 +166,11 @@ class SignedChannel(Decoded, frozen=True, kw_only=True):
                 raise _altered(folder, f"{self.tag} is no channel of {each.name}")
 
     def _check_signatures(self, folder: Path, data: bytes, keyring: Keyring | None) -> None:
-        names = {file.name for file in self.files}
-        if keyring is None and signing.KEYRING in names:
-            path = folder / next(f.sha256 for f in self.files if f.name == signing.KEYRING)
-            keyring = Keyring.read(path)
         if keyring is None:
+            if any(file.name in (*_SIGNATURES, signing.KEYRING) for file in self.files):
+                raise no_keyring(f"{folder}: {self.tag}")
             return
-        for name in (sums.ARMORED, sums.SIGNATURE):
+        for name in _SIGNATURES:
             try:
                 keyring.check(data, self._local(folder, name), f"{self.tag}/{name}")
             except SignatureError as error:
@@ -217,11 +216,10 @@ def read(folder: Path, keyring: Keyring | None) -> list[SignedChannel]:
 
     Args:
         folder: the folder.
-        keyring: our own keys; None to ask of signatures only that they are by the keys that the
-            channels bring themselves, which tells a damaged folder from a whole one.
+        keyring: our own keys; None where nothing is signed.
 
     Raises:
-        PublishError: something else is there.
+        PublishError: something else is there, or it is signed and no keyring says by whom.
 
     """
     try:

@@ -185,6 +185,13 @@ def test_rules_are_read_and_where_there_is_udev_applied() -> None:
     assert ask(new, status=1, stderr="90-a.rules:1 Invalid key\n").detail
     assert not ask(old, "/usr/lib/udev/rules.d/90-a.rules:1 Unknown key\n").holds
     assert ask(old, "/usr/lib/udev/rules.d/50-b.rules:1 Unknown key\n").holds
+    dumb = "Failed to parse rules file: No such file or directory\n"
+    assert ask(new, status=1, stderr=dumb).detail == dumb.strip()
+    assert ask(new, status=1).detail == "udevadm ends with status 1"
+    harmless = "90-a.rules:1 The line takes no effect, ignoring.\n"
+    assert ask(new, status=1, stderr=harmless).holds
+    assert ask(new).holds
+    assert ask(old, status=1).holds  # grep found no complaint
     applied = asked(Expectations(), shipped=shipped, virtual=True)[1]
     assert "udevadm trigger" in applied.script
     assert not ask(applied, "a: Process '/usr/bin/a' failed with exit code 1.\n").holds

@@ -1,4 +1,7 @@
-"""A GitHub that keeps releases in memory, as documented, and fails where a test wants it to."""
+"""A GitHub that keeps releases and pull requests in memory, as documented.
+
+It fails where a test wants it to.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,22 @@ import json
 import re
 import socket
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from harness.server import Handler, Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 Fault = Literal["before", "after", "half", "limited", "busy"]
 FAULTS: tuple[Fault, ...] = ("before", "after", "half", "limited", "busy")
 REPOSITORY = "me/bakery"
-TOKEN = "secret"
+TOKEN = "ghs_of-the-tests"
 
 _TIME = "2026-01-02T03:04:05Z"
 _PAGE = 2  # so that few releases need several pages
@@ -57,6 +63,18 @@ class Release:
         return {each.name: each.data for each in self.assets.values() if each.state == "uploaded"}
 
 
+@dataclass
+class PullRequest:
+    """A pull request; `head` is `OWNER:BRANCH`."""
+
+    number: int
+    head: str
+    base: str
+    title: str
+    body: str
+    state: str = "open"
+
+
 class _RefusedError(Exception):
     def __init__(self, status: int, message: str, **error: str) -> None:
         super().__init__(message)
@@ -78,6 +96,8 @@ class GitHub(Server):
         uploads: the server that takes assets, where that is another one.
         immutable: whether releases are frozen when they are published.
         following: the address of each page's next one, where that is another one.
+        pulls: the pull requests.
+        dispatched: the workflows that were started, and on which branch.
 
     """
 
@@ -92,6 +112,8 @@ class GitHub(Server):
         self.uploads: str | None = None
         self.immutable = False
         self.following: str | None = None
+        self.pulls: list[PullRequest] = []
+        self.dispatched: list[tuple[str, str]] = []
         self.guard = threading.RLock()
         self.ids = itertools.count(1)
 
@@ -109,6 +131,20 @@ class GitHub(Server):
     def drafts(self) -> list[Release]:
         """What only writers see."""
         return [release for release in self.releases.values() if release.draft]
+
+    @contextmanager
+    def listening(self, path: Path) -> Iterator[None]:
+        """Answer at a socket, too, which `gh` is told with the setting `http_unix_socket`."""
+        with _Socket(
+            str(path), lambda request, _, __: _Handler(request, ("gh", 0), self)
+        ) as server:
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            try:
+                yield
+            finally:
+                server.shutdown()
+                thread.join()
 
     def handle_error(self, *_: object) -> None:
         """Be silent about clients that hang up."""
@@ -178,7 +214,38 @@ class GitHub(Server):
             problem = {"resource": "ReleaseAsset", "code": "already_exists", "field": "name"}
             raise _RefusedError(422, "Validation Failed", **problem)
 
+    def open_pull(self, fields: dict[str, Any]) -> tuple[int, Any]:
+        head = f"{REPOSITORY.partition('/')[0]}:{fields.pop('head')}"
+        if any((each.head, each.state) == (head, "open") for each in self.pulls):
+            raise _RefusedError(422, f"A pull request already exists for {head}.")
+        pull = PullRequest(next(self.ids), head, **fields)
+        self.pulls.append(pull)
+        return 201, self.described_pull(pull)
+
+    def edit_pull(self, number: str, fields: dict[str, Any]) -> tuple[int, Any]:
+        pull = next((each for each in self.pulls if each.number == int(number)), None)
+        if pull is None:
+            raise _RefusedError(404, "Not Found")
+        pull.body = fields["body"]
+        return 200, self.described_pull(pull)
+
+    def list_pulls(self, query: dict[str, list[str]]) -> tuple[int, Any]:
+        asked = (query["head"][0], query["state"][0])
+        chosen = [pull for pull in self.pulls if (pull.head, pull.state) == asked]
+        return 200, [self.described_pull(pull) for pull in chosen]
+
     # What the API says
+
+    @staticmethod
+    def described_pull(pull: PullRequest) -> dict[str, Any]:
+        return {
+            "number": pull.number,
+            "state": pull.state,
+            "title": pull.title,
+            "body": pull.body,
+            "head": {"label": pull.head},
+            "base": {"ref": pull.base},
+        }
 
     def described_release(self, release: Release) -> dict[str, Any]:
         path = f"/repos/{REPOSITORY}/releases/{release.id}"
@@ -222,6 +289,10 @@ class GitHub(Server):
             "updated_at": _TIME,
             "uploader": _user(),
         }
+
+
+class _Socket(ThreadingMixIn, UnixStreamServer):
+    pass
 
 
 class _Handler(Handler):
@@ -315,10 +386,10 @@ class _Handler(Handler):
         if self.path.startswith("/files/"):  # the storage's addresses are signed, and no API's
             if self.headers["Authorization"]:
                 raise _RefusedError(400, "Only one auth mechanism allowed")
-        elif self.headers["Authorization"] != f"Bearer {TOKEN}":
+        elif self.headers["Authorization"] not in (f"Bearer {TOKEN}", f"token {TOKEN}"):
             raise _RefusedError(401, "Bad credentials")
 
-    def _route(  # noqa: PLR0911  one for each request there is
+    def _route(  # noqa: C901, PLR0911  one for each request there is
         self, path: str, query: dict[str, list[str]], data: bytes
     ) -> tuple[Any, ...]:
         server = self.server
@@ -345,6 +416,22 @@ class _Handler(Handler):
             case "DELETE", "releases", "assets", number:
                 release, asset = server.find_asset(number)
                 del release.assets[asset.id]
+                return 204, b""
+            case _, ("pulls" | "actions"), *_:
+                return self._route_change(path, query, data)
+        raise _RefusedError(404, "Not Found")
+
+    def _route_change(self, path: str, query: dict[str, list[str]], data: bytes) -> tuple[Any, ...]:
+        server = self.server
+        match self.command, *path.removeprefix(f"/repos/{REPOSITORY}/").split("/"):
+            case "GET", "pulls":
+                return server.list_pulls(query)
+            case "POST", "pulls":
+                return server.open_pull(json.loads(data))
+            case "PATCH", "pulls", number:
+                return server.edit_pull(number, json.loads(data))
+            case "POST", "actions", "workflows", workflow, "dispatches":
+                server.dispatched.append((workflow, json.loads(data)["ref"]))
                 return 204, b""
         raise _RefusedError(404, "Not Found")
 

@@ -58,7 +58,13 @@ class Follower(Nspawn):
 
     What it downloads are images as files, and only this computer's root mounts these: it has no
     user namespace, but loop devices. It runs what the tests bring, and nobody else's code.
+
+    Attributes:
+        disk: keeps what is written between boots, but for /var; None keeps nothing.
+
     """
+
+    disk: Path | None = None
 
     @property
     def root(self) -> debian.Root:
@@ -76,6 +82,11 @@ class Follower(Nspawn):
             os.mknod(nodes / f"loop{number}", stat.S_IFBLK | 0o660, os.makedev(7, number))
         setup = folder / "share/setup"
         setup.write_text(f"cp -a {guest.SHARE}/dev/. /dev/\n{setup.read_text('utf-8')}", "utf-8")
+        for name in ("changes", "work") if self.disk else ():
+            kept = self.disk / name
+            kept.mkdir(parents=True, exist_ok=True)
+            (folder / name).rmdir()
+            (folder / name).symlink_to(kept)
         return super()._mounts(root, folder, replace(load, images=[]))
 
     def _arguments(self, _folder: Path, load: Load) -> list[str]:

@@ -12,6 +12,7 @@ from bakery.publish.directory import Directory
 from bakery.publish.model import PublishError
 from bakery.publish.release_folder import presented
 from bakery.release import signing, sums
+from bakery.release.keyring import Keyring
 from bakery.release.verify import verify
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def waived(shop: Shop) -> Path:
 
 
 def test_images_come_first_and_the_index_last(waived: Path) -> None:
-    desired = presented(waived)
+    desired = presented(waived, None)
     names = [file.name for file in desired.files]
     assert desired.tag == "tool-v1.1.0"
     assert desired.notes == (waived / "notes.md").read_text()
@@ -47,7 +48,7 @@ def test_images_come_first_and_the_index_last(waived: Path) -> None:
 def test_an_image_that_has_not_booted_is_refused(shop: Shop) -> None:
     folder = shop.publish(shop.assembled("v1.1.0"), "v1.1.0")
     with pytest.raises(PublishError) as caught:
-        presented(folder)
+        presented(folder, None)
     assert "doit boot:tool-v1.1.0-" in str(caught.value)
     assert "BAKERY_BOOT_WAIVER='x86-64: REASON'" in str(caught.value)
 
@@ -56,7 +57,7 @@ def test_a_waiver_for_one_architecture_leaves_the_other_demanded(shop: Shop) -> 
     waiver = {"BAKERY_BOOT_WAIVER": "arm64: no such machine"}
     folder = shop.publish(shop.assembled("v1.1.0", **waiver), "v1.1.0")
     with pytest.raises(PublishError, match=r"tool-v1\.1\.0-x86-64\.raw has passed no boot"):
-        presented(folder)
+        presented(folder, None)
 
 
 def test_it_is_told_that_nobody_has_signed(
@@ -106,20 +107,39 @@ def test_a_signature_is_added_to_these_images_alone(
     remote.publish(waived)
     person.key("the publisher's")
     index(waived, person)
+    ring = str(person.export(tmp_path / "ring"))
+    once = RetryPolicy(tries=1)
+    remote = channels.session(publisher, tmp_path / "scratch", once, BAKERY_SIGNING_KEYRING=ring)
     (tmp_path / "www/tool-v1.1.0" / IMAGE).write_bytes(b"swapped")
     with pytest.raises(PublishError, match="is published with other files"):
         remote.publish(waived)
 
 
+@needs.programs("gpg")
+def test_a_signature_by_somebody_else_is_refused_and_one_that_nobody_can_judge(
+    waived: Path, tmp_path: Path, person: Person
+) -> None:
+    person.key("somebody")
+    index(waived, person)
+    with pytest.raises(PublishError, match="nothing here says whose signatures count") as caught:
+        presented(waived, None)
+    assert "import-pubring.gpg" in (caught.value.fix or "")
+    ring = person.export(tmp_path / "ring", person.key("the publisher alone"))
+    with pytest.raises(PublishError, match="is not signed by one of our keys"):
+        presented(waived, Keyring.read(ring))
+    whole = Keyring.read(person.export(tmp_path / "whole"))
+    assert presented(waived, whole).files[-1].name == sums.FILE
+
+
 def test_bytes_that_are_not_those_on_record_are_refused(waived: Path) -> None:
     (waived / IMAGE).write_bytes(b"other bytes")
     with pytest.raises(PublishError, match="has changed since it was built"):
-        presented(waived)
+        presented(waived, None)
     (waived / IMAGE).unlink()
     with pytest.raises(PublishError, match="is missing"):
-        presented(waived)
+        presented(waived, None)
 
 
 def test_a_folder_that_is_no_release_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PublishError, match="is no finished release"):
-        presented(tmp_path / "nothing")
+        presented(tmp_path / "nothing", None)
