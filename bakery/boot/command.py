@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast, get_args
 
 from bakery.arch import Arch, native_arch
+from bakery.boot import inspect
 from bakery.boot.errors import MachineError
 from bakery.boot.everywhere import Trial
 from bakery.boot.machine import BootImage
@@ -51,9 +52,11 @@ def boot_files(
         tell: told what goes on: a machine's name, and what it does.
 
     Raises:
-        BakeryError: a machine can't be made, or check.yaml can't be read.
+        BakeryError: there is no image, a machine can't be made, or check.yaml can't be read.
 
     """
+    for path in (*paths, *then):
+        _look_into(path)
     expectations = load(expected, Expectations) if expected else Expectations()
     images = _by_name(paths)
     arch = _architecture(paths)
@@ -71,6 +74,25 @@ def boot_files(
     for report in reports:
         echo(render(report))
     return passed(reports)
+
+
+def _look_into(path: Path) -> None:
+    """Refuse what is no image before a machine is made for it."""
+    if not path.exists():
+        raise MachineError("there is no such image", where=str(path), fix="see `ls dist/*/*.raw`")
+    if path.is_dir():
+        if not any((path / hierarchy).is_dir() for hierarchy in inspect.HIERARCHIES):
+            raise MachineError(
+                "this folder is not an image",
+                where=str(path),
+                why="it has neither usr nor opt",
+                fix="give the folder that has them, or an image file",
+            )
+    elif not path.is_file():
+        raise MachineError(
+            "this is not an image", where=str(path), why="it is neither a file nor a folder"
+        )
+    inspect.release(BootImage(path=path, name=_name(path)))
 
 
 def _deployment(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bakery.boot.machine import BootImage
 
 _RELEASES = "usr/lib/extension-release.d"
-_HIERARCHIES = ("usr", "opt")
+HIERARCHIES = ("usr", "opt")
 
 
 def release(image: BootImage) -> Mapping[str, str]:
@@ -73,7 +73,7 @@ def shadowed(image: BootImage, system: Path) -> list[str]:
     """
     hidden = []
     with _opened(image) as root:
-        for hierarchy in _HIERARCHIES:
+        for hierarchy in HIERARCHIES:
             for folder, _, _ in os.walk(root / hierarchy):
                 path = Path(folder).relative_to(root)
                 hidden += [
