@@ -2,59 +2,61 @@
 
 from __future__ import annotations
 
-from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from bakery.recipe.types import Decoded, OneLine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from bakery.recipe.plan import Release
     from bakery.settings import Settings
 
 
-class Waived(NamedTuple):
-    """A boot that is not demanded.
+class WaivedBoot(Decoded, frozen=True, kw_only=True):
+    """Boots that an image did without.
 
     Attributes:
         image: such as `docker-20.10.13-arm64`.
+        machines: where it was not booted, such as `nspawn:trixie`.
         reason: why not.
-        machine: such as `nspawn:trixie`.
 
     """
 
-    image: str
-    reason: str
-    machine: str
+    image: OneLine
+    machines: tuple[OneLine, ...]
+    reason: OneLine
+
+    def __str__(self) -> str:
+        return f"{self.image} on {', '.join(self.machines)}: {self.reason}"
 
 
 def demanded(settings: Settings, *, image: str, arch: str) -> tuple[str, ...]:
     """Return the machines on which an image must have passed a boot."""
-    missing = {each.machine for each in waived(settings, image=image, arch=arch)}
+    missing = {
+        machine for each in waived(settings, image=image, arch=arch) for machine in each.machines
+    }
     return tuple(machine for machine in settings.machines if machine not in missing)
 
 
-def waived(settings: Settings, *, image: str, arch: str) -> list[Waived]:
-    """Return the boots that an image does without."""
-    boots: dict[str, Waived] = {}
-    for waiver in settings.boot_waiver:
-        for machine in settings.machines:
+def waived(settings: Settings, *, image: str, arch: str) -> Sequence[WaivedBoot]:
+    """Return the boots that an image does without, reason by reason."""
+    machines: dict[str, list[str]] = {}
+    for machine in settings.machines:
+        for waiver in settings.boot_waiver:
             if waiver.covers(image=image, arch=arch, machine=machine):
-                boots.setdefault(machine, Waived(image, waiver.reason, machine))
-    return list(boots.values())
+                machines.setdefault(waiver.reason, []).append(machine)
+                break
+    return [
+        WaivedBoot(image=image, machines=tuple(names), reason=reason)
+        for reason, names in machines.items()
+    ]
 
 
-def of_release(settings: Settings, release: Release) -> str | None:
-    """Return what of a release's images was not booted, and why; None where everything was."""
-    return statement(
+def of_release(settings: Settings, release: Release) -> Sequence[WaivedBoot]:
+    """Return what of a release's images was not booted, and why."""
+    return [
         each
         for image in release.images
         for each in waived(settings, image=image.id, arch=image.contents.arch)
-    )
-
-
-def statement(boots: Iterable[Waived]) -> str | None:
-    """Return what was not booted, and why, for people; None where everything was."""
-    lines = []
-    for (image, reason), group in groupby(sorted(boots), key=lambda each: each[:2]):
-        lines.append(f"{image} on {', '.join(each.machine for each in group)}: {reason}")
-    return "; ".join(lines) or None
+    ]

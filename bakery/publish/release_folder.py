@@ -150,5 +150,4 @@ def _require_boots(
 
 
 def _is_waived(image: str, described: ReleaseDocument) -> bool:
-    waived = (described.boot_waiver or "").split("; ")
-    return any(each.startswith(f"{image} on ") for each in waived)
+    return any(each.image == image for each in described.waived_boots)

@@ -13,6 +13,7 @@ from bakery.release.bill import AUTHOR, bill
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bakery.boot.waiver import WaivedBoot
     from bakery.image.manifest import Manifest
     from bakery.recipe.plan import Release
     from bakery.release.finished import Finished
@@ -25,7 +26,7 @@ def assemble(
     images: Sequence[Finished],
     *,
     settings: Settings,
-    boot_waiver: str | None,
+    waived_boots: Sequence[WaivedBoot],
     key: SigningKey | None,
     previous: str | None,
     before: Mapping[str, Manifest],
@@ -39,7 +40,7 @@ def assemble(
         release: what is released.
         images: its images.
         settings: where it will be published, and by whom.
-        boot_waiver: why it may be published if an image has passed no boot; None if it may not.
+        waived_boots: the boots that images need not have passed.
         key: signs it; None leaves it unsigned.
         previous: the version before; None when this is the first.
         before: that version's manifests by architecture, as far as they are here.
@@ -53,7 +54,7 @@ def assemble(
     described = document.describe(
         release,
         images,
-        boot_waiver=boot_waiver,
+        waived_boots=waived_boots,
         sbom=[name for name in files if name.endswith(".json")],
         transfers=[name for name in files if name.endswith(sysupdate.SUFFIXES)],
         signed_by=key.fingerprint if key else None,

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from bakery.arch import Arch
+from bakery.boot.waiver import WaivedBoot
 from bakery.characters import hidden_text, visible
 from bakery.recipe.lock import TrustKind
 from bakery.recipe.model import normalised
@@ -103,7 +104,7 @@ class ReleaseDocument(Decoded, frozen=True, kw_only=True):
         replaces: built-in extensions that the host must mask.
         images: one per architecture.
         assets: where their contents came from.
-        boot_waiver: which boots images did without, and why; None where all were demanded.
+        waived_boots: which boots images did without, and why.
         sbom: the names of its bills of materials, beside release.json.
         transfers: the names of the files that make systemd-sysupdate follow it.
         signed_by: the fingerprint of the key that signs its checksums; None where nobody does.
@@ -121,7 +122,7 @@ class ReleaseDocument(Decoded, frozen=True, kw_only=True):
     replaces: tuple[ExtensionName, ...]
     images: tuple[ReleasedImage, ...]
     assets: tuple[ReleasedAsset, ...]
-    boot_waiver: OneLine | None
+    waived_boots: tuple[WaivedBoot, ...]
     sbom: tuple[FileName, ...]
     transfers: tuple[FileName, ...]
     signed_by: Annotated[str, Meta(pattern="^[0-9A-F]{40,64}$")] | None
@@ -136,7 +137,7 @@ def describe(
     release: Release,
     images: Sequence[Finished],
     *,
-    boot_waiver: str | None,
+    waived_boots: Iterable[WaivedBoot],
     sbom: Iterable[str],
     transfers: Iterable[str],
     signed_by: str | None,
@@ -146,7 +147,7 @@ def describe(
     Args:
         release: what was built.
         images: its images.
-        boot_waiver: which boots images did without, and why.
+        waived_boots: which boots images did without, and why.
         sbom: the names of its bills of materials.
         transfers: the names of its transfer definitions.
         signed_by: the signing key's fingerprint.
@@ -188,7 +189,7 @@ def describe(
             )
             for asset in locked.assets
         ),
-        boot_waiver=boot_waiver,
+        waived_boots=tuple(waived_boots),
         sbom=tuple(sbom),
         transfers=tuple(transfers),
         signed_by=signed_by,

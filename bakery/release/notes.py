@@ -69,9 +69,8 @@ def _images(document: ReleaseDocument) -> str:
         for image in document.images
     ]
     listed = table(["image", "size", "SHA-256", "booted on"], rows)
-    if document.boot_waiver is None:
-        return listed
-    return f"{listed}\n\nNot booted: {escape(document.boot_waiver)}."
+    waived = "\n".join(f"- {escape(str(each))}" for each in document.waived_boots)
+    return f"{listed}\n\nNot booted:\n\n{waived}" if waived else listed
 
 
 def _booted(boots: tuple[Boot, ...]) -> str:

@@ -66,7 +66,8 @@ def verify(
     if described:
         sizes = {image.file: image.size for image in described.images}
         what = f"describes {described.name} {described.version}, as its files are"
-        yield Verified(document.FILE, len(reader.read(document.FILE)), what)
+        waived = "".join(f"\n  not booted: {each}" for each in described.waived_boots)
+        yield Verified(document.FILE, len(reader.read(document.FILE)), f"{what}{waived}")
     else:
         listed = identity.channel(reader)
         sizes = {image.file: image.size for each in listed for image in each.images}

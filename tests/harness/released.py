@@ -53,7 +53,7 @@ def described(name: str, version: str, images: Mapping[Arch, bytes], **fields: A
             parts={},
             images=tuple(released),
             assets=(),
-            boot_waiver=None,
+            waived_boots=(),
             sbom=(),
             signed_by=None,
             **given,

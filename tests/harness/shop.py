@@ -135,7 +135,7 @@ class Shop:
             self.releases[version],
             self.finished(version),
             settings=held,
-            boot_waiver=of_release(held, self.releases[version]),
+            waived_boots=of_release(held, self.releases[version]),
             key=self.key,
             previous=tags[at - 1] if at else None,
             before={each.image.contents.arch: each.manifest for each in before},

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from markdown_it import MarkdownIt
 
+from bakery.boot.waiver import WaivedBoot
 from bakery.image.manifest import ManifestEntry
 from bakery.release import document, notes
 
@@ -32,7 +33,9 @@ def test_names_of_others_become_neither_links_nor_html(shop: Shop) -> None:
     described = msgspec.structs.replace(
         described,
         summary="[click](https://evil.example) <script>",
-        boot_waiver="www.evil.example <b>",
+        waived_boots=(
+            WaivedBoot(image="www.evil.example", machines=("<b>",), reason="www.evil.example <b>"),
+        ),
         assets=tuple(
             msgspec.structs.replace(described.assets[0], url=f"https://example.com/{text}")
             for text in ("a|b", "`<img>`", ")[x](https://evil.example)")

@@ -87,6 +87,14 @@ def test_how_long_a_list_is_to_be_believed_is_no_file(release: Path) -> None:
         assert not [path for path in server.requests if "BEST-BEFORE" in path]
 
 
+def test_what_was_not_booted_is_shown(shop: Shop) -> None:
+    made = shop.assembled("v1.1.0", BAKERY_BOOT_WAIVER="arm64: no such machine")
+    shown = [each.what for each in verify(str(shop.publish(made, "v1.1.0")), keyring=None)]
+    waived = "not booted: tool-v1.1.0-arm64 on nspawn:bookworm, nspawn:trixie: no such machine"
+    assert waived in "\n".join(shown)
+    assert waived.replace("not booted: ", "- ") in made["notes.md"].decode().replace("\\", "")
+
+
 @pytest.mark.parametrize("day", ["2020-01-01", str(datetime.now(UTC).date())])
 def test_a_list_that_is_out_of_date_is_refused(release: Path, day: str) -> None:
     believed_until(release, day)

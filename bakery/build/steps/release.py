@@ -14,8 +14,9 @@ from bakery.files import remove, write_whole
 from bakery.image import manifest as manifests
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from bakery.boot.waiver import WaivedBoot
     from bakery.build.context import Context
     from bakery.build.state import State
     from bakery.build.step import AnyStep, Work
@@ -99,7 +100,7 @@ def step(
         return (
             *_inputs(context, release),
             boots,
-            _waiver(context, release) or "",
+            *map(str, _waived(context, release)),
             key.public.hex() if key else "",
         )
 
@@ -125,20 +126,20 @@ def _demanded(context: Context, release: Release, parts: Parts) -> tuple[AnyStep
     )
 
 
-def _waiver(context: Context, release: Release) -> str | None:
+def _waived(context: Context, release: Release) -> Sequence[WaivedBoot]:
     from bakery.boot.waiver import of_release
 
     return of_release(context.settings, release)
 
 
 def _run_unsigned(context: Context, release: Release, parts: Parts, work: Work) -> Made[Nothing]:
-    return _complete(context, release, parts, work, boots={}, waiver=None, key=None)
+    return _complete(context, release, parts, work, boots={}, waived=(), key=None)
 
 
 def _run(context: Context, release: Release, parts: Parts, work: Work) -> Made[Nothing]:
     boots = parts.boots(work.state)
-    waiver, key = _waiver(context, release), context.signing_key
-    return _complete(context, release, parts, work, boots=boots, waiver=waiver, key=key)
+    waived, key = _waived(context, release), context.signing_key
+    return _complete(context, release, parts, work, boots=boots, waived=waived, key=key)
 
 
 def _inputs(context: Context, release: Release) -> tuple[str, ...]:
@@ -175,7 +176,7 @@ def _complete(
     work: Work,
     *,
     boots: Mapping[str, tuple[Boot, ...]],
-    waiver: str | None,
+    waived: Sequence[WaivedBoot],
     key: SigningKey | None,
 ) -> Made[Nothing]:
     from bakery.release.assemble import assemble
@@ -191,7 +192,7 @@ def _complete(
             for image, step in zip(release.images, parts.squashed, strict=True)
         ],
         settings=context.settings,
-        boot_waiver=waiver,
+        waived_boots=waived,
         key=key,
         previous=previous,
         before=before,
