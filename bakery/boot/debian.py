@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.arch import ARCHITECTURES
+from bakery.boot import guest
 from bakery.boot.errors import MachineError
 from bakery.check import os_release
 from bakery.files import move_tree
@@ -52,18 +53,31 @@ PACKAGES = (
 # Before version 255 nothing loads the units that a merge brings: hosts do it as Flatcar does.
 _RELOADS_ITSELF = 255
 _RELOAD = "[Service]\nExecStartPost=/bin/systemctl daemon-reload\n"
+# Later ones load them, and again those that are left while the host goes down: for nothing.
+_STOP = f"""\
+[Service]
+ExecStop=
+ExecStop=/bin/sh -c 'test -e {guest.OVER} && no=--no-reload; exec systemd-sysext unmerge $no'
+"""
 # Emptied: every boot copies /var. The journal's folder has ACLs that name groups by
 # number; without it the journal is kept in memory.
-_UNUSED = ("var/cache", "var/lib/apt", "var/lib/dpkg", "var/log")
+_UNUSED = (
+    *("var/cache", "var/log"),
+    *(f"var/lib/{name}" for name in ("apt", "dpkg", "pam", "systemd")),
+)
 _FILES = {
     "etc/hostname": "bakery\n",
     "etc/hosts": "127.0.0.1 localhost bakery\n::1 localhost bakery\n",
     "etc/machine-id": "",
     "etc/resolv.conf": "",
-    # newer than /usr: what systemd updates at the first boot is as it must be; systemd.unit(5)
-    "etc/.updated": "",
-    "var/.updated": "",
 }
+# Newer than any /usr: a merge makes that new, and a system that boots would bring caches up to
+# date, such as ldconfig's. After a live merge nothing does, so images must work without; see
+# ConditionNeedsUpdate= in systemd.unit(5).
+_UPDATED = ("etc/.updated", "var/.updated")
+_YEAR_2100 = 4_102_444_800_000_000_001  # nanoseconds; without a fraction the text would count
+# Masked: nothing here is for them to find, and a merge runs them all again; systemd.generator(7)
+_GENERATORS = "usr/lib/systemd/system-generators"
 _LINKS = {
     "etc/systemd/system/sysinit.target.wants/systemd-sysext.service": f"/{_SYSEXT}",
     **{
@@ -104,7 +118,7 @@ class Root(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """Its folder's name: readable, and different for everything that differs."""
-        everything = [self, _FILES, _LINKS, _RELOAD, _UNUSED]
+        everything = [self, _FILES, _LINKS, _RELOAD, _STOP, _UNUSED, _UPDATED, _GENERATORS]
         digest = hashlib.sha256(msgspec.json.encode(everything, order="sorted")).hexdigest()
         return f"{self.suite}-{self.arch}-{digest[:12]}"
 
@@ -234,14 +248,18 @@ def _configure(root: Root, folder: Path) -> None:
     for unused in _UNUSED:
         shutil.rmtree(folder / unused, ignore_errors=True)
         (folder / unused).mkdir()
-    files = {**_FILES, **root.files}
-    if systemd_version(folder) < _RELOADS_ITSELF:
-        files["etc/systemd/system/systemd-sysext.service.d/10-reload.conf"] = _RELOAD
+    files = {**_FILES, **dict.fromkeys(_UPDATED, ""), **root.files}
+    reload = _RELOAD if systemd_version(folder) < _RELOADS_ITSELF else _STOP
+    files["etc/systemd/system/systemd-sysext.service.d/10-reload.conf"] = reload
     for path, text in files.items():
         file = _cleared(folder / path)
         file.write_text(text, "utf-8")
         file.chmod(0o644)
-    for path, target in {**_LINKS, **root.links}.items():
+    for path in _UPDATED:
+        os.utime(folder / path, ns=(_YEAR_2100, _YEAR_2100))
+    generators = (each.name for each in (folder / _GENERATORS).iterdir())
+    masked = {f"etc/systemd/system-generators/{name}": "/dev/null" for name in generators}
+    for path, target in {**_LINKS, **masked, **root.links}.items():
         _cleared(folder / path).symlink_to(target)
     (folder / "var/lib/extensions").mkdir(exist_ok=True)
     if root.owner:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bakery.boot.process import Child
 
 SHARE = "/run/bakery"
+OVER = "/run/bakery-over"  # is there once the system was told to power off
 _START = 90.0
 _STOP = 60.0
 _GRACE = 30.0
@@ -150,7 +151,7 @@ class Guest:
 
     def power_off(self) -> bool:
         """Return whether the system powers off in time when it is told to."""
-        self.ask("systemctl --no-block poweroff")
+        self.ask(f"touch {OVER}; systemctl --no-block poweroff")
         return self.child.wait(_STOP * self.slowdown)
 
     def _line(self, seconds: float | None, what: str) -> bytes:

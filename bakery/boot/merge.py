@@ -28,7 +28,13 @@ _LIST = (
     "find /usr/lib/systemd/system /usr/lib/udev/rules.d /usr/lib/sysctl.d"
     " -printf '%s %T@ %p\\n' | LC_ALL=C sort"
 )
-_SHIPPED = f"{_LIST} | LC_ALL=C comm -13 {_BEFORE} - | cut -d' ' -f3-"
+_MERGED = f"""\
+systemctl --version
+printf '\\0'
+systemd-sysext status --json=short
+printf '\\0'
+{_LIST} | LC_ALL=C comm -13 {_BEFORE} - | cut -d' ' -f3-
+"""
 _LOOK = """\
 mkdir -p /run/bakery-look
 if [ -d {path} ]; then mount --bind {path} /run/bakery-look
@@ -80,9 +86,39 @@ def links(images: Iterable[Placed]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def shipped(guest: Guest) -> Shipped:
-    """Return what merged images brought that acts on the host."""
-    paths = guest.ask(_SHIPPED).stdout.splitlines()
+@dataclass(frozen=True, kw_only=True)
+class Merged:
+    """What the system shows of the merge.
+
+    Attributes:
+        systemd: its version and its package's: `252 (252.39-1~deb12u2)`.
+        names: the extensions that are merged.
+        shipped: what they brought.
+
+    """
+
+    systemd: str
+    names: tuple[str, ...]
+    shipped: Shipped
+
+    @property
+    def version(self) -> int:
+        """The number of systemd's version; 0 where it did not say one."""
+        number = re.match(r"\d+", self.systemd)
+        return int(number[0]) if number else 0
+
+
+def merged(guest: Guest) -> Merged:
+    """Return what is merged now."""
+    version, status, paths = guest.ask(_MERGED).stdout.split("\0")
+    return Merged(
+        systemd=version.partition("\n")[0].removeprefix("systemd "),
+        names=parse_status(status),
+        shipped=_shipped(paths.splitlines()),
+    )
+
+
+def _shipped(paths: Sequence[str]) -> Shipped:
     units = [path.rpartition("/")[2] for path in paths if _UNIT.fullmatch(path)]
     return Shipped(
         units=tuple(unit for unit in units if "@." not in unit),
@@ -106,11 +142,6 @@ def replace(guest: Guest, images: Iterable[Placed], restart: Sequence[str]) -> P
         passed=answer.status == 0,
         detail=answer.stdout + answer.stderr if answer.status else "",
     )
-
-
-def merged(guest: Guest) -> tuple[str, ...]:
-    """Return the names of the extensions that are merged now."""
-    return parse_status(guest.ask("systemd-sysext status --json=short").stdout)
 
 
 def parse_status(text: str) -> tuple[str, ...]:

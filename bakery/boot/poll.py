@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from bakery.progress import Tell
 
 _INTERVAL = 0.1
+_LONGEST = 1.0  # seconds until something new is noticed where only time will tell
 _BOOTING = 90.0
 _ONCE = 10.0
-# The manager is "starting" as long as any unit is, even one that nothing waits for
+# Returns once default.target is there, or can't be: a unit after it starts then, whatever became of
+# it. The manager itself is "starting" as long as any unit is, even one that nothing waits for.
 _STATE = """\
-left=10
-until systemctl --quiet is-active default.target || [ $? = 127 ] || [ $left = 0 ]; do
-  left=$((left - 1)); sleep 0.2
-done
+systemd-run --quiet --collect --service-type=oneshot --property=DefaultDependencies=no \\
+  --property=After=default.target true
 systemctl is-active default.target || systemctl is-system-running
 """
 _NO_PROGRAM = 127  # what sh says of a program that is not there
@@ -99,7 +99,7 @@ def _ask(guest: Guest, probe: Probe, exports: str, timeout: float) -> ProbeResul
             return None if probe.quiet else passed
         if probe.once or verdict.final or _since(began) >= timeout * guest.slowdown:
             break
-        time.sleep(_INTERVAL)
+        time.sleep(min(verdict.pending, _LONGEST) or _INTERVAL)
     if verdict.pending and not timeout:
         return None
     detail = "\n".join(filter(None, [verdict.detail, _log(guest, probe.unit)]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import select
 import shlex
 import signal
 import subprocess
@@ -38,11 +39,14 @@ class Child:
 
     def wait(self, seconds: float) -> bool:
         """Return whether it ends within so many seconds."""
+        if self.ended():
+            return True
+        descriptor = os.pidfd_open(self._process.pid)  # tells at once; Popen.wait() looks again
         try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+            select.select([descriptor], [], [], seconds)
+        finally:
+            os.close(descriptor)
+        return self.ended()
 
     def end(self) -> None:
         """End it by force, its children first: a container does not end with what started it."""

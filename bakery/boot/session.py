@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import sys
 import time
 from dataclasses import dataclass, field
@@ -165,7 +164,6 @@ class _Session:
                 if self.rounds
                 else poll.booted(guest)
             )
-            self.systemd = self.systemd or _systemd(guest)
             self.rounds.append(self._round(guest, deployment, placed, first))
         if shell:
             name = f"{self._machine.backend}:{self._machine.system}"
@@ -219,16 +217,16 @@ class _Session:
     def _round(
         self, guest: Guest, deployment: Deployment, placed: list[merge.Placed], first: ProbeResult
     ) -> Round:
-        names = merge.merged(guest)
-        results = [first, *merge.results(guest, placed, names)]
-        number = re.match(r"\d+", self.systemd or "")
+        merged = merge.merged(guest)
+        self.systemd = merged.systemd
+        results = [first, *merge.results(guest, placed, merged.names)]
         expected = probes(
             deployment.expected,
             start=deployment.start,
-            shipped=merge.shipped(guest),
+            shipped=merged.shipped,
             host=Host(
                 arch=self._machine.arch,
-                systemd=int(number[0]) if number else 0,
+                systemd=merged.version,
                 virtual=self._machine.virtual,
                 known_errors=self._machine.known_errors,
             ),
@@ -239,7 +237,7 @@ class _Session:
         )
         return Round(
             images=tuple(image.name for image in deployment.images),
-            merged=names,
+            merged=merged.names,
             results=tuple(results),
         )
 
@@ -281,11 +279,6 @@ def _hidden(deployment: Deployment, system: Path | None) -> str | None:
 
 def _images(deployments: Sequence[Deployment]) -> list[BootImage]:
     return [image for each in deployments for image in each.images]
-
-
-def _systemd(guest: Guest) -> str:
-    """Return systemd's version and its package's: `252 (252.39-1~deb12u2)`."""
-    return guest.ask("systemctl --version").stdout.partition("\n")[0].removeprefix("systemd ")
 
 
 def _powered_off(guest: Guest) -> ProbeResult:

@@ -97,9 +97,11 @@ class Watch:
             return Verdict(True)
         if wrong := self._change(facts, same_run=True):
             return Verdict(False, wrong, final=True)
-        if _age(facts) >= self.unit.window * 1e6:
+        left = self.unit.window - _age(facts) / 1e6
+        if left <= 0:
             return Verdict(True)
-        return Verdict(False, f"it has been active for {_age(facts) / 1e6:.0f} s", pending=True)
+        detail = f"it has been active for {_age(facts) / 1e6:.0f} s"
+        return Verdict(False, detail, pending=left)
 
     def _judge_still(self, facts: Mapping[str, str]) -> Verdict:
         if not self._seen:

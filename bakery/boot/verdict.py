@@ -19,14 +19,14 @@ class Verdict:
         holds: whether it is as it must be.
         detail: what is wrong.
         final: whether it makes no sense to ask again.
-        pending: whether nothing is wrong yet, and only time will tell.
+        pending: seconds until only time can tell whether it holds; nothing is wrong so far.
 
     """
 
     holds: bool
     detail: str = ""
     final: bool = False
-    pending: bool = False
+    pending: float = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,12 +20,19 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from harness.debian import DEBIAN_ARCH, Debian, docker_url, store
+from harness.debian import DEBIAN_ARCH, ROOTS, Debian, docker_url, store
 from harness.docker import docker_project
 from harness.mirror import Mirror
 from harness.project import REPOSITORY, Project, digest
 
+from bakery.arch import native_arch
+from bakery.boot.debian import SUITES
+from bakery.boot.machine import BootImage
+from bakery.boot.nspawn import Nspawn
+from bakery.boot.report import render
+from bakery.boot.session import Deployment, boot
 from bakery.recipe import lock as lockfile
+from bakery.recipe.expectations import Expectations, UnitExpectation
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
 
 if TYPE_CHECKING:
@@ -42,6 +49,11 @@ assets:
   - url: https://example.com/{name}-{{version}}.tgz
     install: {{docker/*: usr/lib/{name}/}}
 """
+BOOTED = {
+    "usr/lib/extension-release.d/extension-release.app": "ID=_any\nEXTENSION_RELOAD_MANAGER=1\n",
+    "usr/lib/systemd/system/app.service": "[Service]\nExecStart=sleep infinity\n",
+    "usr/lib/systemd/system/multi-user.target.d/10-app.conf": "[Unit]\nUpholds=app.service\n",
+}
 FLAT = """summary: one of many
 homepage: https://example.com
 license: MIT
@@ -50,6 +62,25 @@ arch: {x86-64: x86_64, arm64: aarch64}
 assets:
   - url: https://example.com/{name}-{version}-{arch}
     install: usr/bin/
+"""
+# A Debian system as it is without our configuration: its own generators, nothing that we ask it
+BARE_BOOT = """\
+mkdir changes work root
+mount -t overlay -o lowerdir={system},upperdir=changes,workdir=work overlay root
+cd root/etc/systemd/system
+rm -rf ../system-generators sysinit.target.wants/bakery-*
+cat >bye.service <<END
+[Unit]
+After=graphical.target
+[Service]
+ExecStart=systemctl --no-block poweroff
+END
+mkdir -p graphical.target.wants
+ln -s ../bye.service graphical.target.wants/
+cd ../../../..
+exec systemd-nspawn --quiet --boot --register=no {keep_unit} --private-network --console=pipe \
+  --resolv-conf=off --timezone=off --link-journal=no --private-users={owner}:65536 \
+  --private-users-ownership=off --directory=root </dev/null
 """
 
 
@@ -261,6 +292,55 @@ def bench_memory(place: Place) -> None:
         peaks.append(peak_memory(project, "stage:big-1.0-x86-64"))
         print(f"   {megabytes} MiB: peak {peaks[-1] / 1024:.0f} MiB")
     print(f"memory: {peaks[1]} / {peaks[0]} KiB = {peaks[1] / peaks[0]:.2f} for 20 times the bytes")
+
+
+def bench_boot(place: Place) -> None:
+    """A boot with an image against a bare `systemd-nspawn --boot` that powers off; at most 1.5.
+
+    The image has a service; the window in which it is watched is as short as can be, since that is
+    waiting alone.
+    """
+    if os.geteuid() != 0 or shutil.which("systemd-nspawn") is None:
+        print("skipped: only root boots containers, with systemd-nspawn")
+        return
+    tree = place.folder / "app"
+    for path, text in BOOTED.items():
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_text(text, "utf-8")
+    image = place.folder / "app.raw"
+    timed(["mksquashfs", tree, image, *SQUASH.split()], cwd=place.folder)
+    unit = UnitExpectation(name="app.service", window=1)
+    deployment = Deployment(
+        images=[BootImage(path=image, name="app")], expected=Expectations(units=(unit,))
+    )
+    for suite in SUITES:
+        machine = Nspawn(suite=suite, cache=ROOTS, arch=native_arch())
+        machine.prepare(lambda step, *, lasting=False: print(f"   {step}") if lasting else None)
+        ours, theirs = [], []
+        for _ in range(3 * place.repeat):
+            theirs.append(bare_boot(place, machine))
+            report = boot(deployment, machine=machine, journal=place.folder / "journal")
+            waited = next(each for each in report.rounds[0].results if "stays active" in each.title)
+            if report.outcome != "passed":
+                raise SystemExit(render(report))
+            ours.append(report.seconds - waited.seconds)
+        show(f"boot of {suite}, systemd {report.systemd}", min(ours), min(theirs), 1.5)
+
+
+def bare_boot(place: Place, machine: Nspawn) -> float:
+    """Return the seconds of a container that boots, and powers off at once."""
+    script = BARE_BOOT.format(
+        system=machine.folder,
+        owner=machine.root.owner,
+        keep_unit="" if Path("/run/systemd/system").is_dir() else "--keep-unit",
+    )
+    with tempfile.TemporaryDirectory(dir=place.folder) as folder:
+        unshare = ["unshare", "--mount", "--propagation=slave", "sh", "-ec", script]
+        return timed(
+            unshare,
+            cwd=Path(folder),
+            env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+        )
 
 
 def peak_memory(project: Project, task: str) -> int:

@@ -118,7 +118,7 @@ def test_a_unit_stays_active_for_its_window() -> None:
     young, old = watched(
         9, unit_state("active", 95_000_000, run="1"), unit_state("active", 90_000_000, run="1")
     )
-    assert (young.holds, young.pending, young.final) == (False, True, False)
+    assert (young.holds, young.pending > 0, young.final) == (False, True, False)
     assert old.holds
 
 

@@ -130,6 +130,11 @@ def failures(report: BootReport) -> dict[str, str]:
     return {result.title: f"{result.meaning} {result.detail}" for result in report.failures}
 
 
+def about_the_unit(report: BootReport) -> str:
+    """Return what is wrong with it: it may be seen active in the moment before it fails."""
+    return " ".join(said for title, said in failures(report).items() if "web.service" in title)
+
+
 @pytest.mark.parametrize("suite", SUITES)
 def test_a_good_image_runs_and_is_replaced_while_it_runs(
     tree: Tree, journal: Path, suite: str, tmp_path: Path
@@ -210,7 +215,7 @@ def test_a_folder_is_merged_as_well(tree: Tree, journal: Path) -> None:
 def test_a_wrong_path_in_a_unit_is_explained(tree: Tree, journal: Path, suite: str) -> None:
     tree.run("/usr/bin/wed")
     report = boot(deployment(tree.image()), machine=nspawn(suite), journal=journal)
-    assert "could not run /usr/bin/wed" in failures(report)["web.service is active"]
+    assert "could not run /usr/bin/wed" in about_the_unit(report)
     assert report.rounds[0].merged == ("web",)
 
 
@@ -219,7 +224,7 @@ def test_a_program_for_another_c_library_is_explained(tree: Tree, journal: Path)
     assert b"GLIBC_2.38" in program.read_bytes()
     tree.program(program)
     report = boot(deployment(tree.image()), machine=nspawn("bookworm"), journal=journal)
-    assert "newer C library" in failures(report)["web.service is active"]
+    assert "newer C library" in about_the_unit(report)
 
 
 @pytest.mark.parametrize("suite", SUITES)
