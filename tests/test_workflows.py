@@ -92,3 +92,15 @@ def test_no_failure_is_lost_in_what_another_command_is_given(path: Any) -> None:
         for step in steps(job):
             for line in step.get("run", "").splitlines():
                 assert "$(" not in line or re.match(r" *\w+=\$\(", line), f"{name}: {line}"
+
+
+def test_only_boots_use_a_cache_and_it_is_saved_before_they_run() -> None:
+    for path in WORKFLOWS:
+        for name, job in jobs(path.name).items():
+            uses = [step.get("uses", "").partition("@")[0] for step in steps(job)]
+            if (path.name, name) != ("bake.yaml", "boot"):
+                assert not [each for each in uses if each.startswith("actions/cache")], name
+                assert not [step for step in steps(job) if "cache" in step.get("with", {})], name
+                continue
+            titles = [step.get("name") for step in steps(job)]
+            assert uses.index("actions/cache/save") < titles.index("Boot")

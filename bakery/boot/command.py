@@ -76,6 +76,26 @@ def boot_files(
     return passed(reports)
 
 
+def make_systems(names: Sequence[str], settings: Settings, tell: TellMachine) -> list[Path]:
+    """Make what machines of this computer's architecture boot, and return the folders that have it.
+
+    Args:
+        names: names of machines, as in `machines.machine`.
+        settings: the store, which keeps systems between boots, and Debian's mirror.
+        tell: told what is being made.
+
+    Raises:
+        BakeryError: one can't be made.
+
+    """
+    arch, folders = cast("Arch", native_arch()), []
+    for name in names:
+        made = machine(name, arch, settings, expected=Expectations())
+        made.prepare(partial(tell, name))
+        folders.append(made.hierarchies())
+    return [folder for folder in folders if folder is not None]
+
+
 def _look_into(path: Path) -> None:
     """Refuse what is no image before a machine is made for it."""
     if not path.exists():

@@ -23,7 +23,7 @@ def main() -> None:
 
 for command in (
     *(upstreams.new, upstreams.lock, upstreams.update, upstreams.outdated, upstreams.verify),
-    *(images.check, images.rules, images.boot),
+    *(images.check, images.rules, images.boot, images.machines),
     *(releases.matrix, releases.agree, releases.restore),
     *(releases.publish, releases.verify_release),
     *(channels.sign_channels, channels.move_channels),

@@ -102,3 +102,17 @@ def boot(
         )
     if not passed:
         raise SystemExit(1)
+
+
+@click.command()
+def machines() -> None:
+    """Make the systems that boots use, where they are not there yet; print their folders."""
+    from bakery.boot.command import make_systems
+    from bakery.boot.display import Steps
+
+    settings = Project().settings
+    steps = Steps()
+    with steps.shown(live=True):
+        folders = make_systems(settings.machines, settings, steps.tell)
+    for folder in folders:
+        click.echo(folder)

@@ -53,6 +53,11 @@ pytestmark = [
 ]
 SYSTEMD = {"bookworm": "252", "trixie": "257", "forky": "262"}
 UNIT = "[Service]\nExecStart={program}\n"
+# One system each time, the others each night
+LONG = [
+    pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
+    for suite in SUITES
+]
 
 
 def nspawn(suite: str) -> Nspawn:
@@ -482,6 +487,14 @@ def test_who_waits_for_a_system_to_be_made_knows_it(tree: Tree, project: Project
     assert "debootstrap could not make a Debian trixie system" in done.stderr
 
 
+def test_systems_can_be_made_ahead(project: Project) -> None:
+    project.store.mkdir()
+    (project.store / "machines").symlink_to(ROOTS)
+    done = project.run("bakery", "machines", BAKERY_MACHINES="nspawn:trixie nspawn:forky")
+    folders = [nspawn(suite).root.name for suite in ("trixie", "forky")]
+    assert [line.rpartition("/")[2] for line in done.stdout.splitlines()] == folders
+
+
 def test_a_shell_can_be_used_in_the_booted_system(tree: Tree, tmp_path: Path) -> None:
     ours, theirs = os.openpty()
     command = [sys.executable, "-c", ALONE, tree.image().path, tmp_path / "journal", ROOTS, "true"]
@@ -501,11 +514,12 @@ def test_a_shell_can_be_used_in_the_booted_system(tree: Tree, tmp_path: Path) ->
     assert b"web" in said.partition(b"42")[2]
 
 
-def test_a_virtual_machine_runs_it_too(tree: Tree, journal: Path) -> None:
+@pytest.mark.parametrize("suite", LONG)
+def test_a_virtual_machine_runs_it_too(tree: Tree, journal: Path, suite: str) -> None:
     arch = native_arch()
     if vm.PLATFORMS[arch].qemu.find() is None:
         pytest.skip("needs qemu")
-    machine = Qemu(suite="trixie", cache=ROOTS, arch=arch)
+    machine = Qemu(suite=suite, cache=ROOTS, arch=arch)
     report = boot(deployment(tree.image()), machine=machine, journal=journal)
     assert report.outcome == "passed", render(report)
     assert "Linux version" in journal.read_text("utf-8")

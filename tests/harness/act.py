@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ACTIONS = Path(__file__).with_name("actions")
-_USES = re.compile(r"uses: ([\w./-]+)@([0-9a-f]{40})")
+_USES = re.compile(r"uses: ([\w.-]+/[\w.-]+)(?:/[\w.-]+)?@([0-9a-f]{40})")
 _EXECUTES = re.compile(r'^(?P<pid>\d+) +execve\("(?:[^"\\]|\\.)*", \[(?P<words>.*)\], \[')
 _EXECUTED = re.compile(r"^(?P<pid>\d+) +(?:execve\(|<\.\.\. execve resumed>).* = 0$")
 _FOLDER = re.compile(r"/act/([0-9a-f]+)/hostexecutor")
