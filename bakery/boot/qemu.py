@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from bakery.recipe.expectations import Device
 
 _MKFS = Tool(program="mkfs.ext4", apt="e2fsprogs", brew="e2fsprogs")
+# What makes the initial file system: the first choice of the suite's kernel, which is all that
+# debootstrap knows of; the two conflict with each other.
+_INITRAMFS = {"bookworm": "initramfs-tools", "trixie": "initramfs-tools"}
 _DISK = "8G"
 _LABEL = "bakery"
 
@@ -51,7 +54,7 @@ class Qemu(debian.Debian):
             arch=self.arch,
             packages=(
                 *debian.PACKAGES,
-                "initramfs-tools",
+                _INITRAMFS.get(self.suite, "dracut"),
                 f"linux-image-cloud-{ARCHITECTURES[self.arch].debian}",
             ),
             files={f"{folder}/{name}": text for name, text in units.items()},

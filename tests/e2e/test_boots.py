@@ -1,4 +1,4 @@
-"""The first recipes, built from real binaries, checked, and booted on systemd 252 and 257."""
+"""The first recipes, built from real binaries, checked, and booted on systemd 252, 257 and 262."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 from harness import needs
 from harness.debian import SUITES, store
 from harness.project import Project, digest
+
+from bakery.boot.debian import SUITES as SYSTEMS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,9 +51,11 @@ def test_recipes_from_the_package_index_boot_and_work(tmp_path: Path) -> None:
         project.add(name)
     tasks = [f"boot:{name}-{newest(project, name)}-x86-64" for name in SERVED]
     project.environment["BAKERY_STORE"] = str(store())
+    project.environment["BAKERY_MACHINES"] = " ".join(f"nspawn:{suite}" for suite in SYSTEMS)
     out = project.doit(*tasks)
     assert out.count("passed on nspawn, bookworm, systemd 252") == len(SERVED)
     assert out.count("passed on nspawn, trixie, systemd 257") == len(SERVED)
+    assert out.count("passed on nspawn, forky, systemd 262") == len(SERVED)
     assert "MSG greetings" not in out
     again = project.doit(*tasks)
     assert "passed on" not in again
@@ -77,7 +81,7 @@ def test_docker_boots_and_dockerd_answers(project: Project, mirror: Mirror, debi
         {url: digest(mirror.place(url)), LIBRARY: digest(mirror.place(LIBRARY))},
     )
     project.environment["BAKERY_STORE"] = str(store())
-    hosts = list(SUITES)[list(SUITES).index(debian.suite) :]  # programs need its libraries or later
+    hosts = SYSTEMS[SYSTEMS.index(debian.suite) :]  # programs need its libraries or later
     project.environment["BAKERY_MACHINES"] = " ".join(f"nspawn:{suite}" for suite in hosts)
     out = project.doit("boot:docker-20.10.24-x86-64")
     for suite in hosts:
