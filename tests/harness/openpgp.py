@@ -25,9 +25,8 @@ class Person:
     def key(self, name: str, *, expires: str = "never", then: str | None = None) -> str:
         """Make a key; return its fingerprint."""
         quick = ["--passphrase", "", "--quick-gen-key", name, "ed25519", "sign", expires]
-        self.gpg(*quick, then=then)
-        listed = self.gpg("--with-colons", "--list-keys", name).decode()
-        return next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
+        told = self.gpg("--status-fd", "1", *quick, then=then).decode()
+        return next(line.split()[3] for line in told.splitlines() if "KEY_CREATED" in line)
 
     def revoke(self, fingerprint: str) -> None:
         """Revoke a key with the certificate that gpg has made along with it."""
