@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from bakery.provision import ignition
+from bakery.provision import ignition, record
 from bakery.provision.host_config import InlineContents
 from bakery.provision.yaml_writer import Octal, dump
 
@@ -23,7 +23,7 @@ def render(config: HostConfig, variant: Variant) -> str:
         "variant": variant,
         "version": _VERSIONS[variant],
         "storage": {
-            "files": [_file(file) for file in config.files],
+            "files": [_file(file) for file in (*config.files, *record.files(config))],
             "links": [
                 {"path": link.path, "target": link.target, "overwrite": True}
                 for link in config.links

@@ -35,11 +35,13 @@ class Component:
 
     Attributes:
         transfers: the transfer files, by name.
+        images: the names of its images for one architecture, as a pattern.
         keyring: the public keys that sign the channel; None if it is not signed.
 
     """
 
     transfers: Mapping[str, bytes]
+    images: str
     keyring: bytes | None
 
 
@@ -202,7 +204,9 @@ def _from_channel(
             where=folder.base,
             fix="don't use either, and tell who published them",
         )
-    return replace(newest, component=Component(transfers=transfers, keyring=keys))
+    start = f"{channel}-" if channel == newest.name else f"{channel}."  # as in its transfers
+    images = f"{start}*-{arch}.raw"
+    return replace(newest, component=Component(transfers=transfers, images=images, keyring=keys))
 
 
 def _newest(releases: Iterable[IndexedRelease], arch: Arch) -> IndexedRelease | None:

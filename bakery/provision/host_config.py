@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 UNITS = "/etc/systemd/system"
 
@@ -75,6 +80,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
         files: the images, and the configuration of updates.
         links: what makes the images extensions.
         units: what merges and updates them.
+        records: what of all this is laid for each extension, by its name (see `record`).
 
     """
 
@@ -82,9 +88,10 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[HostFile, ...]
     links: tuple[HostLink, ...]
     units: tuple[HostUnit, ...]
+    records: dict[str, bytes] = {}
 
 
-def unit_files(config: HostConfig) -> tuple[HostFile, ...]:
+def unit_files(units: Iterable[HostUnit]) -> tuple[HostFile, ...]:
     """Return the units and drop-ins as files; additions to the host's units are shared."""
     return tuple(
         HostFile(
@@ -92,7 +99,7 @@ def unit_files(config: HostConfig) -> tuple[HostFile, ...]:
             contents=InlineContents(data=text.encode()),
             shared=unit.text is None,
         )
-        for unit in config.units
+        for unit in units
         for path, text in (
             *([(unit.name, unit.text)] if unit.text is not None else []),
             *((f"{unit.name}.d/{name}", text) for name, text in unit.drop_ins.items()),

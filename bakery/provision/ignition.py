@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from bakery.provision import record
 from bakery.provision.host_config import RemoteContents
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def render(config: HostConfig) -> str:
     document = {
         "ignition": {"version": "3.3.0"},
         "storage": {
-            "files": [_file(file) for file in config.files],
+            "files": [_file(file) for file in (*config.files, *record.files(config))],
             "links": [
                 {"path": link.path, "target": link.target, "overwrite": True}
                 for link in config.links

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Literal
 
+from bakery.provision import record
 from bakery.provision.errors import ProvisionError
 from bakery.provision.host_config import (
     HostConfig,
@@ -13,6 +14,7 @@ from bakery.provision.host_config import (
     HostUnit,
     InlineContents,
     RemoteContents,
+    unit_files,
 )
 from bakery.text import format_size
 
@@ -26,7 +28,7 @@ UpdatePolicy = Literal["reload", "reboot"]
 
 KEYRING = "/etc/systemd/import-pubring.gpg"
 EXTENSIONS = "/etc/extensions"
-IMAGES = "/opt/extensions"
+IMAGES = record.FOLDER
 EMBEDDABLE = 16 << 20
 
 _HOST_IDS: dict[HostSystem, str] = {"flatcar": "flatcar", "fcos": "fedora"}
@@ -93,20 +95,37 @@ def plan(
 
     """
     _refuse_misfits(extensions, host)
-    files = [file for each in extensions for file in _files(each, offline=offline)]
-    links = [link for each in extensions for link in _links(each, host)]
-    followed = [(each.name, each.component) for each in extensions if each.component]
-    for name, component in followed:
-        files += _component_files(name, component, unsigned=unsigned)
-    files += _keyring([component for _, component in followed])
+    own = [_own(each, host, policy, offline=offline, unsigned=unsigned) for each in extensions]
     drop_ins = {} if host == "flatcar" else {"10-load-units.conf": _LOAD_UNITS}
     merging = HostUnit(name="systemd-sysext.service", drop_ins=drop_ins, wanted_by="sysinit.target")
-    updating = [unit for name, _ in followed for unit in _update_units(name, policy)]
+    keyring = _keyring([each.component for each in extensions if each.component])
     return HostConfig(
         extensions=tuple(each.name for each in extensions),
+        files=(*(file for each in own for file in each.files), *keyring),
+        links=tuple(dict.fromkeys(link for each in own for link in each.links)),
+        units=(merging, *(unit for each in own for unit in each.units)),
+        records={name: data for each in own for name, data in each.records.items()},
+    )
+
+
+def _own(
+    each: Extension, host: HostSystem, policy: UpdatePolicy, *, offline: bool, unsigned: bool
+) -> HostConfig:
+    """Return what is laid for one extension alone, with the record of it."""
+    files, links = [_file(each, offline=offline)], tuple(_links(each, host))
+    units: tuple[HostUnit, ...] = ()
+    images = None
+    if each.component:
+        files += _component_files(each.name, each.component, unsigned=unsigned)
+        units = tuple(_update_units(each.name, policy))
+        images = f"{IMAGES}/{each.name}/{each.component.images}"
+    laid = record.planned((*files, *unit_files(units)), links, units, images)
+    return HostConfig(
+        extensions=(each.name,),
         files=tuple(files),
-        links=tuple(dict.fromkeys(links)),
-        units=(merging, *updating),
+        links=links,
+        units=units,
+        records={each.name: record.encode(laid)},
     )
 
 
@@ -132,10 +151,9 @@ def _image(each: Extension) -> str:
     return f"{IMAGES}/{each.name}/{each.file}"
 
 
-def _files(each: Extension, *, offline: bool) -> Iterator[HostFile]:
+def _file(each: Extension, *, offline: bool) -> HostFile:
     remote = RemoteContents(url=each.url, sha256=each.sha256, size=each.size)
-    contents = _embedded(each) if offline else remote
-    yield HostFile(path=_image(each), contents=contents)
+    return HostFile(path=_image(each), contents=_embedded(each) if offline else remote)
 
 
 def _embedded(each: Extension) -> InlineContents:

@@ -118,7 +118,7 @@ def render(config: HostConfig) -> str:
 
 
 def _install(config: HostConfig) -> Iterable[str]:
-    files = (*config.files, *unit_files(config))
+    files = (*config.files, *unit_files(config.units))
     downloads = [file for file in files if isinstance(file.contents, RemoteContents)]
     yield from map(_file, downloads)  # first: where one fails, nothing has changed
     yield from _unfollow(config)
@@ -141,7 +141,7 @@ def _uninstall(config: HostConfig) -> Iterable[str]:
     names = shlex.join(config.extensions)
     yield f'units=$(for name in {names}; do started "$name"; done)'
     yield _words("rm", "-f", *(link.path for link in config.links))
-    own = [file.path for file in (*config.files, *unit_files(config)) if not file.shared]
+    own = [file.path for file in (*config.files, *unit_files(config.units)) if not file.shared]
     yield _words("rm", "-f", *own)
     yield _words("rm", "-rf", *(f"{IMAGES}/{name}" for name in config.extensions))
     yield "systemctl restart systemd-sysext.service"

@@ -53,6 +53,11 @@ def test_a_release_is_downloaded_verified_and_linked(settings: Settings, publish
     image = "/opt/extensions/caddy/caddy-v2.11.7-x86-64.raw"
     made = published / "caddy-v2.11.7/caddy-v2.11.7-x86-64.raw"
     digest = hashlib.sha256(made.read_bytes()).hexdigest()
+    record = config["storage"]["files"].pop()
+    assert (record["path"], contents(record["contents"]).decode().splitlines()) == (
+        "/opt/extensions/caddy/installed",
+        [f"link /etc/extensions/caddy.raw {image}", f"file {image} {digest}"],
+    )
     assert config == {
         "ignition": {"version": "3.3.0"},
         "storage": {

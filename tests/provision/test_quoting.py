@@ -194,7 +194,9 @@ def test_addresses_are_one_word(tail: str) -> None:
 @needs.programs("systemd-analyze")
 @pytest.mark.parametrize("name", ["app", "App.x_1-y"])
 def test_systemd_reads_the_units(tmp_path: Path, name: str) -> None:
-    component = Component(transfers={f"{name}.conf": b"[Transfer]\n"}, keyring=b"keys")
+    component = Component(
+        transfers={f"{name}.conf": b"[Transfer]\n"}, images=f"{name}-*-x86-64.raw", keyring=b"keys"
+    )
     config = plan([extension(name=name, component=component)], host="any")
     for unit in config.units:
         if unit.text is not None:
