@@ -19,9 +19,11 @@ _HEAD = "# butane --strict < THIS_FILE > config.ign\n"
 
 def render(config: HostConfig, variant: Variant) -> str:
     """Return the configuration."""
+    proxy = {"http_proxy": config.proxy, "https_proxy": config.proxy}
     document = {
         "variant": variant,
         "version": _VERSIONS[variant],
+        **({"ignition": {"proxy": proxy}} if config.proxy else {}),
         "storage": {
             "files": [_file(file) for file in (*config.files, *record.files(config))],
             "links": [

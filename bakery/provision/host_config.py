@@ -63,6 +63,7 @@ class HostUnit(msgspec.Struct, frozen=True, kw_only=True):
         text: its unit file; None for a unit of the host's.
         drop_ins: the text of drop-ins, by file name.
         wanted_by: the target that starts it at boot; None if it is not enabled.
+        shared: whether other extensions use it too; so are drop-ins for the host's units.
 
     """
 
@@ -70,6 +71,7 @@ class HostUnit(msgspec.Struct, frozen=True, kw_only=True):
     text: str | None = None
     drop_ins: dict[str, str] = {}
     wanted_by: str | None = None
+    shared: bool = False
 
 
 class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +83,8 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
         links: what makes the images extensions.
         units: what merges and updates them.
         records: what of all this is laid for each extension, by its name (see `record`).
+        systems: the ID of the only system that an extension fits, by its name.
+        proxy: what the host downloads with; None for nothing.
 
     """
 
@@ -89,6 +93,8 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[HostLink, ...]
     units: tuple[HostUnit, ...]
     records: dict[str, bytes] = {}
+    systems: dict[str, str] = {}
+    proxy: str | None = None
 
 
 def unit_files(units: Iterable[HostUnit]) -> tuple[HostFile, ...]:
@@ -97,7 +103,7 @@ def unit_files(units: Iterable[HostUnit]) -> tuple[HostFile, ...]:
         HostFile(
             path=f"{UNITS}/{path}",
             contents=InlineContents(data=text.encode()),
-            shared=unit.text is None,
+            shared=unit.shared or unit.text is None,
         )
         for unit in units
         for path, text in (

@@ -19,8 +19,9 @@ MODE = 0o644
 
 def render(config: HostConfig) -> str:
     """Return the configuration as JSON."""
+    proxy = {"httpProxy": config.proxy, "httpsProxy": config.proxy}
     document = {
-        "ignition": {"version": "3.3.0"},
+        "ignition": {"version": "3.3.0"} | ({"proxy": proxy} if config.proxy else {}),
         "storage": {
             "files": [_file(file) for file in (*config.files, *record.files(config))],
             "links": [

@@ -10,11 +10,11 @@ from typing import IO, TYPE_CHECKING
 from bakery.http.client import Client
 from bakery.http.errors import RequestError
 from bakery.http.limits import ASSET
-from bakery.provision import ownership, record
+from bakery.provision import keys, ownership, record
 from bakery.provision.errors import ProvisionError
 from bakery.provision.host_config import RemoteContents, unit_files
 from bakery.provision.host_root import HostRoot
-from bakery.provision.plan import IMAGES, KEYRING
+from bakery.provision.plan import IMAGES
 from bakery.recipe.names import release_name
 from bakery.recipe.version import Version
 
@@ -63,10 +63,14 @@ def _install(extension: Extension, config: HostConfig, host: HostRoot) -> list[s
     _refuse_older(extension, before, host)
     planned = record.planned_by(config)
     new = ownership.claim(host, name, planned)
+    rings = _rings(extension, host)
     for file in (*config.files, *unit_files(config.units)):
         _write_file(file, extension.local, host)
         if isinstance(file.contents, RemoteContents):  # all that may fail has not
             ownership.write(host, name, {*before, *new})
+    for path, ring in rings.items():
+        with host.writing(path, _MODE) as target:
+            target.write(ring)
     for link in (*config.links, *_enabled_units(config)):
         host.link(link.path, link.target)
     ownership.take_away(host, name, before, new)
@@ -126,14 +130,17 @@ def uninstall(name: str, root: Path) -> list[str]:
 
 
 def _write_file(file: HostFile, local: Path | None, host: HostRoot) -> None:
-    existing = (host.read(file.path) or b"") if file.path == KEYRING else b""
     with host.writing(file.path, _MODE) as target:
         if isinstance(file.contents, RemoteContents):
             source = local.absolute().as_uri() if local else file.contents.url
             _copy(source, target, file.contents)
         else:
-            data = file.contents.data  # beside keys that the host trusts already: other publishers'
-            target.write(existing if data in existing else existing + data)
+            target.write(file.contents.data)
+
+
+def _rings(extension: Extension, host: HostRoot) -> dict[str, bytes]:
+    followed = extension.component
+    return keys.rings(host, [followed.keyring]) if followed and followed.keyring else {}
 
 
 def _copy(source: str, target: IO[bytes], expected: RemoteContents) -> None:

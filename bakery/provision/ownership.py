@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.provision import record
@@ -59,17 +60,18 @@ def claim(host: HostRoot, name: str, planned: Iterable[Laid]) -> tuple[Laid, ...
     That is all but what is there already, just as planned, and is no extension's.
 
     Raises:
-        ProvisionError: something else is there that is no extension's.
+        ProvisionError: something else is there that is no extension's, or an extension that this
+            one can't run beside.
 
     """
-    records = [laid for each in installed(host) for laid in recorded(host, each) or ()]
     planned = tuple(planned)
+    records = _refuse_conflicts(host, name, planned)
     paths = {each.path for each in planned}
     same_name = (f"{folder}/{name}{end}" for folder in _FOLDERS for end in ("", ".raw"))
     in_the_way = [path for path in same_name if path not in paths and host.exists(path)]
     own = []
     for each in planned:
-        there = each.kind != "images" and host.exists(each.path)
+        there = each.kind not in ("images", "conflicts") and host.exists(each.path)
         if not there or any(is_laid(host, laid, each.path) for laid in records):
             own.append(each)
         elif not is_laid(host, each, each.path):
@@ -83,6 +85,30 @@ def claim(host: HostRoot, name: str, planned: Iterable[Laid]) -> tuple[Laid, ...
             fix="see whose they are, and move them away if nobody needs them there",
         )
     return tuple(own)
+
+
+def _refuse_conflicts(host: HostRoot, name: str, planned: tuple[Laid, ...]) -> list[Laid]:
+    """Refuse what can't run beside what is there; return what all records say."""
+    link = f"{_FOLDERS[0]}/{name}.raw"
+    records = {each: recorded(host, each) or () for each in installed(host)}
+    with_it = [
+        each.path
+        for each in planned
+        for there in (each.path, each.path.removesuffix(".raw"))
+        if each.kind == "conflicts" and host.exists(there)
+    ]
+    with_it += [
+        f"{_FOLDERS[0]}/{other}.raw"
+        for other, lines in records.items()
+        if any(line.kind == "conflicts" and line.path == link for line in lines)
+    ]
+    if with_it:
+        raise ProvisionError(
+            f"{name} can't run beside {', '.join(Path(path).stem for path in with_it)}",
+            where=str(host.path),
+            fix="uninstall one of the two first",
+        )
+    return [line for lines in records.values() for line in lines]
 
 
 def take_away(
@@ -129,5 +155,7 @@ def is_laid(host: HostRoot, laid: Laid, path: str) -> bool:
             return target is not None and fnmatchcase(target, laid.proof)
         case "images":
             return host.is_file(path)
+        case "conflicts":
+            return False
         case _:
             return host.digest(path) == laid.proof

@@ -6,6 +6,7 @@ One line for each thing, words separated by a space, for programs in POSIX sh as
     shared PATH SHA256   likewise, but used by other extensions too, also by foreign ones: it stays
     link PATH PATTERN    a symbolic link whose target matches a pattern as sh has them
     images PATTERN       the images of the channel that is followed, whichever versions come
+    conflicts PATH       what must not be there
 
 A thing is ours as long as it is what its line says, and nothing else is ever changed or removed.
 """
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 FOLDER = "/opt/extensions"
 _LINE = re.compile(
-    r"(?P<kind>file|shared|link|images) (?P<path>(?:/[^/\s]+)+)(?: (?P<proof>\S+))?", re.ASCII
+    r"(?P<kind>file|shared|link|images|conflicts) (?P<path>(?:/[^/\s]+)+)(?: (?P<proof>\S+))?",
+    re.ASCII,
 )
 
 
@@ -38,16 +40,18 @@ class Laid(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: what it is.
         path: absolute; of images, a pattern.
-        proof: a file's SHA-256, or a pattern of a link's target; empty for images.
+        proof: a file's SHA-256, or a pattern of a link's target; else empty.
 
     """
 
-    kind: Literal["file", "shared", "link", "images"]
+    kind: Literal["file", "shared", "link", "images", "conflicts"]
     path: str
     proof: str = ""
 
     def names(self, path: str) -> bool:
         """Return whether this is about what has a path."""
+        if self.kind == "conflicts":
+            return False
         return fnmatchcase(path, self.path) if self.kind == "images" else path == self.path
 
 
@@ -61,6 +65,7 @@ def planned(
     links: Iterable[HostLink],
     units: Iterable[HostUnit],
     images: str | None,
+    conflicts: Iterable[str] = (),
 ) -> tuple[Laid, ...]:
     """Return what is laid for one extension, in the order in which it is taken away.
 
@@ -69,12 +74,13 @@ def planned(
         links: its links.
         units: its units, of which some are started at boot.
         images: the pattern of the images' paths, if a channel is followed.
+        conflicts: the paths of what it can't run beside.
 
     """
     started = [
         Laid(kind="link", path=link.path, proof=f"*/{unit.name}")
         for unit in units
-        if unit.text is not None and (link := wanted_link(unit))
+        if unit.text is not None and not unit.shared and (link := wanted_link(unit))
     ]
     followed = [Laid(kind="images", path=images)] if images else []
     return (
@@ -82,6 +88,7 @@ def planned(
         *(_link(link, images) for link in links),
         *(_file(file) for file in files),
         *followed,
+        *(Laid(kind="conflicts", path=path) for path in conflicts),
     )
 
 

@@ -4,6 +4,7 @@
 #   shared PATH SHA256   likewise, but others use it too: it stays
 #   link PATH PATTERN    a link whose target matches
 #   images PATTERN       the images of the channel that is followed, whichever versions come
+#   conflicts PATH       what must not be there
 # A thing is ours as long as it is what its line says; nothing else is ever changed or removed.
 records=${records-/opt/extensions}
 
@@ -21,6 +22,7 @@ is_laid() { # KIND PATH PROOF: what is there is what the line says
     file | shared) [ -f "$2" ] && [ ! -L "$2" ] && [ "$(sha256sum <"$2")" = "$3  -" ] ;;
     link) [ -L "$2" ] && matches "$(readlink "$2")" "$3" ;;
     images) [ -f "$2" ] && [ ! -L "$2" ] ;;
+    *) return 1 ;;
   esac
 }
 
@@ -28,6 +30,7 @@ names() { # RECORD PATH: a line is about it
   while read -r named_kind named_path _; do
     case $named_kind in
       images) if matches "$2" "$named_path"; then return; fi ;;
+      conflicts) ;;
       *) if [ "$2" = "$named_path" ]; then return; fi ;;
     esac
   done <"$1"
@@ -57,7 +60,7 @@ is_shared() { # NAME PATH: the record of another extension names it
 take_away() { # NAME [RECORD]: what was laid for it, but for what RECORD, a new one, names
   [ -f "$records/$1/installed" ] || return 0
   while read -r kind path proof; do
-    [ "$kind" != shared ] || continue
+    if [ "$kind" = shared ] || [ "$kind" = conflicts ]; then continue; fi
     for found in $path; do # of images, all that match
       is_there "$found" || continue
       if [ -n "${2-}" ] && names "$2" "$found"; then continue; fi

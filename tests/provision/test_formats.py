@@ -89,9 +89,12 @@ def test_a_channel_gives_its_newest_version_and_is_followed(
     assert b"Verify=yes" in laid["/etc/sysupdate.docker.d/docker.conf"]
     assert laid["/etc/sysupdate.docker.d/docker.transfer"]
     keys = (published / "docker/import-pubring.gpg").read_bytes()
-    assert laid["/etc/systemd/import-pubring.gpg"] == keys
+    assert laid["/opt/extensions/docker/import-pubring.gpg"] == keys
+    assert "/etc/systemd/import-pubring.gpg" not in laid  # made on the host, beside what is there
+    assert b"import-pubring" in laid["/opt/bin/extensions-keys"]
     units = {unit["name"]: unit for unit in config["systemd"]["units"]}
     assert units["sysext-update-docker.timer"]["enabled"]
+    assert units["extensions-keys.service"]["enabled"]
     text = units["sysext-update-docker.service"]["contents"]
     assert "--component=docker update" in text
     assert "systemctl restart systemd-sysext.service" in text
@@ -214,23 +217,3 @@ def test_ignition_accepts_it(settings: Settings, tmp_path: Path, host: str) -> N
         ["ignition-validate", config], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
-
-
-def test_the_shell_script_forgets_the_channel_before(settings: Settings) -> None:
-    for reference in ("docker", "docker-20.10.9"):
-        script = given(settings, reference, output="shell")
-        install = script.partition("\ninstall() {")[2].partition("\nuninstall() {")[0]
-        fetched, unfollowed, rest = install.partition("\n  unfollow docker\n")
-        assert "  fetch /opt/extensions/docker/" in fetched
-        assert unfollowed
-        assert ("write /etc/sysupdate.docker.d/" in rest) == (reference == "docker")
-
-
-def test_the_shell_script_leaves_other_keys(settings: Settings, tmp_path: Path) -> None:
-    functions = given(settings, "docker", output="shell").partition("\ninstall() {")[0]
-    keyring = tmp_path / "systemd/keys"
-    for keys in ("one", "two", "one", "two"):
-        script = f"{functions}\nprintf {keys} | trust {keyring}\n"
-        subprocess.run(["sh", "-c", script], check=True)
-    assert keyring.read_bytes() == b"onetwo"
-    assert [path.name for path in keyring.parent.iterdir()] == ["keys"]

@@ -160,9 +160,10 @@ def test_the_shell_writes_the_bytes_that_it_was_given(tmp_path: Path, data: byte
     assert not (tmp_path / "it").exists()
 
 
+@settings(max_examples=20)
 @given(config=configs)
 def test_cloud_init_holds_the_script(config: HostConfig) -> None:
-    document = yaml.safe_load(cloud_init.render(config))
+    document = yaml.load(cloud_init.render(config), yaml.CSafeLoader)
     assert document["write_files"][0]["content"] == shell.render(config)
 
 

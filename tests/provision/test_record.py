@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from harness.shells import SHELLS
 
 from bakery.provision import ownership, record
 from bakery.provision.errors import ProvisionError
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FUNCTIONS = Path(record.__file__).with_name("record.sh")
-SHELLS = [
-    shell for shell in ("dash", "bash --posix", "busybox sh") if shutil.which(shell.split()[0])
-]
 
 
 def laid(kind: str, path: str, proof: str = "") -> Laid:
