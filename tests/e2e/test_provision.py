@@ -22,6 +22,7 @@ from bakery import settings as settings_module
 from bakery.arch import native_arch
 from bakery.boot import guest as guests
 from bakery.boot.machine import Load
+from bakery.http.address import mirrored
 from bakery.provision import command
 from bakery.torcx import build
 
@@ -51,6 +52,32 @@ EXTENSION_RELOAD_MANAGER=1
 """,
 }
 HERE = "http://127.0.0.1:8000"  # in the guest
+ABROAD, PROXY = "http://images.example", "http://127.0.0.1:3128"
+OTHERS = """
+mkdir -p /var/lib/extensions/other/usr/lib/extension-release.d /var/lib/extensions/other/usr/share
+echo ID=_any >/var/lib/extensions/other/usr/lib/extension-release.d/extension-release.other
+echo "somebody's" >/var/lib/extensions/other/usr/share/other
+"""
+KEYS = """
+home=$(mktemp -d)
+gpg --homedir "$home" --no-default-keyring --keyring %s --with-colons --list-keys |
+  grep -A1 ^pub | sed -n 's/^fpr:*\\([0-9A-F]*\\):/\\1/p' | sort
+"""
+# Forwards requests for any host to the server of the tests.
+FORWARD = """
+use IO::Socket::INET;
+my $proxy = IO::Socket::INET->new(LocalAddr => '127.0.0.1:3128', Listen => 5, ReuseAddr => 1);
+while (my $client = $proxy->accept) {
+  my $request = <$client>;
+  $request =~ s,http://[^/]+,,;
+  $request =~ s,HTTP/1.1,HTTP/1.0,;
+  while (my $header = <$client>) { last if $header =~ /^\\r?$/; }
+  my $server = IO::Socket::INET->new('127.0.0.1:8000') or next;
+  print $server "$request\\r\\n";
+  print $client $_ while <$server>;
+  close $client;
+}
+"""
 GREETING = "timeout 200 sh -c 'until grep -qx %s /run/greeter; do sleep 0.1; done'"
 
 DOCKER = """\
@@ -99,7 +126,7 @@ def server(published: Path) -> Iterator[Mirror]:
         yield mirror
 
 
-def provision(reference: str, url: str, output: Output) -> str:
+def provision(reference: str, url: str, output: Output, **options: Any) -> str:
     usual: dict[str, Any] = {
         "host": "any",
         "arch": "x86-64",
@@ -108,7 +135,7 @@ def provision(reference: str, url: str, output: Output) -> str:
         "unsigned": True,
     }
     settings = settings_module.load(Path("/"), {"BAKERY_PUBLISH_URL": url, "HOME": "/root"})
-    return command.provision([reference], settings=settings, output=output, **usual)
+    return command.provision([reference], settings=settings, output=output, **usual | options)
 
 
 def ignite(config: str, root: Path) -> subprocess.CompletedProcess[str]:
@@ -191,7 +218,10 @@ def test_a_machine_comes_up_and_follows_the_script(
         holds(guest, f"{run}/install")
         holds(guest, "systemctl restart greeter")
         holds(guest, GREETING % "2.0")
-        assert holds(guest, "ls /opt/extensions/greeter") == "greeter-2.0-x86-64.raw\n"
+        assert holds(guest, "ls /opt/extensions/greeter").split() == [
+            "greeter-2.0-x86-64.raw",
+            "installed",
+        ]
 
         holds(guest, f"{run}/install uninstall")
         assert holds(guest, "ls /opt/extensions /etc/extensions").split() == [
@@ -206,28 +236,95 @@ def test_a_machine_comes_up_and_follows_the_script(
 
 
 @needs_nspawn
-def test_a_machine_follows_a_channel(tmp_path: Path, published: Path, server: Mirror) -> None:
-    channel(published, "greeter", HERE, "1.0")
-    script = provision("greeter", server.url, "shell").replace(server.url, HERE)
-    (published / "install").write_text(script)
+@pytest.mark.parametrize("suite", ["trixie", pytest.param("forky", marks=[pytest.mark.nightly])])
+def test_a_machine_follows_a_channel(
+    tmp_path: Path, published: Path, server: Mirror, person: Person, suite: str
+) -> None:
+    """Through a mirror, then with a proxy: there is no such host as images.example."""
+    person.key("the publisher")
+    channel(published, "greeter", ABROAD, "1.0", signer=person)
+    for name, options in (("mirrored", {"mirror": HERE}), ("proxied", {"proxy": PROXY})):
+        script = provision("greeter", server.url, "shell", unsigned=False, **options)
+        there = f"{HERE}/images.example" if name == "mirrored" else ABROAD
+        (published / name).write_text(
+            script.replace(mirrored(server.url, HERE), there).replace(server.url, there)
+        )
+    (published / "images.example").symlink_to(".")
+    (published / "proxy").write_text(FORWARD)
     site = guests.image_path(0, published.name)
-    load = Load(setup="", images=given([published]), log=tmp_path / "console")
+    load = Load(setup=OTHERS, images=given([published]), log=tmp_path / "console")
     merge = "systemctl show --property=InvocationID systemd-sysext.service"
     update = "systemctl start sysext-update-greeter.service"
-    with follower("trixie").start(load) as guest:
+    version = "cat /usr/share/greeter/version"
+    with follower(suite).start(load) as guest:
         holds(guest, f"busybox httpd -p 127.0.0.1:8000 -h {site}")
-        holds(guest, f"sh {site}/install")
+        holds(guest, f"perl {site}/proxy >/dev/null 2>&1 &")
+        vendors = holds(guest, KEYS % "/usr/lib/systemd/import-pubring.[gp]*")
+        holds(guest, f"sh {site}/mirrored")
         holds(guest, GREETING % "1.0")
+        assert holds(guest, KEYS % "/etc/systemd/import-pubring.gpg").split() == sorted(
+            [*vendors.split(), *person.fingerprints()]
+        )
         holds(guest, "systemctl is-active sysext-update-greeter.timer")
+        holds(guest, "systemctl is-enabled systemd-sysext.service")
         before = holds(guest, merge)
         holds(guest, update)
         assert holds(guest, merge) == before
 
-        channel(published, "greeter", HERE, "1.0", "2.0")
+        channel(published, "greeter", ABROAD, "1.0", "2.0", signer=person)
         holds(guest, update)
-        assert holds(guest, "cat /usr/share/greeter/version") == "2.0\n"
-        holds(guest, f"sh {site}/install uninstall")
+        assert holds(guest, version) == "2.0\n"
+        assert "stays at 2.0" in holds(guest, f"sh {site}/mirrored")
+        assert holds(guest, version) == "2.0\n"
+
+        holds(guest, f"sh {site}/mirrored uninstall")
         assert holds(guest, "ls -d /etc/sysupdate.* /opt/extensions/* || true") == ""
+        assert holds(guest, "cat /usr/share/other") == "somebody's\n"
+
+        holds(guest, f"sh {site}/proxied")
+        assert holds(guest, version) == "1.0\n"
+        holds(guest, update)
+        assert holds(guest, version) == "2.0\n"
+
+
+@needs_nspawn
+def test_a_script_that_can_do_no_good_changes_nothing(
+    tmp_path: Path, published: Path, server: Mirror
+) -> None:
+    channel(published, "greeter", HERE, "1.0")
+    tree, image = tmp_path / "tree", tmp_path / "image"
+    (tree / "usr/share").mkdir(parents=True)
+    subprocess.run(["mksquashfs", tree, image, "-quiet", "-all-root"], check=True)
+    release(published, "greeter", "3.0", {"x86-64": image.read_bytes()})
+    for reference in ("greeter", "greeter-1.0", "greeter-3.0"):
+        text = provision(reference, server.url, "shell").replace(server.url, HERE)
+        (published / f"install-{reference}").write_text(text)
+    site = guests.image_path(0, published.name)
+    load = Load(setup=OTHERS, images=given([published]), log=tmp_path / "console")
+    state = "find /etc /opt /var/lib/extensions -newer /run/began -o -path '*greeter*' | sort"
+
+    with follower("bookworm").start(load) as guest:
+        holds(guest, f"busybox httpd -p 127.0.0.1:8000 -h {site}")
+
+        def refuses(script: str, why: str) -> None:
+            before = holds(guest, state)
+            answer = guest.ask(f"sh {site}/install-{script}")
+            assert answer.status == 1
+            assert why in answer.stderr
+            assert holds(guest, state) == before
+
+        holds(guest, "mkdir -p /etc/extensions/greeter.raw; touch /run/began")
+        refuses("greeter-1.0", "somebody else's files")
+        holds(guest, "rmdir /etc/extensions/greeter.raw; touch /run/began")
+        refuses("greeter", "has no systemd-sysupdate")
+        holds(guest, f"sh {site}/install-greeter-1.0")
+        holds(guest, GREETING % "1.0")
+        answer = guest.ask(f"sh {site}/install-greeter-3.0")
+        assert answer.status == 1
+        assert "what was merged before is merged again" in answer.stderr
+        assert (
+            holds(guest, "cat /usr/share/greeter/version /usr/share/other") == "1.0\nsomebody's\n"
+        )
 
 
 @needs_nspawn

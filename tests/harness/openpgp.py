@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 LONG_AGO = "20200101T000000"
@@ -28,6 +29,11 @@ class Person:
         self.gpg(*quick, then=then)
         listed = self.gpg("--with-colons", "--list-keys", name).decode()
         return next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr"))
+
+    def fingerprints(self) -> list[str]:
+        """Return those of the primary keys."""
+        listed = self.gpg("--with-colons", "--list-keys").decode().splitlines()
+        return [after.split(":")[9] for line, after in pairwise(listed) if line.startswith("pub")]
 
     def revoke(self, fingerprint: str) -> None:
         """Revoke a key with the certificate that gpg has made along with it."""
