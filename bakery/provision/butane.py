@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Variant = Literal["flatcar", "fcos"]
 
 _VERSIONS: dict[Variant, str] = {"flatcar": "1.0.0", "fcos": "1.4.0"}
-_HEAD = "# butane --strict < THIS_FILE > config.ign\n"
+_HEAD = "# butane{strict} < THIS_FILE > config.ign\n"
 
 
 def render(config: HostConfig, variant: Variant) -> str:
@@ -33,7 +33,8 @@ def render(config: HostConfig, variant: Variant) -> str:
         },
         "systemd": {"units": [ignition.unit(each) for each in config.units]},
     }
-    return _HEAD + dump(document)
+    warned_of = config.proxy is not None and config.proxy.startswith("http:")
+    return _HEAD.format(strict="" if warned_of else " --strict") + dump(document)
 
 
 def _file(file: HostFile) -> dict[str, Any]:

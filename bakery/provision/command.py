@@ -145,7 +145,7 @@ def _variant(host: HostSystem) -> butane.Variant:
 
 def _refuse_addresses(output: Output, mirror: str | None, proxy: str | None) -> None:
     for option, url in (("--mirror", mirror), ("--proxy", proxy)):
-        if url is not None and not re.fullmatch(f"https?://{ADDRESS}", url):
+        if url is not None and not re.fullmatch(rf"(?!.*[\"\\])https?://{ADDRESS}", url):
             raise ProvisionError(
                 f"{option} takes an address",
                 where=url,

@@ -118,7 +118,7 @@ exec </dev/null 3>words
 """
 
 
-@pytest.mark.skipif(not shutil.which("dash"), reason="needs dash")
+@needs.programs("dash", "systemd-sysext")
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(config=configs)
 def test_the_shell_sees_each_word_as_it_was_given(tmp_path: Path, config: HostConfig) -> None:
@@ -149,7 +149,7 @@ def test_the_shell_sees_each_word_as_it_was_given(tmp_path: Path, config: HostCo
 @pytest.mark.parametrize(
     "data", [b"a\nEND\ntouch pwned\n", b"$(touch pwned)\n", b"a\0b\n", b"\xff"]
 )
-@needs.programs("dash", "base64")
+@needs.programs("dash", "base64", "systemd-sysext")
 def test_the_shell_writes_the_bytes_that_it_was_given(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "file"
     file = HostFile(path=str(path), contents=InlineContents(data=data))
