@@ -40,12 +40,14 @@ class HostFile(msgspec.Struct, frozen=True, kw_only=True):
         path: absolute, on the host.
         contents: its content.
         shared: whether other extensions use it too, so that it stays when this one is removed.
+        changes: whether it may be changed by the host's administrator.
 
     """
 
     path: str
     contents: RemoteContents | InlineContents
     shared: bool = False
+    changes: bool = False
 
 
 class HostLink(msgspec.Struct, frozen=True, kw_only=True):

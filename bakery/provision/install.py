@@ -19,7 +19,7 @@ from bakery.recipe.names import release_name
 from bakery.recipe.version import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from bakery.provision.extension import Extension
@@ -63,14 +63,12 @@ def _install(extension: Extension, config: HostConfig, host: HostRoot) -> list[s
     _refuse_older(extension, before, host)
     planned = record.planned_by(config)
     new = ownership.claim(host, name, planned)
-    rings = _rings(extension, host)
+    trusted = keys.changes(host, _keys(extension))
     for file in (*config.files, *unit_files(config.units)):
         _write_file(file, extension.local, host)
         if isinstance(file.contents, RemoteContents):  # all that may fail has not
             ownership.write(host, name, {*before, *new})
-    for path, ring in rings.items():
-        with host.writing(path, _MODE) as target:
-            target.write(ring)
+    _apply(trusted, host)
     for link in (*config.links, *_enabled_units(config)):
         host.link(link.path, link.target)
     ownership.take_away(host, name, before, new)
@@ -126,7 +124,10 @@ def uninstall(name: str, root: Path) -> list[str]:
                 where=str(root),
                 fix=f"there are: {', '.join(ownership.installed(host)) or 'none'}",
             )
-        return ownership.take_away(host, name, own, ())
+        removed = ownership.take_away(host, name, own, ())
+        if keys.path(name) in removed:
+            _apply(keys.changes(host), host)
+        return removed
 
 
 def _write_file(file: HostFile, local: Path | None, host: HostRoot) -> None:
@@ -138,9 +139,18 @@ def _write_file(file: HostFile, local: Path | None, host: HostRoot) -> None:
             target.write(file.contents.data)
 
 
-def _rings(extension: Extension, host: HostRoot) -> dict[str, bytes]:
+def _keys(extension: Extension) -> list[bytes]:
     followed = extension.component
-    return keys.rings(host, [followed.keyring]) if followed and followed.keyring else {}
+    return [followed.keyring] if followed and followed.keyring else []
+
+
+def _apply(changes: Mapping[str, bytes | None], host: HostRoot) -> None:
+    for path, data in changes.items():
+        if data is None:
+            host.unlink(path)
+            continue
+        with host.writing(path, _MODE) as file:
+            file.write(data)
 
 
 def _copy(source: str, target: IO[bytes], expected: RemoteContents) -> None:

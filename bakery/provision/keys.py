@@ -7,6 +7,7 @@ to hold the vendor's keys as well. `keys.sh` does the same on hosts that run.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
 PROGRAM = "/opt/bin/extensions-keys"
 TEXT = Path(__file__).with_name("keys.sh").read_bytes()
-_ETC = "/etc/systemd/import-pubring"
-_VENDOR = "/usr/lib/systemd/import-pubring"
+_RINGS = ("/etc/systemd/import-pubring.gpg", "/etc/systemd/import-pubring.pgp")
+_VENDORS = ("/usr/lib/systemd/import-pubring.gpg", "/usr/lib/systemd/import-pubring.pgp")
+_ADDED = "/var/lib/extensions-keys"
 _UNIT = f"""\
 [Unit]
 Description=Add the keys of extensions to those that systemd-sysupdate believes
@@ -56,8 +58,10 @@ def unit() -> HostUnit:
     )
 
 
-def rings(host: HostRoot, ours: Iterable[bytes]) -> dict[str, bytes]:
-    """Return the files in a root file system that have to hold keys, with all they have to hold.
+def changes(host: HostRoot, ours: Iterable[bytes] = ()) -> dict[str, bytes | None]:
+    """Return the files that bring a root file system's keys up to date; None where one goes.
+
+    What is added is remembered, and taken out when no extension and no vendor has it any more.
 
     Args:
         host: the root file system.
@@ -67,18 +71,25 @@ def rings(host: HostRoot, ours: Iterable[bytes]) -> dict[str, bytes]:
         ProvisionError: one holds something else than keys, or in a form that gpg can't convert.
 
     """
-    laid = (path(name) for name in host.names(record.FOLDER))
-    vendors = [f"{_VENDOR}.gpg", f"{_VENDOR}.pgp"]
-    added = [*ours, *(_packets(host, each) for each in (*laid, *vendors))]
-    found = {}
-    for target in (f"{_ETC}.gpg", f"{_ETC}.pgp"):
-        if target.endswith(".pgp") and not host.exists(target):
+    laid = [path(name) for name in host.names(record.FOLDER)]
+    found = (*ours, *(_packets(host, each) for each in (*laid, *_VENDORS)))
+    now = {hashlib.sha256(each).hexdigest(): each for each in found if each}
+    gone = {f"{_ADDED}/{name}" for name in host.names(_ADDED) if name not in now}
+    old = [host.read(each) or b"" for each in gone]
+    changed: dict[str, bytes | None] = dict.fromkeys(gone)
+    for target in _RINGS:
+        if target != _RINGS[0] and not host.exists(target):
             continue
-        keys = _packets(host, target)
-        for each in added:
-            keys = keys if each in keys else each + keys  # the newer first: gpg takes the first
-        found[target] = keys
-    return found
+        keys = before = _packets(host, target)
+        for each in filter(None, old):
+            keys = keys.replace(each, b"", 1)
+        for digest, each in now.items():
+            if each not in keys:
+                keys = each + keys  # the newer first: gpg takes the first of two
+                changed[f"{_ADDED}/{digest}"] = each
+        if keys != before:
+            changed[target] = keys or None
+    return changed
 
 
 def _packets(host: HostRoot, file: str) -> bytes:

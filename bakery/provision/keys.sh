@@ -1,12 +1,14 @@
 #!/bin/sh
 # Adds the keys that sign extensions' channels to those that systemd-sysupdate believes, and the
-# vendor's, which the file in /etc hides before systemd 262. Keys that are there stay. It runs at
+# vendor's, which the file in /etc hides before systemd 262. Keys that are there stay; what was
+# added is remembered, and taken out when no extension and no vendor has it any more. It runs at
 # every boot, since an update of the system may bring other keys of the vendor's; with `check`, it
 # changes nothing and only says whether it could.
 set -eu
 umask 022
 etc=${root-}/etc/systemd/import-pubring
 vendor=${root-}/usr/lib/systemd/import-pubring
+added=${root-}/var/lib/extensions-keys
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -40,25 +42,57 @@ END
   exit 1
 }
 
-with() { # TARGET: its keys, and before them those that it lacks
-  packets "$1" >"$work/all"
-  for ring in "${root-}"/opt/extensions/*/import-pubring.gpg "$vendor.gpg" "$vendor.pgp"; do
-    [ -e "$ring" ] || continue
-    packets "$ring" >"$work/ring"
-    case $(hex "$work/all") in
-      *"$(hex "$work/ring")"*) continue ;;
-    esac
-    cat "$work/ring" "$work/all" >"$work/both"
-    mv "$work/both" "$work/all"
-  done
+contains() { # FILE PART
+  case $(hex "$1") in
+    *"$(hex "$2")"*) ;;
+    *) return 1 ;;
+  esac
 }
+
+cut_out() { # FILE PART
+  before=$(hex "$1")
+  before=${before%%"$(hex "$2")"*}
+  start=$((${#before} / 2))
+  head -c "$start" "$1"
+  tail -c "+$((start + $(wc -c <"$2") + 1))" "$1"
+}
+
+mkdir "$work/now"
+for ring in "${root-}"/opt/extensions/*/import-pubring.gpg "$vendor.gpg" "$vendor.pgp"; do
+  [ -s "$ring" ] || continue
+  packets "$ring" >"$work/ring"
+  sum=$(sha256sum <"$work/ring")
+  mv "$work/ring" "$work/now/${sum%% *}"
+done
 
 # Up to 257 systemd reads .gpg; from 258 on .pgp, or .gpg if there is none.
 for target in "$etc.gpg" "$etc.pgp"; do
   [ "$target" = "$etc.gpg" ] || [ -e "$target" ] || continue
-  with "$target"
+  packets "$target" >"$work/all"
+  for old in "$added"/*; do
+    if [ -e "$old" ] && [ ! -e "$work/now/${old##*/}" ] && contains "$work/all" "$old"; then
+      cut_out "$work/all" "$old" >"$work/rest"
+      mv "$work/rest" "$work/all"
+    fi
+  done
+  for new in "$work/now"/*; do
+    if [ ! -e "$new" ] || contains "$work/all" "$new"; then continue; fi
+    cat "$new" "$work/all" >"$work/both" # the newer first: gpg takes the first of two
+    mv "$work/both" "$work/all"
+    if [ "${1-}" != check ]; then
+      mkdir -p "$added"
+      cp "$new" "$added/"
+    fi
+  done
   if [ "${1-}" = check ] || cmp -s "$work/all" "$target"; then continue; fi
+  if [ ! -s "$work/all" ]; then
+    rm -f "$target"
+    continue
+  fi
   mkdir -p "${target%/*}"
   cat "$work/all" >"$target.new"
   mv -f "$target.new" "$target"
+done
+for old in "$added"/*; do
+  if [ "${1-}" != check ] && [ ! -e "$work/now/${old##*/}" ]; then rm -f "$old"; fi
 done

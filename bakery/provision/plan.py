@@ -261,7 +261,8 @@ def _component_files(name: str, component: Component, *, unsigned: bool) -> Iter
         data = text if component.keyring else text.replace(b"\nVerify=yes\n", b"\nVerify=no\n")
         yield HostFile(path=f"/etc/sysupdate.{name}.d/{file}", contents=InlineContents(data=data))
     if component.keyring:
-        yield HostFile(path=keys.path(name), contents=InlineContents(data=component.keyring))
+        ring = InlineContents(data=component.keyring)
+        yield HostFile(path=keys.path(name), contents=ring, changes=True)
         yield keys.program()
 
 

@@ -2,7 +2,7 @@
 
 One line for each thing, words separated by a space, for programs in POSIX sh as for this one:
 
-    file PATH SHA256     a file with these bytes
+    file PATH SHA256     a file with these bytes; for * instead, with any
     shared PATH SHA256   likewise, but used by other extensions too, also by foreign ones: it stays
     link PATH PATTERN    a symbolic link whose target matches a pattern as sh has them
     images PATTERN       the images of the channel that is followed, whichever versions come
@@ -146,6 +146,8 @@ def _link(link: HostLink, images: str | None) -> Laid:
 
 def _file(file: HostFile) -> Laid:
     contents = file.contents
+    if file.changes:
+        return Laid(kind="file", path=file.path, proof="*")
     digest = (
         contents.sha256
         if isinstance(contents, RemoteContents)

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # What was laid on this host for an extension stands in /opt/extensions/NAME/installed. A line is:
-#   file PATH SHA256     a file with these bytes
+#   file PATH SHA256     a file with these bytes; for * instead, with any
 #   shared PATH SHA256   likewise, but others use it too: it stays
 #   link PATH PATTERN    a link whose target matches
 #   images PATTERN       the images of the channel that is followed, whichever versions come
@@ -19,7 +19,10 @@ is_there() { # PATH
 
 is_laid() { # KIND PATH PROOF: what is there is what the line says
   case $1 in
-    file | shared) [ -f "$2" ] && [ ! -L "$2" ] && [ "$(sha256sum <"$2")" = "$3  -" ] ;;
+    file | shared)
+      [ -f "$2" ] && [ ! -L "$2" ] || return 1
+      [ "$3" = '*' ] || [ "$(sha256sum <"$2")" = "$3  -" ]
+      ;;
     link) [ -L "$2" ] && matches "$(readlink "$2")" "$3" ;;
     images) [ -f "$2" ] && [ ! -L "$2" ] ;;
     *) return 1 ;;

@@ -130,6 +130,8 @@ def _uninstall(config: HostConfig) -> Iterator[str]:
     yield '  [ -e "$records/$name/installed" ] || echo "there is no record of $name" >&2'
     yield '  take_away "$name"'
     yield "done"
+    if any(file.path == keys.PROGRAM for file in config.files):
+        yield f"[ ! -e {keys.PROGRAM} ] || sh {keys.PROGRAM}"
     yield "systemctl restart systemd-sysext.service"
     yield "systemctl daemon-reload"
     yield "# shellcheck disable=SC2086 # several units"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -65,6 +66,7 @@ def test_a_channel_is_laid_and_taken_out_again(
     assert laid.stat().st_mode & 0o777 == 0o644
     link = root / "etc/extensions/docker.raw"
     assert str(link.readlink()) == f"/opt/extensions/docker/{file}"
+    keys = (published / "docker/import-pubring.gpg").read_bytes()
     assert paths(root) - before == {
         "etc/extensions/containerd-flatcar.raw",
         "etc/extensions/docker-flatcar.raw",
@@ -80,6 +82,7 @@ def test_a_channel_is_laid_and_taken_out_again(
         "etc/systemd/system/timers.target.wants/sysext-update-docker.timer",
         "etc/sysupdate.docker.d/docker.conf",
         "etc/sysupdate.docker.d/docker.transfer",
+        f"var/lib/extensions-keys/{sha256(keys).hexdigest()}",
         "var/opt/bin/extensions-keys",
         f"var/opt/extensions/docker/{file}",
         "var/opt/extensions/docker/import-pubring.gpg",
@@ -87,7 +90,6 @@ def test_a_channel_is_laid_and_taken_out_again(
     }
     uninstall("docker", root)
     assert paths(root) - before == {
-        "etc/systemd/import-pubring.gpg",
         "etc/systemd/system/extensions-keys.service",
         "etc/systemd/system/multi-user.target.wants/extensions-keys.service",
         "etc/systemd/system/sysinit.target.wants/systemd-sysext.service",

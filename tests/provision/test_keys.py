@@ -11,7 +11,7 @@ from harness import needs
 from harness.openpgp import Person
 from harness.shells import SHELLS
 
-from bakery.provision import keys
+from bakery.provision import install, keys
 from bakery.provision.errors import ProvisionError
 from bakery.provision.host_root import HostRoot
 
@@ -37,9 +37,7 @@ def people() -> Iterator[dict[str, Person]]:
 def by_python(root: Path) -> str | None:
     host = HostRoot(root)
     try:
-        for path, data in keys.rings(host, []).items():
-            with host.writing(path, 0o644) as file:
-                file.write(data)
+        install._apply(keys.changes(host), host)
     except ProvisionError as error:
         return str(error)
     return None
@@ -119,6 +117,35 @@ def test_what_holds_no_keys_is_left_as_it_is(
 
 
 @ways
+def test_keys_go_as_they_came(
+    tmp_path: Path, people: dict[str, Person], add: Callable[[Path], str | None]
+) -> None:
+    ours = put(tmp_path, OURS, people["ours"].gpg("--export"))
+    put(tmp_path, f"{VENDOR}.gpg", people["vendor"].gpg("--export"))
+    ring = put(tmp_path, f"{ETC}.gpg", people["other"].gpg("--export"))
+    before = ring.read_bytes()
+    assert add(tmp_path) is None
+    ours.unlink()
+    (tmp_path / f"{VENDOR}.gpg").unlink()
+    assert add(tmp_path) is None
+    assert ring.read_bytes() == before
+    assert not list((tmp_path / "var/lib/extensions-keys").iterdir())
+
+
+@ways
+def test_keys_that_were_there_before_stay(
+    tmp_path: Path, people: dict[str, Person], add: Callable[[Path], str | None]
+) -> None:
+    ours = put(tmp_path, OURS, people["ours"].gpg("--export"))
+    ring = put(tmp_path, f"{ETC}.gpg", people["other"].gpg("--export") + ours.read_bytes())
+    before = ring.read_bytes()
+    assert add(tmp_path) is None
+    ours.unlink()
+    assert add(tmp_path) is None
+    assert ring.read_bytes() == before
+
+
+@ways
 def test_new_keys_of_the_vendor_come_first(
     tmp_path: Path, people: dict[str, Person], add: Callable[[Path], str | None]
 ) -> None:
@@ -128,5 +155,5 @@ def test_new_keys_of_the_vendor_come_first(
     put(tmp_path, f"{VENDOR}.gpg", people["other"].gpg("--export"))
     assert add(tmp_path) is None
     ring = tmp_path / f"{ETC}.gpg"
-    assert believed(ring, tmp_path / "home") == ["other", "ours", "vendor"]
+    assert believed(ring, tmp_path / "home") == ["other", "ours"]
     assert ring.read_bytes().startswith(people["other"].gpg("--export"))
