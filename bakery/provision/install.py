@@ -184,7 +184,7 @@ def _refuse_other_folder(host: HostRoot) -> None:
             "there is no root file system",
             where=str(host.path),
             why="it has no folders etc and usr",
-            fix="mount one there: systemd-dissect --mount DISK.img DIR",
+            fix="mount a disk's root there, and its /usr if that is a partition of its own",
         )
 
 

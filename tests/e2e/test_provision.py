@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bakery.provision.command import Output
 
 IGNITION = Path("/usr/lib/dracut/modules.d/30ignition/ignition")
+USR_A, ROOT = "5DFBF5F4-2848-4BAC-AA5E-0D9A20B745A6", "3884DD41-8582-4404-B9A8-E9B84F2DF50E"
 LAST_STEP = "Ignition failed: failed to handle relabeling"  # a Debian without SELinux: all is laid
 FILES = {
     "usr/lib/systemd/system/greeter.service": """\
@@ -328,20 +329,65 @@ def test_a_script_that_can_do_no_good_changes_nothing(
 
 
 @needs_nspawn
-def test_a_machine_follows_a_channel_by_the_lines_of_the_readme(
-    tmp_path: Path, published: Path, person: Person
-) -> None:
+def test_a_machine_is_set_up_by_hand(tmp_path: Path, published: Path, person: Person) -> None:
+    """By the lines of the README, then by those of the guide to channels."""
     person.key("the publisher")
-    channel(published, "greeter", HERE, "1.0", signer=person)
-    (lines,) = re.findall(r"```sh\n(url=.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    channel(published, "greeter", HERE, "1.0", "2.0", signer=person)
+    (lines,) = re.findall(
+        r"```sh\n(install -D .*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL
+    )
+    lines = lines.replace("docker-29.7.2", "greeter-1.0").replace("docker", "greeter")
+    (published / "by-hand").write_text(lines)
+    guide = (REPOSITORY / ".github/docs/channels.md").read_text()
+    (lines,) = re.findall(r"```sh\n(set -e\nurl=.*?)```", guide, re.DOTALL)
     lines = lines.replace("https://github.com/OWNER/REPO/releases/download", HERE)
     (published / "follow").write_text(lines.replace("caddy", "greeter"))
     site = guests.image_path(0, published.name)
     load = Load(setup="", images=given([published]), log=tmp_path / "console")
     with follower("trixie").start(load) as guest:
         holds(guest, f"busybox httpd -p 127.0.0.1:8000 -h {site}")
-        holds(guest, f"sh -eu {site}/follow")
+        holds(guest, f"cd {site}/greeter-1.0 && sh -eux {site}/by-hand")
         holds(guest, GREETING % "1.0")
+        holds(guest, "systemctl is-enabled systemd-sysext")
+        holds(guest, f"sh -u {site}/follow")
+        assert holds(guest, "cat /usr/share/greeter/version") == "2.0\n"
+        vendors = holds(guest, KEYS % "/usr/lib/systemd/import-pubring.gpg").split()
+        found = holds(guest, KEYS % "/etc/systemd/import-pubring.gpg").split()
+        assert found == sorted([*vendors, *person.fingerprints()])
+
+
+@needs.programs("sfdisk", "partx", "mkfs.ext4")
+def test_an_extension_is_laid_into_a_disk_of_flatcars(tmp_path: Path, server: Mirror) -> None:
+    """Its partitions have their numbers, types and roles, and are empty but for a few folders."""
+    disk, script = tmp_path / "flatcar.img", tmp_path / "script"
+    disk.touch()
+    os.truncate(disk, 48 << 20)
+    layout = f"label: gpt\n3: size=16384, type={USR_A}\n9: type={ROOT}\n"
+    subprocess.run(["sfdisk", "--quiet", disk], input=layout.encode(), check=True)
+    command = ["partx", "--raw", "--noheadings", "--output", "NR,START,SECTORS", disk]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for number, start, size in (line.split() for line in listed.splitlines()):
+        tree = tmp_path / number
+        for name in ("etc", "usr", "opt") if number == "9" else ("bin",):
+            (tree / name).mkdir(parents=True)
+        at = ["-E", f"offset={int(start) * 512}", disk, f"{int(size) // 2}k"]
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-d", tree, *at], check=True)
+    guide = (REPOSITORY / ".github/docs/first-boot.md").read_text()
+    (lines,) = re.findall(r"```sh\n(set -e\npart.*?)```", guide, re.DOTALL)
+    look = 'mount --options "$(part 9)" flatcar.img /mnt\nls /mnt/opt/extensions/greeter\n'
+    script.write_text(lines.replace("caddy-v2.11.7", "greeter-1.0") + look)
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "BAKERY_PUBLISH_URL": server.url, "PATH": programs}
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("greeter-1.0-x86-64.raw\ninstalled\n")
 
 
 @needs_nspawn
