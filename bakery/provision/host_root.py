@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import posixpath
 import shutil
 import stat
 from contextlib import contextmanager, suppress
@@ -59,6 +60,15 @@ class HostRoot:
     def is_file(self, path: str) -> bool:
         """Return whether a regular file has this path."""
         return self._mode(path, stat.S_ISREG)
+
+    def resolve(self, path: str) -> str:
+        """Return the path that a path's last links lead to."""
+        for _ in range(_LINKS):
+            target = self.target(path)
+            if target is None:
+                return path
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), f"{self.path}{path}")
 
     def target(self, path: str) -> str | None:
         """Return where a symbolic link leads; None if nothing, or something else, is there."""

@@ -94,7 +94,7 @@ def changes(host: HostRoot, ours: Iterable[bytes] = ()) -> dict[str, bytes | Non
 
 def _packets(host: HostRoot, file: str) -> bytes:
     try:
-        return gpg.packets(host.read(file) or b"")
+        return gpg.packets(host.read(host.resolve(file)) or b"")
     except ToolFailedError as error:
         where = f"{host.path}{file}"
         raise ProvisionError(

@@ -104,6 +104,20 @@ def test_all_keys_are_believed(
 
 
 @ways
+def test_keys_behind_a_link_stay(
+    tmp_path: Path, people: dict[str, Person], add: Callable[[Path], str | None]
+) -> None:
+    put(tmp_path, OURS, people["ours"].gpg("--export"))
+    elsewhere = put(tmp_path, "etc/systemd/keys/ring", people["other"].gpg("--export"))
+    before = elsewhere.read_bytes()
+    ring = tmp_path / f"{ETC}.gpg"
+    ring.symlink_to("keys/ring")
+    assert add(tmp_path) is None
+    assert believed(ring, tmp_path / "home") == ["other", "ours"]
+    assert elsewhere.read_bytes() == before
+
+
+@ways
 def test_what_holds_no_keys_is_left_as_it_is(
     tmp_path: Path, people: dict[str, Person], add: Callable[[Path], str | None]
 ) -> None:
