@@ -291,7 +291,7 @@ def _describe(conversion: Conversion, image: TorcxImage, file: Path) -> None:
         if not path.startswith(".torcx/") and path not in image.folders:
             conversion.lost.append(f"{path}: extensions only have /usr")
     conversion.lost.extend(
-        f"{path}: the setuid or setgid bit, so that it runs with the rights of who starts it"
+        f"{path}: its setuid or setgid bit or capabilities: it has the rights of who starts it"
         for path in sorted(image.privileged)
     )
     conversion.host.extend(

@@ -59,7 +59,7 @@ class TorcxImage(msgspec.Struct, frozen=True, kw_only=True):
         files: its files and links, unpacked, by path.
         destinations: the path in an extension, by path; files without one are left out.
         folders: links to folders of the image, such as lib to usr/lib.
-        privileged: the files that are setuid or setgid.
+        privileged: the files that are setuid or setgid, or have capabilities.
         absent: paths that its manifest names and that do not exist.
         has_manifest: whether it has one; else folders alone decide on the destinations.
 
