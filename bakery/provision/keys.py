@@ -26,7 +26,7 @@ PROGRAM = "/opt/bin/extensions-keys"
 TEXT = Path(__file__).with_name("keys.sh").read_bytes()
 _RINGS = ("/etc/systemd/import-pubring.gpg", "/etc/systemd/import-pubring.pgp")
 _VENDORS = ("/usr/lib/systemd/import-pubring.gpg", "/usr/lib/systemd/import-pubring.pgp")
-_ADDED = "/var/lib/extensions-keys"
+_ADDED = "/etc/systemd/extensions-keys"
 _UNIT = f"""\
 [Unit]
 Description=Add the keys of extensions to those that systemd-sysupdate believes

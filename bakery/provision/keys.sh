@@ -8,7 +8,7 @@ set -eu
 umask 022
 etc=${root-}/etc/systemd/import-pubring
 vendor=${root-}/usr/lib/systemd/import-pubring
-added=${root-}/var/lib/extensions-keys
+added=${root-}/etc/systemd/extensions-keys
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -159,11 +159,13 @@ settle() { # NAME: it is laid, and what it no longer has goes
   write "$records/$1/installed" <"$work/$1.own"
 }
 
+remerge() { # as often as it is asked for: systemd refuses more than five starts in ten seconds
+  systemctl reset-failed systemd-sysext.service 2>/dev/null || true
+  systemctl restart systemd-sysext.service && systemctl daemon-reload
+}
+
 merge() { # NAME...: or go back to what was merged
-  if systemctl restart systemd-sysext.service; then
-    systemctl daemon-reload
-    return
-  fi
+  if remerge; then return; fi
   journalctl --no-pager --lines=20 --output=cat --unit=systemd-sysext.service >&2 || true
   for name; do
     if [ -s "$work/$name.before" ]; then
@@ -172,8 +174,7 @@ merge() { # NAME...: or go back to what was merged
       take_away "$name"
     fi
   done
-  systemctl restart systemd-sysext.service || true
-  systemctl daemon-reload
+  remerge || true
   echo "systemd-sysext can't merge this; what was merged before is merged again" >&2
   exit 1
 }

@@ -132,8 +132,7 @@ def _uninstall(config: HostConfig) -> Iterator[str]:
     yield "done"
     if any(file.path == keys.PROGRAM for file in config.files):
         yield f"[ ! -e {keys.PROGRAM} ] || sh {keys.PROGRAM}"
-    yield "systemctl restart systemd-sysext.service"
-    yield "systemctl daemon-reload"
+    yield "remerge"
     yield "# shellcheck disable=SC2086 # several units"
     yield '[ -z "$units" ] || systemctl stop $units'
 

@@ -82,7 +82,7 @@ def test_a_channel_is_laid_and_taken_out_again(
         "etc/systemd/system/timers.target.wants/sysext-update-docker.timer",
         "etc/sysupdate.docker.d/docker.conf",
         "etc/sysupdate.docker.d/docker.transfer",
-        f"var/lib/extensions-keys/{sha256(keys).hexdigest()}",
+        f"etc/systemd/extensions-keys/{sha256(keys).hexdigest()}",
         "var/opt/bin/extensions-keys",
         f"var/opt/extensions/docker/{file}",
         "var/opt/extensions/docker/import-pubring.gpg",

@@ -143,7 +143,7 @@ def test_keys_go_as_they_came(
     (tmp_path / f"{VENDOR}.gpg").unlink()
     assert add(tmp_path) is None
     assert ring.read_bytes() == before
-    assert not list((tmp_path / "var/lib/extensions-keys").iterdir())
+    assert not list((tmp_path / "etc/systemd/extensions-keys").iterdir())
 
 
 @ways
