@@ -83,6 +83,7 @@ BOOTING_PROGRAMS = {
 SIGNING_PROGRAMS = {"gpg": "gnupg"}
 TESTING_PROGRAMS = {
     **BAKING_PROGRAMS,
+    "sfdisk": "fdisk",
     **BOOTING_PROGRAMS,
     **SIGNING_PROGRAMS,
     "/usr/include/stdio.h": "libc6-dev",

@@ -53,11 +53,20 @@ _root = click.option(
 @click.option(
     "--host",
     type=click.Choice(["flatcar", "fcos", "any"]),
-    default="flatcar",
-    show_default=True,
-    help="The system on it.",
+    help="The system on it: flatcar unless given, but scripts look for themselves.",
 )
 @click.option("--offline", is_flag=True, help="Embed the images, which must be small.")
+@click.option(
+    "--newest",
+    is_flag=True,
+    help="Name no version: the machine takes the channel's newest when it first boots.",
+)
+@click.option(
+    "--mirror",
+    metavar="URL",
+    help="Where machines download: a mirror that serves https://host/path as /host/path.",
+)
+@click.option("--proxy", metavar="URL", help="The proxy that machines download with.")
 @_arch
 @_policy
 @_unsigned
@@ -66,11 +75,14 @@ def provision(
     references: tuple[str, ...],
     *,
     output: Output,
-    host: HostSystem,
+    host: HostSystem | None,
     arch: Arch,
     policy: UpdatePolicy,
     keyring: Path | None,
     offline: bool,
+    newest: bool,
+    mirror: str | None,
+    proxy: str | None,
     unsigned: bool,
 ) -> None:
     """Write what a new machine needs to run extensions.
@@ -88,6 +100,9 @@ def provision(
         arch=arch,
         policy=policy,
         offline=offline,
+        newest=newest,
+        mirror=mirror,
+        proxy=proxy,
         unsigned=unsigned,
         keyring=keyring,
     )

@@ -127,19 +127,20 @@ def publish(folders: tuple[Path, ...]) -> None:
 @click.option(
     "--keyring",
     type=click.Path(path_type=Path),
-    default="/etc/systemd/import-pubring.gpg",
-    show_default=True,
-    help="The keys that may have signed it; this host's own unless given.",
+    help="The keys that may have signed it; unless given, this bakery's, or else this host's.",
 )
 @click.option("--unsigned", is_flag=True, help="Do without a signature.")
-def verify_release(location: str, keyring: Path, *, unsigned: bool) -> None:
+def verify_release(location: str, keyring: Path | None, *, unsigned: bool) -> None:
     """Check a release or a channel as a consumer: signature, digests, names, release.json.
 
     Everything is read once, from a folder or over HTTP; nothing is kept. It must be the release or
     channel that URL or FOLDER is called, such as docker-20.10.13 or docker.
     """
+    from bakery.release.keyring import usual
     from bakery.release.verify import verify
 
+    if keyring is None and not unsigned:
+        keyring = usual(Project().settings.signing_keyring)
     for verified in verify(location, keyring=None if unsigned else keyring):
         click.echo(f"{verified.name:<44} {format_size(verified.size):>10}  {verified.what}")
     click.echo(f"{location} is as it should be{', but for a signature' if unsigned else ''}")

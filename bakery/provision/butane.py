@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from bakery.provision import ignition
+from bakery.provision import ignition, record
 from bakery.provision.host_config import InlineContents
 from bakery.provision.yaml_writer import Octal, dump
 
@@ -14,16 +14,18 @@ if TYPE_CHECKING:
 Variant = Literal["flatcar", "fcos"]
 
 _VERSIONS: dict[Variant, str] = {"flatcar": "1.0.0", "fcos": "1.4.0"}
-_HEAD = "# butane --strict < THIS_FILE > config.ign\n"
+_HEAD = "# butane{strict} < THIS_FILE > config.ign\n"
 
 
 def render(config: HostConfig, variant: Variant) -> str:
     """Return the configuration."""
+    proxy = {"http_proxy": config.proxy, "https_proxy": config.proxy}
     document = {
         "variant": variant,
         "version": _VERSIONS[variant],
+        **({"ignition": {"proxy": proxy}} if config.proxy else {}),
         "storage": {
-            "files": [_file(file) for file in config.files],
+            "files": [_file(file) for file in (*config.files, *record.files(config))],
             "links": [
                 {"path": link.path, "target": link.target, "overwrite": True}
                 for link in config.links
@@ -31,7 +33,8 @@ def render(config: HostConfig, variant: Variant) -> str:
         },
         "systemd": {"units": [ignition.unit(each) for each in config.units]},
     }
-    return _HEAD + dump(document)
+    warned_of = config.proxy is not None and config.proxy.startswith("http:")
+    return _HEAD.format(strict="" if warned_of else " --strict") + dump(document)
 
 
 def _file(file: HostFile) -> dict[str, Any]:

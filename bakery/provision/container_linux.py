@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bakery.provision import ignition
+from bakery.provision import ignition, record
 from bakery.provision.host_config import InlineContents, RemoteContents
 from bakery.provision.yaml_writer import Octal, dump
 
@@ -27,7 +27,7 @@ def render(config: HostConfig) -> str:
     """Return the configuration."""
     document = {
         "storage": {
-            "files": [_file(file) for file in config.files],
+            "files": [_file(file) for file in (*config.files, *record.files(config))],
             "links": [
                 {"path": link.path, "filesystem": "root", "target": link.target, "overwrite": True}
                 for link in config.links

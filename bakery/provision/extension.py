@@ -11,6 +11,9 @@ from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
 from bakery.check import image_name
+from bakery.check.loader import contents
+from bakery.http import address
+from bakery.image import release_file
 from bakery.provision.errors import ProvisionError
 from bakery.recipe.template import ADDRESS
 from bakery.recipe.types import EXTENSION_NAME
@@ -35,11 +38,13 @@ class Component:
 
     Attributes:
         transfers: the transfer files, by name.
+        images: the names of its images for one architecture, as a pattern.
         keyring: the public keys that sign the channel; None if it is not signed.
 
     """
 
     transfers: Mapping[str, bytes]
+    images: str
     keyring: bytes | None
 
 
@@ -56,6 +61,7 @@ class Extension:
         url: the address that hosts download it from.
         local: the image file, if it is on this computer.
         requires: extensions that must be merged too.
+        conflicts: extensions that it can't run beside.
         replaces: built-in extensions that must be masked.
         os: the ID of the hosts it fits; `any` for all.
         component: follows a channel's newer versions; None to stay at this one.
@@ -70,6 +76,7 @@ class Extension:
     version: str | None = None
     size: int | None = None
     requires: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
     os: str = "any"
     component: Component | None = None
@@ -81,7 +88,10 @@ class Extension:
             ProvisionError: a name, digest or address holds other characters than such have.
 
         """
-        names = [(name, EXTENSION_NAME) for name in (self.name, *self.requires, *self.replaces)]
+        names = [
+            (name, EXTENSION_NAME)
+            for name in (self.name, *self.requires, *self.conflicts, *self.replaces)
+        ]
         others = [(self.file, sums.NAME), (self.sha256, "[0-9a-f]{64}"), (self.url, _URL)]
         for text, pattern in (*names, *others):
             if not re.fullmatch(pattern, text):
@@ -128,6 +138,18 @@ def resolve(
     return _from_address(base, settings.publish_url, arch, keyring)
 
 
+def mirrored(extension: Extension, mirror: str) -> Extension:
+    """Return an extension that hosts download from a mirror, which serves each host as a folder."""
+    component = extension.component and replace(
+        extension.component,
+        transfers={
+            name: sysupdate.moved(text, lambda url: address.mirrored(url, mirror))
+            for name, text in extension.component.transfers.items()
+        },
+    )
+    return replace(extension, url=address.mirrored(extension.url, mirror), component=component)
+
+
 def _from_image(path: Path, settings: Settings, keyring: Path | None) -> Extension:
     if not path.is_file():
         raise ProvisionError(
@@ -146,11 +168,36 @@ def _from_image(path: Path, settings: Settings, keyring: Path | None) -> Extensi
         raise ProvisionError(
             "nobody has signed the image", where=str(path), fix="give the folder of its release"
         )
-    name = image_name.candidates(path.name)[-1]
+    name = _name_inside(path)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     url = f"{settings.publish_url}/{quote(path.name)}"
     return Extension(name=name, file=path.name, sha256=digest, url=url, local=path)
+
+
+def _name_inside(path: Path) -> str:
+    """Return the name by which a host merges an image: its own, and its release file's.
+
+    Raises:
+        ProvisionError: they differ.
+        BakeryError: the image can't be read.
+
+    """
+    with contents(path) as root:
+        found = sorted(each.name for each in (root / release_file.path("")).parent.glob("*"))
+    inside = [name.removeprefix("extension-release.") for name in found]
+    names = image_name.candidates(path.name)
+    for name in names:
+        if name in inside:
+            return name
+    raise ProvisionError(
+        "hosts would not merge the image under the name of its file",
+        where=str(path),
+        why=f"its release file is for {' and '.join(inside)}"
+        if inside
+        else f"it has no {release_file.path(names[-1])}",
+        fix=f"rename it: mv {path} {path.with_name(inside[0])}.raw" if inside else "build it anew",
+    )
 
 
 def _open(base: str, keyring: Path | None) -> ReleaseReader | None:
@@ -202,7 +249,9 @@ def _from_channel(
             where=folder.base,
             fix="don't use either, and tell who published them",
         )
-    return replace(newest, component=Component(transfers=transfers, keyring=keys))
+    start = f"{channel}-" if channel == newest.name else f"{channel}."  # as in its transfers
+    images = f"{start}*-{arch}.raw"
+    return replace(newest, component=Component(transfers=transfers, images=images, keyring=keys))
 
 
 def _newest(releases: Iterable[IndexedRelease], arch: Arch) -> IndexedRelease | None:
@@ -217,6 +266,13 @@ def _from_release(folder: ReleaseReader, published: str, arch: Arch) -> Extensio
         if image.arch == arch and image.format != "folder":
             local = _local(folder.base, image.file)
             return _extension(release, image, published, local)
+    if any(image.arch == arch for image in release.images):
+        raise ProvisionError(
+            f"{release.name} {release.version} is a folder, and no image",
+            why="hosts can't download a folder, nor would a digest say whether it is whole",
+            fix="build it with another `format:`, or copy it to the host: "
+            f"cp -a FOLDER /var/lib/extensions/{release.name}",
+        )
     raise ProvisionError(
         f"{release.name} {release.version} has no image for {arch}",
         fix=f"there are: {', '.join(image.file for image in release.images)}",
@@ -243,6 +299,7 @@ def _extension(
         url=f"{published}/{quote(f'{release.tag}/{image.file}')}",
         local=local,
         requires=release.requires,
+        conflicts=release.conflicts,
         replaces=release.replaces,
         os=host if isinstance(host, str) else host.id,
     )

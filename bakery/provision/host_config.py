@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 UNITS = "/etc/systemd/system"
 
@@ -35,12 +40,14 @@ class HostFile(msgspec.Struct, frozen=True, kw_only=True):
         path: absolute, on the host.
         contents: its content.
         shared: whether other extensions use it too, so that it stays when this one is removed.
+        changes: whether it may be changed by the host's administrator.
 
     """
 
     path: str
     contents: RemoteContents | InlineContents
     shared: bool = False
+    changes: bool = False
 
 
 class HostLink(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +65,7 @@ class HostUnit(msgspec.Struct, frozen=True, kw_only=True):
         text: its unit file; None for a unit of the host's.
         drop_ins: the text of drop-ins, by file name.
         wanted_by: the target that starts it at boot; None if it is not enabled.
+        shared: whether other extensions use it too; so are drop-ins for the host's units.
 
     """
 
@@ -65,6 +73,7 @@ class HostUnit(msgspec.Struct, frozen=True, kw_only=True):
     text: str | None = None
     drop_ins: dict[str, str] = {}
     wanted_by: str | None = None
+    shared: bool = False
 
 
 class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +84,9 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
         files: the images, and the configuration of updates.
         links: what makes the images extensions.
         units: what merges and updates them.
+        records: what of all this is laid for each extension, by its name (see `record`).
+        systems: the ID of the only system that an extension fits, by its name.
+        proxy: what the host downloads with; None for nothing.
 
     """
 
@@ -82,17 +94,20 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[HostFile, ...]
     links: tuple[HostLink, ...]
     units: tuple[HostUnit, ...]
+    records: dict[str, bytes] = {}
+    systems: dict[str, str] = {}
+    proxy: str | None = None
 
 
-def unit_files(config: HostConfig) -> tuple[HostFile, ...]:
+def unit_files(units: Iterable[HostUnit]) -> tuple[HostFile, ...]:
     """Return the units and drop-ins as files; additions to the host's units are shared."""
     return tuple(
         HostFile(
             path=f"{UNITS}/{path}",
             contents=InlineContents(data=text.encode()),
-            shared=unit.text is None,
+            shared=unit.shared or unit.text is None,
         )
-        for unit in config.units
+        for unit in units
         for path, text in (
             *([(unit.name, unit.text)] if unit.text is not None else []),
             *((f"{unit.name}.d/{name}", text) for name, text in unit.drop_ins.items()),

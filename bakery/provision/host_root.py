@@ -9,14 +9,16 @@ while the next is looked up in it, so nobody leads it out by changing links mean
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import posixpath
 import shutil
 import stat
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -38,10 +40,7 @@ class HostRoot:
 
     def exists(self, path: str) -> bool:
         """Return whether anything has this path, be it a link that leads nowhere."""
-        with suppress(FileNotFoundError, NotADirectoryError), self._parent(path) as (folder, name):
-            os.stat(name, dir_fd=folder, follow_symlinks=False)
-            return True
-        return False
+        return self._mode(path, lambda _: True)
 
     def names(self, path: str) -> list[str]:
         """Return the sorted names in a folder; none if there is no such folder."""
@@ -51,13 +50,46 @@ class HostRoot:
 
     def read(self, path: str) -> bytes | None:
         """Return the bytes of a file; None if nothing, or something else, is there."""
-        with suppress(FileNotFoundError, NotADirectoryError), self._parent(path) as (folder, name):
-            if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-                return None
+        if not self.is_file(path):
+            return None
+        with self._parent(path) as (folder, name):
             descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             with open(descriptor, "rb") as file:  # noqa: PTH123  a descriptor has no path
                 return file.read()
-        return None
+
+    def is_file(self, path: str) -> bool:
+        """Return whether a regular file has this path."""
+        return self._mode(path, stat.S_ISREG)
+
+    def resolve(self, path: str) -> str:
+        """Return the path that a path's last links lead to."""
+        for _ in range(_LINKS):
+            target = self.target(path)
+            if target is None:
+                return path
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), f"{self.path}{path}")
+
+    def target(self, path: str) -> str | None:
+        """Return where a symbolic link leads; None if nothing, or something else, is there."""
+        if not self._mode(path, stat.S_ISLNK):
+            return None
+        with self._parent(path) as (folder, name):
+            return os.readlink(name, dir_fd=folder)
+
+    def digest(self, path: str) -> str | None:
+        """Return the SHA-256 of a file; None if nothing, or something else, is there."""
+        if not self.is_file(path):
+            return None
+        with self._parent(path) as (folder, name):
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            with open(descriptor, "rb") as file:  # noqa: PTH123  a descriptor has no path
+                return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def _mode(self, path: str, check: Callable[[int], bool]) -> bool:
+        with suppress(FileNotFoundError, NotADirectoryError), self._parent(path) as (folder, name):
+            return check(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+        return False
 
     @contextmanager
     def writing(self, path: str, mode: int) -> Iterator[IO[bytes]]:

@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from bakery.provision import record
 from bakery.provision.host_config import RemoteContents
 
 if TYPE_CHECKING:
@@ -18,10 +19,11 @@ MODE = 0o644
 
 def render(config: HostConfig) -> str:
     """Return the configuration as JSON."""
+    proxy = {"httpProxy": config.proxy, "httpsProxy": config.proxy}
     document = {
-        "ignition": {"version": "3.3.0"},
+        "ignition": {"version": "3.3.0"} | ({"proxy": proxy} if config.proxy else {}),
         "storage": {
-            "files": [_file(file) for file in config.files],
+            "files": [_file(file) for file in (*config.files, *record.files(config))],
             "links": [
                 {"path": link.path, "target": link.target, "overwrite": True}
                 for link in config.links

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import re
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from bakery.http.client import Client
 from bakery.http.errors import RequestError
 from bakery.http.limits import ASSET
+from bakery.provision import keys, ownership, record
 from bakery.provision.errors import ProvisionError
-from bakery.provision.host_config import UNITS, HostLink, RemoteContents, unit_files
+from bakery.provision.host_config import RemoteContents, unit_files
 from bakery.provision.host_root import HostRoot
-from bakery.provision.plan import IMAGES, KEYRING
+from bakery.provision.plan import IMAGES
 from bakery.recipe.names import release_name
-from bakery.recipe.types import EXTENSION_NAME
 from bakery.recipe.version import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from bakery.provision.extension import Extension
-    from bakery.provision.host_config import HostConfig, HostFile
+    from bakery.provision.host_config import HostConfig, HostFile, HostLink
+    from bakery.provision.record import Laid
 
-_HOST_UNITS = "/usr/lib/systemd/system"
-_RECORD = "installed"
 _MODE = 0o644
 _WAYS_OUT = {
     errno.ENOSPC: "make room on it",
@@ -38,7 +36,8 @@ _WAYS_OUT = {
 def install(extension: Extension, config: HostConfig, root: Path) -> list[str]:
     """Install one extension into a root file system, and return the paths that are its own.
 
-    They are recorded beside the image, for `uninstall`. Nothing is started or loaded.
+    They are recorded beside the image (see `record`). Nothing is started or loaded. What is refused
+    is refused before anything changes.
 
     Args:
         extension: the extension.
@@ -47,7 +46,8 @@ def install(extension: Extension, config: HostConfig, root: Path) -> list[str]:
 
     Raises:
         ProvisionError: `root` is no root file system or can't be written, the image has another
-            digest, or an extension that it requires is not installed.
+            digest, an extension that it requires is not installed, or something of others is in
+            the way.
 
     """
     host = HostRoot(root)
@@ -58,26 +58,25 @@ def install(extension: Extension, config: HostConfig, root: Path) -> list[str]:
 
 
 def _install(extension: Extension, config: HostConfig, host: HostRoot) -> list[str]:
-    enabled = _enabled_units(config)
-    links = [*config.links, *enabled]
-    files = (*config.files, *unit_files(config))
-    before = _recorded(host, extension.name) or []
-    _refuse_older(extension, before)
-    for file in files:
+    name = extension.name
+    before = ownership.recorded(host, name) or ()
+    _refuse_older(extension, before, host)
+    planned = record.planned_by(config)
+    new = ownership.claim(host, name, planned)
+    trusted = keys.changes(host, _keys(extension))
+    for file in (*config.files, *unit_files(config.units)):
         _write_file(file, extension.local, host)
-    for link in links:
+        if isinstance(file.contents, RemoteContents):  # all that may fail has not
+            ownership.write(host, name, {*before, *new})
+    _apply(trusted, host)
+    for link in (*config.links, *_enabled_units(config)):
         host.link(link.path, link.target)
-    shared = {file.path for file in files if file.shared}
-    shared |= {link.path for link in enabled if not link.target.startswith(UNITS)}
-    installed = (*(file.path for file in files), *(link.path for link in links))
-    own = [path for path in installed if path not in shared]
-    _remove(host, set(before) - {*own, *shared})
-    with host.writing(_record(extension.name), _MODE) as record:
-        record.write(("\n".join(own) + "\n").encode())
-    return own
+    ownership.take_away(host, name, before, new)
+    ownership.write(host, name, new)
+    return [each.path for each in new if each.kind in ("file", "link")]
 
 
-def _refuse_older(extension: Extension, before: Iterable[str]) -> None:
+def _refuse_older(extension: Extension, before: Iterable[Laid], host: HostRoot) -> None:
     """Refuse a channel that has gone back: whoever serves an old list hides what was mended since.
 
     The version that is installed is told as systemd-sysupdate does it, by what the names of the two
@@ -87,7 +86,8 @@ def _refuse_older(extension: Extension, before: Iterable[str]) -> None:
         return
     start, end = f"{IMAGES}/{extension.name}/{extension.name}-", extension.file
     end = end.removeprefix(f"{extension.name}-{extension.version}")
-    for path in before:
+    installed = [path for each in before for path in ownership.found(host, each)]
+    for path in installed:
         version = path.removeprefix(start).removesuffix(end)
         if path != f"{start}{version}{end}" or not Version.is_written(version):
             continue
@@ -102,19 +102,13 @@ def _refuse_older(extension: Extension, before: Iterable[str]) -> None:
 
 
 def _enabled_units(config: HostConfig) -> list[HostLink]:
-    """Return the links by which targets start units, as `systemctl enable` makes them."""
-    return [
-        HostLink(
-            path=f"{UNITS}/{unit.wanted_by}.wants/{unit.name}",
-            target=f"{UNITS if unit.text is not None else _HOST_UNITS}/{unit.name}",
-        )
-        for unit in config.units
-        if unit.wanted_by
-    ]
+    return [link for unit in config.units if (link := record.wanted_link(unit))]
 
 
 def uninstall(name: str, root: Path) -> list[str]:
-    """Remove an extension from a root file system; return the paths that `install` recorded.
+    """Remove an extension from a root file system; return the paths that were removed.
+
+    What has become something else than was laid stays.
 
     Raises:
         ProvisionError: it is not recorded there, or can't be removed.
@@ -123,59 +117,40 @@ def uninstall(name: str, root: Path) -> list[str]:
     host = HostRoot(root)
     with _explaining_failure(root):
         _refuse_other_folder(host)
-        own = _recorded(host, name)
+        own = ownership.recorded(host, name)
         if own is None:
             raise ProvisionError(
                 f"{name} was not installed here with `bakery install`",
                 where=str(root),
-                fix=f"there are: {', '.join(_installed(host)) or 'none'}",
+                fix=f"there are: {', '.join(ownership.installed(host)) or 'none'}",
             )
-        _remove(host, own)
-        host.remove(f"{IMAGES}/{name}")
-    return own
-
-
-def _recorded(host: HostRoot, name: str) -> list[str] | None:
-    """Return what was recorded for an extension; None if nothing was."""
-    record = host.read(_record(name)) if re.fullmatch(EXTENSION_NAME, name) else None
-    if record is None:
-        return None
-    paths = record.decode("utf-8", "replace").splitlines()
-    if not all(path.isprintable() and re.fullmatch("(?:/[^/]+)+", path) for path in paths):
-        raise ProvisionError(
-            f"the record of {name} is damaged",
-            where=f"{host.path}{_record(name)}",
-            why="its lines are not all absolute paths",
-            fix=f"remove what belongs to {name} yourself, and this file",
-        )
-    return paths
-
-
-def _remove(host: HostRoot, paths: Iterable[str]) -> None:
-    for path in paths:
-        host.unlink(path)
-        folder = path.rpartition("/")[0]
-        if folder.startswith("/etc/sysupdate."):
-            host.prune(folder)
-
-
-def _installed(host: HostRoot) -> list[str]:
-    return [name for name in host.names(IMAGES) if host.exists(_record(name))]
-
-
-def _record(name: str) -> str:
-    return f"{IMAGES}/{name}/{_RECORD}"
+        removed = ownership.take_away(host, name, own, ())
+        if keys.path(name) in removed:
+            _apply(keys.changes(host), host)
+        return removed
 
 
 def _write_file(file: HostFile, local: Path | None, host: HostRoot) -> None:
-    existing = (host.read(file.path) or b"") if file.path == KEYRING else b""
     with host.writing(file.path, _MODE) as target:
         if isinstance(file.contents, RemoteContents):
             source = local.absolute().as_uri() if local else file.contents.url
             _copy(source, target, file.contents)
         else:
-            data = file.contents.data  # beside keys that the host trusts already: other publishers'
-            target.write(existing if data in existing else existing + data)
+            target.write(file.contents.data)
+
+
+def _keys(extension: Extension) -> list[bytes]:
+    followed = extension.component
+    return [followed.keyring] if followed and followed.keyring else []
+
+
+def _apply(changes: Mapping[str, bytes | None], host: HostRoot) -> None:
+    for path, data in changes.items():
+        if data is None:
+            host.unlink(path)
+            continue
+        with host.writing(path, _MODE) as file:
+            file.write(data)
 
 
 def _copy(source: str, target: IO[bytes], expected: RemoteContents) -> None:
@@ -209,7 +184,7 @@ def _refuse_other_folder(host: HostRoot) -> None:
             "there is no root file system",
             where=str(host.path),
             why="it has no folders etc and usr",
-            fix="mount one there: systemd-dissect --mount DISK.img DIR",
+            fix="mount a disk's root there, and its /usr if that is a partition of its own",
         )
 
 

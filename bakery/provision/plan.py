@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from msgspec import structs
+
+from bakery.provision import keys, record
 from bakery.provision.errors import ProvisionError
 from bakery.provision.host_config import (
     HostConfig,
@@ -13,6 +17,7 @@ from bakery.provision.host_config import (
     HostUnit,
     InlineContents,
     RemoteContents,
+    unit_files,
 )
 from bakery.text import format_size
 
@@ -24,9 +29,8 @@ if TYPE_CHECKING:
 HostSystem = Literal["flatcar", "fcos", "any"]
 UpdatePolicy = Literal["reload", "reboot"]
 
-KEYRING = "/etc/systemd/import-pubring.gpg"
 EXTENSIONS = "/etc/extensions"
-IMAGES = "/opt/extensions"
+IMAGES = record.FOLDER
 EMBEDDABLE = 16 << 20
 
 _HOST_IDS: dict[HostSystem, str] = {"flatcar": "flatcar", "fcos": "fedora"}
@@ -68,6 +72,29 @@ RandomizedDelaySec=1h
 [Install]
 WantedBy=timers.target
 """
+# For hosts that are to have the newest version when they first boot. It comes before all that waits
+# for multi-user.target; what needs the extension says After= this unit.
+_FIRST = """\
+[Unit]
+Description=Fetch the newest version of the extension {name}, which this host does not have yet
+ConditionPathExists=!{extensions}/{name}.raw
+Wants=network-online.target
+After=network-online.target extensions-keys.service
+Before=multi-user.target
+
+[Service]
+Type=oneshot
+ExecStart=/usr/lib/systemd/systemd-sysupdate --component={name} update
+ExecStart=/usr/bin/systemctl restart systemd-sysext.service
+ExecStart=/usr/bin/systemctl daemon-reload
+
+[Install]
+WantedBy=multi-user.target
+"""
+_PROXY = """\
+[Service]
+Environment="http_proxy={0}" "https_proxy={0}"
+"""
 
 
 def plan(
@@ -77,6 +104,8 @@ def plan(
     policy: UpdatePolicy = "reload",
     offline: bool = False,
     unsigned: bool = False,
+    newest: bool = False,
+    proxy: str | None = None,
 ) -> HostConfig:
     """Return what a host gets.
 
@@ -86,27 +115,69 @@ def plan(
         policy: what it does after an update: merge it at once, or reboot.
         offline: whether the images are part of the configuration.
         unsigned: whether to follow channels that are not signed.
+        newest: whether the host takes what is newest when it first boots, and no version is named.
+        proxy: the address of the proxy that it downloads with; None for none.
 
     Raises:
-        ProvisionError: the extensions don't fit the host or lack one that they require, an image
-            can't be embedded, or a channel is not signed.
+        ProvisionError: the extensions don't fit the host or each other or lack one that they
+            require, an image can't be embedded, or a channel is not signed.
 
     """
     _refuse_misfits(extensions, host)
-    files = [file for each in extensions for file in _files(each, offline=offline)]
-    links = [link for each in extensions for link in _links(each, host)]
-    followed = [(each.name, each.component) for each in extensions if each.component]
-    for name, component in followed:
-        files += _component_files(name, component, unsigned=unsigned)
-    files += _keyring([component for _, component in followed])
+    choices = _Choices(
+        host=host, policy=policy, offline=offline, unsigned=unsigned, newest=newest, proxy=proxy
+    )
+    own = [_own(each, choices) for each in extensions]
     drop_ins = {} if host == "flatcar" else {"10-load-units.conf": _LOAD_UNITS}
     merging = HostUnit(name="systemd-sysext.service", drop_ins=drop_ins, wanted_by="sysinit.target")
-    updating = [unit for name, _ in followed for unit in _update_units(name, policy)]
+    files = (file for each in own for file in each.files)
+    units = (unit for each in own for unit in each.units)
     return HostConfig(
         extensions=tuple(each.name for each in extensions),
+        files=tuple(dict.fromkeys(files)),
+        links=tuple(dict.fromkeys(link for each in own for link in each.links)),
+        units=(merging, *{unit.name: unit for unit in units}.values()),
+        records={name: data for each in own for name, data in each.records.items()},
+        systems={each.name: each.os for each in extensions if each.os != "any"},
+        proxy=proxy,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Choices:
+    """The arguments of `plan`."""
+
+    host: HostSystem
+    policy: UpdatePolicy
+    offline: bool
+    unsigned: bool
+    newest: bool
+    proxy: str | None
+
+
+def _own(each: Extension, choices: _Choices) -> HostConfig:
+    """Return what is laid for one extension, with the record of it."""
+    links = tuple(_links(each, choices))
+    files = [] if choices.newest else [_file(each, offline=choices.offline)]
+    units: tuple[HostUnit, ...] = ()
+    images = None
+    if each.component:
+        files += _component_files(each.name, each.component, unsigned=choices.unsigned)
+        units = tuple(_component_units(each.name, each.component, choices))
+        images = f"{IMAGES}/{each.name}/{each.component.images}"
+    elif choices.newest:
+        raise ProvisionError(
+            f"{each.name} is to be the newest at first boot, and follows no channel",
+            fix=f"name the channel: bakery provision --newest {each.name}",
+        )
+    conflicts = [f"{EXTENSIONS}/{name}.raw" for name in each.conflicts]
+    laid = record.planned((*files, *unit_files(units)), links, units, images, conflicts)
+    return HostConfig(
+        extensions=(each.name,),
         files=tuple(files),
-        links=tuple(dict.fromkeys(links)),
-        units=(merging, *updating),
+        links=links,
+        units=units,
+        records={each.name: record.encode(laid)},
     )
 
 
@@ -120,6 +191,13 @@ def _refuse_misfits(extensions: Sequence[Extension], host: HostSystem) -> None:
                 f"{each.file} does not fit: it is made for {each.os}",
                 fix="take an image for any system, or another --host",
             )
+        beside = [name for name in each.conflicts if name in names]
+        if beside:
+            raise ProvisionError(
+                f"{each.name} can't run beside {' and '.join(beside)}",
+                why="its release says that they conflict",
+                fix="choose one of them for this host",
+            )
         missing = [name for name in each.requires if name not in names]
         if missing:
             raise ProvisionError(
@@ -132,10 +210,9 @@ def _image(each: Extension) -> str:
     return f"{IMAGES}/{each.name}/{each.file}"
 
 
-def _files(each: Extension, *, offline: bool) -> Iterator[HostFile]:
+def _file(each: Extension, *, offline: bool) -> HostFile:
     remote = RemoteContents(url=each.url, sha256=each.sha256, size=each.size)
-    contents = _embedded(each) if offline else remote
-    yield HostFile(path=_image(each), contents=contents)
+    return HostFile(path=_image(each), contents=_embedded(each) if offline else remote)
 
 
 def _embedded(each: Extension) -> InlineContents:
@@ -161,9 +238,11 @@ def _embedded(each: Extension) -> InlineContents:
     return InlineContents(data=data)
 
 
-def _links(each: Extension, host: HostSystem) -> Iterator[HostLink]:
-    yield HostLink(path=f"{EXTENSIONS}/{each.name}.raw", target=_image(each))
-    masked = [name for name in each.replaces if host != "fcos" or not name.endswith(_BUILT_IN)]
+def _links(each: Extension, choices: _Choices) -> Iterator[HostLink]:
+    if not choices.newest:
+        yield HostLink(path=f"{EXTENSIONS}/{each.name}.raw", target=_image(each))
+    on_fcos = choices.host == "fcos"
+    masked = [name for name in each.replaces if not on_fcos or not name.endswith(_BUILT_IN)]
     for name in masked:
         yield HostLink(path=f"{EXTENSIONS}/{name}.raw", target="/dev/null")
     if any(name.endswith(_BUILT_IN) for name in masked):
@@ -181,12 +260,24 @@ def _component_files(name: str, component: Component, *, unsigned: bool) -> Iter
     for file, text in component.transfers.items():
         data = text if component.keyring else text.replace(b"\nVerify=yes\n", b"\nVerify=no\n")
         yield HostFile(path=f"/etc/sysupdate.{name}.d/{file}", contents=InlineContents(data=data))
+    if component.keyring:
+        ring = InlineContents(data=component.keyring)
+        yield HostFile(path=keys.path(name), contents=ring, changes=True)
+        yield keys.program()
 
 
-def _keyring(followed: Sequence[Component]) -> list[HostFile]:
-    keys = dict.fromkeys(component.keyring for component in followed if component.keyring)
-    data = b"".join(keys)
-    return [HostFile(path=KEYRING, contents=InlineContents(data=data), shared=True)] if data else []
+def _component_units(name: str, component: Component, choices: _Choices) -> Iterator[HostUnit]:
+    units = [*_update_units(name, choices.policy)]
+    if choices.newest:
+        text = _FIRST.format(name=name, extensions=EXTENSIONS)
+        first = f"sysext-first-{name}.service"
+        units.append(HostUnit(name=first, text=text, wanted_by="multi-user.target"))
+    for unit in units:
+        downloads = choices.proxy and unit.name.endswith(".service")
+        proxy = {"10-proxy.conf": _PROXY.format(_literal(choices.proxy))} if downloads else {}
+        yield structs.replace(unit, drop_ins=unit.drop_ins | proxy)
+    if component.keyring:
+        yield keys.unit()
 
 
 def _update_units(name: str, policy: UpdatePolicy) -> Iterator[HostUnit]:
@@ -195,3 +286,8 @@ def _update_units(name: str, policy: UpdatePolicy) -> Iterator[HostUnit]:
     yield HostUnit(name=f"sysext-update-{name}.service", text=text)
     timer = _TIMER.format(name=name)
     yield HostUnit(name=f"sysext-update-{name}.timer", text=timer, wanted_by="timers.target")
+
+
+def _literal(text: str | None) -> str:
+    """Return a text in which nothing is a specifier (systemd.unit(5))."""
+    return (text or "").replace("%", "%%")

@@ -1,92 +1,37 @@
-"""A POSIX shell script that installs extensions on a running host, and uninstalls them."""
+"""A POSIX shell script that installs extensions on a running host, and uninstalls them.
+
+What depends on the host is decided there. What is refused is refused before anything changes.
+"""
 
 from __future__ import annotations
 
 import base64
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.characters import visible
 from bakery.http.limits import ASSET
-from bakery.provision.host_config import UNITS, RemoteContents, unit_files
-from bakery.provision.plan import EXTENSIONS, IMAGES, KEYRING
+from bakery.provision import keys, record
+from bakery.provision.host_config import InlineContents, RemoteContents, unit_files
+from bakery.provision.plan import EXTENSIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from bakery.provision.host_config import HostConfig, HostFile
+    from bakery.provision.host_config import HostConfig
 
 _END = b"END\n"  # closes here-documents
-_SCRIPT = """\
+_HEAD = """\
 #!/bin/sh
 # Sets up {extensions} as systemd-sysext extensions; give it the word uninstall to take them away.
-# Run it as root, as often as you like. It needs systemd, coreutils, and curl or wget.
+# Run it as root, as often as you like: what has been updated since stays as new as it is.
+# It needs systemd, coreutils, and curl or wget.
 set -eu
 umask 022
 
-is() {{ # PATH SHA256
-  printf '%s  %s\n' "$2" "$1" | sha256sum --check --status
-}}
-
-get() {{ # PATH URL SIZE: no more, and not too slowly
-  ulimit -f "$(($3 / 512 + 1))"
-  if command -v curl >/dev/null; then
-    curl --fail --silent --show-error --location --retry 3 --speed-limit 2048 --speed-time 60 \\
-      --output "$1" "$2"
-  else
-    wget --quiet --timeout=60 --output-document="$1" "$2"
-  fi
-}}
-
-fetch() {{ # PATH URL SHA256 SIZE
-  if [ -e "$1" ] && is "$1" "$3"; then return; fi
-  mkdir -p "${{1%/*}}"
-  if ! (get "$1.part" "$2" "$4") || ! is "$1.part" "$3"; then
-    rm -f "$1.part"
-    echo "$2 is not the file it should be; nothing was changed" >&2
-    exit 1
-  fi
-  mv "$1.part" "$1"
-}}
-
-write() {{ # PATH, and the contents on standard input
-  mkdir -p "${{1%/*}}"
-  cat >"$1.part"
-  mv "$1.part" "$1"
-}}
-
-hex() {{ # PATH
-  od -An -v -tx1 "$1" 2>/dev/null | tr -d ' \\n'
-}}
-
-trust() {{ # PATH, and keys on standard input, which come beside those that are there
-  mkdir -p "${{1%/*}}"
-  cat >"$1.part"
-  case "$(hex "$1")" in
-    *"$(hex "$1.part")"*) ;;
-    *) cat "$1.part" >>"$1" ;;
-  esac
-  rm "$1.part"
-}}
-
-link() {{ # PATH TARGET
-  mkdir -p "${{1%/*}}"
-  ln -sfn "$2" "$1"
-}}
-
-keep() {{ # NAME FILE: the one image of the extension that stays
-  find "{images}/$1" -name '*.raw' ! -name "$2" -delete
-}}
-
-unfollow() {{ # NAME: no channel any more
-  systemctl --quiet disable --now "sysext-update-$1.timer" 2>/dev/null || true
-  rm -rf "/etc/sysupdate.$1.d" "{units}/sysext-update-$1".*
-}}
-
-started() {{ # NAME: the units that it starts
-  cat /usr/lib/systemd/system/*.d/"10-$1.conf" 2>/dev/null | sed -n 's/^Upholds=//p'
-}}
-
+"""
+_REST = """
 install() {{
 {install}
 }}
@@ -104,71 +49,116 @@ case "${{1-install}}" in
     ;;
 esac
 """
+_FUNCTIONS = ("record.sh", "setup.sh")
 
 
 def render(config: HostConfig) -> str:
-    """Return the script. It leaves files that other extensions share when it uninstalls."""
-    return _SCRIPT.format(
-        extensions=visible(", ".join(config.extensions)),
-        images=IMAGES,
-        units=UNITS,
-        install=_indented(_install(config)),
-        uninstall=_indented(_uninstall(config)),
+    """Return the script. It leaves what other extensions use too when it uninstalls."""
+    return "".join(
+        (
+            _HEAD.format(extensions=visible(", ".join(config.extensions))),
+            *(_functions(name) for name in _FUNCTIONS),
+            _proxy(config),
+            _REST.format(
+                install=_indented(_install(config)), uninstall=_indented(_uninstall(config))
+            ),
+        )
     )
 
 
-def _install(config: HostConfig) -> Iterable[str]:
-    files = (*config.files, *unit_files(config))
-    downloads = [file for file in files if isinstance(file.contents, RemoteContents)]
-    yield from map(_file, downloads)  # first: where one fails, nothing has changed
-    yield from _unfollow(config)
-    yield from (_file(file) for file in files if file not in downloads)
-    for link in config.links:
-        yield _words("link", link.path, link.target)
+def _functions(file: str) -> str:
+    text = Path(__file__).with_name(file).read_text("utf-8")
+    return text.removeprefix("# shellcheck shell=sh\n") + "\n"
+
+
+def _proxy(config: HostConfig) -> str:
+    if config.proxy is None:
+        return ""
+    proxy = shlex.quote(config.proxy)
+    return f"export http_proxy={proxy} https_proxy={proxy}\n"
+
+
+def _install(config: HostConfig) -> Iterator[str]:
+    own = (*config.files, *unit_files(config.units))
+    downloads = {
+        file.path: file.contents for file in own if isinstance(file.contents, RemoteContents)
+    }
+    signed = any(file.path == keys.PROGRAM for file in config.files)
+    yield from _refusals(config)
+    if signed:
+        yield _given('cat >"$work/keys"', keys.TEXT)
+        yield 'sh "$work/keys" check || refuse'
+    yield from (_fetch(path, contents) for path, contents in downloads.items())
+    yield from (_words("remember", name) for name in config.extensions)
+    yield from (_words("place", path) for path in downloads)
+    for file in own:
+        if isinstance(file.contents, InlineContents):
+            yield _write(file.path, file.contents.data, config)
+    yield from (_words("link", link.path, link.target) for link in config.links)
     yield "systemctl daemon-reload"
+    yield "systemctl --quiet enable systemd-sysext.service"
+    if signed:
+        yield f"sh {keys.PROGRAM}"
+    yield _words("merge", *config.extensions)
+    yield from (_words("settle", name) for name in config.extensions)
     for unit in config.units:
-        if unit.wanted_by:
-            start = ["--now"] if unit.text is not None else []
-            yield _words("systemctl", "--quiet", "enable", *start, unit.name)
-    yield "systemctl restart systemd-sysext.service"
-    for name in config.extensions:
-        image = next(link.target for link in config.links if link.path == _link(name))
-        yield _words("keep", name, image.rpartition("/")[2])
+        if unit.wanted_by and unit.text is not None:
+            yield _words("systemctl", "--quiet", "enable", "--now", unit.name)
 
 
-def _uninstall(config: HostConfig) -> Iterable[str]:
-    yield from _unfollow(config)
+def _refusals(config: HostConfig) -> Iterator[str]:
+    yield "has_sysext"
+    for name, system in config.systems.items():
+        yield _words("fits", name, system)
+    for name, data in config.records.items():
+        followed = [each.path for each in record.decode(data) if each.kind == "images"]
+        if followed:
+            yield _words("can_follow", name)
+            signed = any(file.path == keys.path(name) for file in config.files)
+            yield from [_words("can_verify", name)] * signed
+            targets = [link.target for link in config.links if link.path == _link(name)]
+            yield from (_words("keep_newer", name, target, *followed) for target in targets)
+    for name, data in config.records.items():
+        yield _given(_words("claim", name), data)
+    yield "nothing_foreign"
+
+
+def _uninstall(config: HostConfig) -> Iterator[str]:
     names = shlex.join(config.extensions)
     yield f'units=$(for name in {names}; do started "$name"; done)'
-    yield _words("rm", "-f", *(link.path for link in config.links))
-    own = [file.path for file in (*config.files, *unit_files(config)) if not file.shared]
-    yield _words("rm", "-f", *own)
-    yield _words("rm", "-rf", *(f"{IMAGES}/{name}" for name in config.extensions))
-    yield "systemctl restart systemd-sysext.service"
-    yield "systemctl daemon-reload"
+    yield f"for name in {names}; do"
+    yield '  [ -e "$records/$name/installed" ] || echo "there is no record of $name" >&2'
+    yield '  take_away "$name"'
+    yield "done"
+    if any(file.path == keys.PROGRAM for file in config.files):
+        yield f"[ ! -e {keys.PROGRAM} ] || sh {keys.PROGRAM}"
+    yield "remerge"
     yield "# shellcheck disable=SC2086 # several units"
     yield '[ -z "$units" ] || systemctl stop $units'
-
-
-def _unfollow(config: HostConfig) -> Iterable[str]:
-    return (_words("unfollow", name) for name in config.extensions)
 
 
 def _link(name: str) -> str:
     return f"{EXTENSIONS}/{name}.raw"
 
 
-def _file(file: HostFile) -> str:
-    if isinstance(file.contents, RemoteContents):
-        size = ASSET if file.contents.size is None else file.contents.size
-        return _words("fetch", file.path, file.contents.url, file.contents.sha256, str(size))
-    data = file.contents.data
-    function = "trust" if file.path == KEYRING else "write"
+def _fetch(path: str, contents: RemoteContents) -> str:
+    size = ASSET if contents.size is None else contents.size
+    return _words("fetch", path, contents.url, contents.sha256, str(size))
+
+
+def _write(path: str, data: bytes, config: HostConfig) -> str:
+    given = _given(_words("write", path), data)
+    drop_in = any(unit.text is None and f"/{unit.name}.d/" in path for unit in config.units)
+    return f"! unlike flatcar || {given}" if drop_in else given  # which loads units by itself
+
+
+def _given(command: str, data: bytes) -> str:
+    """Return a command that has bytes on its standard input."""
     is_text = data.isascii() and b"\0" not in data and data.endswith(b"\n")
     if is_text and b"\n" + _END not in b"\n" + data:
-        return f"{_words(function, file.path)} <<'END'\n{data.decode('ascii')}END"
+        return f"{command} <<'END'\n{data.decode('ascii')}END"
     encoded = base64.encodebytes(data).decode("ascii")
-    return f"base64 --decode <<'END' | {_words(function, file.path)}\n{encoded}END"
+    return f"base64 --decode <<'END' | {command}\n{encoded}END"
 
 
 def _words(*words: str) -> str:

@@ -101,6 +101,7 @@ class ReleaseDocument(Decoded, frozen=True, kw_only=True):
         os: which hosts it fits: `any`, or one kind.
         parts: the versions of parts with releases of their own.
         requires: extensions that must be merged too.
+        conflicts: extensions that it can't run beside.
         replaces: built-in extensions that the host must mask.
         images: one per architecture.
         assets: where their contents came from.
@@ -119,6 +120,7 @@ class ReleaseDocument(Decoded, frozen=True, kw_only=True):
     os: ReleasedOs | Literal["any"]
     parts: dict[Placeholder, Tag]
     requires: tuple[Name, ...]
+    conflicts: tuple[Name, ...]
     replaces: tuple[ExtensionName, ...]
     images: tuple[ReleasedImage, ...]
     assets: tuple[ReleasedAsset, ...]
@@ -164,6 +166,7 @@ def describe(
         os=msgspec.convert(normalised(recipe.os), ReleasedOs | Literal["any"]),
         parts=locked.parts,
         requires=recipe.requires,
+        conflicts=recipe.conflicts,
         replaces=recipe.replaces,
         images=tuple(
             ReleasedImage(

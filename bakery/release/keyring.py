@@ -7,10 +7,15 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
+from bakery.release import signing
 from bakery.release.errors import ReleaseError
 from bakery.release.signing import SigningKey
+from bakery.text import unmarked
 from bakery.tools import run
 from bakery.upstream.signature import gpg
+
+# As systemd looks for them; the first is new in 258.
+_HOSTS = ("/etc/systemd/import-pubring.pgp", "/etc/systemd/import-pubring.gpg")
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,9 @@ class Keyring:
             command += ["--no-autostart"]
             what = "the keyring can't be read"
             fix = f"write {path} with: gpg --export FINGERPRINT..."
-            run([*command, "--import", path], what=what, fix=fix)
+            ring = Path(home, "ring")
+            ring.write_bytes(gpg.packets(unmarked(path.read_bytes())))
+            run([*command, "--import", ring], what=what, fix=fix)
             listed = run([*command, "--with-colons", "--list-keys"], what=what, fix=fix)
             packets = Path(home, "packets")
             minimal = "--export-options=export-minimal"
@@ -90,6 +97,27 @@ class Keyring:
             for path, content in zip(files, (data, signature, self.data), strict=True):
                 path.write_bytes(content)
             gpg.verify(*files, where=where)
+
+
+def usual(own: Path | None) -> Path:
+    """Return the keyring by which releases are judged where nobody names one.
+
+    Args:
+        own: this bakery's own; None if it has none.
+
+    Raises:
+        ReleaseError: there is none here.
+
+    """
+    for path in (*([own] if own else []), *map(Path, _HOSTS)):
+        if path.is_file():
+            return path
+    raise ReleaseError(
+        "nobody has said which keys may have signed it",
+        why=f"this bakery has no {signing.KEYRING} of its own, and this host none in /etc/systemd",
+        fix=f"name the publisher's keys with --keyring FILE: they are beside what is signed, as "
+        f"{signing.KEYRING}; compare their fingerprints with what the publisher says elsewhere",
+    )
 
 
 def signing_key(path: Path | None) -> SigningKey | None:

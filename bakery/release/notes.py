@@ -57,7 +57,11 @@ def _head(document: ReleaseDocument) -> str:
     lines += [
         f"- {escape(part)} {escape(version)}" for part, version in sorted(document.parts.items())
     ]
-    for label, names in (("Requires", document.requires), ("Replaces", document.replaces)):
+    for label, names in (
+        ("Requires", document.requires),
+        ("Conflicts with", document.conflicts),
+        ("Replaces", document.replaces),
+    ):
         if names:
             lines.append(f"\n{label} {', '.join(names)}.")
     return "\n".join(lines)

@@ -14,6 +14,8 @@ from bakery.recipe.names import release_name
 from bakery.release.errors import ReleaseError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bakery.recipe.load import Source
     from bakery.recipe.plan import Release
 
@@ -87,6 +89,19 @@ def files(release: Release, url: str) -> dict[str, bytes]:
         for channel, stem in channels(release).items()
         for suffix in SUFFIXES
     }
+
+
+def moved(transfer: bytes, move: Callable[[str], str]) -> bytes:
+    """Return a transfer definition whose source is at another address."""
+    lines = transfer.decode().split("\n")
+    start = "Path="
+    source = lines.index("[Source]") if "[Source]" in lines else len(lines)
+    for number, line in enumerate(lines[source:], source):
+        if line.startswith(start):
+            url = line.removeprefix(start).replace("%%", "%")
+            lines[number] = start + _literal(move(url))
+            break
+    return "\n".join(lines).encode()
 
 
 def _text(source: Source, channel: str, stem: str, url: str) -> bytes:

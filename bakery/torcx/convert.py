@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from bakery.arch import ARCHITECTURES
 from bakery.binary import elf
 from bakery.characters import visible
+from bakery.check import host
+from bakery.image.units import with_folded_programs
 from bakery.provision.yaml_writer import dump
 from bakery.recipe import lock, names
 from bakery.recipe.folder import FILE, LOCK
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 _UNITS = "usr/lib/systemd/system/"
 _ENABLED = re.compile(_UNITS + r"(?P<target>[^/]+)\.(?:wants|requires)/(?P<unit>[^/]+)")
 _FILE = re.compile(r"(?P<name>.+?)(?::(?P<version>.+))?")
+_ACCOUNT = re.compile(
+    r"^(User|SocketUser|Group|SocketGroup)=([A-Za-z_][\w-]*)[ \t]*$", re.MULTILINE
+)
+_TEXT = 1 << 20  # bytes; larger files are none that people wrote
 _DOCKER = ["docker-flatcar", "containerd-flatcar"]
 _SCHEMA = "# yaml-language-server: $schema=../../bakery/recipe/recipe.schema.json\n"
 
@@ -95,6 +101,7 @@ def convert(file: Path, name: str | None, os: str | None, recipes: Path) -> Conv
             arch=next((arch for arch in ARCHITECTURES if arch in machines), "x86-64"),
         )
         start = _write_files(folder / "files", image, conversion)
+        _add_accounts(folder / "files", conversion)
     if not folder.is_dir():
         raise TorcxError(
             "nothing in the image can be part of an extension",
@@ -166,6 +173,7 @@ def _refuse_dynamic(binaries: dict[str, elf.Elf], host: dict[str, str] | None) -
 def _write_files(folder: Path, image: TorcxImage, conversion: Conversion) -> list[tuple[str, str]]:
     """Write the extension's files; return the enabled units, each with its target."""
     enabled = []
+    rewriter = _Rewriter(image, conversion)
     for path, destination in sorted(image.destinations.items()):
         source, target = image.files[path], folder / destination
         if link := _ENABLED.fullmatch(destination):
@@ -180,10 +188,8 @@ def _write_files(folder: Path, image: TorcxImage, conversion: Conversion) -> lis
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_symlink():
             _link(image, path, target, conversion)
-        elif destination.startswith(_UNITS):
-            _unit(source, destination, target, conversion)
         else:
-            shutil.copy(source, target)
+            rewriter.copy(source, destination, target)
     if not enabled and any(path.startswith(_UNITS) for path in image.destinations.values()):
         conversion.lost.append("no unit was enabled in the image: add `start:` to a recipe of it")
     return list(dict.fromkeys(enabled))
@@ -203,13 +209,76 @@ def _link(image: TorcxImage, path: str, target: Path, conversion: Conversion) ->
         target.symlink_to(posixpath.relpath(moved, folder))
 
 
-def _unit(source: Path, destination: str, target: Path, conversion: Conversion) -> None:
-    before = source.read_text("utf-8", errors="replace")
-    after = units.without_torcx(before)
-    if after != before:
-        conversion.changed.append(f"{destination}: Torcx taken out")
-    conversion.lost.extend(f"{destination}: still has {line}" for line in units.mentions(after))
-    target.write_text(after, "utf-8")
+class _Rewriter:
+    """Copies files of an image, with paths of the extension for those of Torcx in texts."""
+
+    def __init__(self, image: TorcxImage, conversion: Conversion) -> None:
+        self._image = image
+        self._conversion = conversion
+        texts = filter(None, (_text(file) for file in image.files.values()))
+        self._variables = units.path_variables(texts)
+        self._programs = frozenset(
+            posixpath.basename(path)
+            for path in image.destinations.values()
+            if path.startswith("usr/bin/")
+        )
+
+    def copy(self, source: Path, destination: str, target: Path) -> None:
+        """Copy a file to its place, with its permissions."""
+        shutil.copy(source, target)
+        before = _text(source)
+        is_unit = destination.startswith(_UNITS)
+        if before is None or not (is_unit or "torcx" in before.lower()):
+            return
+        after = units.without_torcx(before, self._image.place, self._variables)
+        if after != before:
+            self._conversion.changed.append(f"{destination}: Torcx taken out")
+        folded = with_folded_programs(after.encode(), self._programs).decode()
+        if folded != after:
+            self._conversion.changed.append(f"{destination}: /usr/bin for sbin")
+        self._conversion.lost.extend(
+            f"{destination}: still has {line}" for line in units.mentions(folded)
+        )
+        target.write_text(folded, "utf-8")
+
+
+def _text(file: Path) -> str | None:
+    """Return a small text; None for all other files, and links."""
+    if file.is_symlink() or file.stat().st_size > _TEXT:
+        return None
+    try:
+        text = file.read_text("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
+
+
+def _add_accounts(files: Path, conversion: Conversion) -> None:
+    """Make the users and groups that units name, and that Flatcar has but others may not."""
+    folder = files / "usr/lib/sysusers.d"
+    made = {
+        (line[:1], words[1])
+        for file in sorted(folder.glob("*.conf"))
+        for line in file.read_text("utf-8", "replace").splitlines()
+        if len(words := line.split()) > 1
+    }
+    made |= {("g", name) for kind, name in made if kind == "u"}
+    missing: list[tuple[str, str]] = []
+    for file in sorted((files / _UNITS).rglob("*")):
+        for key, value in _ACCOUNT.findall((_text(file) or "") if file.is_file() else ""):
+            kind, known = ("u", host.USERS) if key.endswith("User") else ("g", host.GROUPS)
+            ours = (kind, value) in (*made, *missing) or value in known or value.isdecimal()
+            if not ours:
+                missing.append((kind, value))
+    users = {name for kind, name in missing if kind == "u"}
+    wanted = [(kind, name) for kind, name in missing if kind == "u" or name not in users]
+    if wanted:
+        folder.mkdir(parents=True, exist_ok=True)
+        written = folder / f"{conversion.name}-accounts.conf"
+        lines = [f"{kind} {name} -" for kind, name in sorted(wanted)]
+        written.write_text("\n".join(lines) + "\n", "utf-8")
+        made_of = f"usr/lib/sysusers.d/{written.name}: makes {', '.join(n for _, n in wanted)}"
+        conversion.changed.append(f"{made_of}, which units name")
 
 
 def _describe(conversion: Conversion, image: TorcxImage, file: Path) -> None:
@@ -219,8 +288,12 @@ def _describe(conversion: Conversion, image: TorcxImage, file: Path) -> None:
         f"{path}: the manifest names it, and it is not there" for path in image.absent
     )
     for path in sorted(set(image.files) - set(image.destinations)):
-        if not path.startswith(".torcx/"):
+        if not path.startswith(".torcx/") and path not in image.folders:
             conversion.lost.append(f"{path}: extensions only have /usr")
+    conversion.lost.extend(
+        f"{path}: its setuid or setgid bit or capabilities: it has the rights of who starts it"
+        for path in sorted(image.privileged)
+    )
     conversion.host.extend(
         (
             f"/var/lib/torcx/store/**/{file.name}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import stat
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,8 @@ DESTINATIONS = {
 _MOVED = {"bin": "usr/bin", "sbin": "usr/bin", "usr": "usr"} | {
     name: f"usr/{name}" for name in ("lib", "lib64", "libexec", "share")
 }
+_LINKS = 64  # parts of a path, those of links that it leads through included
+_PRIVILEGED = stat.S_ISUID | stat.S_ISGID
 _FOLDERS_OF_UNITS = (".d", ".wants", ".requires")
 
 
@@ -55,6 +58,8 @@ class TorcxImage(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         files: its files and links, unpacked, by path.
         destinations: the path in an extension, by path; files without one are left out.
+        folders: links to folders of the image, such as lib to usr/lib.
+        privileged: the files that are setuid or setgid, or have capabilities.
         absent: paths that its manifest names and that do not exist.
         has_manifest: whether it has one; else folders alone decide on the destinations.
 
@@ -62,8 +67,16 @@ class TorcxImage(msgspec.Struct, frozen=True, kw_only=True):
 
     files: dict[str, Path]
     destinations: dict[str, str]
+    folders: frozenset[str]
+    privileged: frozenset[str]
     absent: tuple[str, ...]
     has_manifest: bool
+
+    def place(self, path: str) -> str:
+        """Return where a path of the image, which begins with a slash, is in the extension."""
+        inside = found(path, self.files)
+        moved = self.destinations.get(inside) or _moved(inside) or _MOVED.get(inside)
+        return f"/{moved or 'usr'}".replace("/usr/sbin", "/usr/bin")
 
 
 @contextmanager
@@ -81,6 +94,7 @@ def open_image(file: Path) -> Iterator[TorcxImage]:
             where=str(file),
             fix="copy it from a host: they are below /var/lib/torcx/store",
         )
+    privileged: list[str] = []
     with tempfile.TemporaryDirectory(prefix="bakery-torcx-") as scratch:
         root = Path(scratch, "root")
         if file_system(file) == "squashfs":
@@ -88,14 +102,22 @@ def open_image(file: Path) -> Iterator[TorcxImage]:
             run([*command, "-dest", root, file.absolute()], what="the image can't be unpacked")
         else:
             root.mkdir()
-            _untar(file, root)
+            privileged = _untar(file, root)
         files = dict(_walk(root))
-        yield _image(file, files)
+        modes = ((path, each) for path, each in files.items() if not each.is_symlink())
+        privileged += [path for path, each in modes if each.stat().st_mode & _PRIVILEGED]
+        for path in privileged:
+            files[path].chmod(files[path].stat().st_mode & ~_PRIVILEGED)
+        yield _image(file, files, frozenset(privileged))
 
 
-def _untar(file: Path, root: Path) -> None:
+def _untar(file: Path, root: Path) -> list[str]:
+    """Unpack a tar ball; return the files that are setuid or setgid, which they are no more."""
     tree = TreeBuilder(root)
+    privileged = []
     for member, stream in members(file, file.name, lambda _: True, kind="tar"):
+        if member.privileges:
+            privileged.append(member.path)
         if stream is not None:
             tree.add_stream(
                 member.path,
@@ -109,6 +131,7 @@ def _untar(file: Path, root: Path) -> None:
     for entry in tree.entries.values():
         if entry.type == "file":
             (root / entry.path).chmod(entry.mode)
+    return privileged
 
 
 def _walk(root: Path) -> Iterator[tuple[str, Path]]:
@@ -127,19 +150,58 @@ def _walk(root: Path) -> Iterator[tuple[str, Path]]:
                 )
 
 
-def _image(file: Path, files: dict[str, Path]) -> TorcxImage:
+def _image(file: Path, files: dict[str, Path], privileged: frozenset[str]) -> TorcxImage:
     lists = _lists(file, files.get(MANIFEST))
-    destinations = {path: moved for path in files if (moved := _moved(path)) is not None}
+    folders = frozenset(path for path, each in files.items() if _is_folder_link(path, each, files))
+    destinations = {
+        path: moved for path in files if (moved := _moved(path)) is not None and path not in folders
+    }
     absent = []
     for kind, folder in DESTINATIONS.items():
         for listed in (lists or {}).get(kind, ()):
-            path = listed.strip("/")
+            path = found(listed, files)
             matching = {each: _below(folder, path, each) for each in files if _is_in(each, path)}
             destinations |= matching
             if not matching:
                 absent.append(listed)
     return TorcxImage(
-        files=files, destinations=destinations, absent=tuple(absent), has_manifest=lists is not None
+        files=files,
+        destinations=destinations,
+        folders=folders,
+        privileged=privileged,
+        absent=tuple(absent),
+        has_manifest=lists is not None,
+    )
+
+
+def found(path: str, files: dict[str, Path]) -> str:
+    """Return what a path of the image leads to: through its links, with /usr or without it."""
+    resolved = _resolved(path, files)
+    for each in (resolved, resolved.removeprefix("usr/"), f"usr/{resolved}"):
+        if any(_is_in(file, each) for file in files):
+            return each
+    return resolved
+
+
+def _resolved(path: str, files: dict[str, Path]) -> str:
+    done = ""
+    rest = [part for part in path.split("/") if part]
+    for _ in range(_LINKS):
+        if not rest:
+            break
+        done = posixpath.join(done, rest.pop(0))
+        link = files.get(done)
+        if rest and link is not None and link.is_symlink():
+            target = posixpath.join("/", posixpath.dirname(done), str(link.readlink()))
+            rest = [part for part in posixpath.normpath(target).split("/") if part] + rest
+            done = ""
+    return posixpath.join(done, *rest)
+
+
+def _is_folder_link(path: str, file: Path, files: dict[str, Path]) -> bool:
+    """Return whether this is a link to a folder of the image, such as lib to usr/lib."""
+    return file.is_symlink() and any(
+        each.startswith(f"{_resolved(f'{path}/x', files).removesuffix('/x')}/") for each in files
     )
 
 

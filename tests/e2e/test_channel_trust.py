@@ -23,6 +23,7 @@ from bakery.arch import native_arch
 from bakery.boot.guest import image_path
 from bakery.boot.machine import Load
 from bakery.http.retry import RetryPolicy
+from bakery.provision import keys
 from bakery.publish import release as transaction
 from bakery.publish.apart import Apart
 from bakery.publish.directory import Directory
@@ -107,8 +108,11 @@ class Awake:
 
     def take(self, keyring: Path) -> None:
         """Have a keyring, by a way that no key has a part in."""
-        text = base64.b64encode(keyring.read_bytes()).decode()
-        self.ask(f"echo {text} | base64 -d >/etc/systemd/import-pubring.gpg")
+        self.ask("mkdir -p /opt/bin /opt/extensions/app")
+        for path, data in ((keys.PROGRAM, keys.TEXT), (keys.path("app"), keyring.read_bytes())):
+            text = base64.b64encode(data).decode()
+            self.ask(f"echo {text} | base64 -d >{path}")
+        self.ask(f"sh {keys.PROGRAM}")
 
     def runs(self, *, merged: bool = True) -> str:
         """Return the version that is merged, or would be anew."""
@@ -187,7 +191,8 @@ def guide(url: str) -> str:
     """Return the guide's way to bring the keyring of a host up to date."""
     text = (REPOSITORY / ".github/docs/keys.md").read_text()
     (script,) = re.findall(r"```sh\n(   set -e\n.*?)```", text, re.DOTALL)
-    return str(script).replace("https://example.com/releases/docker", f"{url}/app")
+    script = script.replace("https://example.com/releases/docker", f"{url}/app")
+    return str(script).replace("/opt/extensions/docker/", "/opt/extensions/app/")
 
 
 @pytest.mark.parametrize("suite", SUITES)

@@ -22,6 +22,7 @@ from bakery import settings as settings_module
 from bakery.arch import native_arch
 from bakery.boot import guest as guests
 from bakery.boot.machine import Load
+from bakery.http.address import mirrored
 from bakery.provision import command
 from bakery.torcx import build
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from bakery.provision.command import Output
 
 IGNITION = Path("/usr/lib/dracut/modules.d/30ignition/ignition")
+USR_A, ROOT = "5DFBF5F4-2848-4BAC-AA5E-0D9A20B745A6", "3884DD41-8582-4404-B9A8-E9B84F2DF50E"
 LAST_STEP = "Ignition failed: failed to handle relabeling"  # a Debian without SELinux: all is laid
 FILES = {
     "usr/lib/systemd/system/greeter.service": """\
@@ -51,22 +53,53 @@ EXTENSION_RELOAD_MANAGER=1
 """,
 }
 HERE = "http://127.0.0.1:8000"  # in the guest
+ABROAD, PROXY = "http://images.example", "http://127.0.0.1:3128"
+OTHERS = """
+mkdir -p /var/lib/extensions/other/usr/lib/extension-release.d /var/lib/extensions/other/usr/share
+echo ID=_any >/var/lib/extensions/other/usr/lib/extension-release.d/extension-release.other
+echo "somebody's" >/var/lib/extensions/other/usr/share/other
+"""
+KEYS = """
+home=$(mktemp -d)
+gpg --homedir "$home" --no-default-keyring --keyring %s --with-colons --list-keys |
+  grep -A1 ^pub | sed -n 's/^fpr:*\\([0-9A-F]*\\):/\\1/p' | sort
+"""
+# Forwards requests for any host to the server of the tests.
+FORWARD = """
+use IO::Socket::INET;
+my $proxy = IO::Socket::INET->new(LocalAddr => '127.0.0.1:3128', Listen => 5, ReuseAddr => 1);
+while (my $client = $proxy->accept) {
+  my $request = <$client>;
+  $request =~ s,http://[^/]+,,;
+  $request =~ s,HTTP/1.1,HTTP/1.0,;
+  while (my $header = <$client>) { last if $header =~ /^\\r?$/; }
+  my $server = IO::Socket::INET->new('127.0.0.1:8000') or next;
+  print $server "$request\\r\\n";
+  print $client $_ while <$server>;
+  close $client;
+}
+"""
 GREETING = "timeout 200 sh -c 'until grep -qx %s /run/greeter; do sleep 0.1; done'"
 
-DOCKER = """\
-[Unit]
-After=network.target torcx.target
-Requires=torcx.target
-
-[Service]
-Type=notify
-EnvironmentFile=/run/metadata/torcx
-ExecStart=/usr/bin/env PATH=${TORCX_BINDIR}:${PATH} ${TORCX_BINDIR}/dockerd --storage-driver=vfs
-"""
 ANSWERS = """\
+files:
+  - path: /run/docker.sock
+    mode: "0660"
 commands:
+  - run: [stat, --format=%G, /run/docker.sock]
+    stdout: {equals: docker}
   - run: [docker, version, --format, "{{.Server.Os}}"]
     stdout: {equals: linux}
+  # A test's container may have the older control groups, and read-only.
+  - run: >-
+      test ! -d /sys/fs/cgroup/cpuset || { mount -o remount,rw /sys/fs/cgroup &&
+      for each in /sys/fs/cgroup/*/; do mount -o remount,bind,rw $each; done; true; }
+  - run: tar --create --directory=/usr/bin tini | docker import - probe && docker images
+    stdout: {matches: "^probe +latest "}
+  - run: [docker, run, --rm, --network=none, probe, /tini, --version]
+    stdout: {contains: tini version}
+  - run: [sh, -c, "tr '\\\\0' ' ' </proc/$(pidof containerd)/cmdline"]
+    stdout: {contains: --config /usr/share/containerd/config.toml}
 """
 
 pytestmark = [
@@ -99,7 +132,7 @@ def server(published: Path) -> Iterator[Mirror]:
         yield mirror
 
 
-def provision(reference: str, url: str, output: Output) -> str:
+def provision(reference: str, url: str, output: Output, **options: Any) -> str:
     usual: dict[str, Any] = {
         "host": "any",
         "arch": "x86-64",
@@ -108,7 +141,7 @@ def provision(reference: str, url: str, output: Output) -> str:
         "unsigned": True,
     }
     settings = settings_module.load(Path("/"), {"BAKERY_PUBLISH_URL": url, "HOME": "/root"})
-    return command.provision([reference], settings=settings, output=output, **usual)
+    return command.provision([reference], settings=settings, output=output, **usual | options)
 
 
 def ignite(config: str, root: Path) -> subprocess.CompletedProcess[str]:
@@ -134,10 +167,10 @@ def ignite(config: str, root: Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def boot(image: Path, *options: str) -> None:
-    """Boot an image, in which docker.service must start."""
+def boot(image: Path, *options: str, start: str = "docker.service") -> None:
+    """Boot an image, in which a unit must start."""
     done = subprocess.run(
-        [sys.executable, "-m", "bakery.cli", "boot", image, "--start", "docker.service", *options],
+        [sys.executable, "-m", "bakery.cli", "boot", image, "--start", start, *options],
         env={**os.environ, "BAKERY_STORE": str(store())},
         cwd=image.parent,
         capture_output=True,
@@ -191,7 +224,10 @@ def test_a_machine_comes_up_and_follows_the_script(
         holds(guest, f"{run}/install")
         holds(guest, "systemctl restart greeter")
         holds(guest, GREETING % "2.0")
-        assert holds(guest, "ls /opt/extensions/greeter") == "greeter-2.0-x86-64.raw\n"
+        assert holds(guest, "ls /opt/extensions/greeter").split() == [
+            "greeter-2.0-x86-64.raw",
+            "installed",
+        ]
 
         holds(guest, f"{run}/install uninstall")
         assert holds(guest, "ls /opt/extensions /etc/extensions").split() == [
@@ -206,45 +242,158 @@ def test_a_machine_comes_up_and_follows_the_script(
 
 
 @needs_nspawn
-def test_a_machine_follows_a_channel(tmp_path: Path, published: Path, server: Mirror) -> None:
-    channel(published, "greeter", HERE, "1.0")
-    script = provision("greeter", server.url, "shell").replace(server.url, HERE)
-    (published / "install").write_text(script)
+@pytest.mark.parametrize("suite", ["trixie", pytest.param("forky", marks=[pytest.mark.nightly])])
+def test_a_machine_follows_a_channel(
+    tmp_path: Path, published: Path, server: Mirror, person: Person, suite: str
+) -> None:
+    """Through a mirror, then with a proxy: there is no such host as images.example."""
+    person.key("the publisher")
+    channel(published, "greeter", ABROAD, "1.0", signer=person)
+    for name, options in (("mirrored", {"mirror": HERE}), ("proxied", {"proxy": PROXY})):
+        script = provision("greeter", server.url, "shell", unsigned=False, **options)
+        there = f"{HERE}/images.example" if name == "mirrored" else ABROAD
+        (published / name).write_text(
+            script.replace(mirrored(server.url, HERE), there).replace(server.url, there)
+        )
+    (published / "images.example").symlink_to(".")
+    (published / "proxy").write_text(FORWARD)
     site = guests.image_path(0, published.name)
-    load = Load(setup="", images=given([published]), log=tmp_path / "console")
+    load = Load(setup=OTHERS, images=given([published]), log=tmp_path / "console")
     merge = "systemctl show --property=InvocationID systemd-sysext.service"
     update = "systemctl start sysext-update-greeter.service"
-    with follower("trixie").start(load) as guest:
+    version = "cat /usr/share/greeter/version"
+    with follower(suite).start(load) as guest:
         holds(guest, f"busybox httpd -p 127.0.0.1:8000 -h {site}")
-        holds(guest, f"sh {site}/install")
+        holds(guest, f"perl {site}/proxy >/dev/null 2>&1 &")
+        vendors = holds(guest, KEYS % "/usr/lib/systemd/import-pubring.[gp]*")
+        holds(guest, f"sh {site}/mirrored")
         holds(guest, GREETING % "1.0")
+        assert holds(guest, KEYS % "/etc/systemd/import-pubring.gpg").split() == sorted(
+            [*vendors.split(), *person.fingerprints()]
+        )
         holds(guest, "systemctl is-active sysext-update-greeter.timer")
+        holds(guest, "systemctl is-enabled systemd-sysext.service")
         before = holds(guest, merge)
         holds(guest, update)
         assert holds(guest, merge) == before
 
-        channel(published, "greeter", HERE, "1.0", "2.0")
+        channel(published, "greeter", ABROAD, "1.0", "2.0", signer=person)
         holds(guest, update)
-        assert holds(guest, "cat /usr/share/greeter/version") == "2.0\n"
-        holds(guest, f"sh {site}/install uninstall")
+        assert holds(guest, version) == "2.0\n"
+        often = f"for each in 1 2 3 4 5 6; do sh {site}/mirrored || exit; done"
+        assert "stays at 2.0" in holds(guest, often)
+        assert holds(guest, version) == "2.0\n"
+
+        holds(guest, f"sh {site}/mirrored uninstall")
         assert holds(guest, "ls -d /etc/sysupdate.* /opt/extensions/* || true") == ""
+        assert holds(guest, "cat /usr/share/other") == "somebody's\n"
+
+        holds(guest, f"sh {site}/proxied")
+        assert holds(guest, version) == "1.0\n"
+        holds(guest, update)
+        assert holds(guest, version) == "2.0\n"
 
 
 @needs_nspawn
-def test_a_machine_follows_a_channel_by_the_lines_of_the_readme(
-    tmp_path: Path, published: Path, person: Person
+def test_a_script_that_can_do_no_good_changes_nothing(
+    tmp_path: Path, published: Path, server: Mirror
 ) -> None:
+    channel(published, "greeter", HERE, "1.0")
+    tree, image = tmp_path / "tree", tmp_path / "image"
+    (tree / "usr/share").mkdir(parents=True)
+    subprocess.run(["mksquashfs", tree, image, "-quiet", "-all-root"], check=True)
+    release(published, "greeter", "3.0", {"x86-64": image.read_bytes()})
+    for reference in ("greeter", "greeter-1.0", "greeter-3.0"):
+        text = provision(reference, server.url, "shell").replace(server.url, HERE)
+        (published / f"install-{reference}").write_text(text)
+    site = guests.image_path(0, published.name)
+    load = Load(setup=OTHERS, images=given([published]), log=tmp_path / "console")
+    state = "find /etc /opt /var/lib/extensions -newer /run/began -o -path '*greeter*' | sort"
+
+    with follower("bookworm").start(load) as guest:
+        holds(guest, f"busybox httpd -p 127.0.0.1:8000 -h {site}")
+
+        def refuses(script: str, why: str) -> None:
+            before = holds(guest, state)
+            answer = guest.ask(f"sh {site}/install-{script}")
+            assert answer.status == 1
+            assert why in answer.stderr
+            assert holds(guest, state) == before
+
+        holds(guest, "mkdir -p /etc/extensions/greeter.raw; touch /run/began")
+        refuses("greeter-1.0", "somebody else's files")
+        holds(guest, "rmdir /etc/extensions/greeter.raw; touch /run/began")
+        refuses("greeter", "has no systemd-sysupdate")
+        holds(guest, f"sh {site}/install-greeter-1.0")
+        holds(guest, GREETING % "1.0")
+        answer = guest.ask(f"sh {site}/install-greeter-3.0")
+        assert answer.status == 1
+        assert "what was merged before is merged again" in answer.stderr
+        assert (
+            holds(guest, "cat /usr/share/greeter/version /usr/share/other") == "1.0\nsomebody's\n"
+        )
+
+
+@needs_nspawn
+def test_a_machine_is_set_up_by_hand(tmp_path: Path, published: Path, person: Person) -> None:
+    """By the lines of the README, then by those of the guide to channels."""
     person.key("the publisher")
-    channel(published, "greeter", HERE, "1.0", signer=person)
-    (lines,) = re.findall(r"```sh\n(url=.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    channel(published, "greeter", HERE, "1.0", "2.0", signer=person)
+    (lines,) = re.findall(
+        r"```sh\n(install -D .*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL
+    )
+    lines = lines.replace("docker-29.7.2", "greeter-1.0").replace("docker", "greeter")
+    (published / "by-hand").write_text(lines)
+    guide = (REPOSITORY / ".github/docs/channels.md").read_text()
+    (lines,) = re.findall(r"```sh\n(set -e\nurl=.*?)```", guide, re.DOTALL)
     lines = lines.replace("https://github.com/OWNER/REPO/releases/download", HERE)
     (published / "follow").write_text(lines.replace("caddy", "greeter"))
     site = guests.image_path(0, published.name)
     load = Load(setup="", images=given([published]), log=tmp_path / "console")
     with follower("trixie").start(load) as guest:
         holds(guest, f"busybox httpd -p 127.0.0.1:8000 -h {site}")
-        holds(guest, f"sh -eu {site}/follow")
+        holds(guest, f"cd {site}/greeter-1.0 && sh -eux {site}/by-hand")
         holds(guest, GREETING % "1.0")
+        holds(guest, "systemctl is-enabled systemd-sysext")
+        holds(guest, f"sh -u {site}/follow")
+        assert holds(guest, "cat /usr/share/greeter/version") == "2.0\n"
+        vendors = holds(guest, KEYS % "/usr/lib/systemd/import-pubring.gpg").split()
+        found = holds(guest, KEYS % "/etc/systemd/import-pubring.gpg").split()
+        assert found == sorted([*vendors, *person.fingerprints()])
+
+
+@needs.programs("sfdisk", "partx", "mkfs.ext4")
+def test_an_extension_is_laid_into_a_disk_of_flatcars(tmp_path: Path, server: Mirror) -> None:
+    """Its partitions have their numbers, types and roles, and are empty but for a few folders."""
+    disk, script = tmp_path / "flatcar.img", tmp_path / "script"
+    disk.touch()
+    os.truncate(disk, 48 << 20)
+    layout = f"label: gpt\n3: size=16384, type={USR_A}\n9: type={ROOT}\n"
+    subprocess.run(["sfdisk", "--quiet", disk], input=layout.encode(), check=True)
+    command = ["partx", "--raw", "--noheadings", "--output", "NR,START,SECTORS", disk]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for number, start, size in (line.split() for line in listed.splitlines()):
+        tree = tmp_path / number
+        for name in ("etc", "usr", "opt") if number == "9" else ("bin",):
+            (tree / name).mkdir(parents=True)
+        at = ["-E", f"offset={int(start) * 512}", disk, f"{int(size) // 2}k"]
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-d", tree, *at], check=True)
+    guide = (REPOSITORY / ".github/docs/first-boot.md").read_text()
+    (lines,) = re.findall(r"```sh\n(set -e\npart.*?)```", guide, re.DOTALL)
+    look = 'mount --options "$(part 9)" flatcar.img /mnt\nls /mnt/opt/extensions/greeter\n'
+    script.write_text(lines.replace("caddy-v2.11.7", "greeter-1.0") + look)
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "BAKERY_PUBLISH_URL": server.url, "PATH": programs}
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("greeter-1.0-x86-64.raw\ninstalled\n")
 
 
 @needs_nspawn
@@ -259,19 +408,10 @@ def test_a_converted_torcx_image_boots(tmp_path: Path) -> None:
 
 @needs_nspawn
 @pytest.mark.parametrize("debian", SUITES, indirect=True)
-def test_docker_in_a_torcx_image_answers_as_an_extension(tmp_path: Path, debian: Debian) -> None:
+def test_flatcars_docker_runs_a_container_as_an_extension(tmp_path: Path, debian: Debian) -> None:
     """Debian's Docker is dynamic, so the extension is coupled to that very Debian."""
     tree = tmp_path / "tree"
-    for path, data in torcx.contents(bin=["/bin"]).items():
-        if isinstance(data, bytes):
-            (tree / path).parent.mkdir(parents=True, exist_ok=True)
-            (tree / path).write_bytes(data)
-    (tree / "lib/systemd/system/docker.service").write_text(DOCKER)
-    wants = tree / "lib/systemd/system/multi-user.target.wants"
-    wants.mkdir()
-    (wants / "docker.service").symlink_to("../docker.service")
-    for program in debian.docker_programs("x86-64"):
-        shutil.copy(program, tree / "bin")
+    torcx.flatcar(tree, debian.docker_programs("x86-64"))
     libraries = tree / "lib/x86_64-linux-gnu"
     libraries.mkdir()
     found = debian.unpacked("x86-64", "libdevmapper1.02.1").rglob("libdevmapper.so.*")
@@ -279,10 +419,26 @@ def test_docker_in_a_torcx_image_answers_as_an_extension(tmp_path: Path, debian:
     image = tmp_path / "docker:20.10.torcx.squashfs"
     level = ["-comp", "zstd", "-Xcompression-level", "1"]
     subprocess.run(["mksquashfs", tree, image, "-quiet", "-no-progress", *level], check=True)
-    environment = {"HOME": str(tmp_path), "BAKERY_PROFILE": "fast"}
-    settings = settings_module.load(tmp_path, environment)
-    system = f"debian:{SUITES[debian.suite]}"
-    _, made, report = build.build(image, None, system, tmp_path, settings)
-    assert report.errors == 0, report
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "bakery.cli",
+            "torcx",
+            image,
+            "--os",
+            f"debian:{SUITES[debian.suite]}",
+        ],
+        env={**os.environ, "BAKERY_PROFILE": "fast"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not carried over" not in done.stdout
+    assert "makes docker, which units name" in done.stdout
     (tmp_path / "check.yaml").write_text(ANSWERS)
-    boot(made, "--on", f"nspawn:{debian.suite}", "--check", str(tmp_path / "check.yaml"))
+    made = tmp_path / "docker-20.10-x86-64.raw"
+    checked = ("--check", str(tmp_path / "check.yaml"))
+    boot(made, "--on", f"nspawn:{debian.suite}", *checked, start="docker.socket")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 LONG_AGO = "20200101T000000"
@@ -27,6 +28,11 @@ class Person:
         quick = ["--passphrase", "", "--quick-gen-key", name, "ed25519", "sign", expires]
         told = self.gpg("--status-fd", "1", *quick, then=then).decode()
         return next(line.split()[3] for line in told.splitlines() if "KEY_CREATED" in line)
+
+    def fingerprints(self) -> list[str]:
+        """Return those of the primary keys."""
+        listed = self.gpg("--with-colons", "--list-keys").decode().splitlines()
+        return [after.split(":")[9] for line, after in pairwise(listed) if line.startswith("pub")]
 
     def revoke(self, fingerprint: str) -> None:
         """Revoke a key with the certificate that gpg has made along with it."""

@@ -39,6 +39,7 @@ def described(name: str, version: str, images: Mapping[Arch, bytes], **fields: A
     given: dict[str, Any] = {
         "os": "any",
         "requires": (),
+        "conflicts": (),
         "replaces": (),
         "transfers": (),
         **fields,

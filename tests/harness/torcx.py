@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import tarfile
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from harness.elf import program
 from harness.tarball import tarball
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 SERVICE = """\
@@ -80,3 +81,146 @@ def squash(path: Path, files: Mapping[str, bytes | str]) -> Path:
     command: list[Any] = ["mksquashfs", tree, path, "-quiet", "-no-progress", "-all-root"]
     subprocess.run(command, check=True)
     return path
+
+
+FLATCAR_MANIFEST = {
+    "bin": [
+        *("/bin/containerd", "/bin/containerd-shim", "/bin/ctr", "/bin/docker"),
+        *("/bin/docker-containerd", "/bin/docker-containerd-shim", "/bin/docker-init"),
+        *("/bin/docker-proxy", "/bin/docker-runc", "/bin/dockerd", "/bin/runc", "/bin/tini"),
+    ],
+    "network": [
+        "/lib/systemd/network/50-docker.network",
+        "/lib/systemd/network/90-docker-veth.network",
+    ],
+    "units": [
+        "/lib/systemd/system/containerd.service",
+        "/lib/systemd/system/docker.service",
+        "/lib/systemd/system/docker.socket",
+        "/lib/systemd/system/sockets.target.wants",
+    ],
+}
+"""What app-torcx/docker of Flatcar's coreos-overlay propagates."""
+
+_TORCX = """\
+EnvironmentFile=/run/metadata/torcx
+Environment=TORCX_IMAGEDIR=/docker
+"""
+_LIMITS = """\
+LimitNOFILE=1048576
+LimitNPROC=infinity
+LimitCORE=infinity
+TasksMax=infinity
+KillMode=process
+Delegate=yes
+"""
+FLATCAR_UNITS = {
+    "containerd.service": f"""\
+[Unit]
+Requires=torcx.target
+After=torcx.target
+Description=containerd container runtime
+After=network.target
+
+[Service]
+{_TORCX}Environment=CONTAINERD_CONFIG=/usr/share/containerd/config.toml
+ExecStartPre=mkdir -p /run/docker/libcontainerd
+ExecStartPre=ln -fs /run/containerd/containerd.sock /run/docker/libcontainerd/docker-containerd.sock
+ExecStartPre=restorecon -Rv /var/run/docker
+ExecStart=/usr/bin/env PATH=${{TORCX_BINDIR}}:${{PATH}} ${{TORCX_BINDIR}}/containerd \
+--config ${{TORCX_UNPACKDIR}}${{TORCX_IMAGEDIR}}${{CONTAINERD_CONFIG}}
+Type=notify
+Restart=always
+RestartSec=5
+{_LIMITS}
+[Install]
+WantedBy=multi-user.target
+""",
+    "docker.service": f"""\
+[Unit]
+Requires=torcx.target
+After=torcx.target
+Description=Docker Application Container Engine
+After=containerd.service docker.socket network-online.target
+Wants=network-online.target
+Requires=containerd.service docker.socket
+
+[Service]
+{_TORCX}Type=notify
+EnvironmentFile=-/run/flannel/flannel_docker_opts.env
+Environment=DOCKER_SELINUX=--selinux-enabled=true
+Environment=DOCKER_OPTS=--exec-opt=native.cgroupdriver=systemd
+ExecStart=/usr/bin/env PATH=${{TORCX_BINDIR}}:${{PATH}} ${{TORCX_BINDIR}}/dockerd --host=fd:// \
+--containerd=/var/run/docker/libcontainerd/docker-containerd.sock $DOCKER_SELINUX $DOCKER_OPTS \
+$DOCKER_CGROUPS $DOCKER_OPT_BIP $DOCKER_OPT_MTU $DOCKER_OPT_IPMASQ
+ExecReload=/bin/kill -s HUP $MAINPID
+TimeoutStartSec=0
+Restart=on-failure
+StartLimitBurst=3
+StartLimitInterval=60s
+{_LIMITS}
+[Install]
+WantedBy=multi-user.target
+""",
+    "docker.socket": """\
+[Unit]
+Requires=torcx.target
+After=torcx.target
+Description=Docker Socket for the API
+PartOf=docker.service
+
+[Socket]
+ListenStream=/var/run/docker.sock
+SocketMode=0660
+SocketUser=root
+SocketGroup=docker
+
+[Install]
+WantedBy=sockets.target
+""",
+}
+"""Its units, with what build_torcx_store of Flatcar's scripts wrote into them."""
+
+_CONTAINERD = """\
+root = "/var/lib/containerd"
+state = "/run/containerd"
+subreaper = true
+oom_score = -999
+disabled_plugins = []
+
+[grpc]
+address = "/run/containerd/containerd.sock"
+uid = 0
+gid = 0
+"""
+
+
+def flatcar(tree: Path, programs: Iterable[Path]) -> None:
+    """Lay out Flatcar's own Docker image in a folder, with programs of somebody else."""
+    units = tree / "lib/systemd/system"
+    network = tree / "lib/systemd/network"
+    for folder in (tree / "bin", units / "sockets.target.wants", network, tree / ".torcx"):
+        folder.mkdir(parents=True)
+    manifest = {"kind": "image-manifest-v0", "value": FLATCAR_MANIFEST}
+    (tree / ".torcx/manifest.json").write_text(json.dumps(manifest))
+    for each in programs:
+        shutil.copy(each, tree / "bin" / {"tini-static": "tini"}.get(each.name, each.name))
+    for link, target in (
+        ("containerd-shim", "containerd-shim-runc-v2"),
+        ("docker-containerd", "containerd"),
+        ("docker-containerd-shim", "containerd-shim"),
+        ("docker-init", "tini"),
+        ("docker-runc", "runc"),
+    ):
+        (tree / "bin" / link).symlink_to(target)
+    for name, text in FLATCAR_UNITS.items():
+        (units / name).write_text(text)
+    (units / "sockets.target.wants/docker.socket").symlink_to("../docker.socket")
+    bridges = "[Match]\nType=bridge\nName=docker*\n\n[Link]\nUnmanaged=yes\n"
+    (network / "50-docker.network").write_text(bridges)
+    (network / "90-docker-veth.network").write_text(
+        "[Match]\nDriver=veth\n\n[Link]\nUnmanaged=yes\n"
+    )
+    config = tree / "usr/share/containerd/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(_CONTAINERD)

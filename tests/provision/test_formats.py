@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from harness import needs
 from harness.host_configs import contents
-from harness.released import index
+from harness.released import index, release
 
 from bakery import settings as settings_module
 from bakery.provision import command
@@ -53,6 +54,11 @@ def test_a_release_is_downloaded_verified_and_linked(settings: Settings, publish
     image = "/opt/extensions/caddy/caddy-v2.11.7-x86-64.raw"
     made = published / "caddy-v2.11.7/caddy-v2.11.7-x86-64.raw"
     digest = hashlib.sha256(made.read_bytes()).hexdigest()
+    record = config["storage"]["files"].pop()
+    assert (record["path"], contents(record["contents"]).decode().splitlines()) == (
+        "/opt/extensions/caddy/installed",
+        [f"link /etc/extensions/caddy.raw {image}", f"file {image} {digest}"],
+    )
     assert config == {
         "ignition": {"version": "3.3.0"},
         "storage": {
@@ -84,9 +90,12 @@ def test_a_channel_gives_its_newest_version_and_is_followed(
     assert b"Verify=yes" in laid["/etc/sysupdate.docker.d/docker.conf"]
     assert laid["/etc/sysupdate.docker.d/docker.transfer"]
     keys = (published / "docker/import-pubring.gpg").read_bytes()
-    assert laid["/etc/systemd/import-pubring.gpg"] == keys
+    assert laid["/opt/extensions/docker/import-pubring.gpg"] == keys
+    assert "/etc/systemd/import-pubring.gpg" not in laid  # made on the host, beside what is there
+    assert b"import-pubring" in laid["/opt/bin/extensions-keys"]
     units = {unit["name"]: unit for unit in config["systemd"]["units"]}
     assert units["sysext-update-docker.timer"]["enabled"]
+    assert units["extensions-keys.service"]["enabled"]
     text = units["sysext-update-docker.service"]["contents"]
     assert "--component=docker update" in text
     assert "systemctl restart systemd-sysext.service" in text
@@ -204,28 +213,114 @@ def test_shellcheck_has_nothing_to_say(settings: Settings, tmp_path: Path) -> No
 @pytest.mark.parametrize("host", ["flatcar", "fcos", "any"])
 def test_ignition_accepts_it(settings: Settings, tmp_path: Path, host: str) -> None:
     config = tmp_path / "config.ign"
-    config.write_text(given(settings, "docker", "caddy-v2.11.7", host=host))
+    proxy = "https://proxy.example:3128"
+    config.write_text(given(settings, "docker", "caddy-v2.11.7", host=host, proxy=proxy))
     done = subprocess.run(
         ["ignition-validate", config], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_the_shell_script_forgets_the_channel_before(settings: Settings) -> None:
-    for reference in ("docker", "docker-20.10.9"):
-        script = given(settings, reference, output="shell")
-        install = script.partition("\ninstall() {")[2].partition("\nuninstall() {")[0]
-        fetched, unfollowed, rest = install.partition("\n  unfollow docker\n")
-        assert "  fetch /opt/extensions/docker/" in fetched
-        assert unfollowed
-        assert ("write /etc/sysupdate.docker.d/" in rest) == (reference == "docker")
+def test_scripts_look_where_they_run(settings: Settings) -> None:
+    script = given(settings, "caddy-v2.11.7", output="shell", host=None)
+    assert "! unlike flatcar || write /etc/systemd/system/systemd-sysext.service.d/" in script
+    flatcar = ignition(settings, "caddy-v2.11.7", host=None)
+    assert flatcar == ignition(settings, "caddy-v2.11.7", host="flatcar")
 
 
-def test_the_shell_script_leaves_other_keys(settings: Settings, tmp_path: Path) -> None:
-    functions = given(settings, "docker", output="shell").partition("\ninstall() {")[0]
-    keyring = tmp_path / "systemd/keys"
-    for keys in ("one", "two", "one", "two"):
-        script = f"{functions}\nprintf {keys} | trust {keyring}\n"
-        subprocess.run(["sh", "-c", script], check=True)
-    assert keyring.read_bytes() == b"onetwo"
-    assert [path.name for path in keyring.parent.iterdir()] == ["keys"]
+def test_butane_is_for_two_systems(settings: Settings) -> None:
+    with pytest.raises(ProvisionError, match="for Flatcar or for Fedora CoreOS"):
+        given(settings, "caddy-v2.11.7", output="butane", host="any")
+
+
+@pytest.mark.parametrize("output", ["butane", "ignition", "cloud-init", "clc"])
+def test_machines_are_not_sent_to_folders_of_this_computer(
+    tmp_path: Path, published: Path, output: str
+) -> None:
+    address = {"BAKERY_PUBLISH_URL": published.as_uri(), "HOME": str(tmp_path)}
+    settings = settings_module.load(tmp_path, address)
+    with pytest.raises(ProvisionError, match="can't download from a folder"):
+        given(settings, "caddy-v2.11.7", output=output)
+    assert given(settings, "caddy-v2.11.7", output=output, offline=True)
+
+
+def test_a_mirror_has_all_that_is_downloaded(settings: Settings) -> None:
+    mirror = "http://mirror.example/bakery/"
+    config = ignition(settings, "docker", mirror=mirror)
+    there = f"{mirror}{settings.publish_url.removeprefix('http://')}"
+    laid = files(config)
+    assert laid["/opt/extensions/docker/docker-20.10.13-x86-64.raw"].startswith(f"{there}/docker-")
+    followed = b"\nPath=http://mirror.example/bakery/example.com/releases/docker\n"
+    for suffix in ("conf", "transfer"):
+        assert followed in laid[f"/etc/sysupdate.docker.d/docker.{suffix}"]
+    assert settings.publish_url not in json.dumps(config)
+
+
+def test_a_proxy_is_used_by_all_that_downloads(settings: Settings) -> None:
+    proxy = "http://proxy.example:3128/%7e"
+    config = ignition(settings, "docker", proxy=proxy)
+    assert config["ignition"]["proxy"] == {"httpProxy": proxy, "httpsProxy": proxy}
+    units = {unit["name"]: unit for unit in config["systemd"]["units"]}
+    (drop_in,) = units["sysext-update-docker.service"]["dropins"]
+    assert '"https_proxy=http://proxy.example:3128/%%7e"' in drop_in["contents"]
+    text = given(settings, "docker", output="butane", proxy=proxy)
+    assert "--strict" not in text  # it would refuse a proxy over HTTP for addresses over HTTPS
+    butane = yaml.safe_load(text)
+    assert butane["ignition"]["proxy"] == {"http_proxy": proxy, "https_proxy": proxy}
+    assert f"export http_proxy={proxy}" in given(settings, "docker", output="shell", proxy=proxy)
+    with pytest.raises(ProvisionError, match="Ignition 2 can't"):
+        given(settings, "docker", output="clc", proxy=proxy)
+
+
+@pytest.mark.parametrize("option", ["mirror", "proxy"])
+@pytest.mark.parametrize("url", ["proxy:3128", "ftp://x", "http://a b", "http://x\n", 'http://"'])
+def test_mirrors_and_proxies_are_addresses(settings: Settings, option: str, url: str) -> None:
+    with pytest.raises(ProvisionError, match=f"--{option} takes an address"):
+        given(settings, "docker", **{option: url})
+
+
+def test_the_newest_at_first_boot_names_no_version(settings: Settings) -> None:
+    config = ignition(settings, "docker", newest=True)
+    assert "20.10" not in json.dumps(config)
+    paths = [link["path"] for link in config["storage"]["links"]]
+    assert "/etc/extensions/docker.raw" not in paths
+    units = {unit["name"]: unit for unit in config["systemd"]["units"]}
+    first = units["sysext-first-docker.service"]
+    assert first["enabled"]
+    assert "ConditionPathExists=!/etc/extensions/docker.raw" in first["contents"]
+    with pytest.raises(ProvisionError, match="follows no channel"):
+        given(settings, "caddy-v2.11.7", newest=True)
+
+
+def test_what_conflicts_is_not_provisioned_together(settings: Settings, published: Path) -> None:
+    release(published, "engine", "1.0", {"x86-64": b"engine"}, conflicts=("caddy",))
+    with pytest.raises(ProvisionError, match="engine can't run beside caddy"):
+        given(settings, "engine-1.0", "caddy-v2.11.7")
+    script = given(settings, "engine-1.0", output="shell")
+    assert "conflicts /etc/extensions/caddy.raw" in script
+
+
+@needs.programs("mksquashfs")
+def test_an_image_is_called_as_its_release_file_says(settings: Settings, tmp_path: Path) -> None:
+    tree, image = tmp_path / "tree", tmp_path / "docker-1.0-x86-64.raw"
+    written = tree / "usr/lib/extension-release.d/extension-release.docker"
+    written.parent.mkdir(parents=True)
+    written.write_text("ID=_any\n")
+    subprocess.run(["mksquashfs", tree, image, "-quiet", "-all-root"], check=True)
+    assert "/etc/extensions/docker.raw" in given(settings, str(image))
+    mine = image.rename(tmp_path / "mydocker.raw")
+    with pytest.raises(ProvisionError, match="would not merge the image") as caught:
+        given(settings, str(mine))
+    assert caught.value.why == "its release file is for docker"
+    assert caught.value.fix == f"rename it: mv {mine} {tmp_path}/docker.raw"
+
+
+def test_folders_are_not_provisioned(settings: Settings, published: Path) -> None:
+    folder = release(published, "tree", "1.0", {"x86-64": b""})
+    described = json.loads((folder / "release.json").read_bytes())
+    described["images"][0] |= {"format": "folder", "sha256": ""}
+    (folder / "release.json").write_text(json.dumps(described))
+    (folder / described["images"][0]["file"]).unlink()
+    index(folder)
+    with pytest.raises(ProvisionError, match="is a folder, and no image"):
+        given(settings, "tree-1.0")

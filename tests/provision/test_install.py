@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -65,12 +66,15 @@ def test_a_channel_is_laid_and_taken_out_again(
     assert laid.stat().st_mode & 0o777 == 0o644
     link = root / "etc/extensions/docker.raw"
     assert str(link.readlink()) == f"/opt/extensions/docker/{file}"
+    keys = (published / "docker/import-pubring.gpg").read_bytes()
     assert paths(root) - before == {
         "etc/extensions/containerd-flatcar.raw",
         "etc/extensions/docker-flatcar.raw",
         "etc/extensions/docker.raw",
         "etc/systemd/import-pubring.gpg",
         "etc/systemd/system-generators/torcx-generator",
+        "etc/systemd/system/extensions-keys.service",
+        "etc/systemd/system/multi-user.target.wants/extensions-keys.service",
         "etc/systemd/system/sysext-update-docker.service",
         "etc/systemd/system/sysext-update-docker.timer",
         "etc/systemd/system/sysinit.target.wants/systemd-sysext.service",
@@ -78,14 +82,19 @@ def test_a_channel_is_laid_and_taken_out_again(
         "etc/systemd/system/timers.target.wants/sysext-update-docker.timer",
         "etc/sysupdate.docker.d/docker.conf",
         "etc/sysupdate.docker.d/docker.transfer",
+        f"etc/systemd/extensions-keys/{sha256(keys).hexdigest()}",
+        "var/opt/bin/extensions-keys",
         f"var/opt/extensions/docker/{file}",
+        "var/opt/extensions/docker/import-pubring.gpg",
         "var/opt/extensions/docker/installed",
     }
     uninstall("docker", root)
     assert paths(root) - before == {
-        "etc/systemd/import-pubring.gpg",
+        "etc/systemd/system/extensions-keys.service",
+        "etc/systemd/system/multi-user.target.wants/extensions-keys.service",
         "etc/systemd/system/sysinit.target.wants/systemd-sysext.service",
         "etc/systemd/system/systemd-sysext.service.d/10-load-units.conf",
+        "var/opt/bin/extensions-keys",
     }
     assert not (root / "etc/sysupdate.docker.d").exists()
 
@@ -99,16 +108,6 @@ def test_a_newer_version_takes_the_place_of_an_older(settings: Settings, root: P
         "docker-20.10.13-x86-64.raw",
         "installed",
     ]
-
-
-def test_other_keys_stay(settings: Settings, published: Path, root: Path) -> None:
-    keyring = root / "etc/systemd/import-pubring.gpg"
-    keyring.parent.mkdir()
-    keyring.write_bytes(b"somebody else's")
-    for _ in range(2):
-        install(settings, "docker", root)
-    own = (published / "docker/import-pubring.gpg").read_bytes()
-    assert keyring.read_bytes() == b"somebody else's" + own
 
 
 def test_what_an_extension_requires_comes_first(
@@ -202,3 +201,29 @@ def test_a_channel_does_not_go_back(
         install(settings, "docker", root)
     assert paths(root) == before
     install(settings, "docker-20.10.9", root)
+
+
+def test_what_conflicts_is_refused(settings: Settings, published: Path, root: Path) -> None:
+    release(published, "engine", "1.0", {"x86-64": b"engine"}, conflicts=("caddy",))
+    install(settings, "caddy-v2.11.7", root)
+    before = paths(root)
+    with pytest.raises(ProvisionError, match="engine can't run beside caddy"):
+        install(settings, "engine-1.0", root)
+    assert paths(root) == before
+    uninstall("caddy", root)
+    install(settings, "engine-1.0", root)
+    with pytest.raises(ProvisionError, match="caddy can't run beside engine"):
+        install(settings, "caddy-v2.11.7", root)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_an_image_of_somebody_else_is_left_alone(settings: Settings, root: Path, kind: str) -> None:
+    place = root / "etc/extensions/docker.raw"
+    place.parent.mkdir()
+    place.mkdir() if kind == "folder" else place.write_bytes(b"somebody's")
+    before = paths(root)
+    with pytest.raises(ProvisionError, match="somebody else's files are in its place"):
+        install(settings, "docker", root)
+    assert paths(root) == before
+    assert place.exists()
+    assert not (root / "var/opt/extensions").exists()

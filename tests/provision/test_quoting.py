@@ -118,7 +118,7 @@ exec </dev/null 3>words
 """
 
 
-@pytest.mark.skipif(not shutil.which("dash"), reason="needs dash")
+@needs.programs("dash", "systemd-sysext")
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(config=configs)
 def test_the_shell_sees_each_word_as_it_was_given(tmp_path: Path, config: HostConfig) -> None:
@@ -149,7 +149,7 @@ def test_the_shell_sees_each_word_as_it_was_given(tmp_path: Path, config: HostCo
 @pytest.mark.parametrize(
     "data", [b"a\nEND\ntouch pwned\n", b"$(touch pwned)\n", b"a\0b\n", b"\xff"]
 )
-@needs.programs("dash", "base64")
+@needs.programs("dash", "base64", "systemd-sysext")
 def test_the_shell_writes_the_bytes_that_it_was_given(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "file"
     file = HostFile(path=str(path), contents=InlineContents(data=data))
@@ -160,9 +160,10 @@ def test_the_shell_writes_the_bytes_that_it_was_given(tmp_path: Path, data: byte
     assert not (tmp_path / "it").exists()
 
 
+@settings(max_examples=20)
 @given(config=configs)
 def test_cloud_init_holds_the_script(config: HostConfig) -> None:
-    document = yaml.safe_load(cloud_init.render(config))
+    document = yaml.load(cloud_init.render(config), yaml.CSafeLoader)
     assert document["write_files"][0]["content"] == shell.render(config)
 
 
@@ -194,7 +195,9 @@ def test_addresses_are_one_word(tail: str) -> None:
 @needs.programs("systemd-analyze")
 @pytest.mark.parametrize("name", ["app", "App.x_1-y"])
 def test_systemd_reads_the_units(tmp_path: Path, name: str) -> None:
-    component = Component(transfers={f"{name}.conf": b"[Transfer]\n"}, keyring=b"keys")
+    component = Component(
+        transfers={f"{name}.conf": b"[Transfer]\n"}, images=f"{name}-*-x86-64.raw", keyring=b"keys"
+    )
     config = plan([extension(name=name, component=component)], host="any")
     for unit in config.units:
         if unit.text is not None:

@@ -25,7 +25,7 @@ def refuse(described: Any, says: str) -> None:
 
 
 ESCAPE = "\x1b]0;x\x07"
-LISTS = ("requires", "replaces", "sbom", "transfers")
+LISTS = ("requires", "conflicts", "replaces", "sbom", "transfers")
 
 
 @pytest.mark.parametrize(

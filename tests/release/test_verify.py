@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,11 +17,11 @@ from bakery.http.client import Client
 from bakery.http.retry import RetryPolicy
 from bakery.release import document, sums
 from bakery.release.errors import ReleaseError
+from bakery.release.keyring import usual
 from bakery.release.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from harness.shop import Shop
 
@@ -249,3 +250,14 @@ def test_the_command_says_what_is_good_and_what_is_wrong(release: Path) -> None:
     no_keys = CliRunner().invoke(main, ["verify-release", "--keyring", "/none", str(release)])
     assert no_keys.exit_code == 1
     assert "there is no such keyring" in no_keys.output
+
+
+def test_the_keyring_at_hand_is_taken(tmp_path: Path) -> None:
+    own = tmp_path / "import-pubring.gpg"
+    own.write_bytes(b"keys")
+    assert usual(own) == own
+    own.unlink()
+    if not any(Path(f"/etc/systemd/import-pubring.{end}").exists() for end in ("pgp", "gpg")):
+        with pytest.raises(ReleaseError, match="nobody has said which keys") as caught:
+            usual(own)
+        assert "--keyring FILE" in str(caught.value)

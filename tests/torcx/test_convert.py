@@ -2,20 +2,20 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tarfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import yaml
 from harness import torcx
+from harness.elf import program
 
 from bakery.errors import BakeryError
 from bakery.recipe.load import load_all
 from bakery.torcx.convert import convert
+from bakery.torcx.image import TorcxImage
 from bakery.torcx.units import mentions, without_torcx
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CONVERTED = """\
 [Unit]
@@ -176,3 +176,105 @@ def test_what_stays_of_torcx_is_told() -> None:
     unit = "# torcx was here\nExecStart=/usr/bin/torcx profile list\n"
     assert mentions(without_torcx(unit)) == ["ExecStart=/usr/bin/torcx profile list"]
     assert without_torcx(unit) == unit
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("${TORCX_UNPACKDIR}${TORCX_IMAGEDIR}/usr/share/x", "/usr/share/x"),
+        ("${TORCX_UNPACKDIR}${TORCX_IMAGEDIR}/share/x", "/usr/share/x"),
+        ("$TORCX_UNPACKDIR/docker/usr/sbin/cupsd", "/usr/bin/cupsd"),
+        ("/var/run/torcx/unpack/docker/bin/dockerd", "/usr/bin/dockerd"),
+        (
+            "A=${TORCX_UNPACKDIR}/docker/lib:${TORCX_UNPACKDIR}/docker/lib64",
+            "A=/usr/lib:/usr/lib64",
+        ),
+        ('"${TORCX_UNPACKDIR}${TORCX_IMAGEDIR}"', '"/usr"'),
+        ("${TORCX_UNPACKDIR}${TORCX_IMAGEDIR}${CONFIG}", "${CONFIG}"),
+        ("Environment=CONFIG=/share/c.toml", "Environment=CONFIG=/usr/share/c.toml"),
+        ("Environment=CONFIG=/usr/share/c.toml", "Environment=CONFIG=/usr/share/c.toml"),
+        ("ExecStartPre=restorecon -R /x", "ExecStartPre=-restorecon -R /x"),
+        ("ExecStartPre=-/usr/sbin/restorecon -R /x", "ExecStartPre=-/usr/sbin/restorecon -R /x"),
+        (". /run/metadata/torcx\nexec x\n", "exec x\n"),
+    ],
+)
+def test_paths_in_the_image_are_where_the_extension_has_them(before: str, after: str) -> None:
+    image = TorcxImage(
+        files={},
+        destinations={},
+        folders=frozenset(),
+        privileged=frozenset(),
+        absent=(),
+        has_manifest=True,
+    )
+    assert without_torcx(before, image.place, frozenset({"CONFIG"})) == after
+
+
+def test_flatcars_own_image_converts_whole(tmp_path: Path) -> None:
+    """Also where its folders are links into /usr, as after a merge of the two."""
+    for linked in (False, True):
+        work = tmp_path / f"{linked}"
+        tree = work / "tree"
+        programs = [work / name for name in ("dockerd", "containerd", "runc", "tini")]
+        tree.mkdir(parents=True)
+        for each in programs:
+            each.write_bytes(program("x86-64"))
+        torcx.flatcar(tree, programs)
+        for name in ("ctr", "docker", "docker-proxy", "containerd-shim-runc-v2"):
+            shutil.copy(programs[0], tree / "bin" / name)
+        if linked:
+            for name in ("bin", "lib"):
+                (tree / name).rename(tree / "usr" / name)
+                (tree / name).symlink_to(f"usr/{name}")
+        image = work / "docker:20.10.torcx.tgz"
+        subprocess.run(["tar", "--force-local", "-C", tree, "-czf", image, "."], check=True)
+        done = convert(image, None, None, work / "recipes")
+        assert done.lost == []
+        files = work / "recipes/docker/files/usr"
+        unit = (files / "lib/systemd/system/containerd.service").read_text()
+        assert "ExecStart=/usr/bin/containerd --config ${CONTAINERD_CONFIG}\n" in unit
+        assert "CONTAINERD_CONFIG=/usr/share/containerd/config.toml\n" in unit
+        assert (files / "share/containerd/config.toml").is_file()
+        assert (files / "bin/docker-init").readlink() == Path("tini")
+        made = (files / "lib/sysusers.d/docker-accounts.conf").read_text()
+        assert made == "g docker -\n"
+        recipe = yaml.safe_load((work / "recipes/docker/recipe.yaml").read_text())
+        assert recipe["start"] == [{"unit": "docker.socket", "target": "sockets.target"}]
+
+
+def test_programs_of_sbin_move_with_what_names_them(tmp_path: Path) -> None:
+    unit = "[Service]\nExecStart=/usr/sbin/cupsd -f\nUser=lp\nSupplementaryGroups=x\n"
+    files: dict[str, bytes | str] = {
+        ".torcx/manifest.json": (
+            b'{"kind": "image-manifest-v0", "value": {"bin": ["/usr/sbin/cupsd"],'
+            b' "units": ["/usr/lib/systemd/system/cups.service"]}}'
+        ),
+        "usr/sbin/cupsd": program("x86-64"),
+        "usr/lib/systemd/system/cups.service": unit.encode(),
+    }
+    image = torcx.tar(tmp_path / "cups:2.torcx.tgz", files)
+    done = convert(image, None, None, tmp_path / "recipes")
+    folder = tmp_path / "recipes/cups/files/usr"
+    assert (folder / "bin/cupsd").is_file()
+    text = (folder / "lib/systemd/system/cups.service").read_text()
+    assert "ExecStart=/usr/bin/cupsd -f" in text
+    assert "usr/lib/systemd/system/cups.service: /usr/bin for sbin" in done.changed
+
+
+@pytest.mark.parametrize("kind", ["tgz", "squashfs"])
+def test_bits_that_give_rights_are_told(tmp_path: Path, kind: str) -> None:
+    if kind == "squashfs" and not shutil.which("mksquashfs"):
+        pytest.skip("needs mksquashfs")
+    tree = tmp_path / "tree"
+    (tree / "bin").mkdir(parents=True)
+    (tree / "bin/newuidmap").write_bytes(program("x86-64"))
+    (tree / "bin/newuidmap").chmod(0o4755)
+    image = tmp_path / f"ids:1.torcx.{kind}"
+    command = ["tar", "--force-local", "-C", tree, "-czf", image, "."]
+    if kind == "squashfs":
+        command = ["mksquashfs", tree, image, "-quiet", "-no-progress"]
+    subprocess.run(command, check=True)
+    done = convert(image, None, None, tmp_path / "recipes")
+    made = tmp_path / "recipes/ids/files/usr/bin/newuidmap"
+    assert made.stat().st_mode & 0o7777 == 0o755
+    assert any("bin/newuidmap: its setuid or setgid bit" in line for line in done.lost)

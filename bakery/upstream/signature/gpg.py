@@ -11,11 +11,13 @@ from pathlib import Path
 
 from bakery.errors import BakeryError
 from bakery.text import unmarked
-from bakery.tools import Tool, execute
+from bakery.tools import Tool, execute, run
 from bakery.upstream.signature.errors import SignatureError
 
 GPG = Tool(program="gpg", apt="gnupg", dnf="gnupg2", zypper="gpg2", brew="gnupg")
 
+_KEYS = (0x98, 0x99, 0x9A, 0x9B, 0xC6)  # packets of public keys begin so (RFC 9580, 4.2)
+_KEYBOX = b"KBXf"
 _STATUS = "[GNUPG:] "
 _ALTERED = "the file or its signature has been altered"
 _PROBLEMS = {
@@ -52,7 +54,7 @@ def verify(signed: Path, signature: Path, key: Path, *, where: str) -> None:
     with tempfile.TemporaryDirectory(prefix="gpg-") as home:
         command = [gpg, "--homedir", home, "--batch", "--no-tty", "--no-autostart"]
         command += ["--no-auto-key-retrieve", "--trust-model=always", "--status-fd=1"]
-        imported = _status([*command, "--import", _unmarked(key, home)])
+        imported = _status([*command, "--import", _as_packets(key, home)])
         fingerprints = sorted({words[2] for words in imported if words[0] == "IMPORT_OK"})
         if not fingerprints:
             raise BakeryError(
@@ -62,6 +64,32 @@ def verify(signed: Path, signature: Path, key: Path, *, where: str) -> None:
             )
         verdicts = _status([*command, "--verify", _unmarked(signature, home), signed])
     _judge(verdicts, fingerprints, signed, where)
+
+
+def packets(data: bytes) -> bytes:
+    """Return public keys as OpenPGP packets, which can be put one after the other.
+
+    Args:
+        data: packets, armored or not, or a keybox as gpg keeps keys.
+
+    Raises:
+        ToolFailedError: they are none of these.
+        MissingToolError: gpg is not installed; packets need none.
+
+    """
+    if not data or data[0] in _KEYS:
+        return data
+    with tempfile.TemporaryDirectory(prefix="gpg-") as home:
+        ring, written = Path(home, "ring"), Path(home, "packets")
+        ring.write_bytes(data)
+        command: list[str | Path] = [GPG.require(), "--homedir", home, "--batch", "--no-tty"]
+        command += ["--quiet", "--no-autostart", "--output", written]
+        if data[8:12] == _KEYBOX:
+            command += ["--no-default-keyring", "--keyring", ring, "--export"]
+        else:
+            command += ["--dearmor", ring]
+        run(command, what="the keys can't be read", fix="write them with: gpg --export FINGERPRINT")
+        return written.read_bytes() if written.exists() else b""
 
 
 def _judge(verdicts: list[list[str]], fingerprints: list[str], signed: Path, where: str) -> None:
@@ -86,6 +114,15 @@ def _judge(verdicts: list[list[str]], fingerprints: list[str], signed: Path, whe
         why=f"gpg finds no signature of {signed.name} in it that it can check",
         fix="look at the file, and correct the recipe's signature:",
     )
+
+
+def _as_packets(key: Path, folder: str) -> Path:
+    """Return a copy of keys that gpg imports, which it does not from its own keybox."""
+    copy = _unmarked(key, folder)
+    data = copy.read_bytes()
+    if data[8:12] == _KEYBOX:
+        copy.write_bytes(packets(data))
+    return copy
 
 
 def _unmarked(file: Path, folder: str) -> Path:

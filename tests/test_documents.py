@@ -1,0 +1,106 @@
+"""README and the guides: each command in them is run by a test, or at least is one that exists."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+from harness import needs
+
+from bakery import cli
+from bakery.recipe import lock
+
+if TYPE_CHECKING:
+    from harness.openpgp import Person
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / ".github/docs").glob("*.md"))]
+TEXTS = {path.name: path.read_text("utf-8") for path in DOCUMENTS}
+BLOCK = re.compile(
+    r"^(?P<indent> *)```(?P<language>\w+)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL
+)
+# How blocks begin, and the file of the tests that run them as they stand
+RUN_BY = {
+    "$ python3 noxfile.py -s ": "bare/run.py",
+    "$ bakery provision ": "provision/test_guides.py",
+    "$ bakery torcx ": "torcx/test_convert.py",
+    "install -D docker-": "e2e/test_provision.py",
+    "set -e\nurl=": "e2e/test_provision.py",
+    "set -e\npart()": "e2e/test_provision.py",
+    'set -e\ncd "$(mktemp -d)"': "e2e/test_channel_trust.py",
+    "gpg --quick-generate-key": "test_documents.py",
+}
+WORDS = re.compile(r"`((?:bakery|doit) [^`]+)`|^ {4}((?:bakery|doit) .+)$", re.MULTILINE)
+TASKS = {"build", "boot", "release", "stage", "publish", "channel", "clean", "list"}
+
+
+def blocks(language: str) -> list[str]:
+    found = [match for text in TEXTS.values() for match in BLOCK.finditer(text)]
+    return [
+        re.sub(f"^{match['indent']}", "", match["text"], flags=re.MULTILINE)
+        for match in found
+        if match["language"] == language
+    ]
+
+
+@pytest.mark.parametrize("block", [*blocks("console"), *blocks("sh")])
+def test_each_block_is_run(block: str) -> None:
+    commands = [block]
+    if block.startswith("$ "):
+        commands = [f"$ {each}" for each in block.split("$ ")[1:]]
+    for command in commands:
+        tests = [file for start, file in RUN_BY.items() if command.startswith(start)]
+        assert len(tests) == 1, command
+        assert (ROOT / "tests" / tests[0]).is_file()
+
+
+def commands(program: str) -> list[str]:
+    found = {"".join(each) for text in TEXTS.values() for each in WORDS.findall(text)}
+    return sorted(each for each in found if each.startswith(f"{program} "))
+
+
+@pytest.mark.parametrize("line", commands("bakery"))
+def test_each_command_takes_what_is_written(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, *words = shlex.split(line.replace("…", "x"))[1:]
+    command = cli.main.get_command(click.Context(cli.main), name)
+    assert command is not None
+    monkeypatch.chdir(tmp_path)
+    Path("DIR").mkdir()
+    for word in words:
+        if word.endswith(".raw"):
+            Path(word).touch()
+    if words:
+        command.make_context(name, words)
+
+
+@pytest.mark.parametrize("line", commands("doit"))
+def test_each_task_is_one(line: str) -> None:
+    words = [word for word in shlex.split(line)[1:] if not word.startswith("-")]
+    for word in words:
+        task, _, name = word.partition(":")
+        assert task in {*TASKS, "tabcompletion", "bash", "all"}, line
+        recipes = [path.name for path in (ROOT / "recipes").iterdir()]
+        recipe = max((each for each in recipes if name.startswith(each)), key=len, default="")
+        if name not in ("", "NAME"):
+            version = name.removeprefix(recipe).lstrip("-")
+            versions = lock.read(ROOT / "recipes" / recipe / "lock.json").tags
+            assert not version or version.removesuffix("-x86-64").removesuffix("-arm64") in versions
+
+
+@needs.programs("gpg")
+def test_a_new_key_beside_an_old_one(person: Person, tmp_path: Path) -> None:
+    (block,) = [each for each in blocks("sh") if each.startswith("gpg --quick")]
+    old = person.key("My bakery 2026")
+    gpg = f"gpg() {{ command gpg --homedir {person.home} --batch --passphrase '' \"$@\"; }}\n"
+    lines = block.replace("OLD NEW", f"{old} 'My bakery 2027'")
+    subprocess.run(["sh", "-euc", gpg + lines], cwd=tmp_path, check=True, capture_output=True)
+    shown = person.gpg("--show-keys", tmp_path / "import-pubring.gpg").decode()
+    assert "My bakery 2026" in shown
+    assert "My bakery 2027" in shown
