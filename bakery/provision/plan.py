@@ -84,6 +84,7 @@ Before=multi-user.target
 
 [Service]
 Type=oneshot
+ExecStartPre=/bin/mkdir -p {extensions}
 ExecStart=/usr/lib/systemd/systemd-sysupdate --component={name} update
 ExecStart=/usr/bin/systemctl restart systemd-sysext.service
 ExecStart=/usr/bin/systemctl daemon-reload

@@ -59,6 +59,18 @@ mkdir -p /var/lib/extensions/other/usr/lib/extension-release.d /var/lib/extensio
 echo ID=_any >/var/lib/extensions/other/usr/lib/extension-release.d/extension-release.other
 echo "somebody's" >/var/lib/extensions/other/usr/share/other
 """
+# As a mirror in the machine's network would be there
+SERVED = """
+cat >/etc/systemd/system/site.service <<'END'
+[Unit]
+Before=network-online.target
+[Service]
+ExecStart=busybox httpd -f -p 127.0.0.1:8000 -h %s
+[Install]
+WantedBy=network-online.target
+END
+systemctl enable site.service
+"""
 KEYS = """
 home=$(mktemp -d)
 gpg --homedir "$home" --no-default-keyring --keyring %s --with-colons --list-keys |
@@ -292,6 +304,30 @@ def test_a_machine_follows_a_channel(
         assert holds(guest, version) == "1.0\n"
         holds(guest, update)
         assert holds(guest, version) == "2.0\n"
+
+
+@needs_nspawn
+def test_a_machine_takes_the_newest_when_it_first_boots(
+    tmp_path: Path, published: Path, server: Mirror, person: Person
+) -> None:
+    """Its configuration was written when 1.0 was the newest."""
+    person.key("the publisher")
+    channel(published, "greeter", HERE, "1.0", signer=person)
+    root = tmp_path / "root"
+    text = provision("greeter", server.url, "ignition", newest=True, unsigned=False)
+    assert LAST_STEP in ignite(text, root).stdout
+    channel(published, "greeter", HERE, "1.0", "2.0", signer=person)
+    bound = [root, published]
+    laid, site = (guests.image_path(number, path.name) for number, path in enumerate(bound))
+    setup = f"cp -a {laid}/etc/. /etc/\nmkdir -p /opt\ncp -a {laid}/opt/. /opt/\n" + SERVED % site
+    setup += "systemctl preset sysext-first-greeter.service extensions-keys.service\n"  # Ignition's
+    load = Load(setup=setup, images=given(bound), log=tmp_path / "console")
+    with follower("trixie").start(load) as guest:
+        # Ignition would have laid the units before systemd began
+        holds(guest, "systemctl daemon-reload && systemctl start multi-user.target")
+        holds(guest, GREETING % "2.0")
+        assert holds(guest, "systemctl --failed --legend=no") == ""
+        assert holds(guest, "ls /opt/extensions/greeter/*.raw").endswith("greeter-2.0-x86-64.raw\n")
 
 
 @needs_nspawn
