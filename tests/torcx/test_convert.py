@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -8,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from harness import torcx
 from harness.elf import program
 
+from bakery.cli import main
 from bakery.errors import BakeryError
 from bakery.recipe.load import load_all
 from bakery.torcx.convert import convert
@@ -278,3 +281,17 @@ def test_bits_that_give_rights_are_told(tmp_path: Path, kind: str) -> None:
     made = tmp_path / "recipes/ids/files/usr/bin/newuidmap"
     assert made.stat().st_mode & 0o7777 == 0o755
     assert any("bin/newuidmap: its setuid or setgid bit" in line for line in done.lost)
+
+
+@pytest.mark.skipif(not shutil.which("mksquashfs"), reason="needs mksquashfs")
+def test_the_command_of_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    guide = (Path(__file__).parents[2] / ".github/docs/torcx.md").read_text()
+    words = re.findall(r"^\$ bakery (torcx .*)$", guide, re.MULTILINE)
+    assert len(words) == 1
+    torcx.tar(tmp_path / "docker:20.10.13.torcx.tgz", torcx.contents())
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, words[0].split(), env={"HOME": str(tmp_path)})
+    assert done.exit_code == 0, done.output
+    assert "wrote docker-20.10.13-x86-64.raw" in done.output
+    for told in ("changed:", "not carried over:", "remove on the hosts:"):
+        assert told in done.output
