@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from bakery.recipe.model import OsLevel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bakery.recipe.plan import Contents
+
+
+_RESTARTS = {
+    "restart": "EXTENSION_RESTART_UNITS",
+    "reload": "EXTENSION_RELOAD_OR_RESTART_UNITS",
+}
 
 
 def path(name: str) -> str:
@@ -33,4 +41,18 @@ def text(contents: Contents, *, ships_units: bool) -> str:
     lines.append(f"ARCHITECTURE={contents.arch}")
     if ships_units:
         lines.append("EXTENSION_RELOAD_MANAGER=1")
+    lines += [f"SYSEXT_ID={contents.name}", f"SYSEXT_NAME={contents.name}"]
+    lines += [f"SYSEXT_VERSION_ID={contents.version}", *_for_updates(contents)]
     return "\n".join(lines) + "\n"
+
+
+def _for_updates(contents: Contents) -> Iterator[str]:
+    """Yield what an update goes by: systemd 262 itself, before that the hosts' program."""
+    services = " ".join(unit.name for unit in contents.start if unit.name.endswith(".service"))
+    field = _RESTARTS.get(contents.restart)
+    if field and services:
+        yield f'{field}="{services}"'
+    yield f"BAKERY_RESTART={contents.restart}"
+    for name, others in (("REQUIRES", contents.requires), ("CONFLICTS", contents.conflicts)):
+        if others:
+            yield f'BAKERY_{name}="{" ".join(others)}"'

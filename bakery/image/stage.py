@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.image import release_file, setup, units
+from bakery.image import health, release_file, setup, units
 from bakery.image.errors import ImageError
 from bakery.image.install import install
 from bakery.image.manifest import Manifest
@@ -208,6 +208,8 @@ def _start(tree: TreeBuilder, image: Image) -> None:
     _check_defaults(tree, image)
     setup_unit = setup.add(tree, contents)
     first = () if setup_unit is None else (StartedUnit(setup_unit, "multi-user.target"),)
+    if check := health.script(contents):
+        tree.add_bytes(health.path(contents.name), check.encode(), origin="check.yaml")
     for path, text in units.drop_ins(contents.name, (*first, *contents.start)):
         tree.add_bytes(path, text.encode(), origin="start")
     tree.add_bytes(

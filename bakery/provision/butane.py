@@ -40,13 +40,13 @@ def render(config: HostConfig, variant: Variant) -> str:
 def _file(file: HostFile) -> dict[str, Any]:
     return {
         "path": file.path,
-        "mode": Octal(ignition.MODE),
+        "mode": Octal(file.mode),
         "overwrite": True,
         "contents": _contents(file.contents),
     }
 
 
 def _contents(contents: RemoteContents | InlineContents) -> dict[str, Any]:
-    if isinstance(contents, InlineContents) and contents.data.isascii():
+    if isinstance(contents, InlineContents) and ignition.is_readable(contents.data):
         return {"inline": contents.data.decode("ascii")}
     return ignition.source(contents)

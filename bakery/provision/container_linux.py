@@ -46,7 +46,7 @@ def _file(file: HostFile) -> dict[str, Any]:
         source = {"inline": contents.data.decode("ascii")}
     else:
         source = {"remote": {"url": ignition.base64_url(contents.data)}}
-    mode = Octal(ignition.MODE)
+    mode = Octal(file.mode)
     return {"path": file.path, "filesystem": "root", "mode": mode, "contents": source}
 
 

@@ -34,11 +34,12 @@ class InlineContents(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class HostFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file of mode 0644.
+    """A file.
 
     Attributes:
         path: absolute, on the host.
         contents: its content.
+        mode: its permissions.
         shared: whether other extensions use it too, so that it stays when this one is removed.
         changes: whether it may be changed by the host's administrator.
 
@@ -46,6 +47,7 @@ class HostFile(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     contents: RemoteContents | InlineContents
+    mode: int = 0o644
     shared: bool = False
     changes: bool = False
 

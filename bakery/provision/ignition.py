@@ -14,7 +14,7 @@ from bakery.provision.host_config import RemoteContents
 if TYPE_CHECKING:
     from bakery.provision.host_config import HostConfig, HostFile, HostUnit, InlineContents
 
-MODE = 0o644
+_READABLE = 4096  # bytes of text; longer ones are compressed
 
 
 def render(config: HostConfig) -> str:
@@ -35,7 +35,12 @@ def render(config: HostConfig) -> str:
 
 
 def _file(file: HostFile) -> dict[str, Any]:
-    return {"path": file.path, "mode": MODE, "overwrite": True, "contents": source(file.contents)}
+    return {
+        "path": file.path,
+        "mode": file.mode,
+        "overwrite": True,
+        "contents": source(file.contents),
+    }
 
 
 def source(contents: RemoteContents | InlineContents) -> dict[str, Any]:
@@ -43,13 +48,18 @@ def source(contents: RemoteContents | InlineContents) -> dict[str, Any]:
     if isinstance(contents, RemoteContents):
         verification = {"hash": f"sha256-{contents.sha256}"}
         return {"source": contents.url, "verification": verification}
-    try:
-        return {"source": f"data:,{quote(contents.data.decode('ascii'))}"}
-    except UnicodeDecodeError:
-        packed = gzip.compress(contents.data, mtime=0)
-        if len(packed) < len(contents.data):
-            return {"source": base64_url(packed), "compression": "gzip"}
-        return {"source": base64_url(contents.data)}
+    data = contents.data
+    if is_readable(data):
+        return {"source": f"data:,{quote(data.decode('ascii'))}"}
+    packed = gzip.compress(data, mtime=0)
+    if len(packed) < len(data):
+        return {"source": base64_url(packed), "compression": "gzip"}
+    return {"source": base64_url(data)}
+
+
+def is_readable(data: bytes) -> bool:
+    """Return whether a content is text for people, to be written as such."""
+    return data.isascii() and len(data) <= _READABLE
 
 
 def base64_url(data: bytes) -> str:

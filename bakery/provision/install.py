@@ -131,7 +131,7 @@ def uninstall(name: str, root: Path) -> list[str]:
 
 
 def _write_file(file: HostFile, local: Path | None, host: HostRoot) -> None:
-    with host.writing(file.path, _MODE) as target:
+    with host.writing(file.path, file.mode) as target:
         if isinstance(file.contents, RemoteContents):
             source = local.absolute().as_uri() if local else file.contents.url
             _copy(source, target, file.contents)

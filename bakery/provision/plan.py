@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import structs
 
-from bakery.provision import keys, record
+from bakery.provision import keys, program, record
 from bakery.provision.errors import ProvisionError
 from bakery.provision.host_config import (
     HostConfig,
@@ -36,41 +37,10 @@ EMBEDDABLE = 16 << 20
 _HOST_IDS: dict[HostSystem, str] = {"flatcar": "flatcar", "fcos": "fedora"}
 _BUILT_IN = "-flatcar"  # how Flatcar's built-in extensions end
 _TORCX = "/etc/systemd/system-generators/torcx-generator"
-_ACTIVATE: dict[UpdatePolicy, str] = {
-    "reload": "systemctl restart systemd-sysext.service",
-    "reboot": "systemctl --no-block reboot",
-}
 # Before version 255 nothing loads the units that a merge brings. Flatcar has its own way.
 _LOAD_UNITS = """\
 [Service]
 ExecStartPost=/usr/bin/systemctl daemon-reload
-"""
-# A unit for each extension, beside the stock one, which serves the default component only (before
-# systemd 262) and fails where there is none: so none of them stops another's updates.
-_UPDATE = """\
-[Unit]
-Description=Update the extension {name}
-Wants=network-online.target
-After=network-online.target
-
-[Service]
-Type=oneshot
-ExecStart=/bin/sh -ec '\\
-  before=$$(readlink -f {link}); \\
-  /usr/lib/systemd/systemd-sysupdate --component={name} update; \\
-  test "$$before" = "$$(readlink -f {link})" || {activate}'
-"""
-_TIMER = """\
-[Unit]
-Description=Look for updates of the extension {name}
-
-[Timer]
-OnBootSec=15min
-OnUnitActiveSec=6h
-RandomizedDelaySec=1h
-
-[Install]
-WantedBy=timers.target
 """
 # For hosts that are to have the newest version when they first boot. It comes before all that waits
 # for multi-user.target; what needs the extension says After= this unit.
@@ -84,10 +54,7 @@ Before=multi-user.target
 
 [Service]
 Type=oneshot
-ExecStartPre=/bin/mkdir -p {extensions}
-ExecStart=/usr/lib/systemd/systemd-sysupdate --component={name} update
-ExecStart=/usr/bin/systemctl restart systemd-sysext.service
-ExecStart=/usr/bin/systemctl daemon-reload
+ExecStart={program} first {name}
 
 [Install]
 WantedBy=multi-user.target
@@ -113,7 +80,7 @@ def plan(
     Args:
         extensions: the extensions that it runs.
         host: its operating system; `any` for others than the two.
-        policy: what it does after an update: merge it at once, or reboot.
+        policy: what it does after an update: as the image says, or merge it at the next reboot.
         offline: whether the images are part of the configuration.
         unsigned: whether to follow channels that are not signed.
         newest: whether the host takes what is newest when it first boots, and no version is named.
@@ -163,7 +130,7 @@ def _own(each: Extension, choices: _Choices) -> HostConfig:
     units: tuple[HostUnit, ...] = ()
     images = None
     if each.component:
-        files += _component_files(each.name, each.component, unsigned=choices.unsigned)
+        files += _component_files(each.name, each.component, choices)
         units = tuple(_component_units(each.name, each.component, choices))
         images = f"{IMAGES}/{each.name}/{each.component.images}"
     elif choices.newest:
@@ -251,16 +218,22 @@ def _links(each: Extension, choices: _Choices) -> Iterator[HostLink]:
         yield HostLink(path=_TORCX, target="/dev/null")
 
 
-def _component_files(name: str, component: Component, *, unsigned: bool) -> Iterator[HostFile]:
-    if component.keyring is None and not unsigned:
+def _component_files(name: str, component: Component, choices: _Choices) -> Iterator[HostFile]:
+    if component.keyring is None and not choices.unsigned:
         raise ProvisionError(
             f"nobody signs the channel that {name} would follow",
             why="hosts would run whatever is published there",
             fix="publish with BAKERY_SIGNING_KEY set, or give --unsigned",
         )
     for file, text in component.transfers.items():
-        data = text if component.keyring else text.replace(b"\nVerify=yes\n", b"\nVerify=no\n")
+        # What is merged is for the program to say: systemd-sysupdate only fetches and verifies.
+        data = re.sub(rb"(?m)^CurrentSymlink=.*\n", b"", text)
+        if not component.keyring:
+            data = data.replace(b"\nVerify=yes\n", b"\nVerify=no\n")
         yield HostFile(path=f"/etc/sysupdate.{name}.d/{file}", contents=InlineContents(data=data))
+    if choices.policy == "reboot":
+        yield program.settings(name)
+    yield program.file()
     if component.keyring:
         ring = InlineContents(data=component.keyring)
         yield HostFile(path=keys.path(name), contents=ring, changes=True)
@@ -268,10 +241,10 @@ def _component_files(name: str, component: Component, *, unsigned: bool) -> Iter
 
 
 def _component_units(name: str, component: Component, choices: _Choices) -> Iterator[HostUnit]:
-    units = [*_update_units(name, choices.policy)]
+    units = [*program.units()]
     if choices.newest:
-        text = _FIRST.format(name=name, extensions=EXTENSIONS)
-        first = f"sysext-first-{name}.service"
+        text = _FIRST.format(name=name, extensions=EXTENSIONS, program=program.PATH)
+        first = f"extensions-first-{name}.service"
         units.append(HostUnit(name=first, text=text, wanted_by="multi-user.target"))
     for unit in units:
         downloads = choices.proxy and unit.name.endswith(".service")
@@ -279,14 +252,6 @@ def _component_units(name: str, component: Component, choices: _Choices) -> Iter
         yield structs.replace(unit, drop_ins=unit.drop_ins | proxy)
     if component.keyring:
         yield keys.unit()
-
-
-def _update_units(name: str, policy: UpdatePolicy) -> Iterator[HostUnit]:
-    link = f"{EXTENSIONS}/{name}.raw"
-    text = _UPDATE.format(name=name, link=link, activate=_ACTIVATE[policy])
-    yield HostUnit(name=f"sysext-update-{name}.service", text=text)
-    timer = _TIMER.format(name=name)
-    yield HostUnit(name=f"sysext-update-{name}.timer", text=timer, wanted_by="timers.target")
 
 
 def _literal(text: str | None) -> str:

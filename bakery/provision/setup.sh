@@ -131,9 +131,10 @@ place() { # PATH
   [ ! -e "$1.part" ] || mv -f "$1.part" "$1"
 }
 
-write() { # PATH, and the contents on standard input
+write() { # PATH [MODE], and the contents on standard input
   mkdir -p "${1%/*}"
   cat >"$1.part"
+  chmod "${2-0644}" "$1.part"
   mv -f "$1.part" "$1"
 }
 

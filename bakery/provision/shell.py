@@ -19,7 +19,7 @@ from bakery.provision.plan import EXTENSIONS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bakery.provision.host_config import HostConfig
+    from bakery.provision.host_config import HostConfig, HostFile
 
 _END = b"END\n"  # closes here-documents
 _HEAD = """\
@@ -93,7 +93,7 @@ def _install(config: HostConfig) -> Iterator[str]:
     yield from (_words("place", path) for path in downloads)
     for file in own:
         if isinstance(file.contents, InlineContents):
-            yield _write(file.path, file.contents.data, config)
+            yield _write(file, file.contents.data, config)
     yield from (_words("link", link.path, link.target) for link in config.links)
     yield "systemctl daemon-reload"
     yield "systemctl --quiet enable systemd-sysext.service"
@@ -146,9 +146,9 @@ def _fetch(path: str, contents: RemoteContents) -> str:
     return _words("fetch", path, contents.url, contents.sha256, str(size))
 
 
-def _write(path: str, data: bytes, config: HostConfig) -> str:
-    given = _given(_words("write", path), data)
-    drop_in = any(unit.text is None and f"/{unit.name}.d/" in path for unit in config.units)
+def _write(file: HostFile, data: bytes, config: HostConfig) -> str:
+    given = _given(_words("write", file.path, f"{file.mode:04o}"), data)
+    drop_in = any(unit.text is None and f"/{unit.name}.d/" in file.path for unit in config.units)
     return f"! unlike flatcar || {given}" if drop_in else given  # which loads units by itself
 
 

@@ -132,12 +132,17 @@ class _Expectation(_Model, frozen=True, kw_only=True):
         timeout: seconds until it must hold.
         systemd: the versions of systemd it is expected on, such as `>= 257`; None for all.
         arch: the architecture it is expected on; None for all.
+        on: `host` if it holds wherever the image is merged, and so tells whether an update does;
+            None if it holds on the machines that the bakery boots.
 
     """
 
     timeout: Seconds = 30
     systemd: Condition | None = None
     arch: Arch | None = None
+    on: Annotated[
+        Literal["host"] | None, Meta(description="`host`: it holds on any host, after any update")
+    ] = None
 
 
 class UnitExpectation(_Expectation, frozen=True, kw_only=True):
@@ -192,6 +197,9 @@ class FileExpectation(_Expectation, frozen=True, kw_only=True):
     content: Text = Text()
 
 
+HostExpectation = UnitExpectation | ListenExpectation | FileExpectation | CommandExpectation
+
+
 class Journal(_Model, frozen=True, kw_only=True):
     """The journal, which must have no entry of priority err or worse."""
 
@@ -219,3 +227,12 @@ class Expectations(_Model, frozen=True, kw_only=True):
     files: tuple[GuestPath | FileExpectation, ...] = ()
     commands: tuple[CommandExpectation, ...] = ()
     journal: Journal = Journal()
+
+    def health(self, arch: Arch) -> tuple[HostExpectation, ...]:
+        """Return what must hold on any host of an architecture."""
+        everything = (*self.units, *self.listen, *self.files, *self.commands)
+        return tuple(
+            each
+            for each in everything
+            if isinstance(each, _Expectation) and each.on == "host" and each.arch in (None, arch)
+        )

@@ -6,7 +6,7 @@ import os
 import typing
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,7 +14,7 @@ from bakery.errors import BakeryError
 from bakery.recipe import glob, local, names
 from bakery.recipe import lock as lockfile
 from bakery.recipe.assets import UrlAsset
-from bakery.recipe.expectations import Expectations
+from bakery.recipe.expectations import Expectations, Text
 from bakery.recipe.extends import overlay
 from bakery.recipe.folder import CHECK, FILE, LOCK, misnamed
 from bakery.recipe.local import Local, RecipeFolderError
@@ -275,7 +275,24 @@ def _expected(path: Path) -> Expectations:
     if expected.devices and expected.machine != "vm":
         devices = locate(node, ["devices"])
         raise error(devices, "a container has no devices of its own", "add `machine: vm`")
+    for key in ("units", "listen", "files", "commands"):
+        for index, each in enumerate(getattr(expected, key)):
+            for at, why in _beyond_hosts(each):
+                raise error(locate(node, [key, index, *at]), why, "remove it, or `on: host`")
     return expected
+
+
+def _beyond_hosts(expectation: Any) -> Iterator[tuple[list[Step], str]]:
+    """Yield what a line that is marked `on: host` says and a shell on a host can't check."""
+    if getattr(expectation, "on", None) is None:
+        return
+    for key in ("content", "stdout", "stderr"):
+        if getattr(expectation, key, Text()).matches is not None:
+            yield [key, "matches"], "a shell has not these regular expressions"
+    if expectation.systemd is not None:
+        yield ["systemd"], "what holds on any host depends on no systemd"
+    if getattr(expectation, "once", False):
+        yield ["once"], "what holds on any host is asked again and again"
 
 
 def _guess(name: str, valid: Iterable[str]) -> str | None:

@@ -220,6 +220,13 @@ class Recipe(Model, frozen=True):
         dict[ConfigPath, DefaultPath | Config],
         Meta(description="{path below etc/: the default, below usr/share/NAME}, copied once"),
     ] = field(default_factory=dict)
+    restart: Annotated[
+        Literal["keep", "reload", "restart", "reboot"] | None,
+        Meta(
+            description="what an update does to its services: they keep running as they are, are"
+            " reloaded or restarted, or it waits for a reboot; restart, unless said"
+        ),
+    ] = None
     requires: Annotated[
         tuple[Name, ...], Meta(description="recipes whose image must be merged too")
     ] = ()

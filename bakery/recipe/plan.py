@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
 import msgspec
 
 from bakery.errors import BakeryError
 from bakery.recipe import glob, pins
+from bakery.recipe.expectations import HostExpectation  # noqa: TC001  msgspec reads it at run time
 from bakery.recipe.folder import FILE
 from bakery.recipe.model import Account, Config, Drop, Link, Start, Written
 from bakery.recipe.names import ImageName, release_name
@@ -93,6 +94,8 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
         private_root: where Debian packages go as a whole, and how programs there are run.
         account: who services run as, where the recipe makes somebody.
         config: pairs of a path in /etc and the default that is copied there.
+        restart: what an update does to the services that it starts.
+        health: what must hold on any host.
 
     The others are the recipe's keys, expanded and filtered by `when`.
 
@@ -117,6 +120,10 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: tuple[tuple[str, str], ...] = ()
     account: Account | None = None
     config: tuple[tuple[str, Config], ...] = ()
+    restart: Literal["keep", "reload", "restart", "reboot"] = "keep"
+    health: tuple[HostExpectation, ...] = ()
+    requires: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
@@ -296,6 +303,10 @@ def _image(
                 if applies(config, version)
             ]
         ),
+        restart=recipe.restart or ("restart" if recipe.start else "keep"),
+        health=source.expected.health(arch),
+        requires=recipe.requires,
+        conflicts=recipe.conflicts,
     )
     return Image(source=source, contents=contents, format=recipe.format)
 

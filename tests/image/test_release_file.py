@@ -1,18 +1,21 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bakery.image import release_file
 from bakery.recipe.model import OsLevel, OsVersion
-from bakery.recipe.plan import Contents
+from bakery.recipe.plan import Contents, StartedUnit
 
 if TYPE_CHECKING:
     from bakery.arch import Arch
 
 
-def contents(os: OsLevel | OsVersion | None, arch: Arch = "x86-64") -> Contents:
+WHAT = "SYSEXT_ID=tool\nSYSEXT_NAME=tool\nSYSEXT_VERSION_ID=1.0\n"
+
+
+def contents(os: OsLevel | OsVersion | None, arch: Arch = "x86-64", **more: Any) -> Contents:
     return Contents(
         name="tool",
         version="1.0",
@@ -29,7 +32,7 @@ def contents(os: OsLevel | OsVersion | None, arch: Arch = "x86-64") -> Contents:
         edit=(),
         drop=(),
         modes=(),
-        start=(),
+        **{"start": (), **more},
     )
 
 
@@ -47,13 +50,37 @@ def contents(os: OsLevel | OsVersion | None, arch: Arch = "x86-64") -> Contents:
 def test_the_host_is_named_as_systemd_matches_it(
     os: OsLevel | OsVersion | None, expected: str
 ) -> None:
-    assert release_file.text(contents(os), ships_units=False) == expected
+    text = release_file.text(contents(os), ships_units=False)
+    assert text == f"{expected}{WHAT}BAKERY_RESTART=keep\n"
 
 
 def test_the_manager_reloads_only_for_units() -> None:
     assert release_file.text(contents(None, "arm64"), ships_units=True) == (
-        "ID=_any\nARCHITECTURE=arm64\nEXTENSION_RELOAD_MANAGER=1\n"
+        f"ID=_any\nARCHITECTURE=arm64\nEXTENSION_RELOAD_MANAGER=1\n{WHAT}BAKERY_RESTART=keep\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("restart", "field"),
+    [
+        ("keep", ""),
+        ("reload", 'EXTENSION_RELOAD_OR_RESTART_UNITS="a.service b.service"\n'),
+        ("restart", 'EXTENSION_RESTART_UNITS="a.service b.service"\n'),
+        ("reboot", ""),
+    ],
+)
+def test_what_an_update_restarts_is_told(restart: str, field: str) -> None:
+    units = ("a.service", "a.socket", "b.service")
+    start = tuple(StartedUnit(unit, "multi-user.target") for unit in units)
+    made = contents(None, start=start, restart=restart)
+    text = release_file.text(made, ships_units=False)
+    assert text == f"ID=_any\nARCHITECTURE=x86-64\n{WHAT}{field}BAKERY_RESTART={restart}\n"
+
+
+def test_what_it_needs_and_what_it_excludes_is_told() -> None:
+    made = contents(None, requires=("a", "b"), conflicts=("c",))
+    text = release_file.text(made, ships_units=False)
+    assert text.endswith('BAKERY_REQUIRES="a b"\nBAKERY_CONFLICTS="c"\n')
 
 
 def test_its_name_is_the_one_the_host_sees() -> None:

@@ -122,7 +122,10 @@ def test_members_land_where_the_recipe_says_with_modes_and_times(kitchen: Kitche
 def test_only_units_ask_for_a_reload(kitchen: Kitchen) -> None:
     kitchen.stage()
     release = kitchen.text("usr/lib/extension-release.d/extension-release.tool")
-    assert release == "ID=_any\nARCHITECTURE=x86-64\n"
+    assert release == (
+        "ID=_any\nARCHITECTURE=x86-64\nSYSEXT_ID=tool\nSYSEXT_NAME=tool\nSYSEXT_VERSION_ID=1.2\n"
+        "BAKERY_RESTART=keep\n"
+    )
 
 
 def test_units_are_upheld_and_find_programs_that_were_folded(kitchen: Kitchen) -> None:

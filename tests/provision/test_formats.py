@@ -13,7 +13,7 @@ from harness.host_configs import contents
 from harness.released import index, release
 
 from bakery import settings as settings_module
-from bakery.provision import command
+from bakery.provision import command, program
 from bakery.provision.errors import ProvisionError
 
 if TYPE_CHECKING:
@@ -94,13 +94,24 @@ def test_a_channel_gives_its_newest_version_and_is_followed(
     assert "/etc/systemd/import-pubring.gpg" not in laid  # made on the host, beside what is there
     assert b"import-pubring" in laid["/opt/bin/extensions-keys"]
     units = {unit["name"]: unit for unit in config["systemd"]["units"]}
-    assert units["sysext-update-docker.timer"]["enabled"]
     assert units["extensions-keys.service"]["enabled"]
-    text = units["sysext-update-docker.service"]["contents"]
-    assert "--component=docker update" in text
-    assert "systemctl restart systemd-sysext.service" in text
-    rebooting = given(settings, "docker", policy="reboot")
-    assert "systemctl --no-block reboot" in rebooting
+    assert b"CurrentSymlink" not in laid["/etc/sysupdate.docker.d/docker.transfer"]
+    assert units["extensions-update.timer"]["enabled"]
+    assert units["extensions-transactions.service"]["enabled"]
+    updating = units["extensions-update.service"]["contents"]
+    assert "ExecStart=/opt/bin/extensions update\n" in updating
+    assert laid["/opt/bin/extensions"] == program.script().encode()
+    assert "/etc/extensions.d/docker.conf" not in laid
+    rebooting = files(ignition(settings, "docker", policy="reboot"))
+    assert rebooting["/etc/extensions.d/docker.conf"] == b"POLICY=reboot\n"
+
+
+@pytest.mark.parametrize("output", ["butane", "ignition", "clc"])
+def test_programs_may_be_run(settings: Settings, output: str) -> None:
+    config = yaml.safe_load(given(settings, "docker", output=output))
+    modes = {file["path"]: file["mode"] for file in config["storage"]["files"]}
+    assert modes["/opt/bin/extensions"] == 0o755
+    assert modes["/etc/sysupdate.docker.d/docker.transfer"] == 0o644
 
 
 def test_what_flatcar_has_built_in_is_masked_there(settings: Settings) -> None:

@@ -55,6 +55,21 @@ def test_no_more_is_read_than_is_signed(settings: Settings, published: Path, roo
     assert not list(root.rglob("docker-*.raw*"))
 
 
+SHARED = {
+    "etc/systemd/system/extensions-keys.service",
+    "etc/systemd/system/extensions-transactions.service",
+    "etc/systemd/system/extensions-update.service",
+    "etc/systemd/system/extensions-update.timer",
+    "etc/systemd/system/multi-user.target.wants/extensions-keys.service",
+    "etc/systemd/system/multi-user.target.wants/extensions-transactions.service",
+    "etc/systemd/system/sysinit.target.wants/systemd-sysext.service",
+    "etc/systemd/system/systemd-sysext.service.d/10-load-units.conf",
+    "etc/systemd/system/timers.target.wants/extensions-update.timer",
+    "var/opt/bin/extensions",
+    "var/opt/bin/extensions-keys",
+}
+
+
 def test_a_channel_is_laid_and_taken_out_again(
     settings: Settings, published: Path, root: Path
 ) -> None:
@@ -73,29 +88,16 @@ def test_a_channel_is_laid_and_taken_out_again(
         "etc/extensions/docker.raw",
         "etc/systemd/import-pubring.gpg",
         "etc/systemd/system-generators/torcx-generator",
-        "etc/systemd/system/extensions-keys.service",
-        "etc/systemd/system/multi-user.target.wants/extensions-keys.service",
-        "etc/systemd/system/sysext-update-docker.service",
-        "etc/systemd/system/sysext-update-docker.timer",
-        "etc/systemd/system/sysinit.target.wants/systemd-sysext.service",
-        "etc/systemd/system/systemd-sysext.service.d/10-load-units.conf",
-        "etc/systemd/system/timers.target.wants/sysext-update-docker.timer",
+        *SHARED,
         "etc/sysupdate.docker.d/docker.conf",
         "etc/sysupdate.docker.d/docker.transfer",
         f"etc/systemd/extensions-keys/{sha256(keys).hexdigest()}",
-        "var/opt/bin/extensions-keys",
         f"var/opt/extensions/docker/{file}",
         "var/opt/extensions/docker/import-pubring.gpg",
         "var/opt/extensions/docker/installed",
     }
     uninstall("docker", root)
-    assert paths(root) - before == {
-        "etc/systemd/system/extensions-keys.service",
-        "etc/systemd/system/multi-user.target.wants/extensions-keys.service",
-        "etc/systemd/system/sysinit.target.wants/systemd-sysext.service",
-        "etc/systemd/system/systemd-sysext.service.d/10-load-units.conf",
-        "var/opt/bin/extensions-keys",
-    }
+    assert paths(root) - before == SHARED
     assert not (root / "etc/sysupdate.docker.d").exists()
 
 

@@ -140,7 +140,7 @@ def test_the_shell_sees_each_word_as_it_was_given(tmp_path: Path, config: HostCo
                 each[:4] for each in words
             ]
         else:
-            assert ["write", file.path] in words
+            assert ["write", file.path, "0644"] in words
     for link in config.links:
         assert ["link", link.path, link.target] in words
     assert not (folder / "pwned").exists()

@@ -1,0 +1,92 @@
+"""The program `extensions` of hosts that follow channels, and the units that run it.
+
+It is one POSIX sh script, whoever lays it. All that follow a channel are updated by one service,
+so that several updates are one merge.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bakery.provision.host_config import HostFile, HostUnit, InlineContents
+
+# /usr is read-only where extensions are merged. Flatcar has this folder in its PATH.
+PATH = "/opt/bin/extensions"
+
+_FOLDER = Path(__file__).parent
+_RECORD = "# --- The record\n"  # in the program: where the functions that read it go
+_UPDATE = f"""\
+[Unit]
+Description=Update the extensions that follow a channel
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=oneshot
+ExecStart={PATH} update
+"""
+_TIMER = """\
+[Unit]
+Description=Look for updates of extensions
+
+[Timer]
+OnBootSec=15min
+OnUnitActiveSec=6h
+RandomizedDelaySec=1h
+
+[Install]
+WantedBy=timers.target
+"""
+# Ordered after the target that starts it, so that nobody's boot waits until an update is watched.
+_TRANSACTIONS = f"""\
+[Unit]
+Description=End interrupted updates of extensions, and begin those that wait for a reboot
+After=multi-user.target systemd-sysext.service
+RequiresMountsFor=/opt /var/lib
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={PATH} resume
+ExecStop={PATH} power-down
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def script() -> str:
+    """Return the program's text."""
+    text = (_FOLDER / "host/extensions.sh").read_text("utf-8")
+    before, mark, after = text.partition(_RECORD)
+    functions = (_FOLDER / "record.sh").read_text("utf-8").partition("\n")[2]
+    return before + mark + "\n" + functions + after
+
+
+def file() -> HostFile:
+    """Return the program as it is laid on a host."""
+    contents = InlineContents(data=script().encode())
+    return HostFile(path=PATH, contents=contents, mode=0o755, shared=True)
+
+
+def units() -> tuple[HostUnit, ...]:
+    """Return what runs it."""
+    return (
+        HostUnit(name="extensions-update.service", text=_UPDATE, shared=True),
+        HostUnit(
+            name="extensions-update.timer", text=_TIMER, wanted_by="timers.target", shared=True
+        ),
+        HostUnit(
+            name="extensions-transactions.service",
+            text=_TRANSACTIONS,
+            wanted_by="multi-user.target",
+            shared=True,
+        ),
+    )
+
+
+def settings(name: str) -> HostFile:
+    """Return what has an extension's updates wait for a reboot, whatever its image says."""
+    return HostFile(
+        path=f"/etc/extensions.d/{name}.conf", contents=InlineContents(data=b"POLICY=reboot\n")
+    )

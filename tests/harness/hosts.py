@@ -1,0 +1,240 @@
+"""Hosts that follow channels: booted systems with a disk of their own, and publishers for them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bakery import settings as settings_module
+from bakery.arch import native_arch
+from bakery.boot.guest import image_path
+from bakery.boot.machine import Load
+from bakery.image.squash import squash
+from bakery.image.stage import stage
+from bakery.progress import Silent
+from bakery.provision import command
+from bakery.recipe.load import load_all
+from bakery.recipe.plan import releases
+from harness.debian import ROOTS
+from harness.released import channel, release
+from harness.sysupdate import Follower, built, given
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from bakery.boot.guest import Answer, Guest
+    from harness.openpgp import Person
+
+HERE = "http://127.0.0.1:8000"
+_RECIPE = """\
+summary: {name}, for a test
+homepage: https://example.org/
+license: MIT
+build: ["{version}"]
+arch: {{x86-64: x86-64, arm64: arm64}}
+start: [{name}.service]
+{more}
+"""
+_UNIT = "[Service]\nType=exec\nExecStart=/usr/lib/{name}/run\n"
+_RUN = "#!/bin/sh\necho {version} >/run/{name}\n{then}\nexec sleep infinity\n"
+# What the host itself writes and a power cut leaves; all else of its disk is copied at boot
+_WRITTEN = ("etc/extensions", "opt", "var/lib/extensions.d")
+
+
+def image(
+    folder: Path,
+    name: str,
+    version: str,
+    *,
+    then: str = "",
+    more: str = "",
+    check: str = "",
+    files: Mapping[str, str] | None = None,
+) -> Path:
+    """Build an image with a service that tells its version, as recipes are built.
+
+    Args:
+        folder: where.
+        name: the extension's.
+        version: its version.
+        then: what the service does before it only sleeps.
+        more: further lines of the recipe.
+        check: its check.yaml.
+        files: further files, or others in their place.
+
+    """
+    recipe = folder / "recipes" / name
+    written = {
+        f"usr/lib/{name}/run": _RUN.format(name=name, version=version, then=then),
+        f"usr/lib/systemd/system/{name}.service": _UNIT.format(name=name),
+        **(files or {}),
+    }
+    for path, text in written.items():
+        place = recipe / "files" / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+        place.chmod(0o755 if text.startswith("#!") else 0o644)
+    recipe.joinpath("recipe.yaml").write_text(_RECIPE.format(name=name, version=version, more=more))
+    recipe.joinpath("lock.json").write_text(f'{{"versions": {{"{version}": {{"assets": []}}}}}}')
+    if check:
+        recipe.joinpath("check.yaml").write_text(check)
+    (found,) = releases(load_all(folder / "recipes")[name])
+    assert found.problem is None, found.problem
+    chosen = next(each for each in found.images if each.contents.arch == native_arch())
+    (folder / "tree").mkdir()
+    manifest = stage(chosen, "", {}, folder / "tree", Silent())
+    squash(
+        folder / "tree",
+        folder / "image.raw",
+        manifest=manifest,
+        format="squashfs",
+        profile="fast",
+        processors=1,
+        work=folder,
+    )
+    return folder / "image.raw"
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Somebody who publishes extensions in a folder, which hosts see at `HERE`.
+
+    Attributes:
+        folder: the folder.
+        work: where images are built.
+        person: whose newest key signs.
+
+    """
+
+    folder: Path
+    work: Path
+    person: Person
+    _versions: dict[str, list[str]] = field(default_factory=dict)
+
+    def publish(self, name: str, version: str, *, damaged: bool = False, **how: Any) -> None:
+        """Publish a version, the newest of its channel; `damaged` is without release file."""
+        folder = self.work / f"{name}-{version}"
+        folder.mkdir(parents=True)
+        data = image(folder, name, version, **how).read_bytes()
+        if damaged:
+            (folder / "tree/usr/lib/extension-release.d" / f"extension-release.{name}").unlink()
+            data = _squashed(folder)
+        fields = {key: how[key] for key in ("requires", "conflicts") if key in how}
+        release(self.folder, name, version, {native_arch(): data}, **fields)
+        self._versions.setdefault(name, []).append(version)
+        self.sign(name)
+
+    def sign(self, name: str, signer: Person | None = None) -> None:
+        """Write the channel of an extension anew."""
+        versions = self._versions[name]
+        channel(self.folder, name, HERE, *versions, signer=signer or self.person)
+
+
+def _squashed(folder: Path) -> bytes:
+    import subprocess
+
+    target = folder / "damaged.raw"
+    command = ["mksquashfs", folder / "tree", target, "-quiet", "-all-root", "-no-progress"]
+    subprocess.run(command, check=True)
+    return target.read_bytes()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiskFollower(Follower):
+    """A follower whose configuration, images and state outlive its boots, on `disk`."""
+
+    disk: Path
+
+    def _mounts(self, root: Path, folder: Path, load: Load) -> str:
+        before, run, after = super()._mounts(root, folder, load).rpartition('exec "$@"')
+        etc = shlex.join(["cp", "-a", f"{self.disk}/etc/.", f"{root}/etc/"])
+        binds = []
+        for place in _WRITTEN:
+            kept, seen = self.disk / place, root / place
+            kept.mkdir(parents=True, exist_ok=True)
+            binds.append(shlex.join(["mkdir", "-p", str(seen)]))
+            binds.append(shlex.join(["mount", "--bind", str(kept), str(seen)]))
+        return "\n".join([before, etc, *binds, run + after])
+
+
+@dataclass(frozen=True)
+class Host:
+    """A booted host."""
+
+    guest: Guest
+
+    def ask(self, script: str, limit: float = 60) -> Answer:
+        return self.guest.ask(script, limit=limit)
+
+    def holds(self, script: str, limit: float = 60) -> str:
+        answer = self.ask(script, limit)
+        assert answer.status == 0, f"{script}\n{answer.stdout}{answer.stderr}{self.log()}"
+        return answer.stdout.strip()
+
+    def update(self, *names: str) -> Answer:
+        """Run the program as its service does; return what it says."""
+        return self.ask(f"/opt/bin/extensions update {shlex.join(names)} 2>&1", limit=300)
+
+    def status(self, name: str) -> dict[str, Any]:
+        (told,) = json.loads(self.holds(f"/opt/bin/extensions status --json {name}"))
+        return dict(told)
+
+    def runs(self, name: str) -> str:
+        """Return the version whose service runs now."""
+        return self.holds(f"systemctl is-active --quiet {name}.service && cat /run/{name}")
+
+    def images(self, name: str) -> list[str]:
+        listed = self.holds(f"ls /opt/extensions/{name}").split()
+        start, end = f"{name}-", f"-{native_arch()}.raw"
+        return [each[len(start) : -len(end)] for each in listed if each.endswith(end)]
+
+    def log(self) -> str:
+        return self.ask("journalctl --boot --no-pager --output=short | tail -n 60").stdout
+
+
+def provision(disk: Path, publisher: Publisher, *names: str, policy: Any = "reload") -> None:
+    """Lay extensions onto a disk by `bakery install`, as its user would."""
+    for folder in ("etc", "usr"):
+        (disk / folder).mkdir(parents=True, exist_ok=True)
+    url = publisher.folder.as_uri()
+    settings = settings_module.load(disk, {"BAKERY_PUBLISH_URL": url, "HOME": str(disk)})
+    for name in names:
+        command.install(
+            name,
+            disk,
+            settings=settings,
+            host="any",
+            arch=native_arch(),
+            policy=policy,
+            unsigned=False,
+        )
+
+
+@contextmanager
+def booted(
+    suite: str, disk: Path, publisher: Publisher, *, watch: int = 3, before: str = ""
+) -> Iterator[Host]:
+    """Boot a host from its disk; what it follows is served in it."""
+    (disk / "etc/extensions.conf").write_text(f"WATCH={watch}\n")
+    machine = DiskFollower(suite=suite, cache=ROOTS, arch=native_arch(), disk=disk)
+    machine.prepare(Silent().tell)
+    tools = built(machine)
+    bound = [publisher.folder, *([tools] if tools else [])]
+    load = Load(setup=before, images=given(bound), log=disk.with_name(f"{disk.name}.console"))
+    with machine.start(load) as guest:
+        host = Host(guest)
+        if tools:  # where the system ships none; the program looks here, too
+            host.holds(f"ln -s {image_path(1, tools.name)}/systemd-sysupdate /opt/bin/ || true")
+        serve(host, publisher)
+        host.holds("systemctl is-system-running --wait >/dev/null; true", limit=120)
+        yield host
+
+
+def serve(host: Host, publisher: Publisher) -> None:
+    """Have the host's network lead to the publisher."""
+    site = image_path(0, publisher.folder.name)
+    host.holds(f"busybox httpd -p 127.0.0.1:8000 -h {site}")
