@@ -12,12 +12,6 @@ if TYPE_CHECKING:
     from bakery.recipe.plan import Contents
 
 
-_RESTARTS = {
-    "restart": "EXTENSION_RESTART_UNITS",
-    "reload": "EXTENSION_RELOAD_OR_RESTART_UNITS",
-}
-
-
 def path(name: str) -> str:
     """Return where the release file of an extension lies; `name` is as the host sees it."""
     return f"usr/lib/extension-release.d/extension-release.{name}"
@@ -47,11 +41,12 @@ def text(contents: Contents, *, ships_units: bool) -> str:
 
 
 def _for_updates(contents: Contents) -> Iterator[str]:
-    """Yield what an update goes by: systemd 262 itself, before that the hosts' program."""
-    services = " ".join(unit.name for unit in contents.start if unit.name.endswith(".service"))
-    field = _RESTARTS.get(contents.restart)
-    if field and services:
-        yield f'{field}="{services}"'
+    """Yield what the hosts' program goes by in an update.
+
+    Not EXTENSION_RESTART_UNITS= and EXTENSION_RELOAD_OR_RESTART_UNITS=, by which systemd 262 would
+    do the same: at boot, where systemd-sysext.service merges before sysinit.target, it then waits
+    for services that wait for sysinit.target, for ever.
+    """
     yield f"BAKERY_RESTART={contents.restart}"
     for name, others in (("REQUIRES", contents.requires), ("CONFLICTS", contents.conflicts)):
         if others:

@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import needs
-from harness.hosts import Publisher, booted, provision
+from harness.hosts import Publisher, booted, provision, serve
+from harness.openpgp import Person
 
+from bakery.arch import native_arch
 from bakery.boot.debian import SUITES
+from bakery.boot.guest import image_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from harness.openpgp import Person
-
+ARCH = native_arch()
 # One system each time, the others each night
 LONG = [
     pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
@@ -37,6 +40,13 @@ def publisher(tmp_path: Path, person: Person) -> Publisher:
     return made
 
 
+@pytest.fixture
+def stranger() -> Iterator[Person]:
+    person = Person()
+    yield person
+    person.close()
+
+
 @pytest.mark.parametrize("suite", LONG)
 def test_updates_hold_or_go_back(suite: str, tmp_path: Path, publisher: Publisher) -> None:
     """A good one; one without release file; one that dies later; three bad ones in a row."""
@@ -46,7 +56,7 @@ def test_updates_hold_or_go_back(suite: str, tmp_path: Path, publisher: Publishe
         assert (host.runs("app"), host.runs("other")) == ("1.0", "1.0")
         others = host.holds("systemctl show --property=InvocationID other.service")
         publisher.publish("app", "2.0")
-        assert host.update().stdout.splitlines() == [
+        assert host.updates().splitlines() == [
             "extensions: other is up to date with 1.0",
             "extensions: app is 2.0 now, and was 1.0",
         ]
@@ -55,23 +65,19 @@ def test_updates_hold_or_go_back(suite: str, tmp_path: Path, publisher: Publishe
 
         publisher.publish("app", "3.0", damaged=True)
         merges = host.holds("systemd-sysext status --json=short")
-        done = host.update()
-        assert done.status == 1
         assert (
             "<3>extensions: app 3.0 does not merge, and is not taken again: "
             "it has no release file extension-release.app; 2.0 stays\n"
-        ) in done.stdout
+        ) in host.refuses()
         assert host.holds("systemd-sysext status --json=short") == merges, "nothing was merged anew"
-        assert host.update().status == 0, "it is not tried again"
+        host.updates()  # it is not tried again
 
         publisher.publish("app", "4.0", then="sleep 2; exit 3")
-        done = host.update()
-        assert done.status == 1
-        assert "app 4.0 does not hold, and is not taken again: app.service" in done.stdout
-        assert "back to 2.0" in done.stdout
+        said = host.refuses()
+        assert "app 4.0 does not hold, and is not taken again: app.service" in said
+        assert "back to 2.0" in said
         publisher.publish("app", "5.0", then="exit 3")
-        done = host.update()
-        assert done.status == 1
+        host.refuses()
         assert host.runs("app") == "2.0"
         assert host.images("app") == ["1.0", "2.0"]
         told = host.status("app")
@@ -80,8 +86,254 @@ def test_updates_hold_or_go_back(suite: str, tmp_path: Path, publisher: Publishe
         assert "app.service" in told["failed"]
 
         publisher.publish("app", "6.0")
-        assert host.update().status == 0
+        host.updates()
         assert host.runs("app") == "6.0"
         assert host.images("app") == ["2.0", "6.0"]
         now = host.holds("systemctl show --property=InvocationID other.service")
         assert now == others, "nobody else was disturbed"
+
+
+# Serves half of every image, then hangs up
+HALF = r"""
+use IO::Socket::INET;
+my $server = IO::Socket::INET->new(LocalAddr => '127.0.0.1:8000', Listen => 5, ReuseAddr => 1);
+while (my $client = $server->accept) {
+  my ($path) = <$client> =~ m{GET (\S+)};
+  while (<$client> =~ /\S/) {}
+  if (open my $file, '<', "$ARGV[0]$path") {
+    local $/; my $data = <$file>; my $size = length $data;
+    $data = substr $data, 0, $size / 2 if $path =~ /raw$/;
+    print $client "HTTP/1.0 200 OK\r\nContent-Length: $size\r\n\r\n$data";
+  } else { print $client "HTTP/1.0 404 Not Found\r\n\r\n"; }
+  close $client;
+}
+"""
+
+
+@pytest.mark.parametrize("suite", LONG)
+def test_what_can_not_be_had_changes_nothing(
+    suite: str, tmp_path: Path, publisher: Publisher, stranger: Person
+) -> None:
+    """No network; a mirror that hangs up; a full disk; a wrong key, which becomes the right one."""
+    disk = tmp_path / "disk"
+    provision(disk, publisher, "app", "other")
+    stranger.key("somebody else")
+    with booted(suite, disk, publisher) as host:
+        publisher.publish("app", "2.0")
+        before = host.holds("systemd-sysext status --json=short")
+
+        def refused(why: str) -> None:
+            said = host.refuses("app")
+            assert why in said, said
+            assert said.count("\n") == 1, said
+            assert host.runs("app") == "1.0"
+            assert host.images("app") == ["1.0"]
+            assert host.holds("systemd-sysext status --json=short") == before
+            told = host.status("app")
+            assert (told["merged"], told["shunned"]) == ("1.0", [])
+            assert told["failed"] in said
+
+        host.holds("kill $(pidof busybox)")
+        refused("onnect to server")
+        site = image_path(0, publisher.folder.name)
+        host.holds(f"cat >/run/half <<'END'\n{HALF}\nEND\nperl -e 1")
+        host.holds(f"setsid perl /run/half {site} >/dev/null 2>&1 & echo $! >/run/half.pid")
+        host.holds("until curl --silent http://127.0.0.1:8000/ >/dev/null; do sleep 0.1; done")
+        refused("app: 2.0 can't be had: Transfer")
+        host.holds("kill $(cat /run/half.pid)")
+        serve(host, publisher)
+
+        host.holds(
+            "mkdir /run/small && mount -t tmpfs -o size=16k none /run/small && "
+            "cp -a /opt/extensions/app/. /run/small && "
+            "dd if=/dev/zero of=/run/small/rest bs=4k 2>/dev/null; "
+            "mount --bind /run/small /opt/extensions/app"
+        )
+        refused("No space left on device")
+        host.holds("umount /opt/extensions/app /run/small")
+
+        publisher.sign("app", stranger)
+        refused("signature")
+        keys = stranger.export(publisher.folder / "new.gpg", armour=False)
+        host.holds(f"cp {site}/{keys.name} /etc/systemd/import-pubring.gpg")
+        host.updates("app")
+        assert host.runs("app") == "2.0"
+
+
+CUTS = [
+    "before systemd-sysupdate *update*",
+    "after systemd-sysupdate *update*",
+    "before unshare*",
+    "after mv*/before",
+    "before mv*/etc/extensions/*",
+    "after mv*/etc/extensions/*",
+    "after systemctl re* systemd-sysext.service",
+    "before systemctl restart app.service",
+    "after sleep*",
+    "before rm*/opt/extensions/*",
+]
+# Stands for programs; where a call fits, it says so and goes no further
+CUTTER = r"""#!/bin/sh
+PATH=${PATH#/run/cut:}
+read -r when pattern </run/cut/at
+fits() {
+  case "${0##*/} $*" in $pattern) : >/run/cut/now; exec sleep 1000 ;; esac
+}
+[ "$when" = after ] || fits "$@"
+"${0##*/}" "$@"
+status=$?
+[ "$when" = before ] || fits "$@"
+exit $status
+"""
+CUT = """
+mkdir /run/cut
+cat >/run/cut/at <<'END'
+{at}
+END
+cat >/run/cut/cutter <<'END'
+{cutter}
+END
+chmod +x /run/cut/cutter
+for name in systemd-sysupdate unshare mv systemctl sleep rm; do
+  ln -s cutter "/run/cut/$name"
+done
+PATH=/run/cut:$PATH setsid sh /opt/bin/extensions update >/run/cut/said 2>&1 </dev/null &
+until [ -e /run/cut/now ]; do /bin/sleep 0.1; done
+"""
+
+
+@pytest.mark.parametrize("suite", LONG)
+@pytest.mark.parametrize(
+    "cuts",
+    [pytest.param(CUTS[5::3], id="some"), pytest.param(CUTS, id="all", marks=pytest.mark.nightly)],
+)
+def test_power_cuts_lose_nothing(
+    suite: str, cuts: list[str], tmp_path: Path, publisher: Publisher
+) -> None:
+    disk = tmp_path / "disk"
+    provision(disk, publisher, "app", "other")
+    old = "1.0"
+    for number, cut in enumerate([*cuts, ""], 2):
+        with booted(suite, disk, publisher) as host:
+            runs = host.runs("app")
+            assert runs in {old, f"{number - 1}.0"}, cut
+            assert host.runs("other") == "1.0"
+            assert host.status("app")["merged"] == runs
+            assert host.holds("readlink /etc/extensions/app.raw").endswith(
+                f"/app-{runs}-{ARCH}.raw"
+            )
+            assert host.ask("grep -r doing= /var/lib/extensions.d").status == 1
+            old = runs
+            if not cut:
+                host.updates()
+                assert host.runs("app") == f"{number - 1}.0"
+                break
+            publisher.publish("app", f"{number}.0")
+            host.holds(CUT.format(at=cut, cutter=CUTTER), limit=60)
+
+
+@pytest.mark.parametrize("suite", LONG)
+def test_neighbours_are_left_alone(suite: str, tmp_path: Path, publisher: Publisher) -> None:
+    """Who stops another's service; two that belong together; a foreign one; ten versions later."""
+    publisher.publish("addon", "1.0", more="requires: [app]", beside="app")
+    disk = tmp_path / "disk"
+    provision(disk, publisher, "app", "other", "addon")
+    foreign = disk / "etc/extensions/foreign/usr"
+    (foreign / "share/foreign").mkdir(parents=True)
+    (foreign / "lib/extension-release.d").mkdir(parents=True)
+    (foreign / "lib/extension-release.d/extension-release.foreign").write_text("ID=_any\n")
+    with booted(suite, disk, publisher) as host:
+        unit = "[Unit]\nConflicts=other.service\n[Service]\nExecStart=/usr/lib/app/run\n"
+        publisher.publish("app", "2.0", files={"usr/lib/systemd/system/app.service": unit})
+        assert "app 2.0 does not hold" in host.refuses()
+        assert (host.runs("app"), host.runs("other")) == ("1.0", "1.0")
+
+        for number in range(3, 12):
+            publisher.publish("app", f"{number}.0")
+        publisher.publish("addon", "2.0", more="requires: [app]", beside="app")
+        count = "journalctl --boot --output=cat | grep -c \"Merged extensions into '/usr'\""
+        merges = int(host.holds(count))
+        host.updates()
+        assert int(host.holds(count)) == merges + 1
+        assert (host.runs("app"), host.runs("addon")) == ("11.0", "2.0")
+        assert host.images("app") == ["1.0", "11.0"]
+
+        publisher.publish("app", "12.0", then="exit 3")
+        publisher.publish("addon", "3.0", more="requires: [app]", beside="app")
+        assert "together, they do not hold" in host.refuses()
+        assert (host.runs("app"), host.runs("addon")) == ("11.0", "3.0")
+
+        publisher.publish("app", "13.0", more="conflicts: [other]")
+        assert "app conflicts with other" in host.refuses()
+        assert (host.runs("app"), host.runs("other")) == ("11.0", "1.0")
+
+        assert "addon needs app" in host.extensions("remove", "app").stdout
+        assert host.extensions("remove", "addon").status == 0
+        assert host.extensions("remove", "app").status == 0
+        assert host.holds("ls /etc/extensions /opt/extensions").split() == [
+            *("/etc/extensions:", "foreign", "other.raw", "/opt/extensions:", "other")
+        ]
+        assert host.runs("other") == "1.0"
+        host.holds("test -d /usr/share/foreign")
+        assert host.ask("systemctl is-active app.service").stdout == "inactive\n"
+
+
+@pytest.mark.parametrize("suite", LONG)
+def test_an_image_brings_its_own_check(suite: str, tmp_path: Path, publisher: Publisher) -> None:
+    check = """\
+commands:
+  - {run: echo "$BAKERY_VERSION" >/run/checked, on: host}
+  - {run: [cat, /run/app], on: host, stdout: {equals: %s}}
+  - run: "false"
+"""
+    disk = tmp_path / "disk"
+    provision(disk, publisher, "app")
+    with booted(suite, disk, publisher) as host:
+        publisher.publish("app", "2.0", check=check % "'2.0'")
+        host.updates()
+        assert host.holds("cat /run/checked") == "2.0"
+        publisher.publish("app", "3.0", check=check % "other")
+        assert "app is not healthy: cat /run/app: output is not as it must be" in host.refuses()
+        assert host.runs("app") == "2.0"
+
+
+@pytest.mark.parametrize("suite", LONG)
+def test_updates_wait_for_a_reboot(suite: str, tmp_path: Path, publisher: Publisher) -> None:
+    disk = tmp_path / "disk"
+    provision(disk, publisher, "app", policy="reboot")
+    provision(disk, publisher, "other")
+    with booted(suite, disk, publisher, settings='REBOOT_LOCK="exit 1"\n') as host:
+        publisher.publish("app", "2.0")
+        publisher.publish("other", "2.0")
+        said = host.refuses()
+        assert "app 2.0 is merged at the next reboot" in said
+        assert "no reboot now, since this failed: exit 1" in said
+        assert (host.runs("app"), host.runs("other")) == ("1.0", "2.0")
+        assert host.status("app")["next"] == "2.0"
+
+        host.holds("echo REBOOT_LOCK=true >/etc/extensions.conf")
+        host.holds("systemd-inhibit --what=shutdown --mode=block sleep 1000 >/dev/null 2>&1 &")
+        host.holds("until systemd-inhibit --list | grep -q sleep; do sleep 0.1; done")
+        assert "something inhibits it" in host.refuses()
+
+        host.holds("pkill -f 'sleep 1000'")
+
+        host.holds("echo 'REBOOT_WINDOW=\"Sun 03:00\"' >/etc/extensions.conf")
+        host.updates()
+        listed = host.holds("systemctl show --property=TimersCalendar extensions-reboot.timer")
+        assert "Sun *-*-* 03:00:00" in listed
+        assert host.guest.power_off()
+    with booted(suite, disk, publisher) as host:
+        assert host.runs("app") == "2.0"
+        assert host.status("app")["next"] is None
+        publisher.publish("app", "3.0", then="sleep 1; exit 3")
+        host.holds("echo 'REBOOT_WINDOW=\"Sun 03:00\"' >/etc/extensions.conf")
+        host.updates()
+        assert host.guest.power_off()
+    with booted(suite, disk, publisher) as host:
+        host.holds("until ! grep doing= /var/lib/extensions.d/app.state; do sleep 0.2; done")
+        assert host.runs("app") == "2.0"
+        assert host.status("app")["shunned"] == ["3.0"]
+        assert "app 3.0 does not hold" in host.holds(
+            "journalctl --boot --priority=err --unit=extensions-transactions.service"
+        )

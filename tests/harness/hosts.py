@@ -6,6 +6,7 @@ import json
 import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from bakery import settings as settings_module
@@ -16,7 +17,7 @@ from bakery.image.squash import squash
 from bakery.image.stage import stage
 from bakery.progress import Silent
 from bakery.provision import command
-from bakery.recipe.load import load_all
+from bakery.recipe.load import Recipes
 from bakery.recipe.plan import releases
 from harness.debian import ROOTS
 from harness.released import channel, release
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from bakery.boot.guest import Answer, Guest
     from harness.openpgp import Person
 
+SHELLS = ("dash", "bash", "busybox sh")
 HERE = "http://127.0.0.1:8000"
 _RECIPE = """\
 summary: {name}, for a test
@@ -54,6 +56,7 @@ def image(
     more: str = "",
     check: str = "",
     files: Mapping[str, str] | None = None,
+    beside: str = "",
 ) -> Path:
     """Build an image with a service that tells its version, as recipes are built.
 
@@ -65,6 +68,7 @@ def image(
         more: further lines of the recipe.
         check: its check.yaml.
         files: further files, or others in their place.
+        beside: another recipe that it names.
 
     """
     recipe = folder / "recipes" / name
@@ -82,7 +86,9 @@ def image(
     recipe.joinpath("lock.json").write_text(f'{{"versions": {{"{version}": {{"assets": []}}}}}}')
     if check:
         recipe.joinpath("check.yaml").write_text(check)
-    (found,) = releases(load_all(folder / "recipes")[name])
+    if beside:
+        (folder / "recipes" / beside).mkdir()
+    (found,) = releases(Recipes(folder / "recipes")[name])
     assert found.problem is None, found.problem
     chosen = next(each for each in found.images if each.contents.arch == native_arch())
     (folder / "tree").mkdir()
@@ -123,8 +129,7 @@ class Publisher:
         if damaged:
             (folder / "tree/usr/lib/extension-release.d" / f"extension-release.{name}").unlink()
             data = _squashed(folder)
-        fields = {key: how[key] for key in ("requires", "conflicts") if key in how}
-        release(self.folder, name, version, {native_arch(): data}, **fields)
+        release(self.folder, name, version, {native_arch(): data})
         self._versions.setdefault(name, []).append(version)
         self.sign(name)
 
@@ -166,6 +171,7 @@ class Host:
     """A booted host."""
 
     guest: Guest
+    _shells: Iterator[str] = field(default_factory=lambda: cycle(SHELLS))
 
     def ask(self, script: str, limit: float = 60) -> Answer:
         return self.guest.ask(script, limit=limit)
@@ -175,9 +181,25 @@ class Host:
         assert answer.status == 0, f"{script}\n{answer.stdout}{answer.stderr}{self.log()}"
         return answer.stdout.strip()
 
+    def extensions(self, *words: str) -> Answer:
+        """Run the program, by each shell in turn; return what it says."""
+        shell = next(self._shells)
+        return self.ask(f"{shell} /opt/bin/extensions {shlex.join(words)} 2>&1", limit=300)
+
     def update(self, *names: str) -> Answer:
-        """Run the program as its service does; return what it says."""
-        return self.ask(f"/opt/bin/extensions update {shlex.join(names)} 2>&1", limit=300)
+        return self.extensions("update", *names)
+
+    def updates(self, *names: str) -> str:
+        """Update, which works."""
+        done = self.update(*names)
+        assert done.status == 0, done.stdout + self.log()
+        return done.stdout
+
+    def refuses(self, *names: str) -> str:
+        """Update, which fails."""
+        done = self.update(*names)
+        assert done.status == 1, done.stdout + self.log()
+        return done.stdout
 
     def status(self, name: str) -> dict[str, Any]:
         (told,) = json.loads(self.holds(f"/opt/bin/extensions status --json {name}"))
@@ -216,15 +238,15 @@ def provision(disk: Path, publisher: Publisher, *names: str, policy: Any = "relo
 
 @contextmanager
 def booted(
-    suite: str, disk: Path, publisher: Publisher, *, watch: int = 3, before: str = ""
+    suite: str, disk: Path, publisher: Publisher, *, watch: int = 3, settings: str = ""
 ) -> Iterator[Host]:
     """Boot a host from its disk; what it follows is served in it."""
-    (disk / "etc/extensions.conf").write_text(f"WATCH={watch}\n")
+    (disk / "etc/extensions.conf").write_text(f"WATCH={watch}\nSETTLE=9\n{settings}")
     machine = DiskFollower(suite=suite, cache=ROOTS, arch=native_arch(), disk=disk)
     machine.prepare(Silent().tell)
     tools = built(machine)
     bound = [publisher.folder, *([tools] if tools else [])]
-    load = Load(setup=before, images=given(bound), log=disk.with_name(f"{disk.name}.console"))
+    load = Load(setup="", images=given(bound), log=disk.with_name(f"{disk.name}.console"))
     with machine.start(load) as guest:
         host = Host(guest)
         if tools:  # where the system ships none; the program looks here, too

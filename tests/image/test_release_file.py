@@ -60,21 +60,10 @@ def test_the_manager_reloads_only_for_units() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("restart", "field"),
-    [
-        ("keep", ""),
-        ("reload", 'EXTENSION_RELOAD_OR_RESTART_UNITS="a.service b.service"\n'),
-        ("restart", 'EXTENSION_RESTART_UNITS="a.service b.service"\n'),
-        ("reboot", ""),
-    ],
-)
-def test_what_an_update_restarts_is_told(restart: str, field: str) -> None:
-    units = ("a.service", "a.socket", "b.service")
-    start = tuple(StartedUnit(unit, "multi-user.target") for unit in units)
-    made = contents(None, start=start, restart=restart)
-    text = release_file.text(made, ships_units=False)
-    assert text == f"ID=_any\nARCHITECTURE=x86-64\n{WHAT}{field}BAKERY_RESTART={restart}\n"
+def test_systemd_is_not_asked_to_restart_units_since_boots_would_wait_for_ever() -> None:
+    start = (StartedUnit("a.service", "multi-user.target"),)
+    text = release_file.text(contents(None, start=start, restart="restart"), ships_units=True)
+    assert text.endswith(f"EXTENSION_RELOAD_MANAGER=1\n{WHAT}BAKERY_RESTART=restart\n")
 
 
 def test_what_it_needs_and_what_it_excludes_is_told() -> None:

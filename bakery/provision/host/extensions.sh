@@ -16,7 +16,6 @@ links=/etc/extensions
 states=/var/lib/extensions.d
 scratch=/run/extensions.d
 released=/usr/lib/extension-release.d/extension-release
-settle=90 # seconds in which everything has to come up
 why=''    # what was wrong last, for people
 
 usage() {
@@ -228,7 +227,10 @@ link() { # NAME VERSION
 
 merge() {
   how=restart
-  ! systemctl --quiet is-active systemd-sysext.service || how=reload
+  # before systemd 254 it can't be reloaded
+  [ "$(systemctl show --property=CanReload --value systemd-sysext.service)" != yes ] ||
+    ! systemctl --quiet is-active systemd-sysext.service || how=reload
+  systemctl reset-failed systemd-sysext.service 2>/dev/null # who restarts it often is refused
   systemctl "$how" systemd-sysext.service
   outcome=$?
   systemctl daemon-reload
@@ -322,8 +324,9 @@ started_since() { # NAME...: their units that were not there before
 }
 
 come_up() { # until all is well; what is not, in the end
-  left=$settle failed=10
-  while ailing=$(ailing) && [ -n "$ailing" ] && [ $left -gt 0 ] && [ $failed -gt 0 ]; do
+  left=$(setting SETTLE '') failed=10
+  left=${left:-90}
+  while ailing=$(ailing) && [ -n "$ailing" ] && [ "$left" -gt 0 ] && [ $failed -gt 0 ]; do
     left=$((left - 1))
     case $ailing in
       *' is failed') failed=$((failed - 1)) ;;
