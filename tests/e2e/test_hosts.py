@@ -136,9 +136,11 @@ def test_what_can_not_be_had_changes_nothing(
         host.holds("kill $(pidof busybox)")
         refused("onnect to server")
         site = image_path(0, publisher.folder.name)
-        host.holds(f"cat >/run/half <<'END'\n{HALF}\nEND\nperl -e 1")
+        host.holds(f"cat >/run/half <<'END'\n{HALF}\nEND")
         host.holds(f"setsid perl /run/half {site} >/dev/null 2>&1 & echo $! >/run/half.pid")
-        host.holds("until curl --silent http://127.0.0.1:8000/ >/dev/null; do sleep 0.1; done")
+        host.holds(
+            "until curl --silent http://127.0.0.1:8000/app/SHA256SUMS >/dev/null; do sleep 0.1; done"
+        )
         refused("app: 2.0 can't be had: Transfer")
         host.holds("kill $(cat /run/half.pid)")
         serve(host, publisher)
@@ -232,9 +234,18 @@ def test_power_cuts_lose_nothing(
             host.holds(CUT.format(at=cut, cutter=CUTTER), limit=60)
 
 
+LISTENS = """\
+exec perl -MIO::Socket::INET -e '
+  my $socket = IO::Socket::INET->new(LocalAddr => "127.0.0.1:8200", Listen => 1, ReuseAddr => 1)
+    or die "port 8200: $!";
+  sleep'
+"""
+
+
 @pytest.mark.parametrize("suite", LONG)
 def test_neighbours_are_left_alone(suite: str, tmp_path: Path, publisher: Publisher) -> None:
-    """Who stops another's service; two that belong together; a foreign one; ten versions later."""
+    """Who takes another's port; two that belong together; a foreign one; ten versions later."""
+    publisher.publish("other", "1.1", then=LISTENS)
     publisher.publish("addon", "1.0", more="requires: [app]", beside="app")
     disk = tmp_path / "disk"
     provision(disk, publisher, "app", "other", "addon")
@@ -243,10 +254,9 @@ def test_neighbours_are_left_alone(suite: str, tmp_path: Path, publisher: Publis
     (foreign / "lib/extension-release.d").mkdir(parents=True)
     (foreign / "lib/extension-release.d/extension-release.foreign").write_text("ID=_any\n")
     with booted(suite, disk, publisher) as host:
-        unit = "[Unit]\nConflicts=other.service\n[Service]\nExecStart=/usr/lib/app/run\n"
-        publisher.publish("app", "2.0", files={"usr/lib/systemd/system/app.service": unit})
-        assert "app 2.0 does not hold" in host.refuses()
-        assert (host.runs("app"), host.runs("other")) == ("1.0", "1.0")
+        publisher.publish("app", "2.0", then=f"systemctl stop other.service\n{LISTENS}")
+        assert "app 2.0 does not hold, and is not taken again: other.service" in host.refuses()
+        assert (host.runs("app"), host.runs("other")) == ("1.0", "1.1")
 
         for number in range(3, 12):
             publisher.publish("app", f"{number}.0")
@@ -265,7 +275,7 @@ def test_neighbours_are_left_alone(suite: str, tmp_path: Path, publisher: Publis
 
         publisher.publish("app", "13.0", more="conflicts: [other]")
         assert "app conflicts with other" in host.refuses()
-        assert (host.runs("app"), host.runs("other")) == ("11.0", "1.0")
+        assert (host.runs("app"), host.runs("other")) == ("11.0", "1.1")
 
         assert "addon needs app" in host.extensions("remove", "app").stdout
         assert host.extensions("remove", "addon").status == 0
@@ -273,7 +283,7 @@ def test_neighbours_are_left_alone(suite: str, tmp_path: Path, publisher: Publis
         assert host.holds("ls /etc/extensions /opt/extensions").split() == [
             *("/etc/extensions:", "foreign", "other.raw", "/opt/extensions:", "other")
         ]
-        assert host.runs("other") == "1.0"
+        assert host.runs("other") == "1.1"
         host.holds("test -d /usr/share/foreign")
         assert host.ask("systemctl is-active app.service").stdout == "inactive\n"
 
