@@ -33,6 +33,8 @@ RUN_BY = {
     "set -e\nurl=": "e2e/test_provision.py",
     "set -e\npart()": "e2e/test_provision.py",
     'set -e\ncd "$(mktemp -d)"': "e2e/test_channel_trust.py",
+    "extensions ": "e2e/test_hosts.py",
+    "journalctl --boot --priority=err --unit=extensions-update": "e2e/test_hosts.py",
     "gpg --quick-generate-key": "test_documents.py",
 }
 WORDS = re.compile(r"`((?:bakery|doit) [^`]+)`|^ {4}((?:bakery|doit) .+)$", re.MULTILINE)

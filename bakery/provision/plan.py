@@ -140,6 +140,7 @@ def _own(each: Extension, choices: _Choices) -> HostConfig:
         )
     conflicts = [f"{EXTENSIONS}/{name}.raw" for name in each.conflicts]
     laid = record.planned((*files, *unit_files(units)), links, units, images, conflicts)
+    laid += (program.state(each.name),) if each.component else ()
     return HostConfig(
         extensions=(each.name,),
         files=tuple(files),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bakery.provision.host_config import HostFile, HostUnit, InlineContents
+from bakery.provision.record import Laid
 
 # /usr is read-only where extensions are merged. Flatcar has this folder in its PATH.
 PATH = "/opt/bin/extensions"
@@ -83,6 +84,11 @@ def units() -> tuple[HostUnit, ...]:
             shared=True,
         ),
     )
+
+
+def state(name: str) -> Laid:
+    """Return the line of the record for what the program writes about an extension."""
+    return Laid(kind="file", path=f"/var/lib/extensions.d/{name}.state", proof="*")
 
 
 def settings(name: str) -> HostFile:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 from harness import needs
-from harness.hosts import Publisher, booted, provision, serve
+from harness.hosts import HERE, Publisher, booted, provision, serve
 from harness.openpgp import Person
+from harness.project import REPOSITORY
 
 from bakery.arch import native_arch
 from bakery.boot.debian import SUITES
@@ -72,7 +74,7 @@ def test_updates_hold_or_go_back(suite: str, tmp_path: Path, publisher: Publishe
         assert host.holds("systemd-sysext status --json=short") == merges, "nothing was merged anew"
         host.updates()  # it is not tried again
 
-        publisher.publish("app", "4.0", then="sleep 2; exit 3")
+        publisher.publish("app", "4.0", then="sleep 1; exit 3")
         said = host.refuses()
         assert "app 4.0 does not hold, and is not taken again: app.service" in said
         assert "back to 2.0" in said
@@ -138,9 +140,7 @@ def test_what_can_not_be_had_changes_nothing(
         site = image_path(0, publisher.folder.name)
         host.holds(f"cat >/run/half <<'END'\n{HALF}\nEND")
         host.holds(f"setsid perl /run/half {site} >/dev/null 2>&1 & echo $! >/run/half.pid")
-        host.holds(
-            "until curl --silent http://127.0.0.1:8000/app/SHA256SUMS >/dev/null; do sleep 0.1; done"
-        )
+        host.holds(f"until curl --silent {HERE}/app/SHA256SUMS >/dev/null; do sleep 0.1; done")
         refused("app: 2.0 can't be had: Transfer")
         host.holds("kill $(cat /run/half.pid)")
         serve(host, publisher)
@@ -347,3 +347,33 @@ def test_updates_wait_for_a_reboot(suite: str, tmp_path: Path, publisher: Publis
         assert "app 3.0 does not hold" in host.holds(
             "journalctl --boot --priority=err --unit=extensions-transactions.service"
         )
+
+
+def test_the_lines_of_the_guide(tmp_path: Path, publisher: Publisher) -> None:
+    guide = (REPOSITORY / ".github/docs/updates.md").read_text()
+    status, journal, again, back, pins = re.findall(r"```sh\n(.*?)```", guide, re.DOTALL)
+    shown = re.findall(r"```\napp\n(.*?)```", guide, re.DOTALL)[0]
+    disk = tmp_path / "disk"
+    provision(disk, publisher, "app")
+    with booted("trixie", disk, publisher) as host:
+        publisher.publish("app", "2.0")
+        host.updates()
+        publisher.publish("app", "3.0", then="[ -e /run/mended ] || { sleep 1; exit 3; }")
+        assert host.ask("systemctl start extensions-update.service").status == 1
+        told = host.holds(f"PATH=$PATH:/opt/bin\n{status}").splitlines()
+        keys = [line.split()[0] for line in shown.splitlines()]
+        assert [line.split()[0] for line in told] == ["app", *keys]
+        assert "app 3.0 does not hold" in host.holds(journal)
+        host.holds(f"touch /run/mended\nPATH=$PATH:/opt/bin\n{again}")
+        assert host.runs("app") == "3.0"
+        host.holds(f"PATH=$PATH:/opt/bin\n{back}")
+        assert (host.runs("app"), host.status("app")["shunned"]) == ("2.0", ["3.0"])
+        host.holds(f"PATH=$PATH:/opt/bin\nset -e\n{pins}")
+        publisher.publish("app", "2.1")
+        publisher.publish("app", "4.0")
+        host.holds("/opt/bin/extensions pin app 2")
+        host.updates()
+        assert host.runs("app") == "2.1"
+        host.holds("/opt/bin/extensions unpin app")
+        host.updates()
+        assert host.runs("app") == "4.0"

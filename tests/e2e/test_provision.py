@@ -272,18 +272,19 @@ def test_a_machine_follows_a_channel(
     site = guests.image_path(0, published.name)
     load = Load(setup=OTHERS, images=given([published]), log=tmp_path / "console")
     merge = "systemctl show --property=InvocationID systemd-sysext.service"
-    update = "systemctl start sysext-update-greeter.service"
+    update = "systemctl start extensions-update.service"
     version = "cat /usr/share/greeter/version"
     with follower(suite).start(load) as guest:
         holds(guest, f"busybox httpd -p 127.0.0.1:8000 -h {site}")
         holds(guest, f"perl {site}/proxy >/dev/null 2>&1 &")
+        holds(guest, "echo WATCH=1 >/etc/extensions.conf")
         vendors = holds(guest, KEYS % "/usr/lib/systemd/import-pubring.[gp]*")
         holds(guest, f"sh {site}/mirrored")
         holds(guest, GREETING % "1.0")
         assert holds(guest, KEYS % "/etc/systemd/import-pubring.gpg").split() == sorted(
             [*vendors.split(), *person.fingerprints()]
         )
-        holds(guest, "systemctl is-active sysext-update-greeter.timer")
+        holds(guest, "systemctl is-active extensions-update.timer")
         holds(guest, "systemctl is-enabled systemd-sysext.service")
         before = holds(guest, merge)
         holds(guest, update)
@@ -393,6 +394,7 @@ def test_a_machine_is_set_up_by_hand(tmp_path: Path, published: Path, person: Pe
         holds(guest, "systemctl is-enabled systemd-sysext")
         holds(guest, f"sh -u {site}/follow")
         assert holds(guest, "cat /usr/share/greeter/version") == "2.0\n"
+        holds(guest, "echo WATCH=1 >/etc/extensions.conf")
         vendors = holds(guest, KEYS % "/usr/lib/systemd/import-pubring.gpg").split()
         found = holds(guest, KEYS % "/etc/systemd/import-pubring.gpg").split()
         assert found == sorted([*vendors, *person.fingerprints()])

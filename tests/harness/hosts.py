@@ -238,10 +238,10 @@ def provision(disk: Path, publisher: Publisher, *names: str, policy: Any = "relo
 
 @contextmanager
 def booted(
-    suite: str, disk: Path, publisher: Publisher, *, watch: int = 3, settings: str = ""
+    suite: str, disk: Path, publisher: Publisher, *, watch: int = 2, settings: str = ""
 ) -> Iterator[Host]:
     """Boot a host from its disk; what it follows is served in it."""
-    (disk / "etc/extensions.conf").write_text(f"WATCH={watch}\nSETTLE=9\n{settings}")
+    (disk / "etc/extensions.conf").write_text(f"WATCH={watch}\nSETTLE=5\n{settings}")
     machine = DiskFollower(suite=suite, cache=ROOTS, arch=native_arch(), disk=disk)
     machine.prepare(Silent().tell)
     tools = built(machine)

@@ -272,7 +272,7 @@ def test_a_proxy_is_used_by_all_that_downloads(settings: Settings) -> None:
     config = ignition(settings, "docker", proxy=proxy)
     assert config["ignition"]["proxy"] == {"httpProxy": proxy, "httpsProxy": proxy}
     units = {unit["name"]: unit for unit in config["systemd"]["units"]}
-    (drop_in,) = units["sysext-update-docker.service"]["dropins"]
+    (drop_in,) = units["extensions-update.service"]["dropins"]
     assert '"https_proxy=http://proxy.example:3128/%%7e"' in drop_in["contents"]
     text = given(settings, "docker", output="butane", proxy=proxy)
     assert "--strict" not in text  # it would refuse a proxy over HTTP for addresses over HTTPS
@@ -296,7 +296,7 @@ def test_the_newest_at_first_boot_names_no_version(settings: Settings) -> None:
     paths = [link["path"] for link in config["storage"]["links"]]
     assert "/etc/extensions/docker.raw" not in paths
     units = {unit["name"]: unit for unit in config["systemd"]["units"]}
-    first = units["sysext-first-docker.service"]
+    first = units["extensions-first-docker.service"]
     assert first["enabled"]
     assert "ConditionPathExists=!/etc/extensions/docker.raw" in first["contents"]
     with pytest.raises(ProvisionError, match="follows no channel"):

@@ -21,7 +21,7 @@ SHOWN = re.compile(r"```console\n\$ (bakery provision .*)\n```\n\n```\w+\n(.*?)`
 GUIDES = [
     guide
     for guide in sorted((Path(__file__).parents[2] / ".github/docs").glob("*.md"))
-    if "bakery provision " in guide.read_text("utf-8")
+    if "$ bakery provision " in guide.read_text("utf-8")
 ]
 
 

@@ -324,7 +324,7 @@ started_since() { # NAME...: their units that were not there before
 }
 
 come_up() { # until all is well; what is not, in the end
-  left=$(setting SETTLE '') failed=10
+  left=$(setting SETTLE '') failed=5
   left=${left:-90}
   while ailing=$(ailing) && [ -n "$ailing" ] && [ "$left" -gt 0 ] && [ $failed -gt 0 ]; do
     left=$((left - 1))
