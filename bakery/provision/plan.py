@@ -20,6 +20,7 @@ from bakery.provision.host_config import (
     RemoteContents,
     unit_files,
 )
+from bakery.release import sysupdate
 from bakery.text import format_size
 
 if TYPE_CHECKING:
@@ -227,6 +228,10 @@ def _component_files(name: str, component: Component, choices: _Choices) -> Iter
             fix="publish with BAKERY_SIGNING_KEY set, or give --unsigned",
         )
     for file, text in component.transfers.items():
+        if file.endswith(sysupdate.COMPONENT):
+            path = f"/etc/sysupdate.{name}{sysupdate.COMPONENT}"
+            yield HostFile(path=path, contents=InlineContents(data=text))
+            continue
         # What is merged is for the program to say: systemd-sysupdate only fetches and verifies.
         data = re.sub(rb"(?m)^CurrentSymlink=.*\n", b"", text)
         if not component.keyring:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bakery.recipe.folder import FILE
+from bakery.recipe.model import OsLevel, OsVersion
 from bakery.recipe.names import release_name
 from bakery.release.errors import ReleaseError
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from bakery.recipe.load import Source
     from bakery.recipe.plan import Release
 
-SUFFIXES = (".conf", ".transfer")  # what systemd reads up to 256, and from 257 on
+# What systemd reads up to 256, what from 257 on, and what 262 reads beside it
+SUFFIXES = (".conf", ".transfer", COMPONENT := ".component")
 
 # A failed update then leaves two versions: the one that runs and the one before.
 _INSTANCES = 3
@@ -44,6 +46,16 @@ MatchPattern={stem}@v-%a.raw
 Mode=0644
 InstancesMax={instances}
 CurrentSymlink=/etc/extensions/{name}.raw
+"""
+
+
+_COMPONENT = """\
+# Tells systemd 262 and newer what {channel} is (sysupdate.components(5)): put it into /etc as
+# sysupdate.{name}.component. Before, nobody reads it.
+
+[Component]
+Description={summary}
+Documentation={homepage}
 """
 
 
@@ -85,7 +97,9 @@ def files(release: Release, url: str) -> dict[str, bytes]:
     if all(image.format == "folder" for image in release.images):
         return {}
     return {
-        f"{channel}{suffix}": _text(release.source, channel, stem, url)
+        f"{channel}{suffix}": _component(release.source, channel)
+        if suffix == COMPONENT
+        else _text(release.source, channel, stem, url)
         for channel, stem in channels(release).items()
         for suffix in SUFFIXES
     }
@@ -108,6 +122,25 @@ def _text(source: Source, channel: str, stem: str, url: str) -> bytes:
     return _TRANSFER.format(
         name=source.name, channel=channel, stem=stem, url=_literal(url), instances=_INSTANCES
     ).encode()
+
+
+def _component(source: Source, channel: str) -> bytes:
+    """Return what tells people what a component is, and which hosts it suits."""
+    recipe = source.recipe
+    text = _COMPONENT.format(
+        channel=channel,
+        name=source.name,
+        summary=recipe.summary,
+        homepage=_literal(str(recipe.homepage)),
+    )
+    match recipe.os:
+        case OsLevel(id=system):
+            text += f"SuggestOnOSRelease=ID={system}\n"
+        case OsVersion(id=system, version=version):
+            text += f"SuggestOnOSRelease=ID={system} VERSION_ID={version}\n"
+        case _:
+            pass
+    return text.encode()
 
 
 def _literal(text: str) -> str:

@@ -109,8 +109,12 @@ def channel(root: Path, name: str, url: str, *versions: str, signer: Person | No
     text = sysupdate._TRANSFER.format(
         name=name, channel=name, stem=f"{name}-", url=url, instances=3
     )
-    for suffix in sysupdate.SUFFIXES:
+    for suffix in (".conf", ".transfer"):
         (folder / f"{name}{suffix}").write_text(text)
+    about = sysupdate._COMPONENT.format(
+        name=name, channel=name, summary=f"{name}, for a test", homepage="https://example.com/"
+    )
+    (folder / f"{name}{sysupdate.COMPONENT}").write_text(about)
     return index(folder, signer)
 
 

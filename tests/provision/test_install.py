@@ -89,6 +89,7 @@ def test_a_channel_is_laid_and_taken_out_again(
         "etc/systemd/import-pubring.gpg",
         "etc/systemd/system-generators/torcx-generator",
         *SHARED,
+        "etc/sysupdate.docker.component",
         "etc/sysupdate.docker.d/docker.conf",
         "etc/sysupdate.docker.d/docker.transfer",
         f"etc/systemd/extensions-keys/{sha256(keys).hexdigest()}",

@@ -66,6 +66,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         ("journal: {ignore: ['(']}", ":1:20", "not a regular expression"),
         ("files: [etc/passwd]", ":1:9", "etc/passwd"),
         ("units: [{name: a.service, timeout: 0}]", ":1:36", "at least 1"),
+        ("files: [{path: /a, on: boot}]", ":1:24", "not possible here"),
     ],
 )
 def test_mistakes_are_shown_where_they_stand(

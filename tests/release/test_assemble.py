@@ -80,6 +80,18 @@ def test_transfers_verify_and_name_the_channel(
     assert int(transfer["Target"]["InstancesMax"]) >= 2
 
 
+def test_a_component_tells_what_it_is(shop: Shop) -> None:
+    files = shop.assembled("v1.1.0")
+    component = configparser.ConfigParser(interpolation=None)
+    component.optionxform = str  # type: ignore[assignment,method-assign]
+    component.read_string(files["tool.component"].decode())
+    recipe = shop.releases["v1.1.0"].source.recipe
+    assert dict(component["Component"]) == {
+        "Description": recipe.summary,
+        "Documentation": str(recipe.homepage),
+    }
+
+
 def test_a_version_that_is_its_own_minor_series_has_no_channel_for_it(shop: Shop) -> None:
     release = msgspec.structs.replace(shop.releases["v1.1.0"], version=Version.parse("v1.1"))
     with pytest.raises(ReleaseError, match=r"can't follow tool v1\.1 to v1\.1"):

@@ -166,6 +166,8 @@ fetch() { # NAME VERSION
   [ ! -e "$(image "$1" "$2")" ] || return 0
   prune "$1" "$(merged "$1") $(linked "$1") $(get "$1" before)" # systemd-sysupdate removes others
   protect "$1"
+  # What an interrupted download has left, systemd 262 takes for an update, and never tries again.
+  rm -f "$images/$1/".sysupdate.p* "$images/$1/".#sysupdate*
   sysupdate "$1" update "${2#"$(series "$1")"}" >>"$scratch/said" && [ -e "$(image "$1" "$2")" ]
 }
 
