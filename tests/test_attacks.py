@@ -91,6 +91,9 @@ def world(original: Site, tmp_path: Path) -> Iterator[World]:
     shutil.copytree(original.root, root)
     for name in ("etc", "usr", "opt"):
         (tmp_path / "root" / name).mkdir(parents=True)
+    engine = tmp_path / "root/usr/lib/systemd/systemd-sysupdate"
+    engine.parent.mkdir(parents=True)
+    engine.touch()
     for name in ("systemd-sysext", "systemd-sysupdate"):  # the host has them; nothing runs them
         (tmp_path / name).symlink_to("/bin/false")
     site = Site(root, original.keys, original.url)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bakery.provision.record import Laid
 
 _MODE = 0o644
+_ENGINES = ("/usr/lib/systemd/systemd-sysupdate", "/usr/bin/systemd-sysupdate")
 _WAYS_OUT = {
     errno.ENOSPC: "make room on it",
     errno.ELOOP: "mend the links on the way there: they lead in a circle, or through too many",
@@ -45,15 +46,16 @@ def install(extension: Extension, config: HostConfig, root: Path) -> list[str]:
         root: the root of the file system.
 
     Raises:
-        ProvisionError: `root` is no root file system or can't be written, the image has another
-            digest, an extension that it requires is not installed, or something of others is in
-            the way.
+        ProvisionError: `root` is no root file system or can't be written, it can't follow a
+            channel, the image has another digest, an extension that it requires is not
+            installed, or something of others is in the way.
 
     """
     host = HostRoot(root)
     with _explaining_failure(root):
         _refuse_other_folder(host)
         _refuse_missing_requirements(extension, host)
+        _refuse_without_engine(extension, host)
         return _install(extension, config, host)
 
 
@@ -74,6 +76,16 @@ def _install(extension: Extension, config: HostConfig, host: HostRoot) -> list[s
     ownership.take_away(host, name, before, new)
     ownership.write(host, name, new)
     return [each.path for each in new if each.kind in ("file", "link")]
+
+
+def _refuse_without_engine(extension: Extension, host: HostRoot) -> None:
+    if extension.component and not any(host.exists(path) for path in _ENGINES):
+        raise ProvisionError(
+            f"{extension.name} is to follow a channel, and this system has no systemd-sysupdate",
+            where=str(host.path),
+            fix="install it there (Debian 13 and newer: systemd-container), or name a release: "
+            f"{release_name(extension.name, extension.version or 'VERSION')}",
+        )
 
 
 def _refuse_older(extension: Extension, before: Iterable[Laid], host: HostRoot) -> None:

@@ -220,8 +220,9 @@ class Host:
 
 def provision(disk: Path, publisher: Publisher, *names: str, policy: Any = "reload") -> None:
     """Lay extensions onto a disk by `bakery install`, as its user would."""
-    for folder in ("etc", "usr"):
+    for folder in ("etc", "usr/lib/systemd"):
         (disk / folder).mkdir(parents=True, exist_ok=True)
+    (disk / "usr/lib/systemd/systemd-sysupdate").touch()
     url = publisher.folder.as_uri()
     settings = settings_module.load(disk, {"BAKERY_PUBLISH_URL": url, "HOME": str(disk)})
     for name in names:

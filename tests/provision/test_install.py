@@ -26,6 +26,8 @@ def root(tmp_path: Path) -> Path:
     for name in ("etc", "usr", "var/opt"):
         (folder / name).mkdir(parents=True)
     (folder / "opt").symlink_to("/var/opt")
+    (folder / "usr/lib/systemd").mkdir(parents=True)
+    (folder / "usr/lib/systemd/systemd-sysupdate").touch()
     return folder
 
 
@@ -68,6 +70,18 @@ SHARED = {
     "var/opt/bin/extensions",
     "var/opt/bin/extensions-keys",
 }
+
+
+def test_a_channel_is_not_followed_without_systemd_sysupdate(
+    settings: Settings, root: Path
+) -> None:
+    (root / "usr/lib/systemd/systemd-sysupdate").unlink()
+    before = paths(root)
+    with pytest.raises(ProvisionError, match="has no systemd-sysupdate") as caught:
+        install(settings, "docker", root)
+    assert "docker-20.10.13" in str(caught.value)
+    assert paths(root) == before
+    install(settings, "docker-20.10.13", root)
 
 
 def test_a_channel_is_laid_and_taken_out_again(
