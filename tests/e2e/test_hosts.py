@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
@@ -116,7 +117,7 @@ while (my $client = $server->accept) {
 def test_what_can_not_be_had_changes_nothing(
     suite: str, tmp_path: Path, publisher: Publisher, stranger: Person
 ) -> None:
-    """No network; a mirror that hangs up; a full disk; a wrong key, which becomes the right one."""
+    """No network; half a file; full disks; a list that is too old; a wrong key, rotated to."""
     disk = tmp_path / "disk"
     provision(disk, publisher, "app", "other")
     stranger.key("somebody else")
@@ -154,6 +155,19 @@ def test_what_can_not_be_had_changes_nothing(
         refused("No space left on device")
         host.holds("umount /opt/extensions/app /run/small")
 
+        host.holds(
+            "mkdir /run/small && mount -t tmpfs -o size=16k none /run/small && "
+            "cp -a /var/lib/extensions.d/. /run/small; "
+            "dd if=/dev/zero of=/run/small/rest bs=4k 2>/dev/null; "
+            "mount --bind /run/small /var/lib/extensions.d"
+        )
+        assert "nothing is changed: the state can't be written" in host.refuses("app")
+        assert host.runs("app") == "1.0"
+        host.holds("umount /var/lib/extensions.d /run/small; rm /opt/extensions/app/app-2.0-*")
+
+        if suite == "forky":  # the first systemd that looks at the day
+            publisher.sign("app", until=date(2020, 1, 1))
+            refused("app: can't look for updates")
         publisher.sign("app", stranger)
         refused("signature")
         keys = stranger.export(publisher.folder / "new.gpg", armour=False)
@@ -289,7 +303,9 @@ def test_neighbours_are_left_alone(suite: str, tmp_path: Path, publisher: Publis
 
 
 @pytest.mark.parametrize("suite", LONG)
-def test_an_image_brings_its_own_check(suite: str, tmp_path: Path, publisher: Publisher) -> None:
+def test_the_first_version_comes_later_and_brings_its_own_check(
+    suite: str, tmp_path: Path, publisher: Publisher
+) -> None:
     check = """\
 commands:
   - {run: echo "$BAKERY_VERSION" >/run/checked, on: host}
@@ -298,7 +314,11 @@ commands:
 """
     disk = tmp_path / "disk"
     provision(disk, publisher, "app")
+    (disk / "etc/extensions/app.raw").unlink()
     with booted(suite, disk, publisher) as host:
+        host.holds("/opt/bin/extensions first app && /opt/bin/extensions resume")
+        assert host.runs("app") == "1.0"
+        assert "from - to 1.0" in host.status("app")["last"]
         publisher.publish("app", "2.0", check=check % "'2.0'")
         host.updates()
         assert host.holds("cat /run/checked") == "2.0"
@@ -347,6 +367,34 @@ def test_updates_wait_for_a_reboot(suite: str, tmp_path: Path, publisher: Publis
         assert "app 3.0 does not hold" in host.holds(
             "journalctl --boot --priority=err --unit=extensions-transactions.service"
         )
+
+
+@pytest.mark.nightly
+def test_what_systemd_262_does_by_itself_changes_nothing_that_runs(
+    tmp_path: Path, publisher: Publisher
+) -> None:
+    disk = tmp_path / "disk"
+    provision(disk, publisher, "app")
+    engine = "/usr/lib/systemd/systemd-sysupdate"
+    with booted("forky", disk, publisher) as host:
+        host.holds("systemctl start systemd-sysupdate-notify-sysext.socket")
+        publisher.publish("app", "2.0")
+        host.holds(f"{engine} update --component-all --cleanup=yes")
+        assert host.images("app") == ["1.0", "2.0"]
+        assert (host.runs("app"), host.status("app")["merged"]) == ("1.0", "1.0")
+        host.updates()
+        assert host.runs("app") == "2.0"
+
+        guide = (REPOSITORY / ".github/docs/updates.md").read_text()
+        (drop_in,) = re.findall(r"```ini\n(.*?)```", guide, re.DOTALL)
+        folder = "/etc/sysupdate.app.component.d"
+        host.holds(f"mkdir {folder}; cat >{folder}/10-fleet.conf <<'END'\n{drop_in}END")
+        publisher.publish("app", "3.0")
+        assert "app 3.0 waits, since its component is disabled" in host.updates()
+        host.holds(f"sed -i 's/ 10%/ 100%/' {folder}/10-fleet.conf")
+        host.holds(f"{engine} enable-component --component-suggested")
+        host.updates()
+        assert host.runs("app") == "3.0"
 
 
 def test_the_lines_of_the_guide(tmp_path: Path, publisher: Publisher) -> None:

@@ -19,12 +19,14 @@ from bakery.progress import Silent
 from bakery.provision import command
 from bakery.recipe.load import Recipes
 from bakery.recipe.plan import releases
+from bakery.release import sums
 from harness.debian import ROOTS
 from harness.released import channel, release
 from harness.sysupdate import Follower, built, given
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import date
     from pathlib import Path
 
     from bakery.boot.guest import Answer, Guest
@@ -133,10 +135,14 @@ class Publisher:
         self._versions.setdefault(name, []).append(version)
         self.sign(name)
 
-    def sign(self, name: str, signer: Person | None = None) -> None:
-        """Write the channel of an extension anew."""
+    def sign(self, name: str, signer: Person | None = None, until: date | None = None) -> None:
+        """Write the channel of an extension anew, to be believed until a day."""
         versions = self._versions[name]
-        channel(self.folder, name, HERE, *versions, signer=signer or self.person)
+        signer = signer or self.person
+        index = channel(self.folder, name, HERE, *versions, signer=signer) / sums.FILE
+        if until is not None:
+            index.write_bytes(sums.encode(sums.decode(index.read_bytes()), until))
+            signer.sign(index, armour=False).rename(index.with_name(sums.SIGNATURE))
 
 
 def _squashed(folder: Path) -> bytes:

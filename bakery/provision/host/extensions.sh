@@ -395,7 +395,7 @@ begin() { # NAME VERSION
 transact() { # [NAME VERSION]...: all or nothing
   pairs=$* names=''
   remember || {
-    why="the state can't be written to $states"
+    complain "nothing is changed: the state can't be written to $states"
     return 1
   }
   # shellcheck disable=SC2086 # pairs of words
@@ -404,7 +404,7 @@ transact() { # [NAME VERSION]...: all or nothing
     if ! begin "$1" "$2" || ! link "$1" "$2"; then
       # shellcheck disable=SC2086 # several names
       undo $names "$1"
-      why="the state can't be written to $states and $links"
+      complain "nothing is changed: the state can't be written to $states and $links"
       return 1
     fi
     names="$names $1"
@@ -538,6 +538,10 @@ stage() { # NAME: get its update ready: into `live`, or for the next reboot
     return
   fi
   fetch "$1" "$version" || {
+    if grep -q 'Component is disabled' "$scratch/said"; then
+      say "$1 $version waits, since its component is disabled"
+      return 0
+    fi
     refuse "$1" "$version can't be had"
     return
   }
@@ -600,7 +604,7 @@ request_reboot() {
 
 reboot() { # if the lock is given, and nobody inhibits it
   hook=$(setting REBOOT_LOCK '')
-  if [ -n "$hook" ] && ! sh -c "$hook"; then
+  if [ -n "$hook" ] && ! sh -c "$hook" 9>&-; then
     complain "no reboot now, since this failed: $hook"
     return 1
   fi
