@@ -16,7 +16,8 @@ links=/etc/extensions
 states=/var/lib/extensions.d
 scratch=/run/extensions.d
 released=/usr/lib/extension-release.d/extension-release
-why=''    # what was wrong last, for people
+why='' # what was wrong last, for people
+booted='' # whether a transaction began before this run
 
 usage() {
   cat <<END
@@ -164,7 +165,9 @@ choose() { # NAME: the version it should have; never an older one, unless that i
 
 fetch() { # NAME VERSION
   [ ! -e "$(image "$1" "$2")" ] || return 0
-  prune "$1" "$(merged "$1") $(linked "$1") $(get "$1" before)" # systemd-sysupdate removes others
+  put "$1" next ''
+  # so that systemd-sysupdate, which keeps three, has none to remove
+  prune "$1" "$({ merged "$1" || linked "$1"; } | sed q) $(get "$1" before)"
   protect "$1"
   # What an interrupted download has left, systemd 262 takes for an update, and never tries again.
   rm -f "$images/$1/".sysupdate.p* "$images/$1/".#sysupdate*
@@ -434,13 +437,23 @@ finish() { # NAME...: see whether what is merged now holds, or else go back
     commit "$@"
     return
   fi
-  if [ $# = 1 ]; then
-    shun "$1" "$(target "$1")" "$why"
-    complain "$1 $(target "$1") does not hold, and is not taken again: $why;" \
-      "back to $(origin "$1")"
+  if [ $# = 1 ] || [ -n "$booted" ]; then # else they are tried one by one
+    for name in $(blamed "$@"); do
+      shun "$name" "$(target "$name")" "$why"
+      complain "$name $(target "$name") does not hold, and is not taken again: $why;" \
+        "back to $(origin "$name")"
+    done
   fi
   undo "$@"
   return 1
+}
+
+blamed() { # NAME...: whom it is about that something does not hold; all, if it is about nobody
+  guilty=''
+  for name; do
+    ! has "$name $(units "$name" | paste -s -d ' ' -)" "${why%% *}" || guilty="$guilty $name"
+  done
+  printf '%s\n' "${guilty:-$*}"
 }
 
 commit() { # NAME...
@@ -461,17 +474,21 @@ undo() { # NAME...: merge and run again what did before
   changed='' added=$(started_since "$@")
   for name; do
     old=$(origin "$name")
+    [ -n "$old" ] || continue # the disk was full before anything changed
     if [ "$old" = - ]; then rm -f "$links/$name.raw"; else link "$name" "$old"; fi
     [ "$(merged "$name" || echo -)" = "$old" ] || changed=1
   done
   [ -z "$changed" ] || merge || complain "systemd-sysext fails: see journalctl -u systemd-sysext"
   # shellcheck disable=SC2086 # several units
   [ -z "$added" ] || systemctl stop $added
+  own=$(units "$@" | paste -s -d ' ' -)
   while read -r unit id; do
-    [ -z "$id" ] || [ "$unit" = sick ] || [ "$(invocation "$unit")" = "$id" ] || {
+    if [ -z "$id" ] || [ "$unit" = sick ]; then continue; fi
+    runs=$(invocation "$unit")
+    if [ -z "$runs" ] || { has "$own" "$unit" && [ "$runs" != "$id" ]; }; then
       systemctl reset-failed "$unit" 2>/dev/null
       systemctl restart "$unit"
-    }
+    fi
   done <"$states/before"
   ails=$(come_up)
   [ -z "$ails" ] || complain "even so, $ails"
@@ -496,8 +513,11 @@ resume() { # end what was interrupted
     fi
   done
   say "watching what is new in $open"
+  booted=1
   # shellcheck disable=SC2086 # several names
   finish $open
+  ended=$? booted=''
+  return $ended
 }
 
 # --- Commands
@@ -648,6 +668,7 @@ remove() { # NAME
     "$images/$1/"*) rm -f "$links/$1.raw" ;;
   esac
   take_away "$1"
+  [ ! -e /opt/bin/extensions-keys ] || sh /opt/bin/extensions-keys
   rm -rf "$states/$1.state" "/run/sysupdate.$1.d"
   merge
   # shellcheck disable=SC2086 # several units
