@@ -147,7 +147,7 @@ def test_what_can_not_be_had_changes_nothing(
         serve(host, publisher)
 
         host.holds(
-            "mkdir /run/small && mount -t tmpfs -o size=16k none /run/small && "
+            "mkdir -p /run/small && mount -t tmpfs -o size=16k none /run/small && "
             "cp -a /opt/extensions/app/. /run/small && "
             "dd if=/dev/zero of=/run/small/rest bs=4k 2>/dev/null; "
             "mount --bind /run/small /opt/extensions/app"
@@ -156,7 +156,7 @@ def test_what_can_not_be_had_changes_nothing(
         host.holds("umount /opt/extensions/app /run/small")
 
         host.holds(
-            "mkdir /run/small && mount -t tmpfs -o size=16k none /run/small && "
+            "mkdir -p /run/small && mount -t tmpfs -o size=16k none /run/small && "
             "cp -a /var/lib/extensions.d/. /run/small; "
             "dd if=/dev/zero of=/run/small/rest bs=4k 2>/dev/null; "
             "mount --bind /run/small /var/lib/extensions.d"
