@@ -58,7 +58,7 @@ WantedBy=multi-user.target
 
 def script() -> str:
     """Return the program's text."""
-    text = (_FOLDER / "host/extensions.sh").read_text("utf-8")
+    text = (_FOLDER / "extensions.sh").read_text("utf-8")
     before, mark, after = text.partition(_RECORD)
     functions = (_FOLDER / "record.sh").read_text("utf-8").partition("\n")[2]
     return before + mark + "\n" + functions + after

@@ -425,6 +425,3 @@ def test_the_lines_of_the_guide(tmp_path: Path, publisher: Publisher) -> None:
         host.holds("/opt/bin/extensions pin app 2")
         host.updates()
         assert host.runs("app") == "2.1"
-        host.holds("/opt/bin/extensions unpin app")
-        host.updates()
-        assert host.runs("app") == "4.0"
