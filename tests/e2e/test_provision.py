@@ -321,7 +321,9 @@ def test_a_machine_takes_the_newest_when_it_first_boots(
     bound = [root, published]
     laid, site = (guests.image_path(number, path.name) for number, path in enumerate(bound))
     setup = f"cp -a {laid}/etc/. /etc/\nmkdir -p /opt\ncp -a {laid}/opt/. /opt/\n" + SERVED % site
-    setup += "systemctl preset extensions-first-greeter.service extensions-keys.service\n"  # Ignition's
+    setup += (
+        "systemctl preset extensions-first-greeter.service extensions-keys.service\n"  # Ignition's
+    )
     load = Load(setup=setup, images=given(bound), log=tmp_path / "console")
     with follower("trixie").start(load) as guest:
         # Ignition would have laid the units before systemd began

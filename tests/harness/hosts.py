@@ -266,4 +266,5 @@ def booted(
 def serve(host: Host, publisher: Publisher) -> None:
     """Have the host's network lead to the publisher."""
     site = image_path(0, publisher.folder.name)
-    host.holds(f"busybox httpd -p 127.0.0.1:8000 -h {site}")
+    # whoever served before may not be gone yet
+    host.holds(f"until busybox httpd -p 127.0.0.1:8000 -h {site}; do sleep 0.1; done")
