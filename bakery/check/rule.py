@@ -10,9 +10,10 @@ import msgspec
 from bakery.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from bakery.check.subject import Subject
+    from bakery.check.tree import Node
     from bakery.tools import Tool
 
 Severity = Literal["error", "warning"]
@@ -122,3 +123,25 @@ def rule(
         return Rule(id=name, severity=severity, reason=reason, fix=fix, look=look)
 
     return register
+
+
+def path_rule(
+    name: str,
+    severity: Severity,
+    *,
+    where: Callable[[Node], object],
+    says: str,
+    reason: str,
+    fix: str,
+) -> Rule:
+    """Make a rule called `name` that the paths for which `where` is true break, each by itself.
+
+    `says` is what is wrong there, with `{node.mode}` and the like for what is known of the path.
+    """
+
+    def look(subject: Subject) -> Iterator[Violation]:
+        for node in subject.tree:
+            if where(node):
+                yield Violation(node.path, says.format(node=node))
+
+    return Rule(id=name, severity=severity, reason=reason, fix=fix, look=look)

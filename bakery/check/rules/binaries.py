@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from bakery.check import host, linkage
-from bakery.check.rule import BUILT_ELSEWHERE, Severity, Skip, Violation, rule
+from bakery.check.rule import BUILT_ELSEWHERE, Severity, Skip, Violation, path_rule, rule
 from bakery.check.tree import binaries, inside
 
 if TYPE_CHECKING:
@@ -34,17 +34,14 @@ def _fix(root: Root) -> str | None:
     return "add the package that has it to packages: of the recipe" if root.private else None
 
 
-@rule(
+damaged = path_rule(
     "elf-damaged",
     "error",
+    where=lambda node: node.defect and node.sha256 is not None,
+    says="{node.defect}",
     reason="a binary that is cut off crashes, or does not start at all",
     fix="look at the asset it comes from: it is damaged, or was unpacked halfway",
 )
-def damaged(subject: Subject) -> Iterator[Violation]:
-    """Find files that have the ELF magic number and can't be parsed."""
-    for node in subject.tree:
-        if node.defect and node.sha256 is not None:
-            yield Violation(node.path, node.defect)
 
 
 @rule(

@@ -4,77 +4,56 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bakery.check.rule import Violation, rule
+from bakery.check.rule import path_rule
 from bakery.check.tree import binaries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from bakery.binary.elf import Elf
-    from bakery.check.subject import Subject
+    from bakery.check.rule import Rule
     from bakery.check.tree import Node
 
 
-def _hardenable(subject: Subject) -> Iterator[tuple[Node, Elf]]:
-    """Yield dynamic binaries; Go's are memory-safe, and by default neither PIE nor RELRO."""
-    for node, elf in binaries(subject.tree):
-        if elf.dynamic and not elf.go:
-            yield node, elf
+def _rule(name: str, *, where: Callable[[Elf], bool], says: str, reason: str, fix: str) -> Rule:
+    def is_broken(node: Node) -> bool:
+        return any(where(elf) for _, elf in binaries([node]))
+
+    return path_rule(name, "warning", where=is_broken, says=says, reason=reason, fix=fix)
 
 
-@rule(
+def _hardenable(elf: Elf) -> bool:
+    """Return whether a binary is dynamic; Go's are memory-safe, by default no PIE nor RELRO."""
+    return elf.dynamic and not elf.go
+
+
+execstack = _rule(
     "elf-execstack",
-    "warning",
+    where=lambda elf: elf.execstack,
+    says="asks for an executable stack",
     reason="an executable stack makes overflows exploitable, and hardened hosts refuse it",
     fix="ask upstream to link with -z noexecstack",
 )
-def execstack(subject: Subject) -> Iterator[Violation]:
-    """Find binaries with an executable stack."""
-    yield from (
-        Violation(n.path, "asks for an executable stack")
-        for n, elf in binaries(subject.tree)
-        if elf.execstack
-    )
-
-
-@rule(
+textrel = _rule(
     "elf-textrel",
-    "warning",
+    where=lambda elf: elf.textrel,
+    says="has text relocations",
     reason=(
         "code that is changed while it is loaded is writable for a while, and SELinux refuses it"
     ),
     fix="ask upstream to compile with -fPIC",
 )
-def textrel(subject: Subject) -> Iterator[Violation]:
-    """Find binaries with text relocations."""
-    yield from (
-        Violation(n.path, "has text relocations")
-        for n, elf in binaries(subject.tree)
-        if elf.textrel
-    )
-
-
-@rule(
+relro = _rule(
     "elf-relro",
-    "warning",
+    where=lambda elf: _hardenable(elf) and not elf.relro,
+    says="is a dynamic binary without RELRO",
     reason="without RELRO an overflow can redirect the calls of a dynamic binary",
     fix="ask upstream to link with -z relro -z now",
 )
-def relro(subject: Subject) -> Iterator[Violation]:
-    """Find dynamic binaries without RELRO; a static one has little to protect."""
-    for node, elf in _hardenable(subject):
-        if not elf.relro:
-            yield Violation(node.path, "is a dynamic binary without RELRO")
-
-
-@rule(
+pie = _rule(
     "elf-pie",
-    "warning",
+    where=lambda elf: _hardenable(elf) and elf.kind == "executable" and not elf.pie,
+    says="is a dynamic program, but not position-independent",
     reason="a program at a fixed address is easier to exploit",
     fix="ask upstream to compile with -fPIE and link with -pie",
 )
-def pie(subject: Subject) -> Iterator[Violation]:
-    """Find dynamic programs at a fixed address."""
-    for node, elf in _hardenable(subject):
-        if elf.kind == "executable" and not elf.pie:
-            yield Violation(node.path, "is a dynamic program, but not position-independent")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from bakery.check.rule import Skip, Violation, rule
+from bakery.check.rule import Skip, Violation, path_rule, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,61 +46,46 @@ def owner(subject: Subject) -> Iterator[Violation | Skip]:
             yield Violation(node.path, f"belongs to {node.uid}:{node.gid}, not to root")
 
 
-@rule(
+directory_mode = path_rule(
     "directory-mode",
     "error",
+    where=lambda node: (
+        node.type == "directory" and node.mode != _DIRECTORY and not node.mode & _WORLD_WRITABLE
+    ),
+    says="has mode {node.mode:04o}, and a folder should have 0755",
     reason=(
         "a merge takes a folder's mode from the image: a private /usr stops the boot and locks"
         " users out"
     ),
     fix="chmod 0755",
 )
-def directory_mode(subject: Subject) -> Iterator[Violation]:
-    """Find folders that are not 0755."""
-    for node in subject.tree:
-        if node.type == "directory" and node.mode != _DIRECTORY and not node.mode & _WORLD_WRITABLE:
-            yield Violation(node.path, f"has mode {node.mode:04o}, and a folder should have 0755")
 
-
-@rule(
+file_mode = path_rule(
     "file-mode",
     "warning",
+    where=lambda node: node.type == "file" and node.mode & _READABLE != _READABLE,
+    says="is a file of mode {node.mode:04o} that not everybody may read",
     reason="what users can't read, their programs can't use; and an image is no place for secrets",
     fix="chmod a+r, or leave it out",
 )
-def file_mode(subject: Subject) -> Iterator[Violation]:
-    """Find files that not everybody may read."""
-    for node in subject.tree:
-        if node.type == "file" and node.mode & _READABLE != _READABLE:
-            yield Violation(
-                node.path, f"is a file of mode {node.mode:04o} that not everybody may read"
-            )
 
-
-@rule(
+world_writable = path_rule(
     "world-writable",
     "error",
+    where=lambda node: node.type in ("file", "directory") and node.mode & _WORLD_WRITABLE,
+    says="has mode {node.mode:04o}: everybody may write to it",
     reason="an image is trusted like the system itself: nobody but its maker may have a say in it",
     fix="chmod o-w",
 )
-def world_writable(subject: Subject) -> Iterator[Violation]:
-    """Find files and folders that everybody may write to."""
-    for node in subject.tree:
-        if node.type in ("file", "directory") and node.mode & _WORLD_WRITABLE:
-            yield Violation(node.path, f"has mode {node.mode:04o}: everybody may write to it")
 
-
-@rule(
+setuid = path_rule(
     "setuid",
     "error",
+    where=lambda node: node.type == "file" and node.mode & _SETUID,
+    says="has mode {node.mode:04o}: it runs with its owner's rights",
     reason="a setuid program gives whoever starts it the rights of its owner, on every host",
     fix="chmod ug-s; where the program is useless without, allow it with a reason",
 )
-def setuid(subject: Subject) -> Iterator[Violation]:
-    """Find setuid and setgid files."""
-    for node in subject.tree:
-        if node.type == "file" and node.mode & _SETUID:
-            yield Violation(node.path, f"has mode {node.mode:04o}: it runs with its owner's rights")
 
 
 @rule(
@@ -155,42 +140,29 @@ def times(subject: Subject) -> Iterator[Violation]:
             yield Violation(node.path, f"was last changed on {shown}")
 
 
-@rule(
+unreadable = path_rule(
     "unreadable",
     "error",
+    where=lambda node: node.defect and node.sha256 is None,
+    says="{node.defect}",
     reason="what can't be read while it is checked can't be read on a host",
     fix="build or download the image again",
 )
-def unreadable(subject: Subject) -> Iterator[Violation]:
-    """Find files whose blocks are damaged, or that the user may not read."""
-    for node in subject.tree:
-        if node.defect and node.sha256 is None:
-            yield Violation(node.path, node.defect)
 
-
-@rule(
+not_executable = path_rule(
     "not-executable",
     "error",
+    where=lambda node: node.type == "file" and node.folder == "usr/bin" and not node.executable,
+    says="is a program of mode {node.mode:04o}, which nobody may execute",
     reason="what stands in usr/bin without the right to be executed can't be started",
     fix="chmod 0755",
 )
-def not_executable(subject: Subject) -> Iterator[Violation]:
-    """Find programs that nobody may start."""
-    for node in subject.tree:
-        if node.type == "file" and node.folder == "usr/bin" and not node.executable:
-            yield Violation(
-                node.path, f"is a program of mode {node.mode:04o}, which nobody may execute"
-            )
 
-
-@rule(
+empty = path_rule(
     "empty-program",
     "error",
+    where=lambda node: node.executable and node.size == 0,
+    says="is an executable file without content",
     reason="an empty program does nothing and says so to nobody: its download or unpacking failed",
     fix="look at the asset that it comes from",
 )
-def empty(subject: Subject) -> Iterator[Violation]:
-    """Find programs without content."""
-    for node in subject.tree:
-        if node.executable and node.size == 0:
-            yield Violation(node.path, "is an executable file without content")

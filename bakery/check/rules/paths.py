@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from bakery.check.rule import Violation, rule
+from bakery.check.rule import Violation, path_rule, rule
 from bakery.image.tree import is_macos_metadata
 from bakery.recipe.host_folders import HOST_FOLDERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from bakery.check.subject import Subject
     from bakery.check.tree import Node
@@ -129,108 +129,76 @@ def host_folder(subject: Subject) -> Iterator[Violation]:
             )
 
 
-@rule(
+opt = path_rule(
     "opt-shipped",
     "warning",
+    where=lambda node: node.path == "opt",
+    says="is merged over the host's own /opt",
     reason="a merged /opt is read-only as a whole, and hides what users keep or mount below it",
     fix="install into usr/lib/NAME, with links from usr/bin",
 )
-def opt(subject: Subject) -> Iterator[Violation]:
-    """Find an image that takes /opt."""
-    if subject.tree.get("opt") is not None:
-        yield Violation("opt", "is merged over the host's own /opt")
 
-
-@rule(
+usr_local = path_rule(
     "usr-local-shipped",
     "warning",
+    where=lambda node: node.path == "usr/local" and node.type == "directory",
+    says="is merged over the host's own /usr/local",
     reason=(
         "on some systems /usr/local is writable and the users' own; the image hides what is there"
     ),
     fix="install into usr/bin, usr/lib/NAME, usr/share",
 )
-def usr_local(subject: Subject) -> Iterator[Violation]:
-    """Find an image that takes /usr/local."""
-    node = subject.tree.get("usr/local")
-    if node is not None and node.type == "directory":
-        yield Violation("usr/local", "is merged over the host's own /usr/local")
 
-
-@rule(
+os_release = path_rule(
     "os-release-shipped",
     "error",
+    where=lambda node: node.path in ("usr/lib/os-release", "usr/lib/initrd-release"),
+    says="replaces the host's own",
     reason=(
         "the host's own os-release is replaced: it no longer knows what it is, and refuses every"
         " image"
     ),
     fix="leave it out; the release file in usr/lib/extension-release.d says what the image is for",
 )
-def os_release(subject: Subject) -> Iterator[Violation]:
-    """Find an os-release."""
-    for path in ("usr/lib/os-release", "usr/lib/initrd-release"):
-        if subject.tree.get(path) is not None:
-            yield Violation(path, "replaces the host's own")
 
-
-@rule(
+caches = path_rule(
     "singleton-cache",
     "error",
+    where=lambda node: _CACHES.fullmatch(node.path),
+    says="shadows the host's own cache",
     reason=(
         "a cache describes a whole system: the image's replaces the host's, which then misses"
         " its own files"
     ),
     fix="leave it out: `drop:` in a recipe",
 )
-def caches(subject: Subject) -> Iterator[Violation]:
-    """Find caches that describe a whole system."""
-    yield from (
-        Violation(node.path, "shadows the host's own cache") for node in _matching(subject, _CACHES)
-    )
 
-
-@rule(
+databases = path_rule(
     "package-database",
     "error",
+    where=lambda node: node.type != "directory" and _DATABASES.fullmatch(node.path),
+    says="shadows the host's record of its packages",
     reason="the image's package database replaces the host's, which then forgets what is installed",
     fix="leave it out: `drop:` in a recipe",
 )
-def databases(subject: Subject) -> Iterator[Violation]:
-    """Find the records of package managers."""
-    yield from (
-        Violation(node.path, "shadows the host's record of its packages")
-        for node in _matching(subject, _DATABASES)
-        if node.type != "directory"
-    )
 
-
-@rule(
+owned = path_rule(
     "host-owned",
     "error",
+    where=lambda node: _OWNED.fullmatch(node.path),
+    says="replaces what every host has",
     reason="every host has it in the version that fits it; replaced, the host does not boot or run",
     fix="leave it out; a library that the image's programs need belongs into usr/lib/NAME",
 )
-def owned(subject: Subject) -> Iterator[Violation]:
-    """Find parts of systemd and libc, and the programs that every boot needs."""
-    yield from (
-        Violation(node.path, "replaces what every host has") for node in _matching(subject, _OWNED)
-    )
 
-
-def _matching(subject: Subject, pattern: re.Pattern[str]) -> Iterable[Node]:
-    return (node for node in subject.tree if pattern.fullmatch(node.path))
-
-
-@rule(
+macos = path_rule(
     "macos-metadata",
     "error",
+    where=lambda node: node.type != "directory" and is_macos_metadata(node.path),
+    says="is metadata of macOS",
     reason="it describes a file to macOS; in usr/bin it is taken for a program",
     fix="leave it out; tar on macOS adds none with COPYFILE_DISABLE=1",
 )
-def macos(subject: Subject) -> Iterator[Violation]:
-    """Find files that macOS adds to archives and folders."""
-    for node in subject.tree:
-        if node.type != "directory" and is_macos_metadata(node.path):
-            yield Violation(node.path, "is metadata of macOS")
 
 
 @rule(

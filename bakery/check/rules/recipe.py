@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bakery.check import licenses
-from bakery.check.rule import BUILT_ELSEWHERE, Skip, Violation, rule
+from bakery.check.rule import BUILT_ELSEWHERE, Rule, Skip, Violation, rule
 from bakery.recipe.folder import CHECK
 from bakery.yaml.location import show
 
@@ -29,34 +30,29 @@ def _missing(recipe: Source) -> list[str]:
     return [name for name, file in files.items() if not (file.is_file() and file.stat().st_size)]
 
 
-@rule(
-    "recipe-readme",
-    "error",
+def _without(file: str, subject: Subject) -> Iterator[Violation | Skip]:
+    recipe = subject.context.recipe
+    if recipe is None:
+        yield BUILT_ELSEWHERE
+    elif file in _missing(recipe):
+        yield Violation(".", f"has a recipe without {file}: {show(recipe.folder)}")
+
+
+readme = Rule(
+    id="recipe-readme",
+    severity="error",
     reason="whoever installs the image does not learn what starts, and how it is configured",
     fix="write README.md: what it brings, what starts, its configuration, its data, its licence",
+    look=partial(_without, README),
 )
-def readme(subject: Subject) -> Iterator[Violation | Skip]:
-    """Find a recipe without a README.md."""
-    recipe = subject.context.recipe
-    if recipe is None:
-        yield BUILT_ELSEWHERE
-    elif README in _missing(recipe):
-        yield Violation(".", f"has a recipe without {README}: {show(recipe.folder)}")
 
-
-@rule(
-    "recipe-check",
-    "error",
+expectations = Rule(
+    id="recipe-check",
+    severity="error",
     reason="a boot without expectations shows that the image merges, not that its programs work",
     fix="write check.yaml: commands that let the programs do their work, units that must be active",
+    look=partial(_without, CHECK),
 )
-def expectations(subject: Subject) -> Iterator[Violation | Skip]:
-    """Find a recipe without a check.yaml."""
-    recipe = subject.context.recipe
-    if recipe is None:
-        yield BUILT_ELSEWHERE
-    elif CHECK in _missing(recipe):
-        yield Violation(".", f"has a recipe without {CHECK}: {show(recipe.folder)}")
 
 
 @rule(

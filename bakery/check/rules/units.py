@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from bakery.check import host, unit_files
-from bakery.check.rule import Violation, rule
+from bakery.check.rule import Rule, Violation, rule
 from bakery.check.scan import PARSED
 from bakery.check.unit_files import COMMANDS
 from bakery.recipe.validate import VERSION_PLACEHOLDERS
@@ -48,7 +49,7 @@ def suffix(subject: Subject) -> Iterator[Violation]:
             yield Violation(node.path, "is a drop-in without .conf", fix=fix)
 
 
-def _dependencies(subject: Subject, kind: str) -> Iterator[Violation]:
+def _dependencies(kind: str, subject: Subject) -> Iterator[Violation]:
     for node in subject.tree.below(unit_files.SYSTEM):
         match = _DEPENDENCY.fullmatch(node.path)
         if match and match[2] == kind:
@@ -64,29 +65,24 @@ def _dependencies(subject: Subject, kind: str) -> Iterator[Violation]:
             )
 
 
-@rule(
-    "wants-link",
-    "error",
+wants = Rule(
+    id="wants-link",
+    severity="error",
     reason=(
         "systemd drops a link to a unit that does not exist yet when it first loads, so nothing"
         " is started"
     ),
     fix="use a drop-in with Upholds=",
+    look=partial(_dependencies, "wants"),
 )
-def wants(subject: Subject) -> Iterator[Violation]:
-    """Find links in .wants folders."""
-    return _dependencies(subject, "wants")
 
-
-@rule(
-    "requires-link",
-    "error",
+requires = Rule(
+    id="requires-link",
+    severity="error",
     reason="a required unit that does not exist yet, or was unmerged, stops the boot",
     fix="use a drop-in with Upholds=",
+    look=partial(_dependencies, "requires"),
 )
-def requires(subject: Subject) -> Iterator[Violation]:
-    """Find links in .requires folders."""
-    return _dependencies(subject, "requires")
 
 
 @rule(

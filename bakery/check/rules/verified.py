@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from bakery.check.subject import Subject
     from bakery.check.tree import Node, Tree
 
+    Faults = Callable[[str], Iterable[grammar.Fault]]
+
 _ANALYZE = Tool(program="systemd-analyze", apt="systemd")
 _SYSUSERS = Tool(program="systemd-sysusers", apt="systemd")
 _TMPFILES = Tool(program="systemd-tmpfiles", apt="systemd")
@@ -82,9 +84,7 @@ def _said(
         )
 
 
-def _malformed(
-    nodes: Iterable[Node], faults: Callable[[str], Iterable[grammar.Fault]]
-) -> Iterator[Violation]:
+def _malformed(nodes: Iterable[Node], faults: Faults) -> Iterator[Violation]:
     for node in nodes:
         for number, message in faults(node.text or ""):
             yield Violation(node.path, f"line {number} {message}")
@@ -101,8 +101,14 @@ def _placed(line: str, root: Path, nodes: Sequence[Node]) -> tuple[str, str]:
     return nodes[0].folder, text
 
 
-def _verdict(tool: Tool, nodes: Sequence[Node], *arguments: str) -> Iterator[Violation | Skip]:
-    """Give snippets to a tool that takes --root= and files; yield what it complains about."""
+def _verdict(
+    tool: Tool, nodes: Sequence[Node], faults: Faults, *arguments: str
+) -> Iterator[Violation | Skip]:
+    """Look at the form of snippets, then give them to a tool that takes --root= and files."""
+    malformed = list(_malformed(nodes, faults))
+    yield from malformed
+    if malformed or not nodes:
+        return
     program = tool.find()
     if program is None:
         yield _only_form(tool)
@@ -165,10 +171,7 @@ def _units(tree: Tree) -> list[Node]:
 def sysusers(subject: Subject) -> Iterator[Violation | Skip]:
     """Let systemd-sysusers parse the image's users."""
     nodes = _texts(subject, fragment_files.SYSUSERS, ".conf")
-    malformed = list(_malformed(nodes, grammar.sysusers))
-    yield from malformed
-    if nodes and not malformed:
-        yield from _verdict(_SYSUSERS, nodes, "--dry-run")
+    yield from _verdict(_SYSUSERS, nodes, grammar.sysusers, "--dry-run")
 
 
 @rule(
@@ -180,10 +183,7 @@ def sysusers(subject: Subject) -> Iterator[Violation | Skip]:
 def tmpfiles(subject: Subject) -> Iterator[Violation | Skip]:
     """Let systemd-tmpfiles parse the image's lines; excluding every path keeps it from acting."""
     nodes = _texts(subject, fragment_files.TMPFILES, ".conf")
-    malformed = list(_malformed(nodes, grammar.tmpfiles))
-    yield from malformed
-    if nodes and not malformed:
-        yield from _verdict(_TMPFILES, nodes, "--create", "--exclude-prefix=/")
+    yield from _verdict(_TMPFILES, nodes, grammar.tmpfiles, "--create", "--exclude-prefix=/")
     for line in fragment_files.tmpfiles(subject):
         if line.file in nodes and not _MODE.fullmatch(line.mode):
             yield Violation(line.file.path, f"line {line.number}: {line.mode} is no mode")
