@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 
 from bakery.image.errors import ImageError
 from bakery.image.manifest import ManifestEntry
+from bakery.progress import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -116,18 +118,9 @@ class TreeBuilder:
             ImageError: a folder has this path, or a file is where a folder must be.
 
         """
-        path = self._fold(path)
         self.remove(path)
-        with self._create(path) as file:
-            file.write(data)
-        self.entries[path] = ManifestEntry(
-            path=path,
-            type="file",
-            mode=0o755 if executable or _is_program(path) else 0o644,
-            size=len(data),
-            sha256=hashlib.sha256(data).hexdigest(),
-            origin=origin,
-        )
+        stream = io.BytesIO(data)
+        self.add_stream(path, stream, executable=executable, origin=origin, progress=Silent())
 
     def add_link(self, path: str, target: str, *, origin: str) -> None:
         """Make a symbolic link; a target in sbin becomes the same in bin.
@@ -173,20 +166,18 @@ class TreeBuilder:
 
     def set_mode(self, path: str, mode: int) -> bool:
         """Set a file's permission bits; return whether there is such a file."""
-        path = folded(path)
-        entry = self.entries.get(path)
-        if entry is None or entry.type != "file":
-            return False
-        self.entries[path] = msgspec.structs.replace(entry, mode=mode)
-        return True
+        return self._change(path, mode=mode)
 
     def set_capabilities(self, path: str, capabilities: str) -> bool:
         """Set a file's capabilities; return whether there is such a file."""
+        return self._change(path, capabilities=capabilities)
+
+    def _change(self, path: str, **changes: int | str) -> bool:
         path = folded(path)
         entry = self.entries.get(path)
         if entry is None or entry.type != "file":
             return False
-        self.entries[path] = msgspec.structs.replace(entry, capabilities=capabilities)
+        self.entries[path] = msgspec.structs.replace(entry, **changes)
         return True
 
     def finish(self, epoch: int) -> tuple[ManifestEntry, ...]:

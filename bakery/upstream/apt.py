@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bakery.errors import BakeryError
+from bakery.upstream.errors import UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 VARIABLE = "BAKERY_DEBIAN_MIRROR"
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _SECURITY = "-security"
-
-
-class UpstreamError(BakeryError):
-    """No Debian mirror is known here."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

