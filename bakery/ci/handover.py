@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery import files
 from bakery.build.state import decode
 from bakery.build.steps.boot import Booted
 from bakery.build.steps.check import Checked
@@ -165,8 +166,7 @@ def decode_agreed(text: str) -> dict[str, Agreed]:
 def _agreed(artifacts: Path, name: str, image: Image, *, rebuilt: bool) -> Agreed:
     built = Shard(artifacts, BUILT, name)
     path = built.image(image)
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = files.sha256(path)
     claim = _claim(built, name, image)
     if claim.sha256 != sha256:
         raise HandoverError(f"{image.id} is not as its record says", where=str(path))

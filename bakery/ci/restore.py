@@ -11,6 +11,7 @@ from bakery.build.step import Made
 from bakery.build.steps import boot, check, fetch, squash, stage
 from bakery.build.steps.squashed import INVENTORY, MANIFEST
 from bakery.ci.handover import BOOTED, BUILT, HandoverError, Shard
+from bakery.files import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -92,8 +93,7 @@ class Restorer:
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(shard.image(image), path)
         digests = {name: hashlib.sha256(data).hexdigest() for name, data in attachments.items()}
-        with path.open("rb") as file:
-            digests["image"] = hashlib.file_digest(file, "sha256").hexdigest()
+        digests["image"] = sha256(path)
         wanted = {
             "image": agreed.sha256,
             MANIFEST: agreed.manifest,

@@ -7,13 +7,12 @@ a channel's index changes with its signature, since the whole folder changes at 
 from __future__ import annotations
 
 import errno
-import hashlib
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.files import exchange, move, sync
+from bakery.files import exchange, move, sha256, sync
 from bakery.publish.model import NEXT, PublishError, RemoteAsset, RemoteRelease, UnsettledError
 
 if TYPE_CHECKING:
@@ -133,8 +132,7 @@ class Directory:
         status = path.stat()
         known = (status.st_ino, status.st_size, status.st_mtime_ns)
         if known not in self._digests:
-            with path.open("rb") as file:
-                self._digests[known] = hashlib.file_digest(file, "sha256").hexdigest()
+            self._digests[known] = sha256(path)
         return RemoteAsset(
             name=path.name, id=path.name, size=status.st_size, sha256=self._digests[known]
         )

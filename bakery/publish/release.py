@@ -7,7 +7,6 @@ own, in which nobody else changes anything; what is public is never replaced.
 
 from __future__ import annotations
 
-import hashlib
 from functools import partial
 from operator import methodcaller
 from pathlib import Path  # noqa: TC003  msgspec reads the annotations
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.files import sha256
 from bakery.publish.model import NEXT, PublishError
 from bakery.publish.reconcile import reconcile
 from bakery.release import sums
@@ -47,9 +47,7 @@ class LocalFile(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, path: Path) -> LocalFile:
         """Return a file as it is."""
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return cls(name=path.name, path=path, size=path.stat().st_size, sha256=sha256)
+        return cls(name=path.name, path=path, size=path.stat().st_size, sha256=sha256(path))
 
     def is_stored(self, stored: RemoteAsset | None) -> bool:
         """Return whether this is it."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import unquote
 
 import msgspec
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from bakery.recipe.load import Source
     from bakery.recipe.local import Local
     from bakery.recipe.lock import LockedAsset, LockedVersion
-    from bakery.recipe.model import OsLevel, OsVersion
+    from bakery.recipe.model import OsLevel, OsVersion, Recipe
     from bakery.recipe.requests import Request
-    from bakery.recipe.template import Line, Template
+    from bakery.recipe.template import FilePath, Template
     from bakery.recipe.types import Archive, Format
 
+_T = TypeVar("_T")
 _TARGETS = {"socket": "sockets.target", "timer": "timers.target"}
 
 
@@ -250,6 +251,11 @@ def _image(
     recipe = source.recipe
     words = {**common, "arch": recipe.arch[arch]}
     files, templates = _local_files(source, version)
+
+    def at_paths(items: Mapping[FilePath, _T]) -> list[tuple[str, _T]]:
+        applying = [(path, item) for path, item in items.items() if applies(item, version)]
+        return [(path.expand(words), item) for path, item in applying]
+
     contents = Contents(
         name=source.name,
         version=version.tag,
@@ -261,48 +267,22 @@ def _image(
         files=files,
         templates=templates,
         values=words if templates else {},
-        write=tuple(
-            [
-                (path.expand(words), _text(written).expand(words))
-                for path, written in recipe.write.items()
-                if applies(written, version)
-            ]
-        ),
-        links=tuple(
-            [
-                (path.expand(words), _target(link).expand(words))
-                for path, link in recipe.links.items()
-                if applies(link, version)
-            ]
-        ),
+        write=tuple([(path, _text(item).expand(words)) for path, item in at_paths(recipe.write)]),
+        links=tuple([(path, _text(item).expand(words)) for path, item in at_paths(recipe.links)]),
         edit=tuple(
             [
-                (path.expand(words), edit.replace, edit.by)
-                for path, edits in recipe.edit.items()
+                (path, edit.replace, edit.by)
+                for path, edits in at_paths(recipe.edit)
                 for edit in edits
                 if applies(edit, version)
             ]
         ),
-        drop=tuple(
-            [
-                drop.path if isinstance(drop, Drop) else drop
-                for drop in recipe.drop
-                if applies(drop, version)
-            ]
-        ),
-        modes=tuple([(path.expand(words), mode) for path, mode in recipe.modes.items()]),
-        capabilities=tuple(
-            [(path.expand(words), str(what)) for path, what in recipe.capabilities.items()]
-        ),
+        drop=tuple([_pattern(drop) for drop in recipe.drop if applies(drop, version)]),
+        modes=tuple(at_paths(recipe.modes)),
+        capabilities=tuple([(path, str(what)) for path, what in at_paths(recipe.capabilities)]),
         start=tuple([_unit(start) for start in recipe.start if applies(start, version)]),
         account=Account(name=recipe.account) if isinstance(recipe.account, str) else recipe.account,
-        config=tuple(
-            [
-                (path, Config(default=config) if isinstance(config, str) else config)
-                for path, config in recipe.config.items()
-                if applies(config, version)
-            ]
-        ),
+        config=_config(recipe, version),
         restart=recipe.restart or ("restart" if recipe.start else "keep"),
         health=source.expected.health(arch),
         requires=recipe.requires,
@@ -334,12 +314,24 @@ def _private_root(source: Source, words: Mapping[str, str]) -> PrivateRoot | Non
     )
 
 
-def _text(written: Template | Written) -> Template:
-    return written.text if isinstance(written, Written) else written
+def _text(item: Template | Written | Link) -> Template:
+    """Return the text of a file, or the target of a link."""
+    if isinstance(item, Written):
+        return item.text
+    return item.target if isinstance(item, Link) else item
 
 
-def _target(link: Line | Link) -> Line:
-    return link.target if isinstance(link, Link) else link
+def _pattern(drop: str | Drop) -> str:
+    return drop.path if isinstance(drop, Drop) else drop
+
+
+def _config(recipe: Recipe, version: Version) -> tuple[tuple[str, Config], ...]:
+    pairs = [
+        (path, Config(default=config) if isinstance(config, str) else config)
+        for path, config in recipe.config.items()
+        if applies(config, version)
+    ]
+    return tuple(pairs)
 
 
 def _unit(start: str | Start) -> StartedUnit:

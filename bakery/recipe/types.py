@@ -10,87 +10,67 @@ from bakery.arch import Arch
 from bakery.recipe.names import NAME
 from bakery.recipe.template import ADDRESS, STEP, ImagePath, Template
 
+
+def _form(pattern: str, description: str) -> Meta:
+    """Return what a text must look like, and how messages and editors call that."""
+    return Meta(pattern=pattern, description=description)
+
+
 Format = Literal["squashfs", "erofs", "ext4", "btrfs", "folder"]
 Archive = Literal["tar", "zip", "deb", "compressed", "plain"]
 Trust = Literal["first-use", "cited", "checksum", "signature"]
-Name = Annotated[
-    str,
-    Meta(
-        pattern=f"^{NAME}$",
-        description="the name of a recipe: lower-case letters, digits and -",
-    ),
-]
+Name = Annotated[str, _form(f"^{NAME}$", "the name of a recipe: lower-case letters, digits and -")]
 Address = Annotated[
-    str,
-    Meta(
-        pattern=f"^https?://{ADDRESS}$",
-        description="an address that begins with https:// or http://",
-    ),
+    str, _form(f"^https?://{ADDRESS}$", "an address that begins with https:// or http://")
 ]
-Repository = Annotated[
-    str, Meta(pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", description="OWNER/REPO on GitHub")
-]
+Repository = Annotated[str, _form(r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", "OWNER/REPO on GitHub")]
 Project = Annotated[
     str,
-    Meta(
-        pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$",
-        description="the name of a project on the package index",
+    _form(
+        r"^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$",
+        "the name of a project on the package index",
     ),
 ]
 Unit = Annotated[
     str,
-    Meta(
-        pattern=r"^(?!.*@\.)[A-Za-z0-9:_.\\@-]+"
+    _form(
+        r"^(?!.*@\.)[A-Za-z0-9:_.\\@-]+"
         r"\.(?:service|socket|timer|path|target|mount|automount|swap|device|slice|scope)$",
-        description="the full name of a unit, such as docker.service or getty@tty2.service",
+        "the full name of a unit, such as docker.service or getty@tty2.service",
     ),
 ]
-Mode = Annotated[
-    str, Meta(pattern=r"^[0-7]{4}$", description='four octal digits in quotes, such as "4755"')
-]
+Mode = Annotated[str, _form(r"^[0-7]{4}$", 'four octal digits in quotes, such as "4755"')]
 Paths = Annotated[
     str,
-    Meta(
-        pattern=rf"^(?=usr/|opt/|\*){STEP}(?:/{STEP})*/?$",
-        description="a glob of paths in the image, such as usr/share/doc/**",
+    _form(
+        rf"^(?=usr/|opt/|\*){STEP}(?:/{STEP})*/?$",
+        "a glob of paths in the image, such as usr/share/doc/**",
     ),
 ]
 Text = Annotated[str, Meta(min_length=1, description="a text, which may have several lines")]
-OneLine = Annotated[str, Meta(pattern=r"^\S.*$", description="one line of text")]
+OneLine = Annotated[str, _form(r"^\S.*$", "one line of text")]
 License = Annotated[
-    str,
-    Meta(pattern=r"^[A-Za-z0-9.+() -]+$", description="SPDX expression, such as Apache-2.0 OR MIT"),
+    str, _form(r"^[A-Za-z0-9.+() -]+$", "SPDX expression, such as Apache-2.0 OR MIT")
 ]
 Placeholder = Annotated[
     str,
-    Meta(
-        pattern=r"^[A-Za-z][A-Za-z0-9_-]*$",
-        description="a name of letters, digits, - and _ that begins with a letter",
+    _form(
+        r"^[A-Za-z][A-Za-z0-9_-]*$", "a name of letters, digits, - and _ that begins with a letter"
     ),
 ]
 EXTENSION_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 ExtensionName = Annotated[
-    str,
-    Meta(
-        pattern=f"^{EXTENSION_NAME}$",
-        description="the name of an extension, such as docker-flatcar",
-    ),
+    str, _form(f"^{EXTENSION_NAME}$", "the name of an extension, such as docker-flatcar")
 ]
 OsField = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._~^+-]*$",
-        description="a word of os-release, such as flatcar or 1.0",
-    ),
+    str, _form(r"^[A-Za-z0-9][A-Za-z0-9._~^+-]*$", "a word of os-release, such as flatcar or 1.0")
 ]
-KeyFile = Annotated[
-    str, Meta(pattern=r"^\./[^/]+$", description="a file in the recipe's folder, such as ./key.asc")
-]
+KeyFile = Annotated[str, _form(r"^\./[^/]+$", "a file in the recipe's folder, such as ./key.asc")]
 MinisignKey = Annotated[
     str,
-    Meta(
-        pattern=r"^(?:\./[^/]+|RW[A-Za-z0-9+/]{54})$",
-        description="a file in the recipe's folder, such as ./minisign.pub, or the key: RW…",
+    _form(
+        r"^(?:\./[^/]+|RW[A-Za-z0-9+/]{54})$",
+        "a file in the recipe's folder, such as ./minisign.pub, or the key: RW…",
     ),
 ]
 Words = Annotated[
@@ -100,68 +80,40 @@ Words = Annotated[
 Members = Annotated[
     dict[Template, ImagePath], Meta(min_length=1, description="{glob of archive members: path}")
 ]
-Suite = Annotated[
-    str,
-    Meta(pattern=r"^[a-z][a-z0-9-]*$", description="a release of Debian by its name: trixie"),
-]
+Suite = Annotated[str, _form(r"^[a-z][a-z0-9-]*$", "a release of Debian by its name: trixie")]
 HostFolder = Literal[
-    "dev",
-    "etc",
-    "home",
-    "media",
-    "mnt",
-    "opt",
-    "proc",
-    "root",
-    "run",
-    "srv",
-    "sys",
-    "tmp",
-    "var",
+    "dev", "etc", "home", "media", "mnt", "opt", "proc", "root", "run", "srv", "sys", "tmp", "var"
 ]
 RootedPath = Annotated[
-    str,
-    Meta(
-        pattern=rf"^(?:/{STEP})+$",
-        description="an absolute path in the private root, such as /usr/bin/gdb",
-    ),
+    str, _form(rf"^(?:/{STEP})+$", "an absolute path in the private root, such as /usr/bin/gdb")
 ]
-Package = Annotated[
-    str,
-    Meta(pattern=r"^[a-z0-9][a-z0-9.+-]+$", description="the name of a Debian package"),
-]
+Package = Annotated[str, _form(r"^[a-z0-9][a-z0-9.+-]+$", "the name of a Debian package")]
 
 
 AccountName = Annotated[
     str,
-    Meta(
-        pattern=r"^[a-z_][a-z0-9_-]{0,30}$",
-        description="the name of a user or group: lower-case letters, digits, _ and -",
+    _form(
+        r"^[a-z_][a-z0-9_-]{0,30}$",
+        "the name of a user or group: lower-case letters, digits, _ and -",
     ),
 ]
 GroupNames = tuple[AccountName, ...]
 HostPath = Annotated[
     str,
-    Meta(
-        pattern=r"^/(?:[\w.+@-]+(?:/[\w.+@-]+)*)?$",
-        description="an absolute path on the host, such as /var/lib/app",
+    _form(
+        r"^/(?:[\w.+@-]+(?:/[\w.+@-]+)*)?$", "an absolute path on the host, such as /var/lib/app"
     ),
 ]
-AccountTitle = Annotated[
-    str, Meta(pattern=r'^[^\s:"\\%][^:"\\%\n]*$', description='one line without : " \\ and %')
-]
+AccountTitle = Annotated[str, _form(r'^[^\s:"\\%][^:"\\%\n]*$', 'one line without : " \\ and %')]
 ConfigPath = Annotated[
     str,
-    Meta(
-        pattern=r"^etc(?:/(?!\.{1,2}(?:/|$))[\w.+@-]+)+$",
-        description="a path below etc/, such as etc/app/app.conf",
-    ),
+    _form(r"^etc(?:/(?!\.{1,2}(?:/|$))[\w.+@-]+)+$", "a path below etc/, such as etc/app/app.conf"),
 ]
 DefaultPath = Annotated[
     str,
-    Meta(
-        pattern=r"^(?:(?!\.{1,2}(?:/|$))[\w.+@-]+)(?:/(?!\.{1,2}(?:/|$))[\w.+@-]+)*$",
-        description="a path below usr/share/NAME, such as app.conf",
+    _form(
+        r"^(?:(?!\.{1,2}(?:/|$))[\w.+@-]+)(?:/(?!\.{1,2}(?:/|$))[\w.+@-]+)*$",
+        "a path below usr/share/NAME, such as app.conf",
     ),
 ]
 

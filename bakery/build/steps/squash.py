@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bakery.build.step import Made, Step
 from bakery.build.steps.squashed import INVENTORY, KIND, MANIFEST, Squashed
-from bakery.files import replace
+from bakery.files import replace, sha256
 from bakery.image import manifest as manifests
 
 if TYPE_CHECKING:
@@ -80,7 +79,5 @@ def _run(context: Context, image: Image, work: Work) -> Made[Squashed]:
 def _facts(output: Path, manifest: Manifest, tools: str) -> Squashed:
     if output.is_dir():
         return Squashed(sha256="", size=manifest.size, contents=manifest.size, tools=tools)
-    with output.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     size = output.stat().st_size
-    return Squashed(sha256=digest, size=size, contents=manifest.size, tools=tools)
+    return Squashed(sha256=sha256(output), size=size, contents=manifest.size, tools=tools)
