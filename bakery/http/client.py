@@ -109,22 +109,17 @@ class Client:
             TransientError, RefusedError: there is no answer.
 
         """
-        with self._opened(url, resume, size, token, headers or {}) as answer:
+        with self._opened(url, resume, size=size, token=token, headers=headers or {}) as answer:
             if answer.total is not None and answer.total > size:
                 raise too_large(size)
             yield answer
 
     def _opened(
-        self,
-        url: str,
-        resume: Resume | None,
-        size: int,
-        token: Token | None,
-        headers: Mapping[str, str],
+        self, url: str, resume: Resume | None, **options: Any
     ) -> AbstractContextManager[Answer]:
         scheme = split(url).scheme
         if scheme in ("http", "https"):
-            return self._over_http(url, resume, size, token, headers)
+            return self._over_http(url, resume, **options)
         if scheme == "file":
             return from_disk(url)
         kind = f"an address that begins with {scheme}:" if scheme else "what is no address"
@@ -132,24 +127,13 @@ class Client:
 
     @contextmanager
     def _over_http(
-        self,
-        url: str,
-        resume: Resume | None,
-        size: int,
-        token: Token | None,
-        headers: Mapping[str, str],
+        self, url: str, resume: Resume | None, *, headers: Mapping[str, str], **options: Any
     ) -> Iterator[Answer]:
-        response = send(
-            self.session or shared(),
-            "GET",
-            url,
-            token=token,
-            headers={**headers, **IDENTITY, **(resume.headers if resume else {})},
-            limits=self.limits,
-            size=size,
-            stream=True,
-        )
-        with closing(response):
+        headers = {**headers, **IDENTITY, **(resume.headers if resume else {})}
+        session, limits = self.session or shared(), self.limits
+        with closing(
+            send(session, "GET", url, headers=headers, limits=limits, stream=True, **options)
+        ) as response:
             yield over_http(response, resume)
 
     def copy(

@@ -87,15 +87,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 def encode(manifest: Manifest) -> bytes:
     """Return the manifest as JSON, one entry a line, so that `diff` shows what differs."""
-    head = msgspec.json.encode(
-        {
-            "image": manifest.image,
-            "key": manifest.key,
-            "epoch": manifest.epoch,
-            "references": manifest.references,
-            "notes": manifest.notes,
-        }
-    )
+    fields = msgspec.structs.asdict(manifest)
+    del fields["entries"]
+    head = msgspec.json.encode(fields)
     lines = b",\n".join(b"  " + msgspec.json.encode(entry) for entry in manifest.entries)
     return head[:-1] + b',"entries":[\n' + lines + b"\n]}\n"
 

@@ -32,6 +32,7 @@ from bakery.release.boots import Boot
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from bakery.recipe.lock import LockedAsset
     from bakery.recipe.plan import Release
     from bakery.release.finished import Finished
 
@@ -168,34 +169,36 @@ def describe(
         requires=recipe.requires,
         conflicts=recipe.conflicts,
         replaces=recipe.replaces,
-        images=tuple(
-            ReleasedImage(
-                file=each.image.filename,
-                arch=each.image.contents.arch,
-                format=each.image.format,
-                size=each.size,
-                sha256=each.sha256,
-                key=each.key,
-                contents=each.contents,
-                tools=each.tools,
-                boots=each.boots,
-            )
-            for each in images
-        ),
-        assets=tuple(
-            ReleasedAsset(
-                url=asset.url,
-                sha256=asset.sha256,
-                trust=asset.trust,
-                size=asset.size,
-                citation=asset.citation,
-            )
-            for asset in locked.assets
-        ),
+        images=tuple(map(_image, images)),
+        assets=tuple(map(_asset, locked.assets)),
         waived_boots=tuple(waived_boots),
         sbom=tuple(sbom),
         transfers=tuple(transfers),
         signed_by=signed_by,
+    )
+
+
+def _image(finished: Finished) -> ReleasedImage:
+    return ReleasedImage(
+        file=finished.image.filename,
+        arch=finished.image.contents.arch,
+        format=finished.image.format,
+        size=finished.size,
+        sha256=finished.sha256,
+        key=finished.key,
+        contents=finished.contents,
+        tools=finished.tools,
+        boots=finished.boots,
+    )
+
+
+def _asset(locked: LockedAsset) -> ReleasedAsset:
+    return ReleasedAsset(
+        url=locked.url,
+        sha256=locked.sha256,
+        trust=locked.trust,
+        size=locked.size,
+        citation=locked.citation,
     )
 
 

@@ -92,11 +92,7 @@ class Keyring:
             MissingToolError: gpg is not installed.
 
         """
-        with tempfile.TemporaryDirectory(prefix="bakery-verify-") as folder:
-            files = [Path(folder) / name for name in ("data", "signature", "keys")]
-            for path, content in zip(files, (data, signature, self.data), strict=True):
-                path.write_bytes(content)
-            gpg.verify(*files, where=where)
+        gpg.verify_bytes(data, signature, self.data, where=where)
 
 
 def usual(own: Path | None) -> Path:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -20,6 +18,7 @@ from bakery.release.errors import ReleaseError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import date
+    from pathlib import Path
 
     from bakery.release.document import ReleaseDocument
 
@@ -105,42 +104,37 @@ class ReleaseReader:
             MissingToolError: gpg is not installed.
 
         """
-        from bakery.upstream.signature import gpg
-        from bakery.upstream.signature.errors import SignatureError
-
         if not keyring.is_file():
             raise ReleaseError(
                 "there is no such keyring",
                 where=str(keyring),
                 fix="name one with --keyring FILE, or give --unsigned",
             )
-        signature = _small(self._client, self.base, sums.SIGNATURE)
-        with tempfile.TemporaryDirectory(prefix="bakery-verify-") as scratch:
-            signed, detached = Path(scratch, sums.FILE), Path(scratch, sums.SIGNATURE)
-            signed.write_bytes(self.index)
-            detached.write_bytes(signature)
-            try:
-                gpg.verify(signed, detached, keyring, where=f"{self.base}/{sums.SIGNATURE}")
-            except SignatureError as error:
-                raise ReleaseError(
-                    f"the signature of {sums.FILE} does not hold",
-                    where=error.where,
-                    why=error.why,
-                    fix=_DONT,
-                ) from None
-        return len(signature)
+        return self.signed_by(keyring.read_bytes())
 
-    def signed_by(self, keys: bytes) -> None:
-        """Refuse an index that none of some public keys has signed.
+    def signed_by(self, keys: bytes) -> int:
+        """Refuse an index that none of some public keys has signed; return the signature's bytes.
 
         Raises:
             ReleaseError: none has.
+            MissingToolError: gpg is not installed.
 
         """
-        with tempfile.TemporaryDirectory(prefix="bakery-keys-") as folder:
-            keyring = Path(folder, "keyring")
-            keyring.write_bytes(keys)
-            self.check_signature(keyring)
+        from bakery.upstream.signature import gpg
+        from bakery.upstream.signature.errors import SignatureError
+
+        signature = _small(self._client, self.base, sums.SIGNATURE)
+        where = f"{self.base}/{sums.SIGNATURE}"
+        try:
+            gpg.verify_bytes(self.index, signature, keys, where=where)
+        except SignatureError as error:
+            raise ReleaseError(
+                f"the signature of {sums.FILE} does not hold",
+                where=error.where,
+                why=error.why,
+                fix=_DONT,
+            ) from None
+        return len(signature)
 
     def read(self, name: str) -> bytes:
         """Return a small file, which is asked for once.

@@ -23,21 +23,14 @@ _BYTES_PER_PROCESSOR = 32 << 20  # less than this is not worth another processor
 
 def step(context: Context, image: Image, staged: AnyStep) -> Step[Squashed]:
     """Return the step that writes an image from its tree."""
-
-    def inputs() -> tuple[str, ...]:
-        return (image.format,)
-
-    def tools() -> tuple[str, ...]:
-        return (_tools(context, image),)
-
     return Step(
         kind=KIND,
         name=image.id,
         run=partial(_run, context, image),
         facts=Squashed,
         after=(staged,),
-        inputs=inputs,
-        tools=tools,
+        inputs=lambda: (image.format,),
+        tools=lambda: (_tools(context, image),),
         replaces=(staged,),
         attached=(MANIFEST, INVENTORY),
         leftovers=(context.file(image),),

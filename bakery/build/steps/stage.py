@@ -23,9 +23,6 @@ MANIFEST = "manifest.json"
 def step(context: Context, image: Image, fetched: Iterable[AnyStep]) -> Step[Nothing]:
     """Return the step that writes an image's tree and its manifest."""
 
-    def inputs() -> tuple[str, ...]:
-        return (image.digest(),)
-
     def tools() -> tuple[str, ...]:
         if not image.contents.self_contained:
             return ()
@@ -40,7 +37,7 @@ def step(context: Context, image: Image, fetched: Iterable[AnyStep]) -> Step[Not
         run=partial(_run, context, image),
         facts=Nothing,
         after=before,
-        inputs=inputs,
+        inputs=lambda: (image.digest(),),
         tools=tools,
         replaces=before,
         leftovers=(context.staged(image),),

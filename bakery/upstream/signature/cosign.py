@@ -88,15 +88,9 @@ def verify(signed: Blob, signature: Path, key: Path, *, name: str, where: str) -
     try:
         bundle = msgspec.json.decode(text, type=_Bundle) if is_bundle(text) else None
         envelope = bundle.dsse_envelope if bundle else None
-        if envelope:
-            held = _holds(public, [each.sig for each in envelope.signatures], envelope.signed)
-        else:
-            with (
-                signed.path.open("rb") as file,
-                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-            ):
-                held = _holds(public, [_of_file(bundle, text)], data)
-        if held and envelope:
+        if envelope is None:
+            held = _holds_file(public, _of_file(bundle, text), signed.path)
+        elif held := _holds(public, [each.sig for each in envelope.signatures], envelope.signed):
             payload = envelope.payload
             statement.check(envelope.payload_type, payload, signed.sha256, name, where=where)
     except (ValueError, RecursionError) as error:
@@ -148,6 +142,14 @@ def _public_key(key: Path) -> Any:
         why=why,
         fix="get upstream's cosign.pub: it begins with -----BEGIN PUBLIC KEY-----",
     )
+
+
+def _holds_file(key: Any, signature: bytes, path: Path) -> bool:
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        return _holds(key, [signature], data)
 
 
 def _holds(key: Any, signatures: Iterable[bytes], data: bytes | mmap.mmap) -> bool:

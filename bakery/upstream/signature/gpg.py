@@ -92,6 +92,21 @@ def packets(data: bytes) -> bytes:
         return written.read_bytes() if written.exists() else b""
 
 
+def verify_bytes(data: bytes, signature: bytes, keys: bytes, *, where: str) -> None:
+    """Check a detached signature of bytes that are in memory, as `verify` does that of a file.
+
+    Raises:
+        SignatureError: the signature is wrong, or by another key.
+        MissingToolError: gpg is not installed.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="bakery-verify-") as folder:
+        files = [Path(folder, name) for name in (Path(where).stem, "signature", "keys")]
+        for path, content in zip(files, (data, signature, keys), strict=True):
+            path.write_bytes(content)
+        verify(*files, where=where)
+
+
 def _judge(verdicts: list[list[str]], fingerprints: list[str], signed: Path, where: str) -> None:
     said = {words[0]: words for words in verdicts}
     if "GOODSIG" in said and "VALIDSIG" in said and "BADSIG" not in said:
