@@ -110,9 +110,9 @@ class ReleaseReader:
                 where=str(keyring),
                 fix="name one with --keyring FILE, or give --unsigned",
             )
-        return self.signed_by(keyring.read_bytes())
+        return self.signed_by(keyring)
 
-    def signed_by(self, keys: bytes) -> int:
+    def signed_by(self, keys: bytes | Path) -> int:
         """Refuse an index that none of some public keys has signed; return the signature's bytes.
 
         Raises:

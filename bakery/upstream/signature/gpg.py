@@ -92,8 +92,8 @@ def packets(data: bytes) -> bytes:
         return written.read_bytes() if written.exists() else b""
 
 
-def verify_bytes(data: bytes, signature: bytes, keys: bytes, *, where: str) -> None:
-    """Check a detached signature of bytes that are in memory, as `verify` does that of a file.
+def verify_bytes(data: bytes, signature: bytes, keys: bytes | Path, *, where: str) -> None:
+    """Check a detached signature of bytes, as `verify` does that of a file; keys may be in one.
 
     Raises:
         SignatureError: the signature is wrong, or by another key.
@@ -101,10 +101,14 @@ def verify_bytes(data: bytes, signature: bytes, keys: bytes, *, where: str) -> N
 
     """
     with tempfile.TemporaryDirectory(prefix="bakery-verify-") as folder:
-        files = [Path(folder, name) for name in (Path(where).stem, "signature", "keys")]
-        for path, content in zip(files, (data, signature, keys), strict=True):
-            path.write_bytes(content)
-        verify(*files, where=where)
+        signed, detached, ring = (
+            Path(folder, name) for name in (Path(where).stem, "signature", "keys")
+        )
+        signed.write_bytes(data)
+        detached.write_bytes(signature)
+        if isinstance(keys, bytes):
+            ring.write_bytes(keys)
+        verify(signed, detached, ring if isinstance(keys, bytes) else keys, where=where)
 
 
 def _judge(verdicts: list[list[str]], fingerprints: list[str], signed: Path, where: str) -> None:
