@@ -7,7 +7,8 @@ loader read too (elf(5); System V gABI, chapters 4 and 5). Sections may be strip
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from bakery.errors import BakeryError
@@ -75,33 +76,6 @@ class Elf:
         return self.interpreter is not None or bool(self.needed)
 
 
-@dataclass
-class _Dynamic:
-    needed: list[str] = field(default_factory=list)
-    runpath: tuple[str, ...] = ()
-    rpath: tuple[str, ...] = ()
-    soname: str | None = None
-    textrel: bool = False
-    pie: bool = False
-
-    def take(self, tag: Any) -> None:
-        match tag.entry.d_tag:
-            case "DT_NEEDED":
-                self.needed.append(tag.needed)
-            case "DT_RUNPATH":
-                self.runpath = tuple(tag.runpath.split(":"))
-            case "DT_RPATH":
-                self.rpath = tuple(tag.rpath.split(":"))
-            case "DT_SONAME":
-                self.soname = tag.soname
-            case "DT_TEXTREL":
-                self.textrel = True
-            case "DT_FLAGS":
-                self.textrel |= bool(tag.entry.d_val & _DF_TEXTREL)
-            case "DT_FLAGS_1":
-                self.pie |= bool(tag.entry.d_val & _DF_1_PIE)
-
-
 def read(stream: BinaryIO) -> Elf:
     """Return what the headers of a binary say.
 
@@ -140,26 +114,31 @@ def _missing_bytes(segments: list[Any], size: int) -> int:
 
 def _headers(elf: Any, segments: list[Any]) -> Elf:
     by_type = {segment.header.p_type: segment for segment in segments}
-    dynamic = _Dynamic()
-    for tag in _tags(by_type):
-        dynamic.take(tag)
+    tags = _tags(by_type)
+    soname = tags["DT_SONAME"][-1].soname if tags["DT_SONAME"] else None
     interpreter = by_type["PT_INTERP"].get_interp_name() if "PT_INTERP" in by_type else None
     stack = by_type.get("PT_GNU_STACK")
-    kind = _kind(elf.header.e_type, interpreter, dynamic)
+    kind: Literal["executable", "library", "object"] = "library"
+    if elf.header.e_type == "ET_EXEC" or _has_flag(tags["DT_FLAGS_1"], _DF_1_PIE):
+        kind = "executable"
+    elif elf.header.e_type != "ET_DYN":
+        kind = "object"
+    elif interpreter is not None and soname is None:
+        kind = "executable"
     machine = elf.header.e_machine
     return Elf(
         machine=_MACHINES.get((machine, elf.elfclass), str(machine)),
         kind=kind,
         # libc.so.6 names a loader as well, so that it can be started by hand
         interpreter=interpreter if kind == "executable" else None,
-        soname=dynamic.soname,
-        needed=tuple(dynamic.needed),
-        runpath=dynamic.runpath,
-        rpath=dynamic.rpath,
+        soname=soname,
+        needed=tuple(tag.needed for tag in tags["DT_NEEDED"]),
+        runpath=tuple(tags["DT_RUNPATH"][-1].runpath.split(":")) if tags["DT_RUNPATH"] else (),
+        rpath=tuple(tags["DT_RPATH"][-1].rpath.split(":")) if tags["DT_RPATH"] else (),
         pie=kind == "executable" and elf.header.e_type == "ET_DYN",
         relro="PT_GNU_RELRO" in by_type,
         execstack=stack is not None and bool(stack.header.p_flags & _PF_X),
-        textrel=dynamic.textrel,
+        textrel=bool(tags["DT_TEXTREL"]) or _has_flag(tags["DT_FLAGS"], _DF_TEXTREL),
         go=any(note.n_name == "Go" for note in _notes(segments)),
     )
 
@@ -170,16 +149,14 @@ def _notes(segments: list[Any]) -> Iterator[Any]:
             yield from segment.iter_notes()
 
 
-def _tags(by_type: dict[str, Any]) -> Iterator[Any]:
+def _tags(by_type: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return the entries of the dynamic table by their tags."""
+    tags: dict[str, list[Any]] = defaultdict(list)
     if "PT_DYNAMIC" in by_type:
-        yield from by_type["PT_DYNAMIC"].iter_tags()
+        for tag in by_type["PT_DYNAMIC"].iter_tags():
+            tags[tag.entry.d_tag].append(tag)
+    return tags
 
 
-def _kind(
-    elf_type: str, interpreter: str | None, dynamic: _Dynamic
-) -> Literal["executable", "library", "object"]:
-    if elf_type == "ET_EXEC" or dynamic.pie:
-        return "executable"
-    if elf_type != "ET_DYN":
-        return "object"
-    return "executable" if interpreter is not None and dynamic.soname is None else "library"
+def _has_flag(tags: list[Any], flag: int) -> bool:
+    return any(tag.entry.d_val & flag for tag in tags)

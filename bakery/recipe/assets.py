@@ -22,6 +22,7 @@ from bakery.recipe.types import (
     Project,
     Suite,
     Words,
+    about,
 )
 
 
@@ -29,21 +30,21 @@ class GpgSignature(Model, frozen=True):
     """A detached OpenPGP signature; `{url}` is the address of what is signed."""
 
     gpg: Url
-    key: Annotated[KeyFile, Meta(description="the only keys that may sign: ./FILE, as exported")]
+    key: Annotated[KeyFile, about("the only keys that may sign: ./FILE, as exported")]
 
 
 class MinisignSignature(Model, frozen=True):
     """A signature by minisign; `{url}` is the address of what is signed."""
 
     minisign: Url
-    key: Annotated[MinisignKey, Meta(description="who must have signed: ./FILE or the key, RW…")]
+    key: Annotated[MinisignKey, about("who must have signed: ./FILE or the key, RW…")]
 
 
 class CosignSignature(Model, frozen=True):
     """A signature or bundle by cosign with a key; `{url}` is the address of what is signed."""
 
     cosign: Url
-    key: Annotated[KeyFile, Meta(description="who must have signed: ./FILE, as cosign.pub is")]
+    key: Annotated[KeyFile, about("who must have signed: ./FILE, as cosign.pub is")]
 
 
 class SigstoreSignature(Model, frozen=True):
@@ -52,18 +53,17 @@ class SigstoreSignature(Model, frozen=True):
     sigstore: Url
     identity: Annotated[
         Identity | Annotated[tuple[Identity, ...], Meta(min_length=1)],
-        Meta(description="who must have signed: an e-mail address or a workflow's URI, or several"),
+        about("who must have signed: an e-mail address or a workflow's URI, or several"),
     ]
-    issuer: Annotated[Address, Meta(description="who must have vouched for the identity")]
+    issuer: Annotated[Address, about("who must have vouched for the identity")]
     certificate: Annotated[
-        Url | None, Meta(description="the signer's certificate, if it is a file of its own")
+        Url | None, about("the signer's certificate, if it is a file of its own")
     ] = None
     repository: Annotated[
-        Address | None,
-        Meta(description="whose build it must be, if not the workflow's own repository's"),
+        Address | None, about("whose build it must be, if not the workflow's own repository's")
     ] = None
     ref: Annotated[
-        Line | None, Meta(description="the ref it must be built of, such as refs/tags/{version}")
+        Line | None, about("the ref it must be built of, such as refs/tags/{version}")
     ] = None
 
 
@@ -74,11 +74,11 @@ class Checksum(Model, frozen=True):
     """Upstream's own checksum file for an asset; `{url}` is the asset's address."""
 
     url: Url
-    signature: Annotated[
-        Signature | None, Meta(description="upstream's signature of the checksum file")
-    ] = None
+    signature: Annotated[Signature | None, about("upstream's signature of the checksum file")] = (
+        None
+    )
     arch: Annotated[
-        Words | None, Meta(description="words for {arch} here, where they are not the asset's")
+        Words | None, about("words for {arch} here, where they are not the asset's")
     ] = None
 
 
@@ -94,20 +94,17 @@ class UrlAsset(Model, frozen=True):
 
     url: Url
     install: Annotated[
-        ImagePath | Members,
-        Meta(description="a path for a single file, or {glob of archive members: path}"),
+        ImagePath | Members, about("a path for a single file, or {glob of archive members: path}")
     ]
     files: Annotated[
-        tuple[OneLine | AssetFile, ...], Meta(description="values for {file}: one asset each")
+        tuple[OneLine | AssetFile, ...], about("values for {file}: one asset each")
     ] = ()
-    arch: Annotated[Words | None, Meta(description="upstream's words for {arch}, here only")] = None
+    arch: Annotated[Words | None, about("upstream's words for {arch}, here only")] = None
     archive: Annotated[
-        Archive | None, Meta(description="what kind of file it is, if its name doesn't tell")
+        Archive | None, about("what kind of file it is, if its name doesn't tell")
     ] = None
     checksum: Checksum | None = None
-    signature: Annotated[
-        Signature | None, Meta(description="upstream's signature of the asset itself")
-    ] = None
+    signature: Annotated[Signature | None, about("upstream's signature of the asset itself")] = None
     when: Condition | None = None
 
 
@@ -115,22 +112,20 @@ class PypiAsset(Model, frozen=True):
     """A wheel, by project name, from the package index that pip is configured for."""
 
     pypi: Project
-    platform: Annotated[
-        Line, Meta(description="the wheel's platform tag, such as musllinux_1_1_{arch}")
-    ]
+    platform: Annotated[Line, about("the wheel's platform tag, such as musllinux_1_1_{arch}")]
     install: Members
     version: Line = Line.parse("{bare}")
-    arch: Annotated[Words | None, Meta(description="upstream's words for {arch}, here only")] = None
+    arch: Annotated[Words | None, about("upstream's words for {arch}, here only")] = None
     when: Condition | None = None
 
 
 class NpmAsset(Model, frozen=True):
     """A package's file, by the package's name, from the registry that npm is configured for."""
 
-    npm: Annotated[NpmName, Meta(description="a package, such as esbuild or @esbuild/linux-{arch}")]
+    npm: Annotated[NpmName, about("a package, such as esbuild or @esbuild/linux-{arch}")]
     install: Members
     version: Line = Line.parse("{bare}")
-    arch: Annotated[Words | None, Meta(description="upstream's words for {arch}, here only")] = None
+    arch: Annotated[Words | None, about("upstream's words for {arch}, here only")] = None
     when: Condition | None = None
 
 
@@ -149,13 +144,10 @@ class DebianAsset(Model, frozen=True):
 
     debian: DebianPackages
     version: Annotated[
-        Line, Meta(description="the first package's version, or `latest`: what the suite has")
+        Line, about("the first package's version, or `latest`: what the suite has")
     ] = Line.parse("{version}")
-    install: Annotated[Members | None, Meta(description="{glob of the packages' files: path}")] = (
-        None
-    )
+    install: Annotated[Members | None, about("{glob of the packages' files: path}")] = None
     exclude: Annotated[
-        tuple[Package, ...],
-        Meta(description="packages to do without, and without what only they depend on"),
+        tuple[Package, ...], about("packages to do without, and without what only they depend on")
     ] = ()
     when: Condition | None = None

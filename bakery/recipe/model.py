@@ -39,6 +39,7 @@ from bakery.recipe.types import (
     Trust,
     Unit,
     Words,
+    about,
 )
 from bakery.recipe.upstreams import RecipePart, TextPart, Upstream
 
@@ -59,14 +60,14 @@ class PrivateRoot(Model, frozen=True):
     ]
     share: Annotated[
         tuple[HostFolder, ...],
-        Meta(description="the host's folders that programs see; all others are the root's own"),
+        about("the host's folders that programs see; all others are the root's own"),
     ] = ("dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "var")
 
 
 class LocalFile(Model, frozen=True):
     """How files below the recipe's files/ are treated."""
 
-    template: Annotated[bool, Meta(description="expand placeholders; else verbatim")] = False
+    template: Annotated[bool, about("expand placeholders; else verbatim")] = False
     when: Condition | None = None
 
 
@@ -103,7 +104,7 @@ class Start(Model, frozen=True):
     """A unit that the image starts."""
 
     unit: Unit
-    target: Annotated[Unit | None, Meta(description="the target that upholds it")] = None
+    target: Annotated[Unit | None, about("the target that upholds it")] = None
     when: Condition | None = None
 
 
@@ -111,11 +112,11 @@ class Account(Model, frozen=True):
     """A system user of the image's, and the group of that name (sysusers.d(5))."""
 
     name: AccountName
-    home: Annotated[HostPath | None, Meta(description="if not /var/lib/NAME; made for it")] = None
-    groups: Annotated[GroupNames, Meta(description="further groups that it belongs to")] = ()
-    shell: Annotated[HostPath | None, Meta(description="if it may log in")] = None
+    home: Annotated[HostPath | None, about("if not /var/lib/NAME; made for it")] = None
+    groups: Annotated[GroupNames, about("further groups that it belongs to")] = ()
+    shell: Annotated[HostPath | None, about("if it may log in")] = None
     id: Annotated[int | None, Meta(ge=1, le=65533, description="if not the next free one")] = None
-    title: Annotated[AccountTitle | None, Meta(description="who it is, for people")] = None
+    title: Annotated[AccountTitle | None, about("who it is, for people")] = None
 
 
 class Config(Model, frozen=True):
@@ -164,89 +165,76 @@ class Recipe(Model, frozen=True):
     ]
     arch: Words
     extends: Annotated[
-        Name | None,
-        Meta(description="the recipe this one is a variant of; null takes away what it has"),
+        Name | None, about("the recipe this one is a variant of; null takes away what it has")
     ] = None
-    upstream: Annotated[
-        Upstream | None,
-        Meta(description="where the versions are listed"),
-    ] = None
+    upstream: Annotated[Upstream | None, about("where the versions are listed")] = None
     parts: Annotated[
         dict[str, Upstream | TextPart | RecipePart],
-        Meta(description="further versions, pinned by the lock; each is a placeholder"),
+        about("further versions, pinned by the lock; each is a placeholder"),
     ] = field(default_factory=dict)
     assets: Annotated[
-        tuple[UrlAsset | PypiAsset | NpmAsset | DebianAsset, ...],
-        Meta(description="what upstream publishes"),
+        tuple[UrlAsset | PypiAsset | NpmAsset | DebianAsset, ...], about("what upstream publishes")
     ] = ()
     self_contained: Annotated[
-        bool,
-        Meta(description="bring along the loader and libraries that programs need: the assets'"),
+        bool, about("bring along the loader and libraries that programs need: the assets'")
     ] = field(default=False, name="self-contained")
     private_root: Annotated[
         PrivateRoot | None,
-        Meta(description="run programs in a root of the image's own: what relocation can't do"),
+        about("run programs in a root of the image's own: what relocation can't do"),
     ] = field(default=None, name="private-root")
-    files: Annotated[dict[str, LocalFile], Meta(description="{glob below files/: treatment}")] = (
+    files: Annotated[dict[str, LocalFile], about("{glob below files/: treatment}")] = field(
+        default_factory=dict
+    )
+    write: Annotated[dict[FilePath, Template | Written], about("{path: text of the file}")] = field(
+        default_factory=dict
+    )
+    links: Annotated[dict[FilePath, Line | Link], about("{path: where the link points}")] = field(
+        default_factory=dict
+    )
+    edit: Annotated[dict[FilePath, tuple[Edit, ...]], about("{path: exact replacements in it}")] = (
         field(default_factory=dict)
     )
-    write: Annotated[
-        dict[FilePath, Template | Written], Meta(description="{path: text of the file}")
-    ] = field(default_factory=dict)
-    links: Annotated[
-        dict[FilePath, Line | Link], Meta(description="{path: where the link points}")
-    ] = field(default_factory=dict)
-    edit: Annotated[
-        dict[FilePath, tuple[Edit, ...]], Meta(description="{path: exact replacements in it}")
-    ] = field(default_factory=dict)
     drop: Annotated[
-        tuple[Paths | Drop, ...], Meta(description="what upstream ships and the image does not")
+        tuple[Paths | Drop, ...], about("what upstream ships and the image does not")
     ] = ()
-    modes: Annotated[
-        dict[FilePath, Mode], Meta(description="permissions other than 0755 and 0644")
-    ] = field(default_factory=dict)
+    modes: Annotated[dict[FilePath, Mode], about("permissions other than 0755 and 0644")] = field(
+        default_factory=dict
+    )
     capabilities: Annotated[
         dict[FilePath, Capabilities],
-        Meta(description="{path: rights of root's that a program has: cap_net_raw=ep}"),
+        about("{path: rights of root's that a program has: cap_net_raw=ep}"),
     ] = field(default_factory=dict)
     start: Annotated[
-        tuple[Unit | Start, ...],
-        Meta(description="units that run as soon as hosts merge the image"),
+        tuple[Unit | Start, ...], about("units that run as soon as hosts merge the image")
     ] = ()
-    account: Annotated[
-        AccountName | Account | None, Meta(description="the system user of its services")
-    ] = None
+    account: Annotated[AccountName | Account | None, about("the system user of its services")] = (
+        None
+    )
     config: Annotated[
         dict[ConfigPath, DefaultPath | Config],
-        Meta(description="{path below etc/: the default, below usr/share/NAME}, copied once"),
+        about("{path below etc/: the default, below usr/share/NAME}, copied once"),
     ] = field(default_factory=dict)
     restart: Annotated[
         Literal["keep", "reload", "restart", "reboot"] | None,
-        Meta(
-            description="what an update does to its services: they keep running as they are, are"
+        about(
+            "what an update does to its services: they keep running as they are, are"
             " reloaded or restarted, or it waits for a reboot; restart, unless said"
         ),
     ] = None
-    requires: Annotated[
-        tuple[Name, ...], Meta(description="recipes whose image must be merged too")
-    ] = ()
+    requires: Annotated[tuple[Name, ...], about("recipes whose image must be merged too")] = ()
     replaces: Annotated[
-        tuple[ExtensionName, ...], Meta(description="built-in extensions that hosts must mask")
+        tuple[ExtensionName, ...], about("built-in extensions that hosts must mask")
     ] = ()
-    conflicts: Annotated[tuple[Name, ...], Meta(description="extensions it can't run beside")] = ()
+    conflicts: Annotated[tuple[Name, ...], about("extensions it can't run beside")] = ()
     os: Annotated[
-        Literal["any"] | OsLevel | OsVersion, Meta(description="the hosts that may merge the image")
+        Literal["any"] | OsLevel | OsVersion, about("the hosts that may merge the image")
     ] = "any"
-    format: Annotated[Format, Meta(description="the file system of the image")] = "squashfs"
-    trust: Annotated[Trust, Meta(description="the least that must be known about every digest")] = (
-        "first-use"
-    )
+    format: Annotated[Format, about("the file system of the image")] = "squashfs"
+    trust: Annotated[Trust, about("the least that must be known about every digest")] = "first-use"
     channels: Annotated[
-        tuple[Literal["minor"], ...], Meta(description="further channels, one per minor series")
+        tuple[Literal["minor"], ...], about("further channels, one per minor series")
     ] = ()
-    allow: Annotated[
-        tuple[Waiver, ...], Meta(description="rules that don't count here, and why")
-    ] = ()
+    allow: Annotated[tuple[Waiver, ...], about("rules that don't count here, and why")] = ()
 
 
 def normalised(value: object) -> object:

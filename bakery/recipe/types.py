@@ -16,6 +16,11 @@ def _form(pattern: str, description: str) -> Meta:
     return Meta(pattern=pattern, description=description)
 
 
+def about(description: str) -> Meta:
+    """Return what messages and editors say of a key."""
+    return Meta(description=description)
+
+
 Format = Literal["squashfs", "erofs", "ext4", "btrfs", "folder"]
 Archive = Literal["tar", "zip", "deb", "compressed", "plain"]
 Trust = Literal["first-use", "cited", "checksum", "signature"]

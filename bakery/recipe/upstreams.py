@@ -9,20 +9,30 @@ from msgspec import Meta, field
 
 from bakery.recipe.npm import NpmPackage
 from bakery.recipe.template import Url
-from bakery.recipe.types import Address, Model, Name, OneLine, Package, Project, Repository, Suite
+from bakery.recipe.types import (
+    Address,
+    Model,
+    Name,
+    OneLine,
+    Package,
+    Project,
+    Repository,
+    Suite,
+    about,
+)
 
 _ON_GITHUB = re.compile(r"https://([^/]+)/[^/]+/[^/]+/releases/download/[^/]+/[^/]+")
 
 
 class _Upstream(Model, frozen=True, kw_only=True):
-    prerelease: Annotated[bool, Meta(description="count pre-releases as well")] = False
+    prerelease: Annotated[bool, about("count pre-releases as well")] = False
 
 
 class GithubUpstream(_Upstream, frozen=True, kw_only=True):
     """Releases of a GitHub repository."""
 
     github: Repository
-    tags: Annotated[bool, Meta(description="its tags, where it makes no releases")] = False
+    tags: Annotated[bool, about("its tags, where it makes no releases")] = False
     tag: Annotated[
         str,
         Meta(
@@ -36,24 +46,21 @@ class HashicorpUpstream(_Upstream, frozen=True, kw_only=True):
     """Free releases of a HashiCorp product, from their releases API."""
 
     hashicorp: Annotated[
-        str,
-        Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", description="the product's name, such as consul"),
+        str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", description="the product's name, such as consul")
     ]
 
 
 class KubernetesUpstream(_Upstream, frozen=True, kw_only=True):
     """Patch releases of Kubernetes' supported minors, from the project's release schedule."""
 
-    kubernetes: Annotated[
-        Literal["schedule"], Meta(description="schedule: what kubernetes.io/releases shows")
-    ]
+    kubernetes: Annotated[Literal["schedule"], about("schedule: what kubernetes.io/releases shows")]
 
 
 class ListingUpstream(_Upstream, frozen=True, kw_only=True):
     """A web page whose links end in what names the versions, each from a / on."""
 
     listing: Address
-    pattern: Annotated[str, Meta(description="regular expression with a group named version")]
+    pattern: Annotated[str, about("regular expression with a group named version")]
 
 
 class PypiUpstream(_Upstream, frozen=True, kw_only=True):
@@ -67,7 +74,7 @@ class NpmUpstream(_Upstream, frozen=True, kw_only=True):
 
     npm: NpmPackage
     dist_tag: Annotated[
-        OneLine, Meta(description="what names the newest release, such as next or latest-10")
+        OneLine, about("what names the newest release, such as next or latest-10")
     ] = field(default="latest", name="dist-tag")
 
 
@@ -83,7 +90,7 @@ class ListUpstream(_Upstream, frozen=True, kw_only=True):
 
     versions: Annotated[
         Address | Annotated[tuple[OneLine, ...], Meta(min_length=1)],
-        Meta(description="a list, or the address of a text file"),
+        about("a list, or the address of a text file"),
     ]
 
 
