@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bakery.check.rule import Rule
 from bakery.check.rules import (
     accounts,
@@ -22,9 +20,6 @@ from bakery.check.rules import (
     units,
     verified,
 )
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 unused_waiver = Rule(
     id="waiver-unused",
@@ -52,8 +47,5 @@ _MODULES = (
 )
 
 
-def _rules(module: ModuleType) -> tuple[Rule, ...]:
-    return tuple(value for value in vars(module).values() if isinstance(value, Rule))
-
-
-RULES = (*(rule for module in _MODULES for rule in _rules(module)), unused_waiver)
+_DEFINED = (value for module in _MODULES for value in vars(module).values())
+RULES = (*(value for value in _DEFINED if isinstance(value, Rule)), unused_waiver)

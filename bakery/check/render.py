@@ -163,7 +163,7 @@ def sarif(reports: Iterable[Report]) -> str:
                         "message": {
                             "text": f"{report.label}: not checked: {skipped.why}; {skipped.fix}"
                         },
-                        "associatedRule": _reference(skipped.rule),
+                        "associatedRule": {"id": skipped.rule, "index": _INDEX[skipped.rule]},
                     }
                     for report in reports
                     for skipped in report.not_run
@@ -183,10 +183,6 @@ def _sarif_rule(index: int) -> dict[str, Any]:
         "help": {"text": rule.fix},
         "defaultConfiguration": {"level": rule.severity},
     }
-
-
-def _reference(rule: str) -> dict[str, Any]:
-    return {"id": rule, "index": _INDEX[rule]}
 
 
 def _sarif_results(report: Report) -> Iterator[dict[str, Any]]:

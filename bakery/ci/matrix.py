@@ -114,16 +114,22 @@ def matrix(
     counts = _divided({arch: sum(times.values()) for arch, times in work.items()}, count)
     return Matrix(
         include=tuple(
-            Shard(
-                shard=f"{arch}-{number}",
-                runner=_RUNNERS[arch],
-                build=_tasks("check", {other for name in names for other in together[name]}),
-                boot=_tasks("boot", names),
-                minutes=1 + int(sum(work[arch][name] for name in names) / 60),
-            )
-            for arch in work
-            for number, names in enumerate(_balanced(work[arch], counts[arch]), 1)
+            _shard(arch, number, {name: seconds[name] for name in names}, together)
+            for arch, seconds in work.items()
+            for number, names in enumerate(_balanced(seconds, counts[arch]), 1)
         )
+    )
+
+
+def _shard(
+    arch: Arch, number: int, seconds: Mapping[str, float], together: Mapping[str, set[str]]
+) -> Shard:
+    return Shard(
+        shard=f"{arch}-{number}",
+        runner=_RUNNERS[arch],
+        build=_tasks("check", {other for name in seconds for other in together[name]}),
+        boot=_tasks("boot", seconds),
+        minutes=1 + int(sum(seconds.values()) / 60),
     )
 
 

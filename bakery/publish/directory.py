@@ -115,18 +115,17 @@ class Directory:
                 raise UnsettledError("a file changes while it is read", where=asset.name)
 
     def _release_of(self, folder: Path) -> RemoteRelease:
-        owner = folder.parent.name if folder.parent.parent.name == _DRAFTS else None
+        visibility: Visibility = "public"
+        if folder.parent.parent.name == _DRAFTS:
+            visibility = "draft" if folder.parent.name == self._owner else "foreign"
         return RemoteRelease(
             tag=folder.name,
             id=str(folder),
-            visibility="public" if owner is None else self._whose(owner),
+            visibility=visibility,
             assets=tuple(
                 self._asset_of(path) for path in sorted(folder.iterdir()) if not _is_partial(path)
             ),
         )
-
-    def _whose(self, owner: str) -> Visibility:
-        return "draft" if owner == self._owner else "foreign"
 
     def _asset_of(self, path: Path) -> RemoteAsset:
         status = path.stat()

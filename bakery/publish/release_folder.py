@@ -131,6 +131,7 @@ def _require_boots(
             why="\n".join(problems) or f"it is about {described.tag}",
             fix=f"doit clean build:{folder.name}, and build it again",
         )
+    waived = {each.image for each in described.waived_boots}
     for image in published:
         if image.file not in files or files[image.file].sha256 != image.sha256:
             raise PublishError(
@@ -138,7 +139,7 @@ def _require_boots(
                 where=str(folder),
                 fix=f"doit build:{folder.name}",
             )
-        if not image.boots and not _is_waived(image.file.removesuffix(".raw"), described):
+        if not image.boots and image.file.removesuffix(".raw") not in waived:
             raise PublishError(
                 f"{image.file} has passed no boot as the bytes that it is",
                 where=str(folder),
@@ -147,7 +148,3 @@ def _require_boots(
                 f"or say why it need not: BAKERY_BOOT_WAIVER='{image.arch}: REASON', which is"
                 " published too",
             )
-
-
-def _is_waived(image: str, described: ReleaseDocument) -> bool:
-    return any(each.image == image for each in described.waived_boots)

@@ -93,7 +93,9 @@ def channel(reader: ReleaseReader) -> tuple[IndexedRelease, ...]:
         ) from None
     name = asked(reader)
     others = [each.tag for each in listed if name not in _channels(each)]
-    others += [file for file in _transfers(reader) if file not in _own_transfers(name)]
+    own = [f"{name}{suffix}" for suffix in sysupdate.SUFFIXES]
+    transfers = [file for file in reader.digests if file.endswith(sysupdate.SUFFIXES)]
+    others += [file for file in transfers if file not in own]
     if others:
         raise _other(reader, "channel", f"it holds {', '.join(others)}")
     _refuse(reader, index.CHANNEL, _contradictions(listed, reader.digests))
@@ -108,14 +110,6 @@ def asked(reader: ReleaseReader) -> str:
 def _channels(listed: IndexedRelease) -> tuple[str, str]:
     """Return the names of the channels that may hold a release: its recipe's, its minor series'."""
     return listed.name, release_name(listed.name, Version.parse(listed.version).minor)
-
-
-def _transfers(reader: ReleaseReader) -> Iterable[str]:
-    return (file for file in reader.digests if file.endswith(sysupdate.SUFFIXES))
-
-
-def _own_transfers(name: str) -> tuple[str, ...]:
-    return tuple(f"{name}{suffix}" for suffix in sysupdate.SUFFIXES)
 
 
 def _contradictions(listed: Iterable[IndexedRelease], digests: Mapping[str, str]) -> Iterator[str]:

@@ -37,7 +37,21 @@ _T = TypeVar("_T")
 _APT_GET = Tool(program="apt-get", apt="apt")
 _APT_CACHE = Tool(program="apt-cache", apt="apt")
 _GPGV = Tool(program="gpgv", apt="gpgv", dnf="gnupg2", zypper="gpg2", brew="gnupg")
-_TIMEOUT = 30  # seconds without a byte
+_OPTIONS = {
+    "APT::Get::AllowUnauthenticated": "false",
+    "APT::Install-Recommends": "false",
+    "APT::Sandbox::User": "",
+    "Acquire::AllowInsecureRepositories": "false",
+    "Acquire::Check-Valid-Until": "false",  # a snapshot is old; the lock is what counts
+    "Acquire::Languages": "none",
+    "Acquire::Retries": "3",
+    "Acquire::http::Timeout": "30",  # seconds without a byte
+    "Dir::Cache::pkgcache": "pkgcache.bin",
+    "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
+    "Dir::Etc::preferences": "/dev/null",
+    "Dir::Etc::preferencesparts": "/dev/null",
+    "Dir::Etc::sourceparts": "/dev/null",
+}
 
 # What maintainer scripts and services of packages call, and every host has or no image needs.
 # apt takes these for installed, as the suite has them and with all that they provide, so that what
@@ -136,23 +150,11 @@ def _index(suite: str, arch: str, mirrors: Mirrors) -> tuple[str, ...]:
     (folder / "status").touch()
     (folder / "debian.sources").write_text(_sources(suite, mirrors))
     options = {
+        **_OPTIONS,
         "APT::Architecture": arch,
         "APT::Architectures": arch,
-        "APT::Get::AllowUnauthenticated": "false",
-        "APT::Install-Recommends": "false",
-        "APT::Sandbox::User": "",
-        "Acquire::AllowInsecureRepositories": "false",
-        "Acquire::Check-Valid-Until": "false",  # a snapshot is old; the lock is what counts
-        "Acquire::Languages": "none",
-        "Acquire::Retries": "3",
-        "Acquire::http::Timeout": str(_TIMEOUT),
         "Dir::Cache": str(folder),
-        "Dir::Cache::pkgcache": "pkgcache.bin",
-        "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
-        "Dir::Etc::preferences": "/dev/null",
-        "Dir::Etc::preferencesparts": "/dev/null",
         "Dir::Etc::sourcelist": str(folder / "debian.sources"),
-        "Dir::Etc::sourceparts": "/dev/null",
         "Dir::State": str(folder),
         "Dir::State::status": str(folder / "status"),
     }
