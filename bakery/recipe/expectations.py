@@ -29,6 +29,7 @@ from msgspec import Meta
 
 from bakery.arch import Arch  # noqa: TC001  msgspec reads it at run time
 from bakery.recipe.condition import Condition  # noqa: TC001  msgspec reads it at run time
+from bakery.recipe.types import about
 
 Seconds = Annotated[int, Meta(ge=1, description="how long to wait until it holds")]
 UnitName = Annotated[
@@ -106,12 +107,10 @@ class _Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Text(_Model, frozen=True, kw_only=True):
     """What a text must be like; every key that is given must hold."""
 
-    equals: Annotated[
-        str | None, Meta(description="the whole text, less white space at its ends")
-    ] = None
-    contains: Annotated[str | None, Meta(description="a part of the text")] = None
+    equals: Annotated[str | None, about("the whole text, less white space at its ends")] = None
+    contains: Annotated[str | None, about("a part of the text")] = None
     matches: Annotated[
-        Pattern | None, Meta(description="a regular expression that fits a part of the text")
+        Pattern | None, about("a regular expression that fits a part of the text")
     ] = None
 
     def mismatch(self, text: str) -> str | None:
@@ -204,7 +203,7 @@ class Journal(_Model, frozen=True, kw_only=True):
     """The journal, which must have no entry of priority err or worse."""
 
     ignore: Annotated[
-        tuple[Pattern, ...], Meta(description="entries, as `program: message`, that are no matter")
+        tuple[Pattern, ...], about("entries, as `program: message`, that are no matter")
     ] = ()
 
 

@@ -88,7 +88,11 @@ def packets(data: bytes) -> bytes:
             command += ["--no-default-keyring", "--keyring", ring, "--export"]
         else:
             command += ["--dearmor", ring]
-        run(command, what="the keys can't be read", fix="write them with: gpg --export FINGERPRINT")
+        run(
+            command,
+            what="the keyring can't be read",
+            fix="write them with: gpg --export FINGERPRINT",
+        )
         return written.read_bytes() if written.exists() else b""
 
 
