@@ -14,17 +14,8 @@ if TYPE_CHECKING:
 SYSTEM = "usr/lib/systemd/system"
 USER = "usr/lib/systemd/user"
 TYPES = (
-    "automount",
-    "device",
-    "mount",
-    "path",
-    "scope",
-    "service",
-    "slice",
-    "socket",
-    "swap",
-    "target",
-    "timer",
+    *("automount", "device", "mount", "path", "scope", "service", "slice", "socket", "swap"),
+    *("target", "timer"),
 )
 COMMANDS = tuple(
     f"Exec{when}"

@@ -73,10 +73,7 @@ def _license(recipe: Recipe) -> None:
 
 @functools.cache
 def _canonical(text: str) -> str | None:
-    from packaging.licenses import (
-        InvalidLicenseExpression,
-        canonicalize_license_expression,
-    )
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
     try:
         return canonicalize_license_expression(text)

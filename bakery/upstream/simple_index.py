@@ -85,10 +85,7 @@ def _files(project: str, api: Api) -> list[DistributionPackage]:
 
 def _page(index: str, project: str, api: Api) -> ProjectPage:
     from packaging.utils import canonicalize_name
-    from pypi_simple import (
-        ACCEPT_ANY,
-        ProjectPage,
-    )
+    from pypi_simple import ACCEPT_ANY, ProjectPage
 
     url = f"{index}/{canonicalize_name(project)}/"
     try:

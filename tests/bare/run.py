@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from harness.debian import CACHE, ROOTS
 
 from bakery.upstream import apt
+from bakery.upstream.errors import UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -153,7 +154,7 @@ def pristine(suite: str) -> Path:
         command = ["debootstrap", "--variant=minbase", "--force-check-gpg", packages, suite, root]
         try:
             mirrors = apt.mirrors()
-        except apt.UpstreamError:  # debootstrap knows one
+        except UpstreamError:  # debootstrap knows one
             subprocess.run(command, check=True)
         else:
             subprocess.run([*command, mirrors.main, script], check=True)

@@ -14,7 +14,8 @@ from harness import needs, packages
 
 from bakery.arch import native_arch
 from bakery.recipe.debian import Packages
-from bakery.upstream.debian import UpstreamError, closure
+from bakery.upstream.debian import closure
+from bakery.upstream.errors import UpstreamError
 
 if TYPE_CHECKING:
     from harness.mirror import Mirror
