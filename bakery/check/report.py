@@ -95,7 +95,7 @@ def make_report(
     waived: list[Waived] = []
     used: set[Waiver] = set()
     for finding in findings:
-        waiver = next((waiver for waiver in waivers if _covers(waiver, finding)), None)
+        waiver = next((waiver for waiver in waivers if covers(waiver, finding)), None)
         if waiver is None:
             kept.append(finding)
         else:
@@ -112,7 +112,7 @@ def make_report(
     )
 
 
-def _covers(waiver: Waiver, finding: Finding) -> bool:
+def covers(waiver: Waiver, finding: Finding) -> bool:
     """Return whether a waiver allows a finding; `*` in its path matches slashes too."""
     return waiver.rule == finding.rule and fnmatchcase(finding.path, waiver.path)
 

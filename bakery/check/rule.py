@@ -28,6 +28,7 @@ class Violation:
         message: what is wrong, as the rest of a sentence that begins with the path, without a stop.
         fix: what to do at this path; None for the rule's own advice.
         severity: how bad it is at this path; None for the rule's own.
+        line: the line of the file, from 1, where it is known.
 
     """
 
@@ -35,6 +36,7 @@ class Violation:
     message: str
     fix: str | None = None
     severity: Severity | None = None
+    line: int | None = None
 
 
 @dataclass(frozen=True)

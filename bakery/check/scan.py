@@ -76,12 +76,22 @@ def scan(root: Path) -> Tree:
         for path in _walk(folder):
             status = os.lstat(f"{folder}/{path}")
             if status.st_size >= _LARGE:
-                large.append(pool.submit(_examine, folder, path, status))
+                large.append(pool.submit(_examine, f"{folder}/{path}", path, status))
             else:  # handing it over costs more than reading it
-                nodes.append(_examine(folder, path, status))
+                nodes.append(_examine(f"{folder}/{path}", path, status))
         nodes.extend(future.result() for future in large)
     nodes.sort(key=lambda node: node.path)
     return Tree({node.path: node for node in nodes})
+
+
+def node_of(file: Path, path: str) -> Node:
+    """Return the node that a file of any place is at a path of a tree.
+
+    Raises:
+        OSError: there is no such file.
+
+    """
+    return _examine(os.fspath(file), path, file.lstat())
 
 
 def _walk(root: str) -> Iterator[str]:
@@ -99,8 +109,7 @@ def _walk(root: str) -> Iterator[str]:
                     queue.append(f"{path}/")
 
 
-def _examine(root: str, path: str, status: os.stat_result) -> Node:
-    full = f"{root}/{path}"
+def _examine(full: str, path: str, status: os.stat_result) -> Node:
     kind = _KINDS[stat.S_IFMT(status.st_mode)]
     content = _NOTHING
     if kind == "file":

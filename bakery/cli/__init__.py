@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from bakery.cli import channels, hosts, images, maintenance, releases, upstreams
+from bakery.cli import channels, hosts, images, maintenance, recipes, releases, upstreams
 from bakery.cli.failures import CommandGroup
 
 
@@ -22,7 +22,8 @@ def main() -> None:
 
 
 for command in (
-    *(upstreams.new, upstreams.lock, upstreams.update, upstreams.outdated, upstreams.verify),
+    *(recipes.new, recipes.lint),
+    *(upstreams.lock, upstreams.update, upstreams.outdated, upstreams.verify),
     *(images.check, images.rules, images.boot, images.machines),
     *(releases.matrix, releases.agree, releases.restore),
     *(releases.publish, releases.verify_release),

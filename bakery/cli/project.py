@@ -51,13 +51,17 @@ class Project:
             BakeryError: there is none, or it is broken.
 
         """
+        self.refuse_unknown(name)
+        return self.recipes[name]
+
+    def refuse_unknown(self, name: str) -> None:
+        """Raise a BakeryError if there is no recipe called `name`."""
         if name not in self.recipes:
             near = nearest(name, self.recipes)
             raise BakeryError(
                 f"there is no recipe {name}",
                 fix=f"did you mean {near}?" if near else f"there are: {', '.join(self.recipes)}",
             )
-        return self.recipes[name]
 
     def chosen(self, names: Sequence[str]) -> dict[str, Source]:
         """Return the recipes called `names`, or all that can be used if there are no names.

@@ -1,4 +1,4 @@
-"""Commands that ask upstream: for new recipes, for new versions, and to verify locks."""
+"""Commands that ask upstream: for new versions, and to verify locks."""
 
 from __future__ import annotations
 
@@ -18,44 +18,6 @@ if TYPE_CHECKING:
 
 
 _markdown = click.option("--markdown", is_flag=True, help="Write it for a pull request.")
-
-
-@click.command()
-@click.argument("name")
-@click.option("--github", metavar="OWNER/REPO", help="Its releases.")
-@click.option("--pypi", metavar="PROJECT", help="Its wheels on the package index.")
-@click.option("--npm", metavar="PACKAGE", help="Its packages for Linux on the npm registry.")
-@click.option("--url", metavar="ADDRESS", help="An address with {version}, and perhaps {arch}.")
-@click.option("--version", help="Which version; the newest by default.")
-@click.option("--unit", is_flag=True, help="Add a hardened service, to start from.")
-def new(
-    name: str,
-    *,
-    github: str | None,
-    pypi: str | None,
-    npm: str | None,
-    url: str | None,
-    version: str | None,
-    unit: bool,
-) -> None:
-    """Write a recipe NAME for a project, and lock a version of it.
-
-    Opens the project's files for Linux to see what they hold. Says what it chose and why, and what
-    to do next.
-    """
-    from bakery.scaffold.create import create
-
-    sources = {"github": github, "pypi": pypi, "npm": npm, "url": url}
-    given = [(kind, source) for kind, source in sources.items() if source]
-    if len(given) != 1:
-        raise BakeryError(
-            "the project must be named in one way",
-            fix="give --github OWNER/REPO, --pypi PROJECT, --npm PACKAGE or --url ADDRESS",
-        )
-    ((kind, source),) = given
-    create(
-        name, kind, source, settings=Project().settings, version=version, unit=unit, echo=click.echo
-    )
 
 
 @click.command()

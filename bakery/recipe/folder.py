@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 FILE = "recipe.yaml"
 LOCK = "lock.json"
 CHECK = "check.yaml"
+README = "README.md"
 
 _MISNAMED = {
     f"{stem}{suffix}": name

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _SCHEMA = "# yaml-language-server: $schema=../../bakery/recipe/recipe.schema.json"
 _WIDTH = 100
+REVIEW = "REVIEW:"
+"""How the comments of a draft begin that leave something to people; `bakery lint` finds them."""
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):

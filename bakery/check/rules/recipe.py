@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bakery.check import licenses
 from bakery.check.rule import BUILT_ELSEWHERE, Rule, Skip, Violation, rule
-from bakery.recipe.folder import CHECK
+from bakery.recipe.folder import CHECK, README
 from bakery.yaml.location import show
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from bakery.check.subject import Subject
     from bakery.recipe.load import Source
-
-README = "README.md"
 
 
 def inputs(recipe: Source) -> tuple[str, ...]:

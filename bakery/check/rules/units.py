@@ -105,7 +105,12 @@ def install_section(subject: Subject) -> Iterator[Violation]:
             if each.section == "Install" and each.value:
                 settings.setdefault(each.file.path, {})[f"{each.key}={each.value}"] = None
     for path, texts in settings.items():
-        yield Violation(path, f"has an [Install] section: {', '.join(texts)}")
+        node = subject.tree.get(path)
+        yield Violation(
+            path,
+            f"has an [Install] section: {', '.join(texts)}",
+            line=((node and node.text) or "").partition("[Install]")[0].count("\n") + 1,
+        )
 
 
 @rule(
@@ -188,4 +193,5 @@ def placeholder(subject: Subject) -> Iterator[Violation]:
                 node.path,
                 f"has {match[0]} in it, which nothing expanded",
                 fix=f"files: {{{node.path}: {{template: true}}}} in the recipe expands it",
+                line=node.text.count("\n", 0, match.start()) + 1,
             )
