@@ -63,6 +63,33 @@ class Project:
                 fix=f"did you mean {near}?" if near else f"there are: {', '.join(self.recipes)}",
             )
 
+    def image(self, name: str, version: str | None = None, arch: str | None = None) -> Image:
+        """Return a recipe's image: of its newest locked version, for this machine's processor.
+
+        Raises:
+            BakeryError: there is no such recipe, version or architecture, or its lock does not fit.
+
+        """
+        from bakery.arch import native_arch
+        from bakery.recipe.plan import releases
+
+        source = self.source(name)
+        locked = [each for each in releases(source) if version in {None, each.version.tag}]
+        if not locked:
+            known = ", ".join(each.tag for each in source.lock.ordered)
+            raise BakeryError(
+                f"{name} {version} is not locked" if version else f"nothing of {name} is locked",
+                where=str(source.folder),
+                fix=f"bakery lock {name} {version or ''}" + (f"\nlocked: {known}" if known else ""),
+            )
+        if problem := locked[-1].problem:
+            raise problem
+        images = {str(image.contents.arch): image for image in locked[-1].images}
+        wanted = arch or (native_arch() if native_arch() in images else next(iter(images)))
+        if wanted in images:
+            return images[wanted]
+        raise BakeryError(f"{name} is not built for {arch}", fix=f"take {' or '.join(images)}")
+
     def chosen(self, names: Sequence[str]) -> dict[str, Source]:
         """Return the recipes called `names`, or all that can be used if there are no names.
 

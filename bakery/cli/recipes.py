@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from bakery.arch import ARCHITECTURES
 from bakery.cli.project import Project
 from bakery.errors import BakeryError
 
@@ -75,3 +76,40 @@ def lint(names: tuple[str, ...], output: str) -> None:
         click.echo(f"{len(names or project.recipes)} recipes: {errors} errors, {warnings} warnings")
     if errors:
         raise SystemExit(1)
+
+
+_arch = click.option(
+    "--arch", type=click.Choice([*ARCHITECTURES]), help="The processor; this machine's by default."
+)
+_version = click.option("--version", help="Which locked version; the newest by default.")
+
+
+@click.command("ls")
+@click.argument("name")
+@click.argument("pattern", required=False, metavar="[GLOB]")
+@_version
+@_arch
+def list_members(name: str, pattern: str | None, version: str | None, arch: str | None) -> None:
+    """List what is in the locked assets of the recipe NAME, for its install:.
+
+    With GLOB, a pattern as install: has it, only what that matches. Modes are those that files get
+    in an image. Assets are downloaded into the store if they are not there.
+    """
+    from bakery.scaffold.contents import listing
+
+    project = Project()
+    for line in listing(project.image(name, version, arch), pattern, project.settings):
+        click.echo(line)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("path")
+@_version
+@_arch
+def why(name: str, path: str, version: str | None, arch: str | None) -> None:
+    """Say what put a PATH into the image of the recipe NAME: which asset, by which line."""
+    from bakery.scaffold.contents import cause
+
+    project = Project()
+    click.echo(cause(project.image(name, version, arch), path, project.settings).text())

@@ -74,6 +74,18 @@ def install(
         )
 
 
+def destination(patterns: Sequence[tuple[str, str]], member: str) -> tuple[int, str | None]:
+    """Return which pair of a pattern and a path is the first for a member, and where it goes.
+
+    The path is None if there is no such pair.
+    """
+    for number, (pattern, target) in enumerate(patterns):
+        if glob.matches(pattern, member):
+            whole = target + glob.below(pattern, member) if target.endswith("/") else target
+            return number, whole
+    return -1, None
+
+
 class _Installer:
     """Installs the members of assets that share their patterns.
 
@@ -138,11 +150,9 @@ class _Installer:
         self._install(member, None, origin)
 
     def _install(self, member: Member, stream: BinaryIO | None, origin: str) -> None:
-        matching = (pair for pair in self._patterns if glob.matches(pair[0], member.path))
-        pattern, target = next(matching, (None, ""))
-        if pattern is not None:
-            self.unmatched.discard(pattern)
-            path = target + glob.below(pattern, member.path) if target.endswith("/") else target
+        number, path = destination(self._patterns, member.path)
+        if path is not None:
+            self.unmatched.discard(self._patterns[number][0])
         elif self._rest is not None:
             path = f"{self._rest}/{merged(member.path)}"
         else:

@@ -68,6 +68,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         proof: the signature of the asset itself.
         archive: what kind of file it is; None when its name tells.
         install: pairs of a glob of members and the path for what it matches.
+        index: which of the recipe's assets asks for it.
 
     """
 
@@ -81,6 +82,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     proof: Proof | None = None
     archive: Archive | None = None
     install: tuple[tuple[str, str], ...] = ()
+    index: int
 
     @property
     def label(self) -> str:
@@ -143,7 +145,7 @@ def requests(
     """
     recipe = source.recipe
     common = values(source, version, parts)
-    for asset in recipe.assets:
+    for index, asset in enumerate(recipe.assets):
         if not applies(asset, version):
             continue
         if isinstance(asset, DebianAsset):
@@ -152,6 +154,7 @@ def requests(
                 packages=_packages(asset, arch),
                 version=asset.version.expand(words),
                 install=_install(asset, words),
+                index=index,
             )
             continue
         words = {**common, "arch": (asset.arch or recipe.arch)[arch]}
@@ -161,12 +164,13 @@ def requests(
                 version=asset.version.expand(words),
                 platform=asset.platform.expand(words),
                 install=_install(asset, words),
+                index=index,
             )
         elif isinstance(asset, NpmAsset):
             package = NpmVersion(asset.npm.expand(words), asset.version.expand(words))
-            yield Request(url=package.address, install=_install(asset, words))
+            yield Request(url=package.address, install=_install(asset, words), index=index)
         else:
-            yield from _file_requests(asset, arch, version, words)
+            yield from _file_requests(asset, index, arch, version, words)
 
 
 def _packages(asset: DebianAsset, arch: Arch) -> debian.Packages:
@@ -179,7 +183,7 @@ def _packages(asset: DebianAsset, arch: Arch) -> debian.Packages:
 
 
 def _file_requests(
-    asset: UrlAsset, arch: Arch, version: Version, words: Mapping[str, str]
+    asset: UrlAsset, index: int, arch: Arch, version: Version, words: Mapping[str, str]
 ) -> Iterator[Request]:
     for file in asset.files or ("",):
         if not applies(file, version):
@@ -196,6 +200,7 @@ def _file_requests(
             proof=_proof(asset.signature, url, here),
             archive=asset.archive,
             install=_install(asset, here),
+            index=index,
         )
 
 
