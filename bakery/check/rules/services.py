@@ -11,9 +11,10 @@ from bakery.check.tree import inside
 from bakery.check.unit_files import COMMANDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from bakery.check.subject import Subject
+    from bakery.check.tree import Tree
     from bakery.check.unit_files import Unit
 
 _SEARCH_PATH = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin")
@@ -35,10 +36,13 @@ def _all_units(subject: Subject) -> Iterator[Unit]:
 )
 def programs(subject: Subject) -> Iterator[Violation]:
     """Find command lines whose program neither the image nor every host has."""
-    settings = chain.from_iterable(unit.values(*COMMANDS) for unit in _all_units(subject))
-    for setting in dict.fromkeys(settings):
+    commands = ((s, _root(u)) for u in _all_units(subject) for s in u.values(*COMMANDS))
+    for setting, root in dict.fromkeys(commands):
         name, ignored = unit_files.program(setting.value)
-        if problem := _problem(subject, name):
+        own = next((each.tree for each in subject.roots if root and each.folder == root), None)
+        if own is None and root:
+            continue  # made on the host
+        if problem := _problem(subject.providers if own is None else [own], name, root):
             yield Violation(
                 setting.file.path,
                 f"runs {name}, {problem}",
@@ -47,15 +51,23 @@ def programs(subject: Subject) -> Iterator[Violation]:
             )
 
 
-def _problem(subject: Subject, name: str) -> str | None:
+def _root(unit: Unit) -> str:
+    """Return the path of the root file system that a unit runs in; empty for the host's."""
+    chosen = unit.last("RootDirectory")
+    return inside(chosen.value) if chosen and chosen.value.strip("/") else ""
+
+
+def _problem(trees: Iterable[Tree], name: str, root: str) -> str | None:
     if "%" in name or "$" in name:
         return None  # known on the host alone
     paths = [inside(name)] if name.startswith("/") else [f"{path}/{name}" for path in _SEARCH_PATH]
-    files = [node for tree in subject.providers for path in paths if (node := tree.resolve(path))]
+    files = [node for tree in trees for path in paths if (node := tree.resolve(path))]
     if any(node.executable for node in files):
         return None
     if files:
         return "which nobody may execute"
+    if root:
+        return f"which /{root} lacks"
     if any(host.has_program(path) for path in paths):
         return None
     return "which neither the image nor every host has"
