@@ -38,6 +38,18 @@ def members(guard: Guard) -> Members:
     yield from tar.members(Packed(guard, start, size), guard, rooted=True)
 
 
+def control(guard: Guard) -> Members:
+    """Yield the wanted files of what a package says of itself: control, conffiles, scripts.
+
+    Raises:
+        HostileArchiveError: a wanted file means harm.
+        BrokenArchiveError: the package is damaged.
+
+    """
+    start, size = _part(guard, b"control.tar")
+    yield from tar.members(Packed(guard, start, size), guard)
+
+
 def granted(package: Path) -> list[str]:
     """Return the capabilities that a package's postinst gives to programs by setcap(8).
 

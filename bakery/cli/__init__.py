@@ -22,7 +22,7 @@ def main() -> None:
 
 
 for command in (
-    *(recipes.new, recipes.lint, recipes.list_members, recipes.why),
+    *(recipes.new, recipes.lint, recipes.list_members, recipes.why, recipes.try_recipe),
     *(upstreams.lock, upstreams.update, upstreams.outdated, upstreams.verify),
     *(images.check, images.rules, images.boot, images.machines),
     *(releases.matrix, releases.agree, releases.restore),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from bakery.arch import ARCHITECTURES
+from bakery.cli.failures import exit_on_failures
 from bakery.cli.project import Project
 from bakery.errors import BakeryError
 
@@ -13,16 +16,24 @@ from bakery.errors import BakeryError
 @click.argument("name")
 @click.option("--github", metavar="OWNER/REPO", help="Its releases.")
 @click.option("--pypi", metavar="PROJECT", help="Its wheels on the package index.")
+@click.option("--npm", metavar="PACKAGE", help="Its packages for Linux on the npm registry.")
 @click.option("--url", metavar="ADDRESS", help="An address with {version}, and perhaps {arch}.")
+@click.option("--debian", metavar="PACKAGE…", help="Debian packages; the first gives the version.")
+@click.option("--suite", default="trixie", show_default=True, help="The release of Debian.")
+@click.argument("more", nargs=-1, metavar="")
 @click.option("--version", help="Which version; the newest by default.")
 @click.option("--unit", is_flag=True, help="Add a hardened service, to start from.")
 def new(
     name: str,
+    *,
     github: str | None,
     pypi: str | None,
+    npm: str | None,
     url: str | None,
+    debian: str | None,
+    suite: str,
+    more: tuple[str, ...],
     version: str | None,
-    *,
     unit: bool,
 ) -> None:
     """Write a recipe NAME for a project, and lock a version of it.
@@ -30,19 +41,25 @@ def new(
     Opens the project's files for Linux to see what they hold. Says what it chose and why, and what
     to do next.
     """
-    from bakery.scaffold.create import create
+    from bakery.scaffold.create import create, create_of_packages
 
-    sources = {"github": github, "pypi": pypi, "url": url}
+    sources = {"github": github, "pypi": pypi, "npm": npm, "url": url, "debian": debian}
     given = [(kind, source) for kind, source in sources.items() if source]
     if len(given) != 1:
         raise BakeryError(
             "the project must be named in one way",
-            fix="give --github OWNER/REPO, --pypi PROJECT or --url ADDRESS",
+            fix="give --github OWNER/REPO, --pypi PROJECT, --npm PACKAGE, --url ADDRESS or "
+            "--debian PACKAGE",
         )
     ((kind, source),) = given
-    create(
-        name, kind, source, settings=Project().settings, version=version, unit=unit, echo=click.echo
-    )
+    settings = Project().settings
+    if kind == "debian":
+        asked = (*source.split(), *more)
+        create_of_packages(name, asked, suite, settings=settings, echo=click.echo)
+        return
+    if more:
+        raise BakeryError(f"what is {more[0]}?", fix="only --debian takes several names")
+    create(name, kind, source, settings=settings, version=version, unit=unit, echo=click.echo)
 
 
 @click.command()
@@ -113,3 +130,41 @@ def why(name: str, path: str, version: str | None, arch: str | None) -> None:
 
     project = Project()
     click.echo(cause(project.image(name, version, arch), path, project.settings).text())
+
+
+@click.command("try")
+@click.argument("name")
+@click.option("--on", "machine", metavar="MACHINE", help="Where it boots; the newest by default.")
+@click.option("--shell/--no-shell", default=None, help="Look around afterwards; asked if it fails.")
+def try_recipe(name: str, machine: str | None, *, shell: bool | None) -> None:
+    """Lock, build, check and boot the recipe NAME here: its newest version for this processor.
+
+    What is not locked yet is; the image is compressed fast, and booted on one machine. Where that
+    fails, the log of what failed is shown, and a shell in the booted system is offered. The same
+    again does only what has changed. Needs root, as every boot does.
+    """
+    from bakery.recipe.plan import releases
+    from bakery.scaffold.attempt import attempt, look_around
+
+    project = Project()
+    if not releases(project.source(name)) or any(r.problem for r in releases(project.source(name))):
+        _lock(project, name)
+        project = Project()
+    image, settings = project.image(name), project.settings
+    machine = machine or settings.machines[-1]
+    passed = attempt(image, machine, settings)
+    if shell is None:
+        shell = not passed and sys.stdin.isatty() and click.confirm("Look around in it?")
+    if shell:
+        look_around(image, machine, settings)
+    if not passed:
+        raise SystemExit(1)
+
+
+def _lock(project: Project, name: str) -> None:
+    from bakery.lock import tables, update
+
+    source = project.source(name)
+    for result in update.update({name: source}, sources=project.recipes, settings=project.settings):
+        click.echo(tables.update_line(result))
+        exit_on_failures([(name, error) for error in result.failures])

@@ -28,7 +28,8 @@ def look(address: str, name: str, version: str | None, api: Api) -> UpstreamRele
     """Return a version with its files.
 
     Args:
-        address: of a file, with `{version}` or `{bare}`, and `{arch}` where it has the processor.
+        address: of a file, with `{version}` or `{bare}`, and `{arch}` where it has the processor;
+            or of one version's file for one processor, whose words for both are found in it.
         name: what the recipe will be called.
         version: which version; None for the newest that the folder above it lists.
         api: asks the server.
@@ -38,8 +39,13 @@ def look(address: str, name: str, version: str | None, api: Api) -> UpstreamRele
         UpstreamError: the server does not answer, or lists no versions.
 
     """
-    _check(address)
     notes, upstream = [], None
+    if not re.search(r"\{(?:version|bare)\}", address):
+        address, found = _with_placeholders(address)
+        notes.append(f"{address}, version {found}")
+        version = version or found
+        upstream = _listed(address, found, api)
+    _check(address)
     if version is None:
         listing, version = _newest(address, api)
         upstream = {"listing": listing.listing, "pattern": listing.pattern}
@@ -59,6 +65,45 @@ def look(address: str, name: str, version: str | None, api: Api) -> UpstreamRele
         files=files,
         notes=tuple(notes),
     )
+
+
+def _with_placeholders(address: str) -> tuple[str, str]:
+    """Return the address of one file with placeholders in it, and its version.
+
+    The version is the longest number with dots in the path, wherever that stands; what it is
+    called with a `v` decides how upstream tags it.
+    """
+    scheme, _, rest = address.partition("://")
+    host, _, path = rest.partition("/")
+    start = f"{scheme}://{host}/"
+    number = r"(?<![\d.])\d+(?:\.\d+)+(?:-(?:alpha|beta|rc)\d*(?:\.\d+)*)?(?!\d)"
+    numbers = re.findall(number, path)
+    if not numbers:
+        return address, ""
+    bare = max(numbers, key=len)
+    tag = f"v{bare}" if re.search(rf"(?<!\w)v{re.escape(bare)}", path) else bare
+    path = re.sub(rf"(?<!\d){re.escape(bare)}(?!\d)", "{bare}", path).replace(
+        "v{bare}", "{version}"
+    )
+    if tag == bare:
+        path = path.replace("{bare}", "{version}")
+    words = [word for names in ARCHITECTURES.values() for word in names.upstream]
+    for word in sorted(filter(None, words), key=len, reverse=True):
+        marked = re.sub(rf"(?<![A-Za-z0-9]){re.escape(word)}(?![A-Za-z0-9])", "{arch}", path)
+        if marked != path:
+            return start + marked, tag
+    return start + path, tag
+
+
+def _listed(address: str, tag: str, api: Api) -> dict[str, str] | None:
+    """Return the `upstream:` whose page lists versions as the address has them, if one does."""
+    if not tag:
+        return None
+    try:
+        listing, _ = _newest(address, api)
+    except UpstreamError:
+        return None
+    return {"listing": listing.listing, "pattern": listing.pattern}
 
 
 def _check(address: str) -> None:

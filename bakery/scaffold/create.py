@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery.arch import native_arch
 from bakery.files import write_whole
 from bakery.lock.pin import lock_version
 from bakery.recipe import names
 from bakery.recipe.folder import LOCK
 from bakery.recipe.load import Recipes
-from bakery.scaffold import at_address, on_github, on_index, on_npm, texts
+from bakery.scaffold import at_address, bakery, on_debian, on_github, on_index, on_npm, texts
 from bakery.scaffold.drafting import Drafting
 from bakery.scaffold.errors import NewRecipeError
 from bakery.scaffold.release import UNKNOWN_LICENCE
@@ -18,8 +21,7 @@ from bakery.upstream.api import Api
 from bakery.yaml.location import show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
     from bakery.settings import Settings
 
@@ -66,7 +68,7 @@ def create(
             echo(f"# {note}")
         drafting = Drafting(name, release, settings, echo)
         draft = drafting.draft(unit=unit)
-    _write(draft, folder, echo)
+    _write(texts.files(draft, bakery.prepare(settings, echo)), folder, echo)
     sources = Recipes(settings.recipes)
     source, had = sources[name], drafting.had
     lock_version(source, release.version, sources=sources, settings=settings, parts={}, had=had)
@@ -89,8 +91,46 @@ def _check(folder: Path, kind: str, project: str) -> None:
         raise NewRecipeError(f"{project!r} is no repository", fix="write --github OWNER/REPO")
 
 
-def _write(draft: texts.Draft, folder: Path, echo: Callable[[str], None]) -> None:
-    for path, text in texts.files(draft).items():
+def create_of_packages(
+    name: str,
+    asked: tuple[str, ...],
+    suite: str,
+    *,
+    settings: Settings,
+    echo: Callable[[str], None],
+) -> None:
+    """Write a recipe of Debian packages and lock it at the version that the mirror has.
+
+    Args:
+        name: what to call it.
+        asked: the packages; the first gives the recipe its version.
+        suite: the release of Debian.
+        settings: where recipes are, and packages come from and go.
+        echo: told what is chosen and why, and what to do next.
+
+    Raises:
+        NewRecipeError: the name is taken or impossible.
+        BakeryError: the packages can't be had, or make no image.
+
+    """
+    folder = settings.recipes / name
+    _check(folder, "debian", "")
+    drafter = on_debian.Drafter(name=name, asked=asked, suite=suite, settings=settings, echo=echo)
+    settings.recipes.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=settings.recipes, prefix=".new-") as scratch:
+        draft = Path(scratch, name)
+        draft.mkdir()
+        tag = drafter.write(draft, bakery.prepare(settings, echo))
+        draft.rename(folder)
+    echo(f"# written and locked: {show(folder)}")
+    echo("# next: what `bakery lint` finds; build it, and boot it as root:")
+    echo(f"bakery lint {name}")
+    echo(f"doit build:{name}")
+    echo(f"doit boot:{name}-{tag}-{native_arch()}")
+
+
+def _write(files: Mapping[str, str], folder: Path, echo: Callable[[str], None]) -> None:
+    for path, text in files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, text.encode())
@@ -103,7 +143,7 @@ def _next_steps(draft: texts.Draft, folder: Path) -> list[str]:
     unit = f", how {draft.name}.service starts {draft.layout.programs[0]}" if draft.unit else ""
     return [
         f"# next: read {show(folder)}: {' and '.join(asked)}{unit},",
-        "# and whether --version is how its programs tell theirs, in check.yaml",
+        "# and check.yaml; `bakery lint` finds what is left to do",
         f"doit build:{draft.name}",
         f"doit boot:{draft.name}-{draft.tag}-{arch}",
     ]

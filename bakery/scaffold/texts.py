@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.scaffold.release import UNKNOWN_LICENCE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from bakery.scaffold.layout import Layout
     from bakery.scaffold.release import About
 
-_SCHEMA = "# yaml-language-server: $schema=../../bakery/recipe/recipe.schema.json"
 _WIDTH = 100
 REVIEW = "REVIEW:"
 """How the comments of a draft begin that leave something to people; `bakery lint` finds them."""
@@ -49,10 +50,10 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     unit: bool
 
 
-def files(draft: Draft) -> dict[str, str]:
-    """Return the texts of a new recipe's files, by path."""
+def files(draft: Draft, schema: str) -> dict[str, str]:
+    """Return the texts of a new recipe's files, by path; `schema` is the first line of one."""
     texts = {
-        "recipe.yaml": "\n".join(_recipe(draft)) + "\n",
+        "recipe.yaml": "\n".join((schema, *_recipe(draft))) + "\n",
         "README.md": _readme(draft),
         "check.yaml": _check(draft),
     }
@@ -62,46 +63,78 @@ def files(draft: Draft) -> dict[str, str]:
 
 
 def _recipe(draft: Draft) -> Iterator[str]:
-    yield _SCHEMA
-    yield f"summary: {_block(draft.about.summary)}"
-    yield f"homepage: {_block(draft.about.homepage)}"
-    yield f"license: {_block(draft.about.licence)}"
-    if draft.upstream:
-        yield f"upstream: {_flow(draft.upstream)}"
-    policies = [draft.tag, "latest"] if draft.upstream else [draft.tag]
-    yield f"build: [{', '.join(map(_flow, policies))}]"
-    yield f"arch: {_flow(draft.words)}"
-    yield "assets:"
-    lead = "  - "
-    for key, value in {**draft.asset, "install": draft.layout.install}.items():
-        yield from _entry(f"{lead}{key}", value)
-        lead = "    "
-    if draft.unit:
-        yield f"start: [{draft.name}.service]"
-    if draft.trust != "first-use":
-        yield f"trust: {draft.trust}"
+    about = draft.about
+    values: dict[str, object] = {
+        "summary": about.summary,
+        "homepage": about.homepage,
+        "license": about.licence,
+        "upstream": draft.upstream,
+        "build": [draft.tag, "latest"] if draft.upstream else [draft.tag],
+        "arch": draft.words,
+        "assets": [{**draft.asset, "install": draft.layout.install}],
+        "start": [f"{draft.name}.service"] if draft.unit else None,
+        "trust": draft.trust if draft.trust != "first-use" else None,
+    }
+    comments = {"summary": f"{REVIEW} say in your own words what it is for"}
+    if "pypi" in draft.asset:
+        comments["license"] = f"{REVIEW} the wheel says so; is it the program's own licence, too?"
+    if about.licence == UNKNOWN_LICENCE:
+        comments["license"] = f"{REVIEW} write the SPDX expression of its licence"
+    yield from in_yaml({key: value for key, value in values.items() if value}, comments)
 
 
-def _entry(key: str, value: object) -> Iterator[str]:
-    """Yield a key and its value: on one line if it fits."""
-    line = f"{key}: {_block(value)}"
-    if not isinstance(value, Mapping) or len(line) <= _WIDTH:
-        yield line
-        return
-    yield f"{key}:"
-    indent = " " * (len(key) - len(key.lstrip(" -")) + 2)
-    for name, item in value.items():
-        yield f"{indent}{_flow(name)}: {_block(item)}"
+def in_yaml(values: Mapping[str, object], comments: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines of a YAML mapping: what fits on one line stands on one.
+
+    Args:
+        values: texts, booleans, and mappings and lists of these.
+        comments: what is said beside a key.
+
+    """
+    for key, value in values.items():
+        first, *rest = _entry(key, value)
+        comment = f"# {comments[key]}" if comments.get(key) else ""
+        beside = f"{first}   {comment}".rstrip()
+        yield from [beside] if len(beside) <= _WIDTH else [comment, first]
+        yield from rest
 
 
-def _block(value: object) -> str:
-    return _flow(value) if isinstance(value, Mapping) else _scalar(str(value), "{}")
+def _entry(key: str, value: object) -> list[str]:
+    line = f"{_flow(key)}: {_flow(value) if _nested(value) else _plain(value, '{}')}"
+    if not _nested(value) or (len(line) <= _WIDTH and not _in_block(value)):
+        return [line]
+    if isinstance(value, Mapping):
+        return [f"{_flow(key)}:", *(f"  {line}" for k, v in value.items() for line in _entry(k, v))]
+    lines = []
+    for item in value if isinstance(value, list) else ():
+        pairs = item if isinstance(item, Mapping) else {}
+        whole = len(pairs) != 1 and not any(map(_nested, pairs.values()))
+        each = [_flow(item)] if whole else [line for k, v in pairs.items() for line in _entry(k, v)]
+        lines += [f"  - {each[0]}", *(f"    {line}" for line in each[1:])]
+    return [f"{_flow(key)}:", *lines]
+
+
+def _nested(value: object) -> bool:
+    return isinstance(value, (Mapping, list))
+
+
+def _in_block(value: object) -> bool:
+    """Return whether a value has a list of mappings in it: they stand on lines of their own."""
+    if isinstance(value, Mapping):
+        return any(map(_in_block, value.values()))
+    return isinstance(value, list) and any(isinstance(item, Mapping) for item in value)
 
 
 def _flow(value: object) -> str:
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_flow(k)}: {_flow(v)}" for k, v in value.items()) + "}"
-    return _scalar(str(value), "[{}]")
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    return _plain(value, "[{}]")
+
+
+def _plain(value: object, around: str) -> str:
+    return str(value).lower() if isinstance(value, bool) else _scalar(str(value), around)
 
 
 def _scalar(text: str, around: str) -> str:
@@ -130,10 +163,10 @@ def _readme(draft: Draft) -> str:
     name = draft.name
     paragraphs = [
         f"# {name}",
-        _wrapped(f"[{name}]({draft.about.homepage}): {draft.about.summary}."),
-        _wrapped(f"- **Brings** {programs} ({linkage}).", "  ") + f"\n- **Starts** {starts}",
+        wrapped(f"[{name}]({draft.about.homepage}): {draft.about.summary}."),
+        wrapped(f"- **Brings** {programs} ({linkage}).", "  ") + f"\n- **Starts** {starts}",
         "## Versions",
-        _wrapped(
+        wrapped(
             f"{_origin(draft)}, for {' and '.join(draft.words)}. `bakery lock {name} VERSION` "
             "adds one."
         ),
@@ -143,7 +176,8 @@ def _readme(draft: Draft) -> str:
     return "\n\n".join(paragraphs) + "\n"
 
 
-def _wrapped(text: str, indent: str = "") -> str:
+def wrapped(text: str, indent: str = "") -> str:
+    """Return a paragraph in lines."""
     return textwrap.fill(
         text, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
@@ -164,13 +198,18 @@ def _origin(draft: Draft) -> str:
 
 
 def _check(draft: Draft) -> str:
-    lines = ["commands:"]
-    lines += [f"  - run: [{_flow(program)}, --version]" for program in draft.layout.programs]
-    return "\n".join(lines) + "\n"
+    runs = [
+        {"run": f'{program} --version 2>&1 | grep --fixed-strings "{version}"'}
+        for program in draft.layout.programs
+        for version in ["${BAKERY_VERSION#v}"]
+    ]
+    comments = {"commands": f"{REVIEW} let the programs do what users want of them"}
+    return "\n".join(in_yaml({"commands": runs}, comments)) + "\n"
 
 
 def _unit(draft: Draft) -> str:
-    return f"""[Unit]
+    return f"""# {REVIEW} say how the program starts, and let it do what it must and no more
+[Unit]
 Description={draft.about.summary.replace("%", "%%")}
 Documentation={draft.about.homepage}
 Wants=network-online.target

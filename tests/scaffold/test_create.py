@@ -21,6 +21,7 @@ from bakery.recipe.expectations import Expectations
 from bakery.recipe.folder import CHECK
 from bakery.recipe.load import load_all
 from bakery.recipe.plan import releases
+from bakery.scaffold import at_address
 from bakery.scaffold.create import create
 from bakery.yaml import convert
 
@@ -131,7 +132,9 @@ def test_archives_with_a_checksum_file(bench: Bench) -> None:
         f"app-{TAG}-x86-64",
         f"app-{TAG}-arm64",
     ]
-    assert convert.load(source.folder / CHECK, Expectations).commands[0].run == ("app", "--version")
+    assert convert.load(source.folder / CHECK, Expectations).commands[0].run == (
+        'app --version 2>&1 | grep --fixed-strings "${BAKERY_VERSION#v}"'
+    )
     assert "# other scripts, left out: app-1.2.3-linux-amd64/install.sh" in bench.said
     assert bench.said[-1] == f"doit boot:app-{TAG}-x86-64"
     assert len(bench.downloads) == len(set(bench.downloads)) == len(files) + 1
@@ -206,6 +209,29 @@ def test_addresses_and_the_folder_that_lists_them(bench: Bench) -> None:
     assert recipe["assets"] == [{"url": address, "install": {"bin/*": "usr/bin/"}}]
     lock = lockfile.read(bench.settings.recipes / "app" / "lock.json")
     assert len(lock.versions["1.10"].assets) == 2
+
+
+@pytest.mark.parametrize(
+    ("address", "found", "tag"),
+    [
+        ("/v1.2.3/app-1.2.3-linux-amd64.tgz", "/{version}/app-{bare}-linux-{arch}.tgz", "v1.2.3"),
+        ("/app/app-1.10-x86_64.zip", "/app/app-{version}-{arch}.zip", "1.10"),
+        ("/app1.22.3.linux-arm64.tar.gz", "/app{version}.linux-{arch}.tar.gz", "1.22.3"),
+        ("/v3/app-9.8.7-rc1.tgz", "/v3/app-{version}.tgz", "9.8.7-rc1"),
+    ],
+)
+def test_the_version_is_found_in_an_address(address: str, found: str, tag: str) -> None:
+    host = "https://1.2.3.4"
+    assert at_address._with_placeholders(host + address) == (host + found, tag)
+
+
+def test_the_address_of_one_file_is_enough(bench: Bench) -> None:
+    for arch, content in (("amd64", X86), ("arm64", ARM)):
+        bench.serve(f"https://dl.example.org/app/app-1.9-{arch}", content)
+    recipe = yaml.safe_load(bench.make("url", "https://dl.example.org/app/app-1.9-amd64"))
+    assert recipe["build"] == ["1.9", "latest"]
+    assert recipe["assets"][0]["url"] == "https://dl.example.org/app/app-{version}-{arch}"
+    assert recipe["arch"] == {"x86-64": "amd64", "arm64": "arm64"}
 
 
 def test_a_version_may_be_chosen_where_nothing_lists_them(bench: Bench) -> None:

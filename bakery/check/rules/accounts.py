@@ -75,7 +75,7 @@ def tmpfiles_users(subject: Subject) -> Iterator[Violation]:
     """Find owners in tmpfiles.d that neither the image nor every host has."""
     made_users, made_groups = fragment_files.users(subject)
     for line in own_lines(subject):
-        for name in strangers(line):
+        for name in dict.fromkeys(strangers(line)):
             if name not in made_users | made_groups:
                 yield Violation(
                     line.file.path, f"gives {line.path} to {name}, whom nothing in the image makes"

@@ -1,0 +1,410 @@
+"""What a recipe of Debian packages is to say, by what is in them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from itertools import takewhile
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from bakery.check import host
+from bakery.image.setup import shared_tmpfiles
+from bakery.recipe import debian, glob
+from bakery.scaffold.package import Account
+from bakery.scaffold.release import UNKNOWN_LICENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from bakery.check.rule import Finding
+    from bakery.image.manifest import Manifest
+    from bakery.scaffold.package import Package
+
+UNITS = "usr/lib/systemd/system/"
+_SHELLS = {"sh", "bash", "dash"}  # interpreters that every host has
+_BRINGING = {"perl": ("perl", "perl-base"), "bash": ("bash",)}
+_CALLED = ("dash", "coreutils")  # by scripts and interpreters, in a root of their own
+_SHARED = frozenset(  # folders of usr/share and usr/lib that are no program's own
+    [
+        "applications",
+        "bash-completion",
+        "binfmt.d",
+        "bug",
+        "dbus-1",
+        "debhelper",
+        "doc",
+        "doc-base",
+        "environment.d",
+        "fish",
+        "icons",
+        "info",
+        "initramfs-tools",
+        "licenses",
+        "lintian",
+        "locale",
+        "man",
+        "menu",
+        "metainfo",
+        "modules-load.d",
+        "perl5",
+        "pixmaps",
+        "pkgconfig",
+        "polkit-1",
+        "python3",
+        "sysctl.d",
+        "systemd",
+        "sysusers.d",
+        "tmpfiles.d",
+        "udev",
+        "zsh",
+    ]
+)
+_APPLIED = re.compile(
+    r"usr/(lib/(modules-load\.d|sysctl\.d|binfmt\.d|udev/rules\.d)|share/dbus-1(/[\w.-]+)?)"
+)
+_NO_CONFIG = re.compile(r"etc/(default|init\.d|logrotate\.d|cron|apparmor|pam\.d|dhcp|ppp|network)")
+_COPIED = re.compile(r"\b(?:cp|ucf)\s(?:-\S+\s)*/(usr/share/\S+)\s+/(etc/[\w./-]+)")
+_RUN = re.compile(r"/run/([\w.-]+)")
+_PULLS_IN = r"(?m)^(?!Alias|Before|After|Conflicts|\s*#).*=(?:.*[ /])?"
+_FEW = 4
+_STATE = re.compile(r"/(var/(?:lib|log|cache|spool)/[\w.-]+)")
+_LIBRARIES = re.compile(r"usr/lib/[a-z0-9_]+-linux-gnu/")
+_SMALL = 4 << 20  # bytes: what programs look for is brought along up to this
+
+
+@dataclass(kw_only=True)
+class Plan:
+    """What the recipe is to say.
+
+    Attributes:
+        name: the recipe's.
+        suite: the release of Debian.
+        asked: the packages that it names.
+        own: these and the others of the same source.
+        install: pairs of a glob of members and the path for what it matches.
+        private: why programs run in a private root; empty for a self-contained image.
+        files: the texts of files/, by path.
+        shipped: the units that are installed, with their text.
+        start: the units that it starts.
+        left: what is left out, and why.
+        proposals: what the image breaks.
+        licences: those of what is in the image.
+        unclear: the packages whose licence nobody but people can name.
+        extra: what else is installed, since programs look for it.
+        broken: the units that can't run: what they run is not in the image.
+
+    """
+
+    name: str
+    suite: str
+    asked: list[str]
+    own: list[Package]
+    install: dict[str, str] = field(default_factory=dict)
+    private: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    shipped: dict[str, str] = field(default_factory=dict)
+    start: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    proposals: list[Finding] = field(default_factory=list)
+    licences: list[str] = field(default_factory=list)
+    unclear: list[str] = field(default_factory=list)
+    extra: dict[str, str] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+
+    def renounce(self) -> bool:
+        """Do without units that can't run, if others are left; return whether there are any."""
+        found = {
+            finding.path.removeprefix(UNITS)
+            for finding in self.proposals
+            if finding.rule == "unit-program" and finding.severity == "error"
+        }
+        others = [name for name in self.start if not {name, _triggered(name)} & found]
+        if not others or found <= self.broken:
+            return False
+        self.broken |= found
+        return True
+
+    @property
+    def root(self) -> str:
+        """The folder of the private root."""
+        return f"usr/lib/{self.name}/root"
+
+    def spelt(self, pattern: str) -> str:
+        """Return a pattern as it fits the packages: older ones have some of it in /lib and /sbin."""
+        short = pattern.removeprefix("usr/")
+        raw = [path for package in self.own for path in package.raw]
+        spellings = (pattern, short, f"s{short}" if short.startswith("bin/") else short)
+        fitting = (each for each in spellings if any(glob.matches(each, path) for path in raw))
+        return next(fitting, pattern)
+
+    @property
+    def account(self) -> Account | None:
+        """The user that services run as, unless every host has that."""
+        users = re.findall(r"(?m)^User=([\w-]+)$", "\n".join(self.shipped.values()))
+        users += [line.split()[3] for line in self.tmpfiles if len(line.split()) > 3]  # noqa: PLR2004  its owner
+        made = [account for package in self.own for account in package.accounts()]
+        made += [Account(name=name) for name in users if name.isidentifier() or "-" in name[1:]]
+        made = [account for account in made if account.name not in host.USERS]
+        return next((each for each in made if each.name in users), made[0] if made else None)
+
+    @property
+    def tmpfiles(self) -> list[str]:
+        """The lines of tmpfiles.d(5) that the packages have."""
+        return [
+            line
+            for package in self.own
+            for path, text in package.texts.items()
+            if path.startswith("usr/lib/tmpfiles.d/")
+            for line in text.splitlines()
+            if line.strip() and not line.startswith("#")
+        ]
+
+    @property
+    def trees(self) -> list[str]:
+        """The folders of /etc that begin as a copy of a whole folder: they hold many files."""
+        owned = [path for package in self.own for path in package.conffiles if path.count("/") > 1]
+        folders = ["/".join(path.split("/")[:2]) for path in owned if not _NO_CONFIG.match(path)]
+        return sorted({folder for folder in folders if folders.count(folder) > _FEW})
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The default below usr/share/NAME for each file in /etc that begins as a copy of it."""
+        return {path: default for path, (_, default) in self.defaults.items()}
+
+    @property
+    def defaults(self) -> dict[str, tuple[str, str]]:
+        """Where these files lie in the packages, and below usr/share/NAME.
+
+        Packages have them in /etc, or their scripts copy them there from usr/share.
+        """
+        pairs = [
+            (path, path)
+            for package in self.own
+            for path in package.conffiles
+            if path in package.files and not _NO_CONFIG.match(path)
+            if not path.startswith(tuple(f"{tree}/" for tree in self.trees))
+        ]
+        pairs += [
+            (to, origin)
+            for package in self.own
+            for origin, to in _COPIED.findall(package.scripts)
+            if origin in package.files
+        ]
+        short = re.compile(rf"etc/({re.escape(self.own[0].source)}/)?")
+        return {path: (origin, short.sub("", path, count=1)) for path, origin in pairs}
+
+    @property
+    def commands(self) -> list[tuple[Package, str]]:
+        """The programs that are installed, the recipe's namesake first."""
+        left = set() if self.private else self.foreign
+        found = [
+            (package, path)
+            for package in self.own
+            for path in package.commands
+            if package.links.get(path, path) not in left
+        ]
+        names = {self.name, *self.asked}
+        return sorted(found, key=lambda each: PurePosixPath(each[1]).name not in names)
+
+    @property
+    def foreign(self) -> set[str]:
+        """The scripts whose interpreter hosts may lack."""
+        return {
+            path
+            for package in self.own
+            for path, interpreter in package.programs.items()
+            if interpreter and interpreter not in _SHELLS
+        }
+
+
+def choose_root(plan: Plan) -> None:
+    """Decide whether programs need a root of their own: they are scripts that hosts can't run."""
+    started = " ".join(text for package in plan.own for text in package.units().values())
+    commands = [path for package in plan.own for path in package.commands]
+    main = [p for p in commands if PurePosixPath(p).name in {plan.name, *plan.asked}] or commands
+    for package in plan.own:
+        for path, interpreter in package.programs.items():
+            if path in plan.foreign and (path in main or f"/{path}" in started):
+                plan.private = f"/{path} is a script for {interpreter}, which hosts may lack"
+                bringing = (*_BRINGING.get(interpreter, ()), *_CALLED)
+                plan.asked += [name for name in bringing if name not in plan.asked]
+                return
+
+
+def lay_out(plan: Plan, everything: Mapping[str, Package]) -> None:
+    """Say where what the packages have is installed."""
+    plan.install.clear()
+    plan.shipped.clear()
+    plan.files.clear()
+    plan.left = [] if plan.private else [f"{p}, a script" for p in sorted(plan.foreign)]
+    if not plan.private:
+        plan.install |= _programs(plan, everything)
+        plan.install |= dict(_own_data(plan))
+    folder = f"usr/share/{plan.name}/"
+    for tree in plan.trees:
+        plan.install[f"{tree}/**"] = f"{folder}{tree}/"
+    for origin, default in plan.defaults.values():
+        plan.install = {origin: folder + default, **plan.install}
+    plan.install["usr/share/doc/**/copyright"] = f"usr/share/licenses/{plan.name}/"
+    plan.install |= plan.extra if not plan.private else {}
+    _add_units(plan)
+
+
+def _programs(plan: Plan, everything: Mapping[str, Package]) -> Iterator[tuple[str, str]]:
+    """Yield the programs, a glob for those that begin alike if nothing else does."""
+    for folder in ("usr/bin", "usr/sbin"):
+        own = [path for _, path in plan.commands if path.startswith(f"{folder}/")]
+        every = [p for package in everything.values() for p in package.files if p not in own]
+        prefix = _prefix([PurePosixPath(path).name for path in own])
+        pattern = f"{folder}/{prefix}*"
+        if len(own) > 2 and prefix and not any(glob.matches(pattern, p) for p in every):  # noqa: PLR2004  a few
+            yield pattern, "usr/bin/"
+        else:
+            yield from ((path, "usr/bin/") for path in own)
+
+
+def _prefix(names: list[str]) -> str:
+    letters = takewhile(lambda each: len(set(each)) == 1, zip(*names, strict=False))
+    common = "".join(each[0] for each in letters)
+    return common if len(common) > 2 else ""  # noqa: PLR2004  less says nothing
+
+
+def _own_data(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield what programs read of their own: data, plug-ins, rules and settings."""
+    for package in plan.own:
+        for path in package.files:
+            steps = path.split("/")
+            folder = "/".join(steps[:3])
+            applied = _APPLIED.match(path)
+            if _LIBRARIES.match(path) and len(steps) > 4:  # noqa: PLR2004  below a folder of it
+                yield f"usr/lib/*/{steps[3]}/**", f"usr/lib/{plan.name}/{steps[3]}/"
+            elif applied:
+                yield f"{applied[0]}/**", f"{applied[0]}/"
+            elif path.startswith("usr/libexec/") and len(steps) == 3:  # noqa: PLR2004  a file in it
+                yield path, "usr/libexec/"
+            elif len(steps) > 3 and _is_own(steps):  # noqa: PLR2004  below a folder of it
+                yield f"{folder}/**", f"{folder}/"
+
+
+def _is_own(steps: list[str]) -> bool:
+    own = steps[1] in {"share", "lib", "libexec"} and steps[2] not in _SHARED
+    return steps[0] == "usr" and own and not _LIBRARIES.match("/".join(steps[:3]) + "/")
+
+
+def _add_units(plan: Plan) -> None:
+    """Say which units come along and start, and what makes the folders that services write to."""
+    every = {name: text for package in plan.own for name, text in package.units().items()}
+    enabled = [name for package in plan.own for name in package.enabled()]
+    plan.start = [name for name in enabled if not {name, _triggered(name)} & plan.broken]
+    pending = [*plan.start]
+    while pending:
+        started = pending.pop(0)
+        text = plan.shipped[started] = every[started]
+        named = [name for name in every if re.search(_PULLS_IN + re.escape(name), text)]
+        named += [_triggered(started)]
+        pending += [name for name in named if name in every and name not in plan.shipped]
+    plan.left += [f"{name}, which nothing starts" for name in every if name not in plan.shipped]
+    for name in plan.shipped:
+        plan.install[UNITS + name] = UNITS
+        if plan.private and name.endswith(".service"):
+            plan.files[f"{UNITS}{name}.d/10-root.conf"] = _root_of(plan)
+    lines = list(_tmpfiles(plan))
+    if lines:
+        plan.files[shared_tmpfiles(plan.name)] = "".join(f"{line}\n" for line in lines)
+
+
+def _triggered(unit: str) -> str:
+    """Return the service that a socket, timer or path starts, or the unit itself."""
+    stem, _, kind = unit.rpartition(".")
+    return f"{stem}.service" if kind in {"socket", "timer", "path"} else unit
+
+
+def _root_of(plan: Plan) -> str:
+    """Return the drop-in by which a service runs in the private root.
+
+    Not all of /run is in it: below a container's /run/host systemd could not mount what it adds.
+    """
+    texts = [text for package in plan.own for text in package.texts.values()]
+    places = sorted({place for text in texts for place in _RUN.findall(text)} & _names(plan))
+    run = " ".join(f"-/run/{place}" for place in ("dbus", *places))
+    return (
+        "# The service runs in the image's private root, with the host's folders in it.\n"
+        f"[Service]\nRootDirectory=/{plan.root}\nMountAPIVFS=yes\nTemporaryFileSystem=/run\n"
+        f"BindPaths=/etc /home /root /tmp /var {run}\n"
+    )
+
+
+def _names(plan: Plan) -> set[str]:
+    names = {plan.name, *(name for each in plan.own for name in (each.name, each.source))}
+    return names | ({plan.account.name} if plan.account else set())
+
+
+def _tmpfiles(plan: Plan) -> Iterator[str]:
+    """Yield lines of tmpfiles.d(5): the packages' own, and folders that scripts or units name."""
+    own = plan.tmpfiles
+    yield from own
+    yield from (f"C /{tree} - - - - /usr/share/{plan.name}/{tree}" for tree in plan.trees)
+    said = [text for package in plan.own for text in (package.scripts, *configs(plan, package))]
+    said += [*plan.shipped.values(), *(f"/{f}" for package in plan.own for f in package.folders)]
+    owner = plan.account.name if plan.account else ""
+    home = (plan.account.home or f"/var/lib/{owner}") if plan.account else ""
+    mentioned = dict.fromkeys(path for text in said for path in _STATE.findall(text))
+    for path in sorted(mentioned):
+        made = any(f"/{path}" in line.split() for line in own)
+        last = path.rpartition("/")[2]
+        if not made and f"/{path}" != home and last in _names(plan):
+            who = f":{owner} :{owner}" if owner else "- -"
+            yield f"d /{path} :0750 {who}"
+
+
+def configs(plan: Plan, package: Package) -> Iterator[str]:
+    """Yield the texts of a package's configuration files."""
+    paths = {path for path, _ in plan.defaults.values()}
+    for path, text in package.texts.items():
+        if path in paths or path.startswith(tuple(f"{tree}/" for tree in plan.trees)):
+            yield text
+
+
+def licences(
+    plan: Plan, manifest: Manifest, everything: Mapping[str, Package]
+) -> tuple[list[str], list[str]]:
+    """Return the licences of the packages that are in an image, and the unclear packages."""
+    debs = (debian.parse(entry.origin or "") for entry in manifest.entries)
+    names = {deb.name for deb in debs if deb} if not plan.private else {*everything}
+    inside = [each.name for each in plan.own if each.name in names]
+    inside += sorted(names - {*inside})
+    by_name = {
+        n: everything[n].licence() for n in inside if n in everything and _has(everything[n])
+    }
+    known = [licence for licence in by_name.values() if licence != UNKNOWN_LICENCE]
+    unclear = [name for name, licence in by_name.items() if licence == UNKNOWN_LICENCE]
+    return [*dict.fromkeys(known)], unclear
+
+
+def _has(package: Package) -> bool:
+    return any(not path.startswith("usr/share/doc/") for path in package.files)
+
+
+def mentioned(plan: Plan, manifest: Manifest, everything: Mapping[str, Package]) -> dict[str, str]:
+    """Return what programs look for in their packages, and is small enough to come along."""
+    found: dict[str, str] = {}
+    sizes = {p: size for package in everything.values() for p, size in package.files.items()}
+    for path in dict.fromkeys(reference.mentions for reference in manifest.references):
+        below = [each for each in sizes if each.startswith(f"{path}/")]
+        library = _LIBRARIES.match(path)
+        inner = path[library.end() :] if library else ""
+        if not below or (library and not inner) or sum(sizes[each] for each in below) > _SMALL:
+            continue
+        pattern, target = (
+            (f"usr/lib/*/{inner}/**", f"usr/lib/{plan.name}/{inner}/")
+            if library
+            else (f"{path}/**", f"{path}/")
+        )
+        if pattern not in plan.install and not _covered(plan, below):
+            found[pattern] = target
+    return found
+
+
+def _covered(plan: Plan, paths: Iterable[str]) -> bool:
+    return all(any(glob.matches(pattern, path) for pattern in plan.install) for path in paths)

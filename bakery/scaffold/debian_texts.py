@@ -1,0 +1,213 @@
+"""The files of a new recipe of Debian packages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bakery.scaffold.debian_plan import UNITS, configs
+from bakery.scaffold.release import UNKNOWN_LICENCE, expression, one_line
+from bakery.scaffold.texts import REVIEW, in_yaml, wrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bakery.scaffold.debian_plan import Plan
+    from bakery.scaffold.package import Package
+
+_SUITES = {"bookworm": "Debian 12", "trixie": "Debian 13", "forky": "Debian 14"}
+_DROPPED = ("doc", "info", "locale", "man")
+_LISTENS = re.compile(
+    r"(?m)^\s*(?:[\w.]*\.)?(?:port|listen|bind|listen_port|-p|--port)[\s=:]+(?:[\w.*\[\]:]*:)?(\d{2,5})\s*;?$"
+)
+_VERSION = '"${BAKERY_VERSION%%[-+]*}"'  # Debian's without its revision
+
+
+def recipe(plan: Plan) -> str:
+    """Return recipe.yaml, less its first line."""
+    first = plan.own[0]
+    values: dict[str, object] = {
+        "summary": one_line(first.summary, plan.name),
+        "homepage": first.homepage or "https://packages.debian.org/" + first.name,
+        "license": _licence(plan),
+        "upstream": {"debian": first.name, "suite": plan.suite},
+        "build": ["latest"],
+        "arch": {"x86-64": "amd64", "arm64": "arm64"},
+        "assets": [
+            {
+                "debian": {"packages": plan.asked, "suite": plan.suite},
+                "install": {plan.spelt(pattern): to for pattern, to in plan.install.items()},
+            }
+        ],
+    }
+    values |= _root(plan) | _set_up(plan) | {"trust": "signature"}
+    comments = {
+        "summary": f"{REVIEW} say in your own words what it is for; this is the package's",
+        "private-root": plan.private,
+        "self-contained": "its programs are binaries, which bring their libraries along",
+    }
+    if plan.unclear:
+        comments["license"] = f"{REVIEW} read the copyright of {', '.join(plan.unclear)}"
+    return "".join(f"{line}\n" for line in (*in_yaml(values, comments), *_allow(plan)))
+
+
+def _licence(plan: Plan) -> str:
+    unknown = [UNKNOWN_LICENCE] if plan.unclear[:1] == [plan.own[0].name] else []
+    parts = [f"({each})" if " OR " in each else each for each in (*unknown, *plan.licences)]
+    names = dict.fromkeys(name for part in parts for name in _conjuncts(part))
+    return expression(" AND ".join(names) or UNKNOWN_LICENCE)
+
+
+def _conjuncts(part: str) -> list[str]:
+    return [part] if " OR " in part else part.split(" AND ")
+
+
+def _root(plan: Plan) -> dict[str, object]:
+    if not plan.private:
+        return {"self-contained": True}
+    enter = {
+        f"usr/bin/{PurePosixPath(path).name}": f"/{path}".replace("/usr/sbin/", "/usr/bin/")
+        for _, path in plan.commands
+    }
+    dropped = [f"{plan.root}/usr/share/{name}/**" for name in _DROPPED if _ships(plan, name)]
+    return {"private-root": {"enter": enter}, "drop": dropped}
+
+
+def _ships(plan: Plan, folder: str) -> bool:
+    start = f"usr/share/{folder}/"
+    return any(
+        path.startswith(start) and not path.endswith("/copyright")
+        for package in plan.own
+        for path in package.files
+    )
+
+
+def _set_up(plan: Plan) -> dict[str, object]:
+    edits = {UNITS + name: _edits(text) for name, text in plan.shipped.items() if _edits(text)}
+    account = (
+        {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in msgspec.structs.asdict(plan.account).items()
+            if value
+        }
+        if plan.account
+        else {}
+    )
+    keys = {"edit": edits, "account": account, "config": plan.config, "start": plan.start}
+    if list(account) == ["name"]:
+        keys["account"] = account["name"]
+    return {key: value for key, value in keys.items() if value}
+
+
+def _edits(text: str) -> list[dict[str, str]]:
+    """Return what of a unit has no meaning in an image, or would keep it from starting."""
+    edits = []
+    if section := re.search(r"(?ms)^\[Install\]\n.*?(?=^\[|\Z)", text):
+        edits.append({"replace": section[0], "with": ""})
+    if re.search(r"(?m)^EnvironmentFile=/", text):
+        edits.append({"replace": "EnvironmentFile=/", "with": "EnvironmentFile=-/"})
+    return edits
+
+
+def _allow(plan: Plan) -> Iterator[str]:
+    """Yield the waivers that the image would need, as comments: people decide on them."""
+    if plan.proposals:
+        yield f"# {REVIEW} mend it, or accept it: with a reason, and without the #"
+        yield "# allow:"
+    for each in plan.proposals:
+        _, line = in_yaml({"allow": [{"rule": each.rule, "path": each.path, "reason": "?"}]}, {})
+        yield f"#{line}"
+        yield f"#    # {each.path} {each.message}"
+        yield f"#    # to mend it: {each.fix}"
+
+
+def check(plan: Plan) -> str:
+    """Return check.yaml: versions, and the service at work where it can be guessed how."""
+    values: dict[str, object] = {}
+    ports = [
+        f"tcp/{port}"
+        for package in plan.own
+        for text in configs(plan, package)
+        for port in _LISTENS.findall(text)
+    ]
+    if ports and plan.start:
+        values["listen"] = [*dict.fromkeys(ports)]
+    if plan.config or plan.trees:
+        values["files"] = [f"/{path}" for path in (*plan.config, *plan.trees)]
+    values["commands"] = [*_versions(plan), *_work(plan)]
+    lines = in_yaml(values, {"commands": f"{REVIEW} let the programs do what users want of them"})
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _versions(plan: Plan) -> Iterator[dict[str, object]]:
+    """Yield a command for each of the first programs that know an option for their version."""
+    told, versed = 0, {path for package in plan.own for path in package.versed}
+    for package, path in plan.commands:
+        name = PurePosixPath(path).name
+        option = _option(package, path, name, versed)
+        if option and told < 3:  # noqa: PLR2004  the others are built with them
+            told += 1
+            yield {"run": f"{name} {option} 2>&1 | grep --fixed-strings {_VERSION}"}
+    if not told:
+        names = [PurePosixPath(path).name for _, path in plan.commands][:1]
+        yield {"run": f"command -v {names[0] if names else 'true'}"}
+
+
+def _option(package: Package, path: str, name: str, versed: set[str]) -> str | None:
+    manual = next(
+        (t for p, t in package.texts.items() if re.search(rf"/man[18]/{re.escape(name)}\.[18]", p)),
+        "",
+    ).replace("\\-", "-")
+    if package.links.get(path, path) in versed or "--version" in manual:
+        return "--version"
+    short = re.search(r"(?im)^.*?(-V)\b.*\n?.*version|(-v)\b.*\n?.*version", manual)
+    return next(filter(None, short.groups()), None) if short else None
+
+
+def _work(plan: Plan) -> Iterator[dict[str, object]]:
+    """Yield what asks a service to work: its own client, where there is one that we know to ask."""
+    for _, path in plan.commands if plan.start else ():
+        name = PurePosixPath(path).name
+        if name.endswith("-cli"):
+            yield {"run": [name, "ping"], "stdout": {"contains": "PONG"}}
+        elif name.endswith("ctl"):
+            yield {"run": [name, "status"]}
+
+
+def readme(plan: Plan) -> str:
+    """Return README.md."""
+    first = plan.own[0]
+    suite = _SUITES.get(plan.suite, plan.suite)
+    programs = ", ".join(f"`/usr/bin/{PurePosixPath(path).name}`" for _, path in plan.commands)
+    starts = ", ".join(f"`{name}`" for name in plan.start) or "nothing"
+    account = f", the account `{plan.account.name}`" if plan.account else ""
+    how = "in a root file system of its own" if plan.private else "with the libraries that it loads"
+    paragraphs = [
+        f"# {plan.name}",
+        wrapped(
+            f"[{plan.name}]({first.homepage}): {one_line(first.summary, plan.name)}, as {suite} "
+            f"builds it, {how} below `/usr/lib/{plan.name}`."
+        ),
+        wrapped(f"- **Brings** {programs}{account}.", "  ") + f"\n- **Starts** {starts}.",
+    ]
+    if plan.config or plan.trees:
+        files = ", ".join(f"`/{path}`" for path in (*plan.config, *plan.trees))
+        own = f"/usr/share/{plan.name}"
+        paragraphs += [
+            "## Configure",
+            f"<!-- {REVIEW} say what has to be set, and how it is applied -->",
+            wrapped(f"{files}: yours; copied from `{own}` when there is none, and never changed."),
+        ]
+    paragraphs += [
+        "## Versions",
+        wrapped(
+            f"The package of {suite} ({plan.suite}), pinned with all that it depends on by apt's "
+            f"signed index. `bakery update {plan.name}` pins a newer one."
+        ),
+        "## Licence",
+        wrapped(f"{_licence(plan)}. Of all in the image: `/usr/share/licenses/{plan.name}`."),
+    ]
+    return "\n\n".join(paragraphs) + "\n"

@@ -1,0 +1,220 @@
+"""What is read of Debian packages, and what a recipe of them says."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from harness.elf import program
+
+from bakery.scaffold import debian_plan, debian_texts, package
+from bakery.scaffold.package import Account, Package
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="needs dpkg-deb")
+
+UNIT = """[Unit]
+Description=App
+[Service]
+User=app
+EnvironmentFile=/etc/default/app
+ExecStart=/usr/sbin/appd --config /etc/app/app.conf
+[Install]
+WantedBy=multi-user.target
+"""
+COPYRIGHT = """Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+
+Files: *
+Copyright: somebody
+License: GPL-2+ or Artistic
+
+Files: debian/*
+License: Expat
+"""
+POSTINST = """#!/bin/sh
+USER="app"
+HOME_OF=/srv/app
+touch /ran
+adduser --system --group --quiet \\
+    --home $HOME_OF --gecos "The app" ${USER} || true
+deb-systemd-helper enable 'app.service' >/dev/null
+chown app /var/log/app
+"""
+FILES = {
+    "etc/app/app.conf": "# main\nport 1234\n",
+    "etc/default/app": "",
+    "usr/lib/systemd/system/app.service": UNIT,
+    "usr/lib/systemd/system/app@.service": UNIT,
+    "usr/share/app/data": "",
+    "usr/share/doc/app/copyright": COPYRIGHT,
+    "usr/share/lintian/overrides/app": "",
+}
+
+
+def built(folder: Path, files: Mapping[str, str | bytes], **control: str) -> Package:
+    """Return a package of these files as it is read; `control` has its scripts and conffiles."""
+    root = folder / "root"
+    about = "Package: app\nVersion: 1.0-1\nArchitecture: amd64\nMaintainer: x <x@example.org>\n"
+    texts = {"control": f"{about}Homepage: https://example.org/\nDescription: An app\n more\n"}
+    everything: dict[str, str | bytes] = {**files}
+    everything |= {f"DEBIAN/{name}": text for name, text in (texts | control).items()}
+    for path, content in everything.items():
+        place = root / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content if isinstance(content, bytes) else content.encode())
+        runs = "bin/" in path or path == "DEBIAN/postinst"
+        place.chmod(0o755 if runs else 0o644)
+    deb = folder / "app_1.0-1_amd64.deb"
+    command = ["dpkg-deb", "--root-owner-group", "-b", root, deb]
+    subprocess.run(command, check=True, capture_output=True)
+    return package.read(deb, deb.name)
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Package:
+    manual = gzip.compress(b"OPTIONS\n\\fB\\-\\-version\\fR\nsay it\n")
+    files = {
+        **FILES,
+        "usr/sbin/appd": program("x86-64"),
+        "usr/bin/app-cli": program("x86-64"),
+        "usr/share/man/man8/appd.8.gz": manual,
+    }
+    return built(
+        tmp_path, files, postinst=POSTINST, conffiles="/etc/app/app.conf\n/etc/default/app\n"
+    )
+
+
+def planned(*own: Package, name: str = "app") -> debian_plan.Plan:
+    plan = debian_plan.Plan(name=name, suite="trixie", asked=[own[0].name], own=[*own])
+    debian_plan.choose_root(plan)
+    debian_plan.lay_out(plan, {each.name: each for each in own})
+    return plan
+
+
+def test_a_package_is_read_and_its_scripts_are_not_run(app: Package) -> None:
+    assert (app.homepage, app.summary) == ("https://example.org/", "An app")
+    assert app.enabled() == ("app.service",)
+    assert app.accounts() == (Account(name="app", home="/srv/app", title="The app"),)
+    assert app.licence() == "GPL-2.0-or-later OR Artistic-1.0-Perl"
+
+
+def test_a_service_sets_itself_up_and_is_asked_to_work(app: Package) -> None:
+    plan = planned(app)
+    plan.licences, plan.unclear = [app.licence(), "MIT"], ["libx"]
+    text = debian_texts.recipe(plan)
+    recipe = yaml.safe_load(text)
+    assert recipe["license"] == "(GPL-2.0-or-later OR Artistic-1.0-Perl) AND MIT"
+    assert "# REVIEW: read the copyright of libx" in text
+    assert recipe["upstream"] == {"debian": "app", "suite": "trixie"}
+    assert recipe["assets"][0]["install"] == {
+        "etc/app/app.conf": "usr/share/app/app.conf",
+        "usr/bin/app-cli": "usr/bin/",
+        "usr/sbin/appd": "usr/bin/",
+        "usr/share/app/**": "usr/share/app/",
+        "usr/share/doc/**/copyright": "usr/share/licenses/app/",
+        "usr/lib/systemd/system/app.service": "usr/lib/systemd/system/",
+    }
+    assert recipe["self-contained"] is True
+    assert recipe["account"] == {"name": "app", "home": "/srv/app", "title": "The app"}
+    assert recipe["config"] == {"etc/app/app.conf": "app.conf"}
+    assert recipe["start"] == ["app.service"]
+    assert recipe["edit"]["usr/lib/systemd/system/app.service"] == [
+        {"replace": "[Install]\nWantedBy=multi-user.target\n", "with": ""},
+        {"replace": "EnvironmentFile=/", "with": "EnvironmentFile=-/"},
+    ]
+    assert plan.files == {"usr/share/app/tmpfiles.conf": "d /var/log/app :0750 :app :app\n"}
+    checks = yaml.safe_load(debian_texts.check(plan))
+    assert (checks["listen"], checks["files"]) == (["tcp/1234"], ["/etc/app/app.conf"])
+    assert checks["commands"][0]["run"].startswith("appd --version 2>&1 | grep")
+    assert checks["commands"][1]["run"] == ["app-cli", "ping"]
+    assert "REVIEW: " in debian_texts.readme(plan)
+
+
+def test_a_script_that_hosts_can_not_run_gets_a_root_of_its_own(tmp_path: Path) -> None:
+    files = {"usr/bin/app": "#!/usr/bin/perl -w\nprint q(version)\n", "usr/share/man/man1/x": ""}
+    plan = planned(built(tmp_path, files))
+    recipe = yaml.safe_load(debian_texts.recipe(plan))
+    assert "# /usr/bin/app is a script for perl" in debian_texts.recipe(plan)
+    assert recipe["private-root"] == {"enter": {"usr/bin/app": "/usr/bin/app"}}
+    asked = recipe["assets"][0]["debian"]["packages"]
+    assert asked == ["app", "perl", "perl-base", "dash", "coreutils"]
+    assert recipe["drop"] == ["usr/lib/app/root/usr/share/man/**"]
+
+
+def test_a_service_in_a_private_root_sees_the_hosts_folders(tmp_path: Path) -> None:
+    files = {
+        "usr/sbin/appd": "#!/usr/bin/python3\n",
+        "usr/lib/systemd/system/app.service": UNIT + "# /run/app/app.pid\n",
+    }
+    plan = planned(built(tmp_path, files))
+    text = plan.files["usr/lib/systemd/system/app.service.d/10-root.conf"]
+    assert "RootDirectory=/usr/lib/app/root\n" in text
+    assert "-/run/app\n" in text
+
+
+def test_older_packages_have_units_in_lib(tmp_path: Path) -> None:
+    files = {"lib/systemd/system/app.service": UNIT, "usr/bin/app": program("x86-64")}
+    recipe = yaml.safe_load(debian_texts.recipe(planned(built(tmp_path, files))))
+    install = recipe["assets"][0]["install"]
+    assert install["lib/systemd/system/app.service"] == "usr/lib/systemd/system/"
+    assert "usr/lib/systemd/system/app.service" in recipe["edit"]
+
+
+def test_a_folder_of_plug_ins_comes_along_for_any_processor(tmp_path: Path) -> None:
+    files = {
+        "usr/bin/app": program("x86-64"),
+        "usr/lib/x86_64-linux-gnu/app/plugins/a.so": b"",
+        "usr/lib/app/helper": b"",
+        "usr/share/locale/de/app.mo": b"",
+    }
+    install = planned(built(tmp_path, files), name="other").install
+    assert install["usr/lib/*/app/**"] == "usr/lib/other/app/"
+    assert install["usr/lib/app/**"] == "usr/lib/app/"
+    assert not any("locale" in pattern for pattern in install)
+
+
+@pytest.mark.parametrize(
+    ("line", "account"),
+    [
+        ("useradd -r -d /var/lib/app -s /bin/bash app", Account(name="app", shell="/bin/bash")),
+        (
+            "adduser --system --uid=70 --home /nonexistent app >/dev/null",
+            Account(name="app", id=70),
+        ),
+        ("adduser app video", None),
+        ("# adduser --system app", None),
+        ('adduser --system "app', None),
+    ],
+)
+def test_accounts_in_scripts(tmp_path: Path, line: str, account: Account | None) -> None:
+    script = f"#!/bin/sh\n{line}\n"
+    assert built(tmp_path, {}, postinst=script).accounts() == ((account,) if account else ())
+
+
+def test_accounts_in_sysusers(tmp_path: Path) -> None:
+    lines = '# us\nu! app - "The app" /srv/app\nm app video\n'
+    made = built(tmp_path, {"usr/lib/sysusers.d/app.conf": lines}).accounts()
+    assert made == (Account(name="app", home="/srv/app", groups=("video",), title="The app"),)
+
+
+@pytest.mark.parametrize(
+    ("short", "expression"),
+    [
+        ("GPL-2+", "GPL-2.0-or-later"),
+        ("LGPL-2.1", "LGPL-2.1-only"),
+        ("Expat and BSD-3-clause", "MIT AND BSD-3-Clause"),
+        ("GPL-1+ or Artistic", "GPL-1.0-or-later OR Artistic-1.0-Perl"),
+        ("Apache-2.0", "Apache-2.0"),
+        ("public-domain", "LicenseRef-Unknown"),
+        ("", "LicenseRef-Unknown"),
+    ],
+)
+def test_short_names_of_licences(short: str, expression: str) -> None:
+    assert package.spdx(short) == expression
