@@ -131,7 +131,7 @@ class Plan:
         return f"usr/lib/{self.name}/root"
 
     def spelt(self, pattern: str) -> str:
-        """Return a pattern as it fits the packages: older ones have some of it in /lib and /sbin."""
+        """Return a pattern as it fits the packages: older ones have some in /lib and /sbin."""
         short = pattern.removeprefix("usr/")
         raw = [path for package in self.own for path in package.raw]
         spellings = (pattern, short, f"s{short}" if short.startswith("bin/") else short)

@@ -80,7 +80,7 @@ def test_a_mistyped_lock_is_explained(words: tuple[str, ...], says: str) -> None
 def test_a_new_recipe_needs_one_source(project: Project) -> None:
     done = bakery("new", "app", "--pypi", "app", "--github", "example/app")
     assert done.exit_code == 1
-    assert "give --github OWNER/REPO, --pypi PROJECT, --npm PACKAGE or --url ADDRESS" in done.output
+    assert "--npm PACKAGE, --url ADDRESS or --debian PACKAGE" in done.output
     assert not (project.recipes / "app").exists()
 
 
