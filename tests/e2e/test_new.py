@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from harness import needs
+from harness import debian, needs, packages
 from harness.elf import program
+from harness.project import TOOL
 
 if TYPE_CHECKING:
     from harness.mirror import Mirror
     from harness.project import Project
 
 pytestmark = pytest.mark.e2e
+
+needs_apt = needs.programs("apt-get")
 
 
 def run(project: Project, *words: str) -> str:
@@ -73,3 +78,41 @@ def test_a_package_of_the_real_npm_registry(project: Project) -> None:
         "bakery", "new", "typescript", "--npm", "typescript", "--version", "5.0.2"
     )
     assert "no package holds its programs for Linux" in refused.stderr
+
+
+@needs_apt
+def test_debian_packages_in_an_empty_folder(project: Project) -> None:
+    packages.mirrors()
+    (project.root / "dodo.py").unlink()
+    project.environment |= {"BAKERY_STORE": str(debian.store())}
+    del project.environment["BAKERY_MIRROR"]
+    said = run(project, "redis", "--debian", "redis-server")
+    assert said.startswith("# written: dodo.py\n")
+    linted = project.run("bakery", "lint", "redis", "--format", "gcc")
+    assert linted.returncode == 1
+    assert {line.rpartition("[")[2] for line in linted.stdout.splitlines()} == {
+        "review]",
+        "license]",
+    }
+    project.doit("check:redis-*-x86-64")
+    install = "install: recipes/redis/recipe.yaml"
+    assert install in project.run("bakery", "why", "redis", "usr/bin/redis-server").stdout
+    if os.geteuid() == 0 and shutil.which("systemd-nspawn"):
+        passed = project.run("bakery", "try", "redis", "--on", "nspawn:trixie")
+        assert passed.returncode == 0, passed.stdout
+        assert "✓ command: redis-cli ping" in passed.stdout
+
+
+@needs.ROOT
+@needs.programs("systemd-nspawn", "debootstrap")
+def test_what_does_not_hold_is_shown_with_its_log(project: Project) -> None:
+    project.environment |= {"BAKERY_STORE": str(debian.store())}
+    unit = "[Service]\nExecStart=/bin/sh -c 'echo the reason >&2; exit 3'\n"
+    text = TOOL.partition("assets:")[0] + "start: [tool.service]\n"
+    files = {"recipe.yaml": text, "files__usr__lib__systemd__system__tool.service": unit}
+    project.add("tool", **files)
+    tried = project.run("bakery", "try", "tool", "--on", "nspawn:trixie")
+    assert tried.returncode == 1
+    assert "✗ tool.service" in tried.stdout
+    assert "the reason" in tried.stdout
+    assert "Traceback" not in tried.stdout + tried.stderr

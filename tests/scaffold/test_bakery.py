@@ -1,0 +1,40 @@
+"""What an empty folder is given for recipes to be built in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from bakery import settings
+from bakery.cli import schemas
+from bakery.scaffold import bakery
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def prepare(root: Path) -> tuple[str, list[str]]:
+    said: list[str] = []
+    return bakery.prepare(settings.load(root, {}), said.append), said
+
+
+def test_an_empty_folder_becomes_a_bakery(tmp_path: Path) -> None:
+    line, said = prepare(tmp_path)
+    assert len(said) == 5
+    assert (tmp_path / "dodo.py").read_text() == (REPOSITORY / "dodo.py").read_text()
+    assert yaml.safe_load((tmp_path / ".github/workflows/bake.yaml").read_text())["jobs"]
+    assert settings.load(tmp_path, {}).root == tmp_path
+    schema = tmp_path / "recipes/app" / line.partition("$schema=")[2]
+    assert schema.resolve().read_text() == schemas.text("recipe")
+
+
+def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.bakery]\n")
+    prepare(tmp_path)
+    assert (tmp_path / "pyproject.toml").read_text() == "[tool.bakery]\n"
+    assert prepare(tmp_path)[1] == []
+
+
+def test_this_repository_needs_nothing() -> None:
+    line = "# yaml-language-server: $schema=../../bakery/recipe/recipe.schema.json"
+    assert prepare(REPOSITORY) == (line, [])
