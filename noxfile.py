@@ -156,6 +156,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     session.run("lint-imports")
+    session.run("bakery", "lint")
     session.run("zizmor", "--offline", ".github")
     compare_locks(session)
     need(session, {"npm": "npm"})

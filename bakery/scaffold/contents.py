@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
     from bakery.archive.unpack import Member
     from bakery.image.manifest import ManifestEntry
-    from bakery.recipe.plan import Asset, Image
+    from bakery.recipe.plan import Asset as PlannedAsset
+    from bakery.recipe.plan import Image
     from bakery.settings import Settings
+    from bakery.store.download import Asset
     from bakery.yaml.location import Step
 
 
@@ -65,8 +67,8 @@ def listing(image: Image, pattern: str | None, settings: Settings) -> Iterator[s
         )
 
 
-def _members(asset: Asset, settings: Settings) -> Iterator[Member]:
-    path = _fetched(asset, settings)
+def _members(asset: PlannedAsset, settings: Settings) -> Iterator[Member]:
+    path = fetched(asset, settings)
     for member, _ in members(path, asset.filename, lambda _: True, kind=asset.archive):
         if member.type != "directory":
             yield member
@@ -79,7 +81,13 @@ def _line(member: Member) -> str:
     return f"  {mode}  {size:>10}  {printable(member.path)}{target}"
 
 
-def _fetched(asset: Asset, settings: Settings) -> Path:
+def fetched(asset: Asset, settings: Settings) -> Path:
+    """Return where an asset lies in the store; it is downloaded if it is not there.
+
+    Raises:
+        BakeryError: it can't be had.
+
+    """
     return fetch(
         Store(settings.store),
         asset,
@@ -121,7 +129,7 @@ def cause(image: Image, path: str, settings: Settings) -> Cause:
 
     """
     wanted = folded(path.strip("/"))
-    assets = {a.sha256: _fetched(a, settings) for a in image.contents.assets}
+    assets = {a.sha256: fetched(a, settings) for a in image.contents.assets}
     with tempfile.TemporaryDirectory(prefix="bakery-why-") as folder:
         tree = Path(folder, "tree")
         tree.mkdir()
@@ -164,7 +172,9 @@ def _at(image: Image, entry: ManifestEntry, steps: tuple[Step, ...], source: str
     return Cause(entry=entry, source=source, rule=rule, at=error(node, ""))
 
 
-def _from_asset(image: Image, entry: ManifestEntry, asset: Asset, settings: Settings) -> Cause:
+def _from_asset(
+    image: Image, entry: ManifestEntry, asset: PlannedAsset, settings: Settings
+) -> Cause:
     private = image.contents.private_root
     source = image.source
     version = Version.parse(image.contents.version)

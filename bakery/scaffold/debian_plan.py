@@ -26,44 +26,21 @@ _SHELLS = {"sh", "bash", "dash"}  # interpreters that every host has
 _BRINGING = {"perl": ("perl", "perl-base"), "bash": ("bash",)}
 _CALLED = ("dash", "coreutils")  # by scripts and interpreters, in a root of their own
 _SHARED = frozenset(  # folders of usr/share and usr/lib that are no program's own
-    [
-        "applications",
-        "bash-completion",
-        "binfmt.d",
-        "bug",
-        "dbus-1",
-        "debhelper",
-        "doc",
-        "doc-base",
-        "environment.d",
-        "fish",
-        "icons",
-        "info",
-        "initramfs-tools",
-        "licenses",
-        "lintian",
-        "locale",
-        "man",
-        "menu",
-        "metainfo",
-        "modules-load.d",
-        "perl5",
-        "pixmaps",
-        "pkgconfig",
-        "polkit-1",
-        "python3",
-        "sysctl.d",
-        "systemd",
-        "sysusers.d",
-        "tmpfiles.d",
-        "udev",
-        "zsh",
-    ]
+    (
+        *("applications", "apport", "bash-completion", "binfmt.d", "bug", "dbus-1", "debhelper"),
+        *("doc", "doc-base", "emacs", "environment.d", "fish", "icons", "info", "initramfs-tools"),
+        *("licenses", "lintian", "locale", "man", "menu", "metainfo", "modules-load.d", "perl5"),
+        *("pixmaps", "pkgconfig", "polkit-1", "python3", "sysctl.d", "systemd", "sysusers.d"),
+        *("tmpfiles.d", "udev", "vim", "zsh"),
+    )
 )
 _APPLIED = re.compile(
     r"usr/(lib/(modules-load\.d|sysctl\.d|binfmt\.d|udev/rules\.d)|share/dbus-1(/[\w.-]+)?)"
 )
-_NO_CONFIG = re.compile(r"etc/(default|init\.d|logrotate\.d|cron|apparmor|pam\.d|dhcp|ppp|network)")
+_NO_CONFIG = re.compile(
+    r"etc/(default|init\.d|logrotate\.d|cron|apparmor|pam\.d|dhcp|ppp|network|ufw|logcheck"
+    r"|bash_completion)"
+)
 _COPIED = re.compile(r"\b(?:cp|ucf)\s(?:-\S+\s)*/(usr/share/\S+)\s+/(etc/[\w./-]+)")
 _RUN = re.compile(r"/run/([\w.-]+)")
 _PULLS_IN = r"(?m)^(?!Alias|Before|After|Conflicts|\s*#).*=(?:.*[ /])?"
@@ -92,6 +69,7 @@ class Plan:
         licences: those of what is in the image.
         unclear: the packages whose licence nobody but people can name.
         extra: what else is installed, since programs look for it.
+        dropped: the paths that are removed again: links to nothing.
         broken: the units that can't run: what they run is not in the image.
 
     """
@@ -110,20 +88,20 @@ class Plan:
     licences: list[str] = field(default_factory=list)
     unclear: list[str] = field(default_factory=list)
     extra: dict[str, str] = field(default_factory=dict)
+    dropped: set[str] = field(default_factory=set)
     broken: set[str] = field(default_factory=set)
 
     def renounce(self) -> bool:
-        """Do without units that can't run, if others are left; return whether there are any."""
-        found = {
-            finding.path.removeprefix(UNITS)
-            for finding in self.proposals
-            if finding.rule == "unit-program" and finding.severity == "error"
-        }
-        others = [name for name in self.start if not {name, _triggered(name)} & found]
-        if not others or found <= self.broken:
-            return False
+        """Do without links to nothing, and units that can't run if others are left; tell if any."""
+        errors = [finding for finding in self.proposals if finding.severity == "error"]
+        links = {each.path for each in errors if each.rule == "broken-link"}
+        found = {each.path.removeprefix(UNITS) for each in errors if each.rule == "unit-program"}
+        if not [name for name in self.start if not {name, _triggered(name)} & found]:
+            found = set()
+        more = bool(links - self.dropped or found - self.broken)
+        self.dropped |= links
         self.broken |= found
-        return True
+        return more
 
     @property
     def root(self) -> str:

@@ -67,13 +67,13 @@ def _conjuncts(part: str) -> list[str]:
 
 def _root(plan: Plan) -> dict[str, object]:
     if not plan.private:
-        return {"self-contained": True}
+        return {"self-contained": True, **({"drop": sorted(plan.dropped)} if plan.dropped else {})}
     enter = {
         f"usr/bin/{PurePosixPath(path).name}": f"/{path}".replace("/usr/sbin/", "/usr/bin/")
         for _, path in plan.commands
     }
     dropped = [f"{plan.root}/usr/share/{name}/**" for name in _DROPPED if _ships(plan, name)]
-    return {"private-root": {"enter": enter}, "drop": dropped}
+    return {"private-root": {"enter": enter}, "drop": dropped + sorted(plan.dropped)}
 
 
 def _ships(plan: Plan, folder: str) -> bool:
@@ -143,17 +143,18 @@ def check(plan: Plan) -> str:
 
 
 def _versions(plan: Plan) -> Iterator[dict[str, object]]:
-    """Yield a command for each of the first programs that know an option for their version."""
-    told, versed = 0, {path for package in plan.own for path in package.versed}
+    """Yield a command that asks the first program for its version, if one knows how."""
+    versed = {path for package in plan.own for path in package.versed}
+    holding = {path for package in plan.own for path in package.holding}
     for package, path in plan.commands:
         name = PurePosixPath(path).name
-        option = _option(package, path, name, versed)
-        if option and told < 3:  # noqa: PLR2004  the others are built with them
-            told += 1
-            yield {"run": f"{name} {option} 2>&1 | grep --fixed-strings {_VERSION}"}
-    if not told:
-        names = [PurePosixPath(path).name for _, path in plan.commands][:1]
-        yield {"run": f"command -v {names[0] if names else 'true'}"}
+        if option := _option(package, path, name, versed):
+            told = package.links.get(path, path) in holding
+            compared = f" 2>&1 | grep --fixed-strings {_VERSION}" if told else ""
+            yield {"run": f"{name} {option}{compared}"}
+            return
+    names = [PurePosixPath(path).name for _, path in plan.commands][:1]
+    yield {"run": f"command -v {names[0] if names else 'true'}"}
 
 
 def _option(package: Package, path: str, name: str, versed: set[str]) -> str | None:
@@ -161,10 +162,10 @@ def _option(package: Package, path: str, name: str, versed: set[str]) -> str | N
         (t for p, t in package.texts.items() if re.search(rf"/man[18]/{re.escape(name)}\.[18]", p)),
         "",
     ).replace("\\-", "-")
-    if package.links.get(path, path) in versed or "--version" in manual:
-        return "--version"
-    short = re.search(r"(?im)^.*?(-V)\b.*\n?.*version|(-v)\b.*\n?.*version", manual)
-    return next(filter(None, short.groups()), None) if short else None
+    short = re.search(r"(?:-|\bFl )([Vv])\b(?:.*\n){0,3}?.*\bversion", manual)
+    if "--version" not in manual and short:
+        return f"-{short[1]}"
+    return "--version" if "--version" in manual or package.links.get(path, path) in versed else None
 
 
 def _work(plan: Plan) -> Iterator[dict[str, object]]:

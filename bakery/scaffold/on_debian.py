@@ -24,12 +24,10 @@ from bakery.recipe.version import Version
 from bakery.scaffold import debian_plan as plans
 from bakery.scaffold import debian_texts
 from bakery.scaffold import package as packages
+from bakery.scaffold.contents import fetched
 from bakery.scaffold.debian_plan import Plan
-from bakery.store.download import fetch
-from bakery.store.folder import Store
 from bakery.upstream import apt
 from bakery.upstream.debian import closure
-from bakery.upstream.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
     from bakery.recipe.plan import Image
     from bakery.scaffold.package import Package
     from bakery.settings import Settings
-    from bakery.store.download import Asset
     from bakery.upstream.debian import Package as Offered
 
 SUITE = "trixie"
@@ -111,23 +108,13 @@ class Drafter:
 
     def _read(self, offered: Offered) -> Package:
         asset = _Asset(url=offered.address, sha256=offered.sha256, size=offered.size)
-        return packages.read(self._fetched(asset), offered.address.rpartition("/")[2])
-
-    def _fetched(self, asset: Asset) -> Path:
-        return fetch(
-            Store(self.settings.store),
-            asset,
-            settings=self.settings,
-            resolve=lambda address: resolve(address, self.settings),
-        )
+        return packages.read(fetched(asset, self.settings), offered.address.rpartition("/")[2])
 
     def _plan(self, everything: Mapping[str, Package]) -> Plan:
         sources = {everything[name].source for name in self.asked}
         named = {*self.asked, *(n for n, each in everything.items() if each.source in sources)}
         order = [*self.asked, *sorted(named - set(self.asked))]
-        own = [
-            everything[name] for name in order if everything[name].commands or name in self.asked
-        ]
+        own = [everything[name] for name in order]
         plan = Plan(name=self.name, suite=self.suite, asked=[*self.asked], own=own)
         plans.choose_root(plan)
         self.echo(f"# {plan.private or 'self-contained: its programs are binaries'}")
@@ -174,7 +161,7 @@ class Drafter:
 
     def _look(self, plan: Plan, image: Image, everything: Mapping[str, Package]) -> dict[str, str]:
         """Stage an image, see what it breaks, and return what else is to be installed."""
-        assets = {each.sha256: self._fetched(each) for each in image.contents.assets}
+        assets = {each.sha256: fetched(each, self.settings) for each in image.contents.assets}
         with tempfile.TemporaryDirectory(prefix="bakery-new-") as scratch:
             tree = Path(scratch, "tree")
             tree.mkdir()

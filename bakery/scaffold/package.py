@@ -93,6 +93,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
         links: the targets of links, by path.
         programs: for what is executable, the interpreter of a script or "" for a binary, by path.
         versed: the programs that know an option `--version`.
+        holding: those that have the version in them, so may tell it.
 
     """
 
@@ -109,6 +110,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
     links: Mapping[str, str]
     programs: Mapping[str, str]
     versed: frozenset[str]
+    holding: frozenset[str]
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -169,6 +171,8 @@ def read(path: Path, filename: str) -> Package:
     texts: dict[str, str] = {}
     programs: dict[str, str] = {}
     versed: set[str] = set()
+    holding: set[str] = set()
+    version = re.split(r"[-+~]", (fields["Version"] or "?").rpartition(":")[2])[0]
     links: dict[str, str] = {}
     for member, stream in members(path, filename, lambda _: True):
         place = member.path if member.path.startswith("usr/sbin/") else merged(member.path)
@@ -184,8 +188,9 @@ def read(path: Path, filename: str) -> Package:
         if _TEXTS.fullmatch(place):
             texts[place] = _text(place, stream)
         elif member.executable and ".so" not in PurePosixPath(place).name:
-            programs[place], knows = _program(stream)
+            programs[place], knows, has = _program(stream, version.encode())
             versed |= {place} if knows else set()
+            holding |= {place} if has else set()
     return Package(
         name=name,
         source=(fields["Source"] or name).split()[0],
@@ -202,6 +207,7 @@ def read(path: Path, filename: str) -> Package:
         links=links,
         programs=programs,
         versed=frozenset(versed),
+        holding=frozenset(holding),
     )
 
 
@@ -215,18 +221,22 @@ def _text(path: str, stream: BinaryIO) -> str:
     return data.decode(errors="replace")
 
 
-def _program(stream: BinaryIO) -> tuple[str, bool]:
-    """Return a program's interpreter, and whether it seems to know `--version`."""
+def _program(stream: BinaryIO, version: bytes) -> tuple[str, bool, bool]:
+    """Return a program's interpreter, whether it may know `--version`, and has its version in it.
+
+    Of scripts the version may be in a module, so they count as having it.
+    """
     data = head = stream.read(_LONGEST)
-    found = bool(_SAYS_VERSION.search(data))
-    while not found and (more := stream.read(_LONGEST)):
-        data = data[-16:] + more
-        found = bool(_SAYS_VERSION.search(data))
+    text = re.compile(rb"(?<![\d.])" + re.escape(version) + rb"(?=[\0\s)\"',;])")  # in no path
+    knows, has = bool(_SAYS_VERSION.search(data)), bool(text.search(data))
+    while not (knows and has) and (more := stream.read(_LONGEST)):
+        data = data[-64:] + more
+        knows, has = knows or bool(_SAYS_VERSION.search(data)), has or bool(text.search(data))
     if head.startswith(MAGIC):
-        return "", found
+        return "", knows, has
     words = head.split(b"\n", 1)[0].decode(errors="replace").removeprefix("#!").split()
     named = [word for word in words if not word.endswith("/env") and not word.startswith("-")]
-    return PurePosixPath(named[0] if named else "sh").name, b"version" in head
+    return PurePosixPath(named[0] if named else "sh").name, b"version" in head, True
 
 
 def _by_sysusers(lines: Iterable[list[str]]) -> Iterator[Account]:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from harness.elf import program
 
+from bakery.check.rule import Finding
 from bakery.scaffold import debian_plan, debian_texts, package
 from bakery.scaffold.package import Account, Package
 
@@ -82,7 +83,7 @@ def app(tmp_path: Path) -> Package:
     manual = gzip.compress(b"OPTIONS\n\\fB\\-\\-version\\fR\nsay it\n")
     files = {
         **FILES,
-        "usr/sbin/appd": program("x86-64"),
+        "usr/sbin/appd": program("x86-64") + b"appd 1.0\0",
         "usr/bin/app-cli": program("x86-64"),
         "usr/share/man/man8/appd.8.gz": manual,
     }
@@ -165,6 +166,25 @@ def test_older_packages_have_units_in_lib(tmp_path: Path) -> None:
     install = recipe["assets"][0]["install"]
     assert install["lib/systemd/system/app.service"] == "usr/lib/systemd/system/"
     assert "usr/lib/systemd/system/app.service" in recipe["edit"]
+
+
+def test_a_version_that_a_program_does_not_have_is_not_compared(tmp_path: Path) -> None:
+    plan = planned(built(tmp_path, {"usr/bin/app": program("x86-64") + b"--version \0"}))
+    assert yaml.safe_load(debian_texts.check(plan))["commands"] == [{"run": "app --version"}]
+
+
+def test_links_to_nothing_and_units_that_can_not_run_are_left_out(app: Package) -> None:
+    plan = planned(app)
+    link, unit = "usr/share/app/modules", "usr/lib/systemd/system/app.service"
+    about = {"severity": "error", "message": "", "fix": "", "reason": ""}
+    plan.proposals = [
+        Finding(rule="broken-link", path=link, **about),
+        Finding(rule="unit-program", path=unit, **about),
+    ]
+    assert plan.renounce()
+    assert not plan.renounce()
+    assert (plan.dropped, plan.broken) == ({link}, set())  # the only unit stays
+    assert yaml.safe_load(debian_texts.recipe(plan))["drop"] == [link]
 
 
 def test_a_folder_of_plug_ins_comes_along_for_any_processor(tmp_path: Path) -> None:
