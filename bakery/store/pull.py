@@ -143,7 +143,7 @@ class Pull:
             where=shown(source),
             why=f"locked:   sha256 {self.expected.sha256}{size}\n"
             f"received: {got}\n"
-            f"it is {kind}, and begins with {_excerpt(self.partial)}",
+            f"it is {kind}, {_excerpt(self.partial)}",
             fix="an upstream that changes a published file is an alarm: compare with what it\n"
             "announces and signs before you lock the new bytes. If a proxy or a login page\n"
             "answered in its place, repair that and run again.",
@@ -155,13 +155,15 @@ class Pull:
             return
         excerpt = _excerpt(self.partial)
         self.partial.clear()
-        raise RefusedError(
-            f"what came is {kind}, and begins with {excerpt}" if page else "what came is empty"
-        )
+        raise RefusedError(f"what came is {kind}, {excerpt}" if page else "what came is empty")
 
 
 def _excerpt(partial: Partial) -> str:
-    return ascii(partial.head())[1:]
+    """Return how a file begins, where that is text that people can read."""
+    text = partial.head().decode("ascii", "replace").strip()
+    readable = text.replace("\n", " ").replace("\r", " ").replace("\t", " ").isprintable()
+    known = readable and "\ufffd" not in text
+    return f"and begins with {text!a}" if known else "and no text"
 
 
 def _way_out(error: RefusedError | TransientError, url: str, *, mirror: str | None) -> str:

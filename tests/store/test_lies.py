@@ -27,6 +27,7 @@ def test_other_bytes_are_an_alarm(
         get(asset)
     for told in (asset.url, asset.sha256, hashlib.sha256(OTHER).hexdigest()):
         assert told in str(caught.value)
+    assert "\\x" not in str(caught.value)
     assert slept == []
     assert len(upstream.requests) == 1
     assert_clean(store)
