@@ -54,6 +54,12 @@ def new(
     ((kind, source),) = given
     settings = Project().settings
     if kind == "debian":
+        if version or unit:
+            raise BakeryError(
+                f"packages take no {'--version' if version else '--unit'}",
+                why="a suite has one version of a package, and the package has its units",
+                fix="--suite names another release of Debian",
+            )
         asked = (*source.split(), *more)
         create_of_packages(name, asked, suite, settings=settings, echo=click.echo)
         return

@@ -77,6 +77,20 @@ def test_a_mistyped_lock_is_explained(words: tuple[str, ...], says: str) -> None
     assert says in done.output
 
 
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["--debian", "app", "--unit"], "packages take no --unit"),
+        (["--debian", "app", "--version", "1"], "packages take no --version"),
+        (["--pypi", "app", "other"], "what is other?"),
+    ],
+)
+@pytest.mark.usefixtures("project")
+def test_a_new_recipe_takes_what_its_source_has(words: list[str], problem: str) -> None:
+    done = bakery("new", "app", *words)
+    assert (done.exit_code, problem in done.output) == (1, True)
+
+
 def test_a_new_recipe_needs_one_source(project: Project) -> None:
     done = bakery("new", "app", "--pypi", "app", "--github", "example/app")
     assert done.exit_code == 1
