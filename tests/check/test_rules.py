@@ -320,3 +320,25 @@ def test_links_in_an_image_never_lead_to_this_machine(good: Any, tmp_path: Path)
     good.link("usr/lib/extension-release.d", str(tmp_path))
     assert "release-file-missing" in {finding.rule for finding in findings(good)}
     assert not any(path.endswith("secret") for path in load(good.root).tree.nodes)
+
+
+@pytest.mark.parametrize(
+    ("program", "root", "broken"),
+    [
+        ("/usr/share/demo/inner", "/usr/lib/demo/root", set()),
+        ("/usr/bin/demo", "/usr/lib/demo/root", {"unit-program"}),
+        ("/usr/share/demo/inner", "/srv/root", set()),  # made on the host
+        ("/usr/share/demo/inner", "/", {"unit-program"}),
+    ],
+)
+def test_programs_are_looked_for_in_the_root_of_the_unit(
+    good: Any, program: str, root: str, broken: set[str]
+) -> None:
+    good.file("usr/lib/demo/root/usr/share/demo/inner", "#!/bin/sh\n", 0o755)
+    good.file("usr/lib/demo/root/usr/bin/sh", "", 0o755)
+    good.file(
+        "usr/lib/systemd/system/inner.service",
+        f"[Service]\nRootDirectory={root}\nExecStart={program}\n",
+    )
+    found = {finding.rule for finding in findings(good, start=("inner.service",))}
+    assert found & {"unit-program"} == broken
