@@ -50,7 +50,7 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["bake"]
 
-DEFAULT_IMAGES = ["build:caddy", "build:nats-server", "build:uv"]
+DEFAULT_IMAGES = ["build:caddy", "build:nats-server-2.15.0", "build:uv"]
 OLDEST_PYTHON = "3.11"
 
 # What `uv pip compile` is asked for each lock of Python packages
