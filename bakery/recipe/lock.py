@@ -46,6 +46,7 @@ _LEVEL: dict[str, Trust] = {
     "cosign": "signature",
     "sigstore": "signature",
 }
+_CITATION = r"^(?:[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+:|https?://)\S+$"
 _EMPTY = hashlib.sha256(b"").hexdigest()
 
 
@@ -64,7 +65,8 @@ class LockedAsset(
         sha256: its digest, 64 hexadecimal digits.
         size: its bytes; None where nobody has seen the asset yet, only its digest.
         trust: how the digest was established.
-        citation: where a cited digest was published.
+        citation: where a cited digest was published, for readers to open: `OWNER/REPO:PATH@COMMIT`
+            on GitHub, or an address.
         vouched: the digest that upstream published instead of a SHA-256, such as `sha512:…`; both
             were computed of the same bytes.
 
@@ -74,7 +76,7 @@ class LockedAsset(
     sha256: str
     size: Annotated[int, msgspec.Meta(ge=0)] | None = None
     trust: TrustKind
-    citation: str | None = None
+    citation: Annotated[str, msgspec.Meta(pattern=_CITATION)] | None = None
     vouched: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+:[0-9a-f]{64,128}$")] | None = None
 
     def __post_init__(self) -> None:

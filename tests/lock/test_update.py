@@ -396,7 +396,9 @@ def test_verify_compares_sizes(bakery: Bakery) -> None:
         "app",
         _1_0=LockedAsset(url=url.format("1.0"), sha256=ONE, size=3, trust="first-use"),
         _1_1=LockedAsset(url=url.format("1.1"), sha256=ONE, size=4, trust="first-use"),
-        _1_2=LockedAsset(url=url.format("1.2"), sha256=ONE, trust="cited", citation="here"),
+        _1_2=LockedAsset(
+            url=url.format("1.2"), sha256=ONE, trust="cited", citation="https://example.org/sums"
+        ),
         _1_3=LockedAsset(url=url.format("1.3"), sha256=ONE, size=3, trust="first-use"),
     )
     for version in ("1.0", "1.1", "1.2"):

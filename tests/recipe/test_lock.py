@@ -22,7 +22,7 @@ def asset(name: str, trust: TrustKind = "first-use", size: int | None = 3) -> Lo
         sha256=hashlib.sha256(name.encode()).hexdigest(),
         size=size,
         trust=trust,
-        citation="a book" if trust == "cited" else None,
+        citation="a/book:page" if trust == "cited" else None,
     )
 
 
@@ -53,7 +53,7 @@ def test_what_is_written_is_what_is_read(versions: dict[str, LockedVersion]) -> 
         (b"example.org/a", rb"example.org/a\u001b"),
         (b"example.org/a", "example.org/a\u202e".encode()),
         (b"example.org/a", b"example.org/%0Areboot"),
-        (b"a book", rb"a\nbook"),
+        (b"a/book:page", rb"a/book:\npage"),
         (b"v2.0", rb"v2\u2028.0"),
     ],
 )
@@ -64,6 +64,13 @@ def test_what_acts_on_terminals_is_refused(good: bytes, bad: bytes) -> None:
     with pytest.raises(LockError, match="the lock is damaged") as caught:
         lockfile.decode(data.replace(good, bad), Path("lock.json"))
     assert caught.value.render().replace("\n", "").isprintable()
+
+
+def test_a_citation_names_what_a_reader_can_open() -> None:
+    locked = LockedVersion(assets=(asset("a", "cited"),))
+    data = lockfile.encode(Lock(versions={"1.0": locked}))
+    with pytest.raises(LockError, match="the lock is damaged"):
+        lockfile.decode(data.replace(b"a/book:page", b"unnamed public file"), Path("lock.json"))
 
 
 def test_versions_and_assets_are_sorted_one_a_line() -> None:

@@ -310,7 +310,7 @@ def test_a_lock_can_claim_what_its_recipe_shows(bakery: Bakery, asset: str, kind
     bakery.add("app/key.asc", "a key")
     url = ADDRESSES.get(asset, TOOL if TOOL in text else "https://example.com/a")
     pin = {"url": url, "sha256": SHA, "trust": kind} | (
-        {"citation": "a"} if kind == "cited" else {}
+        {"citation": "a/b:c"} if kind == "cited" else {}
     )
     packages = {"trixie": "app"} if asset == "a package" else {}
     locked = {"versions": {"1": {"packages": packages, "assets": [pin]}}}
