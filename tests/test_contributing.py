@@ -13,7 +13,7 @@ import pytest
 from bakery.recipe.expectations import Expectations
 from bakery.recipe.lock import TrustKind
 from bakery.recipe.model import Recipe
-from bakery.recipe.types import Archive, Format, Trust
+from bakery.recipe.types import Archive, Format, Tier, Trust
 from bakery.recipe.validate import VERSION_PLACEHOLDERS, validate
 from bakery.yaml import convert
 from bakery.yaml.reader import read
@@ -53,7 +53,8 @@ def test_every_key_is_explained(key: str) -> None:
 
 
 def test_so_are_the_words_that_keys_take() -> None:
-    words = [*get_args(Archive), *get_args(Format), *get_args(Trust), *get_args(TrustKind)]
+    words = [*get_args(Archive), *get_args(Format), *get_args(Tier), *get_args(Trust)]
+    words += get_args(TrustKind)
     assert [word for word in words if not mentioned(word)] == []
     assert [word for word in VERSION_PLACEHOLDERS if f"`{{{word}}}`" not in TEXT] == []
 

@@ -110,7 +110,9 @@ class Graph:
             booted: the steps that boot images, by the images' names.
 
         """
-        summary, problem = source.recipe.summary, None if versions else _unlocked(source)
+        problem = None if versions else _unlocked(source)
+        lock = "" if source.lock.versions else ", no lock yet"
+        summary = f"{source.recipe.summary} [{source.recipe.tier}{lock}]"
         members = tuple([built[release.name] for release in versions])
         self._add_group("build", source.name, members, summary, problem)
         newest = [

@@ -36,6 +36,7 @@ from bakery.recipe.types import (
     Paths,
     RootedPath,
     Text,
+    Tier,
     Trust,
     Unit,
     Words,
@@ -230,6 +231,7 @@ class Recipe(Model, frozen=True):
         Literal["any"] | OsLevel | OsVersion, about("the hosts that may merge the image")
     ] = "any"
     format: Annotated[Format, about("the file system of the image")] = "squashfs"
+    tier: Annotated[Tier, about("what is promised of its images")] = "community"
     trust: Annotated[Trust, about("the least that must be known about every digest")] = "first-use"
     channels: Annotated[
         tuple[Literal["minor"], ...], about("further channels, one per minor series")

@@ -23,6 +23,7 @@ def about(description: str) -> Meta:
 
 Format = Literal["squashfs", "erofs", "ext4", "btrfs", "folder"]
 Archive = Literal["tar", "zip", "deb", "compressed", "plain"]
+Tier = Literal["core", "supported", "community"]
 Trust = Literal["first-use", "cited", "checksum", "signature"]
 Name = Annotated[str, _form(f"^{NAME}$", "the name of a recipe: lower-case letters, digits and -")]
 Address = Annotated[

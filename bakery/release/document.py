@@ -24,6 +24,7 @@ from bakery.recipe.types import (
     OneLine,
     OsField,
     Placeholder,
+    Tier,
 )
 from bakery.recipe.version import Version
 from bakery.release import sums
@@ -98,7 +99,7 @@ class ReleaseDocument(Decoded, frozen=True, kw_only=True):
     Attributes:
         name: the recipe's name; hosts see the extension under it.
         version: upstream's tag.
-        summary, homepage, license: as in the recipe.
+        summary, homepage, license, tier: as in the recipe.
         os: which hosts it fits: `any`, or one kind.
         parts: the versions of parts with releases of their own.
         requires: extensions that must be merged too.
@@ -118,6 +119,7 @@ class ReleaseDocument(Decoded, frozen=True, kw_only=True):
     summary: OneLine
     homepage: Address
     license: License
+    tier: Tier
     os: ReleasedOs | Literal["any"]
     parts: dict[Placeholder, Tag]
     requires: tuple[Name, ...]
@@ -164,6 +166,7 @@ def describe(
         summary=recipe.summary,
         homepage=recipe.homepage,
         license=recipe.license,
+        tier=recipe.tier,
         os=msgspec.convert(normalised(recipe.os), ReleasedOs | Literal["any"]),
         parts=locked.parts,
         requires=recipe.requires,

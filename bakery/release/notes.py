@@ -52,7 +52,7 @@ def _head(document: ReleaseDocument) -> str:
     lines = [
         f"# {document.name} {document.version}",
         "",
-        f"{escape(document.summary)}. {upstream}, licence {licence}.",
+        f"{escape(document.summary)}. {upstream}, licence {licence}, tier {document.tier}.",
     ]
     lines += [
         f"- {escape(part)} {escape(version)}" for part, version in sorted(document.parts.items())

@@ -164,7 +164,8 @@ def _readme(draft: Draft) -> str:
     paragraphs = [
         f"# {name}",
         wrapped(f"[{name}]({draft.about.homepage}): {draft.about.summary}."),
-        wrapped(f"- **Brings** {programs} ({linkage}).", "  ") + f"\n- **Starts** {starts}",
+        wrapped(f"- **Brings** {programs} ({linkage}).", "  ")
+        + f"\n- **Starts** {starts}\n- **Tier** community.",
         "## Versions",
         wrapped(
             f"{_origin(draft)}, for {' and '.join(draft.words)}. `bakery lock {name} VERSION` "

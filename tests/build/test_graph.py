@@ -201,6 +201,16 @@ def test_cleaning_that_fails_is_explained(root: Path, monkeypatch: pytest.Monkey
     assert " at 0x" not in str(remove).partition(" at ")[0]
 
 
+def test_the_menu_tells_tiers_and_what_has_no_lock(root: Path) -> None:
+    recipe = root / "recipes/top/recipe.yaml"
+    recipe.write_text(recipe.read_text() + "tier: core\n")
+    (root / "recipes/base/lock.json").unlink()
+    menu = tasks(root, "list")
+    assert menu["build:top"]["doc"].endswith(" [core]")
+    assert menu["build:middle"]["doc"].endswith(" [community]")
+    assert menu["build:base"]["doc"].endswith(" [community, no lock yet]")
+
+
 def test_a_recipe_is_broken_for_those_who_need_it_alone(root: Path) -> None:
     (root / "recipes/middle/recipe.yaml").write_text("sumary: x\n")
     loaded = project(root)

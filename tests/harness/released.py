@@ -50,6 +50,7 @@ def described(name: str, version: str, images: Mapping[Arch, bytes], **fields: A
             version=version,
             summary="Something",
             homepage="https://example.com/",
+            tier="community",
             license="MIT",
             parts={},
             images=tuple(released),

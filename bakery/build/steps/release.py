@@ -152,7 +152,7 @@ def _inputs(context: Context, release: Release) -> tuple[str, ...]:
         raise release.problem
     recipe = release.source.recipe
     values = (
-        *(recipe.summary, recipe.homepage, recipe.license),
+        *(recipe.summary, recipe.homepage, recipe.license, recipe.tier),
         *(recipe.requires, recipe.replaces, recipe.channels, recipe.upstream),
         release.locked,
     )
