@@ -53,6 +53,31 @@ WORK = {
     "keepalived": ("keepalived --config-test --use-file /etc/keepalived/empty.conf",),
     "tilde": ("tilde --version",),
 }
+# So many more that they are tried on some days alone.
+NIGHTLY = {
+    "age": ("age --version",),
+    "conntrack": ("conntrack --version",),
+    "ethtool": ("ethtool --version",),
+    "git": ("git init --quiet /repository", "git -C /repository log --all"),
+    "htop": ("htop --version",),
+    "iperf3": ("iperf3 --version",),
+    "jq": ("jq --null-input 6*7",),
+    "lldpd": ("lldpd -v", "lldpcli -v"),
+    "lsof": ("lsof -h",),
+    "mtr": ("mtr --version",),
+    "nano": ("nano --version",),
+    "nftables": ("nft --version",),
+    "restic": ("restic version",),
+    "rsync": ("rsync --version",),
+    "socat": ("socat -V",),
+    "strace": ("strace --version",),
+    "tcpdump": ("tcpdump --version",),
+    "tmux": ("tmux -V",),
+    "vim": ("vim --version",),
+    "wireguard-tools": ("wg genkey",),
+    "zsh": ("zsh --version",),
+}
+NAMES = [*WORK, *(pytest.param(name, marks=pytest.mark.nightly) for name in NIGHTLY)]
 # These do all of their work with nothing of the host's but a shell and kill.
 ALONE = ("bird", "chrony", "haproxy", "keepalived")
 HIDDEN = f"""\
@@ -72,7 +97,7 @@ class Kitchen:
     def sources(self) -> dict[str, Source]:
         """The recipes, without those that they extend."""
         every = load_all(self.project.recipes)
-        return {name: every[name] for name in WORK}
+        return {name: every[name] for name in {**WORK, **NIGHTLY} if name in every}
 
     def tree(self, name: str, arch: str) -> Path:
         """Return an image's tree."""
@@ -100,12 +125,13 @@ class Kitchen:
 
 
 @pytest.fixture(scope="module")
-def kitchen(tmp_path_factory: pytest.TempPathFactory) -> Kitchen:
-    """Lock and build every recipe of packages, for both architectures."""
+def kitchen(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Kitchen:
+    """Lock and build the recipes of packages that are tried today, for both architectures."""
+    names = [*WORK, *(NIGHTLY if request.config.getoption("--nightly") else ())]
     project = locked_anew(
-        tmp_path_factory.mktemp("packages") / "project", list(WORK), extended=["docker"]
+        tmp_path_factory.mktemp("packages") / "project", names, extended=["docker"]
     )
-    project.doit("-n", "2", *(f"check:{name}-[0-9]*" for name in WORK))
+    project.doit("-n", "2", *(f"check:{name}-[0-9]*" for name in names))
     return Kitchen(project)
 
 
@@ -115,7 +141,7 @@ def test_every_self_contained_recipe_is_tried_here() -> None:
         for name, source in load_all(REPOSITORY / "recipes").items()
         if source.recipe.self_contained
     }
-    assert found == WORK.keys()
+    assert found == WORK.keys() | NIGHTLY.keys()
 
 
 def test_packages_are_locked_for_both_architectures(kitchen: Kitchen) -> None:
@@ -126,7 +152,7 @@ def test_packages_are_locked_for_both_architectures(kitchen: Kitchen) -> None:
         assert {asset.trust for asset in locked.assets} == {"apt"}
 
 
-@pytest.mark.parametrize("name", WORK)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="runs programs for x86-64")
 def test_programs_work_in_a_root_without_libraries(
     kitchen: Kitchen, debian: Debian, tmp_path: Path, name: str
@@ -134,17 +160,17 @@ def test_programs_work_in_a_root_without_libraries(
     busybox = debian.program("x86-64", "busybox-static", "busybox")
     root = kitchen.root(name, "x86-64", tmp_path, busybox)
     shutil.move(root / "runner", root / "busybox")  # it goes by its name
-    for command in WORK[name]:
+    for command in {**WORK, **NIGHTLY}[name]:
         assert_confined(name, root, ["/busybox", "env", "LD_DEBUG=libs"], command)
 
 
-@pytest.mark.parametrize("name", WORK)
+@pytest.mark.parametrize("name", NAMES)
 @needs.programs(EMULATOR)
 def test_programs_work_on_the_other_architecture(
     kitchen: Kitchen, tmp_path: Path, name: str
 ) -> None:
     root = kitchen.root(name, "arm64", tmp_path, Path(shutil.which(EMULATOR) or ""))
-    for command in WORK[name]:
+    for command in {**WORK, **NIGHTLY}[name]:
         assert_confined(name, root, ["/runner", "-E", "LD_DEBUG=libs"], command)
 
 
@@ -168,10 +194,11 @@ def assert_confined(name: str, root: Path, runner: Sequence[str], command: str) 
 
 
 @pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("names", [WORK, pytest.param(NIGHTLY, marks=pytest.mark.nightly)])
 def test_they_work_beside_the_libraries_of_any_host(
-    kitchen: Kitchen, suite: str, tmp_path: Path
+    kitchen: Kitchen, suite: str, names: Iterable[str], tmp_path: Path
 ) -> None:
-    attend(kitchen, suite, WORK, tmp_path)
+    attend(kitchen, suite, names, tmp_path)
 
 
 @pytest.mark.parametrize("suite", SUITES)
