@@ -249,7 +249,8 @@ class State:
         if not step.is_recorded:
             made = step.run(work)
             if step.facts is not Nothing:
-                self._record(step, step.content or "", work.seconds, made)
+                with self.alone(step):
+                    self._record(step, step.content or "", work.seconds, made)
             return made.note
         with self.alone(step), work:
             if self.is_done(step):

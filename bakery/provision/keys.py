@@ -34,6 +34,7 @@ ConditionPathExistsGlob=/opt/extensions/*/import-pubring.gpg
 
 [Service]
 Type=oneshot
+RemainAfterExit=yes
 ExecStart=/bin/sh {PROGRAM}
 
 [Install]

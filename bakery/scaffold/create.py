@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.arch import native_arch
-from bakery.files import write_whole
+from bakery.files import move_tree, write_whole
 from bakery.lock.pin import lock_version
 from bakery.recipe import names
 from bakery.recipe.folder import LOCK
@@ -121,7 +121,7 @@ def create_of_packages(
         draft = Path(scratch, name)
         draft.mkdir()
         tag = drafter.write(draft, bakery.prepare(settings, echo))
-        draft.rename(folder)
+        move_tree(draft, folder)
     echo(f"# written and locked: {show(folder)}")
     echo("# next: what `bakery lint` finds; build it, and boot it as root:")
     echo(f"bakery lint {name}")

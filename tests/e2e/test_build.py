@@ -54,6 +54,7 @@ def test_docker_is_built_and_a_debian_of_its_kind_merges_it(docker_project: Proj
         "docker-20.10.13-x86-64.raw",
         "docker-20.10.13.cdx.json",
         "docker-20.10.13.spdx.json",
+        "docker.component",
         "docker.conf",
         "docker.transfer",
         "notes.md",

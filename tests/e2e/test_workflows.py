@@ -258,7 +258,8 @@ def test_a_pull_request_is_refused_whose_lock_claims_what_upstream_does_not_say(
 def test_new_versions_are_proposed_in_one_pull_request(
     runner: Runner, github: GitHub, fork: Fork
 ) -> None:
-    other = PullRequest(1, "stranger:update", "main", "Lock new versions", "as it was")
+    number = next(github.ids)
+    other = PullRequest(number, "stranger:update", "main", "Lock new versions", "as it was")
     github.pulls.append(other)
     for _ in range(2):  # opened, and brought up to date
         run = runner.run("update.yaml", "schedule", branch="asked")
