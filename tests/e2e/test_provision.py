@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness import needs, torcx
-from harness.debian import SUITES, store
+from harness import needs
 from harness.mirror import Mirror
 from harness.project import REPOSITORY
 from harness.released import channel, release
@@ -24,12 +22,10 @@ from bakery.boot import guest as guests
 from bakery.boot.machine import Load
 from bakery.http.address import mirrored
 from bakery.provision import command
-from bakery.torcx import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.debian import Debian
     from harness.openpgp import Person
 
     from bakery.boot.guest import Guest
@@ -93,26 +89,6 @@ while (my $client = $proxy->accept) {
 """
 GREETING = "timeout 200 sh -c 'until grep -qx %s /run/greeter; do sleep 0.1; done'"
 
-ANSWERS = """\
-files:
-  - path: /run/docker.sock
-    mode: "0660"
-commands:
-  - run: [stat, --format=%G, /run/docker.sock]
-    stdout: {equals: docker}
-  - run: [docker, version, --format, "{{.Server.Os}}"]
-    stdout: {equals: linux}
-  # A test's container may have the older control groups, and read-only.
-  - run: >-
-      test ! -d /sys/fs/cgroup/cpuset || { mount -o remount,rw /sys/fs/cgroup &&
-      for each in /sys/fs/cgroup/*/; do mount -o remount,bind,rw $each; done; true; }
-  - run: tar --create --directory=/usr/bin tini | docker import - probe && docker images
-    stdout: {matches: "^probe +latest "}
-  - run: [docker, run, --rm, --network=none, probe, /tini, --version]
-    stdout: {contains: tini version}
-  - run: [sh, -c, "tr '\\\\0' ' ' </proc/$(pidof containerd)/cmdline"]
-    stdout: {contains: --config /usr/share/containerd/config.toml}
-"""
 
 pytestmark = [
     pytest.mark.e2e,
@@ -177,19 +153,6 @@ def ignite(config: str, root: Path) -> subprocess.CompletedProcess[str]:
         if done.returncode:
             break
     return done
-
-
-def boot(image: Path, *options: str, start: str = "docker.service") -> None:
-    """Boot an image, in which a unit must start."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bakery.cli", "boot", image, "--start", start, *options],
-        env={**os.environ, "BAKERY_STORE": str(store())},
-        cwd=image.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def holds(guest: Guest, script: str) -> str:
@@ -434,51 +397,3 @@ def test_an_extension_is_laid_into_a_disk_of_flatcars(tmp_path: Path, server: Mi
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("greeter-1.0-x86-64.raw\ninstalled\n")
-
-
-@needs_nspawn
-def test_a_converted_torcx_image_boots(tmp_path: Path) -> None:
-    image = torcx.squash(tmp_path / "docker:20.10.13.torcx.squashfs", torcx.contents())
-    settings = settings_module.load(tmp_path, {"HOME": str(tmp_path)})
-    _, made, report = build.build(image, None, None, tmp_path, settings)
-    assert made.name == "docker-20.10.13-x86-64.raw"
-    assert report.errors == 0
-    boot(made, "--on", "nspawn:bookworm", "--on", "nspawn:trixie")
-
-
-@needs_nspawn
-@pytest.mark.parametrize("debian", SUITES, indirect=True)
-def test_flatcars_docker_runs_a_container_as_an_extension(tmp_path: Path, debian: Debian) -> None:
-    """Debian's Docker is dynamic, so the extension is coupled to that very Debian."""
-    tree = tmp_path / "tree"
-    torcx.flatcar(tree, debian.docker_programs("x86-64"))
-    libraries = tree / "lib/x86_64-linux-gnu"
-    libraries.mkdir()
-    found = debian.unpacked("x86-64", "libdevmapper1.02.1").rglob("libdevmapper.so.*")
-    shutil.copy(next(iter(found)), libraries)
-    image = tmp_path / "docker:20.10.torcx.squashfs"
-    level = ["-comp", "zstd", "-Xcompression-level", "1"]
-    subprocess.run(["mksquashfs", tree, image, "-quiet", "-no-progress", *level], check=True)
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "bakery.cli",
-            "torcx",
-            image,
-            "--os",
-            f"debian:{SUITES[debian.suite]}",
-        ],
-        env={**os.environ, "BAKERY_PROFILE": "fast"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "not carried over" not in done.stdout
-    assert "makes docker, which units name" in done.stdout
-    (tmp_path / "check.yaml").write_text(ANSWERS)
-    made = tmp_path / "docker-20.10-x86-64.raw"
-    checked = ("--check", str(tmp_path / "check.yaml"))
-    boot(made, "--on", f"nspawn:{debian.suite}", *checked, start="docker.socket")
