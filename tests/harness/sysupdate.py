@@ -12,6 +12,7 @@ import os
 import shutil
 import stat
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ from bakery.upstream import apt as sources
 from harness.debian import ROOTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 PACKAGES = ("systemd-container", "gpg", "busybox")
@@ -73,6 +74,13 @@ class Follower(Nspawn):
         packages = (*PACKAGES, *building)
         root = super().root
         return structs.replace(root, packages=(*root.packages, *packages), owner=0)
+
+    @contextmanager
+    def start(self, load: Load) -> Iterator[guest.Guest]:
+        """Start it, and wait until early boot is over, which empties /tmp or mounts it."""
+        with super().start(load) as running:
+            running.ask("systemctl start sysinit.target", limit=120)
+            yield running
 
     def _mounts(self, root: Path, folder: Path, load: Load) -> str:
         """Mount /usr alone; make nodes for loop devices, for a container's /dev has none."""
