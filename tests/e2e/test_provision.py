@@ -289,7 +289,7 @@ def test_a_machine_takes_the_newest_when_it_first_boots(
     )
     load = Load(setup=setup, images=given(bound), log=tmp_path / "console")
     with follower("trixie").start(load) as guest:
-        # Ignition would have laid the units before systemd began; here the target may be there already
+        # Ignition lays units before systemd begins; here the target may be there already
         holds(guest, "systemctl daemon-reload && systemctl restart multi-user.target")
         holds(guest, GREETING % "2.0")
         assert holds(guest, "systemctl --failed --legend=no") == ""
