@@ -104,12 +104,6 @@ all() { # merged|followed|installed|open|staged
   esac | grep -v '^\*$' | sort -u
 }
 
-units() { # NAME...: what these start
-  for name; do
-    cat /usr/lib/systemd/system/*.d/"10-$name.conf" 2>/dev/null
-  done | sed -n 's/^Upholds=//p' | tr ' ' '\n' | sort -u
-}
-
 # --- The engine
 
 sysupdate() { # NAME COMMAND...
@@ -753,7 +747,7 @@ case $command:$# in
     ;;
   *) named='' ;;
 esac
-[ -z "$named" ] || [ -d "$images/$1" ] || die "there is no extension $1 in $images"
+[ -z "$named" ] || all installed | grep -qxF -e "$1" || die "there is no extension $1 in $images"
 if [ "$command" != status ]; then
   [ "$(id -u)" = 0 ] || die "only root may do that"
   mkdir -p "$states" "$scratch" "$links" || exit

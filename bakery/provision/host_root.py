@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from io import BufferedReader
     from pathlib import Path
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -52,10 +53,8 @@ class HostRoot:
         """Return the bytes of a file; None if nothing, or something else, is there."""
         if not self.is_file(path):
             return None
-        with self._parent(path) as (folder, name):
-            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-            with open(descriptor, "rb") as file:  # noqa: PTH123  a descriptor has no path
-                return file.read()
+        with self._opened(path) as file:
+            return file.read()
 
     def is_file(self, path: str) -> bool:
         """Return whether a regular file has this path."""
@@ -81,10 +80,15 @@ class HostRoot:
         """Return the SHA-256 of a file; None if nothing, or something else, is there."""
         if not self.is_file(path):
             return None
+        with self._opened(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[BufferedReader]:
         with self._parent(path) as (folder, name):
             descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             with open(descriptor, "rb") as file:  # noqa: PTH123  a descriptor has no path
-                return hashlib.file_digest(file, "sha256").hexdigest()
+                yield file
 
     def _mode(self, path: str, check: Callable[[int], bool]) -> bool:
         with suppress(FileNotFoundError, NotADirectoryError), self._parent(path) as (folder, name):

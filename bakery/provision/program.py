@@ -60,8 +60,13 @@ def script() -> str:
     """Return the program's text."""
     text = (_FOLDER / "extensions.sh").read_text("utf-8")
     before, mark, after = text.partition(_RECORD)
-    functions = (_FOLDER / "record.sh").read_text("utf-8").partition("\n")[2]
-    return before + mark + "\n" + functions + after
+    return f"{before}{mark}\n{functions('record')}{after}"
+
+
+def functions(name: str) -> str:
+    """Return the functions in sh that scripts for hosts share, to be put into one of them."""
+    text = (_FOLDER / f"{name}.sh").read_text("utf-8")
+    return text.removeprefix("# shellcheck shell=sh\n")
 
 
 def file() -> HostFile:

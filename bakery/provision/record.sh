@@ -88,3 +88,9 @@ take_away() { # NAME [RECORD]: what was laid for it, but for what RECORD, a new 
     rmdir "$records/$1" 2>/dev/null || true
   fi
 }
+
+units() { # NAME...: what these start
+  for name; do
+    cat /usr/lib/systemd/system/*.d/"10-$name.conf" 2>/dev/null || true
+  done | sed -n 's/^Upholds=//p' | tr ' ' '\n' | sort -u
+}

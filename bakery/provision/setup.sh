@@ -179,7 +179,3 @@ merge() { # NAME...: or go back to what was merged
   echo "systemd-sysext can't merge this; what was merged before is merged again" >&2
   exit 1
 }
-
-started() { # NAME: the units that it starts
-  cat /usr/lib/systemd/system/*.d/"10-$1.conf" 2>/dev/null | sed -n 's/^Upholds=//p'
-}

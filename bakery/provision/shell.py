@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.characters import visible
@@ -15,6 +14,7 @@ from bakery.http.limits import ASSET
 from bakery.provision import keys, record
 from bakery.provision.host_config import InlineContents, RemoteContents, unit_files
 from bakery.provision.plan import EXTENSIONS
+from bakery.provision.program import functions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,7 +49,6 @@ case "${{1-install}}" in
     ;;
 esac
 """
-_FUNCTIONS = ("record.sh", "setup.sh")
 
 
 def render(config: HostConfig) -> str:
@@ -57,18 +56,13 @@ def render(config: HostConfig) -> str:
     return "".join(
         (
             _HEAD.format(extensions=visible(", ".join(config.extensions))),
-            *(_functions(name) for name in _FUNCTIONS),
+            *(f"{functions(name)}\n" for name in ("record", "setup")),
             _proxy(config),
             _REST.format(
                 install=_indented(_install(config)), uninstall=_indented(_uninstall(config))
             ),
         )
     )
-
-
-def _functions(file: str) -> str:
-    text = Path(__file__).with_name(file).read_text("utf-8")
-    return text.removeprefix("# shellcheck shell=sh\n") + "\n"
 
 
 def _proxy(config: HostConfig) -> str:
@@ -125,7 +119,7 @@ def _refusals(config: HostConfig) -> Iterator[str]:
 
 def _uninstall(config: HostConfig) -> Iterator[str]:
     names = shlex.join(config.extensions)
-    yield f'units=$(for name in {names}; do started "$name"; done)'
+    yield f"started=$(units {names})"
     yield f"for name in {names}; do"
     yield '  [ -e "$records/$name/installed" ] || echo "there is no record of $name" >&2'
     yield '  take_away "$name"'
@@ -134,7 +128,7 @@ def _uninstall(config: HostConfig) -> Iterator[str]:
         yield f"[ ! -e {keys.PROGRAM} ] || sh {keys.PROGRAM}"
     yield "remerge"
     yield "# shellcheck disable=SC2086 # several units"
-    yield '[ -z "$units" ] || systemctl stop $units'
+    yield '[ -z "$started" ] || systemctl stop $started'
 
 
 def _link(name: str) -> str:

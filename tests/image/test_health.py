@@ -9,6 +9,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from harness.contents import contents
 from harness.shells import SHELLS
 
 from bakery.image import health
@@ -20,7 +21,6 @@ from bakery.recipe.expectations import (
     Socket,
     Text,
 )
-from bakery.recipe.plan import Contents
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,26 +29,7 @@ if TYPE_CHECKING:
 
 
 def script(*expected: HostExpectation) -> str:
-    made = Contents(
-        name="tool",
-        version="1.0",
-        arch="x86-64",
-        os=None,
-        assets=(),
-        self_contained=False,
-        private_root=None,
-        files=(),
-        templates=(),
-        values={},
-        write=(),
-        links=(),
-        edit=(),
-        drop=(),
-        modes=(),
-        start=(),
-        health=expected,
-    )
-    return health.script(made)
+    return health.script(contents("tool", "1.0", health=expected))
 
 
 def verdict(shell: str, *expected: HostExpectation) -> str:

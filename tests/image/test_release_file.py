@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from harness.contents import contents as nothing
 
 from bakery.image import release_file
 from bakery.recipe.model import OsLevel, OsVersion
@@ -16,24 +17,7 @@ WHAT = "SYSEXT_ID=tool\nSYSEXT_NAME=tool\nSYSEXT_VERSION_ID=1.0\n"
 
 
 def contents(os: OsLevel | OsVersion | None, arch: Arch = "x86-64", **more: Any) -> Contents:
-    return Contents(
-        name="tool",
-        version="1.0",
-        arch=arch,
-        os=os,
-        assets=(),
-        self_contained=False,
-        private_root=None,
-        files=(),
-        templates=(),
-        values={},
-        write=(),
-        links=(),
-        edit=(),
-        drop=(),
-        modes=(),
-        **{"start": (), **more},
-    )
+    return nothing("tool", "1.0", os=os, arch=arch, **more)
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from harness.contents import contents as nothing
 
 from bakery.image import setup
 from bakery.image.tree import TreeBuilder
 from bakery.recipe.model import Account, Config
-from bakery.recipe.plan import Contents, StartedUnit
+from bakery.recipe.plan import StartedUnit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,32 +19,7 @@ if TYPE_CHECKING:
 UNIT = "usr/lib/systemd/system/app-setup@.service"
 
 
-def contents(
-    *,
-    account: Account | None = None,
-    config: tuple[tuple[str, Config], ...] = (),
-    start: tuple[StartedUnit, ...] = (),
-) -> Contents:
-    return Contents(
-        name="app",
-        version="1",
-        arch="x86-64",
-        os=None,
-        assets=(),
-        self_contained=False,
-        private_root=None,
-        files=(),
-        templates=(),
-        values={},
-        write=(),
-        links=(),
-        edit=(),
-        drop=(),
-        modes=(),
-        start=start,
-        account=account,
-        config=config,
-    )
+contents = partial(nothing, "app", "1")
 
 
 class Tree(TreeBuilder):

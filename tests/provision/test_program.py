@@ -54,6 +54,20 @@ def test_what_is_not_installed_is_not_changed(shell: str, script: Path) -> None:
         assert "there is no extension nothing-here in /opt/extensions" in done.stderr
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("name", ["..", ".", "", "app/..", "ap", "another app"])
+def test_a_name_is_one_that_is_installed(
+    shell: str, script: Path, tmp_path: Path, name: str
+) -> None:
+    for each in ("app", "another"):
+        (tmp_path / "images" / each).mkdir(parents=True)
+    text = script.read_text().replace("images=/opt/extensions", f"images={tmp_path}/images", 1)
+    script.write_text(text)
+    done = run(shell, script, "unpin", name)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"there is no extension {name} in {tmp_path}/images" in done.stderr
+
+
 def functions(script: Path, *lines: str) -> str:
     """Return a script with the program's functions, and lines in the place of its commands."""
     text = script.read_text()

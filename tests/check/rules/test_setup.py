@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from harness.contents import contents
 
 from bakery.check.command import check_path
 from bakery.image import setup
 from bakery.image.tree import TreeBuilder
 from bakery.recipe.model import Account, Config
-from bakery.recipe.plan import Contents
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,25 +87,7 @@ def test_the_setup_that_the_bakery_writes_leaves_nothing_to_find(good: Any) -> N
             tree.add_bytes(path, data, origin="test", executable=executable)
     account = Account(name="demo-other", home="/var/lib/other")
     config = (("etc/other.toml", Config(default="config.toml", group="demo-other")),)
-    unit = setup.add(tree, _contents(account, config))
+    unit = setup.add(tree, contents("demo", "1", account=account, config=config))
     assert unit is not None
     tree.finish(0)
     assert findings(good.root) == {}
-
-
-def _contents(account: Account, config: tuple[tuple[str, Config], ...]) -> Contents:
-    nothing: dict[str, Any] = dict.fromkeys(
-        ("assets", "files", "templates", "write", "links", "edit", "drop", "modes", "start"), ()
-    )
-    return Contents(
-        name="demo",
-        version="1",
-        arch="x86-64",
-        os=None,
-        self_contained=False,
-        private_root=None,
-        values={},
-        account=account,
-        config=config,
-        **nothing,
-    )
