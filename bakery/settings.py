@@ -63,30 +63,57 @@ class BootWaiver:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Where things are and how work is done. Folders are absolute.
+    """Where things are and how work is done.
+
+    Each setting is read from the environment (`BAKERY_STORE`), else from `[tool.bakery]` in
+    pyproject.toml, else it has a default. An empty variable counts as unset. `bakery settings`
+    prints each with its value and origin.
+
+    ```toml
+    [tool.bakery]
+    recipes = "recipes"
+    dist = "dist"
+    store = "~/.cache/sysext-bakery"
+    mirror = "http://mirror.example/bakery"
+    debian_mirror = "http://mirror.example/debian"
+    debian_snapshot = "http://mirror.example/snapshot/{archive}"
+    remote = "http://mirror.example/store"
+    offline = false
+    profile = "small"
+    jobs = 4
+    machines = "nspawn:bookworm nspawn:trixie nspawn:forky"
+    publisher = "github:OWNER/REPO"
+    channels = "directory:channels"
+    keep = 3
+    publish_url = "https://github.com/OWNER/REPO/releases/download"
+    channels_url = "https://owner.github.io/REPO"
+    signing_keyring = "import-pubring.gpg"
+    valid_days = 30
+    boot_waiver = "arm64: no arm64 machine here"
+    ```
 
     Attributes:
         root: the project's folder, which relative settings are relative to.
         recipes: the folder that holds a folder per recipe.
         dist: where trees, images and releases are written.
         store: where assets are kept by digest; may be shared by many projects.
-        mirror: serves `https://host/path` as `MIRROR/host/path`; None goes to upstream.
+        mirror: serves `https://host/path` as `MIRROR/host/path`; unset, upstream is asked.
         debian_mirror: the archive that Debian packages come from, whose address ends in /debian;
-            None for the one that this computer's apt uses.
+            unset, the one that this computer's apt uses.
         debian_snapshot: an archive of Debian as it was at some time, with `{archive}` where
-            `debian` or `debian-security` belongs; None for apt's own mirror.
-        remote: a store reached over HTTP, asked before upstream; None for none.
+            `debian` or `debian-security` belongs; unset, apt's own mirror.
+        remote: a store reached over HTTP, asked before upstream.
         offline: use only what the store has.
-        profile: how hard images are compressed.
+        profile: how hard images are compressed: `default`, `fast` or `small`.
         jobs: how many processors the work may use.
         machines: what images are booted on, such as `nspawn:trixie`.
         publisher: where releases go: `directory:PATH` or `github:OWNER/REPO`.
-        channels: where channels go, written likewise; None for beside the releases.
+        channels: where channels go, written likewise; unset, beside the releases.
         keep: how many versions a channel has.
         publish_url: where releases are published, each in a folder of its name.
         channels_url: where channels are, each in a folder of its name; hosts follow it.
         signing_keyring: the public keys that may have signed what is published, of which hosts get
-            all; None for that of the signing key alone.
+            all; unset, that of the signing key alone.
         valid_days: how many days the signed list of a channel is to be believed.
         boot_waiver: what can't be booted here; all other boots must have passed before images are
             published.

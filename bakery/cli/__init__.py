@@ -29,6 +29,6 @@ for command in (
     *(releases.publish, releases.verify_release),
     *(channels.sign_channels, channels.move_channels),
     *(hosts.provision, hosts.install, hosts.uninstall, hosts.torcx),
-    *(maintenance.show_settings, maintenance.gc, maintenance.schema),
+    *(maintenance.show_settings, maintenance.gc, maintenance.schema, maintenance.reference),
 ):
     main.add_command(command)

@@ -55,6 +55,14 @@ def schema(kind: str) -> None:
     click.echo(schemas.text(kind), nl=False)
 
 
+@click.command()
+def reference() -> None:
+    """Print the reference of recipe.yaml, check.yaml, lock.json and the settings, as Markdown."""
+    from bakery.cli import reference as made
+
+    click.echo(made.page(), nl=False)
+
+
 def _locked_digests(project: Project) -> set[str]:
     """Return what the locks name, those of recipes that can't be used included."""
     from bakery.recipe import lock

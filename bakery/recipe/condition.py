@@ -27,7 +27,10 @@ _GRAMMAR = rf"\s*(?:>=|<=|==|!=|>|<)\s*{Version.GRAMMAR}\s*"
 
 @dataclass(frozen=True)
 class Condition:
-    """What a version must satisfy: comparisons separated by commas, all of which must hold."""
+    """What a version must satisfy: comparisons separated by commas, all of which must hold.
+
+    `">= v1.4, < v2"`, in quotes. They are made with `>=`, `<=`, `==`, `!=`, `>` and `<`.
+    """
 
     PATTERN: ClassVar[str] = f"^{_GRAMMAR}(?:,{_GRAMMAR})*$"
 

@@ -1,22 +1,4 @@
-"""What must hold in a booted host: the language of check.yaml.
-
-```yaml
-machine: vm
-devices: [disk]
-units: [caddy.service, {name: caddy-api.socket, state: active, timeout: 60, window: 30}]
-listen: [tcp/80, udp/443, /run/caddy.sock]
-files: [/usr/bin/caddy, {path: /etc/caddy/Caddyfile, mode: "0644", content: {contains: admin}}]
-commands:
-  - {run: curl --silent http://localhost/, stdout: {contains: It works}, user: nobody}
-  - {run: caddy create site, once: true, arch: x86-64}
-  - run: [caddy, validate, --config, /nowhere]
-    status: 1
-journal: {ignore: ["failed to sync clock"]}
-```
-Everything is tried again until it holds or its `timeout` is over. Every unit that the images start
-must run, and stay so for its `window`, and the journal must be free of errors, with or without this
-file. Commands run as root unless they name a `user`, in the order in which they are written.
-"""
+"""What must hold in a booted host: the language of check.yaml."""
 
 from __future__ import annotations
 
@@ -31,19 +13,18 @@ from bakery.arch import Arch  # noqa: TC001  msgspec reads it at run time
 from bakery.recipe.condition import Condition  # noqa: TC001  msgspec reads it at run time
 from bakery.recipe.types import about
 
-Seconds = Annotated[int, Meta(ge=1, description="how long to wait until it holds")]
 UnitName = Annotated[
     str,
     Meta(
         pattern=r"^[A-Za-z0-9:_.\\@-]+\.(service|socket|target|timer|path|mount|automount|slice)$",
-        description="with its suffix, such as docker.service",
+        title="a unit with its suffix, such as docker.service",
     ),
 ]
 UserName = Annotated[
-    str, Meta(pattern=r"^[a-z_][a-z0-9_-]*$", description="the name of a user, such as nobody")
+    str, Meta(pattern=r"^[a-z_][a-z0-9_-]*$", title="the name of a user, such as nobody")
 ]
 Device = Literal["disk", "network", "nvme"]
-GuestPath = Annotated[str, Meta(pattern="^/", description="an absolute path in the booted system")]
+GuestPath = Annotated[str, Meta(pattern="^/", title="an absolute path in the booted system")]
 
 
 @dataclass(frozen=True)
@@ -105,7 +86,14 @@ class _Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Text(_Model, frozen=True, kw_only=True):
-    """What a text must be like; every key that is given must hold."""
+    """What a text must be like; every key that is given must hold.
+
+    ```yaml
+    commands:
+      - {run: app status, stdout: {equals: ready}, stderr: {contains: "port 80"}}
+      - {run: app version, stdout: {matches: "^app [0-9.]+$"}}
+    ```
+    """
 
     equals: Annotated[str | None, about("the whole text, less white space at its ends")] = None
     contains: Annotated[str | None, about("a part of the text")] = None
@@ -127,80 +115,108 @@ class Text(_Model, frozen=True, kw_only=True):
 class _Expectation(_Model, frozen=True, kw_only=True):
     """What every expectation may say.
 
-    Attributes:
-        timeout: seconds until it must hold.
-        systemd: the versions of systemd it is expected on, such as `>= 257`; None for all.
-        arch: the architecture it is expected on; None for all.
-        on: `host` if it holds wherever the image is merged, and so tells whether an update does;
-            None if it holds on the machines that the bakery boots.
+    The build compiles what is `on: host` into `usr/lib/NAME/health.sh` of the image, which
+    [hosts ask](updates.md) after an update; where it fails, they go back. A shell does it: no
+    `matches`, `once` or `systemd`.
 
+    ```yaml
+    commands:
+      - {run: app ping, on: host}
+      - {run: app migrate, timeout: 120, systemd: ">= 257", arch: x86-64}
+    ```
     """
 
-    timeout: Seconds = 30
-    systemd: Condition | None = None
-    arch: Arch | None = None
+    timeout: Annotated[int, Meta(ge=1), about("seconds until it must hold")] = 30
+    systemd: Annotated[Condition | None, about("the versions of systemd it is expected on")] = None
+    arch: Annotated[Arch | None, about("the architecture it is expected on")] = None
     on: Annotated[
-        Literal["host"] | None, Meta(description="`host`: it holds on any host, after any update")
+        Literal["host"] | None,
+        about("`host` if it holds on any host that has merged the image, whatever its settings"),
     ] = None
 
 
 class UnitExpectation(_Expectation, frozen=True, kw_only=True):
     """A unit in a state.
 
-    Attributes:
-        name: the unit's.
-        state: the state it must come to.
-        window: seconds for which an active unit must stay so, and not be restarted.
-
+    ```yaml
+    units: [{name: app.service, window: 30}, {name: app-debug.service, state: inactive}]
+    ```
     """
 
-    name: UnitName
-    state: Literal["active", "inactive", "failed"] = "active"
-    window: Annotated[int, Meta(ge=1, description="seconds for which it must stay active")] = 5
+    name: Annotated[UnitName, about("the unit")]
+    state: Annotated[
+        Literal["active", "inactive", "failed"], about("the state it must come to")
+    ] = "active"
+    window: Annotated[
+        int, Meta(ge=1), about("seconds for which an active unit must stay so, in the same run")
+    ] = 5
 
 
 class ListenExpectation(_Expectation, frozen=True, kw_only=True):
-    """A socket that somebody listens on."""
+    """A socket that somebody listens on.
 
-    socket: Socket
+    ```yaml
+    listen: [{socket: tcp/8080, timeout: 60}]
+    ```
+    """
+
+    socket: Annotated[Socket, about("the socket")]
 
 
 class CommandExpectation(_Expectation, frozen=True, kw_only=True):
-    """A command that ends as expected; a text is run by sh, a list without a shell.
+    """A command that ends as expected.
 
-    Attributes:
-        run: what is run.
-        status: its exit status.
-        stdout, stderr: what it writes.
-        once: whether it is run a single time, since a second one would not do the same.
-        user: who runs it; None for root.
+    Commands run in turn, with `BAKERY_VERSION` set to the version.
 
+    ```yaml
+    commands:
+      - run: app version | grep --fixed-strings "$BAKERY_VERSION"
+      - run: [app, fetch, http://127.0.0.1/]
+        status: 1
+        stdout: {equals: ""}
+        stderr: {matches: "^error: .*refused"}
+      - {run: app create site, once: true, user: nobody}
+    ```
     """
 
-    run: str | tuple[str, ...]
-    status: int = 0
-    stdout: Text = Text()
-    stderr: Text = Text()
-    once: bool = False
-    user: UserName | None = None
+    run: Annotated[str | tuple[str, ...], about("a text for sh, or a list without a shell")]
+    status: Annotated[int, about("its exit status")] = 0
+    stdout: Annotated[Text, about("what it prints")] = Text()
+    stderr: Annotated[Text, about("what it prints as errors")] = Text()
+    once: Annotated[bool, about("run it a single time: a second one would not do the same")] = False
+    user: Annotated[UserName | None, about("who runs it, if not root")] = None
 
 
 class FileExpectation(_Expectation, frozen=True, kw_only=True):
-    """A path that exists, or must not; links are followed."""
+    """A path that exists, or must not; links are followed.
 
-    path: GuestPath
-    exists: bool = True
+    ```yaml
+    files:
+      - {path: /etc/app/app.conf, mode: "0644", content: {contains: "port ="}}
+      - {path: /etc/app/old.conf, exists: false}
+    ```
+    """
+
+    path: Annotated[GuestPath, about("the path")]
+    exists: Annotated[bool, about("whether there is one")] = True
     mode: Annotated[
-        str | None, Meta(pattern="^[0-7]{4}$", description='permissions, such as "0755"')
+        str | None,
+        Meta(pattern="^[0-7]{4}$", title='four octal digits in quotes, such as "0755"'),
+        about("its permissions"),
     ] = None
-    content: Text = Text()
+    content: Annotated[Text, about("what is in the file")] = Text()
 
 
 HostExpectation = UnitExpectation | ListenExpectation | FileExpectation | CommandExpectation
 
 
 class Journal(_Model, frozen=True, kw_only=True):
-    """The journal, which must have no entry of priority err or worse."""
+    """The journal, which must have no entry of priority err or worse.
+
+    ```yaml
+    journal: {ignore: ["app: failed to sync the clock"]}
+    ```
+    """
 
     ignore: Annotated[
         tuple[Pattern, ...], about("entries, as `program: message`, that are no matter")
@@ -208,24 +224,46 @@ class Journal(_Model, frozen=True, kw_only=True):
 
 
 class Expectations(_Model, frozen=True, kw_only=True):
-    """Everything that check.yaml says.
+    """What a booted host must show.
 
-    Attributes:
-        machine: `container` shares this computer's kernel, and is in a user namespace, so it loads
-            no module and has no udev; `vm` has a kernel, udev and devices of its own.
-        devices: what a virtual machine has beside its system disk.
-        units, listen, files, commands: what must hold.
-        journal: which errors in it are expected.
+    Everything is tried again until it holds or its `timeout` is over. Even if nothing is said here,
+    units of `start:` must be active, every other unit of the image that anything starts must run,
+    what it ships in sysctl.d must be set, udev must understand its rules, and the journal must have
+    no errors. An active unit stays so for its `window`: systemd may not restart it.
 
+    ```yaml
+    machine: vm
+    devices: [disk, network, nvme]
+    units: [app.service]
+    listen: [tcp/80, udp/443, /run/app.sock]
+    files: [/usr/bin/app]
+    commands:
+      - run: app version | grep --fixed-strings "$BAKERY_VERSION"
+    journal: {ignore: ["app: failed to sync the clock"]}
+    ```
     """
 
-    machine: Literal["container", "vm"] = "container"
-    devices: tuple[Device, ...] = ()
-    units: tuple[UnitName | UnitExpectation, ...] = ()
-    listen: tuple[Socket | ListenExpectation, ...] = ()
-    files: tuple[GuestPath | FileExpectation, ...] = ()
-    commands: tuple[CommandExpectation, ...] = ()
-    journal: Journal = Journal()
+    machine: Annotated[
+        Literal["container", "vm"],
+        about(
+            "a container shares this computer's kernel in a user namespace: it loads no module and"
+            " has no udev; a virtual machine has a kernel, udev and devices of its own"
+        ),
+    ] = "container"
+    devices: Annotated[
+        tuple[Device, ...], about("what a virtual machine has beside its system disk, empty")
+    ] = ()
+    units: Annotated[
+        tuple[UnitName | UnitExpectation, ...], about("units, active or as they must be")
+    ] = ()
+    listen: Annotated[
+        tuple[Socket | ListenExpectation, ...], about("sockets that somebody listens on")
+    ] = ()
+    files: Annotated[
+        tuple[GuestPath | FileExpectation, ...], about("paths that exist, or as they must be")
+    ] = ()
+    commands: Annotated[tuple[CommandExpectation, ...], about("what is run, and how it ends")] = ()
+    journal: Annotated[Journal, about("the journal of the boot")] = Journal()
 
     def health(self, arch: Arch) -> tuple[HostExpectation, ...]:
         """Return what must hold on any host of an architecture."""

@@ -59,11 +59,25 @@ class LockedAsset(
 ):
     """One pinned asset.
 
+    Each level of `trust:` in a recipe is satisfied by those below it, too:
+
+    | `trust:` in a recipe | the lock's `trust` |
+    |---|---|
+    | `first-use` | `first-use`: as it came when it was locked |
+    | `cited` | `cited`: published elsewhere, at the `citation` |
+    | `checksum` | `checksum-file`, `registry` (the package index, npm's), `github-digest` |
+    | `signature` | `apt`, `gpg`, `minisign`, `cosign` (a key), `sigstore` (an identity) |
+
+    What a lock can claim follows from the recipe: `gpg`, `minisign`, `cosign` and `sigstore` need a
+    `signature:` of that kind, `checksum-file` a `checksum:`, `github-digest` an asset of a release
+    on GitHub, `registry` a `pypi:` or `npm:` asset, `apt` a `debian:` one. A lock that claims more
+    is refused.
+
     Attributes:
         url: its address; `pypi:PROJECT/FILENAME` for a wheel and `npm:PACKAGE/FILENAME` for an npm
             package, wherever an index keeps it.
         sha256: its digest, 64 hexadecimal digits.
-        size: its bytes; None where nobody has seen the asset yet, only its digest.
+        size: its bytes; absent where nobody has seen the asset yet, only its digest.
         trust: how the digest was established.
         citation: where a cited digest was published, for readers to open: `OWNER/REPO:PATH@COMMIT`
             on GitHub, or an address.
@@ -113,7 +127,7 @@ class LockedVersion(
 
     Attributes:
         parts: the versions of its parts.
-        packages: by suite, which Debian packages were asked for; see `debian.Packages.asked`.
+        packages: by suite, which Debian packages were asked for.
         assets: what is pinned.
 
     """
@@ -136,7 +150,36 @@ class LockedVersion(
 
 
 class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
-    """All versions of one recipe, by upstream's tag."""
+    """The digest of every asset of every version of a recipe. A build trusts nothing else.
+
+    Written by `bakery lock` and `bakery update`, reviewed like code, never edited to make a failure
+    go away. A build hashes every asset when it arrives, and again when an image is made of it.
+    Sizes that a lock lacks are added by `bakery lock NAME` and `bakery update`.
+
+    `bakery verify` asks upstream about everything again; a locked file that has changed is an
+    alarm, never an update. Pull requests run it with `--download` for what they lock (`--since`):
+    everything is downloaded and hashed again, and checksums, signatures and digests must be as the
+    lock says.
+
+    ```json
+    {
+      "versions": {
+        "v1.2.3": {
+          "parts": {"cni": "v1.6.2"},
+          "packages": {"trixie": "redis-server"},
+          "assets": [
+            {"url":"https://dl.example.org/v1.2.3/app-amd64","sha256":"5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","size":6,"trust":"cited","citation":"example/app:SUMS@0123456789abcdef0123456789abcdef01234567"},
+            {"url":"https://dl.example.org/v1.2.3/app-arm64","sha256":"5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03","size":6,"trust":"checksum-file","vouched":"sha512:e7c22b994c59d9cf2b48e549b1e24666636045930d3da7c1acb299d1c3b7f931f94aae41edda2c2b207a36e10f8bcb8d45223e54878f5b316e7ce3b6bc019629"}
+          ]
+        }
+      }
+    }
+    ```
+
+    Attributes:
+        versions: each version by upstream's tag.
+
+    """
 
     versions: dict[str, LockedVersion] = {}
 

@@ -26,7 +26,7 @@ _ADDRESS = re.compile(
     rf"npm:(?P<name>(?:@{_STEP}/)?(?P<base>{_STEP}))/(?P=base)-(?P<version>[0-9A-Za-z.+-]+)\.tgz"
 )
 _EXPECTED = "the name of an npm package, such as esbuild or @esbuild/linux-x64"
-NpmPackage = Annotated[str, msgspec.Meta(pattern=f"^(?:@{_STEP}/)?{_STEP}$", description=_EXPECTED)]
+NpmPackage = Annotated[str, msgspec.Meta(pattern=f"^(?:@{_STEP}/)?{_STEP}$", title=_EXPECTED)]
 
 
 class NpmName(Line):

@@ -78,6 +78,7 @@ def _summary(kind: type) -> str:
 def _constraints(meta: msgspec.Meta, schema: _Schema) -> _Schema:
     least = {"string": "minLength", "array": "minItems", "object": "minProperties"}
     keywords = {
+        "title": meta.title,
         "description": meta.description,
         "pattern": meta.pattern,
         "minimum": meta.ge,
@@ -131,7 +132,7 @@ def _with_variants(schema: _Schema) -> _Schema:
 
 
 def _or_null(schema: _Schema) -> _Schema:
-    outside = {"description", "default"}
+    outside = {"title", "description", "default"}
     inner = {key: value for key, value in schema.items() if key not in outside}
     outer = {key: value for key, value in schema.items() if key in outside}
     return {**outer, "anyOf": [inner, _NULL]}

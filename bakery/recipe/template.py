@@ -40,7 +40,18 @@ class Field:
 
 @dataclass(frozen=True)
 class Template:
-    """A text with placeholders, parsed.
+    """A text with placeholders. A brace itself is written twice.
+
+    | written | means |
+    |---|---|
+    | `{version}` | the version as upstream tags it: `v1.32.2` |
+    | `{bare}`, `{version.bare}` | without a leading v: `1.32.2` |
+    | `{major}`, `{minor}` | `v1`, `v1.32` |
+    | `{arch}` | upstream's word for the architecture |
+    | `{name}` | the recipe's name |
+    | `{file}` | in an asset with `files`: each of them |
+    | `{url}` | in `checksum` and `signature`: the address of what they are about |
+    | `{PART}`, `{PART.bare}` | the version of a part |
 
     Attributes:
         text: the template as it is written.

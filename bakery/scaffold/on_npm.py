@@ -44,7 +44,7 @@ def look(package: str, name: str, version: str | None, api: Api) -> UpstreamRele
             where=f"{package}@{tag}",
             why="\n".join(companions[:12]) or "it names no packages for platforms",
             fix="what needs Node.js to run is no matter for an image; else write the recipe by "
-            "hand (CONTRIBUTING has the language)",
+            "hand (the reference has the language)",
         )
     notes = [f"{package} {tag}" + ("" if version else ", its newest version")]
     for arch, names in picked.items():

@@ -163,5 +163,5 @@ def _nothing(filename: str, arch: Arch, machines: set[str], scripts: list[str]) 
         f"no program for {arch} is in it",
         where=filename,
         why=why,
-        fix="write the recipe by hand (CONTRIBUTING has the language), or look for another asset",
+        fix="write the recipe by hand (the reference has the language), or look for another asset",
     )

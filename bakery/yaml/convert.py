@@ -106,9 +106,15 @@ def _struct(node: yaml.Node, struct: type[msgspec.Struct]) -> msgspec.Struct:
 
 
 def _describe(name: str, info: msgspec.structs.FieldInfo) -> str | None:
-    metas = [meta for meta in typing.get_args(info.type)[1:] if isinstance(meta, msgspec.Meta)]
-    described = [meta.description for meta in metas if meta.description]
-    return f"add {name}: {described[-1]}" if described else f"add {name}:"
+    meaning = described(info.type)
+    return f"add {name}: {meaning}" if meaning else f"add {name}:"
+
+
+def described(kind: Any) -> str | None:
+    """Return what the model says of a key of this type."""
+    metas = typing.get_args(kind)[1:] if _form(kind)[0] is Annotated else ()
+    said = [meta.description for meta in metas if isinstance(meta, msgspec.Meta)]
+    return next((each for each in reversed(said) if each), None)
 
 
 @functools.cache
@@ -232,10 +238,10 @@ def _literal(node: yaml.Node, words: Sequence[str]) -> str:
 def _constrained(node: yaml.Node, value: Any, metas: Iterable[msgspec.Meta]) -> Any:
     for meta in metas:
         if meta.pattern is not None and not _fits_pattern(meta.pattern, value):
-            form = meta.description or f"a text that fits {meta.pattern}"
+            form = meta.title or f"a text that fits {meta.pattern}"
             raise error(node, f"expected {form}")
         if meta.min_length is not None and len(value) < meta.min_length:
-            raise error(node, "this can't be empty", meta.description)
+            raise error(node, "this can't be empty", meta.title or meta.description)
         if meta.ge is not None and value < meta.ge:
             raise error(node, f"expected at least {meta.ge}")
     return value
