@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from bakery.recipe import glob
+from bakery.recipe import glob, schema
 from bakery.recipe.expectations import Expectations
 from bakery.recipe.lock import Lock
 from bakery.recipe.model import Recipe
@@ -179,14 +179,11 @@ def _cell(text: str) -> str:
 def _default(info: msgspec.structs.FieldInfo) -> str:
     if info.required:
         return "required"
-    if info.default in (msgspec.NODEFAULT, None, (), False) or _is_struct(type(info.default)):
+    default = schema.default(info)
+    if default is None or default is False:
         return ""
-    default = msgspec.to_builtins(info.default, enc_hook=str)
-    words = (
-        default
-        if isinstance(default, tuple | list)
-        else [str(default).removesuffix("True") or "true"]
-    )
+    words = default if isinstance(default, tuple | list) else [default]
+    words = ["true" if each is True else each for each in words]
     return f"{', '.join(f'`{each}`' for each in words)} if not given"
 
 

@@ -102,10 +102,16 @@ def _struct(struct: type[msgspec.Struct], definitions: _Schema) -> _Schema:
 
 
 def _default(info: msgspec.structs.FieldInfo) -> _Schema:
+    value = default(info)
+    return {} if value is None else {"default": value}
+
+
+def default(info: msgspec.structs.FieldInfo) -> Any:
+    """Return what a file would say for the default of a key; None where nothing stands for it."""
     value = info.default
-    if value is msgspec.NODEFAULT or value in (None, (), {}):
-        return {}
-    return {"default": msgspec.to_builtins(value, enc_hook=str)}
+    if value is msgspec.NODEFAULT or value in (None, (), {}) or isinstance(value, msgspec.Struct):
+        return None
+    return str(value) if hasattr(value, "parse") else msgspec.to_builtins(value)
 
 
 def _with_variants(schema: _Schema) -> _Schema:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -56,6 +57,15 @@ def test_the_committed_schema_is_up_to_date() -> None:
 
 def test_the_schema_is_a_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(schema.document(Recipe))
+
+
+def test_defaults_are_what_a_recipe_may_say() -> None:
+    whole = json.loads(schemas.text("recipe"))
+    for name, kind in [("", whole), *whole["$defs"].items()]:
+        for key, value in kind.get("properties", {}).items():
+            if "default" in value:
+                validator = VALIDATOR.evolve(schema={**value, "$defs": whole["$defs"]})
+                assert validator.is_valid(value["default"]), (name, key)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.parent.name)
