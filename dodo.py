@@ -1,7 +1,9 @@
 """The task graph: fetch → stage → squash → check → boot → release → publish → channel.
 
 `doit list` is the menu, `doit build:docker-20.10.13` one release, `doit` everything.
-First come the steps, each made of those before it; below stands what doit calls them.
+First come the steps, each made of those before it; below stands what doit calls them. Beside the
+tasks of recipes there are `check:together`, which compares their images, and `channel:index`.
+`doit publish:NAME --dry-run` and `channel:NAME --dry-run` only say what would be done.
 """
 
 from pathlib import Path
@@ -46,7 +48,7 @@ DOIT_CONFIG = bakery.configuration()
 
 
 def task_build():
-    """every release of every recipe: its images, checked, with checksums and release.json"""
+    """all releases: images and sums"""
     return bakery.tasks("build")
 
 
@@ -56,40 +58,40 @@ def task_recipe():
 
 
 def task_fetch():
-    """one step alone: an asset into the store"""
+    """an asset, into the store"""
     return bakery.tasks("fetch")
 
 
 def task_stage():
-    """one step alone: an image's tree, to look into"""
+    """an image's tree, to look into"""
     return bakery.tasks("stage")
 
 
 def task_squash():
-    """one step alone: an image from its tree"""
+    """an image, from its tree"""
     return bakery.tasks("squash")
 
 
 def task_check():
-    """one step alone: the rules, applied to an image; check:together compares all recipes'"""
+    """rules, applied to an image"""
     return bakery.tasks("check")
 
 
 def task_boot():
-    """one step alone: a real systemd merges an image, and its check.yaml holds"""
+    """a real systemd tries an image"""
     return bakery.tasks("boot")
 
 
 def task_release():
-    """a release whose images have been booted: with what the boots showed, and signed"""
+    """a release that booted, signed"""
     return bakery.tasks("release")
 
 
 def task_publish():
-    """a finished release, to the publisher (--dry-run: only say what)"""
+    """a release, to the publisher"""
     return bakery.tasks("publish")
 
 
 def task_channel():
-    """what hosts follow, from what is published: a recipe's newest versions; channel:index"""
+    """what hosts follow"""
     return bakery.tasks("channel")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
 from bakery.arch import native_arch
+from bakery.build import menu, unknown
 from bakery.build.project import Project
 from bakery.build.reporter import Reporter
 from bakery.build.selection import DEFAULT, Selection
@@ -23,7 +24,6 @@ from bakery.errors import BakeryError, explained
 from bakery.recipe.folder import FILE
 from bakery.recipe.lock import LockError
 from bakery.recipe.plan import releases
-from bakery.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -54,14 +54,18 @@ class Group:
     Attributes:
         id: the name, such as `build:docker`.
         members: the steps that it stands for.
-        doc: one line about it.
+        summary: one line about it.
+        tier: what is promised of the recipe; empty for one that is broken.
+        locked: whether the lock has all that its newest version needs.
         problem: why there is nothing to do; asking for it fails.
 
     """
 
     id: str
     members: tuple[AnyStep, ...] = ()
-    doc: str = ""
+    summary: str = ""
+    tier: str = ""
+    locked: bool = False
     problem: BakeryError | None = None
 
 
@@ -111,10 +115,9 @@ class Graph:
 
         """
         problem = None if versions else _unlocked(source)
-        lock = "" if source.lock.versions else ", no lock yet"
-        summary = f"{source.recipe.summary} [{source.recipe.tier}{lock}]"
         members = tuple([built[release.name] for release in versions])
-        self._add_group("build", source.name, members, summary, problem)
+        locked = bool(versions) and versions[-1].problem is None
+        self._add_group("build", source, members, problem, locked=locked)
         newest = [
             self.project.newest_by_name.get((source.name, arch)) for arch in source.recipe.arch
         ]
@@ -122,18 +125,22 @@ class Graph:
         native = next((boots[arch] for arch in boots if arch == native_arch()), None)
         if not native:
             problem = _foreign(source, boots.values()) if boots else problem or versions[-1].problem
-        self._add_group("boot", source.name, (native,) if native else (), summary, problem)
+        self._add_group("boot", source, (native,) if native else (), problem)
 
     def _add_group(
         self,
         kind: str,
-        name: str,
+        source: Source,
         members: tuple[AnyStep, ...],
-        doc: str,
         problem: BakeryError | None,
+        *,
+        locked: bool = False,
     ) -> None:
-        id_ = f"{kind}:{name.replace('=', '_')}"  # doit allows none in a name
-        self._groups[id_] = Group(id=id_, members=members, doc=doc, problem=problem)
+        id_ = f"{kind}:{source.name}"
+        summary, tier = source.recipe.summary, source.recipe.tier
+        self._groups[id_] = Group(
+            id=id_, members=members, summary=summary, tier=tier, locked=locked, problem=problem
+        )
 
     def configuration(self) -> dict[str, Any]:
         """Return doit's own settings (DOIT_CONFIG), once all steps are there.
@@ -144,7 +151,9 @@ class Graph:
         """
         for name, problem in self.project.broken.items():
             for kind in ("build", "boot"):
-                self._add_group(kind, name, (), f"broken: {problem.what}", problem)
+                id_ = f"{kind}:{name.replace('=', '_')}"  # doit allows none in a name
+                broken = f"broken: {problem.what}"
+                self._groups[id_] = Group(id=id_, summary=broken, problem=problem)
         try:
             self._refuse_unknown()
         except BakeryError as error:
@@ -179,9 +188,22 @@ class Graph:
                 yield {**self._grouped(group), "name": group.id.partition(":")[2]}
 
     def menu(self) -> Iterator[Task]:
-        """Yield a task for each recipe, which `doit list` shows."""
-        for group in self._groups_of("build"):
-            yield {**self._grouped(group), "basename": group.id}
+        """Yield a task for each recipe, which `doit list` shows with marks."""
+        groups = self._groups_of("build")
+        listed = self._selection.command == "list"
+        room = menu.width([group.id for group in groups]) if listed else None
+        if listed and menu.is_shown(self._selection.arguments):
+            sys.stdout.write(menu.LEGEND)
+        for group in groups:
+            task = {**self._grouped(group), "basename": group.id}
+            if listed:
+                task["doc"] = menu.line(self._marks(group), group.summary, group.tier, room)
+            yield task
+
+    def _marks(self, group: Group) -> str:
+        boots = self._groups[group.id.replace("build:", "boot:", 1)].members
+        settings = self.project.context.settings
+        return menu.marks(group.members, boots, self.state, settings, locked=group.locked)
 
     def _groups_of(self, kind: str) -> list[Group]:
         groups = [group for id_, group in self._groups.items() if id_.startswith(f"{kind}:")]
@@ -258,7 +280,7 @@ class Graph:
             return self._act(group.id, refuse)
 
         return {
-            "doc": group.doc,
+            "doc": f"{group.summary} [{group.tier}]" if group.tier else group.summary,
             "actions": [(act,)] if group.problem else None,
             "io": {"capture": False},
             "task_dep": [step.id for step in group.members],
@@ -338,27 +360,14 @@ class Graph:
         return word in names or any(fnmatchcase(name, word) for name in names)
 
     def _unknown(self, word: str) -> BakeryError:
-        kind, _, name = word.partition(":")
+        name = word.partition(":")[2]
         about = [each for each in self.project.recipes if f"{name}-".startswith(f"{each}-")]
         recipe = max(about, key=len, default="")
         if recipe in self.project.broken:
             return self.project.broken[recipe]
-        if recipe and kind == "build":
-            source = self.project.recipes[recipe]
-            version = name.removeprefix(f"{source.name}-")
-            locked = ", ".join(release.version.tag for release in releases(source))
-            return LockError(
-                f"{source.name} {version} is not locked",
-                why=f"locked: {locked or 'nothing yet'}",
-                fix=f"bakery lock {source.name} {version}",
-            )
-        names = [*self._steps, *self._groups]
-        alike = [each for each in names if each.startswith(f"{kind}:")]
-        near = nearest(word, alike) or nearest(word, names)
-        return BakeryError(
-            f"there is no task {word}",
-            fix=f"did you mean {near}?" if near else "`doit list --all` shows every task",
-        )
+        source = self.project.recipes[recipe] if recipe else None
+        locked = [each.version.tag for each in releases(source)] if source else []
+        return unknown.no_task(word, [*self._steps, *self._groups], recipe, locked)
 
 
 def load(root: Path) -> Graph:

@@ -16,6 +16,7 @@ from harness.project import REPOSITORY, Project
 
 from bakery.arch import native_arch
 from bakery.build import graph as graphs
+from bakery.build import menu as menus
 from bakery.build.step import Made, Nothing, Step
 from bakery.recipe import lock as lockfile
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
@@ -169,10 +170,10 @@ def test_what_is_there_is_accepted(root: Path, words: list[str]) -> None:
     [
         ("build:bsae", "did you mean build:base?"),
         ("build:base-3.0", "base 3.0 is not locked"),
-        ("build:zzzzzz*", "there is no task build:zzzzzz*"),
+        ("build:zzzzzz*", "no task is called like build:zzzzzz"),
         ("skuash:base-1.0-x86-64", "did you mean squash:base-1.0-x86-64?"),
         ("squash:bsae-1.0-x86-64", "did you mean squash:base-1.0-x86-64?"),
-        ("check:base", "did you mean check:base-"),
+        ("check:base", "take check:base-1.0-x86-64 or"),
         ("base", "did you mean build:base?"),
         ("base-2.0", "did you mean build:base-2.0?"),
     ],
@@ -201,14 +202,15 @@ def test_cleaning_that_fails_is_explained(root: Path, monkeypatch: pytest.Monkey
     assert " at 0x" not in str(remove).partition(" at ")[0]
 
 
-def test_the_menu_tells_tiers_and_what_has_no_lock(root: Path) -> None:
+def test_the_menu_tells_tiers_and_what_has_a_lock(root: Path) -> None:
     recipe = root / "recipes/top/recipe.yaml"
     recipe.write_text(recipe.read_text() + "tier: core\n")
     (root / "recipes/base/lock.json").unlink()
     menu = tasks(root, "list")
-    assert menu["build:top"]["doc"].endswith(" [core]")
-    assert menu["build:middle"]["doc"].endswith(" [community]")
-    assert menu["build:base"]["doc"].endswith(" [community, no lock yet]")
+    assert (menu["build:top"]["doc"][:6], menu["build:top"]["doc"][-7:]) == ("----  ", " [core]")
+    middle = menu["build:middle"]["doc"]
+    assert (middle[:6], middle[-12:]) == ("L---  ", " [community]")
+    assert menu["build:base"]["doc"].startswith("----  ")
 
 
 def test_a_recipe_is_broken_for_those_who_need_it_alone(root: Path) -> None:
@@ -220,7 +222,7 @@ def test_a_recipe_is_broken_for_those_who_need_it_alone(root: Path) -> None:
         "top": True,
     }
     assert not project(root, "build:base-1.0").broken
-    assert tasks(root, "list")["build:middle"]["doc"].startswith("broken: ")
+    assert tasks(root, "list")["build:middle"]["doc"].startswith("----  broken: ")
     with pytest.raises(InvalidDodoFile, match="did you mean summary"):
         graph(root, "squash:top-3.0-arm64")
 
@@ -320,3 +322,23 @@ def test_the_menu_ends_in_silence_when_nobody_reads_on(tmp_path: Path) -> None:
         os.close(writing)
     assert done.stderr == b""
     assert done.returncode == -signal.SIGPIPE
+
+
+@pytest.mark.parametrize("columns", ["60", "80"])
+def test_the_menu_fits_a_narrow_terminal(root: Path, columns: str) -> None:
+    name = "b" * 21
+    add(root, name, locked=["1.0"], build=["1.0"], requires=[])
+    recipe = root / "recipes" / name / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace(f"summary: {name}", f"summary: {'so on, ' * 9}"))
+    done = subprocess.run(
+        [sys.executable, "-m", "doit", "list"],
+        cwd=root,
+        env=os.environ | {"COLUMNS": columns},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    legend, *lines = done.stdout.splitlines()
+    assert legend == menus.LEGEND.strip()
+    assert f"build:{name}   L---  so on, so" in done.stdout
+    assert max(map(len, lines)) <= int(columns)
