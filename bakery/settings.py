@@ -144,6 +144,11 @@ class Settings:
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
+    def is_published_nowhere(self) -> bool:
+        """Whether nobody has said where releases are published: hosts can't reach this computer."""
+        return self.origins.get("publish_url") == "default" and "//localhost" in self.publish_url
+
+    @property
     def debian_archives(self) -> tuple[str | None, str | None]:
         """The mirror and the snapshot that Debian packages come from."""
         return self.debian_mirror, self.debian_snapshot

@@ -24,6 +24,7 @@ from bakery.errors import BakeryError, explained
 from bakery.recipe.folder import FILE
 from bakery.recipe.lock import LockError
 from bakery.recipe.plan import releases
+from bakery.store import users
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -81,6 +82,8 @@ class Graph:
     def __init__(self, project: Project, selection: Selection) -> None:
         self.project = project
         self.state = State(project.context.settings.dist)
+        if selection.command == "run":
+            users.register(project.context.store, project.context.settings.recipes)
         self._selection = selection
         self._steps: dict[str, AnyStep] = {}
         self._groups: dict[str, Group] = {}

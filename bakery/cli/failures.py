@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bakery.errors import BakeryError, explained
+from bakery.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _UNLIMITED = 1000  # characters
+_TASKS = ("build", "fetch", "stage", "squash", "release", "channel", "list", "clean")
 
 
 class CommandGroup(click.Group):
@@ -22,6 +24,14 @@ class CommandGroup(click.Group):
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
             formatter.write_dl([(n, c.get_short_help_str(_UNLIMITED)) for n, c in commands if c])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is named; of one that is not there, say which was meant."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            ctx.fail(_unknown(args, self.list_commands(ctx)))
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; if it fails, report why and exit with status 1."""
@@ -38,6 +48,15 @@ def exit_on_failures(failures: Sequence[tuple[str, BakeryError]]) -> None:
         _report(name, error)
     if failures:
         raise SystemExit(1)
+
+
+def _unknown(args: Sequence[str], commands: Sequence[str]) -> str:
+    name, *names = args
+    near = name if name in _TASKS else nearest(name, [*commands, *_TASKS])
+    if near in _TASKS:
+        tasks = " ".join(f"{near}:{each}" for each in names if not each.startswith("-"))
+        return f"there is no command {name}: tasks are done by `doit {tasks or near}`"
+    return f"there is no command {name}" + (f"; did you mean bakery {near}?" if near else "")
 
 
 def _report(subject: str, error: BakeryError) -> None:

@@ -92,9 +92,11 @@ def provision(
     """
     from bakery.provision import command
 
+    project = Project()
+    project.refuse_near_misses(references)
     text = command.provision(
         references,
-        settings=Project().settings,
+        settings=project.settings,
         output=output,
         host=host,
         arch=arch,
@@ -133,10 +135,12 @@ def install(
     """
     from bakery.provision import command
 
+    project = Project()
+    project.refuse_near_misses([reference])
     paths = command.install(
         reference,
         root,
-        settings=Project().settings,
+        settings=project.settings,
         host=host,
         arch=arch,
         policy=policy,

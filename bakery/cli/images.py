@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
+from typing import Any
 
 import click
 
 from bakery.cli.project import Project
+
+
+class ImageFile(click.Path):
+    """An image file or folder that is there; a recipe's name is none, and its task is told."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, or fail with what was meant."""
+        text = os.fspath(value)
+        if not Path(text).exists() and "/" not in text:
+            known = Project().recipes
+            names = [text[: end.start()] for end in re.finditer("-|$", text)]
+            if any(name in known for name in names):
+                self.fail(f"there is no file {text}; to build and boot it: doit boot:{text}")
+        return super().convert(value, param, ctx)
 
 
 @click.command()
@@ -47,11 +67,11 @@ def rules() -> None:
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=ImageFile())
 @click.option(
     "--then",
     multiple=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=ImageFile(),
     help="A newer image, merged in the running system.",
 )
 @click.option(

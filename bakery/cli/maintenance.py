@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
 import click
 
 from bakery import settings
 from bakery.cli import schemas
 from bakery.cli.project import Project
 from bakery.text import format_size, parse_size
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command("settings")
@@ -27,21 +33,43 @@ def show_settings() -> None:
 @click.option(
     "--limit", default="20G", metavar="SIZE", show_default=True, help="What the store may keep."
 )
-@click.option("--all", "everything", is_flag=True, help="Even what this project's locks name.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Even what this project's locks name, and no other's."
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 def gc(limit: str, *, everything: bool, dry_run: bool) -> None:
     """Remove the least recently used assets from the store until it is below a limit.
 
-    Assets that this project's locks name stay, whatever the limit.
+    Assets that locks name stay, whatever the limit: this project's, and those of all bakeries that
+    have used the store and still are where they were.
     """
+    from bakery.store import users
     from bakery.store.folder import Store
     from bakery.store.gc import collect
 
     project = Project()
-    keep = set() if everything else _locked_digests(project)
     store = Store(project.settings.store)
+    own, known = project.settings.recipes, users.known(store)
+    names = _locked(own)
+    kept = {each: _locked(each) for each in known.recipes if each != own}
+    keep = {digest for locked in kept.values() for digest in locked} | set(
+        () if everything else names
+    )
     gone = collect(store, parse_size(limit), keep, dry_run=dry_run)
     verb = "would go" if dry_run else "removed"
+    for blob in gone.blobs:
+        day = datetime.fromtimestamp(blob.used_ns / 1e9, tz=UTC).date()
+        name = names.get(blob.sha256, "locked nowhere") if blob.whole else "damaged"
+        click.echo(f"{verb}: {blob.sha256[:12]}  {format_size(blob.size):>10}  used {day}  {name}")
+    if known.vanished:
+        first, *more = known.vanished
+        others = f" and {len(more)} other bakeries" if more else ""
+        click.echo(f"no longer there, so nothing is kept for {first}{others}")
+    for folder in () if dry_run else known.vanished:
+        users.forget(store, folder)
+    for folder, locked in kept.items():
+        held = sum(store.has(digest) for digest in locked)
+        click.echo(f"{held} assets are kept for {folder}, which shares the store")
     click.echo(
         f"{verb}: {len(gone.blobs)} assets and {gone.partials} unfinished downloads, "
         f"{format_size(gone.freed)}; {format_size(gone.left)} stay in {project.settings.store}"
@@ -63,14 +91,20 @@ def reference() -> None:
     click.echo(made.page(), nl=False)
 
 
-def _locked_digests(project: Project) -> set[str]:
-    """Return what the locks name, those of recipes that can't be used included."""
+def _locked(recipes: Path) -> dict[str, str]:
+    """Return the digests that locks name and what is called so, those of broken recipes included.
+
+    Raises:
+        LockError: a lock is damaged, so that nobody knows what it names.
+
+    """
     from bakery.recipe import lock
     from bakery.recipe.folder import LOCK
+    from bakery.recipe.load import Recipes
 
     return {
-        asset.sha256
-        for name in project.recipes
-        for locked in lock.read(project.settings.recipes / name / LOCK).versions.values()
+        asset.sha256: asset.url.rpartition("/")[2]
+        for name in Recipes(recipes)
+        for locked in lock.read(recipes / name / LOCK).versions.values()
         for asset in locked.assets
     }

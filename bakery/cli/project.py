@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from bakery.errors import BakeryError
 from bakery.text import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bakery.arch import Arch
     from bakery.recipe.load import Recipes, Source
@@ -53,6 +54,23 @@ class Project:
         """
         self.refuse_unknown(name)
         return self.recipes[name]
+
+    def refuse_near_misses(self, references: Iterable[str]) -> None:
+        """Raise a BakeryError for a name that looks like a recipe's or a release's, and is none.
+
+        Paths, addresses, and what resembles no recipe may lie elsewhere.
+        """
+        from bakery.recipe.types import EXTENSION_NAME
+
+        for reference in references:
+            if not re.fullmatch(EXTENSION_NAME, reference) or Path(reference).exists():
+                continue
+            starts = [reference[: end.start()] for end in re.finditer("-|$", reference)]
+            if any(start in self.recipes for start in starts):
+                continue
+            near = next(filter(None, (nearest(each, self.recipes) for each in starts)), None)
+            if near:
+                raise BakeryError(f"there is no recipe {reference}", fix=f"did you mean {near}?")
 
     def refuse_unknown(self, name: str) -> None:
         """Raise a BakeryError if there is no recipe called `name`."""

@@ -172,9 +172,8 @@ def _refuse_files(extensions: Sequence[Extension], output: Output) -> None:
 
 def _refuse_local_address(settings: Settings, extensions: Sequence[Extension]) -> None:
     """Refuse the default address, which is this computer's: hosts would not reach it."""
-    url = settings.publish_url
-    by_default = settings.origins.get("publish_url") == "default" and "//localhost" in url
-    if by_default and any(each.url.startswith(url) for each in extensions):
+    local = any(each.url.startswith(settings.publish_url) for each in extensions)
+    if settings.is_published_nowhere and local:
         raise ProvisionError(
             "nobody has said where machines find the images",
             fix='set BAKERY_PUBLISH_URL, or publish_url below [tool.bakery], as in "https://…"; '

@@ -19,6 +19,7 @@ from bakery.recipe.template import ADDRESS
 from bakery.recipe.types import EXTENSION_NAME
 from bakery.recipe.version import Version
 from bakery.release import document, identity, signing, sums, sysupdate
+from bakery.release.errors import ReleaseError
 from bakery.release.reader import ReleaseReader
 
 if TYPE_CHECKING:
@@ -135,7 +136,15 @@ def resolve(
     places = dict.fromkeys((settings.channels_url, settings.publish_url))
     bases = [f"{place}/{reference}" for place in places]
     base = next((base for base in bases[:-1] if ReleaseReader.find(base)), bases[-1])
-    return _from_address(base, settings.publish_url, arch, keyring)
+    try:
+        return _from_address(base, settings.publish_url, arch, keyring)
+    except ReleaseError as error:
+        if settings.is_published_nowhere:
+            error.fix = (
+                "build it, or set BAKERY_PUBLISH_URL, or publish_url below [tool.bakery], to\n"
+                'where releases are published, as in "https://…"'
+            )
+        raise
 
 
 def mirrored(extension: Extension, mirror: str) -> Extension:

@@ -17,6 +17,7 @@ from bakery.provision.host_root import HostRoot
 from bakery.provision.plan import IMAGES
 from bakery.recipe.names import release_name
 from bakery.recipe.version import Version
+from bakery.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -131,10 +132,12 @@ def uninstall(name: str, root: Path) -> list[str]:
         _refuse_other_folder(host)
         own = ownership.recorded(host, name)
         if own is None:
+            known = ownership.installed(host)
+            near = nearest(name, known)
             raise ProvisionError(
                 f"{name} was not installed here with `bakery install`",
                 where=str(root),
-                fix=f"there are: {', '.join(ownership.installed(host)) or 'none'}",
+                fix=f"did you mean {near}?" if near else f"there are: {', '.join(known) or 'none'}",
             )
         removed = ownership.take_away(host, name, own, ())
         if keys.path(name) in removed:

@@ -22,29 +22,44 @@ PARTIAL_AGE = 24 * 60 * 60
 
 
 @dataclass(frozen=True, kw_only=True)
+class Blob:
+    """A file of the store.
+
+    Attributes:
+        path: where it lies, by its digest.
+        size: its bytes.
+        used_ns: when it was last used, in nanoseconds since 1970.
+        whole: whether it is sealed.
+
+    """
+
+    path: Path
+    size: int
+    used_ns: int
+    whole: bool
+
+    @property
+    def sha256(self) -> str:
+        """Its digest."""
+        return self.path.name
+
+
+@dataclass(frozen=True, kw_only=True)
 class Collected:
     """What was removed, or would be.
 
     Attributes:
-        blobs: the digests, least recently used first.
+        blobs: the blobs, least recently used first.
         partials: how many unfinished downloads.
         freed: bytes of both.
         left: bytes of all blobs that stay; above the limit if `keep` wants it so.
 
     """
 
-    blobs: tuple[str, ...]
+    blobs: tuple[Blob, ...]
     partials: int
     freed: int
     left: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Blob:
-    path: Path
-    size: int
-    used_ns: int
-    whole: bool
 
 
 def collect(
@@ -76,23 +91,23 @@ def collect(
                 removed.append(blob)
                 left -= blob.size
     return Collected(
-        blobs=tuple(blob.path.name for blob in removed),
+        blobs=tuple(removed),
         partials=len(partials),
         freed=sum(partials) + sum(blob.size for blob in removed),
         left=left,
     )
 
 
-def _blobs(store: Store) -> Iterator[_Blob]:
+def _blobs(store: Store) -> Iterator[Blob]:
     for path in store.blobs.glob("??/*"):
         with suppress(FileNotFoundError):  # another collector was faster
             status = path.stat()
-            yield _Blob(
+            yield Blob(
                 path=path, size=status.st_size, used_ns=status.st_atime_ns, whole=is_sealed(status)
             )
 
 
-def _remove(blob: _Blob) -> bool:
+def _remove(blob: Blob) -> bool:
     with suppress(FileNotFoundError):
         if blob.path.stat().st_atime_ns == blob.used_ns:
             blob.path.unlink()

@@ -12,6 +12,7 @@ from bakery.http.address import file_name
 from bakery.recipe.lock import LockedAsset, TrustKind
 from bakery.recipe.npm import SCHEME as NPM
 from bakery.recipe.wheel import WheelName
+from bakery.store import users
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
 from bakery.text import decoded
@@ -62,6 +63,7 @@ class Evidence:
         self._api = api
         self._settings = settings
         self._store = Store(settings.store)
+        users.register(self._store, settings.recipes)
 
     def establish(self, request: Request) -> LockedAsset:
         """Download an asset and return it with the strongest trust there is.

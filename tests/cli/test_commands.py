@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from harness.project import REPOSITORY, TOOL, TOOL_URL, Project
 
 from bakery.cli import main
+from bakery.store import users
 from bakery.store.folder import Store
 
 if TYPE_CHECKING:
@@ -47,6 +48,32 @@ def test_every_command_has_help(name: str) -> None:
     done = bakery(name, "--help")
     assert done.exit_code == 0
     assert f"Usage: main {name} " in done.output
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["outdatd"], "did you mean bakery outdated?"),
+        (["biuld", "tool"], "tasks are done by `doit build:tool`"),
+        (["stage"], "tasks are done by `doit stage`"),
+        (["zzz"], "there is no command zzz"),
+        (["provision", "tooll"], "did you mean tool?"),
+        (["provision", "tol-1.0", "--format", "shell"], "did you mean tool?"),
+        (["install", "toll", "--root", "."], "did you mean tool?"),
+        (["boot", "tool"], "to build and boot it: doit boot:tool"),
+        (["boot", "tool-1.0-x86-64"], "to build and boot it: doit boot:tool-1.0-x86-64"),
+        *(([each, "tol"], "did you mean tool?") for each in ("lint", "ls", "try", "verify")),
+        *(([each, "tol"], "did you mean tool?") for each in ("update", "outdated")),
+        *(([each, "tol", "1.0"], "did you mean tool?") for each in ("lock", "why")),
+    ],
+    ids=" ".join,
+)
+def test_names_that_are_none_bring_the_nearest(words: list[str], says: str) -> None:
+    done = bakery(*words)
+    assert done.exit_code in (1, 2)
+    assert done.output.count(says) == 1
+    assert "Traceback" not in done.output
 
 
 def test_help_waits_for_nothing_heavy() -> None:
@@ -116,12 +143,42 @@ def test_the_schema_of_recipes_is_the_one_in_the_package() -> None:
 def test_gc_keeps_what_locks_name(project: Project, tmp_path: Path) -> None:
     locked = stored(project, DATA, tmp_path)
     other = stored(project, b"other", tmp_path)
-    assert bakery("gc", "--limit", "0", "--dry-run").output.startswith("would go: 1 assets ")
+    told = bakery("gc", "--limit", "0", "--dry-run").output.splitlines()
+    digest = hashlib.sha256(b"other").hexdigest()[:12]
+    assert told[0].startswith(f"would go: {digest}     5 bytes  used ")
+    assert told[0].endswith("locked nowhere")
+    assert told[-1].startswith("would go: 1 assets ")
     assert other.exists()
-    assert bakery("gc", "--limit", "0").output.startswith("removed: 1 assets ")
+    assert "removed: 1 assets " in bakery("gc", "--limit", "0").output
     assert (locked.exists(), other.exists()) == (True, False)
-    bakery("gc", "--limit", "0", "--all")
+    assert "  tool-1.0" in bakery("gc", "--limit", "0", "--all").output
     assert not locked.exists()
+
+
+def test_gc_keeps_what_the_locks_of_others_name(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = stored(project, DATA, tmp_path)
+    users.register(Store(project.store), project.recipes)
+    other = Project(tmp_path / "other")
+    other.add("thing", **{"recipe.yaml": TOOL})
+    monkeypatch.chdir(other.root)
+    for words in (["--limit", "0"], ["--limit", "0", "--all"]):
+        told = bakery("gc", *words).output
+        assert f"1 assets are kept for {project.recipes}, which shares the store" in told
+        assert locked.exists()
+    moved = project.recipes.rename(tmp_path / "moved")
+    assert f"nothing is kept for {project.recipes}" in bakery("gc", "--dry-run").output
+    assert users.known(Store(project.store)).vanished == (project.recipes,)
+    assert "removed: 1 assets" in bakery("gc", "--limit", "0").output
+    assert not locked.exists()
+    moved.rename(project.recipes)
+    assert users.known(Store(project.store)) == users.Users((), ())
+
+
+def test_a_build_makes_its_bakery_known(project: Project) -> None:
+    project.run("doit", "build:tool", BAKERY_OFFLINE="1")
+    assert users.known(Store(project.store)).recipes == (project.recipes,)
 
 
 @pytest.mark.usefixtures("project")

@@ -18,6 +18,7 @@ from bakery.provision import command
 from bakery.provision.errors import ProvisionError
 from bakery.release import sums
 from bakery.release.errors import ReleaseError
+from bakery.settings import load as load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,3 +185,12 @@ def test_a_channel_may_be_apart_from_its_releases(settings: Settings, published:
     assert given(apart, "docker-20.10.9")
     with pytest.raises(ProvisionError, match="no release and no channel nothing"):
         given(apart, "nothing")
+
+
+def test_where_nothing_is_published_the_setting_is_named(
+    tmp_path: Path, waits: list[float]
+) -> None:
+    nowhere = load_settings(tmp_path, {"BAKERY_MIRROR": "http://127.0.0.1:1"})
+    with pytest.raises(ReleaseError, match="build it, or set BAKERY_PUBLISH_URL"):
+        given(nowhere, "app")
+    assert waits

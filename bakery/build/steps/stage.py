@@ -57,6 +57,7 @@ def _run(context: Context, image: Image, work: Work) -> Made[Nothing]:
         context.store.discard(error.sha256)
         error.fix = "run the same command again: it has been removed, and is then fetched anew"
         raise
+    work.progress.restart(manifest.size)  # libraries that came along are in it
     (work.scratch / MANIFEST).write_bytes(manifests.encode(manifest))
     folder = context.staged(image)
     replace(work.scratch, folder)
