@@ -93,21 +93,21 @@ def provision(
     from bakery.provision import command
 
     project = Project()
-    project.refuse_near_misses(references)
-    text = command.provision(
-        references,
-        settings=project.settings,
-        output=output,
-        host=host,
-        arch=arch,
-        policy=policy,
-        offline=offline,
-        newest=newest,
-        mirror=mirror,
-        proxy=proxy,
-        unsigned=unsigned,
-        keyring=keyring,
-    )
+    with project.explaining_names(references):
+        text = command.provision(
+            references,
+            settings=project.settings,
+            output=output,
+            host=host,
+            arch=arch,
+            policy=policy,
+            offline=offline,
+            newest=newest,
+            mirror=mirror,
+            proxy=proxy,
+            unsigned=unsigned,
+            keyring=keyring,
+        )
     click.echo(text, nl=False)
 
 
@@ -136,17 +136,17 @@ def install(
     from bakery.provision import command
 
     project = Project()
-    project.refuse_near_misses([reference])
-    paths = command.install(
-        reference,
-        root,
-        settings=project.settings,
-        host=host,
-        arch=arch,
-        policy=policy,
-        unsigned=unsigned,
-        keyring=keyring,
-    )
+    with project.explaining_names([reference]):
+        paths = command.install(
+            reference,
+            root,
+            settings=project.settings,
+            host=host,
+            arch=arch,
+            policy=policy,
+            unsigned=unsigned,
+            keyring=keyring,
+        )
     for path in paths:
         click.echo(path)
 
@@ -155,11 +155,15 @@ def install(
 @click.argument("name")
 @_root
 def uninstall(name: str, root: Path) -> None:
-    """Remove an extension from a root file system."""
+    """Remove an extension from a root file system, but for data and settings made there since."""
     from bakery.provision.install import uninstall as remove
+    from bakery.provision.stays import stays
 
+    left = stays(name, root) if root.is_dir() else []
     for path in remove(name, root):
-        click.echo(path)
+        click.echo(f"removed {path}")
+    for each in left:
+        click.echo(f"stays, and is yours to remove: {each}")
 
 
 @click.command()

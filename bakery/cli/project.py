@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from bakery.errors import BakeryError
 from bakery.text import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bakery.arch import Arch
     from bakery.recipe.load import Recipes, Source
@@ -55,22 +56,40 @@ class Project:
         self.refuse_unknown(name)
         return self.recipes[name]
 
-    def refuse_near_misses(self, references: Iterable[str]) -> None:
-        """Raise a BakeryError for a name that looks like a recipe's or a release's, and is none.
+    @contextmanager
+    def explaining_names(self, references: Iterable[str]) -> Iterator[None]:
+        """Say which recipe was meant where a release or channel of these names is not there.
 
-        Paths, addresses, and what resembles no recipe may lie elsewhere.
+        Where nobody has said where releases are published, that is said before they are looked for;
+        elsewhere, another bakery's may be there, called like one of ours or not.
+
+        Raises:
+            BakeryError: a name is like a recipe's.
+
         """
+        meant = {each: near for each in references if (near := self._near(each))}
+        if meant and self.settings.is_published_nowhere:
+            name, near = next(iter(meant.items()))
+            raise BakeryError(f"there is no recipe {name}", fix=f"did you mean {near}?")
+        try:
+            yield
+        except BakeryError as error:
+            for name, near in meant.items():
+                if f"/{name}/" in f"{error.where}/":
+                    error.fix = f"did you mean {near}?"
+            raise
+
+    def _near(self, reference: str) -> str | None:
+        """Return the recipe that a name resembles; None for one's own, a path or an address."""
         from bakery.recipe.types import EXTENSION_NAME
 
-        for reference in references:
-            if not re.fullmatch(EXTENSION_NAME, reference) or Path(reference).exists():
-                continue
-            starts = [reference[: end.start()] for end in re.finditer("-|$", reference)]
-            if any(start in self.recipes for start in starts):
-                continue
-            near = next(filter(None, (nearest(each, self.recipes) for each in starts)), None)
-            if near:
-                raise BakeryError(f"there is no recipe {reference}", fix=f"did you mean {near}?")
+        is_name = re.fullmatch(EXTENSION_NAME, reference) and not Path(reference).exists()
+        if not is_name or not self.settings.recipes.is_dir():
+            return None
+        starts = [reference[: end.start()] for end in re.finditer("-|$", reference)]
+        if any(start in self.recipes for start in starts):
+            return None
+        return next(filter(None, (nearest(each, self.recipes) for each in starts)), None)
 
     def refuse_unknown(self, name: str) -> None:
         """Raise a BakeryError if there is no recipe called `name`."""

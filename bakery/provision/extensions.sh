@@ -658,6 +658,7 @@ remove() { # NAME
   done
   [ -e "$images/$1/installed" ] || die "no record says what belongs to $1: remove it by hand"
   running=$(units "$1")
+  left=$(stays "$1")
   case $(readlink "$links/$1.raw") in
     "$images/$1/"*) rm -f "$links/$1.raw" ;;
   esac
@@ -668,6 +669,7 @@ remove() { # NAME
   # shellcheck disable=SC2086 # several units
   [ -z "$running" ] || systemctl stop $running
   say "$1 is removed"
+  say_stays "$left"
 }
 
 status() { # [--json] [NAME]...

@@ -7,6 +7,7 @@
 #   conflicts PATH       what must not be there
 # A thing is ours as long as it is what its line says; nothing else is ever changed or removed.
 records=${records-/opt/extensions}
+usr=${usr-/usr} top=${top-}
 
 matches() { # TEXT PATTERN
   # shellcheck disable=SC2254 # a pattern
@@ -78,6 +79,7 @@ take_away() { # NAME [RECORD]: what was laid for it, but for what RECORD, a new 
           ;;
       esac
       rm -f "$found"
+      [ -n "${2-}" ] || echo "removed $found"
       case $found in
         /etc/sysupdate.*) rmdir "${found%/*}" 2>/dev/null || true ;;
       esac
@@ -91,6 +93,43 @@ take_away() { # NAME [RECORD]: what was laid for it, but for what RECORD, a new 
 
 units() { # NAME...: what these start
   for name; do
-    cat /usr/lib/systemd/system/*.d/"10-$name.conf" 2>/dev/null || true
+    cat "$usr"/lib/systemd/system/*.d/"10-$name.conf" 2>/dev/null || true
   done | sed -n 's/^Upholds=//p' | tr ' ' '\n' | sort -u
+}
+
+applied() { # NAME WHAT: the files of its image that systemd-WHAT applies
+  sed -n "s|^ExecStart=/usr/bin/systemd-$2 ||p" "$usr/lib/systemd/system/$1-setup@.service" \
+    2>/dev/null | tr ' ' '\n' | while read -r applied; do
+    case $applied in
+      --*) ;;
+      /usr/*) cat "$usr${applied#/usr}" ;;
+      *) cat "$usr/lib/$2.d/$applied" ;;
+    esac 2>/dev/null || true
+  done
+}
+
+made() { # NAME: paths that its image makes outside of itself
+  applied "$1" tmpfiles | while read -r _ made _; do echo "$made"; done
+  for unit in $(units "$1"); do
+    sed -n 's|^StateDirectory=|/var/lib/|p; s|^CacheDirectory=|/var/cache/|p
+      s|^LogsDirectory=|/var/log/|p; s|^ConfigurationDirectory=|/etc/|p' \
+      "$usr/lib/systemd/system/$unit" 2>/dev/null || true
+  done | cut -d ' ' -f 1
+}
+
+stays() { # NAME: of what its image has made, what is there and stays: data, configuration, accounts
+  made "$1" | sort -u | while read -r stays; do
+    case $stays in
+      /etc/?* | /var/?* | /srv/?* | /home/?*) if is_there "$top$stays"; then echo "$stays"; fi ;;
+    esac
+  done
+  applied "$1" sysusers | while read -r kind account _; do
+    case $kind in
+      u*) if grep -q "^$account:" "$top/etc/passwd"; then echo "account $account"; fi ;;
+    esac
+  done
+}
+
+say_stays() { # LINES of stays
+  [ -z "$1" ] || printf '%s\n' "$1" | sed 's/^/stays, and is yours to remove: /'
 }

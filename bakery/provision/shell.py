@@ -120,6 +120,7 @@ def _refusals(config: HostConfig) -> Iterator[str]:
 def _uninstall(config: HostConfig) -> Iterator[str]:
     names = shlex.join(config.extensions)
     yield f"started=$(units {names})"
+    yield f'left=$(for name in {names}; do stays "$name"; done)'
     yield f"for name in {names}; do"
     yield '  [ -e "$records/$name/installed" ] || echo "there is no record of $name" >&2'
     yield '  take_away "$name"'
@@ -129,6 +130,7 @@ def _uninstall(config: HostConfig) -> Iterator[str]:
     yield "remerge"
     yield "# shellcheck disable=SC2086 # several units"
     yield '[ -z "$started" ] || systemctl stop $started'
+    yield 'say_stays "$left"'
 
 
 def _link(name: str) -> str:

@@ -76,6 +76,17 @@ def test_names_that_are_none_bring_the_nearest(words: list[str], says: str) -> N
     assert "Traceback" not in done.output
 
 
+def test_a_channel_that_is_not_published_brings_the_nearest_recipe(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BAKERY_PUBLISH_URL", tmp_path.as_uri())
+    told = bakery("provision", "tol").output
+    assert (told.count("did you mean tool?"), "no channel tol" in told) == (1, True)
+    assert "did you mean" not in bakery("provision", "tool").output
+    project.recipes.rename(tmp_path / "elsewhere")
+    assert "did you mean" not in bakery("provision", "tol").output
+
+
 def test_help_waits_for_nothing_heavy() -> None:
     code = "import sys, bakery.cli; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
