@@ -12,6 +12,7 @@ from msgspec import Meta
 from bakery.arch import Arch  # noqa: TC001  msgspec reads it at run time
 from bakery.recipe.condition import Condition  # noqa: TC001  msgspec reads it at run time
 from bakery.recipe.types import about
+from bakery.yaml.grammar import GrammarError
 
 UnitName = Annotated[
     str,
@@ -38,13 +39,16 @@ class Pattern:
         """Return the pattern that `text` spells.
 
         Raises:
-            ValueError: it is not a regular expression.
+            GrammarError: it is not a regular expression.
 
         """
         try:
             re.compile(text)
         except re.error as error:
-            raise ValueError(f"{text!r} is not a regular expression: {error}") from None
+            raise GrammarError(
+                f"this is not a regular expression: {error}",
+                fix="write it as for Python's re; a sign that stands for itself has a \\ before it",
+            ) from None
         return cls(text)
 
     def matches(self, text: str) -> bool:
@@ -67,14 +71,16 @@ class Socket:
         """Return the socket that `text` spells.
 
         Raises:
-            ValueError: it is not a socket.
+            GrammarError: it is not a socket.
 
         """
         if text.startswith("/"):
             return cls("unix", text)
         match = re.fullmatch(r"(tcp|udp)/(\d{1,5})", text)
         if match is None or not 0 < int(match[2]) < 65536:  # noqa: PLR2004  ports have 16 bits
-            raise ValueError(f"{text!r} is not a socket: write tcp/80, udp/53 or /run/name.sock")
+            raise GrammarError(
+                f'"{text}" is not a socket', fix="write tcp/80, udp/53 or /run/name.sock"
+            )
         return cls("tcp" if match[1] == "tcp" else "udp", str(int(match[2])))
 
     def __str__(self) -> str:

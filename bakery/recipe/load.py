@@ -188,7 +188,10 @@ class Recipes(Mapping[str, Source]):
         ]
         for path, name in named:
             if name == source.name:
-                raise source.invalid(InvalidError(path, f'"{name}" is this recipe itself'))
+                itself = f'"{name}" is this recipe itself'
+                raise source.invalid(
+                    InvalidError(path, itself, fix="name another one, or remove it")
+                )
             if name not in self:
                 raise source.invalid(
                     InvalidError(path, f'"{name}" is not a recipe', fix=_guess(name, self))
@@ -340,4 +343,8 @@ def _own_file(name: str, folders: list[Path], path: list[Step]) -> Path:
     for folder in folders:
         if (folder / name).is_file():
             return folder / name
-    raise InvalidError(path, f"there is no {name} in {show(folders[0])}")
+    raise InvalidError(
+        path,
+        f"there is no {name} in {show(folders[0])}",
+        fix="put the file there, or correct its name",
+    )

@@ -47,6 +47,7 @@ _LEVEL: dict[str, Trust] = {
     "sigstore": "signature",
 }
 _CITATION = r"^(?:[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+:|https?://)\S+$"
+_PLACE = re.compile(r" - at `\$[^`]*?(?:\.assets\[(?P<asset>\d+)\])?(?:\.(?P<key>\w+))?`$")
 _EMPTY = hashlib.sha256(b"").hexdigest()
 
 
@@ -239,8 +240,18 @@ def decode(data: bytes, path: Path) -> Lock:
     return lock
 
 
+def _in_words(place: re.Match[str]) -> str:
+    """Return where in a lock something is, as people count."""
+    asset = f"asset {int(place['asset']) + 1}" if place["asset"] else ""
+    words = ", ".join(filter(None, (asset, place["key"])))
+    return f" ({words})" if words else ""
+
+
 def _damaged(path: Path, data: bytes, problem: str) -> LockError:
     where = show(path)
+    problem = _PLACE.sub(_in_words, problem)
+    if conflict := re.search(rb"^(?:<{7}|>{7}) ", data, re.MULTILINE):
+        problem = f"git has left a merge conflict in it (byte {conflict.start()})"
     at = re.search(r"\(byte (\d+)\)", problem)
     if at:
         before = data[: int(at[1])]
@@ -251,7 +262,8 @@ def _damaged(path: Path, data: bytes, problem: str) -> LockError:
         "the lock is damaged",
         where=where,
         why=problem,
-        fix="restore it from version control; or remove it and run: bakery lock NAME VERSION",
+        fix="restore it from version control; or remove it and run: "
+        f"bakery update {path.parent.name}",
     )
 
 

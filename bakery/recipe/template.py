@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 _NAME = r"[A-Za-z][A-Za-z0-9_-]*(?:\.bare)?"
 PLACEHOLDER = r"\{" + _NAME + r"\}"
 _TOKEN = re.compile(r"\{\{|\}\}|\{(" + _NAME + r")\}|[{}]")
+_FOREIGN = re.compile(r"\$\{(?P<name>\w+)\}|\{\{ *(?P<other>\w+) *\}\}")
 _GRAMMAR = r"(?:[^{}]|\{\{|\}\}|\{" + _NAME + r"\})*"
+_BELOW_USR = ("bin", "lib", "libexec", "share")
 STEP = r"(?!\.{1,2}(?:/|$))[^/\x00-\x1f\x7f]+"
 ADDRESS = r"(?:(?!%(?:[01][0-9A-Fa-f]|7[Ff]))\S)+"
 """An address behind its scheme: no blanks, and no control characters in disguise (%0a, %1b)."""
@@ -161,13 +163,22 @@ class Url(Line):
         if not text.startswith(("https://", "http://", "file://", "{url}")):
             raise GrammarError(
                 "an address begins with https://, http:// or file://",
+                fix="write the whole address, as a browser shows it",
                 span=(0, len(text.partition("://")[0])),
+            )
+        foreign = _FOREIGN.search(text)
+        if foreign:
+            raise GrammarError(
+                "this is the placeholder of another language",
+                fix=f"write {{{foreign['name'] or foreign['other']}}}",
+                span=foreign.span(),
             )
         good = re.match(ADDRESS, text)
         end = good.end() if good else 0
         if end < len(text):
             raise GrammarError(
                 "an address has no blanks, and no control characters such as %0a or %1b",
+                fix="remove it; a blank that belongs there is written %20",
                 span=(end, end + (3 if text[end] == "%" else 1)),
             )
         return super().parse(text)
@@ -232,6 +243,12 @@ def _check_path(text: str) -> None:
         raise GrammarError(
             f"hosts have a folder {relative}, and a file in its place would hide all that is in it",
             fix=f"write {relative}/ to install into the folder, or name the file in it",
+        )
+    if relative.partition("/")[0] in _BELOW_USR:
+        raise GrammarError(
+            "only usr/ and opt/ reach the host",
+            fix=f"write usr/{relative}",
+            span=(0, len(text) - len(relative) + len(relative.partition("/")[0])),
         )
     if not relative.startswith(("usr/", "opt/")):
         raise GrammarError(

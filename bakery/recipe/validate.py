@@ -309,6 +309,7 @@ def _pattern(pattern: str, path: tuple[str, ...]) -> None:
         raise InvalidError(
             path,
             f"this is not a regular expression: {error}",
+            fix="write it as for Python's re; a sign that stands for itself has a \\ before it",
             span=None if at is None else (at, at + 1),
         ) from None
     if "version" not in groups:

@@ -38,6 +38,8 @@ _KINDS = {
     "map": "a mapping",
     "seq": "a list",
 }
+_YES = ("yes", "on", "true")  # in YAML 1.1
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 
 
@@ -64,6 +66,9 @@ def convert(node: yaml.Node, expected: Any) -> Any:  # noqa: PLR0911  one case p
     origin, arguments = _form(expected)
     if origin is Annotated:
         base, *metas = arguments
+        if base is str and _is_misread(node) and not _is_spelled(node.value, expected):
+            form = next((meta.title for meta in metas if meta.title), "text")
+            raise error(node, f"expected {form}, not {_kind(node)}")
         return _constrained(node, convert(node, base), metas)
     if origin in (Union, types.UnionType):
         return convert(node, _alternative(node, expected))
@@ -165,7 +170,8 @@ def _told_apart(node: yaml.Node, structs: tuple[type[msgspec.Struct], ...]) -> A
     for key, _ in _mapping(node):
         if not any(key.value in fields(struct) for struct in structs):
             raise error(key, f'unknown key "{key.value}"', _did_you_mean(key.value, telling))
-    raise error(node, f"one of the keys {', '.join(telling)} is missing")
+    keys = " or ".join(f"{key}:" for key in telling)
+    raise error(node, f"one of the keys {', '.join(telling)} is missing", f"add {keys}")
 
 
 def plain(kind: Any) -> Any:
@@ -213,13 +219,15 @@ def _plain(node: yaml.Node, expected: type) -> Any:
         return int(node.value)
     if expected is bool:
         if node.value not in {"true", "false"}:
-            raise error(node, f"expected true or false, not {node.value}")
+            meant = "true" if node.value.lower() in _YES else "false"
+            raise error(node, f"expected true or false, not {node.value}", f"write {meant}")
         return node.value == "true"
     return node.value
 
 
 def _parsed(node: yaml.Node, expected: Any) -> Any:
-    text = _plain(node, str)
+    misread = _is_misread(node) and not _is_spelled(node.value, expected)
+    text = node.value if misread else _plain(node, str)  # no quotes would mend it
     try:
         return expected.parse(text)
     except GrammarError as cause:
@@ -229,7 +237,8 @@ def _parsed(node: yaml.Node, expected: Any) -> Any:
 
 
 def _literal(node: yaml.Node, words: Sequence[str]) -> str:
-    text = _plain(node, str)
+    misread = _is_misread(node) and node.value not in words
+    text = node.value if misread else _plain(node, str)
     if text not in words:
         raise error(node, f'"{text}" is not possible here', _did_you_mean(text, words))
     return typing.cast("str", text)
@@ -241,7 +250,8 @@ def _constrained(node: yaml.Node, value: Any, metas: Iterable[msgspec.Meta]) -> 
             form = meta.title or f"a text that fits {meta.pattern}"
             raise error(node, f"expected {form}")
         if meta.min_length is not None and len(value) < meta.min_length:
-            raise error(node, "this can't be empty", meta.title or meta.description)
+            form = meta.title or meta.description or "give it an entry"
+            raise error(node, "this can't be empty", form)
         if meta.ge is not None and value < meta.ge:
             raise error(node, f"expected at least {meta.ge}")
     return value
@@ -259,6 +269,8 @@ def _sequence(node: yaml.Node) -> list[yaml.Node]:
     if not isinstance(node, yaml.SequenceNode):
         lone = isinstance(node, yaml.ScalarNode) and node.tag == f"{TAG}str"
         fix = f"write [{node.value}]" if lone else "write [a, b], or begin each with - and a blank"
+        if lone and re.match(r"-\S", node.value):
+            fix = f"put a blank behind the sign: - {node.value[1:]}"
         raise error(node, f"expected a list, not {_kind(node)}", fix)
     return typing.cast("list[yaml.Node]", node.value)
 
@@ -282,12 +294,53 @@ def _hint(node: yaml.Node, expected: Iterable[Any]) -> str | None:
         return "give it a value, or remove the key"
     names = {_name(kind) for kind in expected}
     if isinstance(node, yaml.ScalarNode):
-        if node.tag == f"{TAG}str":
-            return "remove the quotation marks" if _DECIMAL.fullmatch(node.value) else None
-        quotable = "text" in names or any(_form(plain(kind))[0] is Literal for kind in expected)
-        return f'quote it: "{node.value}"' if quotable else None
+        return _scalar_hint(node, expected, names)
+    if isinstance(node, yaml.SequenceNode) and "text" in names:
+        return "write one text, without brackets"
     if _is_unquoted(node) and "text" in names:
         return f'quote it: "{{{node.value[0][0].value}}}"'
+    return None
+
+
+def _scalar_hint(node: yaml.ScalarNode, expected: Iterable[Any], names: set[str]) -> str | None:
+    if node.tag == f"{TAG}str":
+        return _as_number(node.value) if "a whole number" in names else None
+    if any(_is_spelled(node.value, kind) for kind in expected):
+        return f'quote it: "{node.value}"'
+    return _explained(node.value, expected)
+
+
+def _as_number(text: str) -> str | None:
+    if _DECIMAL.fullmatch(text):
+        return "remove the quotation marks"
+    time = re.fullmatch(r"([0-9]+) ?(s|sec|m|min|h)", text)
+    return f"write {int(time[1]) * _SECONDS[time[2][0]]}: seconds, without a unit" if time else None
+
+
+def _is_misread(node: yaml.Node) -> bool:
+    """Return whether a node is a lone word that YAML takes for something else than a text."""
+    return isinstance(node, yaml.ScalarNode) and node.tag not in {f"{TAG}str", f"{TAG}null"}
+
+
+def _is_spelled(text: str, kind: Any) -> bool:
+    """Return whether a text, in quotes, would be a value of a type."""
+    origin, arguments = _form(kind)
+    if origin is Annotated:
+        patterns = [meta.pattern for meta in arguments[1:] if meta.pattern is not None]
+        fits = all(_fits_pattern(pattern, text) for pattern in patterns)
+        return fits and _is_spelled(text, arguments[0])
+    if origin is Literal:
+        return text in arguments
+    return kind is str or (hasattr(kind, "parse") and _explained(text, [kind]) is None)
+
+
+def _explained(text: str, kinds: Iterable[Any]) -> str | None:
+    """Return what to write instead of a text that a type refuses, where that is known."""
+    for kind in filter(lambda each: hasattr(each, "parse"), map(plain, kinds)):
+        try:
+            kind.parse(text)
+        except GrammarError as cause:
+            return cause.fix or cause.what
     return None
 
 

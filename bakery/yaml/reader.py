@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ _TAGS = frozenset(
     for kind in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value", "map", "seq")
 )
 _DEEPEST = 16
+_CONFLICT = re.compile(r"(?:<{7}|>{7}) |={7}$")
+_NO_BLANK = re.compile(r"[ -]*(?:[\w-]+:)? *\xa0")
+_FLATTER = "close the brackets that are open, or write it with fewer levels"
 _OPENING = (
     yaml.BlockSequenceStartToken,
     yaml.BlockMappingStartToken,
@@ -71,7 +75,7 @@ def read(path: Path) -> yaml.MappingNode:
             fix="write it, or restore it from version control",
         )
     if not isinstance(node, yaml.MappingNode):
-        raise error(node, "expected a mapping (key: value)")
+        raise error(node, "expected a mapping (key: value)", "begin each line with its key")
     _check(node)
     return node
 
@@ -87,7 +91,11 @@ def _text(path: Path) -> str:
             "this file is missing", where=show(path), fix="write it, or remove the folder"
         ) from None
     except OSError as problem:
-        raise DocumentError(f"can't be read: {problem.strerror}", where=show(path)) from None
+        raise DocumentError(
+            f"can't be read: {problem.strerror}",
+            where=show(path),
+            fix="put a file there that you may read",
+        ) from None
     except UnicodeDecodeError as problem:
         line = data.count(b"\n", 0, problem.start) + 1
         raise DocumentError(
@@ -101,6 +109,14 @@ def _refuse_hidden(text: str, path: Path) -> None:
     """Refuse what acts on terminals or hides what stands there, in comments as well."""
     lines = text.split("\n")
     for number, line in enumerate(lines):
+        if _CONFLICT.match(line):
+            fix = "choose one of the two texts, and remove the lines that git put around them"
+            what = "this is the mark of a merge conflict"
+            raise error_at(path, number, 0, what, fix, width=7, lines=lines)
+        blank = _NO_BLANK.match(line)
+        if blank:
+            what, fix = "this looks like a blank and is none (U+00A0)", "type a blank instead"
+            raise error_at(path, number, blank.end() - 1, what, fix, lines=lines)
         at = hidden_at(line, allowed="\t")
         if at is not None:
             raise error_at(path, number, at, *_hidden(line[at]), lines=lines)
@@ -145,7 +161,7 @@ def _is_deep(text: str) -> bool:
 
 
 def _too_deep(path: Path) -> DocumentError:
-    return DocumentError("this is nested too deeply", where=show(path))
+    return DocumentError("this is nested too deeply", where=show(path), fix=_FLATTER)
 
 
 def _check(top: yaml.MappingNode) -> None:
@@ -160,7 +176,7 @@ def _check(top: yaml.MappingNode) -> None:
             _refuse_escaped(node)
             continue
         if depth > _DEEPEST:
-            raise error(node, "this is nested too deeply")
+            raise error(node, "this is nested too deeply", _FLATTER)
         if isinstance(node, yaml.MappingNode):
             _check_keys(node)
             pending.extend([(value, depth + 1) for _, value in node.value])

@@ -98,6 +98,8 @@ def _other(_line: str, _column: int) -> None:
 
 
 def _quote(text: str) -> str:
+    if len(text) > 1 and text[0] == text[-1] == "'":  # an apostrophe has ended it
+        text = text[1:-1]
     if '"' in text or "\\" in text:
         return "quote it: '" + text.replace("'", "''") + "'"
     return f'quote it: "{text}"'
