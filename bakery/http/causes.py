@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_LOGIN = HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+_SERVER_ERROR = HTTPStatus.INTERNAL_SERVER_ERROR
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 _PERMANENT_NAME_ERRORS = (socket.EAI_NONAME,)
 
 
@@ -32,13 +37,28 @@ def chain(error: BaseException) -> Iterator[BaseException]:
             ]
 
 
+def refused_by_proxy(error: BaseException) -> int | None:
+    """Return the status with which a proxy has refused to connect; None where it has not.
+
+    http.client tells it in words alone: `Tunnel connection failed: 407 Proxy Authentication …`.
+    """
+    told = (_TUNNEL.search(str(cause)) for cause in chain(error) if isinstance(cause, OSError))
+    return next((int(match[1]) for match in told if match), None)
+
+
+def is_untrusted(error: BaseException) -> bool:
+    """Tell whether the server has a certificate that nobody here trusts."""
+    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain(error))
+
+
 def is_permanent(error: BaseException) -> bool:
-    """Tell whether trying again is pointless: an unknown host, or a certificate nobody trusts."""
-    return any(
-        isinstance(cause, ssl.SSLCertVerificationError)
-        or (isinstance(cause, socket.gaierror) and cause.errno in _PERMANENT_NAME_ERRORS)
+    """Tell whether trying again is pointless: an unknown host, no trust, a proxy that refuses."""
+    unknown = any(
+        isinstance(cause, socket.gaierror) and cause.errno in _PERMANENT_NAME_ERRORS
         for cause in chain(error)
     )
+    refused = refused_by_proxy(error) or 0
+    return unknown or is_untrusted(error) or HTTPStatus.BAD_REQUEST <= refused < _SERVER_ERROR
 
 
 def explain(error: BaseException) -> str:
@@ -46,6 +66,10 @@ def explain(error: BaseException) -> str:
     from requests import exceptions
 
     causes = list(chain(error))
+    refused = refused_by_proxy(error)
+    if refused is not None:
+        reason = "it asks for a login" if refused == _LOGIN else "it refuses to connect"
+        return f"the connection to the proxy failed: {reason} (HTTP {refused})"
     proxy = any(isinstance(cause, exceptions.ProxyError) for cause in causes)
     details = (_detail(cause) for cause in causes)
     detail = next((text for text in details if text), type(error).__name__)

@@ -56,6 +56,10 @@ class RefusedError(RequestError):
     """Another try would end the same."""
 
 
+class UntrustedError(RefusedError):
+    """The server's certificate is not trusted here."""
+
+
 class RateLimitedError(RefusedError):
     """The server wants no request for longer than anybody waits; `wait` says how long."""
 

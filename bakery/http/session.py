@@ -7,9 +7,9 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 from bakery.http.address import joined, shown, split
-from bakery.http.causes import explain, is_permanent
+from bakery.http.causes import explain, is_permanent, is_untrusted, refused_by_proxy
 from bakery.http.credentials import login
-from bakery.http.errors import RefusedError, RequestError, TransientError
+from bakery.http.errors import RefusedError, RequestError, TransientError, UntrustedError
 from bakery.http.limits import BoundedBody, Limits
 
 if TYPE_CHECKING:
@@ -103,7 +103,10 @@ def _failure(error: Exception) -> RequestError:
         return RefusedError("the server redirects in a circle")
     lost = (exceptions.ConnectionError, exceptions.Timeout, exceptions.ChunkedEncodingError)
     if isinstance(error, lost):
-        return (RefusedError if is_permanent(error) else TransientError)(explain(error))
+        if is_untrusted(error):
+            return UntrustedError(explain(error))
+        kind = RefusedError if is_permanent(error) else TransientError
+        return kind(explain(error), status=refused_by_proxy(error))
     if isinstance(error, (exceptions.RequestException, urllib3.HTTPError)):
         return RefusedError(f"the address or the answer makes no sense ({type(error).__name__})")
     return RefusedError(str(error))  # certificates that REQUESTS_CA_BUNDLE names, but aren't there

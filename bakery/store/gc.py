@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bakery.store.errors import StoreError
 from bakery.store.folder import is_sealed
 from bakery.store.partial import side_file
 
@@ -80,6 +81,12 @@ def collect(
         StoreError: the store's folder can't be read or written.
 
     """
+    if store.root.exists() and not store.root.is_dir():
+        raise StoreError(
+            "the store is no folder",
+            where=str(store.root),
+            fix="set BAKERY_STORE to a folder, or move the file away",
+        )
     with store.explained():
         partials = list(_abandoned(store, dry_run=dry_run))
         removed = []

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 
 from bakery.http.address import file_name, mirrored, shown
 from bakery.http.answer import CHUNK
-from bakery.http.errors import RateLimitedError, RefusedError, StaleError, TransientError
+from bakery.http.errors import (
+    RateLimitedError,
+    RefusedError,
+    StaleError,
+    TransientError,
+    UntrustedError,
+)
 from bakery.store.errors import DownloadError, WrongBytesError
 from bakery.store.folder import in_remote
 
@@ -166,11 +172,20 @@ def _excerpt(partial: Partial) -> str:
     return f"and begins with {text!a}" if known else "and no text"
 
 
+_LOGINS = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+)
+
+
 def _way_out(error: RefusedError | TransientError, url: str, *, mirror: str | None) -> str:
     if isinstance(error, (TransientError, RateLimitedError)):
         lost = isinstance(error, TransientError)
         first = "check the network and the proxy (HTTPS_PROXY), then " if lost else ""
         return f"{first}run again: it goes on from here"
+    if isinstance(error, UntrustedError) or error.status in _LOGINS:
+        return _way_in(error, mirror)
     if mirror:
         return "put the file there, or unset BAKERY_MIRROR to ask upstream itself"
     if url.startswith("debian:"):
@@ -181,6 +196,18 @@ def _way_out(error: RefusedError | TransientError, url: str, *, mirror: str | No
         )
     if error.status is None:
         return "check the network, or set BAKERY_MIRROR to a server that has the file"
-    if error.status in (401, 403, 407):
-        return "put a login for the host into ~/.netrc, or use another proxy (HTTPS_PROXY)"
     return "look whether upstream moved the file, correct the recipe, and lock it again"
+
+
+def _way_in(error: RefusedError, mirror: str | None) -> str:
+    """Return what to do where trust or a login is missing."""
+    if isinstance(error, UntrustedError):
+        return (
+            "look at this computer's clock; if a proxy of yours signs for others, name its\n"
+            "certificates: REQUESTS_CA_BUNDLE=FILE; else somebody may be reading along"
+        )
+    if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return "give its login with the proxy: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"
+    if mirror:
+        return "put a login for the mirror into ~/.netrc, or unset BAKERY_MIRROR"
+    return "put a login for the host into ~/.netrc, or use another proxy (HTTPS_PROXY)"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bakery.store.errors import StoreError
 from bakery.store.folder import SEAL_MTIME_NS, Store
 from bakery.store.gc import PARTIAL_AGE, _blobs, _remove, collect
 
@@ -100,3 +101,9 @@ def test_what_is_used_meanwhile_stays(filled: Store) -> None:
 
 def test_an_empty_store_is_fine(store: Store) -> None:
     assert collect(store, 0, set()).freed == 0
+
+
+def test_a_store_that_is_no_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "store").touch()
+    with pytest.raises(StoreError, match="the store is no folder"):
+        collect(Store(tmp_path / "store"), 0, set())
