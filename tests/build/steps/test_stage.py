@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from bakery import settings
+from bakery.build.context import Context
+from bakery.build.steps import stage
+from bakery.image.manifest import Manifest, ManifestEntry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def test_the_size_that_is_shown_is_that_of_all_that_is_in_the_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Libraries that come along are no bytes of what `install:` asks for."""
+    shown = []
+    entries = [
+        ManifestEntry(path=path, type="file", mode=0o755, size=size)
+        for path, size in (("usr/bin/app", 10), ("usr/lib/app/libc.so.6", 5000))
+    ]
+    manifest = Manifest(image="app-1.0-x86-64", key="k", epoch=0, entries=tuple(entries))
+
+    def install(_image: Any, _key: str, _assets: Any, _tree: Path, progress: Any) -> Manifest:
+        progress.restart(10)
+        return manifest
+
+    monkeypatch.setattr("bakery.image.stage.stage", install)
+    (tmp_path / "scratch").mkdir()
+    stage._run(
+        Context.of(settings.load(tmp_path, {})),
+        SimpleNamespace(id="app-1.0-x86-64", contents=SimpleNamespace(assets=())),
+        SimpleNamespace(
+            scratch=tmp_path / "scratch", key="k", progress=SimpleNamespace(restart=shown.append)
+        ),
+    )
+    assert shown == [10, 5010]
