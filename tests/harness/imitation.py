@@ -31,7 +31,7 @@ class Imitator:
     """Makes assets out of small programs, in the layouts of layouts.yaml.
 
     Args:
-        programs: real ones that take the place of those that are called so.
+        programs: by glob, real ones that take the place of those whose names it matches.
 
     """
 
@@ -47,7 +47,7 @@ class Imitator:
         """Return the bytes that are published as one of an image's assets."""
         if _kind(asset) == "plain" and self._layout(asset) is None:
             name = asset.filename
-            return self._programs.get(name) or program(image.contents.arch, name)
+            return self._real(name) or program(image.contents.arch, name)
         if _kind(asset) == "plain":
             return asset.filename.encode()
         members = dict(self._members(image, asset))
@@ -59,6 +59,11 @@ class Imitator:
         if suffix == "zst":
             return zstandard.compress(tarball(members, compression=""))
         return tarball(members, compression=_COMPRESSION[suffix])
+
+    def _real(self, name: str) -> bytes | None:
+        return next(
+            (data for glob, data in self._programs.items() if fnmatchcase(name, glob)), None
+        )
 
     def _layout(self, asset: Asset) -> list[str | dict[str, str]] | None:
         return next(
@@ -85,7 +90,7 @@ class Imitator:
             else:
                 machine = "riscv64" if kind == "firmware" else contents.arch
                 label = f"{path} of {asset.url}"
-                real = self._programs.get(path.rpartition("/")[2])
+                real = self._real(path.rpartition("/")[2])
                 yield path, real or program(machine, label, dynamic=kind == "dynamic")
 
 
