@@ -19,7 +19,8 @@ class Member:
     Attributes:
         path: relative, with forward slashes, without `.` and `..`.
         type: what stands there; a hard link counts as the file that it shares.
-        executable: whether the archive, or the rules of its format, make it a program.
+        executable: whether the archive, or the rules of its format, make it a program; of a file
+            that was published alone, whether it begins like one.
         size: bytes of a file, 0 for everything else; None where only the end of the data tells.
         privileges: rights beyond its user's that the archive gives a program, for people: its mode
             with setuid or setgid, its capabilities.

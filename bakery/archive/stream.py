@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,6 +110,6 @@ class _Pieces(io.RawIOBase):
         return count
 
 
-def readable(pieces: Iterator[Chunk]) -> BinaryIO:
+def readable(pieces: Iterator[Chunk]) -> io.BufferedReader:
     """Return pieces, none of which is empty, as a file to read from, once."""
     return io.BufferedReader(_Pieces(pieces), _BUFFER)

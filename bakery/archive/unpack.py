@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BrokenArchiveError", "HostileArchiveError", "Limits", "Member", "kind_of", "members"]
 
+_ELF = b"\x7fELF"
 _KINDS: dict[Archive, tuple[str, ...]] = {  # a longer suffix stands before the one that it ends in
     "tar": (
         *(".tar", ".tar.gz", ".tar.xz", ".tar.zst", ".tar.zstd", ".tar.bz2"),
@@ -122,7 +123,7 @@ def _decompressed(filename: str, guard: Guard) -> Members:
         raise guard.broken("its first bytes are not those of gzip, xz, zstd or bzip2")
     with closing(packed.unpacked()) as chunks:
         if path is not None:
-            yield Member(path=path, type="file", size=None), readable(chunks)
+            yield _single(path, None, readable(chunks))
         for _ in chunks:
             pass  # the end has the checksum
 
@@ -132,4 +133,10 @@ def _plain(filename: str, guard: Guard) -> Members:
     if path is not None:
         size = guard.archive.stat().st_size
         guard.declare(size)
-        yield Member(path=path, type="file", size=size), BufferedReader(guard.open())
+        yield _single(path, size, BufferedReader(guard.open()))
+
+
+def _single(path: str, size: int | None, stream: BufferedReader) -> tuple[Member, BufferedReader]:
+    """Return a file that was published alone, and so without a mode: its first bytes tell."""
+    executable = stream.peek(len(_ELF)).startswith((_ELF, b"#!"))
+    return Member(path=path, type="file", executable=executable, size=size), stream

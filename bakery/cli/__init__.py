@@ -23,7 +23,8 @@ def main() -> None:
 
 for command in (
     *(recipes.new, recipes.lint, recipes.list_members, recipes.why, recipes.try_recipe),
-    *(upstreams.lock, upstreams.update, upstreams.outdated, upstreams.verify),
+    *(upstreams.lock, upstreams.update, upstreams.outdated),
+    *(upstreams.verify, upstreams.sources),
     *(images.check, images.rules, images.boot, images.machines),
     *(releases.matrix, releases.agree, releases.restore),
     *(releases.publish, releases.verify_release),

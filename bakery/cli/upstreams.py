@@ -1,4 +1,4 @@
-"""Commands that ask upstream: for new versions, and to verify locks."""
+"""Commands about locks: upstream asked for new versions and for the same ones, who vouches."""
 
 from __future__ import annotations
 
@@ -117,6 +117,20 @@ def verify(names: tuple[str, ...], *, download: bool, since: str | None, markdow
     if markdown:
         click.echo(tables.failures(failed))
     exit_on_failures(failed)
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@_markdown
+def sources(names: tuple[str, ...], *, markdown: bool) -> None:
+    """Show who has published the digests that recipes' newest locked versions go by.
+
+    Of all recipes, or those NAMES. A digest that is cited comes with the address of the public file
+    that it was seen in. Upstream is not asked; `bakery verify` does that.
+    """
+    from bakery.lock import sources
+
+    click.echo(sources.table(Project().chosen(names).values(), markdown=markdown))
 
 
 def _update(

@@ -161,6 +161,8 @@ class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     alarm, never an update. Pull requests run it with `--download` for what they lock (`--since`):
     everything is downloaded and hashed again, and checksums, signatures and digests must be as the
     lock says.
+    `bakery sources` asks nobody: for the newest version of each recipe it lists who published its
+    digests, with the address of each file that is cited.
 
     ```json
     {

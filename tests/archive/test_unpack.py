@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import zstandard
+from harness.elf import program
 
 from bakery.archive.unpack import BrokenArchiveError, HostileArchiveError, Limits, kind_of, members
 
@@ -128,6 +129,26 @@ def test_a_plain_file_is_left_as_it_is(tmp_path: Path, unpack: Any) -> None:
     assert (member.size, data) == (path.stat().st_size, path.read_bytes())
     with pytest.raises(HostileArchiveError, match="unpacks to more"):
         unpack(path, "kubectl", limits=Limits(total=3))
+
+
+@pytest.mark.parametrize(
+    ("content", "executable"),
+    [
+        (program("arm64"), True),
+        (b"#!/bin/sh\n", True),
+        (b"#", False),
+        (b"", False),
+        (b"\0asm\1\0\0\0", False),
+    ],
+)
+@pytest.mark.parametrize("compress", [None, *COMPRESS])
+def test_a_file_alone_is_a_program_if_it_begins_like_one(
+    compress: str | None, content: bytes, *, executable: bool, tmp_path: Path, unpack: Any
+) -> None:
+    path = tmp_path / "0123abcd"
+    path.write_bytes(COMPRESS[compress](content) if compress else content)
+    member, data = unpack(path, "tool" + (f".{compress}" if compress else ""))["tool"]
+    assert (member.executable, data) == (executable, content)
 
 
 def test_a_walk_that_stops_closes_its_files(tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ BROKEN: dict[str, Callable[[Any, Any], object]] = {
     "link-into-host": lambda t, _: t.link("usr/share/demo/log", "/var/log/demo"),
     "elf-damaged": lambda t, elf: t.file("usr/bin/demo-cut", elf(soname="demo")[:-8], 0o755),
     "elf-arch": lambda t, elf: t.file("usr/bin/demo-arm", elf(machine="arm64"), 0o755),
+    "elf-mode": lambda t, elf: t.file("usr/libexec/demo/plug-in", elf(), 0o644),
     "elf-interpreter": lambda t, elf: t.file(
         "usr/bin/demo-glibc", elf(interpreter=HOST_LOADER, needed=("libc.so.6",)), 0o755
     ),

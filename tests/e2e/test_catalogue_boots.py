@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import needs
 from harness.debian import store
-from harness.project import digest
 from harness.tarball import tarball
 
 if TYPE_CHECKING:
-    from harness.debian import Debian
     from harness.mirror import Mirror
     from harness.project import Project
 
@@ -23,7 +21,6 @@ pytestmark = [
     needs.programs("systemd-nspawn"),
 ]
 
-ETCD = "https://github.com/etcd-io/etcd/releases/download/v3.4.24/etcd-v3.4.24-linux-amd64.tar.gz"
 KUBERNETES = "https://dl.k8s.io/release/v1.36.4/bin/linux/amd64/"
 CNI = "https://github.com/containernetworking/plugins/releases/download/v1.9.1/cni-plugins-linux-amd64-v1.9.1.tgz"
 NODE = """
@@ -49,24 +46,6 @@ def boot(project: Project, name: str, version: str) -> str:
     recipe.write_text(text)
     project.environment["BAKERY_STORE"] = str(store())
     return project.doit(f"boot:{name}-{version}-x86-64", BAKERY_MACHINES="nspawn:trixie")
-
-
-def test_etcd_works_as_confined_as_its_unit_has_it(
-    project: Project, mirror: Mirror, debian: Debian
-) -> None:
-    programs = {
-        f"etcd-v3.4.24-linux-amd64/{name}": (
-            debian.unpacked("x86-64", package) / "usr/bin" / name
-        ).read_bytes()
-        for package, name in (("etcd-server", "etcd"), ("etcd-client", "etcdctl"))
-    }
-    mirror.place(ETCD).write_bytes(tarball(programs))
-    check = project.add("etcd") / "check.yaml"
-    own = [line for line in check.read_text().splitlines() if "--version" not in line]
-    check.write_text("\n".join(own))
-    project.lock("etcd", "v3.4.24", {ETCD: digest(mirror.place(ETCD))})
-    out = boot(project, "etcd", "v3.4.24")
-    assert "✓ command: etcdctl get --print-value-only greeting" in out
 
 
 def test_a_kubelet_runs_once_it_is_configured_and_stops_when_told(

@@ -19,7 +19,7 @@ from harness.elf import program
 from harness.tarball import tarball
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from bakery.recipe.plan import Asset, Image
 
@@ -28,10 +28,16 @@ _COMPRESSION = {"gz": "gz", "tgz": "gz", "xz": "xz", "bz2": "bz2", "tbz": "bz2"}
 
 
 class Imitator:
-    """Makes assets out of small programs, in the layouts of layouts.yaml."""
+    """Makes assets out of small programs, in the layouts of layouts.yaml.
 
-    def __init__(self) -> None:
+    Args:
+        programs: by glob, real ones that take the place of those whose names it matches.
+
+    """
+
+    def __init__(self, programs: Mapping[str, bytes] | None = None) -> None:
         self._layouts: dict[str, list[str | dict[str, str]]] = yaml.safe_load(LAYOUTS.read_text())
+        self._programs = programs or {}
 
     def knows(self, asset: Asset) -> bool:
         """Return whether an asset can be made: it is no archive, or has a known layout."""
@@ -40,7 +46,8 @@ class Imitator:
     def make(self, image: Image, asset: Asset) -> bytes:
         """Return the bytes that are published as one of an image's assets."""
         if _kind(asset) == "plain" and self._layout(asset) is None:
-            return program(image.contents.arch, asset.filename)
+            name = asset.filename
+            return self._real(name) or program(image.contents.arch, name)
         if _kind(asset) == "plain":
             return asset.filename.encode()
         members = dict(self._members(image, asset))
@@ -52,6 +59,11 @@ class Imitator:
         if suffix == "zst":
             return zstandard.compress(tarball(members, compression=""))
         return tarball(members, compression=_COMPRESSION[suffix])
+
+    def _real(self, name: str) -> bytes | None:
+        return next(
+            (data for glob, data in self._programs.items() if fnmatchcase(name, glob)), None
+        )
 
     def _layout(self, asset: Asset) -> list[str | dict[str, str]] | None:
         return next(
@@ -78,7 +90,8 @@ class Imitator:
             else:
                 machine = "riscv64" if kind == "firmware" else contents.arch
                 label = f"{path} of {asset.url}"
-                yield path, program(machine, label, dynamic=kind == "dynamic")
+                real = self._real(path.rpartition("/")[2])
+                yield path, real or program(machine, label, dynamic=kind == "dynamic")
 
 
 def _kind(asset: Asset) -> str:

@@ -63,6 +63,20 @@ def architecture(subject: Subject) -> Iterator[Violation]:
 
 
 @rule(
+    "elf-mode",
+    "error",
+    reason="starting it fails with «Permission denied»",
+    fix='say `modes: {PATH: "0755"}` in the recipe',
+)
+def mode(subject: Subject) -> Iterator[Violation]:
+    """Find programs that nobody may execute; kernels and firmware lie elsewhere, and need not."""
+    for node, elf in binaries(subject.tree):
+        folders = node.folder.split("/")
+        if elf.kind == "executable" and not node.executable and {"bin", "libexec"} & set(folders):
+            yield Violation(node.path, f"is a program, and its mode is {node.mode:04o}")
+
+
+@rule(
     "elf-interpreter",
     "error",
     reason="a program whose loader is not there fails with «No such file or directory»",
