@@ -65,7 +65,7 @@ def probes(
         host: what is asked; what is expected on others only is left out.
 
     """
-    units = [unit for unit in _units(expected.units, start) if _applies(unit, host)]
+    units = [unit for unit in expected_units(expected, start) if _applies(unit, host)]
     watches = [unit_probe.Watch(unit) for unit in units]
     named = {unit.name for unit in units}
     watches += [
@@ -86,10 +86,9 @@ def probes(
     yield _journal((*expected.journal.ignore, *map(Pattern, host.known_errors)))
 
 
-def _units(
-    expected: Sequence[str | UnitExpectation], start: Sequence[str]
-) -> Sequence[UnitExpectation]:
-    units = [UnitExpectation(name=unit) if isinstance(unit, str) else unit for unit in expected]
+def expected_units(expected: Expectations, start: Sequence[str]) -> list[UnitExpectation]:
+    """Return what is expected of units: of those that images start, and of those that are named."""
+    units = [UnitExpectation(name=u) if isinstance(u, str) else u for u in expected.units]
     named = {unit.name for unit in units}
     return [UnitExpectation(name=name) for name in start if name not in named] + units
 

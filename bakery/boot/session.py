@@ -19,11 +19,12 @@ from bakery.progress import Silent
 from bakery.recipe.expectations import Expectations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from bakery.boot.guest import Guest
     from bakery.progress import Tell
+    from bakery.recipe.plan import Image
 
 _SHELL = """\
 systemd-run --quiet --wait --collect --service-type=exec --setenv=HOME=/root \\
@@ -49,6 +50,24 @@ class Deployment:
     start: Sequence[str] = ()
     expected: Expectations = field(default_factory=Expectations)
     variables: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, image: Image, others: Sequence[Image], file: Callable[[Image], Path]) -> Deployment:
+        """Return a recipe's image with those that it requires, and what its check.yaml says.
+
+        Args:
+            image: what is tried.
+            others: the images that it requires.
+            file: tells where an image lies.
+
+        """
+        together = (*others, image)
+        return cls(
+            images=[BootImage(path=file(each), name=each.contents.name) for each in together],
+            start=[unit.name for each in together for unit in each.contents.start],
+            expected=image.source.expected,
+            variables={"BAKERY_VERSION": image.contents.version},
+        )
 
 
 def boot(

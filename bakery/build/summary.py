@@ -92,7 +92,7 @@ def _advise(tally: Tally, images: Mapping[str, Image], context: Context) -> None
     built = [name for name in images if name in tally.built]
     native = [name for name in built if name.endswith(f"-{native_arch()}")]
     name = (native or built)[-1]
-    if native and "boot" not in tally.steps:
+    if native and "boot" not in tally.steps and context.settings.profile != "fast":
         print(f"What next: boot it in a real system, as root: doit boot:{name}")
     print(f"Look into it: {_near(context.tree(images[name]))}")
 

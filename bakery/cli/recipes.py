@@ -23,6 +23,9 @@ from bakery.errors import BakeryError
 @click.argument("more", nargs=-1, metavar="")
 @click.option("--version", help="Which version; the newest by default.")
 @click.option("--unit", is_flag=True, help="Add a hardened service, to start from.")
+@click.option(
+    "--boot/--no-boot", default=True, help="See in a boot what it does, for check.yaml (as root)."
+)
 def new(
     name: str,
     *,
@@ -35,6 +38,7 @@ def new(
     more: tuple[str, ...],
     version: str | None,
     unit: bool,
+    boot: bool,
 ) -> None:
     """Write a recipe NAME for a project, and lock a version of it.
 
@@ -61,11 +65,18 @@ def new(
                 fix="--suite names another release of Debian",
             )
         asked = (*source.split(), *more)
-        create_of_packages(name, asked, suite, settings=settings, echo=click.echo)
+        create_of_packages(name, asked, suite, settings=settings, boot=boot, echo=click.echo)
         return
     if more:
         raise BakeryError(f"what is {more[0]}?", fix="only --debian takes several names")
-    create(name, kind, source, settings=settings, version=version, unit=unit, echo=click.echo)
+    create(
+        *(name, kind, source),
+        settings=settings,
+        version=version,
+        unit=unit,
+        boot=boot,
+        echo=click.echo,
+    )
 
 
 @click.command()
@@ -141,28 +152,46 @@ def why(name: str, path: str, version: str | None, arch: str | None) -> None:
 @click.command("try")
 @click.argument("name")
 @click.option("--on", "machine", metavar="MACHINE", help="Where it boots; the newest by default.")
+@click.option(
+    "--window",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="SECONDS",
+    help="Watch units for no longer than that.",
+)
 @click.option("--shell/--no-shell", default=None, help="Look around afterwards; asked if it fails.")
-def try_recipe(name: str, machine: str | None, *, shell: bool | None) -> None:
+def try_recipe(name: str, machine: str | None, *, window: int, shell: bool | None) -> None:
     """Lock, build, check and boot the recipe NAME here: its newest version for this processor.
 
     What is not locked yet is; the image is compressed fast, and booted on one machine. Where that
     fails, the log of what failed is shown, and a shell in the booted system is offered. The same
-    again does only what has changed. Needs root, as every boot does.
+    again builds only what has changed. That units stay up is seen for a moment alone: what a
+    release needs, only `doit boot` proves. Needs root, as every boot does.
     """
+    from bakery.boot.display import Steps
     from bakery.recipe.plan import releases
-    from bakery.scaffold.attempt import attempt, look_around
+    from bakery.scaffold.attempt import Attempt
 
     project = Project()
     if not releases(project.source(name)) or any(r.problem for r in releases(project.source(name))):
         _lock(project, name)
         project = Project()
     image, settings = project.image(name), project.settings
-    machine = machine or settings.machines[-1]
-    passed = attempt(image, machine, settings)
+    attempt = Attempt(
+        image=image,
+        others=project.required(image) if image.contents.requires else (),
+        on=machine or settings.machines[-1],
+        window=window,
+        settings=settings,
+    )
+    steps, built = Steps(), attempt.build()
+    with steps.shown(live=True):
+        passed = built is not None and attempt.boot(built, click.echo, steps.tell)
     if shell is None:
         shell = not passed and sys.stdin.isatty() and click.confirm("Look around in it?")
     if shell:
-        look_around(image, machine, settings)
+        attempt.look_around()
     if not passed:
         raise SystemExit(1)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bakery.settings import Settings
 
+_OWN = Path(str(files("bakery.recipe") / "recipe.schema.json"))
 _SCHEMA = "# yaml-language-server: $schema="
 _PYPROJECT = """\
 [dependency-groups]
@@ -49,19 +50,22 @@ jobs:
 """
 
 
-def prepare(settings: Settings, echo: Callable[[str], None]) -> str:
-    """Write what a folder lacks for recipes to be built in it, and return their first line.
+def first_line(settings: Settings) -> str:
+    """Return the first line of a recipe.yaml: how editors find the schema."""
+    return f"{_SCHEMA}{os.path.relpath(_schema(settings), settings.recipes / 'NAME')}"
+
+
+def prepare(settings: Settings, echo: Callable[[str], None]) -> None:
+    """Write what a folder lacks for recipes to be built in it.
 
     In a folder without dodo.py, that, pyproject.toml, .gitignore and a workflow are written; what
-    is there is left alone. The first line of a recipe.yaml is how editors find the schema, which
-    is kept beside the recipes where this project's code is not.
+    is there is left alone. The schema is kept beside the recipes where this project's code is not.
 
     Args:
         settings: where the project is, and its recipes.
         echo: told of every file that is written.
 
     """
-    own = Path(str(files("bakery.recipe") / "recipe.schema.json"))
     texts: dict[Path, str] = {}
     if not (settings.root / "dodo.py").exists():
         texts = {
@@ -70,16 +74,18 @@ def prepare(settings: Settings, echo: Callable[[str], None]) -> str:
             settings.root / ".gitignore": "/dist/\n/.doit.db*\n",
             settings.root / ".github/workflows/bake.yaml": _WORKFLOW,
         }
-    inside = own.is_relative_to(settings.root)
-    if not inside:
-        own = settings.recipes / own.name
-        texts[own] = files("bakery.recipe").joinpath(own.name).read_text()
+    if _schema(settings) != _OWN:
+        texts[_schema(settings)] = _OWN.read_text()
     for path, text in texts.items():
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, text.encode())
             echo(f"# written: {show(path)}")
-    return f"# yaml-language-server: $schema={os.path.relpath(own, settings.recipes / 'NAME')}"
+
+
+def _schema(settings: Settings) -> Path:
+    """Return where the schema is: in this project's code, if that is below the project's root."""
+    return _OWN if _OWN.is_relative_to(settings.root) else settings.recipes / _OWN.name
 
 
 def _requirement() -> str:

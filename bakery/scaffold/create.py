@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import re
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.arch import native_arch
 from bakery.files import move_tree, write_whole
+from bakery.image.stage import stage
 from bakery.lock.pin import lock_version
+from bakery.progress import Silent
 from bakery.recipe import names
-from bakery.recipe.folder import LOCK
 from bakery.recipe.load import Recipes
 from bakery.scaffold import at_address, bakery, on_debian, on_github, on_index, on_npm, texts
+from bakery.scaffold.contents import fetched
 from bakery.scaffold.drafting import Drafting
 from bakery.scaffold.errors import NewRecipeError
+from bakery.scaffold.observe import image_of, seen_in_a_boot
 from bakery.scaffold.release import UNKNOWN_LICENCE
 from bakery.upstream.api import Api
 from bakery.yaml.location import show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from bakery.scaffold.observe import Observed
     from bakery.settings import Settings
 
 _LOOK = {
@@ -41,6 +45,7 @@ def create(
     settings: Settings,
     version: str | None = None,
     unit: bool = False,
+    boot: bool = True,
     echo: Callable[[str], None],
 ) -> None:
     """Write a recipe for a project and lock one version of it.
@@ -53,6 +58,7 @@ def create(
         settings: where recipes are, and downloads come from and go.
         version: which version; None for the newest.
         unit: whether to add a service to start from.
+        boot: whether to see in a boot what the image does.
         echo: told what is chosen and why, and what to do next.
 
     Raises:
@@ -68,12 +74,48 @@ def create(
             echo(f"# {note}")
         drafting = Drafting(name, release, settings, echo)
         draft = drafting.draft(unit=unit)
-    _write(texts.files(draft, bakery.prepare(settings, echo)), folder, echo)
-    sources = Recipes(settings.recipes)
-    source, had = sources[name], drafting.had
-    lock_version(source, release.version, sources=sources, settings=settings, parts={}, had=had)
-    for line in (f"# locked: {show(folder / LOCK)}", *_next_steps(draft, folder)):
+    with _drafted(folder, settings, echo) as (scratch, schema):
+        _write(texts.files(draft, schema), scratch)
+        sources = Recipes(scratch.parent)
+        source, had = sources[name], drafting.had
+        lock_version(source, release.version, sources=sources, settings=settings, parts={}, had=had)
+        seen = _seen(draft, scratch, settings, echo) if boot else None
+        if seen and seen.licence:
+            echo(f"# license: {seen.licence}, as the programs say themselves")
+            draft = draft.licensed(seen.licence)
+        _write(texts.files(draft, schema, seen), scratch)
+    for line in _next_steps(draft, folder):
         echo(line)
+
+
+@contextmanager
+def _drafted(
+    folder: Path, settings: Settings, echo: Callable[[str], None]
+) -> Iterator[tuple[Path, str]]:
+    """Give a recipe's folder to write in, and its first line; it appears whole, or not at all."""
+    near = next(each for each in (settings.recipes, *settings.recipes.parents) if each.is_dir())
+    with tempfile.TemporaryDirectory(dir=near, prefix=".new-") as scratch:
+        draft = Path(scratch, folder.name)
+        draft.mkdir()
+        yield draft, bakery.first_line(settings)
+        bakery.prepare(settings, echo)
+        settings.recipes.mkdir(parents=True, exist_ok=True)
+        move_tree(draft, folder)
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        echo(f"# written: {show(path)}")
+
+
+def _seen(
+    draft: texts.Draft, folder: Path, settings: Settings, echo: Callable[[str], None]
+) -> Observed | None:
+    """Return what a new recipe's image does in a boot; None where that can't be seen."""
+    image = image_of(Recipes(folder.parent), draft.name)
+    assets = {each.sha256: fetched(each, settings) for each in image.contents.assets}
+    with tempfile.TemporaryDirectory(prefix="bakery-new-") as scratch:
+        tree = Path(scratch, "tree")
+        tree.mkdir()
+        stage(image, "", assets, tree, Silent())
+        return seen_in_a_boot(image, tree, draft.layout.programs, (), settings=settings, echo=echo)
 
 
 def _check(folder: Path, kind: str, project: str) -> None:
@@ -97,6 +139,7 @@ def create_of_packages(
     suite: str,
     *,
     settings: Settings,
+    boot: bool = True,
     echo: Callable[[str], None],
 ) -> None:
     """Write a recipe of Debian packages and lock it at the version that the mirror has.
@@ -106,6 +149,7 @@ def create_of_packages(
         asked: the packages; the first gives the recipe its version.
         suite: the release of Debian.
         settings: where recipes are, and packages come from and go.
+        boot: whether to see in a boot what the image does.
         echo: told what is chosen and why, and what to do next.
 
     Raises:
@@ -115,35 +159,31 @@ def create_of_packages(
     """
     folder = settings.recipes / name
     _check(folder, "debian", "")
-    drafter = on_debian.Drafter(name=name, asked=asked, suite=suite, settings=settings, echo=echo)
-    settings.recipes.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.recipes, prefix=".new-") as scratch:
-        draft = Path(scratch, name)
-        draft.mkdir()
-        tag = drafter.write(draft, bakery.prepare(settings, echo))
-        move_tree(draft, folder)
-    echo(f"# written and locked: {show(folder)}")
-    echo("# next: what `bakery lint` finds; build it, and boot it as root:")
-    echo(f"bakery lint {name}")
-    echo(f"doit build:{name}")
-    echo(f"doit boot:{name}-{tag}-{native_arch()}")
+    drafter = on_debian.Drafter(
+        name=name, asked=asked, suite=suite, settings=settings, echo=echo, boot=boot
+    )
+    with _drafted(folder, settings, echo) as (scratch, schema):
+        drafter.write(scratch, schema)
+    for line in _advice(name, f"what `bakery lint {name}` finds is for you to say"):
+        echo(line)
 
 
-def _write(files: Mapping[str, str], folder: Path, echo: Callable[[str], None]) -> None:
+def _write(files: Mapping[str, str], folder: Path) -> None:
     for path, text in files.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         write_whole(target, text.encode())
-        echo(f"# written: {show(target)}")
 
 
-def _next_steps(draft: texts.Draft, folder: Path) -> list[str]:
-    arch = next(iter(draft.words))
-    asked = ["summary", *["license"] * (draft.about.licence == UNKNOWN_LICENCE)]
-    unit = f", how {draft.name}.service starts {draft.layout.programs[0]}" if draft.unit else ""
-    return [
-        f"# next: read {show(folder)}: {' and '.join(asked)}{unit},",
-        "# and check.yaml; `bakery lint` finds what is left to do",
-        f"doit build:{draft.name}",
-        f"doit boot:{draft.name}-{draft.tag}-{arch}",
-    ]
+def _advice(name: str, first: str) -> Iterator[str]:
+    """Yield what to do next: at last, the commands, as they can be copied."""
+    yield f"# next: {first}; then build and boot it, as root:"
+    yield f"bakery try {name}"
+
+
+def _next_steps(draft: texts.Draft, folder: Path) -> Iterator[str]:
+    asked = ["summary", *["license"] * (draft.about.licence == UNKNOWN_LICENCE), "check.yaml"]
+    if draft.unit:
+        asked.insert(-1, f"how {draft.name}.service starts {draft.layout.programs[0]}")
+    said = f"read {show(folder)}: {', '.join(asked[:-1])} and {asked[-1]}"
+    yield from _advice(draft.name, f"{said}; `bakery lint {draft.name}` says what is left")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import PurePosixPath
@@ -16,6 +17,7 @@ from bakery.scaffold.release import UNKNOWN_LICENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from bakery.check.rule import Finding
     from bakery.image.manifest import Manifest
@@ -29,9 +31,9 @@ _SHARED = frozenset(  # folders of usr/share and usr/lib that are no program's o
     (
         *("applications", "apport", "bash-completion", "binfmt.d", "bug", "dbus-1", "debhelper"),
         *("doc", "doc-base", "emacs", "environment.d", "fish", "icons", "info", "initramfs-tools"),
-        *("licenses", "lintian", "locale", "man", "menu", "metainfo", "modules-load.d", "perl5"),
-        *("pixmaps", "pkgconfig", "polkit-1", "python3", "sysctl.d", "systemd", "sysusers.d"),
-        *("tmpfiles.d", "udev", "vim", "zsh"),
+        *("insserv", "licenses", "lintian", "locale", "man", "menu", "metainfo", "modules-load.d"),
+        *("munin", "perl5", "pixmaps", "pkgconfig", "polkit-1", "python3", "resolvconf", "runit"),
+        *("sysctl.d", "systemd", "sysusers.d", "tmpfiles.d", "udev", "vim", "zsh"),
     )
 )
 _APPLIED = re.compile(
@@ -39,7 +41,7 @@ _APPLIED = re.compile(
 )
 _NO_CONFIG = re.compile(
     r"etc/(default|init\.d|logrotate\.d|cron|apparmor|pam\.d|dhcp|ppp|network|ufw|logcheck"
-    r"|bash_completion)"
+    r"|bash_completion|sv/|insserv|resolvconf|runit|munin|monit|xinetd|inetd|init/|rc\d)"
 )
 _COPIED = re.compile(r"\b(?:cp|ucf)\s(?:-\S+\s)*/(usr/share/\S+)\s+/(etc/[\w./-]+)")
 _RUN = re.compile(r"/run/([\w.-]+)")
@@ -47,6 +49,7 @@ _PULLS_IN = r"(?m)^(?!Alias|Before|After|Conflicts|\s*#).*=(?:.*[ /])?"
 _FEW = 4
 _STATE = re.compile(r"/(var/(?:lib|log|cache|spool)/[\w.-]+)")
 _LIBRARIES = re.compile(r"usr/lib/[a-z0-9_]+-linux-gnu/")
+_LONGEST_TEXT = 1 << 18
 _SMALL = 4 << 20  # bytes: what programs look for is brought along up to this
 
 
@@ -71,6 +74,7 @@ class Plan:
         extra: what else is installed, since programs look for it.
         dropped: the paths that are removed again: links to nothing.
         broken: the units that can't run: what they run is not in the image.
+        renamed: the paths of programs in sbin that a text names, by its path.
 
     """
 
@@ -90,6 +94,7 @@ class Plan:
     extra: dict[str, str] = field(default_factory=dict)
     dropped: set[str] = field(default_factory=set)
     broken: set[str] = field(default_factory=set)
+    renamed: dict[str, list[str]] = field(default_factory=dict)
 
     def renounce(self) -> bool:
         """Do without links to nothing, and units that can't run if others are left; tell if any."""
@@ -275,9 +280,12 @@ def _add_units(plan: Plan) -> None:
     every = {name: text for package in plan.own for name, text in package.units().items()}
     enabled = [name for package in plan.own for name in package.enabled()]
     plan.start = [name for name in enabled if not {name, _triggered(name)} & plan.broken]
-    pending = [*plan.start]
+    templates = [name for name in every if "@." in name]  # administrators start instances of them
+    pending = [*plan.start, *(name for name in templates if name not in plan.broken)]
     while pending:
         started = pending.pop(0)
+        if started in plan.shipped:
+            continue
         text = plan.shipped[started] = every[started]
         named = [name for name in every if re.search(_PULLS_IN + re.escape(name), text)]
         named += [_triggered(started)]
@@ -321,7 +329,8 @@ def _names(plan: Plan) -> set[str]:
 def _tmpfiles(plan: Plan) -> Iterator[str]:
     """Yield lines of tmpfiles.d(5): the packages' own, and folders that scripts or units name."""
     own = plan.tmpfiles
-    yield from own
+    group = plan.account.name if plan.account else "root"
+    yield from (re.sub(r"\bnogroup\b", group, line) for line in own)  # it is Debian's alone
     yield from (f"C /{tree} - - - - /usr/share/{plan.name}/{tree}" for tree in plan.trees)
     said = [text for package in plan.own for text in (package.scripts, *configs(plan, package))]
     said += [*plan.shipped.values(), *(f"/{f}" for package in plan.own for f in package.folders)]
@@ -368,21 +377,55 @@ def mentioned(plan: Plan, manifest: Manifest, everything: Mapping[str, Package])
     """Return what programs look for in their packages, and is small enough to come along."""
     found: dict[str, str] = {}
     sizes = {p: size for package in everything.values() for p, size in package.files.items()}
-    for path in dict.fromkeys(reference.mentions for reference in manifest.references):
+    scripts = (path for package in plan.own for path in sorted(package.named))
+    wanted = (*(reference.mentions for reference in manifest.references), *scripts)
+    for path in dict.fromkeys(wanted if not plan.private else ()):
         below = [each for each in sizes if each.startswith(f"{path}/")]
         library = _LIBRARIES.match(path)
         inner = path[library.end() :] if library else ""
-        if not below or (library and not inner) or sum(sizes[each] for each in below) > _SMALL:
+        file = [path] if path.startswith("usr/share/") and path in sizes else []
+        inside = below or file
+        if not inside or (library and not inner) or sum(sizes[each] for each in inside) > _SMALL:
             continue
         pattern, target = (
             (f"usr/lib/*/{inner}/**", f"usr/lib/{plan.name}/{inner}/")
             if library
             else (f"{path}/**", f"{path}/")
         )
-        if pattern not in plan.install and not _covered(plan, below):
+        if file:
+            pattern, target = path, path
+        if pattern not in plan.install and not _covered(plan.install, inside):
             found[pattern] = target
-    return found
+    return {pattern: to for pattern, to in found.items() if not _within(pattern, found)}
 
 
-def _covered(plan: Plan, paths: Iterable[str]) -> bool:
-    return all(any(glob.matches(pattern, path) for pattern in plan.install) for path in paths)
+def in_sbin(plan: Plan, tree: Path) -> dict[str, list[str]]:
+    """Return what texts of a staged image name in sbin, and the image has in bin; by their paths.
+
+    What it does to units, a build does by itself.
+    """
+    names = [p.removeprefix("usr/sbin/") for _, p in plan.commands if p.startswith("usr/sbin/")]
+    if plan.private or not names:
+        return {}
+    named = re.compile(rf"(?:/usr)?/sbin/(?:{'|'.join(map(re.escape, names))})(?![\w-])")
+    found = {}
+    for path in sorted(tree.glob("usr/**/*")):
+        place = path.relative_to(tree).as_posix()
+        if place.startswith((UNITS, "usr/share/licenses/")) or not path.is_file():
+            continue
+        if path.is_symlink() or path.stat().st_size > _LONGEST_TEXT:
+            continue
+        with suppress(UnicodeDecodeError):
+            texts = dict.fromkeys(named.findall(path.read_text("utf-8")))
+            found[place] = sorted(texts, reverse=True)  # /usr/sbin before /sbin, which is in it
+    return {place: texts for place, texts in found.items() if texts}
+
+
+def _covered(patterns: Iterable[str], paths: Iterable[str]) -> bool:
+    return all(any(glob.matches(pattern, path) for pattern in patterns) for path in paths)
+
+
+def _within(pattern: str, others: Iterable[str]) -> bool:
+    """Return whether another pattern has all that one has: nothing would be left for it."""
+    folders = (each.removesuffix("**") for each in others if each != pattern)
+    return any(pattern.startswith(folder) for folder in folders if folder.endswith("/"))

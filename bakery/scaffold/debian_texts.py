@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.scaffold.debian_plan import UNITS, configs
+from bakery.scaffold.observe import Question
 from bakery.scaffold.release import UNKNOWN_LICENCE, expression, one_line
 from bakery.scaffold.texts import REVIEW, in_yaml, wrapped
 
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bakery.scaffold.debian_plan import Plan
+    from bakery.scaffold.observe import Observed
     from bakery.scaffold.package import Package
 
 _SUITES = {"bookworm": "Debian 12", "trixie": "Debian 13", "forky": "Debian 14"}
+_TRIED = 4  # programs that are asked for their version
 _DROPPED = ("doc", "info", "locale", "man")
 _LISTENS = re.compile(
     r"(?m)^\s*(?:[\w.]*\.)?(?:port|listen|bind|listen_port|-p|--port)[\s=:]+(?:[\w.*\[\]:]*:)?(\d{2,5})\s*;?$"
@@ -87,6 +90,10 @@ def _ships(plan: Plan, folder: str) -> bool:
 
 def _set_up(plan: Plan) -> dict[str, object]:
     edits = {UNITS + name: _edits(text) for name, text in plan.shipped.items() if _edits(text)}
+    for path, texts in plan.renamed.items():
+        edits[path] = [
+            {"replace": text, "with": f"/usr/bin/{PurePosixPath(text).name}"} for text in texts
+        ]
     account = (
         {
             key: list(value) if isinstance(value, tuple) else value
@@ -124,35 +131,58 @@ def _allow(plan: Plan) -> Iterator[str]:
         yield f"#    # to mend it: {each.fix}"
 
 
-def check(plan: Plan) -> str:
-    """Return check.yaml: versions, and the service at work where it can be guessed how."""
+def asked(plan: Plan) -> tuple[list[str], list[Question]]:
+    """Return what a boot is to show: which programs tell their version, what services answer."""
+    return [PurePosixPath(path).name for _, path in plan.commands][:_TRIED], [*_work(plan)]
+
+
+def check(plan: Plan, seen: Observed | None) -> str:
+    """Return check.yaml: versions, and the service at work, as seen in a boot or else guessed."""
     values: dict[str, object] = {}
-    ports = [
+    guessed = [
         f"tcp/{port}"
         for package in plan.own
         for text in configs(plan, package)
         for port in _LISTENS.findall(text)
     ]
-    if ports and plan.start:
-        values["listen"] = [*dict.fromkeys(ports)]
+    listens = seen.listens if seen and not seen.failed else guessed
+    if listens and plan.start:
+        values["listen"] = [*dict.fromkeys(listens)]
+    if seen and seen.idle:
+        values["units"] = [{"name": unit, "state": "inactive"} for unit in seen.idle]
     if plan.config or plan.trees:
         values["files"] = [f"/{path}" for path in (*plan.config, *plan.trees)]
-    values["commands"] = [*_versions(plan), *_work(plan)]
-    lines = in_yaml(values, {"commands": f"{REVIEW} let the programs do what users want of them"})
+    works = seen.works if seen and not seen.failed else _work(plan)
+    values["commands"] = [*_versions(plan, seen), *map(_asks, works)]
+    comments = {
+        "units": "what they wait for is not there, or they have done their work",
+        "commands": f"{REVIEW} let the programs do what users want of them",
+    }
+    lines = in_yaml(values, comments)
     return "".join(f"{line}\n" for line in lines)
 
 
-def _versions(plan: Plan) -> Iterator[dict[str, object]]:
-    """Yield a command that asks the first program for its version, if one knows how."""
-    versed = {path for package in plan.own for path in package.versed}
-    holding = {path for package in plan.own for path in package.holding}
-    for package, path in plan.commands:
-        name = PurePosixPath(path).name
-        if option := _option(package, path, name, versed):
-            told = package.links.get(path, path) in holding
-            compared = f" 2>&1 | grep --fixed-strings {_VERSION}" if told else ""
-            yield {"run": f"{name} {option}{compared}"}
-            return
+def _asks(question: Question) -> dict[str, object]:
+    says = {"stdout": {"contains": question.says}} if question.says else {}
+    return {"run": [*question.run], **says}
+
+
+def _versions(plan: Plan, seen: Observed | None) -> Iterator[dict[str, object]]:
+    """Yield what asks programs for their version: those that told it, or one that may know how."""
+    if seen and seen.versions:
+        for line in seen.versions.values():
+            yield {"run": line}
+        return
+    if not seen:
+        versed = {path for package in plan.own for path in package.versed}
+        holding = {path for package in plan.own for path in package.holding}
+        for package, path in plan.commands:
+            name = PurePosixPath(path).name
+            if option := _option(package, path, name, versed):
+                told = package.links.get(path, path) in holding
+                compared = f" 2>&1 | grep --fixed-strings {_VERSION}" if told else ""
+                yield {"run": f"{name} {option}{compared}"}
+                return
     names = [PurePosixPath(path).name for _, path in plan.commands][:1]
     yield {"run": f"command -v {names[0] if names else 'true'}"}
 
@@ -168,14 +198,14 @@ def _option(package: Package, path: str, name: str, versed: set[str]) -> str | N
     return "--version" if "--version" in manual or package.links.get(path, path) in versed else None
 
 
-def _work(plan: Plan) -> Iterator[dict[str, object]]:
+def _work(plan: Plan) -> Iterator[Question]:
     """Yield what asks a service to work: its own client, where there is one that we know to ask."""
     for _, path in plan.commands if plan.start else ():
         name = PurePosixPath(path).name
         if name.endswith("-cli"):
-            yield {"run": [name, "ping"], "stdout": {"contains": "PONG"}}
-        elif name.endswith("ctl"):
-            yield {"run": [name, "status"]}
+            yield Question((name, "ping"), "PONG")
+        elif name.endswith(("ctl", "-control")):
+            yield Question((name, "status"))
 
 
 def readme(plan: Plan) -> str:

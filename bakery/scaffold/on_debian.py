@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.arch import ARCHITECTURES, native_arch
+from bakery.arch import ARCHITECTURES
 from bakery.check.loader import load_folder
 from bakery.check.report import check_subject
 from bakery.check.subject import Context
@@ -19,21 +19,22 @@ from bakery.progress import Silent
 from bakery.recipe import debian
 from bakery.recipe.debian import Packages
 from bakery.recipe.load import Recipes
-from bakery.recipe.plan import releases
 from bakery.recipe.version import Version
 from bakery.scaffold import debian_plan as plans
 from bakery.scaffold import debian_texts
 from bakery.scaffold import package as packages
 from bakery.scaffold.contents import fetched
 from bakery.scaffold.debian_plan import Plan
+from bakery.scaffold.observe import image_of, looked_into, seen_in_a_boot
 from bakery.upstream import apt
 from bakery.upstream.debian import closure
+from bakery.upstream.errors import UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from bakery.arch import Arch
     from bakery.recipe.plan import Image
+    from bakery.scaffold.observe import Observed
     from bakery.scaffold.package import Package
     from bakery.settings import Settings
     from bakery.upstream.debian import Package as Offered
@@ -48,18 +49,6 @@ class _Asset:
     size: int | None
 
 
-def _arch() -> Arch:
-    """Return the processor whose packages are looked into: this computer's, if it is known."""
-    return next((arch for arch in ARCHITECTURES if arch == native_arch()), "x86-64")
-
-
-def _image(recipes: Recipes, name: str) -> Image:
-    release = releases(recipes[name])[-1]
-    if release.problem:
-        raise release.problem
-    return next(image for image in release.images if image.contents.arch == _arch())
-
-
 @dataclass(frozen=True, kw_only=True)
 class Drafter:
     """Writes recipes of Debian packages.
@@ -70,6 +59,7 @@ class Drafter:
         suite: the release of Debian.
         settings: where packages come from and are kept.
         echo: told what is chosen and why.
+        boot: whether to see in a boot what the image does.
 
     """
 
@@ -78,9 +68,10 @@ class Drafter:
     suite: str
     settings: Settings
     echo: Callable[[str], None]
+    boot: bool
 
-    def write(self, folder: Path, schema: str) -> str:
-        """Write the recipe into an empty folder, lock it, and return its tag.
+    def write(self, folder: Path, schema: str) -> None:
+        """Write the recipe into an empty folder, and lock it.
 
         Args:
             folder: the recipe's folder, named like it.
@@ -95,14 +86,14 @@ class Drafter:
         tag = debian.tag(version)
         everything = {each.name: self._read(each) for each in offered}
         plan = self._plan(everything)
+        plan.asked += self._recommended(plan, everything)
         if plan.asked != [*self.asked]:
             everything |= {e.name: self._read(e) for e in self._offered(plan.asked)}
         self.echo(f"# {self.asked[0]} {version} of {self.suite}: {len(everything)} packages in all")
         self._settle(plan, folder, schema, tag, everything)
-        return tag
 
     def _offered(self, asked: Iterable[str]) -> tuple[Offered, ...]:
-        arch = ARCHITECTURES[_arch()].debian
+        arch = ARCHITECTURES[looked_into()].debian
         wanted = Packages(suite=self.suite, names=tuple(asked), arch=arch)
         return closure(wanted, apt.mirrors(*self.settings.debian_archives))
 
@@ -121,7 +112,30 @@ class Drafter:
         plans.lay_out(plan, everything)
         if not plan.start and any(each.units() for each in own):
             self.echo("# nothing is started: no unit of the packages is enabled when they are")
+        elif not plan.start and any(
+            p.startswith("etc/init.d/") for each in own for p in each.files
+        ):
+            self.echo(
+                "# nothing is started: the packages have an init script and no unit; to write one: "
+                f"recipes/{self.name}/files/{plans.UNITS}{self.name}.service, and start: it"
+            )
         return plan
+
+    def _recommended(self, plan: Plan, everything: Mapping[str, Package]) -> list[str]:
+        """Return the recommended packages that have what scripts look for, and nobody else has."""
+        has = {path for package in everything.values() for path in package.files}
+        missing = {path for each in plan.own for path in each.named} - has
+        names = {name for each in plan.own for name in each.recommends} - {*everything}
+        found = []
+        for name in sorted(names if missing else ()):
+            try:
+                package = next(self._read(e) for e in self._offered([name]) if e.name == name)
+            except UpstreamError:
+                continue
+            if looked_for := missing & {*package.files}:
+                self.echo(f"# {name}, which is recommended: scripts want /{min(looked_for)}")
+                found.append(name)
+        return found
 
     def _settle(
         self,
@@ -132,48 +146,70 @@ class Drafter:
         everything: Mapping[str, Package],
     ) -> None:
         """Write and stage the recipe until what it lacks is in it, or is left to people."""
-        for _ in range(3):
-            self._write(plan, folder, schema)
-            sources = Recipes(folder.parent)
-            source, version = sources[self.name], Version.parse(tag)
-            self.echo("# locking")
-            lock_version(source, version, sources=sources, settings=self.settings, parts={})
-            image = _image(Recipes(folder.parent), self.name)
-            try:
-                lacking = self._look(plan, image, everything)
-            except ImageError as error:
-                if plan.private:
-                    raise
-                plan.private = error.what
-                self.echo(f"# private-root: {plan.private}")
-                lacking = {"": ""}
-            if not lacking and not plan.renounce():
-                break
-            if lacking:
-                self.echo(f"# programs look for these, so they come along: {', '.join(lacking)}")
-            plan.extra |= {pattern: target for pattern, target in lacking.items() if pattern}
-            plans.lay_out(plan, everything)
-        self._write(plan, folder, schema)
-        for left in plan.left:
-            self.echo(f"# left out: {left}")
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            self.echo(f"# written: {path.relative_to(folder.parent)}")
-
-    def _look(self, plan: Plan, image: Image, everything: Mapping[str, Package]) -> dict[str, str]:
-        """Stage an image, see what it breaks, and return what else is to be installed."""
-        assets = {each.sha256: fetched(each, self.settings) for each in image.contents.assets}
         with tempfile.TemporaryDirectory(prefix="bakery-new-") as scratch:
             tree = Path(scratch, "tree")
-            tree.mkdir()
-            manifest = stage(image, "", assets, tree, Silent())
-            context = Context(
-                name=self.name,
-                arch=image.contents.arch,
-                start=tuple(unit.name for unit in image.contents.start),
-                manifest=manifest,
-                recipe=image.source,
+            self._write(plan, folder, schema, None)
+            self._lock(folder, tag)
+            for _ in range(4):
+                image = image_of(Recipes(folder.parent), self.name)
+                shutil.rmtree(tree, ignore_errors=True)
+                tree.mkdir()
+                lacking = self._staged(plan, image, tree, everything)
+                renamed, plan.renamed = plan.renamed, plan.renamed | plans.in_sbin(plan, tree)
+                complete = lacking is not None and not lacking and renamed == plan.renamed
+                if complete and not plan.renounce():
+                    break
+                if lacking:
+                    self.echo(
+                        f"# programs look for these, so they come along: {', '.join(lacking)}"
+                    )
+                plan.extra |= lacking or {}
+                plans.lay_out(plan, everything)
+                self._write(plan, folder, schema, None)
+            programs, attempts = debian_texts.asked(plan)
+            seen = (
+                seen_in_a_boot(
+                    image, tree, programs, attempts, settings=self.settings, echo=self.echo
+                )
+                if self.boot
+                else None
             )
-            report = check_subject(load_folder(tree, context))
+        self._write(plan, folder, schema, seen)
+        if plan.left:
+            more = f" and {len(plan.left) - 3} more" if len(plan.left) > 3 else ""  # noqa: PLR2004  a few
+            self.echo(f"# left out: {'; '.join(plan.left[:3])}{more}")
+
+    def _lock(self, folder: Path, tag: str) -> None:
+        """Lock the packages; what of them is installed changes nothing about that."""
+        sources = Recipes(folder.parent)
+        self.echo("# locking")
+        source, version = sources[self.name], Version.parse(tag)
+        lock_version(source, version, sources=sources, settings=self.settings, parts={})
+
+    def _staged(
+        self, plan: Plan, image: Image, tree: Path, everything: Mapping[str, Package]
+    ) -> dict[str, str] | None:
+        """Stage an image, see what it breaks, and return what else is to be installed.
+
+        None where its programs need a root of their own, and get it.
+        """
+        assets = {each.sha256: fetched(each, self.settings) for each in image.contents.assets}
+        try:
+            manifest = stage(image, "", assets, tree, Silent())
+        except ImageError as error:
+            if plan.private:
+                raise
+            plan.private = error.what
+            self.echo(f"# private-root: {plan.private}")
+            return None
+        context = Context(
+            name=self.name,
+            arch=image.contents.arch,
+            start=tuple(unit.name for unit in image.contents.start),
+            manifest=manifest,
+            recipe=image.source,
+        )
+        report = check_subject(load_folder(tree, context))
         plan.proposals = [
             finding
             for finding in dict.fromkeys(report.findings)
@@ -182,10 +218,10 @@ class Drafter:
         plan.licences, plan.unclear = plans.licences(plan, manifest, everything)
         return plans.mentioned(plan, manifest, everything)
 
-    def _write(self, plan: Plan, folder: Path, schema: str) -> None:
+    def _write(self, plan: Plan, folder: Path, schema: str, seen: Observed | None) -> None:
         texts = {
             "recipe.yaml": f"{schema}\n{debian_texts.recipe(plan)}",
-            "check.yaml": debian_texts.check(plan),
+            "check.yaml": debian_texts.check(plan, seen),
             "README.md": debian_texts.readme(plan),
             **{f"files/{path}": text for path, text in plan.files.items()},
         }

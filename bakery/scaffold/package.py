@@ -33,6 +33,7 @@ _PROGRAMS = ("usr/bin", "usr/sbin")
 _SAYS_VERSION = re.compile(rb"(?<![\w-])(?:--)?version\x00|--version\b")
 _ASSIGNED = re.compile(r"^\s*(\w+)=[\"']?([\w$./{}-]+)[\"']?\s*$", re.MULTILINE)
 _ADDED = re.compile(r"^\s*(?:[^#\n]*\s)?(adduser|useradd)\s(.*)$", re.MULTILINE)
+_PATH = re.compile(r"(?<![\w.}])/(usr/(?:bin|sbin|lib|libexec|share)/[\w./+-]*[\w+-])")
 _VALUED = {
     "--home": "home",
     "--home-dir": "home",
@@ -94,6 +95,8 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
         programs: for what is executable, the interpreter of a script or "" for a binary, by path.
         versed: the programs that know an option `--version`.
         holding: those that have the version in them, so may tell it.
+        named: the paths below /usr that its scripts name.
+        recommends: the packages that it recommends.
 
     """
 
@@ -111,6 +114,8 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
     programs: Mapping[str, str]
     versed: frozenset[str]
     holding: frozenset[str]
+    named: frozenset[str]
+    recommends: tuple[str, ...]
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -172,6 +177,7 @@ def read(path: Path, filename: str) -> Package:
     programs: dict[str, str] = {}
     versed: set[str] = set()
     holding: set[str] = set()
+    named: set[str] = set()
     version = re.split(r"[-+~]", (fields["Version"] or "?").rpartition(":")[2])[0]
     links: dict[str, str] = {}
     for member, stream in members(path, filename, lambda _: True):
@@ -188,7 +194,8 @@ def read(path: Path, filename: str) -> Package:
         if _TEXTS.fullmatch(place):
             texts[place] = _text(place, stream)
         elif member.executable and ".so" not in PurePosixPath(place).name:
-            programs[place], knows, has = _program(stream, version.encode())
+            programs[place], knows, has, names = _program(stream, version.encode())
+            named |= names
             versed |= {place} if knows else set()
             holding |= {place} if has else set()
     return Package(
@@ -208,6 +215,10 @@ def read(path: Path, filename: str) -> Package:
         programs=programs,
         versed=frozenset(versed),
         holding=frozenset(holding),
+        named=frozenset(named),
+        recommends=tuple(
+            re.findall(r"(?:^|,)\s*([a-z0-9][a-z0-9+.-]+)", fields["Recommends"] or "")
+        ),
     )
 
 
@@ -221,10 +232,11 @@ def _text(path: str, stream: BinaryIO) -> str:
     return data.decode(errors="replace")
 
 
-def _program(stream: BinaryIO, version: bytes) -> tuple[str, bool, bool]:
+def _program(stream: BinaryIO, version: bytes) -> tuple[str, bool, bool, set[str]]:
     """Return a program's interpreter, whether it may know `--version`, and has its version in it.
 
-    Of scripts the version may be in a module, so they count as having it.
+    Of scripts the version may be in a module, so they count as having it; the last are the paths
+    that a script names.
     """
     data = head = stream.read(_LONGEST)
     text = re.compile(rb"(?<![\d.])" + re.escape(version) + rb"(?=[\0\s)\"',;])")  # in no path
@@ -233,10 +245,11 @@ def _program(stream: BinaryIO, version: bytes) -> tuple[str, bool, bool]:
         data = data[-64:] + more
         knows, has = knows or bool(_SAYS_VERSION.search(data)), has or bool(text.search(data))
     if head.startswith(MAGIC):
-        return "", knows, has
+        return "", knows, has, set()
     words = head.split(b"\n", 1)[0].decode(errors="replace").removeprefix("#!").split()
     named = [word for word in words if not word.endswith("/env") and not word.startswith("-")]
-    return PurePosixPath(named[0] if named else "sh").name, b"version" in head, True
+    paths = {*_PATH.findall(head.decode(errors="replace"))}
+    return PurePosixPath(named[0] if named else "sh").name, b"version" in head, True, paths
 
 
 def _by_sysusers(lines: Iterable[list[str]]) -> Iterator[Account]:

@@ -30,6 +30,16 @@ _WORDINGS = {  # licences whose text says which one it is, without versions to c
 }
 
 
+_GNU = re.compile(
+    r"\b(?:GNU )?(?:(?P<kind>Affero|Lesser|Library) )?(?P<name>[AL]?GPL|General Public Licen[sc]e)"
+    r"(?:,? +(?:version +|v)|v)(?P<version>\d(?:\.\d)?)"
+    r"(?P<later>\+|,? or (?:any |\(at [\w ]+\) )?later)?",
+    re.IGNORECASE,
+)
+# Deprecated by SPDX, and in use
+_SUFFIXLESS = re.compile(r"\b((?:A|L)?GPL|GFDL)-(\d\.\d)(\+?)(?![\w.-])", re.IGNORECASE)
+
+
 class About(msgspec.Struct, frozen=True, kw_only=True):
     """What a recipe says about a project. The licence is an SPDX expression."""
 
@@ -91,10 +101,30 @@ def expression(text: str | None) -> str:
         canonicalize_license_expression,
     )
 
+    spelt = _SUFFIXLESS.sub(_suffixed, text or "")
     try:
-        return canonicalize_license_expression(text or "")
+        return canonicalize_license_expression(spelt)
     except InvalidLicenseExpression:
         return UNKNOWN_LICENCE
+
+
+def _suffixed(match: re.Match[str]) -> str:
+    """Return a GNU licence as SPDX has it now: without a suffix, it meant this version alone."""
+    return f"{match[1]}-{match[2]}-{'or-later' if match[3] else 'only'}"
+
+
+def licence_said(text: str) -> str | None:
+    """Return the SPDX expression of the licence that a program names with its version, if any."""
+    if match := _GNU.search(text):
+        kind = (match["kind"] or match["name"])[:1].upper().replace("G", "")
+        version = match["version"] if "." in match["version"] else f"{match['version']}.0"
+        return f"{kind}GPL-{version}-{'or-later' if match['later'] else 'only'}"
+    for line in re.findall(
+        r"(?im)^\s*licen[sc]e(?:d under)?:? +(?:the )?(.+?)(?: licen[sc]e)?\.?$", text
+    ):
+        if (licence := expression(line)) != UNKNOWN_LICENCE:
+            return licence
+    return None
 
 
 def licence_of(text: str) -> str:

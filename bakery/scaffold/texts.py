@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bakery.arch import Arch
     from bakery.scaffold.layout import Layout
+    from bakery.scaffold.observe import Observed
     from bakery.scaffold.release import About
 
 _WIDTH = 100
@@ -36,6 +37,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         layout: what is installed.
         trust: the least that must be known about digests.
         unit: whether it has a service.
+        told: whether the programs themselves name that licence.
 
     """
 
@@ -48,14 +50,36 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     layout: Layout
     trust: str
     unit: bool
+    told: bool = False
+
+    def licensed(self, licence: str) -> Draft:
+        """Return it with the licence that the programs themselves name.
+
+        If upstream's files name another, that is the licence of what wraps the programs, and its
+        text is not for the image.
+        """
+        about, layout = msgspec.structs.replace(self.about, licence=licence), self.layout
+        if licence != self.about.licence and isinstance(layout.install, Mapping):
+            own = {
+                k: v for k, v in layout.install.items() if not v.startswith("usr/share/licenses/")
+            }
+            layout = msgspec.structs.replace(layout, install=own, licences=False)
+        return msgspec.structs.replace(self, about=about, layout=layout, told=True)
 
 
-def files(draft: Draft, schema: str) -> dict[str, str]:
-    """Return the texts of a new recipe's files, by path; `schema` is the first line of one."""
+def files(draft: Draft, schema: str, seen: Observed | None = None) -> dict[str, str]:
+    """Return the texts of a new recipe's files, by path.
+
+    Args:
+        draft: what it says.
+        schema: the first line of recipe.yaml.
+        seen: what the image does in a boot; None where that is not known.
+
+    """
     texts = {
         "recipe.yaml": "\n".join((schema, *_recipe(draft))) + "\n",
         "README.md": _readme(draft),
-        "check.yaml": _check(draft),
+        "check.yaml": _check(draft, seen),
     }
     if draft.unit:
         texts[f"files/usr/lib/systemd/system/{draft.name}.service"] = _unit(draft)
@@ -76,7 +100,7 @@ def _recipe(draft: Draft) -> Iterator[str]:
         "trust": draft.trust if draft.trust != "first-use" else None,
     }
     comments = {"summary": f"{REVIEW} say in your own words what it is for"}
-    if "pypi" in draft.asset:
+    if "pypi" in draft.asset and not draft.told:
         comments["license"] = f"{REVIEW} the wheel says so; is it the program's own licence, too?"
     if about.licence == UNKNOWN_LICENCE:
         comments["license"] = f"{REVIEW} write the SPDX expression of its licence"
@@ -198,14 +222,19 @@ def _origin(draft: Draft) -> str:
     return f"The files that [{draft.name}'s publisher]({draft.about.homepage}) offers, {by}"
 
 
-def _check(draft: Draft) -> str:
-    runs = [
-        {"run": f'{program} --version 2>&1 | grep --fixed-strings "{version}"'}
-        for program in draft.layout.programs
-        for version in ["${BAKERY_VERSION#v}"]
-    ]
+def _check(draft: Draft, seen: Observed | None) -> str:
+    """Return check.yaml: versions, and the service at work, as seen in a boot or else guessed."""
+    programs = draft.layout.programs
+    lines = [f'{p} --version 2>&1 | grep --fixed-strings "${{BAKERY_VERSION#v}}"' for p in programs]
+    if seen is not None:
+        lines = [*seen.versions.values()] or [f"command -v {program}" for program in programs]
+    runs: list[dict[str, object]] = [{"run": line} for line in lines]
+    values: dict[str, object] = {}
+    if seen and not seen.failed:
+        values = {"listen": [*seen.listens]} if seen.listens else {}
+        runs += [{"run": [*each.run]} for each in seen.works]
     comments = {"commands": f"{REVIEW} let the programs do what users want of them"}
-    return "\n".join(in_yaml({"commands": runs}, comments)) + "\n"
+    return "\n".join(in_yaml({**values, "commands": runs}, comments)) + "\n"
 
 
 def _unit(draft: Draft) -> str:

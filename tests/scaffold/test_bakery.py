@@ -15,7 +15,9 @@ REPOSITORY = Path(__file__).parents[2]
 
 def prepare(root: Path) -> tuple[str, list[str]]:
     said: list[str] = []
-    return bakery.prepare(settings.load(root, {}), said.append), said
+    loaded = settings.load(root, {})
+    bakery.prepare(loaded, said.append)
+    return bakery.first_line(loaded), said
 
 
 def test_an_empty_folder_becomes_a_bakery(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from bakery.recipe.load import load_all
 from bakery.recipe.plan import releases
 from bakery.scaffold import at_address
 from bakery.scaffold.create import create
+from bakery.scaffold.observe import Observed, Question
 from bakery.yaml import convert
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ class Bench:
 
     def make(self, kind: str = "github", place: str = "example/app", **options: object) -> str:
         """Make the recipe `app`; return its text."""
-        create("app", kind, place, settings=self.settings, echo=self.said.append, **options)  # type: ignore[arg-type]
+        given = {"boot": False, **options}
+        create("app", kind, place, settings=self.settings, echo=self.said.append, **given)  # type: ignore[arg-type]
         return (self.settings.recipes / "app" / "recipe.yaml").read_text()
 
 
@@ -136,7 +138,7 @@ def test_archives_with_a_checksum_file(bench: Bench) -> None:
         'app --version 2>&1 | grep --fixed-strings "${BAKERY_VERSION#v}"'
     )
     assert "# other scripts, left out: app-1.2.3-linux-amd64/install.sh" in bench.said
-    assert bench.said[-1] == f"doit boot:app-{TAG}-x86-64"
+    assert bench.said[-1] == "bakery try app"
     assert len(bench.downloads) == len(set(bench.downloads)) == len(files) + 1
 
 
@@ -154,7 +156,9 @@ def test_bare_programs_with_githubs_digests(bench: Bench) -> None:
     source = load_all(bench.settings.recipes)["app"]
     assert [file.path for file in source.files] == ["usr/lib/systemd/system/app.service"]
     assert {asset.trust for asset in source.lock.versions[TAG].assets} == {"github-digest"}
-    assert any("summary and license, how app.service starts app" in line for line in bench.said)
+    assert any(
+        "summary, license, how app.service starts app and check.yaml" in line for line in bench.said
+    )
 
 
 def test_a_checksum_file_for_each_asset(bench: Bench) -> None:
@@ -295,3 +299,41 @@ def test_what_is_there_is_not_overwritten(bench: Bench) -> None:
         bench.make()
     with pytest.raises(BakeryError, match="can't be the name of a recipe"):
         create("App", "pypi", "app", settings=bench.settings, echo=bench.said.append)
+
+
+def test_a_recipe_appears_whole_or_not_at_all(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.release({"app_linux_amd64": X86})
+
+    def interrupted(*_args: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bakery.scaffold.create.lock_version", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bench.make()
+    root = bench.settings.root
+    assert {path.name for path in root.iterdir()} <= {"mirror", "recipes", "store"}
+    assert not [*bench.settings.recipes.iterdir()]
+
+
+def test_what_programs_say_in_a_boot_is_what_is_checked(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tarball({"app/app": X86, "app/LICENSE": b"MIT"})
+    bench.release({"app_linux_amd64.tgz": archive}, about={"license": {"spdx_id": "MIT"}})
+    line = 'app version 2>&1 | grep --fixed-strings "${BAKERY_VERSION#v}"'
+    seen = Observed(
+        versions={"app": line},
+        licence="GPL-3.0-only",
+        listens=["tcp/80"],
+        works=[Question(("curl", "http://127.0.0.1:80/"))],
+    )
+    monkeypatch.setattr("bakery.scaffold.create.seen_in_a_boot", lambda *_args, **_options: seen)
+    recipe = yaml.safe_load(bench.make(unit=True, boot=True))
+    assert recipe["license"] == "GPL-3.0-only"
+    assert recipe["assets"][0]["install"] == {"app/app": "usr/bin/"}  # not another's licence
+    expected = convert.load(bench.settings.recipes / "app" / CHECK, Expectations)
+    runs = [command.run for command in expected.commands]
+    assert runs == [line, ("curl", "http://127.0.0.1:80/")]
+    assert [str(each) for each in expected.listen] == ["tcp/80"]

@@ -12,7 +12,9 @@ import yaml
 from harness.elf import program
 
 from bakery.check.rule import Finding
+from bakery.image.manifest import Manifest
 from bakery.scaffold import debian_plan, debian_texts, package
+from bakery.scaffold.observe import Observed, Question
 from bakery.scaffold.package import Account, Package
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ FILES = {
 def built(folder: Path, files: Mapping[str, str | bytes], **control: str) -> Package:
     """Return a package of these files as it is read; `control` has its scripts and conffiles."""
     root = folder / "root"
+    root.mkdir(parents=True)
     about = "Package: app\nVersion: 1.0-1\nArchitecture: amd64\nMaintainer: x <x@example.org>\n"
     texts = {"control": f"{about}Homepage: https://example.org/\nDescription: An app\n more\n"}
     everything: dict[str, str | bytes] = {**files}
@@ -121,6 +124,7 @@ def test_a_service_sets_itself_up_and_is_asked_to_work(app: Package) -> None:
         "usr/share/app/**": "usr/share/app/",
         "usr/share/doc/**/copyright": "usr/share/licenses/app/",
         "usr/lib/systemd/system/app.service": "usr/lib/systemd/system/",
+        "usr/lib/systemd/system/app@.service": "usr/lib/systemd/system/",
     }
     assert recipe["self-contained"] is True
     assert recipe["account"] == {"name": "app", "home": "/srv/app", "title": "The app"}
@@ -131,7 +135,7 @@ def test_a_service_sets_itself_up_and_is_asked_to_work(app: Package) -> None:
         {"replace": "EnvironmentFile=/", "with": "EnvironmentFile=-/"},
     ]
     assert plan.files == {"usr/share/app/tmpfiles.conf": "d /var/log/app :0750 :app :app\n"}
-    checks = yaml.safe_load(debian_texts.check(plan))
+    checks = yaml.safe_load(debian_texts.check(plan, None))
     assert (checks["listen"], checks["files"]) == (["tcp/1234"], ["/etc/app/app.conf"])
     assert checks["commands"][0]["run"].startswith("appd --version 2>&1 | grep")
     assert checks["commands"][1]["run"] == ["app-cli", "ping"]
@@ -170,7 +174,66 @@ def test_older_packages_have_units_in_lib(tmp_path: Path) -> None:
 
 def test_a_version_that_a_program_does_not_have_is_not_compared(tmp_path: Path) -> None:
     plan = planned(built(tmp_path, {"usr/bin/app": program("x86-64") + b"--version \0"}))
-    assert yaml.safe_load(debian_texts.check(plan))["commands"] == [{"run": "app --version"}]
+    assert yaml.safe_load(debian_texts.check(plan, None))["commands"] == [{"run": "app --version"}]
+
+
+def test_what_was_seen_in_a_boot_is_what_is_checked(app: Package) -> None:
+    seen = Observed(
+        versions={"appd": "appd -V 2>&1 | grep x"},
+        idle=["app.service"],
+        listens=["udp/53"],
+        works=[Question(("appctl", "status"))],
+    )
+    checks = yaml.safe_load(debian_texts.check(planned(app), seen))
+    assert checks == {
+        "listen": ["udp/53"],
+        "units": [{"name": "app.service", "state": "inactive"}],
+        "files": ["/etc/app/app.conf"],
+        "commands": [{"run": "appd -V 2>&1 | grep x"}, {"run": ["appctl", "status"]}],
+    }
+    failing = Observed(versions={}, failed=["app.service"])
+    checks = yaml.safe_load(debian_texts.check(planned(app), failing))
+    assert checks["listen"] == ["tcp/1234"]
+    assert checks["commands"][0] == {"run": "command -v app-cli"}
+
+
+def test_scripts_find_programs_where_images_have_them(app: Package, tmp_path: Path) -> None:
+    plan = planned(app)
+    helper = tmp_path / "tree/usr/share/app/helper"
+    helper.parent.mkdir(parents=True)
+    helper.write_text("exec /usr/sbin/appd || /sbin/appd-other || /sbin/appd\n")
+    (helper.parent / "data").write_bytes(b"\xff/usr/sbin/appd")
+    plan.renamed = debian_plan.in_sbin(plan, tmp_path / "tree")
+    edits = yaml.safe_load(debian_texts.recipe(plan))["edit"]
+    assert edits["usr/share/app/helper"] == [
+        {"replace": "/usr/sbin/appd", "with": "/usr/bin/appd"},
+        {"replace": "/sbin/appd", "with": "/usr/bin/appd"},
+    ]
+
+
+def test_what_scripts_name_comes_along(tmp_path: Path) -> None:
+    files = {
+        "usr/bin/app": program("x86-64"),
+        "usr/bin/helper": "#!/bin/sh\ncp /usr/share/keys/root.key $STATE/usr/share/x\n",
+        "etc/sv/app/run": "#!/usr/bin/runit\n",
+        "etc/resolvconf/update.d/app": "",
+    }
+    own = built(tmp_path / "own", files, conffiles="/etc/sv/app/run\n")
+    keys = built(tmp_path / "keys", {"usr/share/keys/root.key": "", "usr/share/keys/more": ""})
+    assert own.named == {"usr/share/keys/root.key"}
+    plan = planned(own)
+    found = debian_plan.mentioned(
+        plan, Manifest(image="app", key="", epoch=0, entries=()), {"app": own, "keys": keys}
+    )
+    assert found == {"usr/share/keys/root.key": "usr/share/keys/root.key"}
+    assert plan.config == {}  # what other managers of services read
+
+
+def test_a_group_that_debian_alone_has_becomes_the_accounts(tmp_path: Path) -> None:
+    line = "d /run/app 0755 app nogroup\n"
+    files = {**FILES, "usr/bin/app": program("x86-64"), "usr/lib/tmpfiles.d/app.conf": line}
+    texts = planned(built(tmp_path, files, postinst=POSTINST)).files["usr/share/app/tmpfiles.conf"]
+    assert "d /run/app 0755 app app\n" in texts
 
 
 def test_links_to_nothing_and_units_that_can_not_run_are_left_out(app: Package) -> None:
@@ -198,6 +261,12 @@ def test_a_folder_of_plug_ins_comes_along_for_any_processor(tmp_path: Path) -> N
     assert install["usr/lib/*/app/**"] == "usr/lib/other/app/"
     assert install["usr/lib/app/**"] == "usr/lib/app/"
     assert not any("locale" in pattern for pattern in install)
+
+
+def test_recommended_packages_are_known(tmp_path: Path) -> None:
+    control = "Package: app\nVersion: 1\nArchitecture: all\nMaintainer: x <x@example.org>\n"
+    control += "Recommends: keys, other (>= 2) | third\nDescription: x\n"
+    assert built(tmp_path, {}, control=control).recommends == ("keys", "other")
 
 
 @pytest.mark.parametrize(

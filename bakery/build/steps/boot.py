@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bakery.boot.report import BootReport
-    from bakery.boot.session import Deployment
     from bakery.build.context import Context
     from bakery.build.step import AnyStep, Work
     from bakery.recipe.plan import Image
@@ -94,11 +93,12 @@ def _reports(
 ) -> list[BootReport]:
     from bakery.boot.everywhere import Trial
     from bakery.boot.machines import machine
+    from bakery.boot.session import Deployment
 
     def tell(machine: str, step: str, *, lasting: bool = False) -> None:
         work.progress.tell(f"{machine}: {step}", lasting=lasting)
 
-    deployment = _deployment(context, image, others)
+    deployment = Deployment.of(image, others, context.file)
     trial = Trial(
         deployments=[deployment],
         folder=context.journals(image),
@@ -124,19 +124,6 @@ def machines(context: Context, image: Image) -> tuple[str, ...]:
     from bakery.boot.waiver import demanded
 
     return demanded(context.settings, image=image.id, arch=image.contents.arch)
-
-
-def _deployment(context: Context, image: Image, others: Sequence[Image]) -> Deployment:
-    from bakery.boot.machine import BootImage
-    from bakery.boot.session import Deployment
-
-    together = (*others, image)
-    return Deployment(
-        images=[BootImage(path=context.file(each), name=each.contents.name) for each in together],
-        start=[unit.name for each in together for unit in each.contents.start],
-        expected=image.source.expected,
-        variables={"BAKERY_VERSION": image.contents.version},
-    )
 
 
 def recorded(report: BootReport) -> Boot:
