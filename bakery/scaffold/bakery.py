@@ -26,28 +26,6 @@ bakery = ["{requirement}"] # pip install --group bakery
 [tool.bakery]
 # recipes, dist, store, publish_url: `bakery settings` shows what holds and why.
 """
-_WORKFLOW = """\
-name: Bake
-on:
-  pull_request:
-  push: {branches: [main]}
-permissions: {contents: read}
-jobs:
-  bake:
-    runs-on: ubuntu-24.04
-    steps:
-      - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2
-        with: {persist-credentials: false}
-      - uses: actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065 # v5.6.0
-        with: {python-version: "3.12"}
-      - run: python -m pip install --upgrade pip && python -m pip install --group bakery
-      - run: >-
-          sudo apt-get install --yes --no-install-recommends
-          squashfs-tools systemd-container debootstrap debian-archive-keyring
-      - run: bakery lint --format github
-      - run: doit build
-      - run: sudo env "PATH=$PATH" doit boot
-"""
 
 
 def first_line(settings: Settings) -> str:
@@ -69,10 +47,10 @@ def prepare(settings: Settings, echo: Callable[[str], None]) -> None:
     texts: dict[Path, str] = {}
     if not (settings.root / "dodo.py").exists():
         texts = {
-            settings.root / "dodo.py": files("bakery.scaffold").joinpath("dodo.txt").read_text(),
+            settings.root / "dodo.py": _own("dodo.txt"),
             settings.root / "pyproject.toml": _PYPROJECT.format(requirement=_requirement()),
             settings.root / ".gitignore": "/dist/\n/.doit.db*\n",
-            settings.root / ".github/workflows/bake.yaml": _WORKFLOW,
+            settings.root / ".github/workflows/bake.yaml": _own("workflow.yaml"),
         }
     if _schema(settings) != _OWN:
         texts[_schema(settings)] = _OWN.read_text()
@@ -81,6 +59,10 @@ def prepare(settings: Settings, echo: Callable[[str], None]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, text.encode())
             echo(f"# written: {show(path)}")
+
+
+def _own(name: str) -> str:
+    return files("bakery.scaffold").joinpath(name).read_text("utf-8")
 
 
 def _schema(settings: Settings) -> Path:

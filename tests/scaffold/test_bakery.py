@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-
-import yaml
 
 from bakery import settings
 from bakery.cli import schemas
@@ -24,7 +23,8 @@ def test_an_empty_folder_becomes_a_bakery(tmp_path: Path) -> None:
     line, said = prepare(tmp_path)
     assert len(said) == 5
     assert (tmp_path / "dodo.py").read_text() == (REPOSITORY / "dodo.py").read_text()
-    assert yaml.safe_load((tmp_path / ".github/workflows/bake.yaml").read_text())["jobs"]
+    workflow = (REPOSITORY / "bakery/scaffold/workflow.yaml").read_text()
+    assert (tmp_path / ".github/workflows/bake.yaml").read_text() == workflow
     assert settings.load(tmp_path, {}).root == tmp_path
     schema = tmp_path / "recipes/app" / line.partition("$schema=")[2]
     assert schema.resolve().read_text() == schemas.text("recipe")
@@ -40,3 +40,15 @@ def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
 def test_this_repository_needs_nothing() -> None:
     line = "# yaml-language-server: $schema=../../bakery/recipe/recipe.schema.json"
     assert prepare(REPOSITORY) == (line, [])
+
+
+def test_its_workflow_uses_actions_as_this_repositorys_do() -> None:
+    uses = re.compile(r"uses: \S+@[0-9a-f]{40} # \S+")
+    own = {
+        each
+        for path in (REPOSITORY / ".github/workflows").glob("*.yaml")
+        for each in uses.findall(path.read_text())
+    }
+    written = uses.findall((REPOSITORY / "bakery/scaffold/workflow.yaml").read_text())
+    assert written
+    assert set(written) <= own
