@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bakery.arch import ARCHITECTURES
 from bakery.errors import BakeryError
 from bakery.http.address import file_name, split
+from bakery.http.errors import RequestError
 from bakery.recipe.upstreams import ListingUpstream
 from bakery.recipe.version import Version
 from bakery.scaffold.release import About, UpstreamFile, UpstreamRelease
@@ -40,6 +41,8 @@ def look(address: str, name: str, version: str | None, api: Api) -> UpstreamRele
 
     """
     notes, upstream = [], None
+    if "{" not in address:
+        _refusal(address, api)  # a server that can't be asked at all is no reason to go on
     if not re.search(r"\{(?:version|bare)\}", address):
         address, found = _with_placeholders(address)
         notes.append(f"{address}, version {found}")
@@ -187,6 +190,9 @@ def _refusal(url: str, api: Api) -> UpstreamError | None:
     try:
         api.size(url)
     except UpstreamError as error:
+        cause = error.__cause__
+        if not isinstance(cause, RequestError) or cause.status is None:
+            raise
         return error
     return None
 

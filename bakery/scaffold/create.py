@@ -67,7 +67,7 @@ def create(
 
     """
     folder = settings.recipes / name
-    _check(folder, kind, project)
+    _check(name, folder, kind, project)
     with Api(settings) as api:
         release = _LOOK[kind](project, name, version, api)
         for note in release.notes:
@@ -118,11 +118,11 @@ def _seen(
         return seen_in_a_boot(image, tree, draft.layout.programs, (), settings=settings, echo=echo)
 
 
-def _check(folder: Path, kind: str, project: str) -> None:
-    refused = names.refusal(folder.name)
+def _check(name: str, folder: Path, kind: str, project: str) -> None:
+    refused = names.refusal(name)
     if refused:
         why, fix = refused
-        raise NewRecipeError(f'"{folder.name}" can\'t be the name of a recipe', why=why, fix=fix)
+        raise NewRecipeError(f'"{name}" can\'t be the name of a recipe', why=why, fix=fix)
     if folder.exists():
         raise NewRecipeError(
             f"there is a recipe {folder.name} already",
@@ -158,7 +158,7 @@ def create_of_packages(
 
     """
     folder = settings.recipes / name
-    _check(folder, "debian", "")
+    _check(name, folder, "debian", "")
     drafter = on_debian.Drafter(
         name=name, asked=asked, suite=suite, settings=settings, echo=echo, boot=boot
     )

@@ -37,13 +37,14 @@ if TYPE_CHECKING:
     from bakery.settings import Settings
 
 _OPTIONS = ("--version", "version", "-version", "-V", "-v")
-_ASKED = 2  # seconds for a program to tell its version; what is a daemon does not end
+_ASKED = 10  # seconds for a program to tell its version; what takes longer is a daemon
 _EPHEMERAL = 32768  # UDP ports from here on are where answers come in
 _FETCH = ("curl", "--silent", "--show-error", "--fail", "--max-time", "3")
 _ASK_VERSION = """\
 for option in {options}; do
-  said=$(timeout -k 1 {seconds} {program} $option 2>&1 | head -c 16384)
-  case $said in *{version}*) echo $option; echo "$said"; exit ;; esac
+  said=$(timeout -k 1 {seconds} {program} $option 2>&1; echo "$?")
+  case $said in *{version}*) echo "$option"; echo "$said"; exit ;; esac
+  case $said in *124) break ;; esac
 done
 exit 1
 """

