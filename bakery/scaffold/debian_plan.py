@@ -191,6 +191,20 @@ class Plan:
         return sorted(found, key=lambda each: PurePosixPath(each[1]).name not in names)
 
     @property
+    def links(self) -> dict[str, str]:
+        """The links by which programs are called what people call them: `nc` for `nc.openbsd`.
+
+        Debian's alternatives of another name, such as `editor`, are the host's to choose.
+        """
+        paths = {path for _, path in self.commands}
+        return {
+            link: PurePosixPath(to).name
+            for package in self.own
+            for link, to in package.alternatives().items()
+            if to in paths and link not in paths and re.match(rf"{re.escape(link)}[.-]", to)
+        }
+
+    @property
     def foreign(self) -> set[str]:
         """The scripts whose interpreter hosts may lack."""
         return {

@@ -103,7 +103,13 @@ def _set_up(plan: Plan) -> dict[str, object]:
         if plan.account
         else {}
     )
-    keys = {"edit": edits, "account": account, "config": plan.config, "start": plan.start}
+    keys = {
+        "links": plan.links,
+        "edit": edits,
+        "account": account,
+        "config": plan.config,
+        "start": plan.start,
+    }
     if list(account) == ["name"]:
         keys["account"] = account["name"]
     return {key: value for key, value in keys.items() if value}
@@ -133,7 +139,8 @@ def _allow(plan: Plan) -> Iterator[str]:
 
 def asked(plan: Plan) -> tuple[list[str], list[Question]]:
     """Return what a boot is to show: which programs tell their version, what services answer."""
-    return [PurePosixPath(path).name for _, path in plan.commands][:_TRIED], [*_work(plan)]
+    paths = (*plan.links, *(path for _, path in plan.commands))
+    return [PurePosixPath(path).name for path in paths][:_TRIED], [*_work(plan)]
 
 
 def check(plan: Plan, seen: Observed | None) -> str:
@@ -212,7 +219,8 @@ def readme(plan: Plan) -> str:
     """Return README.md."""
     first = plan.own[0]
     suite = _SUITES.get(plan.suite, plan.suite)
-    programs = ", ".join(f"`/usr/bin/{PurePosixPath(path).name}`" for _, path in plan.commands)
+    paths = (*plan.links, *(path for _, path in plan.commands))
+    programs = ", ".join(f"`/usr/bin/{PurePosixPath(path).name}`" for path in paths)
     starts = ", ".join(f"`{name}`" for name in plan.start) or "nothing"
     account = f", the account `{plan.account.name}`" if plan.account else ""
     how = "in a root file system of its own" if plan.private else "with the libraries that it loads"

@@ -34,6 +34,7 @@ _SAYS_VERSION = re.compile(rb"(?<![\w-])(?:--)?version\x00|--version\b")
 _ASSIGNED = re.compile(r"^\s*(\w+)=[\"']?([\w$./{}-]+)[\"']?\s*$", re.MULTILINE)
 _ADDED = re.compile(r"^\s*(?:[^#\n]*\s)?(adduser|useradd)\s(.*)$", re.MULTILINE)
 _PATH = re.compile(r"(?<![\w.}])/(usr/(?:bin|sbin|lib|libexec|share)/[\w./+-]*[\w+-])")
+_ALTERNATIVE = re.compile(r"update-alternatives\s(?:-\S+\s+)*--install\s+(\S+)\s+\S+\s+(\S+)")
 _VALUED = {
     "--home": "home",
     "--home-dir": "home",
@@ -148,6 +149,16 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
         ]
         made = {each.name: each for each in (*_by_sysusers(lines), *_by_scripts(self.scripts))}
         return tuple(made.values())
+
+    def alternatives(self) -> dict[str, str]:
+        """Return the program for each name in usr/bin that it offers to stand for, by the path."""
+        values = dict(_ASSIGNED.findall(self.scripts))
+        offered = _ALTERNATIVE.findall(_filled(self.scripts, values))
+        return {
+            merged(link.lstrip("/")): merged(to.lstrip("/"))
+            for link, to in offered
+            if merged(link.lstrip("/")).startswith("usr/bin/")
+        }
 
     def licence(self) -> str:
         """Return the SPDX expression of its main licence, as its copyright file has it (DEP 5)."""

@@ -263,6 +263,19 @@ def test_a_folder_of_plug_ins_comes_along_for_any_processor(tmp_path: Path) -> N
     assert not any("locale" in pattern for pattern in install)
 
 
+def test_programs_are_called_as_debians_alternatives_call_them(tmp_path: Path) -> None:
+    postinst = (
+        "#!/bin/sh\nupdate-alternatives --quiet --install /usr/bin/nc nc /bin/nc.openbsd 50 \\\n"
+        "  --slave /usr/share/man/x x y\n"
+        "update-alternatives --install /usr/bin/editor editor /bin/nc.openbsd 1\n"
+    )
+    files = {"bin/nc.openbsd": program("x86-64")}
+    plan = planned(built(tmp_path, files, postinst=postinst), name="nc")
+    assert yaml.safe_load(debian_texts.recipe(plan))["links"] == {"usr/bin/nc": "nc.openbsd"}
+    assert debian_texts.asked(plan)[0] == ["nc", "nc.openbsd"]
+    assert "`/usr/bin/nc`" in debian_texts.readme(plan)
+
+
 def test_recommended_packages_are_known(tmp_path: Path) -> None:
     control = "Package: app\nVersion: 1\nArchitecture: all\nMaintainer: x <x@example.org>\n"
     control += "Recommends: keys, other (>= 2) | third\nDescription: x\n"
