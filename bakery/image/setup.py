@@ -73,7 +73,13 @@ _NETWORK = _SHELL.format(
     script="! /usr/bin/systemctl --quiet is-active systemd-networkd.service ||"
     " /usr/bin/networkctl reload"
 )
+# Policies for accounts that are not there yet are void until the bus reads them anew.
+_DBUS = _SHELL.format(
+    script="test ! -S /run/dbus/system_bus_socket ||"
+    " /usr/bin/systemctl try-reload-or-restart dbus.service"
+)
 _ORDERED = (".service", ".socket")
+_BUS = ("usr/share/dbus-1/system.d/", "usr/share/dbus-1/system-services/")
 _SYSCTL_KEY = re.compile(r"^[ \t]*-?[ \t]*([\w./*?@:\[\]-]+)[ \t]*(?:=|$)", re.MULTILINE)
 _PLAIN_WORD = re.compile(r"[\w.@+/:-]+")
 
@@ -177,6 +183,8 @@ def _commands(tree: TreeBuilder, name: str) -> Iterator[str]:
         yield _UDEV
     if _names(tree, "usr/lib/systemd/network/", ".network", ".netdev"):
         yield _NETWORK
+    if any(path.startswith(_BUS) for path in tree.entries):
+        yield _DBUS
 
 
 def _fragments(tree: TreeBuilder, folder: str, *suffixes: str) -> Sequence[str]:
@@ -223,7 +231,7 @@ def _digest(tree: TreeBuilder, name: str, unit: str) -> str:
     digest = hashlib.sha256(unit.encode())
     folders = ("sysusers.d", "tmpfiles.d", "modules-load.d", "sysctl.d", "binfmt.d")
     applied = [f"usr/lib/{each}/" for each in folders]
-    applied += ["usr/lib/udev/rules.d/", "usr/lib/systemd/network/", shared_tmpfiles(name)]
+    applied += ["usr/lib/udev/rules.d/", "usr/lib/systemd/network/", *_BUS, shared_tmpfiles(name)]
     for path, entry in sorted(tree.entries.items()):
         if path.startswith(tuple(applied)):
             digest.update(f"{path}\0{entry.sha256}\0{entry.target}\0".encode())

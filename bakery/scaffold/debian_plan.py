@@ -345,6 +345,7 @@ def _tmpfiles(plan: Plan) -> Iterator[str]:
     own = plan.tmpfiles
     group = plan.account.name if plan.account else "root"
     yield from (re.sub(r"\bnogroup\b", group, line) for line in own)  # it is Debian's alone
+    yield from (f"d /{folder} 0755 - -" for folder in sorted(_empty(plan)))
     yield from (f"C /{tree} - - - - /usr/share/{plan.name}/{tree}" for tree in plan.trees)
     said = [text for package in plan.own for text in (package.scripts, *configs(plan, package))]
     said += [*plan.shipped.values(), *(f"/{f}" for package in plan.own for f in package.folders)]
@@ -357,6 +358,16 @@ def _tmpfiles(plan: Plan) -> Iterator[str]:
         if not made and f"/{path}" != home and last in _names(plan):
             who = f":{owner} :{owner}" if owner else "- -"
             yield f"d /{path} :0750 {who}"
+
+
+def _empty(plan: Plan) -> Iterator[str]:
+    """Yield the folders in /etc, beside the packages' configuration, that begin without a file."""
+    tops = tuple(f"etc/{path.split('/')[1]}/" for path in (*plan.config, *plan.trees))
+    files = [path for package in plan.own for path in package.files]
+    for folder in {folder for package in plan.own for folder in package.folders}:
+        empty = not any(path.startswith(f"{folder}/") for path in files)
+        if empty and folder.startswith(tops):
+            yield folder
 
 
 def configs(plan: Plan, package: Package) -> Iterator[str]:
@@ -394,6 +405,8 @@ def mentioned(plan: Plan, manifest: Manifest, everything: Mapping[str, Package])
     scripts = (path for package in plan.own for path in sorted(package.named))
     wanted = (*(reference.mentions for reference in manifest.references), *scripts)
     for path in dict.fromkeys(wanted if not plan.private else ()):
+        if path.startswith("usr/lib/systemd/"):
+            continue  # the host's own, which an image must not add to
         below = [each for each in sizes if each.startswith(f"{path}/")]
         library = _LIBRARIES.match(path)
         inner = path[library.end() :] if library else ""

@@ -110,6 +110,8 @@ class Drafter:
         plans.choose_root(plan)
         self.echo(f"# {plan.private or 'self-contained: its programs are binaries'}")
         plans.lay_out(plan, everything)
+        if not plan.commands:
+            self.echo("# beware: the packages have no program in /usr/bin or /usr/sbin")
         if not plan.start and any(each.units() for each in own):
             self.echo("# nothing is started: no unit of the packages is enabled when they are")
         elif not plan.start and any(

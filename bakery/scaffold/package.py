@@ -34,7 +34,7 @@ _SAYS_VERSION = re.compile(rb"(?<![\w-])(?:--)?version\x00|--version\b")
 _ASSIGNED = re.compile(r"^\s*(\w+)=[\"']?([\w$./{}-]+)[\"']?\s*$", re.MULTILINE)
 _ADDED = re.compile(r"^\s*(?:[^#\n]*\s)?(adduser|useradd)\s(.*)$", re.MULTILINE)
 _PATH = re.compile(r"(?<![\w.}])/(usr/(?:bin|sbin|lib|libexec|share)/[\w./+-]*[\w+-])")
-_ALTERNATIVE = re.compile(r"update-alternatives\s(?:-\S+\s+)*--install\s+(\S+)\s+\S+\s+(\S+)")
+_ALTERNATIVE = re.compile(r"update-alternatives\s+(?:-\S+\s+)*?--install\s+(\S+)\s+\S+\s+(\S+)")
 _VALUED = {
     "--home": "home",
     "--home-dir": "home",

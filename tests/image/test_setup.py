@@ -111,6 +111,7 @@ def test_only_what_the_image_ships_is_applied(tree: Tree) -> None:
         ("usr/lib/tmpfiles.d/a.conf", "/usr/bin/systemd-tmpfiles --create a.conf"),
         ("usr/lib/binfmt.d/a.conf", "/usr/lib/systemd/systemd-binfmt"),
         ("usr/lib/udev/rules.d/a.rules", "/usr/bin/udevadm control --reload"),
+        ("usr/share/dbus-1/system.d/a.conf", "try-reload-or-restart dbus.service"),
         ("usr/lib/systemd/network/a.network", "/usr/bin/networkctl reload"),
     ],
 )

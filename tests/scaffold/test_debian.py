@@ -64,7 +64,7 @@ FILES = {
 def built(folder: Path, files: Mapping[str, str | bytes], **control: str) -> Package:
     """Return a package of these files as it is read; `control` has its scripts and conffiles."""
     root = folder / "root"
-    root.mkdir(parents=True)
+    root.mkdir(parents=True, exist_ok=True)
     about = "Package: app\nVersion: 1.0-1\nArchitecture: amd64\nMaintainer: x <x@example.org>\n"
     texts = {"control": f"{about}Homepage: https://example.org/\nDescription: An app\n more\n"}
     everything: dict[str, str | bytes] = {**files}
@@ -229,6 +229,14 @@ def test_what_scripts_name_comes_along(tmp_path: Path) -> None:
     assert plan.config == {}  # what other managers of services read
 
 
+def test_folders_of_the_configuration_are_there_though_they_are_empty(tmp_path: Path) -> None:
+    for folder in ("app/services", "cron.d", "app"):
+        (tmp_path / "root/etc" / folder).mkdir(parents=True, exist_ok=True)
+    app = built(tmp_path, FILES, conffiles="/etc/app/app.conf\n")
+    lines = planned(app).files["usr/share/app/tmpfiles.conf"].splitlines()
+    assert [line for line in lines if "/etc/" in line] == ["d /etc/app/services 0755 - -"]
+
+
 def test_a_group_that_debian_alone_has_becomes_the_accounts(tmp_path: Path) -> None:
     line = "d /run/app 0755 app nogroup\n"
     files = {**FILES, "usr/bin/app": program("x86-64"), "usr/lib/tmpfiles.d/app.conf": line}
@@ -265,7 +273,7 @@ def test_a_folder_of_plug_ins_comes_along_for_any_processor(tmp_path: Path) -> N
 
 def test_programs_are_called_as_debians_alternatives_call_them(tmp_path: Path) -> None:
     postinst = (
-        "#!/bin/sh\nupdate-alternatives --quiet --install /usr/bin/nc nc /bin/nc.openbsd 50 \\\n"
+        "#!/bin/sh\nupdate-alternatives \\\n --quiet   --install /bin/nc nc /bin/nc.openbsd 50 \\\n"
         "  --slave /usr/share/man/x x y\n"
         "update-alternatives --install /usr/bin/editor editor /bin/nc.openbsd 1\n"
     )
