@@ -179,7 +179,10 @@ class Plan:
 
     @property
     def commands(self) -> list[tuple[Package, str]]:
-        """The programs that are installed, the recipe's namesake first."""
+        """The programs that are installed, the recipe's namesake first.
+
+        One of a name: what sbin and bin both have, bin can have once.
+        """
         left = set() if self.private else self.foreign
         found = [
             (package, path)
@@ -187,8 +190,11 @@ class Plan:
             for path in package.commands
             if package.links.get(path, path) not in left
         ]
+        found.sort(key=lambda each: each[1] not in each[0].links)  # a file has it, not a link to it
+        once = {PurePosixPath(path).name: (package, path) for package, path in found}
         names = {self.name, *self.asked}
-        return sorted(found, key=lambda each: PurePosixPath(each[1]).name not in names)
+        order = sorted(once.values(), key=lambda each: each[1])
+        return sorted(order, key=lambda each: PurePosixPath(each[1]).name not in names)
 
     @property
     def links(self) -> dict[str, str]:

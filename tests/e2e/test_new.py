@@ -45,7 +45,7 @@ def test_a_github_project_with_a_service(project: Project, mirror: Mirror) -> No
     mirror.place("https://api.github.com/repos/example/app/index.html").write_text(
         json.dumps({"description": "An app", "license": {"spdx_id": "MIT"}})
     )
-    said = run(project, "app", "--github", "example/app", "--unit")
+    said = run(project, "app", "--github", "example/app", "--unit", "--no-boot")
     assert said.endswith("\nbakery try app\n")
     project.doit("build:app")
     built = {path.name for path in (project.dist / "app-v1.2.3").glob("*.raw")}
@@ -58,7 +58,7 @@ def test_a_github_project_with_a_service(project: Project, mirror: Mirror) -> No
 
 def test_a_project_of_the_real_package_index(project: Project) -> None:
     del project.environment["BAKERY_MIRROR"]
-    said = run(project, "just", "--pypi", "rust-just")
+    said = run(project, "just", "--pypi", "rust-just", "--no-boot")
     assert "# programs: just\n" in said
     project.doit("build:just")
     recipe = (project.recipes / "just" / "recipe.yaml").read_text()
@@ -69,7 +69,7 @@ def test_a_project_of_the_real_package_index(project: Project) -> None:
 @needs.programs("npm")
 def test_a_package_of_the_real_npm_registry(project: Project) -> None:
     del project.environment["BAKERY_MIRROR"]
-    said = run(project, "bundler", "--npm", "esbuild", "--version", "0.28.2")
+    said = run(project, "bundler", "--npm", "esbuild", "--version", "0.28.2", "--no-boot")
     assert "# x86-64: @esbuild/linux-x64\n# arm64: @esbuild/linux-arm64\n" in said
     recipe = (project.recipes / "bundler" / "recipe.yaml").read_text()
     assert 'npm: "@esbuild/linux-{arch}"\n' in recipe

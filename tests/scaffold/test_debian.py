@@ -284,6 +284,13 @@ def test_programs_are_called_as_debians_alternatives_call_them(tmp_path: Path) -
     assert "`/usr/bin/nc`" in debian_texts.readme(plan)
 
 
+def test_what_sbin_and_bin_both_have_is_installed_once(tmp_path: Path) -> None:
+    (tmp_path / "root/usr/bin").mkdir(parents=True)
+    (tmp_path / "root/usr/bin/rmail").symlink_to("../sbin/rmail")
+    plan = planned(built(tmp_path, {"usr/sbin/rmail": program("x86-64")}))
+    assert [*plan.install] == ["usr/sbin/rmail", "usr/share/doc/**/copyright"]
+
+
 def test_recommended_packages_are_known(tmp_path: Path) -> None:
     control = "Package: app\nVersion: 1\nArchitecture: all\nMaintainer: x <x@example.org>\n"
     control += "Recommends: keys, other (>= 2) | third\nDescription: x\n"
