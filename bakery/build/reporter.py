@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bakery import workflow_commands
+from bakery import interrupts, workflow_commands
 from bakery.build.steps.squashed import KIND, Squashed
 from bakery.build.summary import Tally, show
 from bakery.characters import visible
@@ -182,6 +182,8 @@ class Reporter:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+        if interrupts.happened():
+            return
         self._state.sweep()
         show(self._tally, self._images, self._context, self._state, self.unusable)
 

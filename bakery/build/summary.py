@@ -61,14 +61,11 @@ def show(
         _write_step_summary(rows)
     elif tally.cached:
         print(f"{len(tally.cached)} images are up to date in {_near(context.settings.dist)}")
-    interrupted = isinstance(sys.exc_info()[1], KeyboardInterrupt)
     if tally.failed:
         print(f"\n{len(tally.failed)} failed: {_first(tally.failed)}")
         if tally.skipped:
             print(f"not done because of that: {_first(tally.skipped)}")
-    if interrupted:
-        print("\ninterrupted")
-    if tally.failed or interrupted:
+    if tally.failed:
         print("What is finished is kept; the same command continues.")
     elif tally.built:
         seconds = time.monotonic() - tally.began

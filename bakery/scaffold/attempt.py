@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from bakery import interrupts
+
 if TYPE_CHECKING:
     from bakery.recipe.plan import Image
     from bakery.settings import Settings
@@ -33,4 +35,6 @@ def _run(words: list[str], settings: Settings, environment: dict[str, str]) -> i
     """Run a module of Python on the terminal of this process."""
     command = [sys.executable, "-m", *words]
     env = {**os.environ, **environment}
-    return subprocess.run(command, cwd=settings.root, env=env, check=False).returncode
+    process = subprocess.Popen(command, cwd=settings.root, env=env)
+    with interrupts.handed_to(process):
+        return process.wait()

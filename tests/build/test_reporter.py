@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from io import StringIO
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
@@ -140,24 +140,6 @@ def test_what_to_do_next_is_said_of_the_newest_image_that_boots_here(
     said = capsys.readouterr().out
     assert "doit boot:" not in said
     assert f"Look into it: dist/stage/tool-1.0-{other}/tree" in said
-
-
-def test_who_interrupts_hears_that_the_same_command_continues(
-    reporter: Reporter, capsys: pytest.CaptureFixture[str]
-) -> None:
-    reporter.add_success(started(reporter, "squash:tool-1.0-x86-64"))
-
-    def run() -> NoReturn:
-        try:
-            raise KeyboardInterrupt
-        finally:
-            reporter.complete_run()
-
-    with pytest.raises(KeyboardInterrupt):
-        run()
-    said = capsys.readouterr().out
-    assert "interrupted\nWhat is finished is kept; the same command continues.\n" in said
-    assert "What next" not in said
 
 
 @pytest.mark.parametrize("width", [36, 40, 68, 69, 80, 200])
