@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bakery import interrupts
 
-interrupts.install("what is finished is kept; the same command continues", sys.stdout)
+interrupts.install("the same command continues", sys.stdout)
 
 from bakery.build import graph
 from bakery.build.steps import boot, check, compare, fetch, publish, release, squash, stage

@@ -21,7 +21,7 @@ from bakery.files import remove
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from types import FrameType, TracebackType
     from typing import TextIO
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GRACE = 3.0  # seconds that all may take to unwind
+_LOOK = 0.01  # seconds between looks at them
 _ECHO = 0.2  # seconds in which a signal may reach us twice: from a terminal, and from our parent
 
 
@@ -109,11 +110,10 @@ class _Interrupts:
             self._finish()
 
     def _finish(self, *_: object) -> NoReturn:
-        """End the program by the signal, once its threads have ended."""
+        """End the program by the signal, once its threads have unwound."""
         number = self.number or signal.SIGTERM
-        until = self._came + _GRACE
-        for thread in _others():
-            thread.join(max(0.0, until - time.monotonic()))
+        while _are_busy(_others()) and time.monotonic() < self._came + _GRACE:
+            time.sleep(_LOOK)
         self.end(signal.SIGKILL)
         self.tidy()
         _die(number)
@@ -197,6 +197,20 @@ def _end_all() -> None:
 def _others() -> list[threading.Thread]:
     here = (threading.main_thread(), threading.current_thread())
     return [thread for thread in threading.enumerate() if thread not in here]
+
+
+def _are_busy(threads: Sequence[threading.Thread]) -> bool:
+    """Return whether threads are in code of ours; those of doit may wait for tasks for ever."""
+    frames = sys._current_frames()  # noqa: SLF001  documented, and there is no other way
+    return any(_is_ours(frames.get(thread.ident or 0)) for thread in threads)
+
+
+def _is_ours(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] in ("bakery", "__main__"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _unwind_threads() -> None:

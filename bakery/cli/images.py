@@ -104,11 +104,10 @@ def boot(
     in the store. The exit status is 1 when something does not hold.
     """
     from bakery.boot.command import boot_files
-    from bakery.boot.display import Steps
+    from bakery.display import told
 
     settings = Project().settings
-    steps = Steps()
-    with steps.shown(live=not shell):
+    with told("boot", live=not shell) as tell:
         passed = boot_files(
             images,
             then=then,
@@ -118,7 +117,7 @@ def boot(
             expected=expected,
             shell=shell,
             echo=click.echo,
-            tell=steps.tell,
+            tell=tell,
         )
     if not passed:
         raise SystemExit(1)
@@ -128,11 +127,10 @@ def boot(
 def machines() -> None:
     """Make the systems that boots use, where they are not there yet; print their folders."""
     from bakery.boot.command import make_systems
-    from bakery.boot.display import Steps
+    from bakery.display import told
 
     settings = Project().settings
-    steps = Steps()
-    with steps.shown(live=True):
-        folders = make_systems(settings.machines, settings, steps.tell)
+    with told("make", live=True) as tell:
+        folders = make_systems(settings.machines, settings, tell)
     for folder in folders:
         click.echo(folder)

@@ -95,8 +95,8 @@ def _reports(
     from bakery.boot.everywhere import Trial
     from bakery.boot.machines import machine
 
-    def tell(machine: str, step: str, *, lasting: bool = False) -> None:
-        work.progress.tell(f"{machine}: {step}", lasting=lasting)
+    def tell(part: str, step: str, *, lasting: bool = False) -> None:
+        work.progress.tell(step, of=part, lasting=lasting)
 
     deployment = _deployment(context, image, others)
     trial = Trial(
