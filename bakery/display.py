@@ -103,7 +103,7 @@ class Row:
         """Show what is being done; what lasts gets a line that stays."""
         self._steps[of] = step
         if lasting:
-            self._display.say(": ".join(filter(None, (self.task, of, step))))
+            self._display.say(": ".join(filter(None, (self.task.rstrip(":"), of, step))))
 
     def lines(self, now: float, width: int) -> Iterator[str]:
         """Yield it as lines: one, or one for each part that has told what it does."""
@@ -112,7 +112,7 @@ class Row:
         for of, step in [*self._steps.items()] or [("", "")]:
             words = step or self.counted
             details = ("  ".join(filter(None, (words, each))) for each in (whole, share, ""))
-            task = f"{self.task} {of}" if of else self.task
+            task = f"{self.task} {of}".replace(": ", ":", 1) if of else self.task
             yield _fitted(task, [*details], elapsed, width)
 
     def sentence(self, now: float) -> str:
@@ -136,7 +136,7 @@ class Row:
 def _fitted(task: str, details: Sequence[str], elapsed: str, width: int) -> str:
     """Return a row's line: the most of its details that leaves the name telling."""
     elapsed = f"{elapsed:>6}"
-    least = task_width(task, _NAME)
+    least = task_width(task, min(_NAME, width // 3))
     room = max(0, width - least - len(elapsed) - 2)
     fitting = next((each for each in details if len(each) <= room), None)
     if fitting is None:

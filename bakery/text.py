@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import re
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _UNITS = "KMGTP"
 _SIZE = re.compile(rf"(\d+(?:\.\d+)?)\s*([{_UNITS}]?)(?:i?B)?", re.IGNORECASE)
 _LABEL = re.compile(r" *(where|why|fix): *")
+_EXCERPT = re.compile(r" *\d* \| ")
 _STEP_WIDTH = len("publish ")
 
 LEFT_OUT, STAYS, UNSIGNED = "left out: ", "stays as it is: ", "unsigned: "
@@ -102,13 +104,19 @@ def plain_table(
     )
 
 
+def fitted(text: str) -> str:
+    """Return text for standard output: as it is, or `wrapped` where that is a terminal."""
+    return wrapped(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text
+
+
 def wrapped(text: str, width: int) -> str:
     """Return text with long lines broken between words, and indented as they begin.
 
-    Paths, addresses and other long words stay whole.
+    Paths, addresses and other long words stay whole, and so do excerpts of files.
     """
     return "\n".join(
-        line if len(line) <= width else _broken(line, width) for line in text.split("\n")
+        line if len(line) <= width or _EXCERPT.match(line) else _broken(line, width)
+        for line in text.split("\n")
     )
 
 

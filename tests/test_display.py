@@ -65,9 +65,9 @@ def test_what_finds_no_room_is_left_out(display: Display, clock: Clock) -> None:
         "fetch tool-1.0-py3-none-manylinux_2_17_x86_64.whl 1000.0 MiB of 1010.0 MiB 4 s",
         "boot caddy-2.11.7-x86-64 nspawn:trixie caddy.service is active 0 s",
         "fetch tool-1.0-py3-none-…ux_2_17_x86_64.whl 99 % 4 s",
-        "boot caddy-2.11.7-…wn:trixie caddy.service is… 0 s",
-        "fetch tool-1.0-py…_x86_64.whl 99 % 4 s",
-        "boot caddy-2.11.7-…wn:trixie 0 s",
+        "boot caddy-2.1…wn:trixie caddy.service is acti… 0 s",
+        "fetch tool-1.0-…x86_64.whl 99 % 4 s",
+        "boot caddy-…trixie caddy.serv… 0 s",
     ]
 
 

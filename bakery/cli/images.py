@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from bakery.cli.project import Project
+from bakery.text import fitted
 
 
 class ImageFile(click.Path):
@@ -53,7 +54,8 @@ def check(paths: tuple[Path, ...], output: str) -> None:
         "github": render.github,
     }
     reports = check_paths(paths)
-    click.echo(formats[output](reports))
+    text = formats[output](reports)
+    click.echo(fitted(text) if output == "text" else text)
     if any(report.errors for report in reports):
         raise SystemExit(1)
 
@@ -107,7 +109,8 @@ def boot(
     from bakery.display import told
 
     settings = Project().settings
-    with told("boot", live=not shell) as tell:
+    reports: list[str] = []
+    with told(f"boot:{images[-1].stem}", live=not shell) as tell:
         passed = boot_files(
             images,
             then=then,
@@ -116,9 +119,10 @@ def boot(
             start=start,
             expected=expected,
             shell=shell,
-            echo=click.echo,
+            echo=reports.append,
             tell=tell,
         )
+    click.echo(fitted("\n".join(reports)))
     if not passed:
         raise SystemExit(1)
 
@@ -130,7 +134,7 @@ def machines() -> None:
     from bakery.display import told
 
     settings = Project().settings
-    with told("make", live=True) as tell:
+    with told("make:", live=True) as tell:
         folders = make_systems(settings.machines, settings, tell)
     for folder in folders:
         click.echo(folder)

@@ -10,6 +10,7 @@ from bakery.arch import ARCHITECTURES
 from bakery.cli.failures import exit_on_failures
 from bakery.cli.project import Project
 from bakery.errors import BakeryError
+from bakery.text import fitted
 
 
 @click.command()
@@ -92,7 +93,8 @@ def lint(names: tuple[str, ...], output: str) -> None:
     problems = list(linter.lint(project.recipes, names or project.recipes))
     formats = {"text": linter.text, "gcc": linter.gcc, "github": linter.github}
     if problems:
-        click.echo(formats[output](problems))
+        text = formats[output](problems)
+        click.echo(fitted(text) if output == "text" else text)
     errors = sum(problem.severity == "error" for problem in problems)
     if output == "text":
         warnings = len(problems) - errors
