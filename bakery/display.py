@@ -255,7 +255,7 @@ class Display:
                 shown = wrapped(shown, width)
             self.console.print(shown, style="red" if bad else None, markup=False)
 
-    def close(self, _: object = None) -> None:
+    def close(self) -> None:
         """Leave the terminal as it was."""
         self._closed.set()
         live, self._live = self._live, None
@@ -279,7 +279,7 @@ class Display:
 
     def _show(self) -> None:
         if self._live is None and self._reminding is None:
-            interrupts.at_end(self.close)
+            interrupts.close_first(self.close)
             if self._is_terminal() and not _in_ci():
                 from rich.live import Live
 

@@ -21,7 +21,7 @@ from bakery.files import remove
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import FrameType, TracebackType
     from typing import TextIO
@@ -45,6 +45,7 @@ class _Interrupts:
         self.number: signal.Signals | None = None
         self.ends: list[End] = []
         self.leftovers: list[Path] = []
+        self.displays: list[Callable[[], object]] = []
         self.deputies: list[End] = []
         self._came = 0.0
         self._advice = ""
@@ -78,6 +79,8 @@ class _Interrupts:
         self.number, self._came = signal.Signals(number), now
         signal.signal(signal.SIGALRM, self._finish)
         signal.setitimer(signal.ITIMER_REAL, _GRACE)
+        for close in self.displays:
+            close()
         _unwind_threads()
         self.end(signal.SIGTERM)
         for each in self.deputies:
@@ -112,7 +115,7 @@ class _Interrupts:
     def _finish(self, *_: object) -> NoReturn:
         """End the program by the signal, once its threads have unwound."""
         number = self.number or signal.SIGTERM
-        while _are_busy(_others()) and time.monotonic() < self._came + _GRACE:
+        while _busy() and time.monotonic() < self._came + _GRACE:
             time.sleep(_LOOK)
         self.end(signal.SIGKILL)
         self.tidy()
@@ -149,6 +152,11 @@ def at_end(end: End) -> None:
     It is told how: SIGTERM, then SIGKILL. It must not wait.
     """
     _process.ends.append(end)
+
+
+def close_first(close: Callable[[], object]) -> None:
+    """Have a display closed when a signal comes, before threads unwind that may draw on it."""
+    _process.displays.append(close)
 
 
 @contextmanager
@@ -194,15 +202,15 @@ def _end_all() -> None:
     _process.tidy()
 
 
-def _others() -> list[threading.Thread]:
-    here = (threading.main_thread(), threading.current_thread())
-    return [thread for thread in threading.enumerate() if thread not in here]
+def _busy() -> list[int]:
+    """Return the other threads that are in code of ours, by their numbers.
 
-
-def _are_busy(threads: Sequence[threading.Thread]) -> bool:
-    """Return whether threads are in code of ours; those of doit may wait for tasks for ever."""
+    The others wait for work, perhaps for ever. No lock is taken for this: in a signal's handler,
+    it may be our own.
+    """
+    here = threading.main_thread().ident
     frames = sys._current_frames()  # noqa: SLF001  documented, and there is no other way
-    return any(_is_ours(frames.get(thread.ident or 0)) for thread in threads)
+    return [number for number, frame in frames.items() if number != here and _is_ours(frame)]
 
 
 def _is_ours(frame: FrameType | None) -> bool:
@@ -215,11 +223,10 @@ def _is_ours(frame: FrameType | None) -> bool:
 
 def _unwind_threads() -> None:
     """Raise SystemExit, which ends a thread in silence, wherever other threads are."""
-    for thread in _others():
-        if thread.ident is not None:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
-            )
+    for number in _busy():
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(number), ctypes.py_object(SystemExit)
+        )
 
 
 def _die(number: signal.Signals) -> NoReturn:

@@ -98,7 +98,9 @@ class Reporter:
         """Take no notice that a task is looked at."""
 
     def execute_task(self, task: Any) -> None:
-        """Show that a task runs."""
+        """Show that a task runs; none begins once a signal has come."""
+        if interrupts.happened():
+            raise SystemExit
         if not task.actions:
             return
         with self._lock:

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 from pathlib import Path
+from threading import Event
 from typing import IO, TYPE_CHECKING
 
 import pytest
@@ -139,3 +140,23 @@ def test_interrupted_within_a_step_it_leaves_nothing(
     again = finished(project.doit(*tasks[1:]).splitlines())
     assert not set(done) & set(again)
     assert "squash  hello-1.0-x86-64" in again
+
+
+@pytest.mark.parametrize(
+    "words", ["bakery lock alpha 1.0", "bakery verify alpha --download", "bakery ls alpha"]
+)
+@needs.programs("dpkg-deb")
+def test_other_commands_end_as_builds_do(tmp_path: Path, mirror: Mirror, words: str) -> None:
+    project = small_project(tmp_path / "project", mirror)
+    paths = [f"/example.com/alpha-1.0-{word}" for word in ("x86_64", "aarch64")]
+    released = Event()
+    mirror.held = dict.fromkeys(paths, released)
+    with project.start(*words.split()) as process:
+        until(lambda: any(path in mirror.requests for path in paths))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=600)
+    released.set()
+    assert (out, err) == ("", "interrupted\n")
+    assert process.returncode == -signal.SIGINT
+    mirror.held = {}
+    assert project.run(*words.split()).returncode == 0
