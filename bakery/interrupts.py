@@ -47,6 +47,7 @@ class _Interrupts:
         self.leftovers: list[Path] = []
         self.displays: list[Callable[[], object]] = []
         self.deputies: list[End] = []
+        self.waking: threading.Thread | None = None
         self._came = 0.0
         self._advice = ""
         self._stream: TextIO | None = None
@@ -56,9 +57,36 @@ class _Interrupts:
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
                 signal.signal(number, self._handle)
+        self._begin_to_wake()
         sys.excepthook = self._uncaught
         sys.unraisablehook = self._quiet(sys.unraisablehook)
         threading.excepthook = self._quiet(threading.excepthook)
+
+    def _begin_to_wake(self) -> None:
+        """Have a thread wake the main one for a signal.
+
+        One that comes just before the main thread waits for a lock would be handled after that.
+        """
+        if self.waking is not None:
+            return
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        self.waking = threading.Thread(target=self._wake, args=(reader,), daemon=True)
+        self.waking.start()
+
+    def _wake(self, reader: int) -> None:
+        main = threading.main_thread().ident or 0
+        number = 0
+        while number not in SIGNALS:
+            number = os.read(reader, 1)[0]
+        while self.number is None:
+            time.sleep(_LOOK)
+            if self.number is None:
+                signal.pthread_kill(main, number)
+        while True:
+            time.sleep(_GRACE + _LOOK)
+            signal.pthread_kill(main, signal.SIGALRM)
 
     def _quiet(self, hook: Callable[[Any], object]) -> Callable[[Any], None]:
         """Return what shows mistakes as `hook` does, but those that come of unwinding."""
@@ -208,9 +236,9 @@ def _busy() -> list[int]:
     The others wait for work, perhaps for ever. No lock is taken for this: in a signal's handler,
     it may be our own.
     """
-    here = threading.main_thread().ident
+    here = {each.ident for each in (threading.main_thread(), _process.waking) if each}
     frames = sys._current_frames()  # noqa: SLF001  documented, and there is no other way
-    return [number for number, frame in frames.items() if number != here and _is_ours(frame)]
+    return [number for number, frame in frames.items() if number not in here and _is_ours(frame)]
 
 
 def _is_ours(frame: FrameType | None) -> bool:

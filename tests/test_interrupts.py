@@ -54,7 +54,12 @@ def program():
         what="it failed", cwd=folder)
 """
 IN_MAIN = "program()"
-IN_THREAD = "threading.Thread(target=program, daemon=True).start(); threading.Event().wait()"
+IN_THREAD = """
+threading.Thread(target=program, daemon=True).start()
+while not interrupts._process.ends:
+    threading.Event().wait(0.01)
+threading.Event().wait()
+"""
 DOWNLOADS = """
 from bakery.http.client import Client
 from bakery.workers import Workers
