@@ -23,6 +23,7 @@ from bakery.recipe import lock as lockfile
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from bakery.build.graph import Graph
@@ -73,8 +74,11 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def signals(monkeypatch: pytest.MonkeyPatch) -> None:
+def signals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(interrupts, "install", lambda *_: None)  # this process is pytest's
+    before = signal.getsignal(signal.SIGPIPE)  # `doit list` changes it
+    yield
+    signal.signal(signal.SIGPIPE, before)
 
 
 def dodo(root: Path, *words: str) -> dict[str, Any]:

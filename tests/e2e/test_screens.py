@@ -92,7 +92,7 @@ BROKEN = """summary: a tool
 homepage: https://example.com
 license: MIT
 build: ['1.0']
-arch: {x86-64: x86_64, arm64: aarch64}
+arch: {x86-64: x86_64}
 assets:
   - url: https://example.com/alpha-{version}-{arch}
     archive: plain
