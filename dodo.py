@@ -6,7 +6,12 @@ tasks of recipes there are `check:together`, which compares their images, and `c
 `doit publish:NAME --dry-run` and `channel:NAME --dry-run` only say what would be done.
 """
 
+import sys
 from pathlib import Path
+
+from bakery import interrupts
+
+interrupts.install("the same command continues", sys.stdout)
 
 from bakery.build import graph
 from bakery.build.steps import boot, check, compare, fetch, publish, release, squash, stage

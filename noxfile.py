@@ -108,6 +108,7 @@ TESTING_PROGRAMS = {
     "shellcheck": "shellcheck",
     "strace": "strace",
     "systemd-repart": "systemd-repart",
+    "tmux": "tmux",
     "xz": "xz-utils",
     "zip": "zip",
     "zstd": "zstd",

@@ -17,8 +17,15 @@ class Progress(Protocol):
     def restart(self, done: int = 0) -> None:
         """Report that the work begins again with `done` bytes already there."""
 
-    def tell(self, step: str, *, lasting: bool = False) -> None:
-        """Report in words what is being done; `lasting` where it takes minutes."""
+    def tell(self, step: str, *, of: str = "", lasting: bool = False) -> None:
+        """Report in words what is being done.
+
+        Args:
+            step: the words.
+            of: which of several parts of the task does it, such as a machine.
+            lasting: whether it takes minutes.
+
+        """
 
 
 class Silent:
@@ -33,7 +40,7 @@ class Silent:
     def restart(self, done: int = 0) -> None:
         """Ignore the restart."""
 
-    def tell(self, step: str, *, lasting: bool = False) -> None:
+    def tell(self, step: str, *, of: str = "", lasting: bool = False) -> None:
         """Ignore the step."""
 
 
@@ -42,3 +49,10 @@ class Tell(Protocol):
 
     def __call__(self, step: str, *, lasting: bool = False) -> None:
         """Report a step; `lasting` where it takes minutes."""
+
+
+class TellPart(Protocol):
+    """Receives what a part of some work does, such as a machine; called from any thread."""
+
+    def __call__(self, part: str, step: str, *, lasting: bool = False) -> None:
+        """Report a part's step; `lasting` where it takes minutes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import re
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _UNITS = "KMGTP"
 _SIZE = re.compile(rf"(\d+(?:\.\d+)?)\s*([{_UNITS}]?)(?:i?B)?", re.IGNORECASE)
+_LABEL = re.compile(r" *(where|why|fix): *")
+_EXCERPT = re.compile(r" *\d* \| ")
 _STEP_WIDTH = len("publish ")
 
 LEFT_OUT, STAYS, UNSIGNED = "left out: ", "stays as it is: ", "unsigned: "
@@ -69,6 +72,16 @@ def format_size(count: int) -> str:
     return f"{count} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
 
 
+def format_time(seconds: float) -> str:
+    """Return a span such as `42 s`, `1:20` or `1:02:03`."""
+    whole = int(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{rest:02}"
+    return f"{minutes}:{rest:02}" if minutes else f"{rest} s"
+
+
 def plain_table(
     head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Collection[str] = ()
 ) -> str:
@@ -91,13 +104,48 @@ def plain_table(
     )
 
 
+def fitted(text: str) -> str:
+    """Return text for standard output: as it is, or `wrapped` where that is a terminal."""
+    return wrapped(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text
+
+
+def wrapped(text: str, width: int) -> str:
+    """Return text with long lines broken between words, and indented as they begin.
+
+    Paths, addresses and other long words stay whole, and so do excerpts of files.
+    """
+    return "\n".join(
+        line if len(line) <= width or _EXCERPT.match(line) else _broken(line, width)
+        for line in text.split("\n")
+    )
+
+
+def _broken(line: str, width: int) -> str:
+    import textwrap
+
+    label = _LABEL.match(line)
+    return textwrap.fill(
+        line,
+        width,
+        subsequent_indent=" " * (label.end() if label else len(line) - len(line.lstrip()) + 2),
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    )
+
+
+def task_width(name: str, most: int) -> int:
+    """Return how wide a task's columns are, with a name of at most so many."""
+    return _STEP_WIDTH + min(most, len(name.partition(":")[2]))
+
+
 def task_columns(name: str, width: int) -> str:
     """Return a task's step and name in columns, `width` wide together.
 
     A long name loses its middle, for its ends tell it apart.
     """
     step, _, rest = name.partition(":")
-    room = width - _STEP_WIDTH
+    room = max(2, width - _STEP_WIDTH)
     end = room // 2
     shortened = rest if len(rest) <= room else f"{rest[: room - end - 1]}…{rest[-end:]}"
     return f"{step:<{_STEP_WIDTH - 1}} {shortened:<{room}}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import shlex
 import shutil
@@ -11,9 +10,10 @@ import subprocess
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING
 
+from bakery import interrupts
 from bakery.errors import BakeryError, MissingToolError
 from bakery.watch import Family, Watch
 
@@ -254,22 +254,17 @@ class _HungError(Exception):
 
 
 def _communicate(process: subprocess.Popen[bytes], watch: Watch) -> tuple[bytes, bytes]:
-    end = partial(_end, process, watch.family)
-    atexit.register(end)  # Ctrl-C ends a program whose other threads are in here
-    try:
-        while True:
-            try:
-                return process.communicate(timeout=min(_TICK, watch.interval))
-            except subprocess.TimeoutExpired as expired:
-                if watch.has_hung():
-                    raise _HungError(watch, expired.stderr or expired.output or b"") from None
-                if not threading.main_thread().is_alive():
-                    raise ToolFailedError("the bakery is ending") from None
-    except BaseException:
-        end()
-        raise
-    finally:
-        atexit.unregister(end)
+    with interrupts.ended_with(watch.family.signal):
+        try:
+            while True:
+                try:
+                    return process.communicate(timeout=min(_TICK, watch.interval))
+                except subprocess.TimeoutExpired as expired:
+                    if watch.has_hung():
+                        raise _HungError(watch, expired.stderr or expired.output or b"") from None
+        except BaseException:
+            _end(process, watch.family)
+            raise
 
 
 def _end(process: subprocess.Popen[bytes], family: Family) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from bakery.boot.everywhere import TellMachine
+    from bakery.progress import TellPart
     from bakery.settings import Settings
 
 
@@ -36,7 +36,7 @@ def boot_files(
     expected: Path | None,
     shell: bool,
     echo: Callable[[str], object],
-    tell: TellMachine,
+    tell: TellPart,
 ) -> bool:
     """Boot image files together on each machine; return whether everything held everywhere.
 
@@ -76,7 +76,7 @@ def boot_files(
     return passed(reports)
 
 
-def make_systems(names: Sequence[str], settings: Settings, tell: TellMachine) -> list[Path]:
+def make_systems(names: Sequence[str], settings: Settings, tell: TellPart) -> list[Path]:
     """Make what machines of this computer's architecture boot, and return the folders that have it.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bakery.boot.session import Deployment, boot
 
@@ -16,13 +16,7 @@ if TYPE_CHECKING:
 
     from bakery.boot.machine import Machine
     from bakery.boot.report import BootReport
-
-
-class TellMachine(Protocol):
-    """Receives what a machine does; see `progress.Tell`."""
-
-    def __call__(self, machine: str, step: str, *, lasting: bool = False) -> None:
-        """Report a machine's step."""
+    from bakery.progress import TellPart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +34,7 @@ class Trial:
     deployments: Sequence[Deployment]
     folder: Path
     turn: Callable[[], AbstractContextManager[object]]
-    tell: TellMachine
+    tell: TellPart
 
     def on(self, machines: Sequence[Machine]) -> list[BootReport]:
         """Boot on every machine at once, and return what each showed.

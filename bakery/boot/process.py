@@ -6,17 +6,16 @@ its answers says for how long.
 
 from __future__ import annotations
 
-import atexit
 import os
 import select
 import shlex
 import signal
 import subprocess
-import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery import interrupts
 from bakery.boot.errors import MachineError
 from bakery.tools import Tool, environment
 
@@ -48,12 +47,16 @@ class Child:
             os.close(descriptor)
         return self.ended()
 
-    def end(self) -> None:
-        """End it by force, its children first: a container does not end with what started it."""
+    def kill(self, _: object = None) -> None:
+        """Kill its children: a container does not end with what started it, but that with it."""
         if not self.ended():
             for pid in _children(self._process.pid):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """End it by force, its children first."""
+        self.kill()
         if not self.wait(_KILL_TIMEOUT):
             self._process.kill()
             self._process.wait()
@@ -65,17 +68,6 @@ def _children(pid: int) -> list[int]:
     except OSError:
         return []
     return [int(word) for word in text.split()]
-
-
-def refuse_when_ending() -> None:
-    """Begin nothing while the program ends, which is when its main thread has.
-
-    Raises:
-        MachineError: it does.
-
-    """
-    if not threading.main_thread().is_alive():
-        raise MachineError("the program is ending")
 
 
 @contextmanager
@@ -98,13 +90,11 @@ def child(
         MachineError: it can't be started.
 
     """
-    refuse_when_ending()
     started = Child(_process(command, terminal, inherited, variables or {}))
-    atexit.register(started.end)  # Ctrl-C ends a program whose other threads are in here
     try:
-        yield started
+        with interrupts.ended_with(started.kill):
+            yield started
     finally:
-        atexit.unregister(started.end)
         started.end()
 
 

@@ -2,53 +2,35 @@
 
 from __future__ import annotations
 
-import atexit
 import fcntl
 import os
 import shutil
 import tempfile
-import threading
 import time
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery import interrupts
 from bakery.boot import cgroup
-from bakery.boot.process import refuse_when_ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PREFIX = "bakery-guest-"
 _YOUNG = 60.0  # seconds; a younger folder may be about to be locked
-_CLEANUP_TIMEOUT = 30.0
 
 
 @contextmanager
 def opened() -> Iterator[Path]:
     """Yield an empty folder that is removed at the end, with all it holds.
 
-    Its lock says that somebody uses it. A program that ends while another thread has it waits for
-    that thread to remove it.
-
-    Raises:
-        MachineError: the program is ending.
-
+    Its lock says that somebody uses it.
     """
-    refuse_when_ending()
     _sweep(Path(tempfile.gettempdir()))
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    removed = threading.Event()
-    wait = partial(removed.wait, _CLEANUP_TIMEOUT)
-    atexit.register(wait)
-    with _locked(folder):
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            removed.set()
-            atexit.unregister(wait)
+    with _locked(folder), interrupts.removing(folder):
+        yield folder
 
 
 def _sweep(parent: Path) -> None:

@@ -29,7 +29,6 @@ from bakery.store import users
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from bakery.build.step import AnyStep
     from bakery.recipe.load import Source
@@ -382,7 +381,6 @@ def load(root: Path) -> Graph:
     """
     os.umask(0o022)
     gc.disable()  # what is loaded stays; looking for garbage in it takes a tenth of the time
-    sys.excepthook = _without_interrupts
     arguments = sys.argv[1:]
     if arguments[:1] == ["list"]:  # who reads no further, as `head` does, ends it
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -391,14 +389,6 @@ def load(root: Path) -> Graph:
         return Graph(Project(root, selection), selection)
     except BakeryError as error:
         raise InvalidDodoFile(error.render()) from None
-
-
-def _without_interrupts(
-    kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
-    """Show what nobody has caught; Ctrl-C needs no traceback."""
-    if not issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, error, trace)
 
 
 def _unlocked(source: Source) -> BakeryError:

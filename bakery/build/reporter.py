@@ -1,7 +1,7 @@
-"""What a build shows: a live line per running task, a line per finished one, a table at the end.
+"""What a build shows: what runs, a line per finished task, a table at the end.
 
-On a terminal progress is live; elsewhere each finished task is a line. GitHub Actions gets a group
-per task and the table as its step summary. NO_COLOR is respected, as rich does.
+GitHub Actions gets a group per task and the table as its step summary. NO_COLOR is respected, as
+rich does.
 """
 
 from __future__ import annotations
@@ -13,37 +13,36 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bakery import workflow_commands
+from bakery import interrupts, workflow_commands
+from bakery.build.bundles import Bundle, bundles
+from bakery.build.pace import Pace
+from bakery.build.steps.fetch import shown
 from bakery.build.steps.squashed import KIND, Squashed
 from bakery.build.summary import Tally, show
-from bakery.characters import visible
+from bakery.display import Display
 from bakery.progress import Silent
 from bakery.text import format_size, is_alarm, task_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from rich.console import Console
-    from rich.progress import Progress as Display
-    from rich.progress import TaskID
-
     from bakery.build.context import Context
     from bakery.build.state import State
+    from bakery.display import Row
     from bakery.errors import BakeryError
     from bakery.progress import Progress
     from bakery.recipe.plan import Image
 
-_WIDTH = 52
+_NAME = 52
+_RESULT = len(" 1023.9 MiB  9999.9 s")
 
 
 @dataclass
 class _Running:
     """A task at work."""
 
-    task: str
+    row: Row
     started: float
-    done: int = 0
-    row: TaskID | None = None
 
 
 class Reporter:
@@ -65,17 +64,21 @@ class Reporter:
         self._state = state
         self._images = {image.id: image for image in images}
         self._running: dict[str, _Running] = {}
+        self._bundles: dict[str, Bundle] = {}
         self._notes: dict[str, str] = {}
         self._failures: dict[tuple[str, str], str] = {}
         self._tally = Tally()
+        self._pace = Pace()
         self._lock = threading.RLock()
-        self._progress: Display | None = None
+        self._display = Display(self._pace.overall)
 
     def progress(self, task: str) -> Progress:
         """Return where a running task reports its progress."""
         with self._lock:
-            running = self._running.get(task)
-        return Silent() if running is None else _Line(self, running)
+            running, bundle = self._running.get(task), self._bundles.get(task)
+        if running is None:
+            return Silent()
+        return running.row if bundle is None else bundle.progress(running.row)
 
     def note(self, task: str, text: str) -> None:
         """Show a text below the line of a task that is about to succeed."""
@@ -84,37 +87,46 @@ class Reporter:
 
     # doit's calls
 
-    def initialize(self, tasks: dict[str, Any], selected: Sequence[str]) -> None:
+    def initialize(self, tasks: dict[str, Any], selected: Sequence[str]) -> None:  # noqa: ARG002  doit's
         """Begin a run."""
+        names = [name for name, task in tasks.items() if task.actions]
+        sizes, self._bundles = bundles(self._images.values(), names)
+        for name in names:
+            self._pace.expect(name, sizes.get(name))
 
     def get_status(self, task: Any) -> None:
         """Take no notice that a task is looked at."""
 
     def execute_task(self, task: Any) -> None:
-        """Show that a task runs."""
+        """Show that a task runs; none begins once a signal has come."""
+        if interrupts.happened():
+            raise SystemExit
         if not task.actions:
             return
         with self._lock:
             self._tally.steps.add(task.name.partition(":")[0])
-            running = _Running(task=task.name, started=time.monotonic())
-            self._running[task.name] = running
-            live = self._live()
-            if live is not None:
-                running.row = live.add_task(task.name, total=None)
+            self._pace.begin(task.name)
+            bundle = self._bundles.get(task.name)
+            if bundle is None:
+                row = self._display.begin(shown(task.name))
+            else:
+                row = bundle.begin(self._display)
+            self._running[task.name] = _Running(row=row, started=time.monotonic())
 
     def add_success(self, task: Any) -> None:
         """Show that a task has done its work."""
         with self._lock:
-            running = self._end(task.name)
+            running = self._end(task.name, good=True)
             if running is None:
                 return
             step, _, name = task.name.partition(":")
             if step == "squash":
                 self._tally.built.add(name)
+            if task.name in self._bundles:
+                return
             seconds = time.monotonic() - running.started
-            amount = self._amount(step, name, running)
             notes = self._notes.pop(task.name, "").splitlines()
-            self._finished(task.name, f"{amount:>10}  {seconds:6.1f} s", notes)
+            self._succeeded(shown(task.name), self._amount(step, name, running), seconds, notes)
 
     def add_failure(self, task: Any, fail: Any) -> None:
         """Show that a task has failed, or can't run since another one has."""
@@ -138,6 +150,8 @@ class Reporter:
 
     def skip_uptodate(self, task: Any) -> None:
         """Count a task that has nothing to do."""
+        with self._lock:
+            self._end(task.name)
         step, _, name = task.name.partition(":")
         if step == "squash":
             self._tally.cached.add(name)
@@ -147,6 +161,7 @@ class Reporter:
     def skip_ignore(self, task: Any) -> None:
         """Count a task that the user ignores (`doit ignore`)."""
         with self._lock:
+            self._end(task.name)
             self._tally.skipped.append(task.name)
 
     def _passed_before(self, task: str, name: str) -> None:
@@ -179,45 +194,41 @@ class Reporter:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def _sum_up(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
+        self._display.close()
+        if interrupts.happened():
+            return
         self._state.sweep()
-        show(self._tally, self._images, self._context, self._state, self.unusable)
+        width = self._display.width
+        show(self._tally, self._images, self._context, self._state, self.unusable, width=width)
 
     # Showing
 
-    def _live(self) -> Display | None:
-        if self._progress is None and self._console().is_terminal and not _in_actions():
-            from bakery.build.display import progress
-
-            self._progress = progress(self._console())
-            self._progress.start()
-        return self._progress
-
-    def _console(self) -> Console:
-        console: Console | None = getattr(self, "_made_console", None)
-        if console is None:
-            from rich.console import Console as Made
-
-            console = self._made_console = Made(emoji=False, highlight=False, soft_wrap=True)
-        return console
-
-    def _end(self, name: str) -> _Running | None:
-        running = self._running.pop(name, None)
-        if running is not None and running.row is not None and self._progress is not None:
-            self._progress.remove_task(running.row)
+    def _end(self, name: str, *, good: bool = False) -> _Running | None:
+        """Take note that a task is over, or need not be done; the last of a bundle is told."""
+        self._pace.end(name)
+        running, bundle = self._running.pop(name, None), self._bundles.get(name)
+        if bundle is None:
+            if running is not None:
+                self._display.end(running.row)
+        elif row := bundle.end(self._display, good=good):
+            seconds = row.age
+            self._succeeded(bundle.name, row.done, seconds, [])
         return running
 
-    def _amount(self, step: str, name: str, running: _Running) -> str:
+    def _amount(self, step: str, name: str, running: _Running) -> int:
         record = self._state.record(step, name, Squashed) if step == KIND else None
-        size = record.facts.size if record else running.done
-        return format_size(size) if size else ""
+        return record.facts.size if record else running.row.done
+
+    def _succeeded(self, task: str, size: int, seconds: float, notes: Sequence[str]) -> None:
+        amount = format_size(size) if size else ""
+        self._finished(task, f"{amount:>10}  {seconds:6.1f} s", notes)
 
     def _finished(
         self, task: str, result: str, details: Sequence[str], *, bad: bool = False
     ) -> None:
-        line = f"{task_columns(task, _WIDTH)} {result}"
+        width = self._display.width
+        columns = _NAME if width is None else min(_NAME, width - _RESULT)
+        line = f"{task_columns(task, columns)} {result}"
         if _in_actions() and details:
             self._say("\n".join(workflow_commands.group(line, details)))
             for alarm in filter(is_alarm, details):
@@ -228,42 +239,7 @@ class Reporter:
             self._say("\n".join([line, *(f"  {detail}" for detail in details)]), bad=bad)
 
     def _say(self, text: str, *, bad: bool = False) -> None:
-        shown = visible(text, allowed="\n\t")
-        self._console().print(shown, style="red" if bad else None, markup=False)
-
-
-class _Line:
-    """Shows the progress of one running task."""
-
-    def __init__(self, reporter: Reporter, running: _Running) -> None:
-        self._reporter = reporter
-        self._running = running
-
-    def expect(self, total: int | None) -> None:
-        """Show the total from now on."""
-        self._update(total=total)
-
-    def advance(self, count: int) -> None:
-        """Show more bytes."""
-        self._running.done += count
-        self._update(completed=self._running.done)
-
-    def restart(self, done: int = 0) -> None:
-        """Show the bytes that are there already."""
-        self._running.done = done
-        self._update(completed=done)
-
-    def tell(self, step: str, *, lasting: bool = False) -> None:
-        """Show what is being done beside the task's name; what lasts gets a line of its own."""
-        task = self._running.task
-        self._update(description=f"{task} {step}")
-        if lasting:
-            self._reporter._say(f"{task}: {step}")  # noqa: SLF001  one thing in two classes
-
-    def _update(self, **changes: int | str | None) -> None:
-        progress = self._reporter._progress  # noqa: SLF001  one thing in two classes
-        if progress is not None and self._running.row is not None:
-            progress.update(self._running.row, **changes)  # type: ignore[arg-type]
+        self._display.say(text, bad=bad)
 
 
 def _in_actions() -> bool:

@@ -24,6 +24,7 @@ from bakery.build.code import Code
 from bakery.build.step import Nothing, Work
 from bakery.errors import BakeryError
 from bakery.files import remove, write_whole
+from bakery.interrupts import removing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -245,16 +246,18 @@ class State:
             BakeryError: it fails.
 
         """
-        work = Work(step, self, progress, self._folder / "scratch" / f"{step.kind}@{step.name}")
+        scratch = self._folder / "scratch" / f"{step.kind}@{step.name}"
         if not step.is_recorded:
+            work = Work(step, self, progress, scratch)
             made = step.run(work)
             if step.facts is not Nothing:
                 with self.alone(step):
                     self._record(step, step.content or "", work.seconds, made)
             return made.note
-        with self.alone(step), work:
+        with self.alone(step), removing(scratch):
             if self.is_done(step):
                 return ""
+            work = Work(step, self, progress, scratch)
             key = self.key(step)
             made = step.run(work)
             self._record(step, key, work.seconds, made)

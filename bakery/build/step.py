@@ -15,7 +15,6 @@ from bakery.files import remove
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-    from typing import Self
 
     from bakery.build.state import State
     from bakery.progress import Progress
@@ -29,7 +28,7 @@ Facts_co = TypeVar("Facts_co", bound=msgspec.Struct, covariant=True)
 
 
 class Work:
-    """A step at work.
+    """A step at work, from now on.
 
     Attributes:
         state: what the steps before have left.
@@ -60,13 +59,6 @@ class Work:
     def seconds(self) -> float:
         """How long it has worked."""
         return round(time.monotonic() - self._started, 3)
-
-    def __enter__(self) -> Self:
-        self._started = time.monotonic()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        remove(self._scratch)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bakery import markdown
 from bakery.build.steps.squashed import KIND, Squashed
-from bakery.text import format_size, plain_table
+from bakery.text import format_size, plain_table, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,6 +43,8 @@ def show(
     context: Context,
     state: State,
     unusable: Mapping[str, BakeryError],
+    *,
+    width: int | None = None,
 ) -> None:
     """Print it; GitHub Actions gets the table as its step summary, too.
 
@@ -52,28 +54,26 @@ def show(
         context: tells where they are.
         state: tells what is on record of them.
         unusable: the tasks of recipes that can't be built, and why.
+        width: the columns of the terminal; None where there is none.
 
     """
     if tally.built or (tally.cached and len(tally.cached) <= _LISTED):
         rows = list(_rows(tally, images, context, state))
         print()
-        print(plain_table(_HEAD, rows, numbers=("size", "ratio", "time")))
+        print(_fitting(rows, width))
         _write_step_summary(rows)
     elif tally.cached:
         print(f"{len(tally.cached)} images are up to date in {_near(context.settings.dist)}")
-    interrupted = isinstance(sys.exc_info()[1], KeyboardInterrupt)
     if tally.failed:
-        print(f"\n{len(tally.failed)} failed: {_first(tally.failed)}")
+        print(_wrapped(f"\n{len(tally.failed)} failed: {_first(tally.failed)}", width))
         if tally.skipped:
-            print(f"not done because of that: {_first(tally.skipped)}")
-    if interrupted:
-        print("\ninterrupted")
-    if tally.failed or interrupted:
+            print(_wrapped(f"not done because of that: {_first(tally.skipped)}", width))
+    if tally.failed:
         print("What is finished is kept; the same command continues.")
     elif tally.built:
         seconds = time.monotonic() - tally.began
         print(f"\n{len(tally.built)} built, {len(tally.cached)} cached, in {seconds:.1f} s.")
-        _advise(tally, images, context)
+        print(_wrapped("\n".join(_advice(tally, images, context)), width))
     _show_unusable(tally, unusable)
 
 
@@ -85,16 +85,32 @@ def _show_unusable(tally: Tally, unusable: Mapping[str, BakeryError]) -> None:
             print(f"\n{task} is left out: {problem.render()}")
 
 
-def _advise(tally: Tally, images: Mapping[str, Image], context: Context) -> None:
-    """Say what to do with the newest image, one that boots here if there is any."""
+def _wrapped(text: str, width: int | None) -> str:
+    return text if width is None else wrapped(text, width)
+
+
+def _fitting(rows: Sequence[Sequence[str]], width: int | None) -> str:
+    """Return the table, without the columns that there is no room for."""
+    left = [*_HEAD]
+    for unneeded in (None, "where", "ratio", "time"):
+        left = [name for name in left if name != unneeded]
+        cells = [[row[_HEAD.index(name)] for name in left] for row in rows]
+        table = plain_table(left, cells, numbers=("size", "ratio", "time"))
+        if width is None or max(map(len, table.splitlines())) <= width:
+            break
+    return table
+
+
+def _advice(tally: Tally, images: Mapping[str, Image], context: Context) -> Iterator[str]:
+    """Yield what to do with the newest image, one that boots here if there is any."""
     from bakery.arch import native_arch
 
     built = [name for name in images if name in tally.built]
     native = [name for name in built if name.endswith(f"-{native_arch()}")]
     name = (native or built)[-1]
     if native and "boot" not in tally.steps and context.settings.profile != "fast":
-        print(f"What next: boot it in a real system, as root: doit boot:{name}")
-    print(f"Look into it: {_near(context.tree(images[name]))}")
+        yield f"What next: boot it in a real system, as root: doit boot:{name}"
+    yield f"Look into it: {_near(context.tree(images[name]))}"
 
 
 def _rows(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from bakery.binary import elf
@@ -13,9 +12,11 @@ from bakery.check.fragment_files import is_tmpfiles
 from bakery.check.licenses import is_license_file
 from bakery.check.tree import Kind, Node, Tree
 from bakery.recipe.capabilities import ATTRIBUTE, Capabilities
+from bakery.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
 PARSED = (
@@ -71,7 +72,7 @@ def scan(root: Path) -> Tree:
     """
     folder = os.fspath(root)
     nodes: list[Node] = []
-    with ThreadPoolExecutor(min(_MOST_WORKERS, len(os.sched_getaffinity(0)))) as pool:
+    with Workers(min(_MOST_WORKERS, len(os.sched_getaffinity(0)))) as pool:
         large: list[Future[Node]] = []
         for path in _walk(folder):
             status = os.lstat(f"{folder}/{path}")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from bakery.cli.project import Project
+from bakery.text import fitted
 
 
 class ImageFile(click.Path):
@@ -53,7 +54,8 @@ def check(paths: tuple[Path, ...], output: str) -> None:
         "github": render.github,
     }
     reports = check_paths(paths)
-    click.echo(formats[output](reports))
+    text = formats[output](reports)
+    click.echo(fitted(text) if output == "text" else text)
     if any(report.errors for report in reports):
         raise SystemExit(1)
 
@@ -104,11 +106,11 @@ def boot(
     in the store. The exit status is 1 when something does not hold.
     """
     from bakery.boot.command import boot_files
-    from bakery.boot.display import Steps
+    from bakery.display import told
 
     settings = Project().settings
-    steps = Steps()
-    with steps.shown(live=not shell):
+    reports: list[str] = []
+    with told(f"boot:{images[-1].stem}", live=not shell) as tell:
         passed = boot_files(
             images,
             then=then,
@@ -117,9 +119,10 @@ def boot(
             start=start,
             expected=expected,
             shell=shell,
-            echo=click.echo,
-            tell=steps.tell,
+            echo=reports.append,
+            tell=tell,
         )
+    click.echo(fitted("\n".join(reports)))
     if not passed:
         raise SystemExit(1)
 
@@ -128,11 +131,10 @@ def boot(
 def machines() -> None:
     """Make the systems that boots use, where they are not there yet; print their folders."""
     from bakery.boot.command import make_systems
-    from bakery.boot.display import Steps
+    from bakery.display import told
 
     settings = Project().settings
-    steps = Steps()
-    with steps.shown(live=True):
-        folders = make_systems(settings.machines, settings, steps.tell)
+    with told("make:", live=True) as tell:
+        folders = make_systems(settings.machines, settings, tell)
     for folder in folders:
         click.echo(folder)

@@ -10,6 +10,7 @@ from bakery.arch import ARCHITECTURES
 from bakery.cli.failures import exit_on_failures
 from bakery.cli.project import Project
 from bakery.errors import BakeryError
+from bakery.text import fitted
 
 
 @click.command()
@@ -103,7 +104,8 @@ def lint(names: tuple[str, ...], output: str) -> None:
     problems = list(linter.lint(project.recipes, names or project.recipes))
     formats = {"text": linter.text, "gcc": linter.gcc, "github": linter.github}
     if problems:
-        click.echo(formats[output](problems))
+        text = formats[output](problems)
+        click.echo(fitted(text) if output == "text" else text)
     errors = sum(problem.severity == "error" for problem in problems)
     if output == "text":
         warnings = len(problems) - errors
@@ -169,7 +171,7 @@ def try_recipe(name: str, machine: str | None, *, window: int, shell: bool | Non
     again builds only what has changed. That units stay up is seen for a moment alone: what a
     release needs, only `doit boot` proves. Needs root, as every boot does.
     """
-    from bakery.boot.display import Steps
+    from bakery.display import told
     from bakery.recipe.plan import releases
     from bakery.scaffold.attempt import Attempt
 
@@ -185,9 +187,11 @@ def try_recipe(name: str, machine: str | None, *, window: int, shell: bool | Non
         window=window,
         settings=settings,
     )
-    steps, built = Steps(), attempt.build()
-    with steps.shown(live=True):
-        passed = built is not None and attempt.boot(built, click.echo, steps.tell)
+    built, reports = attempt.build(), list[str]()
+    with told(f"boot:{image.id}", live=True) as tell:
+        passed = built is not None and attempt.boot(built, reports.append, tell)
+    for each in reports:
+        click.echo(fitted(each))
     if shell is None:
         shell = not passed and sys.stdin.isatty() and click.confirm("Look around in it?")
     if shell:

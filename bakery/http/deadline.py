@@ -9,16 +9,26 @@ import socket
 from contextlib import suppress
 from threading import Event, Timer
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from bakery import interrupts
+
 if TYPE_CHECKING:
     from urllib3 import HTTPResponse, PoolManager
 
+_connected: WeakSet[socket.socket] = WeakSet()
+
 
 class _Deadline(HTTPConnection):
+    def connect(self) -> None:
+        """Connect, until the program is asked to end."""
+        super().connect()
+        _connected.add(self.sock)
+
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in urllib3
         """Return the answer.
 
@@ -30,8 +40,7 @@ class _Deadline(HTTPConnection):
 
         def cut(connected: socket.socket) -> None:
             late.set()
-            with suppress(OSError):
-                connected.shutdown(socket.SHUT_RDWR)
+            _cut(connected)
 
         timer = Timer(self.timeout or 0, cut, [self.sock])
         timer.daemon = True
@@ -69,6 +78,20 @@ class Adapter(HTTPAdapter):
         manager = super().proxy_manager_for(*arguments, **options)
         _use(manager)
         return manager
+
+
+def _cut(connected: socket.socket) -> None:
+    with suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)
+
+
+def _cut_all(_: object) -> None:
+    """Let go whoever waits for an answer, as threads do when the program ends."""
+    for each in [*_connected]:
+        _cut(each)
+
+
+interrupts.at_end(_cut_all)
 
 
 def _use(manager: PoolManager) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,6 +21,7 @@ from bakery.upstream import apt, debian
 from bakery.upstream.api import Api
 from bakery.upstream.evidence import Evidence
 from bakery.upstream.versions import offers
+from bakery.workers import Workers
 from bakery.yaml.location import show
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def lock_version(
         BakeryError: an asset can't be had.
 
     """
-    with Api(settings) as api, ThreadPoolExecutor(_DOWNLOADS) as pool:
+    with Api(settings) as api, Workers(_DOWNLOADS) as pool:
         locker = _Locker(source, settings, Evidence(source, settings, api, had), api)
         chosen = locker.parts(version, sources, parts)
         asked = {

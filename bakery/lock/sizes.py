@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -10,6 +9,7 @@ from msgspec.structs import replace
 from bakery.errors import BakeryError
 from bakery.upstream import github
 from bakery.upstream.resolve import resolve
+from bakery.workers import Workers
 
 if TYPE_CHECKING:
     from bakery.recipe.lock import Lock, LockedAsset
@@ -34,7 +34,7 @@ def with_sizes(lock: Lock, settings: Settings, api: Api) -> tuple[Lock, list[Bak
             failures.append(error)
             return asset
 
-    with ThreadPoolExecutor(_ASSETS) as pool:
+    with Workers(_ASSETS) as pool:
         for tag, locked in lock.versions.items():
             if any(map(_lacks, locked.assets)):
                 assets = tuple(pool.map(lambda a: ask(a) if _lacks(a) else a, locked.assets))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, TypeVar
@@ -21,6 +21,7 @@ from bakery.recipe.validate import is_fixed
 from bakery.recipe.version import Version
 from bakery.upstream.api import Api
 from bakery.upstream.versions import offers
+from bakery.workers import Workers
 from bakery.yaml.grammar import GrammarError
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def update(
 
 def standings(chosen: Mapping[str, Source], settings: Settings) -> list[Standing]:
     """Return where recipes stand beside their upstreams, in their own order."""
-    with Api(settings) as api, ThreadPoolExecutor(_RECIPES) as pool:
+    with Api(settings) as api, Workers(_RECIPES) as pool:
         return list(pool.map(lambda source: _standing(source, api), chosen.values()))
 
 
@@ -225,7 +226,7 @@ def _side_by_side(chosen: Mapping[str, Source], work: Callable[[Source], _T]) ->
             fix="give one of them another kind of part in parts:",
         ) from None
     running: dict[Future[_T], str] = {}
-    with ThreadPoolExecutor(_RECIPES) as pool:
+    with Workers(_RECIPES) as pool:
         while order.is_active():
             running |= {pool.submit(work, chosen[name]): name for name in order.get_ready()}
             for future in wait(running, return_when=FIRST_COMPLETED).done:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from bakery.upstream import apt, debian
 from bakery.upstream.api import Api
 from bakery.upstream.evidence import ContradictionError, Evidence
 from bakery.upstream.resolve import resolve
+from bakery.workers import Workers
 from bakery.yaml.location import show
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def verify(
         name: lock_before(source.folder, settings, since).versions if since else {}
         for name, source in chosen.items()
     }
-    with Api(settings) as api, ThreadPoolExecutor(_ASSETS) as pool:
+    with Api(settings) as api, Workers(_ASSETS) as pool:
         checks = [
             (_Verifier(source, settings, api), version.tag, request, pin)
             for name, source in chosen.items()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery import interrupts
 from bakery.boot.everywhere import Trial
 from bakery.boot.machines import machine
 from bakery.boot.probe import expected_units
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from bakery.boot.everywhere import TellMachine
     from bakery.boot.report import BootReport
+    from bakery.progress import TellPart
     from bakery.recipe.expectations import UnitExpectation
     from bakery.recipe.plan import Image
     from bakery.settings import Settings
@@ -58,7 +59,7 @@ class Attempt:
         failed = self._call(["doit", *tasks], {"BAKERY_PROFILE": "fast"})
         return None if failed else time.monotonic() - began
 
-    def boot(self, built: float, echo: Callable[[str], object], tell: TellMachine) -> bool:
+    def boot(self, built: float, echo: Callable[[str], object], tell: TellPart) -> bool:
         """Boot what is built, and return whether all holds.
 
         It goes on no record: only `doit boot` proves what a release needs.
@@ -83,7 +84,7 @@ class Attempt:
         if self._file(self.image).exists():
             self._call(["bakery.cli", "boot", "--shell", "--on", self.on, *files], {})
 
-    def _boot(self, tell: TellMachine) -> BootReport:
+    def _boot(self, tell: TellPart) -> BootReport:
         deployment = Deployment.of(self.image, self.others, self._file)
         expected = deployment.expected
         if self.window is not None:
@@ -131,7 +132,9 @@ class Attempt:
         """Run a module of Python on the terminal of this process, and return its status."""
         command = [sys.executable, "-m", *words]
         env = {**os.environ, **environment}
-        return subprocess.run(command, cwd=self.settings.root, env=env, check=False).returncode
+        process = subprocess.Popen(command, cwd=self.settings.root, env=env)
+        with interrupts.handed_to(process):
+            return process.wait()
 
 
 def _watched(unit: UnitExpectation, window: int) -> UnitExpectation:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from bakery.http.address import file_name, mirrored, shown
+from bakery.http.address import file_name, mirrored, shown, split
 from bakery.http.answer import CHUNK
 from bakery.http.errors import (
     RateLimitedError,
@@ -70,6 +70,8 @@ class Pull:
         """
         web = url.startswith(("http://", "https://"))
         through_mirror = mirror if web else None
+        if not web:
+            self.progress.tell("asks the index")
         source = mirrored(url, through_mirror) if through_mirror else resolve(url)
         try:
             self.complete(source)
@@ -104,7 +106,9 @@ class Pull:
         partial = self.partial
         kind = ""
         if not partial.size or partial.size != self.expected.size:
+            self.progress.tell(f"waits for {split(source).hostname or 'the disk'}")
             with self.client.stream(source, partial.resume(source)) as answer:
+                self.progress.tell("")
                 kind = answer.kind
                 self._receive(source, answer)
         if partial.sha256() == self.expected.sha256:

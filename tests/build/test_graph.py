@@ -14,6 +14,7 @@ import pytest
 from doit.exceptions import InvalidDodoFile
 from harness.project import REPOSITORY, Project
 
+from bakery import interrupts
 from bakery.arch import native_arch
 from bakery.build import graph as graphs
 from bakery.build import menu as menus
@@ -22,6 +23,7 @@ from bakery.recipe import lock as lockfile
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from bakery.build.graph import Graph
@@ -69,6 +71,14 @@ def root(tmp_path: Path) -> Path:
     add(tmp_path, "middle", locked=["1.0"], build=["1.0"], requires=["base"])
     add(tmp_path, "top", locked=["3.0"], build=["3.0", "4.0"], requires=["middle"])
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def signals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(interrupts, "install", lambda *_: None)  # this process is pytest's
+    before = signal.getsignal(signal.SIGPIPE)  # `doit list` changes it
+    yield
+    signal.signal(signal.SIGPIPE, before)
 
 
 def dodo(root: Path, *words: str) -> dict[str, Any]:
@@ -128,13 +138,13 @@ def test_what_is_named_decides_what_is_loaded(root: Path) -> None:
     ]
     assert [source.name for source in project(root, "boot:base").sources] == ["base"]
     assert [source.name for source in project(root, "squash:mid*").sources] == ["base", "middle"]
-    for words in ((), ("build",), ("check:together",), ("build:base", "publish"), ("fetch:0*",)):
+    for words in ((), ("build",), ("check:together",), ("build:base", "publish"), ("fetch:*-0*",)):
         assert len(project(root, *words).sources) == 3
 
 
 def test_what_is_not_needed_is_no_task(root: Path) -> None:
     assert sorted(tasks(root, "squash:base-1.0-arm64")) == [
-        "fetch:17840000000-base-1.0-a".replace("17840000000", "131400000000"),
+        "fetch:base-1.0-a-131400000000",
         "squash:base-1.0-arm64",
         "stage:base-1.0-arm64",
     ]

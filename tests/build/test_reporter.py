@@ -1,19 +1,17 @@
 from __future__ import annotations
 
-from io import StringIO
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from rich.console import Console
 
 from bakery import settings
 from bakery.arch import native_arch
-from bakery.build import display
 from bakery.build.context import Context
 from bakery.build.reporter import Reporter
 from bakery.build.state import State
 from bakery.build.step import Made, Step
+from bakery.build.steps import fetch
 from bakery.build.steps.squashed import Squashed
 from bakery.errors import BakeryError
 from bakery.progress import Silent
@@ -45,7 +43,7 @@ def image(name: str, arch: str) -> Any:
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "FORCE_COLOR", "TTY_COMPATIBLE"):
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "FORCE_COLOR", "TTY_COMPATIBLE", "CI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
 
@@ -142,40 +140,6 @@ def test_what_to_do_next_is_said_of_the_newest_image_that_boots_here(
     assert f"Look into it: dist/stage/tool-1.0-{other}/tree" in said
 
 
-def test_who_interrupts_hears_that_the_same_command_continues(
-    reporter: Reporter, capsys: pytest.CaptureFixture[str]
-) -> None:
-    reporter.add_success(started(reporter, "squash:tool-1.0-x86-64"))
-
-    def run() -> NoReturn:
-        try:
-            raise KeyboardInterrupt
-        finally:
-            reporter.complete_run()
-
-    with pytest.raises(KeyboardInterrupt):
-        run()
-    said = capsys.readouterr().out
-    assert "interrupted\nWhat is finished is kept; the same command continues.\n" in said
-    assert "What next" not in said
-
-
-@pytest.mark.parametrize("width", [36, 40, 68, 69, 80, 200])
-def test_a_running_task_is_one_line_however_narrow_the_terminal(width: int) -> None:
-    console = Console(width=width, file=StringIO(), force_terminal=True, color_system=None)
-    shown = display.progress(console)
-    row = shown.add_task("fetch:0123456789ab-" + "tool-" * 20 + "x86_64.whl", total=1010 << 20)
-    shown.update(row, completed=1000 << 20)
-    with console.capture() as captured:
-        console.print(shown.get_renderable())
-    lines = captured.get().splitlines()
-    assert len(lines) == 1
-    assert len(lines[0]) <= width
-    assert "fetch   01" in lines[0]
-    assert ".whl " in lines[0]
-    assert ("1000.0 MiB of" in lines[0]) == (width >= 69)
-
-
 def test_actions_gets_groups_errors_and_a_summary(
     reporter: Reporter,
     capsys: pytest.CaptureFixture[str],
@@ -202,15 +166,48 @@ def test_actions_gets_groups_errors_and_a_summary(
     ]
 
 
-def test_a_meter_counts_what_a_running_task_does(reporter: Reporter) -> None:
+def test_what_a_running_task_does_is_counted(reporter: Reporter) -> None:
     reporter.execute_task(task("fetch:abc"))
     progress = reporter.progress("fetch:abc")
     progress.expect(100)
     progress.advance(60)
     progress.restart(10)
     progress.advance(5)
-    assert reporter._running["fetch:abc"].done == 15
+    assert reporter._running["fetch:abc"].row.done == 15
     reporter.progress("nobody").advance(1)
+
+
+def test_packages_of_an_image_are_one_line(
+    context: Context, state: State, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contents = SimpleNamespace(
+        assets=[
+            SimpleNamespace(
+                filename=f"lib{number}.deb", sha256=f"{number:064}", size=2 << 20, bundle="gdb"
+            )
+            for number in range(40)
+        ]
+    )
+    gdb = SimpleNamespace(id="gdb-16.3-x86-64", contents=contents)
+    reporter = Reporter(context, state, [gdb])
+    tasks = [task(f"fetch:{fetch.name(asset)}") for asset in contents.assets]
+    reporter.initialize({each.name: each for each in tasks}, [])
+    reporter.skip_uptodate(tasks[0])
+    for each in tasks[1:]:
+        reporter.execute_task(each)
+        reporter.progress(each.name).advance(1 << 20)
+    reporter.add_success(tasks[1])
+    assert reporter._display.lines(100, 20) == [
+        "fetch   gdb-16.3-x86-64" + " 1 of 39 packages  39.0 MiB of 80.0 MiB    0 s".rjust(77),
+        "────────────────  2 of 40 done, 1 running, 78.0 MiB/s",
+    ]
+    for each in tasks[2:-1]:
+        reporter.add_success(each)
+    reporter.add_failure(tasks[-1], failure("TaskFailed", "no such host"))
+    out = capsys.readouterr().out
+    assert "fetch   lib39.deb-000000000000 " in out
+    assert "fetch   gdb-16.3-x86-64, 38 packages                   39.0 MiB" in out
+    assert out.count("packages") == 1
 
 
 def test_many_cached_images_are_one_line(

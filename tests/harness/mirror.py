@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from http.server import SimpleHTTPRequestHandler
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.server import Handler, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+    from threading import Event
+
+_PATIENCE = 600.0
 
 
 class Mirror(Server):
@@ -23,6 +26,7 @@ class Mirror(Server):
         answers: what answers JSON that is posted to a path.
         busy: whether it answers 503 to the first request for each of them.
         endless: the paths whose files have no end.
+        held: the paths of whose files one half is sent, and the other once the event is set.
         sent: how many bytes of these went out.
 
     """
@@ -35,6 +39,7 @@ class Mirror(Server):
         self.busy = False
         self.endless: set[str] = set()
         self.sent = 0
+        self.held: dict[str, Event] = {}
 
     def place(self, url: str) -> Path:
         """Return where the file lies that is served for an upstream address."""
@@ -59,6 +64,9 @@ class _Handler(Handler, SimpleHTTPRequestHandler):
         if self.path in self.server.endless:
             self._send_for_ever()
             return
+        if self.path in self.server.held:
+            self._send_in_halves(self.server.held[self.path])
+            return
         SimpleHTTPRequestHandler.do_GET(self)
 
     def do_POST(self) -> None:
@@ -74,6 +82,16 @@ class _Handler(Handler, SimpleHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _send_in_halves(self, released: Event) -> None:
+        data = Path(self.translate_path(self.path)).read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        with suppress(ConnectionError):
+            self.wfile.write(data[: len(data) // 2])
+            released.wait(_PATIENCE)
+            self.wfile.write(data[len(data) // 2 :])
 
     def _send_for_ever(self) -> None:
         self.send_response(200)

@@ -97,8 +97,8 @@ def _reports(
     from bakery.boot.machines import machine
     from bakery.boot.session import Deployment
 
-    def tell(machine: str, step: str, *, lasting: bool = False) -> None:
-        work.progress.tell(f"{machine}: {step}", lasting=lasting)
+    def tell(part: str, step: str, *, lasting: bool = False) -> None:
+        work.progress.tell(step, of=part, lasting=lasting)
 
     deployment = Deployment.of(image, others, context.file)
     trial = Trial(

@@ -17,11 +17,17 @@ if TYPE_CHECKING:
     from bakery.recipe.plan import Asset
 
 KIND = "fetch"
+_DIGITS = 12
 
 
 def name(asset: Asset) -> str:
     """Return the name of an asset's step."""
-    return f"{asset.sha256[:12]}-{asset.filename.replace('=', '_')}"
+    return f"{asset.filename.replace('=', '_')}-{asset.sha256[:_DIGITS]}"
+
+
+def shown(task: str) -> str:
+    """Return a task's name as people know it: an asset's without the digest."""
+    return task[: -_DIGITS - 1] if task.startswith(f"{KIND}:") else task
 
 
 class Fetched(msgspec.Struct, frozen=True, kw_only=True):

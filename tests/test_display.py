@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bakery.display import SILENCE, Display, Overall, Row, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WHEEL = "fetch:0123456789ab-" + "tool-" * 20 + "x86_64.whl"
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def display(clock: Clock) -> Iterator[Display]:
+    with Display(lambda: Overall(done=12, all=40, left=80), clock=clock) as display:
+        yield display
+
+
+def downloading(display: Display, clock: Clock) -> Row:
+    row = display.begin(WHEEL)
+    row.expect(1010 << 20)
+    clock.seconds += 4
+    row.advance(1000 << 20)
+    return row
+
+
+@pytest.mark.parametrize("width", [*range(20, 141)])
+def test_no_line_is_wider_than_the_terminal(display: Display, clock: Clock, width: int) -> None:
+    downloading(display, clock)
+    boot = display.begin("boot:caddy-2.11.7-x86-64")
+    boot.tell("caddy.service stays active for 5 seconds", of="nspawn:bookworm")
+    boot.tell("debootstrap: Retrieving a package with a rather long name", of="nspawn:trixie")
+    display.begin("squash:caddy-2.11.7-x86-64")
+    lines = display.lines(width, 20)
+    assert len(lines) == 5
+    assert all(len(line) <= width for line in lines)
+    assert lines[-1].endswith(("left", "done")) or width < 28
+
+
+def test_what_finds_no_room_is_left_out(display: Display, clock: Clock) -> None:
+    downloading(display, clock).task = "fetch:tool-1.0-py3-none-manylinux_2_17_x86_64.whl"
+    row = display.begin("boot:caddy-2.11.7-x86-64")
+    row.tell("caddy.service is active", of="nspawn:trixie")
+    shown = [
+        " ".join(line.split()) for width in (100, 57, 40) for line in display.lines(width, 20)[:2]
+    ]
+    assert shown == [
+        "fetch tool-1.0-py3-none-manylinux_2_17_x86_64.whl 1000.0 MiB of 1010.0 MiB 4 s",
+        "boot caddy-2.11.7-x86-64 nspawn:trixie caddy.service is active 0 s",
+        "fetch tool-1.0-py3-none-…ux_2_17_x86_64.whl 99 % 4 s",
+        "boot caddy-2.1…wn:trixie caddy.service is acti… 0 s",
+        "fetch tool-1.0-…x86_64.whl 99 % 4 s",
+        "boot caddy-…trixie caddy.serv… 0 s",
+    ]
+
+
+def test_the_overall_line_says_how_far_all_is(display: Display, clock: Clock) -> None:
+    downloading(display, clock)
+    assert [display.lines(width, 20)[-1] for width in (90, 57, 40, 32, 20)] == [
+        "━━━━────────────  12 of 40 done, 1 running, 2.0 GiB/s, 1:20 left",
+        "12 of 40 done, 1 running, 2.0 GiB/s, 1:20 left",
+        "12 of 40 done, 1 running, 1:20 left",
+        "12 of 40 done, 1:20 left",
+        "12 of 40 done, 1:20 ",
+    ]
+
+
+def test_machines_have_a_line_each(display: Display) -> None:
+    row = display.begin("boot:caddy-2.11.7-x86-64")
+    row.tell("boots", of="nspawn:bookworm")
+    row.tell("boots", of="nspawn:trixie")
+    row.tell("caddy.service is active", of="nspawn:trixie")
+    first, second, _ = display.lines(90, 20)
+    assert first.split() == ["boot", "caddy-2.11.7-x86-64", "nspawn:bookworm", "boots", "0", "s"]
+    assert second.startswith("boot    caddy-2.11.7-x86-64 nspawn:trixie ")
+    assert second.endswith(" caddy.service is active    0 s")
+
+
+def test_a_low_terminal_shows_the_first_rows_and_the_overall_line(display: Display) -> None:
+    for number in range(9):
+        display.begin(f"stage:tool-{number}")
+    lines = display.lines(80, 5)
+    assert [line.split()[:2] for line in lines[:3]] == [["stage", f"tool-{n}"] for n in range(3)]
+    assert lines[3] == "and 6 more"
+    assert "12 of 40" in lines[4]
+    assert len(display.lines(80, 1)) == 2
+
+
+def test_after_silence_a_line_says_what_runs_and_how_far_it_is(
+    display: Display, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = downloading(display, clock)
+    row.task = "fetch:tool.whl"
+    display.begin("boot:a-1-x86-64").tell("boots", of="nspawn:trixie")
+    for name in "bc":
+        display.begin(f"stage:{name}-1-x86-64")
+    display.remind()
+    assert capsys.readouterr().out == ""
+    clock.seconds += SILENCE
+    display.remind()
+    display.remind()
+    assert capsys.readouterr().out == (
+        "12 of 40 done, 4 running, 0 bytes/s, 1:20 left:"
+        " fetch tool.whl 1000.0 MiB of 1010.0 MiB (14 s);"
+        " boot a-1-x86-64 nspawn:trixie: boots (10 s); stage b-1-x86-64 (10 s); and 1 more\n"
+    )
+    clock.seconds += SILENCE - 1
+    display.say("a line")
+    clock.seconds += 1
+    display.remind()
+    assert capsys.readouterr().out == "a line\n"
+
+
+def test_a_thread_reminds(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with Display(clock=clock) as display:
+        display.begin("stage:tool-1.0-x86-64")
+        clock.seconds += SILENCE
+        assert display._reminding is not None
+        while not (said := capsys.readouterr().out):
+            display._reminding.join(0.05)
+    assert said == "stage tool-1.0-x86-64 (10 s)\n"
+    display._reminding.join(60)
+    assert not display._reminding.is_alive()
+
+
+def test_what_lasts_is_said_where_nothing_is_live(capsys: pytest.CaptureFixture[str]) -> None:
+    for live in (True, False):
+        with told("boot", live=live) as tell:
+            tell("nspawn:trixie", "boots")
+            tell("nspawn:trixie", "makes a Debian", lasting=True)
+        assert capsys.readouterr().err == "boot: nspawn:trixie: makes a Debian\n"
