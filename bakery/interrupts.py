@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GRACE = 3.0  # seconds that all may take to unwind
+_START = 1.0  # seconds that starting a program may take
 _LOOK = 0.01  # seconds between looks at them
 _ECHO = 0.2  # seconds in which a signal may reach us twice: from a terminal, and from our parent
 
@@ -44,6 +45,7 @@ class _Interrupts:
     def __init__(self) -> None:
         self.number: signal.Signals | None = None
         self.ends: list[End] = []
+        self.starting: list[int] = []
         self.leftovers: list[Path] = []
         self.displays: list[Callable[[], object]] = []
         self.deputies: list[End] = []
@@ -118,9 +120,17 @@ class _Interrupts:
         raise Interrupted
 
     def end(self, number: signal.Signals) -> None:
+        if number == signal.SIGKILL:
+            self._let_start()
         for each in reversed([*self.ends]):
             with suppress(Exception):  # the others must end all the same
                 each(number)
+
+    def _let_start(self) -> None:
+        """Wait for programs that other threads start just now: nobody could end them yet."""
+        until, own = time.monotonic() + _START, threading.get_ident()
+        while any(each != own for each in self.starting) and time.monotonic() < until:
+            time.sleep(_LOOK)
 
     def _tell(self) -> None:
         name = "interrupted" if self.number == signal.SIGINT else f"ended by {self.number.name}"  # type: ignore[union-attr]
@@ -198,6 +208,17 @@ def ended_with(end: End) -> Iterator[None]:
 
 
 @contextmanager
+def starting() -> Iterator[None]:
+    """Start a program within the block, and say with `at_end` how it is ended."""
+    own = threading.get_ident()
+    _process.starting.append(own)
+    try:
+        yield
+    finally:
+        _process.starting.remove(own)
+
+
+@contextmanager
 def handed_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
     """Leave it to another program to say that a signal has come, and wait for its end."""
     _process.deputies.append(process.send_signal)
@@ -251,7 +272,7 @@ def _is_ours(frame: FrameType | None) -> bool:
 
 def _unwind_threads() -> None:
     """Raise SystemExit, which ends a thread in silence, wherever other threads are."""
-    for number in _busy():
+    for number in set(_busy()).difference(_process.starting):
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
             ctypes.c_ulong(number), ctypes.py_object(SystemExit)
         )

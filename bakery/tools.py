@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -208,24 +208,28 @@ def execute(
     """
     words = [str(word) for word in command]
     line = shlex.join(words)
-    try:
-        process = subprocess.Popen(
-            [*_tied(), *words],
-            env={**environment(network=network), **(env or {})},
-            cwd=cwd,
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise ToolFailedError(what, where=line, why=str(error), fix=fix) from error
-    _feed(process, stdin)
-    try:
-        stdout, stderr = _communicate(process, Watch(process.pid, patience))
-    except _HungError as hung:
-        why = "\n".join([str(hung), *_last_words(hung.said)])
-        raise ToolHungError(what, where=line, why=why, fix=fix or _AGAIN) from None
+    with ExitStack() as registered:
+        try:
+            with interrupts.starting():
+                process = subprocess.Popen(
+                    [*_tied(), *words],
+                    env={**environment(network=network), **(env or {})},
+                    cwd=cwd,
+                    stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    start_new_session=True,
+                )
+                watch = Watch(process.pid, patience)
+                registered.enter_context(interrupts.ended_with(watch.family.signal))
+        except OSError as error:
+            raise ToolFailedError(what, where=line, why=str(error), fix=fix) from error
+        _feed(process, stdin)
+        try:
+            stdout, stderr = _communicate(process, watch)
+        except _HungError as hung:
+            why = "\n".join([str(hung), *_last_words(hung.said)])
+            raise ToolHungError(what, where=line, why=why, fix=fix or _AGAIN) from None
     return Outcome(
         command=line, status=process.returncode, stdout=_text(stdout), stderr=_text(stderr)
     )
@@ -254,17 +258,16 @@ class _HungError(Exception):
 
 
 def _communicate(process: subprocess.Popen[bytes], watch: Watch) -> tuple[bytes, bytes]:
-    with interrupts.ended_with(watch.family.signal):
-        try:
-            while True:
-                try:
-                    return process.communicate(timeout=min(_TICK, watch.interval))
-                except subprocess.TimeoutExpired as expired:
-                    if watch.has_hung():
-                        raise _HungError(watch, expired.stderr or expired.output or b"") from None
-        except BaseException:
-            _end(process, watch.family)
-            raise
+    try:
+        while True:
+            try:
+                return process.communicate(timeout=min(_TICK, watch.interval))
+            except subprocess.TimeoutExpired as expired:
+                if watch.has_hung():
+                    raise _HungError(watch, expired.stderr or expired.output or b"") from None
+    except BaseException:
+        _end(process, watch.family)
+        raise
 
 
 def _end(process: subprocess.Popen[bytes], family: Family) -> None:

@@ -11,7 +11,7 @@ import select
 import shlex
 import signal
 import subprocess
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,12 +90,12 @@ def child(
         MachineError: it can't be started.
 
     """
-    started = Child(_process(command, terminal, inherited, variables or {}))
-    try:
-        with interrupts.ended_with(started.kill):
-            yield started
-    finally:
-        started.end()
+    with ExitStack() as registered:
+        with interrupts.starting():
+            started = Child(_process(command, terminal, inherited, variables or {}))
+            registered.enter_context(interrupts.ended_with(started.kill))
+        registered.callback(started.end)
+        yield started
 
 
 def _process(
