@@ -85,6 +85,7 @@ NIGHTLY = {
 }
 # Services that need a system each.
 APART = {
+    "buildah": ("buildah --version",),
     "podman": (),  # its programs do nothing without /proc
 }
 COMMANDS = {**WORK, **NIGHTLY, **APART}
