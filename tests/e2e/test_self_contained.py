@@ -60,6 +60,7 @@ NIGHTLY = {
     "conntrack": ("conntrack --version",),
     "ethtool": ("ethtool --version",),
     "fd": ("fd --version",),
+    "fish": ("fish --version",),
     "fzf": ("fzf --version",),
     "git": ("git init --quiet /repository", "git -C /repository for-each-ref"),
     "htop": ("htop --version",),
