@@ -76,6 +76,7 @@ NIGHTLY = {
     "restic": ("restic version",),
     "ripgrep": ("rg --version",),
     "rsync": ("rsync --version",),
+    "skopeo": ("skopeo --version",),
     "socat": ("socat -V",),
     "strace": ("strace --version",),
     "tcpdump": ("tcpdump --version",),
