@@ -70,6 +70,7 @@ NIGHTLY = {
     "kubectx": ("kubectx --help",),
     "lldpd": ("lldpd -v", "lldpcli -v"),
     "lsof": ("lsof -h",),
+    "mosh": ("mosh-server --version",),
     "mtr": ("mtr --version",),
     "nano": ("nano --version",),
     "nftables": ("nft --version",),
