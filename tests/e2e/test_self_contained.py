@@ -89,6 +89,7 @@ NIGHTLY = {
 # Services that need a system each.
 APART = {
     "buildah": ("buildah --version",),
+    "nut": ("upsd -V",),
     "podman": (),  # its programs do nothing without /proc
 }
 COMMANDS = {**WORK, **NIGHTLY, **APART}
