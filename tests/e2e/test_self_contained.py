@@ -91,6 +91,7 @@ APART = {
     "buildah": ("buildah --version",),
     "nut": ("upsd -V",),
     "podman": (),  # its programs do nothing without /proc
+    "strongswan": (),  # its programs are a daemon, and what asks it
 }
 COMMANDS = {**WORK, **NIGHTLY, **APART}
 NETLINK = ("conntrack", "nftables")  # they open what qemu's user mode does not have
