@@ -89,6 +89,7 @@ NIGHTLY = {
 # Services that need a system each.
 APART = {
     "buildah": ("buildah --version",),
+    "frr": ("vtysh --help",),
     "nut": ("upsd -V",),
     "podman": (),  # its programs do nothing without /proc
     "strongswan": (),  # its programs are a daemon, and what asks it
