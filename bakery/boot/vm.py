@@ -32,8 +32,8 @@ _SHARE = "bakery"  # the serial number of the disk that has agent and images
 _PORT = "bakery"
 
 # What check.yaml calls devices, as qemu's options. Disks are empty, and nothing of them is kept.
-_DISK = "driver=null-co,read-zeroes=on,size=1G"
-_DEVICES: dict[Device, Sequence[str]] = {
+_DISK = f"driver=null-co,read-zeroes=on,size={1 << 30}"
+DEVICES: dict[Device, Sequence[str]] = {
     "disk": ("-blockdev", f"node-name=disk,{_DISK}", "-device", "virtio-blk-pci,drive=disk"),
     "nvme": ("-blockdev", f"node-name=nvme,{_DISK}", "-device", "nvme,drive=nvme,serial=nvme"),
     "network": (
@@ -177,7 +177,7 @@ def command(vm: Vm, share: Path, agent: int) -> list[str]:
         *_drive(_SHARE, share, "format=raw,readonly=on"),
         *("-chardev", f"socket,id=agent,fd={agent}", "-device", "virtio-serial-pci"),
         *("-device", f"virtserialport,chardev=agent,name={_PORT}"),
-        *chain.from_iterable(_DEVICES[device] for device in dict.fromkeys(vm.devices)),
+        *chain.from_iterable(DEVICES[device] for device in dict.fromkeys(vm.devices)),
         *vm.options,
     ]
 

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import bz2
 import json
+import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
@@ -15,7 +16,7 @@ from bakery.boot.flatcar import Flatcar, ignition
 from bakery.boot.machines import machine
 from bakery.boot.qemu import Qemu
 from bakery.progress import Silent
-from bakery.recipe.expectations import Expectations
+from bakery.recipe.expectations import Device, Expectations
 
 if TYPE_CHECKING:
     from bakery.arch import Arch
@@ -26,6 +27,26 @@ def disk(tmp_path: Path) -> Path:
     path = tmp_path / "a,b.img"
     path.write_bytes(b"QFI\xfb rest")
     return path
+
+
+def test_qemu_knows_every_device_that_check_yaml_names() -> None:
+    platform = vm.PLATFORMS["x86-64"]
+    qemu = platform.qemu.find()
+    if qemu is None:
+        pytest.skip("qemu is not installed")
+    devices = [word for words in vm.DEVICES.values() for word in words]
+    assert vm.DEVICES.keys() == set(get_args(Device))
+    stopped = ["-nodefaults", "-display", "none", "-S", "-monitor", "stdio"]
+    port = ["-device", "virtio-serial-pci"]
+    done = subprocess.run(
+        [qemu, "-machine", platform.machine, *stopped, *port, *devices],
+        input="quit\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_command_line_has_disks_and_the_agents_port(disk: Path) -> None:

@@ -60,6 +60,7 @@ NIGHTLY = {
     "conntrack": ("conntrack --version",),
     "ethtool": ("ethtool --version",),
     "fd": ("fd --version",),
+    "fish": ("fish --version",),
     "fzf": ("fzf --version",),
     "git": ("git init --quiet /repository", "git -C /repository for-each-ref"),
     "htop": ("htop --version",),
@@ -69,12 +70,14 @@ NIGHTLY = {
     "kubectx": ("kubectx --help",),
     "lldpd": ("lldpd -v", "lldpcli -v"),
     "lsof": ("lsof -h",),
+    "mosh": ("mosh-server --version",),
     "mtr": ("mtr --version",),
     "nano": ("nano --version",),
     "nftables": ("nft --version",),
     "restic": ("restic version",),
     "ripgrep": ("rg --version",),
     "rsync": ("rsync --version",),
+    "skopeo": ("skopeo --version",),
     "socat": ("socat -V",),
     "strace": ("strace --version",),
     "tcpdump": ("tcpdump --version",),
@@ -83,8 +86,20 @@ NIGHTLY = {
     "wireguard-tools": ("wg genkey",),
     "zsh": ("zsh --version",),
 }
+# Services that need a system each.
+APART = {
+    "buildah": ("buildah --version",),
+    "frr": ("vtysh --help",),
+    "nut": ("upsd -V",),
+    "podman": (),  # its programs do nothing without /proc
+    "strongswan": (),  # its programs are a daemon, and what asks it
+}
+COMMANDS = {**WORK, **NIGHTLY, **APART}
 NETLINK = ("conntrack", "nftables")  # they open what qemu's user mode does not have
-NAMES = [*WORK, *(pytest.param(name, marks=pytest.mark.nightly) for name in NIGHTLY)]
+NAMES = [
+    *WORK,
+    *(pytest.param(name, marks=pytest.mark.nightly) for name in (*NIGHTLY, *APART)),
+]
 # These do all of their work with nothing of the host's but a shell and kill.
 ALONE = ("bird", "chrony", "haproxy", "keepalived")
 HIDDEN = f"""\
@@ -104,7 +119,7 @@ class Kitchen:
     def sources(self) -> dict[str, Source]:
         """The recipes, without those that they extend."""
         every = load_all(self.project.recipes)
-        return {name: every[name] for name in {**WORK, **NIGHTLY} if name in every}
+        return {name: every[name] for name in COMMANDS if name in every}
 
     def tree(self, name: str, arch: str) -> Path:
         """Return an image's tree."""
@@ -136,7 +151,7 @@ class Kitchen:
 @pytest.fixture(scope="module")
 def kitchen(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Kitchen:
     """Lock and build the recipes of packages that are tried today, for both architectures."""
-    names = [*WORK, *(NIGHTLY if request.config.getoption("--nightly") else ())]
+    names = [*(COMMANDS if request.config.getoption("--nightly") else WORK)]
     project = locked_anew(
         tmp_path_factory.mktemp("packages") / "project", names, extended=["docker"]
     )
@@ -150,7 +165,7 @@ def test_every_self_contained_recipe_is_tried_here() -> None:
         for name, source in load_all(REPOSITORY / "recipes").items()
         if source.recipe.self_contained
     }
-    assert found == WORK.keys() | NIGHTLY.keys()
+    assert found == COMMANDS.keys()
 
 
 def test_packages_are_locked_for_both_architectures(kitchen: Kitchen) -> None:
@@ -169,7 +184,7 @@ def test_programs_work_in_a_root_without_libraries(
     busybox = debian.program("x86-64", "busybox-static", "busybox")
     root = kitchen.root(name, "x86-64", tmp_path, busybox)
     shutil.move(root / "runner", root / "busybox")  # it goes by its name
-    for command in {**WORK, **NIGHTLY}[name]:
+    for command in COMMANDS[name]:
         assert_confined(name, root, ["/busybox", "env", "LD_DEBUG=libs"], command)
 
 
@@ -181,7 +196,7 @@ def test_programs_work_on_the_other_architecture(
     if name in NETLINK:
         pytest.skip("qemu emulates no netfilter")
     root = kitchen.root(name, "arm64", tmp_path, Path(shutil.which(EMULATOR) or ""))
-    for command in {**WORK, **NIGHTLY}[name]:
+    for command in COMMANDS[name]:
         assert_confined(name, root, ["/runner", "-E", "LD_DEBUG=libs"], command)
 
 
@@ -189,7 +204,7 @@ def assert_confined(name: str, root: Path, runner: Sequence[str], command: str) 
     """Let a program work in a root; its loader must look for nothing but the image's libraries."""
     done = subprocess.run(
         ["chroot", root, *runner, *f"/usr/bin/{command}".split()],
-        env={"PATH": f"{os.defpath}:/usr/sbin"},
+        env={"PATH": f"{os.defpath}:/usr/sbin", "HOME": "/"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -210,6 +225,13 @@ def test_they_work_beside_the_libraries_of_any_host(
     kitchen: Kitchen, suite: str, names: Iterable[str], tmp_path: Path
 ) -> None:
     attend(kitchen, suite, names, tmp_path)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("name", APART)
+def test_each_works_in_a_system_of_its_own(kitchen: Kitchen, name: str, suite: str) -> None:
+    kitchen.project.doit(f"boot:{name}-[0-9]*-{native_arch()}", BAKERY_MACHINES=f"nspawn:{suite}")
 
 
 @pytest.mark.parametrize("suite", SUITES)
