@@ -1,0 +1,100 @@
+"""Images for dm-verity, beside what systemd-repart makes of the same."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from harness import needs
+from harness.verity import Publisher, Repart
+
+from bakery.image.verity import image
+from bakery.image.verity.image import Seed, make
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bakery.arch import Arch
+
+pytestmark = [pytest.mark.e2e, needs.ROOT, needs.programs("debootstrap", "apt-get", "mksquashfs")]
+SEED = hashlib.sha256(b"seed").digest()[:16]
+BLOCK = 4096
+
+
+@pytest.fixture(scope="module")
+def repart() -> Repart:
+    return Repart()
+
+
+@pytest.fixture(scope="module")
+def publisher(tmp_path_factory: pytest.TempPathFactory) -> Publisher:
+    return Publisher(tmp_path_factory.mktemp("publisher"))
+
+
+def squashfs(folder: Path, plain: Path) -> None:
+    command = ["mksquashfs", folder, plain, "-quiet", "-no-progress", "-comp", "zstd"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def erofs(folder: Path, plain: Path) -> None:
+    subprocess.run(["mkfs.erofs", "--quiet", plain, folder], check=True, capture_output=True)
+
+
+def ext4(folder: Path, plain: Path) -> None:
+    command = ["mke2fs", "-q", "-t", "ext4", "-d", folder, plain, "16M"]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+# The last of less than 4 MiB are where libfdisk leaves partitions more room than they asked for;
+# with 128 blocks the tree has one level, with 129 two, with 16385 three.
+@pytest.mark.parametrize(
+    ("write", "arch", "blocks", "signed"),
+    [
+        (squashfs, "x86-64", 10, True),
+        (squashfs, "arm64", 200, False),
+        (squashfs, "x86-64", 400, False),
+        (squashfs, "arm64", 2600, True),
+        (erofs, "arm64", 300, True),
+        (ext4, "x86-64", 500, True),
+        (None, "arm64", 1, True),
+        (None, "x86-64", 128, True),
+        (None, "x86-64", 129, True),
+        (None, "arm64", 761, True),
+        (None, "arm64", 762, True),
+        (None, "x86-64", 16385, True),
+    ],
+)
+def test_the_bytes_are_those_of_systemd_repart(  # noqa: PLR0917
+    write: object,
+    arch: Arch,
+    blocks: int,
+    signed: bool,  # noqa: FBT001
+    repart: Repart,
+    publisher: Publisher,
+    tmp_path: Path,
+) -> None:
+    noise = tmp_path / "tree/usr/noise"
+    noise.parent.mkdir(parents=True)
+    noise.write_bytes(os.urandom(blocks * BLOCK))
+    plain = tmp_path / "plain.raw"
+    if callable(write):
+        write(noise.parent.parent, plain)
+    else:
+        shutil.move(noise, plain)
+    theirs = repart.make(
+        plain,
+        tmp_path / "theirs.raw",
+        arch=arch,
+        seed=SEED,
+        publisher=publisher if signed else None,
+    )
+    ours = tmp_path / "ours.raw"
+    root = make(
+        plain, ours, arch=arch, seed=Seed(SEED), sign=publisher.signer.sign if signed else None
+    )
+    assert ours.read_bytes() == theirs.read_bytes()
+    assert image.read(theirs).root_hash == root
