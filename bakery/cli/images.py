@@ -157,15 +157,15 @@ def sign_image(images: tuple[Path, ...], signature: Path | None, *, root_hash: b
     -binary -noattr -outform der` does, and `--signature` takes what comes back.
     """
     from bakery.image.verity import command
+    from bakery.image.verity.signing import Certificates
 
     if len(images) > 1 and (root_hash or signature):
         raise click.UsageError("give one image: each has a root hash of its own")
-    settings = Project().settings
     if root_hash:
         end = "\n" if sys.stdout.isatty() else ""  # what is signed has none
         click.echo(command.root_hash(images[0]) + end, nl=False)
         return
-    certificates = command.certificates(settings)
+    certificates = Certificates.configured(Project().settings)
     for image in images:
         signer = command.sign(image, certificates, signature)
         click.echo(f"{image}  signed by {signer}")

@@ -12,8 +12,9 @@ import pytest
 from harness import needs
 from harness.verity import Publisher, Repart
 
+from bakery.files import sha256
 from bakery.image.verity import image
-from bakery.image.verity.image import Seed, make
+from bakery.image.verity.image import Seed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,8 +94,13 @@ def test_the_bytes_are_those_of_systemd_repart(  # noqa: PLR0917
         publisher=publisher if signed else None,
     )
     ours = tmp_path / "ours.raw"
-    root = make(
-        plain, ours, arch=arch, seed=Seed(SEED), sign=publisher.signer.sign if signed else None
+    root = image.make(
+        plain,
+        ours,
+        arch=arch,
+        sha256=sha256(plain),
+        seed=Seed(SEED),
+        sign=publisher.signer.sign if signed else None,
     )
     assert ours.read_bytes() == theirs.read_bytes()
     assert image.read(theirs).root_hash == root

@@ -7,23 +7,12 @@ from typing import TYPE_CHECKING
 from bakery.files import move
 from bakery.image.verity.errors import VerityError
 from bakery.image.verity.image import confirm, join, read
-from bakery.image.verity.signing import CERTIFICATE, KEY, Certificates, Signer, made_elsewhere
+from bakery.image.verity.signing import CERTIFICATE, KEY, Signer, made_elsewhere
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bakery.settings import Settings
-
-
-def certificates(settings: Settings) -> Certificates | None:
-    """Return the certificates that hosts are to have; None where there are none.
-
-    Raises:
-        VerityError: they can't be read.
-
-    """
-    named = settings.verity_certificate
-    return Certificates.of(named) if named else None
+    from bakery.image.verity.signing import Certificates
 
 
 def root_hash(path: Path) -> str:

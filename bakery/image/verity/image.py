@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 from uuid import UUID
 
-from bakery.files import sha256
 from bakery.image.verity import gpt
 from bakery.image.verity.errors import VerityError
 from bakery.image.verity.gpt import SECTOR, Partition, PartitionType, Role, Table
@@ -94,7 +93,13 @@ class VerityImage:
 
 
 def make(
-    plain: Path, output: Path, *, arch: Arch, seed: Seed | None = None, sign: Sign | None = None
+    plain: Path,
+    output: Path,
+    *,
+    arch: Arch,
+    sha256: str,
+    seed: Seed | None = None,
+    sign: Sign | None = None,
 ) -> str:
     """Write the verity image of a plain one; return its root hash, in hexadecimal.
 
@@ -102,11 +107,12 @@ def make(
         plain: a file with a file system and nothing else.
         output: the file to write.
         arch: the architecture whose hosts are to take it.
-        seed: what its identities are made of; that of the plain image where None.
+        sha256: the digest that the plain image must have; nothing else is signed.
+        seed: what its identities are made of; None for what follows from the digest.
         sign: signs the root hash; None leaves the image unsigned.
 
     Raises:
-        VerityError: the file is not of whole blocks.
+        VerityError: the file is not of whole blocks, or has another digest.
         OSError: a file can't be read or written.
 
     """
@@ -118,9 +124,10 @@ def make(
             why=f"it has {size} bytes, which are no blocks of {BLOCK}",
             fix=f"append zeros to it: truncate -s %{BLOCK} {plain}",
         )
-    seed = seed or Seed.of(sha256(plain))
+    seed = seed or Seed.of(sha256)
+    parts = _Parts(seed, seed.superblock(size), "root", arch, sign)
     with plain.open("rb") as source:
-        return _write(source, output, _Parts(seed, seed.superblock(size), "root", arch, sign))
+        return _write(_checked(_chunks(source, size), sha256, plain), output, parts)
 
 
 def read(path: Path) -> VerityImage:
@@ -213,7 +220,8 @@ def join(image: VerityImage, output: Path, signature: Signature | None) -> None:
         seed = Seed.of(_digest(source, image.superblock.data_size))
         source.seek(image.data.offset)
         sign = (lambda _: signature) if signature else None
-        _write(source, output, _Parts(seed, image.superblock, image.place, image.arch, sign))
+        parts = _Parts(seed, image.superblock, image.place, image.arch, sign)
+        _write(_chunks(source, image.superblock.data_size), output, parts)
 
 
 def _digest(source: IO[bytes], size: int) -> str:
@@ -258,14 +266,14 @@ class _Parts:
         return Table(disk, where.sectors, where.first_usable, tuple(partitions))
 
 
-def _write(source: IO[bytes], output: Path, parts: _Parts) -> str:
-    """Write an image of the file system that begins where `source` is read."""
+def _write(data: Iterator[bytes], output: Path, parts: _Parts) -> str:
+    """Write an image of a file system; nothing is signed before all of it has been read."""
     where, superblock = parts.layout(), parts.superblock
     with output.open("wb") as file:
         file.truncate(where.sectors * SECTOR)
         file.seek(where.first * SECTOR)
-        chunks = _copied(_chunks(source, superblock.data_size), file)
-        tree, root = superblock.tree(superblock.hashes(chunks, superblock.data_block))
+        hashes = superblock.hashes(_copied(data, file), superblock.data_block)
+        tree, root = superblock.tree(hashes)
         table = parts.table(where, root)
         head, tail = table.encode()
         pieces = [superblock.encode() + tree]
@@ -288,6 +296,20 @@ def _chunks(source: IO[bytes], size: int) -> Iterator[bytes]:
             raise OSError(None, "the file ends early", getattr(source, "name", None))
         yield chunk
         size -= len(chunk)
+
+
+def _checked(chunks: Iterator[bytes], sha256: str, path: Path) -> Iterator[bytes]:
+    """Yield what has a digest; refuse anything else at its end."""
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk
+    if digest.hexdigest() != sha256:
+        raise VerityError(
+            "the image has changed since it was built",
+            where=str(path),
+            fix="remove it, and build it again",
+        )
 
 
 def _copied(chunks: Iterator[bytes], file: IO[bytes]) -> Iterator[bytes]:

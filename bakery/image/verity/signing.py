@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7PrivateKeyTypes
 
+    from bakery.settings import Settings
+
 KEY = "BAKERY_VERITY_KEY"
 PASSPHRASE = "BAKERY_VERITY_PASSPHRASE"  # noqa: S105  a variable's name
 CERTIFICATE = "BAKERY_VERITY_CERTIFICATE"
@@ -43,6 +45,17 @@ class Certificates:
     """
 
     pem: bytes
+
+    @classmethod
+    def configured(cls, settings: Settings) -> Certificates | None:
+        """Return those that hosts are to have; None where there are none.
+
+        Raises:
+            VerityError: they can't be read.
+
+        """
+        named = settings.verity_certificate
+        return cls.of(named) if named else None
 
     @classmethod
     def of(cls, text: str) -> Certificates:
