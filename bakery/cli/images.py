@@ -40,13 +40,19 @@ class ImageFile(click.Path):
     default="text",
     show_default=True,
 )
-def check(paths: tuple[Path, ...], output: str) -> None:
+@click.option(
+    "--certificate",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Refuse images that no key of a certificate in this file has signed.",
+)
+def check(paths: tuple[Path, ...], output: str, certificate: Path | None) -> None:
     """Apply the rules to images or folders, whoever made them.
 
     The exit status is 1 when a rule is broken. `bakery rules` lists the rules.
     """
     from bakery.check import render
     from bakery.check.command import check_paths
+    from bakery.image.verity.signing import Certificates
 
     formats = {
         "text": render.text,
@@ -54,7 +60,8 @@ def check(paths: tuple[Path, ...], output: str) -> None:
         "sarif": render.sarif,
         "github": render.github,
     }
-    reports = check_paths(paths)
+    certificates = Certificates.of(str(certificate)) if certificate else None
+    reports = check_paths(paths, certificates=certificates)
     text = formats[output](reports)
     click.echo(fitted(text) if output == "text" else text)
     if any(report.errors for report in reports):

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 # What systemd reads up to 256, what from 257 on, and what 262 reads beside it
 SUFFIXES = (".conf", ".transfer", COMPONENT := ".component")
-_VERITY = (".verity.conf", ".verity.transfer")
+_KIND = ".verity"
+_VERITY = (f"{_KIND}.conf", f"{_KIND}.transfer")
 """The same for hosts that take images for dm-verity; the component is one for both."""
 
 # A failed update then leaves two versions: the one that runs and the one before.
@@ -90,6 +91,15 @@ def names(channel: str) -> list[str]:
     return [f"{channel}{suffix}" for suffix in (*SUFFIXES, *_VERITY)]
 
 
+def chosen(channel: str, *, verity: bool) -> dict[str, str]:
+    """Return those for one way, by what hosts call them: a host has one of the two."""
+    kind = _KIND if verity else ""
+    return {
+        f"{channel}{suffix}": f"{channel}{suffix if suffix == COMPONENT else kind + suffix}"
+        for suffix in SUFFIXES
+    }
+
+
 def files(release: Release, url: str, *, verity: bool = False) -> dict[str, bytes]:
     """Return the transfer definitions of a release's channels, by file name.
 
@@ -144,7 +154,7 @@ def transfer(name: str, channel: str, stem: str, url: str, *, verity: bool = Fal
         stem=stem,
         url=_literal(url),
         instances=_INSTANCES,
-        kind=".verity" if verity else "",
+        kind=_KIND if verity else "",
         what="a systemd-sysext image for dm-verity" if verity else "a systemd-sysext image",
     ).encode()
 
