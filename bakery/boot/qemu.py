@@ -54,6 +54,7 @@ class Qemu(debian.Debian):
             arch=self.arch,
             packages=(
                 *debian.PACKAGES,
+                "libcryptsetup12",  # what systemd sets up dm-verity with
                 _INITRAMFS.get(self.suite, "dracut"),
                 f"linux-image-cloud-{ARCHITECTURES[self.arch].debian}",
             ),

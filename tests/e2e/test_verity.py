@@ -6,15 +6,22 @@ import hashlib
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from harness import needs
+from harness.debian import ROOTS
 from harness.verity import Publisher, Repart
 
+from bakery.arch import native_arch
+from bakery.boot import guest, merge, vm
+from bakery.boot.debian import SUITES
+from bakery.boot.machine import BootImage, Load
+from bakery.boot.qemu import Qemu
 from bakery.files import sha256
 from bakery.image.verity import image
 from bakery.image.verity.image import Seed
+from bakery.progress import Silent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +29,11 @@ if TYPE_CHECKING:
     from bakery.arch import Arch
 
 pytestmark = [pytest.mark.e2e, needs.ROOT, needs.programs("debootstrap", "apt-get", "mksquashfs")]
+# One system each time, the others each night
+LONG = [
+    pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
+    for suite in SUITES
+]
 SEED = hashlib.sha256(b"seed").digest()[:16]
 BLOCK = 4096
 
@@ -48,6 +60,50 @@ def erofs(folder: Path, plain: Path) -> None:
 def ext4(folder: Path, plain: Path) -> None:
     command = ["mke2fs", "-q", "-t", "ext4", "-d", folder, plain, "16M"]
     subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def journals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("journals")
+
+
+@pytest.fixture
+def signed(publisher: Publisher, tmp_path: Path) -> Path:
+    """An extension with a text, signed."""
+    tree, plain = tmp_path / "tree", tmp_path / "demo.raw"
+    release = tree / "usr/lib/extension-release.d/extension-release.demo"
+    release.parent.mkdir(parents=True)
+    release.write_text("ID=_any\n")
+    (tree / "usr/share").mkdir()
+    (tree / "usr/share/demo").write_text("signed\n")
+    squashfs(tree, plain)
+    path = tmp_path / f"demo-1.0-{native_arch()}.verity.raw"
+    arch, sign = cast("Arch", native_arch()), publisher.signer.sign
+    image.make(plain, path, arch=arch, sha256=sha256(plain), sign=sign)
+    return path
+
+
+@pytest.mark.parametrize("suite", LONG)
+def test_a_machine_merges_a_signed_image_over_dm_verity(
+    suite: str, signed: Path, publisher: Publisher, journals: Path
+) -> None:
+    arch = native_arch()
+    if vm.PLATFORMS[arch].qemu.find() is None:
+        pytest.skip("needs qemu")
+    machine = Qemu(suite=suite, cache=ROOTS, arch=arch)
+    machine.prepare(Silent().tell)
+    demo = BootImage(path=signed, name="demo")
+    placed = [(demo, guest.image_path(0, "demo"))]
+    log = journals / f"{suite}.console"
+    with machine.start(Load(setup=merge.setup(placed), images=[demo], log=log)) as host:
+        host.ask("systemctl start systemd-sysext.service")  # or wait until it has
+        root = image.read(signed).root_hash
+        assert host.ask("cat /usr/share/demo").stdout == "signed\n", log.read_text()
+        assert root in host.ask("cat /sys/block/dm-*/dm/name").stdout
+        trusted = publisher.certificate.read_text()
+        assert host.ask("cat /etc/verity.d/*.crt").stdout == trusted
+        host.ask("systemd-sysext unmerge; rm /etc/verity.d/*; systemd-sysext merge")
+        assert host.ask("cat /usr/share/demo").status != 0
 
 
 # The last of less than 4 MiB are where libfdisk leaves partitions more room than they asked for;

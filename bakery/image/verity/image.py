@@ -182,6 +182,25 @@ def _part(file: IO[bytes], partition: Partition, most: int) -> bytes:
     return file.read(min(partition.size, most))
 
 
+def certificates(path: Path) -> list[str]:
+    """Return the certificates, in PEM, that the signature in an image brings along.
+
+    Raises:
+        OSError: it can't be read.
+
+    """
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from bakery.image.verity import pkcs7
+
+    try:
+        signature = read(path).signature
+        found = pkcs7.certificates(signature.pkcs7) if signature else []
+    except (ValueError, VerityError):
+        return []
+    return [each.public_bytes(Encoding.PEM).decode() for each in found]
+
+
 def confirm(image: VerityImage) -> None:
     """Refuse an image whose file system or tree is not what its root hash vouches for.
 
