@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import re
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -13,9 +14,6 @@ from bakery.image.verity.errors import VerityError
 from bakery.image.verity.pkcs7 import Pkcs7Error
 from bakery.image.verity.signature import PARTITION, Signature
 from bakery.image.verity.signing import KEY, Certificates, Signer, made_elsewhere
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ROOT_HASH = "0123456789abcdef" * 4
 PSS = ("-keyopt", "rsa_padding_mode:pss")
@@ -162,3 +160,17 @@ def test_the_partition_of_a_signature(publisher: Publisher) -> None:
             Signature.decode(data)
     with pytest.raises(ValueError, match="the signature takes"):
         Signature(root_hash=ROOT_HASH, fingerprint="", pkcs7=bytes(PARTITION)).encode()
+
+
+@needs.programs("openssl")
+def test_the_lines_of_the_guide_make_a_key_and_a_signature(tmp_path: Path) -> None:
+    guide = Path(__file__).parents[3] / ".github/docs/verity.md"
+    make, sign = re.findall(r"^```sh\n(.*?)^```$", guide.read_text(), re.DOTALL | re.MULTILINE)
+    (tmp_path / "root-hash").write_text(ROOT_HASH)
+    lines = make.replace("rsa:4096", "rsa:2048") + sign
+    subprocess.run(["sh", "-euc", lines], cwd=tmp_path, check=True, capture_output=True)
+    certificates = Certificates.of(str(tmp_path / "verity.crt"))
+    data = (tmp_path / "root-hash.p7s").read_bytes()
+    signer = Signer.configured(certificates, {KEY: str(tmp_path / "verity.key")})
+    assert signer
+    assert made_elsewhere(ROOT_HASH, data, certificates) == signer.sign(ROOT_HASH)
