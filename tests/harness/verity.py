@@ -31,20 +31,20 @@ _NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 _LIBRARIES = ("libsystemd-shared", "libcryptsetup12", "libdevmapper1.02.1", "libjson-c5")
 _DEFINITIONS = """\
 [Partition]
-Type={place}
+Type=root
 CopyBlocks={plain}
 Verity=data
 VerityMatchKey=x
 ---
 [Partition]
-Type={place}-verity
+Type=root-verity
 Verity=hash
 VerityMatchKey=x
 Minimize=best
 {sizes}
 ---
 [Partition]
-Type={place}-verity-sig
+Type=root-verity-sig
 Verity=signature
 VerityMatchKey=x
 """
@@ -131,13 +131,12 @@ class Repart:
         arch: str,
         seed: bytes,
         publisher: Publisher | None = None,
-        place: str = "root",
         sizes: str = "",
     ) -> Path:
         """Write an image with partitions for a file system; signed if somebody is to sign it."""
         folder = output.with_name(f"{output.name}.d")
         folder.mkdir()
-        texts = _DEFINITIONS.format(place=place, plain=plain, sizes=sizes).split("---\n")
+        texts = _DEFINITIONS.format(plain=plain, sizes=sizes).split("---\n")
         for number, text in enumerate(texts if publisher else texts[:2]):
             (folder / f"{number}.conf").write_text(text)
         keys = (
