@@ -84,6 +84,8 @@ class Settings:
     remote = "http://mirror.example/store"
     offline = false
     profile = "small"
+    verity = true
+    verity_certificate = "verity.crt"
     jobs = 4
     machines = "nspawn:bookworm nspawn:trixie nspawn:forky"
     publisher = "github:OWNER/REPO"
@@ -110,8 +112,8 @@ class Settings:
         offline: use only what the store has.
         profile: how hard images are compressed: `default`, `fast` or `small`.
         verity: whether every image has one for dm-verity beside it, whatever its recipe says.
-        verity_certificate: the certificates for dm-verity that hosts are to have, or the path of
-            the file that has them; empty for none.
+        verity_certificate: the certificates that images for dm-verity are signed with, in PEM, or
+            the path of the file that has them; hosts get all.
         jobs: how many processors the work may use.
         machines: what images are booted on, such as `nspawn:trixie`.
         publisher: where releases go: `directory:PATH` or `github:OWNER/REPO`.
