@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 KEYRING = "import-pubring.gpg"
 """The file of public keys, as systemd names it on hosts."""
 
+CERTIFICATE = "verity.crt"
+"""The file of certificates for dm-verity: beside recipes, in releases and in channels."""
+
+_PEM = "-----BEGIN "
 _SHORTEST = 2  # days: what is renewed each night, when half of them are over
 
 Profile = Literal["default", "fast", "small"]
@@ -80,6 +84,8 @@ class Settings:
     remote = "http://mirror.example/store"
     offline = false
     profile = "small"
+    verity = true
+    verity_certificate = "verity.crt"
     jobs = 4
     machines = "nspawn:bookworm nspawn:trixie nspawn:forky"
     publisher = "github:OWNER/REPO"
@@ -105,6 +111,9 @@ class Settings:
         remote: a store reached over HTTP, asked before upstream.
         offline: use only what the store has.
         profile: how hard images are compressed: `default`, `fast` or `small`.
+        verity: whether every image has one for dm-verity beside it, whatever its recipe says.
+        verity_certificate: the certificates that images for dm-verity are signed with, in PEM, or
+            the path of the file that has them; hosts get all.
         jobs: how many processors the work may use.
         machines: what images are booted on, such as `nspawn:trixie`.
         publisher: where releases go: `directory:PATH` or `github:OWNER/REPO`.
@@ -131,6 +140,8 @@ class Settings:
     remote: str | None
     offline: bool
     profile: Profile
+    verity: bool
+    verity_certificate: str
     jobs: int
     machines: tuple[str, ...]
     publisher: str
@@ -160,6 +171,11 @@ def _folder(text: str, root: Path) -> Path:
 
 def _file(text: str, root: Path) -> Path | None:
     return _folder(text, root) if text else None
+
+
+def _pem(text: str, root: Path) -> str:
+    """Return a text in PEM as it is; anything else is the path of a file."""
+    return text if not text or text.lstrip().startswith(_PEM) else str(_folder(text, root))
 
 
 def _address(text: str, _root: Path) -> str | None:
@@ -275,6 +291,8 @@ _PARSERS: dict[str, Callable[[str, Path], Any]] = {
     "remote": _address,
     "offline": _switch,
     "profile": _profile,
+    "verity": _switch,
+    "verity_certificate": _pem,
     "jobs": _count,
     "machines": _words,
     "publisher": _publisher,
@@ -314,6 +332,7 @@ def load(root: Path, environment: Mapping[str, str] | None = None) -> Settings:
         "machines": "nspawn:bookworm nspawn:trixie",
         "publisher": "directory:published",
         "keep": "3",
+        "verity_certificate": CERTIFICATE if (root / CERTIFICATE).is_file() else "",
         "signing_keyring": KEYRING if (root / KEYRING).is_file() else "",
         "valid_days": "30",
     }

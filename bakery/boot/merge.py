@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bakery.boot import hints
 from bakery.boot.report import ProbeResult, concise
+from bakery.image.verity import image as verity
 
 _UNIT = re.compile(
     r"/usr/lib/systemd/system/[^/]+\.(service|socket|timer|path|mount|automount|target|swap)"
@@ -72,8 +73,24 @@ class Shipped:
 
 
 def setup(images: Iterable[Placed]) -> str:
-    """Return the script that prepares the first merge: images in place, the host's files noted."""
-    return f"{links(images)}{_LIST} >{_BEFORE}\n"
+    """Return the script that prepares the first merge: images in place, the host's files noted.
+
+    Whose signatures for dm-verity they have is believed: the host has their certificates.
+    """
+    images = list(images)
+    return f"{certificates(images)}{links(images)}{_LIST} >{_BEFORE}\n"
+
+
+def certificates(images: Iterable[Placed]) -> str:
+    """Return the script that lays the certificates that images' signatures bring along."""
+    lines = []
+    for image, _ in images:
+        for number, pem in enumerate(
+            verity.certificates(image.path) if image.path.is_file() else ()
+        ):
+            path = shlex.quote(f"/etc/verity.d/{image.name}-{number}.crt")
+            lines.append(f"mkdir -p /etc/verity.d && printf %s {shlex.quote(pem)} >{path}\n")
+    return "".join(lines)
 
 
 def links(images: Iterable[Placed]) -> str:

@@ -26,6 +26,7 @@ _MKFS = Tool(program="mkfs.ext4", apt="e2fsprogs", brew="e2fsprogs")
 _INITRAMFS = {"bookworm": "initramfs-tools", "trixie": "initramfs-tools"}
 _DISK = "8G"
 _LABEL = "bakery"
+_DEVICES = 90  # seconds until one is missed: systemd-system.conf(5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,7 @@ class Qemu(debian.Debian):
             arch=self.arch,
             packages=(
                 *debian.PACKAGES,
+                "libcryptsetup12",  # what systemd sets up dm-verity with
                 _INITRAMFS.get(self.suite, "dracut"),
                 f"linux-image-cloud-{ARCHITECTURES[self.arch].debian}",
             ),
@@ -75,7 +77,7 @@ class Qemu(debian.Debian):
         root = self.folder
         words = (
             f"root=LABEL={_LABEL} rw console={platform.console} quiet panic=-1"
-            " systemd.show_status=1"
+            f" systemd.show_status=1 systemd.default_device_timeout_sec={_DEVICES * vm.slowdown()}"
         )
         machine = vm.Vm(
             arch=self.arch,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from bakery.recipe.plan import Image
     from bakery.release.signing import SigningKey
+    from bakery.release.verity import VeritySigning
     from bakery.settings import Settings
 
 
@@ -38,6 +39,17 @@ class Context:
         from bakery.release.keyring import signing_key
 
         return signing_key(self.settings.signing_keyring)
+
+    @cached_property
+    def verity_signing(self) -> VeritySigning:
+        """By whom images for dm-verity are signed."""
+        from bakery.release.verity import VeritySigning
+
+        return VeritySigning.configured(self.settings)
+
+    def has_verity(self, image: Image) -> bool:
+        """Return whether an image has one for dm-verity beside it."""
+        return image.format != "folder" and (image.verity or self.settings.verity)
 
     @classmethod
     def of(cls, settings: Settings) -> Context:

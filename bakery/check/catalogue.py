@@ -19,6 +19,7 @@ from bakery.check.rules import (
     udev,
     units,
     verified,
+    verity,
 )
 
 unused_waiver = Rule(
@@ -42,6 +43,7 @@ _MODULES = (
     udev,
     verified,
     readback,
+    verity,
     recipe,
     conflicts,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bakery.check import image_name, loader
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from bakery.image.verity.signing import Certificates
     from bakery.recipe.model import Waiver
 
 
@@ -40,17 +42,28 @@ def check_path(
     return check_subject(subject, waivers), conflicts.of_subject(subject)
 
 
-def check_paths(paths: Iterable[Path], waivers: Sequence[Waiver] = ()) -> tuple[Report, ...]:
+def check_paths(
+    paths: Iterable[Path],
+    waivers: Sequence[Waiver] = (),
+    certificates: Certificates | None = None,
+) -> tuple[Report, ...]:
     """Check images and folders, each alone and all against each other.
 
     Of a folder NAME.raw.v or NAME.v, as in systemd.v(7), every version in it is checked.
+
+    Args:
+        paths: the images and folders.
+        waivers: what is allowed.
+        certificates: those by one of which all images must be signed; None where nobody says.
 
     Raises:
         BakeryError: there is no such path, or rights or a program are missing to look into it.
 
     """
     results = [
-        check_path(image, context, waivers) for path in paths for image, context in _images(path)
+        check_path(image, replace(context, certificates=certificates), waivers)
+        for path in paths
+        for image, context in _images(path)
     ]
     reports = [report for report, _ in results]
     shipped = [image for _, image in results if image is not None]
@@ -60,10 +73,10 @@ def check_paths(paths: Iterable[Path], waivers: Sequence[Waiver] = ()) -> tuple[
     return tuple(reports)
 
 
-def _images(path: Path) -> list[tuple[Path, Context | None]]:
+def _images(path: Path) -> list[tuple[Path, Context]]:
     """Return what is to be checked at a path: itself, or the versions in a folder of systemd.v."""
     if path.suffix != ".v" or not path.is_dir() or (path / "usr").is_dir():
-        return [(path, None)]
+        return [(path, Context())]
     name = image_name.stem(path.stem)
     ending = path.stem.removeprefix(name)
     versions = sorted(

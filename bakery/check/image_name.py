@@ -1,7 +1,8 @@
 """Image file names: the extension's name and the architecture in them.
 
-A host takes `docker.raw` for `docker`. What is published is called NAME-VERSION-ARCH.raw, or
-NAME_VERSION_ARCH.raw for systemd.v(7), and is installed as, or linked from, NAME.raw.
+A host takes `docker.raw` for `docker`. What is published is called NAME-VERSION-ARCH.raw,
+NAME-VERSION-ARCH.verity.raw, or NAME_VERSION_ARCH.raw for systemd.v(7), and is installed as, or
+linked from, NAME.raw.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _VERSION = re.compile(r"v?\d")
 _SUFFIX = ".raw"
+_VERITY = ".verity"
 
 
 def stem(file_name: str) -> str:
@@ -25,7 +27,9 @@ def stem(file_name: str) -> str:
 
 def candidates(file_name: str) -> tuple[str, ...]:
     """Return the names that a host may give to an image file, the most literal first."""
-    return (stem(file_name), *_shorter(stem(file_name)))
+    literal = stem(file_name)
+    name = literal.removesuffix(_VERITY)
+    return tuple(dict.fromkeys((literal, name, *_shorter(name))))
 
 
 def _shorter(name: str) -> Iterator[str]:
@@ -37,5 +41,6 @@ def _shorter(name: str) -> Iterator[str]:
 
 def architecture(file_name: str) -> str | None:
     """Return the architecture at the end of a file's name, in systemd's words; None without one."""
-    ends = (word for word in SYSTEMD if stem(file_name).endswith((f"-{word}", f"_{word}")))
+    name = stem(file_name).removesuffix(_VERITY)
+    ends = (word for word in SYSTEMD if name.endswith((f"-{word}", f"_{word}")))
     return max(ends, key=len, default=None)

@@ -6,10 +6,11 @@ import os
 import re
 import tempfile
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery.check import partitions
 from bakery.check.subject import Context, Subject, subject_of
 from bakery.check.tree import Tree
 from bakery.errors import BakeryError
@@ -19,10 +20,10 @@ from bakery.tools import Tool, ToolFailedError, run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bakery.check.partitions import Extent
 
 _MOUNT = Tool(program="mount", apt="mount", dnf="util-linux", zypper="util-linux")
 _UMOUNT = Tool(program="umount", apt="mount", dnf="util-linux", zypper="util-linux")
-DISSECT = Tool(program="systemd-dissect", apt="systemd-container")
 GPT = "gpt"
 _MAGICS = (  # file system, offset of its magic number, the number: linux/magic.h
     ("squashfs", 0, b"hsqs"),
@@ -65,6 +66,7 @@ def load(path: Path, context: Context | None = None) -> Subject:
     with contents(path) as root:
         try:
             subject = subject_of(root, path, context, as_root=_is_root(), file=path)
+            subject = replace(subject, is_gpt=file_system(path) == GPT)
         except OSError as error:
             raise _damaged("the image is damaged", path, str(error)) from error
     return subject if subject.knows_owners else _with_owners(subject, path)
@@ -83,17 +85,56 @@ def load_folder(folder: Path, context: Context | None = None) -> Subject:
         raise BakeryError("the folder can't be read", where=str(folder), why=str(error)) from error
 
 
-def file_system(path: Path) -> str | None:
-    """Return a file's type of file system, as in mount(8); None if it is unknown.
+def file_system(path: Path, start: int = 0) -> str | None:
+    """Return the type of the file system that begins at a byte, as in mount(8); None if unknown.
 
     The types are those that systemd merges, and `gpt` for a partition table.
     """
     with path.open("rb") as file:
         for name, offset, magic in _MAGICS:
-            file.seek(offset)
+            file.seek(start + offset)
             if file.read(len(magic)) == magic:
                 return name
     return None
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """Where the file system of an image file is, and of which type it is.
+
+    Attributes:
+        kind: as in mount(8).
+        extent: its bytes; None for those of the whole file.
+
+    """
+
+    kind: str
+    extent: Extent | None = None
+
+
+def _inside(path: Path) -> _Contents:
+    """Return where the file system of an image file is.
+
+    Raises:
+        ImageUnreadableError: there is none.
+
+    """
+    kind, extent = file_system(path), None
+    why = "it is empty" if not path.stat().st_size else "it holds no squashfs, erofs, ext4 or btrfs"
+    if kind == GPT:
+        try:
+            extent = partitions.file_system(path)
+        except ValueError as error:
+            raise _damaged("its partitions can't be read", path, str(error)) from None
+        kind = file_system(path, extent.offset)
+    if kind is None or kind == GPT:
+        raise ImageUnreadableError(
+            "this file is not an image",
+            where=str(path),
+            why=why,
+            fix="give an image such as `doit build` makes, or download it again",
+        )
+    return _Contents(kind, extent)
 
 
 def _is_root() -> bool:
@@ -110,16 +151,7 @@ def contents(path: Path) -> Iterator[Path]:
         MissingToolError: reading it needs a program that is not installed.
 
     """
-    kind = file_system(path)
-    if kind is None:
-        raise ImageUnreadableError(
-            "this file is not an image",
-            where=str(path),
-            why="it holds no squashfs, erofs, ext4 or btrfs, and no partitions"
-            if path.stat().st_size
-            else "it is empty",
-            fix="give an image such as `doit build` makes, or download it again",
-        )
+    kind = _inside(path).kind
     if not _is_root() and kind != "squashfs":
         raise BakeryError(
             f"only root can look into an image of type {kind}",
@@ -164,14 +196,18 @@ def _mounted(path: Path) -> Iterator[Path]:
 def mount_command(image: Path, folder: Path, options: str) -> list[str]:
     """Return the command that mounts an image file read-only; mount(8) has the options.
 
+    Of an image with partitions it is the file system alone, which nothing vouches for then.
+
     Raises:
+        ImageUnreadableError: there is no file system in it.
         MissingToolError: it is not installed.
 
     """
-    kind = file_system(image) or "auto"
-    if kind == GPT:
-        return [DISSECT.require(), "--mount", "--read-only", str(image), str(folder)]
+    found = _inside(image)
+    kind, extent = found.kind, found.extent
     options += _NO_REPLAY.get(kind, "")
+    if extent:
+        options += f",offset={extent.offset},sizelimit={extent.size}"
     return [_MOUNT.require(), "-t", kind, "-o", options, "--", str(image.resolve()), str(folder)]
 
 
@@ -184,11 +220,16 @@ def _unpack(path: Path, root: Path) -> None:
     command = [UNSQUASHFS.require(), "-no-progress", "-quiet", "-user-xattrs"]
     command += ["-data-queue", "16", "-frag-queue", "16"]  # MiB of memory
     # devices can't be made without root: the report says that the rule about them did not run
-    command += ["-ignore-errors", "-dest", str(root), str(path.resolve())]
+    command += ["-ignore-errors", *_offset(path), "-dest", str(root), str(path.resolve())]
     try:
         run(command, what="unsquashfs failed")
     except ToolFailedError as error:
         raise _damaged("the image can't be unpacked", path, error.why) from error
+
+
+def _offset(path: Path) -> list[str]:
+    extent = _inside(path).extent
+    return ["-offset", str(extent.offset)] if extent else []
 
 
 def _with_owners(subject: Subject, path: Path) -> Subject:
@@ -196,7 +237,7 @@ def _with_owners(subject: Subject, path: Path) -> Subject:
 
     An owner of something whose name can't be made out is taken for that of the root folder.
     """
-    command = [UNSQUASHFS.require(), "-lln", str(path.resolve())]
+    command = [UNSQUASHFS.require(), "-lln", *_offset(path), str(path.resolve())]
     listing = run(command, what="the owners of the image's files can't be listed")
     tree = subject.tree
     owners: dict[str, tuple[int, int]] = {}

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from bakery.arch import SYSTEMD
-from bakery.check import host, image_name, os_release
+from bakery.check import host, image_name, os_release, partitions
 from bakery.check.root import roots
 from bakery.check.scan import scan
 from bakery.check.tree import inside
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from bakery.check.partitions import Examined
     from bakery.check.root import Root
     from bakery.check.tree import Node, Tree
     from bakery.image.manifest import Manifest
+    from bakery.image.verity.gpt import Partition
+    from bakery.image.verity.signing import Certificates
     from bakery.recipe.load import Source
 
 Kind = Literal["sysext", "confext"]
@@ -43,6 +46,7 @@ class Context:
         companions: trees of the images that it requires, whose units and programs it may use.
         apart: names of images that are never merged beside it: `replaces` and `conflicts`.
         recipe: the recipe that it is built of.
+        certificates: those by one of which it must be signed; None where nobody says.
         source: the file at which reviews show findings, such as the recipe.
 
     """
@@ -54,6 +58,7 @@ class Context:
     companions: tuple[Tree, ...] = ()
     apart: frozenset[str] = frozenset()
     recipe: Source | None = None
+    certificates: Certificates | None = None
     source: str | None = None
 
 
@@ -71,6 +76,7 @@ class Subject:
         as_root: whether it was read with root's rights; if not, `tree` may lack capabilities and
             device nodes.
         file_arch: the architecture in the file's name.
+        is_gpt: whether the file has partitions.
 
     """
 
@@ -82,6 +88,7 @@ class Subject:
     knows_owners: bool = True
     as_root: bool = True
     file_arch: str | None = None
+    is_gpt: bool = False
 
     @cached_property
     def kind(self) -> Kind:
@@ -156,6 +163,20 @@ class Subject:
     def providers(self) -> Iterable[Tree]:
         """The trees that are merged whenever this image is."""
         return (self.tree, *self.context.companions)
+
+    @cached_property
+    def partitions(self) -> tuple[Partition, ...]:
+        """Its partitions; none where the file is a file system and nothing else."""
+        return partitions.table(self.file).partitions if self.file and self.is_gpt else ()
+
+    @cached_property
+    def vouched(self) -> tuple[Examined, ...]:
+        """What vouches for its file system, in its partitions and beside it."""
+        if self.file is None:
+            return ()
+        own = partitions.of_partitions(self.file, self.arch) if self.is_gpt else None
+        found = (own, partitions.beside(self.file))
+        return tuple(partitions.examine(each) for each in found if each)
 
     def exists(self, root: Root, path: str) -> bool:
         """Return whether an absolute path exists for programs of a root."""

@@ -25,7 +25,7 @@ for command in (
     *(recipes.new, recipes.lint, recipes.list_members, recipes.why, recipes.try_recipe),
     *(upstreams.lock, upstreams.update, upstreams.outdated),
     *(upstreams.verify, upstreams.sources),
-    *(images.check, images.rules, images.boot, images.machines),
+    *(images.check, images.rules, images.boot, images.machines, images.sign_image),
     *(releases.matrix, releases.agree, releases.restore),
     *(releases.publish, releases.verify_release),
     *(channels.sign_channels, channels.move_channels),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,19 @@ class ImageFile(click.Path):
     default="text",
     show_default=True,
 )
-def check(paths: tuple[Path, ...], output: str) -> None:
+@click.option(
+    "--certificate",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Refuse images that no key of a certificate in this file has signed.",
+)
+def check(paths: tuple[Path, ...], output: str, certificate: Path | None) -> None:
     """Apply the rules to images or folders, whoever made them.
 
     The exit status is 1 when a rule is broken. `bakery rules` lists the rules.
     """
     from bakery.check import render
     from bakery.check.command import check_paths
+    from bakery.image.verity.signing import Certificates
 
     formats = {
         "text": render.text,
@@ -53,7 +60,8 @@ def check(paths: tuple[Path, ...], output: str) -> None:
         "sarif": render.sarif,
         "github": render.github,
     }
-    reports = check_paths(paths)
+    certificates = Certificates.of(str(certificate)) if certificate else None
+    reports = check_paths(paths, certificates=certificates)
     text = formats[output](reports)
     click.echo(fitted(text) if output == "text" else text)
     if any(report.errors for report in reports):
@@ -138,3 +146,33 @@ def machines() -> None:
         folders = make_systems(settings.machines, settings, tell)
     for folder in folders:
         click.echo(folder)
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--root-hash", is_flag=True, help="Only print what is to be signed elsewhere.")
+@click.option(
+    "--signature",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What was signed elsewhere: detached PKCS#7, in DER or PEM.",
+)
+def sign_image(images: tuple[Path, ...], signature: Path | None, *, root_hash: bool) -> None:
+    """Sign images for dm-verity, or join them with signatures made elsewhere.
+
+    The key is BAKERY_VERITY_KEY's, its certificate BAKERY_VERITY_CERTIFICATE's. Where the key is in
+    a token or a service, `--root-hash > FILE` writes what that must sign, as `openssl smime -sign
+    -binary -noattr -outform der` does, and `--signature` takes what comes back.
+    """
+    from bakery.image.verity import command
+    from bakery.image.verity.signing import Certificates
+
+    if len(images) > 1 and (root_hash or signature):
+        raise click.UsageError("give one image: each has a root hash of its own")
+    if root_hash:
+        end = "\n" if sys.stdout.isatty() else ""  # what is signed has none
+        click.echo(command.root_hash(images[0]) + end, nl=False)
+        return
+    certificates = Certificates.configured(Project().settings)
+    for image in images:
+        signer = command.sign(image, certificates, signature)
+        click.echo(f"{image}  signed by {signer}")

@@ -15,18 +15,20 @@ from bakery.check.loader import contents
 from bakery.http import address
 from bakery.image import release_file
 from bakery.provision.errors import ProvisionError
+from bakery.recipe.names import VERITY
 from bakery.recipe.template import ADDRESS
 from bakery.recipe.types import EXTENSION_NAME
 from bakery.recipe.version import Version
 from bakery.release import document, identity, signing, sums, sysupdate
 from bakery.release.errors import ReleaseError
 from bakery.release.reader import ReleaseReader
+from bakery.settings import CERTIFICATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from bakery.arch import Arch
-    from bakery.release.document import ReleasedImage, ReleaseDocument
+    from bakery.release.document import ReleasedImage, ReleaseDocument, ReleasedVerity
     from bakery.release.index import IndexedRelease
     from bakery.settings import Settings
 
@@ -66,6 +68,8 @@ class Extension:
         replaces: built-in extensions that must be masked.
         os: the ID of the hosts it fits; `any` for all.
         component: follows a channel's newer versions; None to stay at this one.
+        certificates: what an image for dm-verity is verified with, in PEM; None for a plain image,
+            or where nobody says.
 
     """
 
@@ -81,6 +85,7 @@ class Extension:
     replaces: tuple[str, ...] = ()
     os: str = "any"
     component: Component | None = None
+    certificates: bytes | None = None
 
     def __post_init__(self) -> None:
         """Refuse what can't be part of paths, units and scripts on hosts.
@@ -103,8 +108,29 @@ class Extension:
                 )
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Which of the images that are published a host is to get.
+
+    Attributes:
+        arch: those for this architecture.
+        keyring: public keys, one of which must have signed them; None asks for no signature.
+        verity: those for dm-verity, instead of the plain ones.
+
+    """
+
+    arch: Arch
+    keyring: Path | None = None
+    verity: bool = False
+
+
 def resolve(
-    reference: str, *, settings: Settings, arch: Arch, keyring: Path | None = None
+    reference: str,
+    *,
+    settings: Settings,
+    arch: Arch,
+    keyring: Path | None = None,
+    verity: bool = False,
 ) -> Extension:
     """Return the extension that a user's reference names.
 
@@ -117,27 +143,29 @@ def resolve(
         arch: the host's architecture, unless the reference names an image.
         keyring: public keys, one of which must have signed it; None asks for no signature, but a
             channel must be signed by the keys that it brings.
+        verity: whether to take images for dm-verity; an image file is what it is.
 
     Raises:
         ProvisionError: there is no such image, release or channel, or none for that architecture.
         ReleaseError: what is published can't be read, or its signature is missing or wrong.
 
     """
+    choice = Choice(arch, keyring, verity)
     if "://" in reference:
         apart = reference.startswith(f"{settings.channels_url}/")
         published = settings.publish_url if apart else None
-        return _from_address(reference.rstrip("/"), published, arch, keyring)
+        return _from_address(reference.rstrip("/"), published, choice)
     path = Path(reference)
     if path.name.endswith(".raw"):
         return _from_image(path, settings, keyring)
     for built in (path, settings.dist / reference):
         if (built / document.FILE).is_file():
-            return _from_address(built.resolve().as_uri(), settings.publish_url, arch, keyring)
+            return _from_address(built.resolve().as_uri(), settings.publish_url, choice)
     places = dict.fromkeys((settings.channels_url, settings.publish_url))
     bases = [f"{place}/{reference}" for place in places]
     base = next((base for base in bases[:-1] if ReleaseReader.find(base)), bases[-1])
     try:
-        return _from_address(base, settings.publish_url, arch, keyring)
+        return _from_address(base, settings.publish_url, choice)
     except ReleaseError as error:
         if settings.is_published_nowhere:
             error.fix = (
@@ -171,8 +199,10 @@ def _from_image(path: Path, settings: Settings, keyring: Path | None) -> Extensi
         release = folder.document()
         identity.compare(folder, release)
         for image in release.images:
-            if image.file == path.name:
-                return _extension(release, image, settings.publish_url, path)
+            for each in image.files:
+                if each.file == path.name:
+                    made = _extension(release, each, settings.publish_url, path)
+                    return _verified(made, folder) if each is image.verity else made
     if keyring is not None:
         raise ProvisionError(
             "nobody has signed the image", where=str(path), fix="give the folder of its release"
@@ -216,13 +246,19 @@ def _open(base: str, keyring: Path | None) -> ReleaseReader | None:
     return reader
 
 
-def _from_address(base: str, published: str | None, arch: Arch, keyring: Path | None) -> Extension:
+def _verified(extension: Extension, folder: ReleaseReader) -> Extension:
+    """Return an extension with the certificates that are published beside it."""
+    there = CERTIFICATE in folder.digests
+    return replace(extension, certificates=folder.read(CERTIFICATE) if there else None)
+
+
+def _from_address(base: str, published: str | None, choice: Choice) -> Extension:
     """Return the release or channel at an address.
 
     `published` is the address that releases will have; None if they are beside this one.
     """
     parent, _, name = base.rpartition("/")
-    folder = _open(base, keyring)
+    folder = _open(base, choice.keyring)
     if folder is None:
         raise ProvisionError(
             f"there is no release and no channel {name}",
@@ -230,28 +266,24 @@ def _from_address(base: str, published: str | None, arch: Arch, keyring: Path | 
             fix="build it with `doit build:NAME`, publish it, or give a folder or an address",
         )
     if identity.is_release(folder):
-        return _from_release(folder, published or parent, arch)
-    return _from_channel(folder, published or parent, name, arch, keyring)
+        return _from_release(folder, published or parent, choice)
+    return _from_channel(folder, published or parent, name, choice)
 
 
-def _from_channel(
-    folder: ReleaseReader, published: str, channel: str, arch: Arch, keyring: Path | None
-) -> Extension:
+def _from_channel(folder: ReleaseReader, published: str, channel: str, choice: Choice) -> Extension:
     keys = folder.read(signing.KEYRING) if signing.KEYRING in folder.digests else None
     if keys is not None:
         folder.signed_by(keys)  # as hosts will
     releases = identity.channel(folder)
-    transfers = {
-        name: folder.read(name) for name in (f"{channel}{suffix}" for suffix in sysupdate.SUFFIXES)
-    }
-    listed = _newest(releases, arch)
+    arch = choice.arch
+    listed = _newest(releases, choice)
     if listed is None:
         raise ProvisionError(
-            f"the channel {channel} has no image for {arch}",
+            f"the channel {channel} has no image for {arch}{' and dm-verity' * choice.verity}",
             where=folder.base,
             fix="choose another --arch, or name a release",
         )
-    newest = _from_address(f"{published}/{listed.tag}", published, arch, keyring)
+    newest = _from_address(f"{published}/{listed.tag}", published, choice)
     if (newest.name, newest.sha256) != (listed.name, folder.digests.get(newest.file)):
         raise ProvisionError(
             f"the channel and the release have different files {newest.file}",
@@ -259,22 +291,37 @@ def _from_channel(
             fix="don't use either, and tell who published them",
         )
     start = f"{channel}-" if channel == newest.name else f"{channel}."  # as in its transfers
-    images = f"{start}*-{arch}.raw"
-    return replace(newest, component=Component(transfers=transfers, images=images, keyring=keys))
+    images = f"{start}*-{arch}{VERITY if choice.verity else '.raw'}"
+    named = sysupdate.chosen(channel, verity=choice.verity)
+    transfers = {name: folder.read(published) for name, published in named.items()}
+    component = Component(transfers=transfers, images=images, keyring=keys)
+    return replace(newest, component=component)
 
 
-def _newest(releases: Iterable[IndexedRelease], arch: Arch) -> IndexedRelease | None:
-    """Return the newest release that has an image for an architecture."""
-    fitting = [each for each in releases if any(image.arch == arch for image in each.images)]
+def _newest(releases: Iterable[IndexedRelease], choice: Choice) -> IndexedRelease | None:
+    """Return the newest release that has such an image."""
+    fitting = [
+        each
+        for each in releases
+        for image in each.images
+        if image.arch == choice.arch and (image.verity or not choice.verity)
+    ]
     return max(fitting, key=lambda each: Version.parse(each.version), default=None)
 
 
-def _from_release(folder: ReleaseReader, published: str, arch: Arch) -> Extension:
-    release = identity.release(folder)
+def _from_release(folder: ReleaseReader, published: str, choice: Choice) -> Extension:
+    release, arch = identity.release(folder), choice.arch
     for image in release.images:
-        if image.arch == arch and image.format != "folder":
-            local = _local(folder.base, image.file)
-            return _extension(release, image, published, local)
+        wanted = image.verity if choice.verity else image
+        if image.arch == arch and image.format != "folder" and wanted:
+            local = _local(folder.base, wanted.file)
+            made = _extension(release, wanted, published, local)
+            return _verified(made, folder) if choice.verity else made
+    if choice.verity and any(image.arch == arch for image in release.images):
+        raise ProvisionError(
+            f"{release.name} {release.version} has no image for dm-verity",
+            fix="build it with `format: verity` or BAKERY_VERITY=1, or take the plain image",
+        )
     if any(image.arch == arch for image in release.images):
         raise ProvisionError(
             f"{release.name} {release.version} is a folder, and no image",
@@ -296,7 +343,10 @@ def _local(base: str, file: str) -> Path | None:
 
 
 def _extension(
-    release: ReleaseDocument, image: ReleasedImage, published: str, local: Path | None
+    release: ReleaseDocument,
+    image: ReleasedImage | ReleasedVerity,
+    published: str,
+    local: Path | None,
 ) -> Extension:
     host = release.os
     return Extension(

@@ -130,15 +130,16 @@ class Channels:
         pieces = [
             self._scratch.copy(edition.posted, image)
             for edition in reversed(kept)
-            for image in edition.images.values()
+            for image in edition.files
         ]
         pieces.append(self._scratch.write(index.CHANNEL, index.encode(map(indexed, kept))))
-        for suffix in sysupdate.SUFFIXES:
-            having = (each for each in editions if f"{tag}{suffix}" in each.transfers)
+        for name in sysupdate.names(tag):
+            having = (each for each in editions if name in each.transfers)
             newest = next(having, None)
             if newest is not None:
-                transfer = newest.transfers[f"{tag}{suffix}"]
-                pieces.append(self._scratch.copy(newest.posted, transfer))
+                pieces.append(self._scratch.copy(newest.posted, newest.transfers[name]))
+        certificates = [(each.posted, each.certificates) for each in editions if each.certificates]
+        pieces += [self._scratch.copy(*newest) for newest in certificates[:1]]
         return DesiredChannel(
             tag=tag,
             notes=f"What hosts find that follow `{tag}` with systemd-sysupdate.",
@@ -146,8 +147,8 @@ class Channels:
             old=frozenset(
                 [
                     *unvouched,
-                    *(image.name for edition in old for image in edition.images.values()),
-                    *(f"{tag}{suffix}" for suffix in sysupdate.SUFFIXES),
+                    *(image.name for edition in old for image in edition.files),
+                    *sysupdate.names(tag),
                 ]
             ),
         )

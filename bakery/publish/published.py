@@ -8,7 +8,7 @@ it and every other file, and the files are there as it names them.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,7 +17,8 @@ from bakery.http import limits
 from bakery.recipe.names import INDEX
 from bakery.recipe.version import Version
 from bakery.release import document, sums, sysupdate
-from bakery.release.index import CHANNEL, IndexedImage, IndexedRelease
+from bakery.release.index import CHANNEL, IndexedFile, IndexedImage, IndexedRelease
+from bakery.settings import CERTIFICATE
 from bakery.text import format_size
 from bakery.upstream.signature.errors import SignatureError
 
@@ -38,6 +39,8 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
         version: upstream's version.
         posted: what the publisher has.
         images: its images by architecture.
+        verity: those for dm-verity beside them, by architecture.
+        certificates: what hosts verify these with; None where it has none.
         transfers: its transfer definitions by name.
 
     """
@@ -47,6 +50,13 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
     posted: RemoteRelease
     images: dict[Arch, RemoteAsset]
     transfers: dict[str, RemoteAsset]
+    verity: dict[Arch, RemoteAsset] = {}
+    certificates: RemoteAsset | None = None
+
+    @property
+    def files(self) -> list[RemoteAsset]:
+        """The images of both kinds."""
+        return [*self.images.values(), *self.verity.values()]
 
 
 class Catalogue:
@@ -103,15 +113,17 @@ class Catalogue:
         described = document.decode(self._read(posted, document.FILE))
         if described.tag != posted.tag:
             raise ValueError(f"its {document.FILE} is of {described.tag}")
-        named = {image.arch: image.file for image in described.images if image.format != "folder"}
-        if not named:
+        images = [image for image in described.images if image.format != "folder"]
+        if not images:
             raise ValueError(f"its {document.FILE} names no image file")
         _refuse_contradictions(described, posted, assets)
         return Edition(
             name=described.name,
             version=Version.parse(described.version),
             posted=posted,
-            images={arch: assets[file] for arch, file in named.items()},
+            images={image.arch: assets[image.file] for image in images},
+            verity={image.arch: assets[image.verity.file] for image in images if image.verity},
+            certificates=assets.get(CERTIFICATE),
             transfers={
                 name: assets[name]
                 for name in described.transfers
@@ -185,7 +197,15 @@ def indexed(edition: Edition) -> IndexedRelease:
         version=edition.version.tag,
         tag=edition.posted.tag,
         images=tuple(
-            IndexedImage(arch=arch, file=image.name, size=image.size, sha256=image.sha256 or "")
+            IndexedImage(arch=arch, verity=_verity(edition, arch), **_file(image))
             for arch, image in edition.images.items()
         ),
     )
+
+
+def _verity(edition: Edition, arch: Arch) -> IndexedFile | None:
+    return IndexedFile(**_file(edition.verity[arch])) if arch in edition.verity else None
+
+
+def _file(asset: RemoteAsset) -> dict[str, Any]:
+    return {"file": asset.name, "size": asset.size, "sha256": asset.sha256 or ""}

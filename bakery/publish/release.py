@@ -17,6 +17,7 @@ import msgspec
 from bakery.files import sha256
 from bakery.publish.model import NEXT, PublishError
 from bakery.publish.reconcile import reconcile
+from bakery.recipe.names import VERITY
 from bakery.release import sums
 from bakery.text import format_size
 
@@ -151,7 +152,7 @@ def preview(desired: DesiredRelease, remote: Sequence[RemoteRelease]) -> list[st
 
 
 def is_same(desired: DesiredRelease, public: RemoteRelease) -> bool:
-    """Return whether a public release has the desired images.
+    """Return whether a public release has the desired images, those for dm-verity apart.
 
     Two publishers sign at different times and boot on different machines: what they write about
     equal images differs, and what is public first stays.
@@ -159,7 +160,7 @@ def is_same(desired: DesiredRelease, public: RemoteRelease) -> bool:
     return all(
         file.is_stored(public.asset(file.name))
         for file in desired.files
-        if file.name.endswith(".raw")
+        if file.name.endswith(".raw") and not file.name.endswith(VERITY)
     )
 
 

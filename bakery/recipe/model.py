@@ -27,6 +27,7 @@ from bakery.recipe.types import (
     GroupNames,
     HostFolder,
     HostPath,
+    Kind,
     License,
     Mode,
     Model,
@@ -436,7 +437,13 @@ class Recipe(Model, frozen=True):
     os: Annotated[
         Literal["any"] | OsLevel | OsVersion, about("the hosts that may merge the image")
     ] = "any"
-    format: Annotated[Format, about("the file system of the image")] = "squashfs"
+    format: Annotated[
+        Kind | tuple[Kind, ...],
+        about(
+            "the file system of the image, squashfs unless said; verity: beside it the same with"
+            " its dm-verity hash tree and signature in partitions; or a list of both"
+        ),
+    ] = "squashfs"
     tier: Annotated[Tier, about("what is promised of its images, see SUPPORT")] = "community"
     trust: Annotated[
         Trust, about("the least that must be known about every digest in the lock")
@@ -445,6 +452,16 @@ class Recipe(Model, frozen=True):
         tuple[Literal["minor"], ...], about("further channels, one per minor series")
     ] = ()
     allow: Annotated[tuple[Waiver, ...], about("findings of rules that are accepted, and why")] = ()
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What its images are written as."""
+        return self.format if isinstance(self.format, tuple) else (self.format,)
+
+    @property
+    def file_systems(self) -> tuple[Format, ...]:
+        """The file system of its images, and what else is given for one."""
+        return tuple([kind for kind in self.kinds if kind != "verity"]) or ("squashfs",)
 
 
 def normalised(value: object) -> object:

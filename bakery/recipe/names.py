@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from bakery.recipe.version import Version
 
 NAME = r"[a-z0-9][a-z0-9-]*"
+VERITY = ".verity.raw"
+"""What names of images for dm-verity end in."""
 INDEX = "bakery"
 """The release that holds the index of everything that is published."""
 
@@ -40,6 +42,11 @@ class ImageName:
     def file(self) -> str:
         """The file that it is published as."""
         return f"{self}.raw"
+
+    @property
+    def verity_file(self) -> str:
+        """The file of the image for dm-verity beside it."""
+        return f"{self}{VERITY}"
 
     def __str__(self) -> str:
         return f"{self.release}-{self.arch}"

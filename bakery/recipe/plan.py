@@ -134,12 +134,14 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
         source: the recipe it comes from.
         contents: all that decides its tree.
         format: the file system it is written as.
+        verity: whether the recipe wants one for dm-verity beside it.
 
     """
 
     source: Source
     contents: Contents
     format: Format
+    verity: bool = False
 
     @property
     def name(self) -> ImageName:
@@ -288,7 +290,12 @@ def _image(
         requires=recipe.requires,
         conflicts=recipe.conflicts,
     )
-    return Image(source=source, contents=contents, format=recipe.format)
+    return Image(
+        source=source,
+        contents=contents,
+        format=recipe.file_systems[0],
+        verity="verity" in recipe.kinds,
+    )
 
 
 def _asset(request: Request, pin: LockedAsset) -> Asset:

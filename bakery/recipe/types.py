@@ -24,6 +24,7 @@ def about(description: str) -> Meta:
 
 When = Annotated[Condition | None, about("the versions that it counts for, if not all")]
 Format = Literal["squashfs", "erofs", "ext4", "btrfs", "folder"]
+Kind = Literal[Format, "verity"]
 Archive = Literal["tar", "zip", "deb", "compressed", "plain"]
 Tier = Literal["core", "supported", "community"]
 Trust = Literal["first-use", "cited", "checksum", "signature"]

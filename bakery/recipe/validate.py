@@ -52,6 +52,17 @@ def validate(recipe: Recipe) -> None:
     _private_root(recipe)
     _account(recipe)
     _trust(recipe)
+    _format(recipe)
+
+
+def _format(recipe: Recipe) -> None:
+    if len({*recipe.kinds}) != len(recipe.kinds) or len(recipe.file_systems) > 1:
+        fix = "give one of squashfs, erofs, ext4 and btrfs, and verity if that is to be beside it"
+        raise InvalidError(["format"], "an image has one file system", fix=fix)
+    if {"folder", "verity"} <= {*recipe.kinds}:
+        raise InvalidError(
+            ["format"], "a folder has no hash tree", fix="give a file system, such as squashfs"
+        )
 
 
 def _license(recipe: Recipe) -> None:

@@ -9,12 +9,14 @@ import msgspec
 
 from bakery.release import cyclonedx, document, notes, signing, spdx, sums, sysupdate
 from bakery.release.bill import AUTHOR, bill
+from bakery.settings import CERTIFICATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bakery.boot.waiver import WaivedBoot
     from bakery.image.manifest import Manifest
+    from bakery.image.verity.signing import Certificates
     from bakery.recipe.plan import Release
     from bakery.release.finished import Finished
     from bakery.release.signing import SigningKey
@@ -28,6 +30,7 @@ def assemble(
     settings: Settings,
     waived_boots: Sequence[WaivedBoot],
     key: SigningKey | None,
+    certificates: Certificates | None,
     previous: str | None,
     before: Mapping[str, Manifest],
 ) -> dict[str, bytes]:
@@ -42,6 +45,7 @@ def assemble(
         settings: where it will be published, and by whom.
         waived_boots: the boots that images need not have passed.
         key: signs it; None leaves it unsigned.
+        certificates: those that hosts must have for signed images; None where there are none.
         previous: the version before; None when this is the first.
         before: that version's manifests by architecture, as far as they are here.
 
@@ -50,15 +54,19 @@ def assemble(
         BakeryError: the key can't be used.
 
     """
-    files = {**sysupdate.files(release, settings.channels_url), **_sbom(release, images, settings)}
+    verity = any(image.verity for image in images)
+    transfers = sysupdate.files(release, settings.channels_url, verity=verity)
+    files = {**transfers, **_sbom(release, images, settings)}
     described = document.describe(
         release,
         images,
         waived_boots=waived_boots,
         sbom=[name for name in files if name.endswith(".json")],
-        transfers=[name for name in files if name.endswith(sysupdate.SUFFIXES)],
+        transfers=list(transfers),
         signed_by=key.fingerprint if key else None,
     )
+    if verity and certificates:
+        files[CERTIFICATE] = certificates.pem
     files[document.FILE] = document.encode(described)
     if key:
         files[signing.KEYRING] = key.public
@@ -89,5 +97,6 @@ def _json(value: object) -> bytes:
 
 def _digests(images: Sequence[Finished], files: Mapping[str, bytes]) -> dict[str, str]:
     digests = {each.image.filename: each.sha256 for each in images if each.is_file}
+    digests |= {each.verity.file: each.verity.sha256 for each in images if each.verity}
     listed = {name: data for name, data in files.items() if name != notes.FILE}
     return digests | {name: hashlib.sha256(data).hexdigest() for name, data in listed.items()}

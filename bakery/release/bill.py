@@ -54,10 +54,16 @@ class BilledFile:
 
 @dataclass(frozen=True, kw_only=True)
 class BilledImage:
-    """One image, its files in the order of their paths, and the addresses of its assets."""
+    """One image, its files in the order of their paths, and the addresses of its assets.
+
+    Attributes:
+        verity: the one for dm-verity beside it, by name and digest; None where there is none.
+
+    """
 
     filename: str
     sha256: str
+    verity: tuple[str, str] | None
     files: tuple[BilledFile, ...]
     assets: tuple[str, ...]
 
@@ -149,6 +155,7 @@ def bill(release: Release, images: Sequence[Finished], supplier: str = AUTHOR) -
             BilledImage(
                 filename=each.image.filename,
                 sha256=each.sha256,
+                verity=(each.verity.file, each.verity.sha256) if each.verity else None,
                 files=tuple(files(each)),
                 assets=tuple(asset.url for asset in each.image.contents.assets),
             )

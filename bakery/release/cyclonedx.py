@@ -41,6 +41,7 @@ def document(bill: Bill) -> _Json:
         },
         "components": [
             *(_image(bill, image) for image in bill.images),
+            *(_verity(bill, *image.verity) for image in bill.images if image.verity),
             *(_asset(asset) for asset in bill.assets),
             *(_component(each, "application") for each in bill.upstreams),
             *(_component(each, "library") for each in bill.libraries),
@@ -52,16 +53,21 @@ def document(bill: Bill) -> _Json:
 
 
 def _image(bill: Bill, image: BilledImage) -> _Json:
+    files = [_file(bill, image, file) for file in image.files]
+    return {**_verity(bill, image.filename, image.sha256), "components": files}
+
+
+def _verity(bill: Bill, name: str, sha256: str) -> _Json:
+    """Return what an image and the one for dm-verity, which has the same files, have in common."""
     return {
         "type": "file",
-        "bom-ref": image.filename,
-        "name": image.filename,
+        "bom-ref": name,
+        "name": name,
         "version": bill.version,
         "supplier": {"name": bill.supplier},
         "mime-type": "application/octet-stream",
-        **_hashes(image.sha256),
+        **_hashes(sha256),
         "licenses": [{"expression": bill.license}],
-        "components": [_file(bill, image, file) for file in image.files],
     }
 
 
@@ -117,7 +123,10 @@ def _file_ref(image: BilledImage, file: BilledFile) -> str:
 
 def _dependencies(bill: Bill) -> Iterator[tuple[str, set[str]]]:
     assets = {asset.locked.url for asset in bill.assets}
-    yield bill.release, {image.filename for image in bill.images}
+    verity = {image.verity[0]: image.filename for image in bill.images if image.verity}
+    yield bill.release, {image.filename for image in bill.images} | verity.keys()
+    for name, plain in verity.items():
+        yield name, {plain}
     for image in bill.images:
         files = {_file_ref(image, file) for file in image.files}
         yield image.filename, files | set(image.assets)

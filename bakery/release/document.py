@@ -48,7 +48,27 @@ FileName = Annotated[str, Meta(pattern=f"^{sums.NAME}$")]
 Tag = Annotated[str, Meta(pattern=f"^{Version.GRAMMAR}$")]
 
 
-class ReleasedImage(Decoded, frozen=True, kw_only=True):
+class ReleasedVerity(Decoded, frozen=True, kw_only=True, omit_defaults=True):
+    """The same image in partitions, with its dm-verity hash tree.
+
+    Attributes:
+        file: its name, beside release.json.
+        size: its bytes.
+        sha256: its digest.
+        root_hash: what vouches for every block of the file system.
+        signed_by: the SHA-256 of the certificate whose key has signed the root hash; None where
+            nobody has.
+
+    """
+
+    file: FileName
+    size: Count
+    sha256: Digest
+    root_hash: Digest
+    signed_by: Digest | None = None
+
+
+class ReleasedImage(Decoded, frozen=True, kw_only=True, omit_defaults=True):
     """One image file.
 
     Attributes:
@@ -61,6 +81,7 @@ class ReleasedImage(Decoded, frozen=True, kw_only=True):
         contents: the bytes of all files in it together.
         tools: the programs and options that wrote it.
         boots: the boots that these very bytes have passed.
+        verity: the one for dm-verity beside it, whose file system these bytes are.
 
     """
 
@@ -73,6 +94,12 @@ class ReleasedImage(Decoded, frozen=True, kw_only=True):
     contents: Count
     tools: OneLine
     boots: tuple[Boot, ...]
+    verity: ReleasedVerity | None = None
+
+    @property
+    def files(self) -> tuple[ReleasedImage | ReleasedVerity, ...]:
+        """What of it can be published: nothing of a folder."""
+        return tuple(each for each in (self, self.verity) if each and each.sha256)
 
 
 class ReleasedAsset(Decoded, frozen=True, kw_only=True, omit_defaults=True):
@@ -192,6 +219,7 @@ def _image(finished: Finished) -> ReleasedImage:
         contents=finished.contents,
         tools=finished.tools,
         boots=finished.boots,
+        verity=finished.verity,
     )
 
 
@@ -250,18 +278,26 @@ def contradictions(
         files: the size in bytes, where it is known, and the SHA-256 of what lies beside it.
 
     """
-    images = {image.file: image for image in document.images if image.format != "folder"}
+    images = {each.file: each for image in document.images for each in image.files}
     for name in (*images, *document.sbom, *document.transfers):
         if name not in files:
             yield f"{sums.FILE} does not name {name}"
     for name in files:
         if name.endswith(".raw") and name not in images:
             yield f"it does not describe {name}"
+    for name in _misnamed(document):
+        yield f"{name} is not what {document.name} {document.version} is called"
     for name, image in images.items():
-        if name != ImageName(document.name, document.version, image.arch).file:
-            yield f"{name} is not what {document.name} {document.version} is called"
         size, sha256 = files.get(name, (image.size, image.sha256))
         if image.sha256 != sha256:
             yield f"{name} has another digest there, {image.sha256}"
         if size not in (None, image.size):
             yield f"{name} has {size} bytes, and {image.size} there"
+
+
+def _misnamed(document: ReleaseDocument) -> Iterator[str]:
+    for image in document.images:
+        name = ImageName(document.name, document.version, image.arch)
+        for each in image.files:
+            if each.file != (name.file if each is image else name.verity_file):
+                yield each.file

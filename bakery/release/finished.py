@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from bakery.image.manifest import Manifest
     from bakery.recipe.plan import Image
     from bakery.release.boots import Boot
+    from bakery.release.document import ReleasedVerity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,7 @@ class Finished:
         manifest: the paths in it.
         inventory: what more is known about its files.
         boots: the boots that these very bytes have passed.
+        verity: the one for dm-verity beside it; None where there is none.
 
     """
 
@@ -38,6 +40,7 @@ class Finished:
     manifest: Manifest
     inventory: Inventory
     boots: tuple[Boot, ...]
+    verity: ReleasedVerity | None = None
 
     @property
     def is_file(self) -> bool:

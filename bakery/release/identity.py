@@ -93,7 +93,7 @@ def channel(reader: ReleaseReader) -> tuple[IndexedRelease, ...]:
         ) from None
     name = asked(reader)
     others = [each.tag for each in listed if name not in _channels(each)]
-    own = [f"{name}{suffix}" for suffix in sysupdate.SUFFIXES]
+    own = sysupdate.names(name)
     transfers = [file for file in reader.digests if file.endswith(sysupdate.SUFFIXES)]
     others += [file for file in transfers if file not in own]
     if others:
@@ -113,7 +113,7 @@ def _channels(listed: IndexedRelease) -> tuple[str, str]:
 
 
 def _contradictions(listed: Iterable[IndexedRelease], digests: Mapping[str, str]) -> Iterator[str]:
-    images = {image.file: image for each in listed for image in each.images}
+    images = {file.file: file for each in listed for image in each.images for file in image.files}
     for file, image in images.items():
         if file not in digests:
             yield f"{sums.FILE} does not name {file}"

@@ -18,13 +18,24 @@ if TYPE_CHECKING:
 CHANNEL = "channel.json"
 
 
-class IndexedImage(Decoded, frozen=True, kw_only=True):
-    """An image in an index."""
+class IndexedFile(Decoded, frozen=True, kw_only=True):
+    """A file in an index."""
 
-    arch: Arch
     file: FileName
     size: Count
     sha256: Digest
+
+
+class IndexedImage(IndexedFile, frozen=True, kw_only=True, omit_defaults=True):
+    """An image in an index, and the one for dm-verity beside it."""
+
+    arch: Arch
+    verity: IndexedFile | None = None
+
+    @property
+    def files(self) -> tuple[IndexedFile, ...]:
+        """Its files."""
+        return (self, self.verity) if self.verity else (self,)
 
 
 class IndexedRelease(Decoded, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from bakery.image.manifest import Manifest, ManifestEntry
     from bakery.release.boots import Boot
-    from bakery.release.document import ReleaseDocument
+    from bakery.release.document import ReleaseDocument, ReleasedVerity
     from bakery.release.finished import Finished
 
 FILE = "notes.md"
@@ -72,9 +72,17 @@ def _images(document: ReleaseDocument) -> str:
         [code(image.file), format_size(image.size), code(image.sha256), _booted(image.boots)]
         for image in document.images
     ]
+    rows += [_verity(each.verity) for each in document.images if each.verity]
     listed = table(["image", "size", "SHA-256", "booted on"], rows)
     waived = "\n".join(f"- {escape(str(each))}" for each in document.waived_boots)
     return f"{listed}\n\nNot booted:\n\n{waived}" if waived else listed
+
+
+def _verity(image: ReleasedVerity) -> list[str]:
+    """Return the row of an image for dm-verity, whose file system is that of another row."""
+    signed = "signed" if image.signed_by else "not signed"
+    about = f"dm-verity, {signed}; root hash {image.root_hash}"
+    return [code(image.file), format_size(image.size), code(image.sha256), about]
 
 
 def _booted(boots: tuple[Boot, ...]) -> str:

@@ -32,6 +32,7 @@ def document(bill: Bill) -> _Json:
         "creationInfo": {"created": CREATED, "creators": [f"Tool: {AUTHOR}"]},
         "packages": [
             *(_image(bill, image) for image in bill.images),
+            *(_verity(bill, *image.verity) for image in bill.images if image.verity),
             *(_asset(bill, asset) for asset in bill.assets),
             *(_component(each, "SOURCE") for each in bill.upstreams),
             *(_component(each, "LIBRARY") for each in bill.libraries),
@@ -51,6 +52,24 @@ def _id(kind: str, *words: str) -> str:
 
 def _component_id(component: Component) -> str:
     return _id("Package", component.purl)
+
+
+def _verity(bill: Bill, name: str, sha256: str) -> _Json:
+    """Return the image for dm-verity, which has the files of the plain one."""
+    return {
+        "SPDXID": _id("Image", name),
+        "name": bill.name,
+        "versionInfo": bill.version,
+        "packageFileName": name,
+        "downloadLocation": _UNKNOWN,
+        "filesAnalyzed": False,
+        "checksums": _checksums(SHA256=sha256),
+        "licenseConcluded": _UNKNOWN,
+        "licenseDeclared": bill.license,
+        "copyrightText": _UNKNOWN,
+        "supplier": f"Organization: {bill.supplier}",
+        "primaryPackagePurpose": "ARCHIVE",
+    }
 
 
 def _image(bill: Bill, image: BilledImage) -> _Json:
@@ -148,6 +167,9 @@ def _relationships(bill: Bill) -> Iterator[tuple[str, str, str]]:
     for image in bill.images:
         whole = _id("Image", image.filename)
         yield _DOCUMENT, "DESCRIBES", whole
+        if image.verity:
+            yield _DOCUMENT, "DESCRIBES", _id("Image", image.verity[0])
+            yield _id("Image", image.verity[0]), "VARIANT_OF", whole
         for url in image.assets:
             yield whole, "GENERATED_FROM", _id("Asset", url)
         for file in image.files:

@@ -22,14 +22,17 @@ if TYPE_CHECKING:
 
 # What systemd reads up to 256, what from 257 on, and what 262 reads beside it
 SUFFIXES = (".conf", ".transfer", COMPONENT := ".component")
+_KIND = ".verity"
+_VERITY = (f"{_KIND}.conf", f"{_KIND}.transfer")
+"""The same for hosts that take images for dm-verity; the component is one for both."""
 
 # A failed update then leaves two versions: the one that runs and the one before.
 _INSTANCES = 3
 _TRANSFER = """\
-# Has systemd-sysupdate follow {channel}, a systemd-sysext image: put it into
+# Has systemd-sysupdate follow {channel}, {what}: put it into
 # /etc/sysupdate.{name}.d/ and the publisher's keys into /etc/systemd/import-pubring.gpg, then run
 # systemd-sysupdate --component={name} update; systemctl restart systemd-sysext.
-# Before version 257, systemd reads {channel}.conf; from then on {channel}.transfer.
+# Before version 257, systemd reads {channel}{kind}.conf; from then on {channel}{kind}.transfer.
 
 [Transfer]
 Verify=yes
@@ -37,12 +40,12 @@ Verify=yes
 [Source]
 Type=url-file
 Path={url}/{channel}
-MatchPattern={stem}@v-%a.raw
+MatchPattern={stem}@v-%a{kind}.raw
 
 [Target]
 Type=regular-file
 Path=/opt/extensions/{name}
-MatchPattern={stem}@v-%a.raw
+MatchPattern={stem}@v-%a{kind}.raw
 Mode=0644
 InstancesMax={instances}
 CurrentSymlink=/etc/extensions/{name}.raw
@@ -83,12 +86,27 @@ def channels(release: Release) -> dict[str, str]:
     return found
 
 
-def files(release: Release, url: str) -> dict[str, bytes]:
+def names(channel: str) -> list[str]:
+    """Return what the files are called that make hosts follow a channel, in either way."""
+    return [f"{channel}{suffix}" for suffix in (*SUFFIXES, *_VERITY)]
+
+
+def chosen(channel: str, *, verity: bool) -> dict[str, str]:
+    """Return those for one way, by what hosts call them: a host has one of the two."""
+    kind = _KIND if verity else ""
+    return {
+        f"{channel}{suffix}": f"{channel}{suffix if suffix == COMPONENT else kind + suffix}"
+        for suffix in SUFFIXES
+    }
+
+
+def files(release: Release, url: str, *, verity: bool = False) -> dict[str, bytes]:
     """Return the transfer definitions of a release's channels, by file name.
 
     Args:
         release: what is published.
         url: where it is published; every channel has a folder there.
+        verity: whether there are images for dm-verity beside the others.
 
     Raises:
         ReleaseError: hosts can't follow it.
@@ -96,12 +114,13 @@ def files(release: Release, url: str) -> dict[str, bytes]:
     """
     if all(image.format == "folder" for image in release.images):
         return {}
+    name = release.source.name
     return {
         f"{channel}{suffix}": _component(release.source, channel)
         if suffix == COMPONENT
-        else _text(release.source, channel, stem, url)
+        else transfer(name, channel, stem, url, verity=suffix in _VERITY)
         for channel, stem in channels(release).items()
-        for suffix in SUFFIXES
+        for suffix in (*SUFFIXES, *(_VERITY if verity else ()))
     }
 
 
@@ -118,9 +137,25 @@ def moved(transfer: bytes, move: Callable[[str], str]) -> bytes:
     return "\n".join(lines).encode()
 
 
-def _text(source: Source, channel: str, stem: str, url: str) -> bytes:
+def transfer(name: str, channel: str, stem: str, url: str, *, verity: bool = False) -> bytes:
+    """Return the definition that makes hosts follow a channel.
+
+    Args:
+        name: the recipe's.
+        channel: the channel's.
+        stem: how the names of its images begin.
+        url: where it is published.
+        verity: whether hosts are to take its images for dm-verity.
+
+    """
     return _TRANSFER.format(
-        name=source.name, channel=channel, stem=stem, url=_literal(url), instances=_INSTANCES
+        name=name,
+        channel=channel,
+        stem=stem,
+        url=_literal(url),
+        instances=_INSTANCES,
+        kind=_KIND if verity else "",
+        what="a systemd-sysext image for dm-verity" if verity else "a systemd-sysext image",
     ).encode()
 
 

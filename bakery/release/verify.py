@@ -64,13 +64,14 @@ def verify(
     _refuse_no_image(reader)
     described = identity.release(reader) if identity.is_release(reader) else None
     if described:
-        sizes = {image.file: image.size for image in described.images}
+        sizes = {each.file: each.size for image in described.images for each in image.files}
         what = f"describes {described.name} {described.version}, as its files are"
         waived = "".join(f"\n  not booted: {each}" for each in described.waived_boots)
         yield Verified(document.FILE, len(reader.read(document.FILE)), f"{what}{waived}")
     else:
         listed = identity.channel(reader)
-        sizes = {image.file: image.size for each in listed for image in each.images}
+        images = [image for each in listed for image in each.images]
+        sizes = {each.file: each.size for image in images for each in image.files}
         what = f"lists {', '.join(each.tag for each in listed)}, as its files are"
         yield Verified(index.CHANNEL, len(reader.read(index.CHANNEL)), what)
     for name, digest in reader.digests.items():

@@ -152,6 +152,9 @@ def _alternative(node: yaml.Node, union: Any) -> Any:
         return fitting[0]
     if fitting:
         return _told_apart(node, fitting)
+    single = [kind for kind in kinds if _form(plain(kind))[0] is not tuple]
+    if isinstance(node, yaml.ScalarNode) and len(single) == 1:
+        return single[0]
     names = " or ".join(dict.fromkeys(_name(kind) for kind in kinds))
     said = _kind(node)
     if isinstance(node, yaml.ScalarNode) and node.tag == f"{TAG}str":

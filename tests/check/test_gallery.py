@@ -143,6 +143,13 @@ NEED_ROOT = {"owner", "capabilities"}
 
 # these need an image, a second image, or a waiver, and have a test of their own below
 SPECIAL = {
+    "partition-type",  # these: test_verity.py
+    "verity-uuid",
+    "verity-tree",
+    "verity-data",
+    "verity-signature",
+    "verity-certificate",
+    "verity-file",
     "image-mount",
     "image-content",
     "image-dissect",

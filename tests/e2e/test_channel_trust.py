@@ -74,9 +74,7 @@ class Sleeper:
         images = given([self.site, *([tools] if tools else [])])
         site, *ours = [image_path(number, image.name) for number, image in enumerate(images)]
         suffix = ".conf" if self.suite == "bookworm" else ".transfer"
-        definition = sysupdate._TRANSFER.format(
-            name="app", channel="app", stem="app-", url=ADDRESS, instances=3
-        )
+        definition = sysupdate.transfer("app", "app", "app-", ADDRESS).decode()
         setup = f"""
             mkdir -p /etc/extensions /etc/sysupdate.app.d
             cat >/etc/sysupdate.app.d/app{suffix} <<'END'\n{definition}END

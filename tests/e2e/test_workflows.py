@@ -19,10 +19,12 @@ from harness.debian import store
 from harness.github import REPOSITORY, TOKEN, GitHub, PullRequest
 from harness.mirror import Mirror
 from harness.project import REPOSITORY as SOURCE
+from harness.verity import Publisher
 
 from bakery.recipe import lock as lockfile
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
 from bakery.release import signing
+from bakery.settings import CERTIFICATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,11 +63,12 @@ class Fork:
 
     def __init__(self, root: Path, mirror: Mirror) -> None:
         self.root = root
-        self._mirror = mirror
+        self.mirror = mirror
 
-    def make(self, keyring: bytes) -> None:
+    def make(self, keyring: bytes, certificates: bytes) -> None:
         _copy_files(self.root)
         (self.root / signing.KEYRING).write_bytes(keyring)
+        (self.root / CERTIFICATE).write_bytes(certificates)
         for name in NAMES:
             self.recipe(name, ["1.0"])
             self.lock(name, PROGRAM)
@@ -77,11 +80,11 @@ class Fork:
             self.lock(branch, data, "checksum-file")
             vouched = hashlib.sha256(PROGRAM).hexdigest()
             url = f"https://example.com/{branch}-1.0"
-            self._mirror.place(f"{url}.sums").write_text(f"{vouched}  {branch}-1.0\n")
+            self.mirror.place(f"{url}.sums").write_text(f"{vouched}  {branch}-1.0\n")
             self.commit(f"another recipe: {branch}")
         self.git("switch", "--quiet", "--create", "asked", "main")
         self.recipe("hello", ["1.0", "1.1"])
-        self._mirror.place("https://example.com/hello-1.1").write_bytes(PROGRAM)
+        self.mirror.place("https://example.com/hello-1.1").write_bytes(PROGRAM)
         self.commit("another version of hello")
         self.git("switch", "--quiet", "main")
 
@@ -96,7 +99,7 @@ class Fork:
     def lock(self, name: str, data: bytes, trust: lockfile.TrustKind = "first-use") -> None:
         """Lock version 1.0, and let upstream have it."""
         url = f"https://example.com/{name}-1.0"
-        self._mirror.place(url).write_bytes(data)
+        self.mirror.place(url).write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
         asset = LockedAsset(url=url, sha256=digest, size=len(data), trust=trust)
         lock = Lock(versions={"1.0": LockedVersion(assets=(asset,))})
@@ -156,23 +159,36 @@ def secret(person: Person, key: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def fork(folder: Path, mirror: Mirror, person: Person, key: str) -> Fork:
+def publisher(folder: Path) -> Publisher:
+    return Publisher(folder)
+
+
+@pytest.fixture(scope="module")
+def fork(folder: Path, mirror: Mirror, person: Person, key: str, publisher: Publisher) -> Fork:
     fork = Fork(folder / "repository", mirror)
-    fork.make(person.gpg("--export", key))
+    fork.make(person.gpg("--export", key), publisher.certificates.pem)
     return fork
 
 
 @pytest.fixture(scope="module")
-def runner(github: GitHub, secret: str, folder: Path, mirror: Mirror, fork: Fork) -> Runner:
+def runner(github: GitHub, secret: str, publisher: Publisher, folder: Path, fork: Fork) -> Runner:
     return Runner(
         source=fork.root,
         folder=folder,
-        variables={"BAKERY_PUBLISHER": f"github:{REPOSITORY}", "BAKERY_MACHINES": MACHINE},
-        secrets={"GITHUB_TOKEN": TOKEN, "BAKERY_SIGNING_KEY": secret},
+        variables={
+            "BAKERY_PUBLISHER": f"github:{REPOSITORY}",
+            "BAKERY_MACHINES": MACHINE,
+            "BAKERY_VERITY": "1",
+        },
+        secrets={
+            "GITHUB_TOKEN": TOKEN,
+            "BAKERY_SIGNING_KEY": secret,
+            "BAKERY_VERITY_KEY": publisher.key.read_text(),
+        },
         environment={
             "GITHUB_API_URL": github.shown,
             "GITHUB_REPOSITORY": REPOSITORY,
-            "BAKERY_MIRROR": mirror.url,
+            "BAKERY_MIRROR": fork.mirror.url,
             "BAKERY_STORE": str(store()),  # where Debian systems are kept, too
         },
     )
@@ -193,7 +209,7 @@ def seeing(run: Run, secret: str) -> dict[str, set[str]]:
 
 
 def test_three_recipes_are_baked_booted_signed_published_and_followed(
-    released: Run, github: GitHub, runner: Runner
+    released: Run, github: GitHub, runner: Runner, publisher: Publisher
 ) -> None:
     tags = {release.tag for release in github.public}
     assert tags >= {f"{name}-1.0" for name in NAMES} | set(NAMES), released.output[-5000:]
@@ -206,6 +222,11 @@ def test_three_recipes_are_baked_booted_signed_published_and_followed(
         assert "SHA256SUMS.gpg" in release.files
         digest = hashlib.sha256(release.files[f"{name}-1.0-x86-64.raw"]).hexdigest()
         assert digest in " ".join(runner.attested)
+        verity = image["verity"]
+        assert verity["signed_by"] == publisher.signer.fingerprint
+        assert release.files["verity.crt"] == publisher.certificates.pem
+        digest = hashlib.sha256(release.files[verity["file"]]).hexdigest()
+        assert digest == verity["sha256"]
 
 
 def test_the_key_reaches_only_what_signs(released: Run, secret: str) -> None:
@@ -213,6 +234,13 @@ def test_the_key_reaches_only_what_signs(released: Run, secret: str) -> None:
         "sign": {"bash", "xargs", "doit", "python3"},
         "sign-channels": {"bash", "bakery"},
     }
+
+
+def test_the_key_for_dm_verity_reaches_only_what_completes_releases(
+    released: Run, secret: str, publisher: Publisher
+) -> None:
+    line = publisher.key.read_text().splitlines()[3]
+    assert seeing(released, line) == {"sign": seeing(released, secret.splitlines()[3])["sign"]}
 
 
 def test_the_token_reaches_only_what_asks_the_publisher(released: Run) -> None:

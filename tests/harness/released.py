@@ -10,7 +10,7 @@ from bakery.recipe.names import ImageName, release_name
 from bakery.release import document, signing, sums, sysupdate
 from bakery.release import index as indexes
 from bakery.release.document import ReleasedImage, ReleaseDocument
-from bakery.release.index import IndexedImage, IndexedRelease
+from bakery.release.index import IndexedFile, IndexedImage, IndexedRelease
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,11 +107,10 @@ def channel(root: Path, name: str, url: str, *versions: str, signer: Person | No
             shutil.copy(image, folder)
     releases = [_indexed(root, name, version) for version in reversed(versions)]
     (folder / indexes.CHANNEL).write_bytes(indexes.encode(releases))
-    text = sysupdate._TRANSFER.format(
-        name=name, channel=name, stem=f"{name}-", url=url, instances=3
-    )
-    for suffix in (".conf", ".transfer"):
-        (folder / f"{name}{suffix}").write_text(text)
+    for kind in ("", ".verity") if any(folder.glob("*.verity.raw")) else ("",):
+        text = sysupdate.transfer(name, name, f"{name}-", url, verity=bool(kind))
+        for suffix in (".conf", ".transfer"):
+            (folder / f"{name}{kind}{suffix}").write_bytes(text)
     about = sysupdate._COMPONENT.format(
         name=name, channel=name, summary=f"{name}, for a test", homepage="https://example.com/"
     )
@@ -123,7 +122,16 @@ def _indexed(root: Path, name: str, version: str) -> IndexedRelease:
     tag = release_name(name, version)
     described = document.decode((root / tag / document.FILE).read_bytes())
     images = tuple(
-        IndexedImage(arch=each.arch, file=each.file, size=each.size, sha256=each.sha256)
+        IndexedImage(
+            arch=each.arch,
+            file=each.file,
+            size=each.size,
+            sha256=each.sha256,
+            verity=each.verity
+            and IndexedFile(
+                file=each.verity.file, size=each.verity.size, sha256=each.verity.sha256
+            ),
+        )
         for each in described.images
     )
     return IndexedRelease(name=name, version=version, tag=tag, images=images)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from bakery import settings
 from bakery.binary.go_build import GoBuild, GoModule
 from bakery.binary.rust_build import Crate
 from bakery.boot.waiver import of_release
+from bakery.files import sha256
 from bakery.image import inventory
 from bakery.image.stage import stage
 from bakery.progress import Silent
@@ -20,12 +22,15 @@ from bakery.recipe import lock as lockfile
 from bakery.recipe.load import load_all
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
 from bakery.recipe.plan import releases
+from bakery.release import verity
 from bakery.release.assemble import assemble
 from bakery.release.finished import Finished
 
 if TYPE_CHECKING:
     from bakery.recipe.plan import Image, Release
+    from bakery.release.document import ReleasedVerity
     from bakery.release.signing import SigningKey
+    from bakery.release.verity import VeritySigning
 
 RECIPE = """\
 summary: A tool for tests
@@ -56,12 +61,14 @@ class Shop:
 
     Attributes:
         key: signs releases; None until a test gives one.
+        verity: signs images for dm-verity; None where there are none.
 
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.key: SigningKey | None = None
+        self.verity: VeritySigning | None = None
         recipe = folder / "recipes/tool"
         unit = recipe / "files/usr/lib/systemd/system/tool.service"
         unit.parent.mkdir(parents=True)
@@ -87,10 +94,10 @@ class Shop:
         return f"https://example.com/tool-{version}-{arch}"
 
     def _pinned(self, url: str) -> LockedAsset:
-        sha256 = hashlib.sha256(content(url)).hexdigest()
-        place = self._folder / sha256
+        digest = hashlib.sha256(content(url)).hexdigest()
+        place = self._folder / digest
         place.write_bytes(content(url))
-        return LockedAsset(url=url, sha256=sha256, size=len(content(url)), trust="first-use")
+        return LockedAsset(url=url, sha256=digest, size=len(content(url)), trust="first-use")
 
     def finished(self, version: str) -> list[Finished]:
         return [self._finished(image) for image in self.releases[version].images]
@@ -113,7 +120,16 @@ class Shop:
             manifest=manifest,
             inventory=inventory.Inventory(items),
             boots=(),
+            verity=self._verity(image) if self.verity else None,
         )
+
+    def _verity(self, image: Image) -> ReleasedVerity:
+        assert self.verity
+        folder = self._folder / "verity"
+        folder.mkdir(exist_ok=True)
+        plain = folder / image.filename
+        plain.write_bytes(image.id.encode().ljust(4096, b"\0"))
+        return verity.write(image, plain, sha256(plain), self._folder, self.verity)
 
     def publish(self, files: dict[str, bytes], version: str) -> Path:
         """Write a release's folder, the images' names for their bytes."""
@@ -123,6 +139,8 @@ class Shop:
             (folder / name).write_bytes(data)
         for image in self.releases[version].images:
             (folder / image.filename).write_text(image.id)
+            if self.verity:
+                shutil.copy(self._folder / "verity" / image.name.verity_file, folder)
         return folder
 
     def assembled(self, version: str, **environment: str) -> dict[str, bytes]:
@@ -137,6 +155,7 @@ class Shop:
             settings=held,
             waived_boots=of_release(held, self.releases[version]),
             key=self.key,
+            certificates=self.verity.certificates if self.verity else None,
             previous=tags[at - 1] if at else None,
             before={each.image.contents.arch: each.manifest for each in before},
         )

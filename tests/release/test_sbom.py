@@ -15,6 +15,7 @@ from spdx_tools.spdx.validation.document_validator import validate_full_spdx_doc
 
 from bakery.release import cyclonedx, spdx
 from bakery.release.bill import Bill, bill
+from bakery.release.verity import VeritySigning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +36,10 @@ CRATE = "pkg:cargo/serde@1.0.219"
 PURL = "pkg:golang/example.com/dep@v1.0.0%2Bincompatible"
 
 
-@pytest.fixture
-def billed(shop: Shop) -> Bill:
+@pytest.fixture(params=["plain", "verity"])
+def billed(shop: Shop, request: pytest.FixtureRequest) -> Bill:
+    if request.param == "verity":
+        shop.verity = VeritySigning()
     return bill(shop.releases["v1.1.0"], shop.finished("v1.1.0"))
 
 

@@ -6,19 +6,22 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 from click.testing import CliRunner
 from harness.mirror import Mirror
 from harness.released import channel
 from harness.released import release as made
+from harness.verity import Publisher
 
-from bakery.cli import main
+from bakery.cli import main, schemas
 from bakery.http.client import Client
 from bakery.http.retry import RetryPolicy
 from bakery.release import document, sums
 from bakery.release.errors import ReleaseError
 from bakery.release.keyring import usual
 from bakery.release.verify import verify
+from bakery.release.verity import VeritySigning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +33,14 @@ IMAGE = "tool-v1.1.0-arm64.raw"
 
 @pytest.fixture
 def release(shop: Shop) -> Path:
+    return shop.publish(shop.assembled("v1.1.0"), "v1.1.0")
+
+
+@pytest.fixture
+def verity(shop: Shop, tmp_path: Path) -> Path:
+    """A release that has images for dm-verity, too."""
+    publisher = Publisher(tmp_path)
+    shop.verity = VeritySigning(publisher.certificates, publisher.signer)
     return shop.publish(shop.assembled("v1.1.0"), "v1.1.0")
 
 
@@ -49,6 +60,36 @@ def index(folder: Path) -> None:
 def test_a_release_is_the_same_over_http(release: Path) -> None:
     with Mirror(release.parent) as server:
         assert check(f"{server.url}/{release.name}/") == check(release)
+
+
+def test_images_for_dm_verity_are_part_of_a_release(verity: Path) -> None:
+    names = ["tool-v1.1.0-arm64.verity.raw", "tool-v1.1.0-x86-64.verity.raw"]
+    transfers = ["tool.verity.conf", "tool.verity.transfer"]
+    assert {*names, *transfers, "verity.crt"} <= {*check(verity)}
+    data = json.loads((verity / document.FILE).read_text())
+    jsonschema.validate(data, json.loads(schemas.text("release")))
+    assert sorted(image["verity"]["file"] for image in data["images"]) == names
+    assert "dm-verity, signed; root hash" in (verity / "notes.md").read_text()
+
+
+@pytest.mark.parametrize("what", ["swapped", "altered", "renamed", "unsaid"])
+def test_images_for_dm_verity_that_are_not_as_told(verity: Path, what: str) -> None:
+    one, other = (verity / f"tool-v1.1.0-{arch}.verity.raw" for arch in ("x86-64", "arm64"))
+    if what == "swapped":
+        one.rename(verity / "aside")
+        other.rename(one)
+        (verity / "aside").rename(other)
+    elif what == "altered":
+        one.write_bytes(one.read_bytes()[:-1] + b"x")
+    elif what == "renamed":
+        one.rename(verity / "tool-v1.1.0-mips.verity.raw")
+    else:
+        data = json.loads((verity / document.FILE).read_text())
+        del data["images"][0]["verity"]
+        (verity / document.FILE).write_text(json.dumps(data))
+    index(verity)
+    with pytest.raises(ReleaseError, match=f"{document.FILE} contradicts"):
+        check(verity)
 
 
 def test_a_busy_server_is_asked_again(release: Path) -> None:

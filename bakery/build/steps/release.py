@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from bakery.image.manifest import Manifest
     from bakery.recipe.plan import Image, Release
     from bakery.release.boots import Boot
+    from bakery.release.document import ReleasedVerity
     from bakery.release.finished import Finished
     from bakery.release.signing import SigningKey
+    from bakery.release.verity import VeritySigning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +73,7 @@ def unsigned(context: Context, release: Release, parts: Parts) -> Step[Nothing]:
     return Step(
         kind="build",
         name=release.name,
-        run=partial(_complete, context, release, parts, boots={}, waived=(), key=None),
+        run=partial(_unsigned, context, release, parts),
         facts=Nothing,
         after=parts.checked,
         inputs=partial(_inputs, context, release),
@@ -102,6 +104,7 @@ def step(
             boots,
             *map(str, _waived(context, release)),
             key.public.hex() if key else "",
+            *_verity_inputs(context, release, signed=True),
         )
 
     return Step(
@@ -132,10 +135,17 @@ def _waived(context: Context, release: Release) -> Sequence[WaivedBoot]:
     return of_release(context.settings, release)
 
 
+def _unsigned(context: Context, release: Release, parts: Parts, work: Work) -> Made[Nothing]:
+    verity = _signing(context, release).without_key()
+    return _complete(context, release, parts, work, boots={}, waived=(), key=None, verity=verity)
+
+
 def _run(context: Context, release: Release, parts: Parts, work: Work) -> Made[Nothing]:
     boots = parts.boots(work.state)
-    waived, key = _waived(context, release), context.signing_key
-    return _complete(context, release, parts, work, boots=boots, waived=waived, key=key)
+    waived, key, verity = _waived(context, release), context.signing_key, _signing(context, release)
+    return _complete(
+        context, release, parts, work, boots=boots, waived=waived, key=key, verity=verity
+    )
 
 
 def _inputs(context: Context, release: Release) -> tuple[str, ...]:
@@ -159,10 +169,30 @@ def _inputs(context: Context, release: Release) -> tuple[str, ...]:
     settings = context.settings
     return (
         msgspec.json.encode(values, enc_hook=str).decode(),
+        *_verity_inputs(context, release, signed=False),
         settings.publish_url,
         settings.channels_url,
         settings.publisher,
     )
+
+
+def _verity_inputs(context: Context, release: Release, *, signed: bool) -> tuple[str, ...]:
+    """Return what decides the images for dm-verity, beside the plain ones."""
+    wanted = [image.id for image in release.images if context.has_verity(image)]
+    if not wanted:
+        return ()
+    signing = context.verity_signing
+    signer = signing.signer.fingerprint if signed and signing.signer else ""
+    certificates = signing.certificates.pem.decode() if signing.certificates else ""
+    return (*wanted, certificates, signer)
+
+
+def _signing(context: Context, release: Release) -> VeritySigning:
+    """Return by whom a release's images for dm-verity are signed; nobody where it has none."""
+    from bakery.release.verity import VeritySigning
+
+    wanted = any(map(context.has_verity, release.images))
+    return context.verity_signing if wanted else VeritySigning()
 
 
 def _complete(
@@ -174,6 +204,7 @@ def _complete(
     boots: Mapping[str, tuple[Boot, ...]],
     waived: Sequence[WaivedBoot],
     key: SigningKey | None,
+    verity: VeritySigning,
 ) -> Made[Nothing]:
     from bakery.release.assemble import assemble
 
@@ -181,25 +212,52 @@ def _complete(
         raise release.problem
     folder = context.folder(release.name)
     previous, before = _before(work.state, release)
+    images = []
+    for image, step in zip(release.images, parts.squashed, strict=True):
+        finished = _finished(work.state, image, step, boots.get(image.id, ()))
+        if context.has_verity(image):
+            made = _verity(context, finished, work, verity)
+            finished = replace(finished, verity=made)
+        images.append(finished)
     files = assemble(
         release,
-        [
-            _finished(work.state, image, step, boots.get(image.id, ()))
-            for image, step in zip(release.images, parts.squashed, strict=True)
-        ],
+        images,
         settings=context.settings,
         waived_boots=waived,
         key=key,
+        certificates=verity.certificates,
         previous=previous,
         before=before,
     )
-    images = [image.filename for image in release.images]
+    written = [each.verity.file for each in images if each.verity]
+    kept = {*written, *(image.filename for image in release.images)}
     for path in folder.iterdir():
-        if path.name not in images:
+        if path.name not in kept:
             remove(path)
     for name, data in files.items():
         write_whole(folder / name, data)
-    return Made(facts=Nothing(), outputs=tuple(folder / name for name in sorted(files)))
+    outputs = tuple(folder / name for name in sorted([*files, *written]))
+    return Made(facts=Nothing(), outputs=outputs, note=_note(images, verity))
+
+
+def _verity(
+    context: Context, finished: Finished, work: Work, signing: VeritySigning
+) -> ReleasedVerity:
+    from bakery.release import verity
+
+    plain = context.file(finished.image)
+    with context.processors.take(1):
+        return verity.write(finished.image, plain, finished.sha256, work.scratch, signing)
+
+
+def _note(images: Sequence[Finished], signing: VeritySigning) -> str:
+    """Return what there is to say where hosts are to have certificates, and nobody has signed."""
+    unsigned = [each.verity for each in images if each.verity and not each.verity.signed_by]
+    if not signing.certificates:
+        return ""
+    return "\n".join(
+        f"{each.file} is not signed; its root hash: {each.root_hash}" for each in unsigned
+    )
 
 
 def _finished(

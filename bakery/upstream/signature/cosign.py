@@ -14,7 +14,7 @@ import msgspec
 from bakery.errors import BakeryError
 from bakery.text import unmarked
 from bakery.upstream.signature import statement
-from bakery.upstream.signature.errors import MissingLibraryError, SignatureError
+from bakery.upstream.signature.errors import SignatureError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,7 +80,6 @@ def verify(signed: Blob, signature: Path, key: Path, *, name: str, where: str) -
 
     Raises:
         SignatureError: the signature is wrong, or by another key.
-        MissingLibraryError: cryptography is not installed.
 
     """
     public = _public_key(key)
@@ -121,12 +120,9 @@ def _of_file(bundle: _Bundle | None, text: bytes) -> bytes:
 
 
 def _public_key(key: Path) -> Any:
-    try:
-        from cryptography.exceptions import UnsupportedAlgorithm
-        from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-        from cryptography.hazmat.primitives.serialization import load_pem_public_key
-    except ImportError:
-        raise MissingLibraryError("cryptography") from None
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     kinds = (ec.EllipticCurvePublicKey, rsa.RSAPublicKey, ed25519.Ed25519PublicKey)
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 from bakery.errors import BakeryError
 from bakery.store.download import Blob
 from bakery.upstream.signature import cosign
-from bakery.upstream.signature.errors import MissingLibraryError, SignatureError
+from bakery.upstream.signature.errors import SignatureError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,11 +181,3 @@ def test_what_is_no_signature(check: Callable[..., None], made: Any) -> None:
 def test_what_is_no_key(check: Callable[..., None], key: Any) -> None:
     with pytest.raises(BakeryError, match="no public key"):
         check(b64(signature()).encode(), key)
-
-
-def test_the_library_is_named_where_it_is_missing(
-    check: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.serialization", None)
-    with pytest.raises(MissingLibraryError, match="cryptography"):
-        check(b64(signature()).encode(), b"")
