@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from bakery.image import health, release_file, setup, units
 from bakery.image.errors import ImageError
 from bakery.image.install import install
+from bakery.image.labels import Labels, label
 from bakery.image.manifest import Manifest
 from bakery.image.relocation import private_root
 from bakery.image.relocation.pool import LibraryPool
 from bakery.image.relocation.relocate import relocate
-from bakery.image.tree import TreeBuilder
+from bakery.image.tree import TreeBuilder, folded
 from bakery.recipe import glob
 from bakery.recipe.model import Drop
 from bakery.recipe.plan import StartedUnit
@@ -25,7 +26,9 @@ from bakery.yaml.location import InvalidError, show
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bakery.image.manifest import Reference
+    from bakery.errors import BakeryError
+    from bakery.image.file_contexts import FileContexts
+    from bakery.image.manifest import ManifestEntry, Reference
     from bakery.progress import Progress
     from bakery.recipe.plan import Image
 
@@ -33,7 +36,13 @@ EPOCH = 1577836800  # 2020-01-01: every file's time, since upstream's and the bu
 
 
 def stage(
-    image: Image, key: str, assets: Mapping[str, Path], root: Path, progress: Progress
+    image: Image,
+    key: str,
+    assets: Mapping[str, Path],
+    root: Path,
+    progress: Progress,
+    *,
+    policy: FileContexts | None = None,
 ) -> Manifest:
     """Fill the empty folder `root` with an image's tree and return its manifest.
 
@@ -43,6 +52,7 @@ def stage(
         assets: a file for every asset, by its SHA-256.
         root: an empty folder.
         progress: told of the bytes written.
+        policy: the labels of the policy of the hosts that it is for, if one is given.
 
     Raises:
         ImageError: the assets lack what the recipe asks for, or two things have the same path.
@@ -70,7 +80,7 @@ def stage(
         image=image.id,
         key=key,
         epoch=EPOCH,
-        entries=tree.finish(EPOCH),
+        entries=_labelled(tree.finish(EPOCH), image, policy),
         references=references,
         notes=tuple(_notes(tree, corrected, image)),
     )
@@ -263,6 +273,21 @@ def _set_modes(tree: TreeBuilder, image: Image) -> None:
     ]
     for key, path, is_there in done:
         if not is_there:
-            raise image.source.invalid(
-                InvalidError([key, path], f"there is no file {path} in {image.id}", at_key=True)
-            )
+            raise _no_such_path(image, key, path, "file")
+
+
+def _labelled(
+    entries: tuple[ManifestEntry, ...], image: Image, policy: FileContexts | None
+) -> tuple[ManifestEntry, ...]:
+    paths = {entry.path for entry in entries}
+    own = [(folded(path), label(type_)) for path, type_ in image.contents.labels]
+    for (path, _), (written, _) in zip(own, image.contents.labels, strict=True):
+        if path not in paths:
+            raise _no_such_path(image, "labels", written, "file or folder")
+    return Labels(tuple(own), policy).apply(entries)
+
+
+def _no_such_path(image: Image, key: str, path: str, what: str) -> BakeryError:
+    return image.source.invalid(
+        InvalidError([key, path], f"there is no {what} {path} in {image.id}", at_key=True)
+    )

@@ -27,6 +27,7 @@ from bakery.recipe.types import (
     GroupNames,
     HostFolder,
     HostPath,
+    Label,
     License,
     Mode,
     Model,
@@ -410,6 +411,13 @@ class Recipe(Model, frozen=True):
     capabilities: Annotated[
         dict[FilePath, Capabilities],
         about("{path: rights of root's that a program has: cap_net_raw=ep}"),
+    ] = field(default_factory=dict)
+    labels: Annotated[
+        dict[FilePath, Label],
+        about(
+            "{path: what SELinux calls it, and all below it: container_runtime_exec_t}, where that"
+            " is not what belongs to its place"
+        ),
     ] = field(default_factory=dict)
     start: Annotated[
         tuple[Unit | Start, ...], about("units that run once the image is merged")
