@@ -76,7 +76,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
     @property
-    def capabilities(self) -> dict[str, bytes]:
+    def attributes(self) -> dict[str, bytes]:
         """The attribute `security.capability` of the programs that have one, by path."""
         return {
             entry.path: Capabilities.parse(entry.capabilities).encode()

@@ -67,7 +67,7 @@ def write(job: Job) -> None:
     outcome = execute(
         [
             *(MKFS_EROFS.require(), *_options(job.profile).split(), "--quiet", *_workers()),
-            *(["-x1"] if job.manifest.capabilities or job.manifest.labels else []),
+            *(["-x1"] if job.manifest.attributes or job.manifest.labels else []),
             *_contexts(job),
             *(f"-T{job.manifest.epoch}", f"-U{job.uuid}", job.output, tree),
         ],

@@ -99,7 +99,7 @@ def _commands(job: Job) -> Iterator[bytes]:
 
 
 def _attributes(job: Job) -> Iterator[bytes]:
-    every = ((ATTRIBUTE, job.manifest.capabilities), (LABEL, job.manifest.labels))
+    every = ((ATTRIBUTE, job.manifest.attributes), (LABEL, job.manifest.labels))
     if any(values for _, values in every):
         yield b"feature ext_attr"
     files: dict[bytes, bytes] = {}

@@ -56,7 +56,7 @@ def copy(tree: Path, target: Path, manifest: Manifest) -> None:
             path.symlink_to(entry.target or "")
         else:
             shutil.copyfile(tree / entry.path, path)
-    capabilities = manifest.capabilities
+    capabilities = manifest.attributes
     for entry in reversed(manifest.entries):
         _finish(target / entry.path, None if entry.type == "link" else entry.mode, manifest.epoch)
         if entry.path in capabilities:
@@ -84,7 +84,7 @@ def exact_copy(tree: Path, target: Path, manifest: Manifest) -> None:
 
     """
     copy(tree, target, manifest)
-    for entry in manifest.entries if manifest.capabilities else ():
+    for entry in manifest.entries if manifest.attributes else ():
         others = {*os.listxattr(target / entry.path, follow_symlinks=False)} - {ATTRIBUTE}
         if others:
             raise SystemRefusesError(

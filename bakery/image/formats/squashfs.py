@@ -63,7 +63,7 @@ def unlabelled() -> str | None:
 def write(job: Job) -> None:
     """Write the image."""
     modes = job.work / "modes"
-    capabilities, labels = job.manifest.capabilities, job.manifest.labels
+    capabilities, labels = job.manifest.attributes, job.manifest.labels
     lines = [_mode(entry) for entry in job.manifest.entries if entry.type != "link"]
     tree, options = job.tree, _options(job.profile)
     if (capabilities or labels) and _takes_attributes():
