@@ -26,9 +26,8 @@ from bakery.yaml.location import InvalidError, show
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bakery.errors import BakeryError
     from bakery.image.file_contexts import FileContexts
-    from bakery.image.manifest import ManifestEntry, Reference
+    from bakery.image.manifest import Reference
     from bakery.progress import Progress
     from bakery.recipe.plan import Image
 
@@ -76,11 +75,13 @@ def stage(
     corrected = _fold_units(tree)
     _start(tree, image)
     _set_modes(tree, image)
+    entries = tree.finish(EPOCH)
+    own = tuple((folded(path), label(type_)) for path, type_ in image.contents.labels)
     return Manifest(
         image=image.id,
         key=key,
         epoch=EPOCH,
-        entries=_labelled(tree.finish(EPOCH), image, policy),
+        entries=Labels(own, policy).apply(entries),
         references=references,
         notes=tuple(_notes(tree, corrected, image)),
     )
@@ -97,6 +98,9 @@ def _notes(tree: TreeBuilder, units: list[str], image: Image) -> Iterator[str]:
     if tree.folded:
         names = ", ".join(sorted(tree.folded))
         yield f"in usr/bin, since usr/sbin is a link to it on some hosts: {names}"
+    for path, _ in contents.labels:
+        if folded(path) not in tree.entries:
+            yield f"there is no {path} to label; versions may differ, or `labels:` in its spelling"
     if units:
         yield f"written /usr/bin for /usr/sbin in {', '.join(units)}"
 
@@ -273,21 +277,6 @@ def _set_modes(tree: TreeBuilder, image: Image) -> None:
     ]
     for key, path, is_there in done:
         if not is_there:
-            raise _no_such_path(image, key, path, "file")
-
-
-def _labelled(
-    entries: tuple[ManifestEntry, ...], image: Image, policy: FileContexts | None
-) -> tuple[ManifestEntry, ...]:
-    paths = {entry.path for entry in entries}
-    own = [(folded(path), label(type_)) for path, type_ in image.contents.labels]
-    for (path, _), (written, _) in zip(own, image.contents.labels, strict=True):
-        if path not in paths:
-            raise _no_such_path(image, "labels", written, "file or folder")
-    return Labels(tuple(own), policy).apply(entries)
-
-
-def _no_such_path(image: Image, key: str, path: str, what: str) -> BakeryError:
-    return image.source.invalid(
-        InvalidError([key, path], f"there is no {what} {path} in {image.id}", at_key=True)
-    )
+            raise image.source.invalid(
+                InvalidError([key, path], f"there is no file {path} in {image.id}", at_key=True)
+            )
