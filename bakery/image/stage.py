@@ -76,12 +76,14 @@ def stage(
     _start(tree, image)
     _set_modes(tree, image)
     entries = tree.finish(EPOCH)
-    own = tuple((folded(path), label(type_)) for path, type_ in image.contents.labels)
+    own = {folded(path): label(type_) for path, type_ in image.contents.labels}
+    # systemd-tmpfiles is confined by policies, and reads its lines where those call them so
+    own.setdefault(f"usr/share/{image.contents.name}/{setup.TMPFILES}", label("lib_t"))
     return Manifest(
         image=image.id,
         key=key,
         epoch=EPOCH,
-        entries=Labels(own, policy).apply(entries),
+        entries=Labels(tuple(own.items()), policy).apply(entries),
         references=references,
         notes=tuple(_notes(tree, corrected, image)),
     )
