@@ -25,8 +25,9 @@ _MKFS = Tool(program="mkfs.ext4", apt="e2fsprogs", brew="e2fsprogs")
 # debootstrap knows of; the two conflict with each other.
 _INITRAMFS = {"bookworm": "initramfs-tools", "trixie": "initramfs-tools"}
 _DISK = "8G"
-# Emulated, and on a busy computer, udev may take its time to find the disk with the images.
-_DEVICES = "systemd.default_device_timeout_sec=900"
+# How long systemd waits for a device or a service, unless a unit says; see systemd-system.conf(5)
+_PATIENCE = ("systemd.default_device_timeout_sec", "systemd.default_timeout_start_sec")
+_SECONDS = 90
 _LABEL = "bakery"
 
 
@@ -76,9 +77,10 @@ class Qemu(debian.Debian):
         platform = vm.PLATFORMS[self.arch]
         platform.qemu.require()
         root = self.folder
+        patience = " ".join(f"{word}={_SECONDS * vm.slowdown():.0f}" for word in _PATIENCE)
         words = (
             f"root=LABEL={_LABEL} rw console={platform.console} quiet panic=-1"
-            f" systemd.show_status=1 {_DEVICES} {self.words}"
+            f" systemd.show_status=1 {patience} {self.words}"
         )
         machine = vm.Vm(
             arch=self.arch,
