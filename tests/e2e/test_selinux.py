@@ -9,11 +9,10 @@ import pytest
 from harness import labels, needs
 from harness.debian import ROOTS, Debian
 from harness.packages import locked_anew
-from harness.selinux import SETUP, Enforcing, denials
+from harness.selinux import IMAGES, SETUP, Enforcing, denials
 
 from bakery.arch import native_arch
 from bakery.boot import merge, vm
-from bakery.boot.guest import image_path
 from bakery.boot.machine import BootImage, Load
 from bakery.image import manifest as manifests
 from bakery.image.squash import squash
@@ -98,7 +97,7 @@ def host(
     machine: Enforcing, built: Built, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Guest]:
     images = (*built.images, built.unlabelled)
-    placed = [(image, image_path(number, image.name)) for number, image in enumerate(built.images)]
+    placed = [(image, f"{IMAGES}/{image.name}") for image in built.images]
     log = tmp_path_factory.mktemp("console") / "console"
     with machine.start(Load(setup=SETUP + merge.setup(placed), images=images, log=log)) as guest:
         yield guest
@@ -153,10 +152,8 @@ def test_labelled_services_run_in_their_domains_and_nothing_is_denied(host: Gues
 
 def test_without_labels_it_is_merged_and_not_started(host: Guest) -> None:
     before = len(denials(host))
-    path = image_path(len(NAMES), "nats")
-    host.ask(
-        f"ln -sf {path} /var/lib/extensions/nats-server.raw && systemctl restart systemd-sysext"
-    )
+    link = f"ln -sf {IMAGES}/nats /var/lib/extensions/nats-server.raw"
+    host.ask(f"{link} && systemctl restart systemd-sysext")
     assert "nats-server" in said(host, "systemd-sysext status")
     assert host.ask("systemctl restart nats-server.service").status != 0
     assert any("unlabeled_t" in line for line in denials(host)[before:])

@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     from bakery.boot import debian
     from bakery.boot.guest import Guest
 
+IMAGES = "/opt/extensions"
 _CONTEXTS = "etc/selinux/default/contexts/files/file_contexts"
 _CONFIG = "SELINUX=enforcing\nSELINUXTYPE=default\n"
-# Without it, Debian's policy keeps systemd-tmpfiles, and so every setup, from writing to /etc.
-SETUP = "setsebool systemd_tmpfiles_manage_all on\n"
+# The boolean: without it, Debian's policy keeps systemd-tmpfiles, and so every setup, from writing
+# to /etc. The copies: what is on the disk with the images has no label.
+SETUP = f"""\
+setsebool systemd_tmpfiles_manage_all on
+mkdir -p {IMAGES} /var/lib/extensions
+for path in /run/bakery/images/*/*; do cp "$path" {IMAGES}/; done
+"""
 _DENIED = re.compile(r"avc: +denied .*")
-_MOUNT = "etc/systemd/system/run-bakery.mount"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,14 +39,10 @@ class Enforcing(Qemu):
     @property
     def root(self) -> debian.Root:
         plain = super().root
-        # what is on the disk with the images has no label, and gets that of /opt/extensions
-        mount = plain.files[_MOUNT].replace(
-            "Options=ro", "Options=ro,context=system_u:object_r:usr_t:s0"
-        )
         return msgspec.structs.replace(
             plain,
             packages=(*plain.packages, "selinux-policy-default", "policycoreutils"),
-            files={**plain.files, _MOUNT: mount, "etc/selinux/config": _CONFIG},
+            files={**plain.files, "etc/selinux/config": _CONFIG},
         )
 
     @property
