@@ -311,6 +311,9 @@ class Recipe(Model, frozen=True):
     it. ext4, and squashfs with squashfs-tools 4.6 or newer, take capabilities from anybody; for the
     other formats only root can write them, and anybody else's build is refused.
 
+    Every path has the SELinux label that belongs to its place; `labels` says which programs have a
+    domain of their own: [hosts with SELinux](selinux.md).
+
     ```yaml
     files: {"usr/lib/systemd/system/*.service": {template: true}}
     write: {usr/share/app/version: "{version}\n"}
@@ -321,6 +324,7 @@ class Recipe(Model, frozen=True):
     drop: [usr/share/doc/**]
     modes: {usr/bin/helper: "4755"}
     capabilities: {usr/bin/ping: cap_net_raw=ep}
+    labels: {usr/bin/dockerd: container_runtime_exec_t}
     allow:
       - {rule: capabilities, path: usr/bin/ping, reason: users measure how far hosts are}
     ```
