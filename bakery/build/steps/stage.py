@@ -58,18 +58,13 @@ def _run(context: Context, image: Image, work: Work) -> Made[Nothing]:
     from bakery.image.stage import stage
 
     path = context.settings.file_contexts
+    labels = {"policy": file_contexts.read(path)} if path else {}
     tree = work.scratch / "tree"
     tree.mkdir()
     try:
         with context.processors.take(1):
-            manifest = stage(
-                image,
-                work.key,
-                _assets(context, image),
-                tree,
-                work.progress,
-                policy=file_contexts.read(path) if path else None,
-            )
+            assets = _assets(context, image)
+            manifest = stage(image, work.key, assets, tree, work.progress, **labels)
     except AlteredAssetError as error:
         context.store.discard(error.sha256)
         error.fix = "run the same command again: it has been removed, and is then fetched anew"
