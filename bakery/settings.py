@@ -124,6 +124,8 @@ class Settings:
         signing_keyring: the public keys that may have signed what is published, of which hosts get
             all; unset, that of the signing key alone.
         valid_days: how many days the signed list of a channel is to be believed.
+        file_contexts: a SELinux policy's table of labels (selabel_file(5)), where hosts have a
+            policy that images are to be labelled for; None for labels that suit most hosts.
         boot_waiver: what can't be booted here; all other boots must have passed before images are
             published.
         origins: for every setting, where its value comes from.
@@ -151,6 +153,7 @@ class Settings:
     channels_url: str
     signing_keyring: Path | None
     valid_days: int
+    file_contexts: Path | None
     boot_waiver: tuple[BootWaiver, ...]
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -302,6 +305,7 @@ _PARSERS: dict[str, Callable[[str, Path], Any]] = {
     "channels_url": _publish_url,
     "signing_keyring": _file,
     "valid_days": _days,
+    "file_contexts": _file,
     "boot_waiver": _waivers,
 }
 

@@ -25,8 +25,10 @@ _MKFS = Tool(program="mkfs.ext4", apt="e2fsprogs", brew="e2fsprogs")
 # debootstrap knows of; the two conflict with each other.
 _INITRAMFS = {"bookworm": "initramfs-tools", "trixie": "initramfs-tools"}
 _DISK = "8G"
+# How long systemd waits for a device or a service, unless a unit says; see systemd-system.conf(5)
+_PATIENCE = ("systemd.default_device_timeout_sec", "systemd.default_timeout_start_sec")
+_SECONDS = 90
 _LABEL = "bakery"
-_DEVICES = 90  # seconds until one is missed: systemd-system.conf(5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,7 @@ class Qemu(debian.Debian):
     backend: ClassVar = "qemu"
     known_errors: ClassVar = ()
     virtual: ClassVar = True
+    words: ClassVar = ""  # further ones of the kernel's command line
 
     devices: Sequence[Device] = ()
 
@@ -75,13 +78,14 @@ class Qemu(debian.Debian):
         platform = vm.PLATFORMS[self.arch]
         platform.qemu.require()
         root = self.folder
+        patience = " ".join(f"{word}={_SECONDS * vm.slowdown():.0f}" for word in _PATIENCE)
         words = (
             f"root=LABEL={_LABEL} rw console={platform.console} quiet panic=-1"
-            f" systemd.show_status=1 systemd.default_device_timeout_sec={_DEVICES * vm.slowdown()}"
+            f" systemd.show_status=1 {patience} {self.words}"
         )
         machine = vm.Vm(
             arch=self.arch,
-            disk=_disk(root),
+            disk=self.disk(),
             devices=self.devices,
             options=[
                 *("-kernel", str(_only(root, "boot/vmlinuz-*"))),
@@ -92,22 +96,22 @@ class Qemu(debian.Debian):
         with vm.started(machine, load) as guest:
             yield guest
 
+    def disk(self) -> Path:
+        """Return the disk with its root file system, made now if it is not there yet."""
+        from filelock import FileLock
 
-def _disk(root: Path) -> Path:
-    """Return the disk with a root file system, made now if it is not there yet."""
-    from filelock import FileLock
-
-    disk = root.with_name(f"{root.name}.ext4")
-    with FileLock(disk.with_name(f".{disk.name}.lock")):
-        if not disk.exists():
-            partial = disk.with_name(f".{disk.name}.partial")
-            partial.unlink(missing_ok=True)
-            run(
-                [_MKFS.require(), "-q", "-L", _LABEL, "-d", root, partial, _DISK],
-                what="the disk of the virtual machine can't be made",
-            )
-            move(partial, disk)
-    return disk
+        root = self.folder
+        disk = root.with_name(f"{root.name}.ext4")
+        with FileLock(disk.with_name(f".{disk.name}.lock")):
+            if not disk.exists():
+                partial = disk.with_name(f".{disk.name}.partial")
+                partial.unlink(missing_ok=True)
+                run(
+                    [_MKFS.require(), "-q", "-L", _LABEL, "-d", root, partial, _DISK],
+                    what="the disk of the virtual machine can't be made",
+                )
+                move(partial, disk)
+        return disk
 
 
 def _only(root: Path, pattern: str) -> Path:

@@ -73,7 +73,8 @@ def show(
     elif tally.built:
         seconds = time.monotonic() - tally.began
         print(f"\n{len(tally.built)} built, {len(tally.cached)} cached, in {seconds:.1f} s.")
-        print(_wrapped("\n".join(_advice(tally, images, context)), width))
+        lines = (*_unlabelled(tally, state), *_advice(tally, images, context))
+        print(_wrapped("\n".join(lines), width))
     _show_unusable(tally, unusable)
 
 
@@ -99,6 +100,14 @@ def _fitting(rows: Sequence[Sequence[str]], width: int | None) -> str:
         if width is None or max(map(len, table.splitlines())) <= width:
             break
     return table
+
+
+def _unlabelled(tally: Tally, state: State) -> Iterator[str]:
+    """Yield why built images have no SELinux labels, each reason once."""
+    records = (state.record(KIND, name, Squashed) for name in sorted(tally.built))
+    for why in dict.fromkeys(each.facts.unlabelled for each in records if each):
+        if why is not None:
+            yield f"Without SELinux labels: {why}. Only hosts that enforce a policy miss them."
 
 
 def _advice(tally: Tally, images: Mapping[str, Image], context: Context) -> Iterator[str]:

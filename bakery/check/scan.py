@@ -11,6 +11,7 @@ from bakery.binary import elf
 from bakery.check.fragment_files import is_tmpfiles
 from bakery.check.licenses import is_license_file
 from bakery.check.tree import Kind, Node, Tree
+from bakery.image.manifest import LABEL
 from bakery.recipe.capabilities import ATTRIBUTE, Capabilities
 from bakery.workers import Workers
 
@@ -126,6 +127,7 @@ def _examine(full: str, path: str, status: os.stat_result) -> Node:
         gid=status.st_gid,
         mtime=int(status.st_mtime),
         size=status.st_size if kind == "file" else 0,
+        label=_label(full),
         target=os.readlink(full) if kind == "link" else None,  # noqa: PTH115  Path is slow
         **content._asdict(),
     )
@@ -165,6 +167,17 @@ def _capabilities(descriptor: int) -> str | None:
     except OSError:  # there is none
         return None
     return str(Capabilities.decode(attribute) or "some that nobody can read")
+
+
+def _label(full: str) -> str | None:
+    """Return a label; SELinux itself makes one up for what has none."""
+    try:
+        label = (
+            os.getxattr(full, LABEL, follow_symlinks=False).rstrip(b"\0").decode(errors="replace")
+        )
+    except OSError:  # there is none
+        return None
+    return None if ":unlabeled_t" in label else label
 
 
 def _is_strict(descriptor: int) -> bool:

@@ -33,6 +33,7 @@ class Node:
         size: bytes of a file; 0 for everything else.
         target: where a link points, verbatim.
         capabilities: the file's Linux capabilities, as setcap(8) spells them; None for none.
+        label: what SELinux calls it; None for nothing, or for nobody who is not root.
         strict: whether a release file holds only for images of the name in its own name.
         sha256: digest of a file's content, in hexadecimal; None where it could not be read.
         elf: the headers of a binary.
@@ -51,6 +52,7 @@ class Node:
     size: int = 0
     target: str | None = None
     capabilities: str | None = None
+    label: str | None = None
     strict: bool = True
     sha256: str | None = None
     elf: Elf | None = None

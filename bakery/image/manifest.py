@@ -8,6 +8,9 @@ import msgspec
 
 from bakery.recipe.capabilities import Capabilities
 
+LABEL = "security.selinux"
+ROOT_LABEL = b"system_u:object_r:root_t:s0\0"  # as setfilecon(3) writes it
+
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A path that a binary mentions, and that does not lead to what upstream has there.
@@ -36,6 +39,7 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         target: where a link points, verbatim.
         capabilities: rights of root's that a program gives whoever starts it, as setcap(8) spells
             them; None for none.
+        label: what SELinux calls it, such as `system_u:object_r:bin_t:s0`; None for nothing.
         origin: the asset's address, or the recipe's own part (`files/`, `write`, `start`, …).
 
     """
@@ -47,6 +51,7 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     sha256: str | None = None
     target: str | None = None
     capabilities: str | None = None
+    label: str | None = None
     origin: str | None = None
 
 
@@ -78,6 +83,18 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
             for entry in self.entries
             if entry.capabilities
         }
+
+    @property
+    def labels(self) -> dict[str, bytes]:
+        """The attribute `security.selinux` of every path that has one, and of `.`, the root."""
+        found = {entry.path: f"{entry.label}\0".encode() for entry in self.entries if entry.label}
+        return {".": ROOT_LABEL, **found} if found else {}
+
+    @property
+    def unlabelled(self) -> Manifest:
+        """The same without labels."""
+        entries = tuple(msgspec.structs.replace(entry, label=None) for entry in self.entries)
+        return msgspec.structs.replace(self, entries=entries)
 
     @property
     def size(self) -> int:

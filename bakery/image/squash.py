@@ -46,7 +46,19 @@ def writers(format: Format, profile: Profile) -> str:  # noqa: A002  the recipe'
         ToolFailedError: a tool does not start, or does not tell its version.
 
     """
-    return f"{format}: {_WRITERS[format].describe(profile)}"
+    labels = "without labels" if unlabelled(format) else "with labels"
+    return f"{format}: {_WRITERS[format].describe(profile)}; {labels}"
+
+
+@cache
+def unlabelled(format: Format) -> str | None:  # noqa: A002  the recipe's word
+    """Return why images of a kind get no SELinux labels here; None where they get them.
+
+    Raises:
+        MissingToolError, ToolFailedError: as for `writers`.
+
+    """
+    return _WRITERS[format].unlabelled()
 
 
 def squash(
@@ -64,7 +76,8 @@ def squash(
     Args:
         tree: the staged folder.
         output: the file or folder to write; it is replaced, and gone after a failure.
-        manifest: what the tree holds; its modes and time count, not the disk's.
+        manifest: what the tree holds; its modes and time count, not the disk's. Labels that can't
+            be written here are left out.
         format: the kind of image.
         profile: how hard to compress.
         processors: how many processors to use, where the tool can use several.
@@ -86,7 +99,7 @@ def squash(
             Job(
                 tree=tree,
                 output=output,
-                manifest=manifest,
+                manifest=manifest.unlabelled if unlabelled(format) else manifest,
                 profile=profile,
                 processors=processors,
                 work=Path(scratch),

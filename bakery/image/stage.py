@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from bakery.image import health, release_file, setup, units
 from bakery.image.errors import ImageError
 from bakery.image.install import install
+from bakery.image.labels import Labels, label
 from bakery.image.manifest import Manifest
 from bakery.image.relocation import private_root
 from bakery.image.relocation.pool import LibraryPool
 from bakery.image.relocation.relocate import relocate
-from bakery.image.tree import TreeBuilder
+from bakery.image.tree import TreeBuilder, folded
 from bakery.recipe import glob
 from bakery.recipe.model import Drop
 from bakery.recipe.plan import StartedUnit
@@ -25,6 +26,7 @@ from bakery.yaml.location import InvalidError, show
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from bakery.image.file_contexts import FileContexts
     from bakery.image.manifest import Reference
     from bakery.progress import Progress
     from bakery.recipe.plan import Image
@@ -33,7 +35,13 @@ EPOCH = 1577836800  # 2020-01-01: every file's time, since upstream's and the bu
 
 
 def stage(
-    image: Image, key: str, assets: Mapping[str, Path], root: Path, progress: Progress
+    image: Image,
+    key: str,
+    assets: Mapping[str, Path],
+    root: Path,
+    progress: Progress,
+    *,
+    policy: FileContexts | None = None,
 ) -> Manifest:
     """Fill the empty folder `root` with an image's tree and return its manifest.
 
@@ -43,6 +51,7 @@ def stage(
         assets: a file for every asset, by its SHA-256.
         root: an empty folder.
         progress: told of the bytes written.
+        policy: the labels of the policy of the hosts that it is for, if one is given.
 
     Raises:
         ImageError: the assets lack what the recipe asks for, or two things have the same path.
@@ -66,11 +75,15 @@ def stage(
     corrected = _fold_units(tree)
     _start(tree, image)
     _set_modes(tree, image)
+    entries = tree.finish(EPOCH)
+    own = {folded(path): label(type_) for path, type_ in image.contents.labels}
+    # systemd-tmpfiles is confined by policies, and reads its lines where those call them so
+    own.setdefault(f"usr/share/{image.contents.name}/{setup.TMPFILES}", label("lib_t"))
     return Manifest(
         image=image.id,
         key=key,
         epoch=EPOCH,
-        entries=tree.finish(EPOCH),
+        entries=Labels(tuple(own.items()), policy).apply(entries),
         references=references,
         notes=tuple(_notes(tree, corrected, image)),
     )
@@ -87,6 +100,9 @@ def _notes(tree: TreeBuilder, units: list[str], image: Image) -> Iterator[str]:
     if tree.folded:
         names = ", ".join(sorted(tree.folded))
         yield f"in usr/bin, since usr/sbin is a link to it on some hosts: {names}"
+    for path, _ in contents.labels:
+        if folded(path) not in tree.entries:
+            yield f"there is no {path} to label; versions may differ, or `labels:` in its spelling"
     if units:
         yield f"written /usr/bin for /usr/sbin in {', '.join(units)}"
 

@@ -672,6 +672,33 @@ remove() { # NAME
   say_stays "$left"
 }
 
+obstacle() { # NAME: what of this host keeps it from working, and what to do, if anything
+  if ! merged "$1" >/dev/null; then
+    stackable || printf 'no overlay can be put on /usr, which is %s, by Linux %s: %s; %s\n' \
+      "$(stat -f -c %T /usr)" "$(uname -r)" "$why" \
+      'as on composefs hosts with 6.12.63 or 6.18.3: boot another kernel, such as 6.18.5'
+    return
+  fi
+  [ "$(cat /sys/fs/selinux/enforce 2>/dev/null)" = 1 ] || return 0
+  for path in "$released.$1" $(units "$1" | sed 's,^,/usr/lib/systemd/system/,'); do
+    case $(stat -c %C "$path" 2>/dev/null) in
+      *:unlabeled_t:*)
+        printf 'SELinux is enforced, and its policy knows no label of %s: %s\n' "$path" \
+          'use an image with the labels of this policy'
+        return
+        ;;
+    esac
+  done
+}
+
+stackable() { # whether the kernel puts one more overlay on /usr; only root can try
+  [ "$(id -u)" = 0 ] || return 0
+  why=$(unshare --mount --propagation private -- sh -c '
+    mount -t tmpfs tmpfs /run && mkdir /run/empty &&
+      mount -t overlay -o lowerdir=/run/empty:/usr overlay /usr' 2>&1 | sed q)
+  [ -z "$why" ]
+}
+
 status() { # [--json] [NAME]...
   form=text
   [ "${1-}" != --json ] || {
@@ -687,6 +714,7 @@ status() { # [--json] [NAME]...
       for key in newest pin shunned next last failed; do
         row $key "$(get "$name" $key)"
       done
+      row obstacle "$(obstacle "$name")"
     done
     return
   fi
@@ -697,6 +725,7 @@ status() { # [--json] [NAME]...
     for key in newest pin next last failed; do
       printf ',"%s":%s' "$key" "$(quoted "$(get "$name" $key)")"
     done
+    printf ',"obstacle":%s' "$(quoted "$(obstacle "$name")")"
     printf ',"shunned":['
     comma=''
     for version in $(get "$name" shunned); do

@@ -28,6 +28,7 @@ from bakery.recipe.types import (
     HostFolder,
     HostPath,
     Kind,
+    Label,
     License,
     Mode,
     Model,
@@ -311,6 +312,9 @@ class Recipe(Model, frozen=True):
     it. ext4, and squashfs with squashfs-tools 4.6 or newer, take capabilities from anybody; for the
     other formats only root can write them, and anybody else's build is refused.
 
+    Every path has the SELinux label that belongs to its place; `labels` says which programs have a
+    domain of their own: [hosts with SELinux](selinux.md).
+
     ```yaml
     files: {"usr/lib/systemd/system/*.service": {template: true}}
     write: {usr/share/app/version: "{version}\n"}
@@ -321,6 +325,7 @@ class Recipe(Model, frozen=True):
     drop: [usr/share/doc/**]
     modes: {usr/bin/helper: "4755"}
     capabilities: {usr/bin/ping: cap_net_raw=ep}
+    labels: {usr/bin/dockerd: container_runtime_exec_t}
     allow:
       - {rule: capabilities, path: usr/bin/ping, reason: users measure how far hosts are}
     ```
@@ -411,6 +416,13 @@ class Recipe(Model, frozen=True):
     capabilities: Annotated[
         dict[FilePath, Capabilities],
         about("{path: rights of root's that a program has: cap_net_raw=ep}"),
+    ] = field(default_factory=dict)
+    labels: Annotated[
+        dict[FilePath, Label],
+        about(
+            "{path: what SELinux calls it, and all below it: container_runtime_exec_t}, where that"
+            " is not what belongs to its place"
+        ),
     ] = field(default_factory=dict)
     start: Annotated[
         tuple[Unit | Start, ...], about("units that run once the image is merged")

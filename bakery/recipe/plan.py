@@ -119,6 +119,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     modes: tuple[tuple[str, str], ...]
     start: tuple[StartedUnit, ...]
     capabilities: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
     account: Account | None = None
     config: tuple[tuple[str, Config], ...] = ()
     restart: Literal["keep", "reload", "restart", "reboot"] = "keep"
@@ -282,6 +283,7 @@ def _image(
         drop=tuple([_pattern(drop) for drop in recipe.drop if applies(drop, version)]),
         modes=tuple(at_paths(recipe.modes)),
         capabilities=tuple([(path, str(what)) for path, what in at_paths(recipe.capabilities)]),
+        labels=tuple(at_paths(recipe.labels)),
         start=tuple([_unit(start) for start in recipe.start if applies(start, version)]),
         account=Account(name=recipe.account) if isinstance(recipe.account, str) else recipe.account,
         config=_config(recipe, version),

@@ -48,6 +48,13 @@ Unit = Annotated[
         "the full name of a unit, such as docker.service or getty@tty2.service",
     ),
 ]
+Label = Annotated[
+    str,
+    _form(
+        r"^(?:[A-Za-z][\w.]*|\w+:\w+:[A-Za-z][\w.]*(?::s\d[\w.,:-]*)?)$",
+        "a type of SELinux such as bin_t, or a whole label: system_u:object_r:bin_t:s0",
+    ),
+]
 Mode = Annotated[str, _form(r"^[0-7]{4}$", 'four octal digits in quotes, such as "4755"')]
 Paths = Annotated[
     str,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from harness import labels
 from harness.recipes import recipe_of
 
 from bakery.check.catalogue import RULES
@@ -76,6 +77,7 @@ BROKEN: dict[str, Callable[[Any, Any], object]] = {
         "security.capability",
         struct.pack("<5I", 0x02000001, 1 << 12, 0, 0, 0),
     ),
+    "selinux-label": lambda t, _: labels.attach(t.root / "usr/bin/demo", "bin_t"),
     "special-file": lambda t, _: os.mkfifo(t.root / "usr/share/demo/pipe", 0o644),
     "time": lambda t, _: os.utime(t.root / "usr/bin/demo", (4102444800, 4102444800)),
     "not-executable": lambda t, _: (t.root / "usr/bin/demo-helper").chmod(0o644),
@@ -139,7 +141,7 @@ BROKEN: dict[str, Callable[[Any, Any], object]] = {
         "usr/share/dbus-1/system.d/more.conf", "<busconfig><policy>"
     ),
 }
-NEED_ROOT = {"owner", "capabilities"}
+NEED_ROOT = {"owner", "capabilities", "selinux-label"}
 
 # these need an image, a second image, or a waiver, and have a test of their own below
 SPECIAL = {
@@ -364,6 +366,12 @@ def staged(good: Any) -> tuple[Any, Manifest]:
     return good, manifest_of(good, 1)
 
 
+@pytest.fixture
+def labelled(good: Any) -> Any:
+    labels.attach_all(good.root)
+    return good
+
+
 @pytest.mark.e2e
 @root_only
 class TestImages:
@@ -376,22 +384,22 @@ class TestImages:
         assert shipped.name == "demo"
 
     @pytest.mark.parametrize("make", ["erofs", "ext4", "btrfs"])
-    def test_no_rule_fires_on_other_file_systems(self, make: str, good: Any) -> None:
-        image = good.root.parent / "demo.raw"
+    def test_no_rule_fires_on_other_file_systems(self, make: str, labelled: Any) -> None:
+        image = labelled.root.parent / "demo.raw"
         command = {
-            "erofs": ["mkfs.erofs", image, good.root],
-            "ext4": ["mke2fs", "-q", "-t", "ext4", "-d", good.root, image, "8M"],
-            "btrfs": ["mkfs.btrfs", "-q", "-r", good.root, image],
+            "erofs": ["mkfs.erofs", image, labelled.root],
+            "ext4": ["mke2fs", "-q", "-t", "ext4", "-d", labelled.root, image, "8M"],
+            "btrfs": ["mkfs.btrfs", "-q", "-r", labelled.root, image],
         }[make]
         subprocess.run(command, check=True, capture_output=True)
         assert check_path(image)[0].findings == ()
 
-    def test_no_rule_fires_on_an_image_with_partitions(self, good: Any, tmp_path: Path) -> None:
+    def test_no_rule_fires_on_an_image_with_partitions(self, labelled: Any, tmp_path: Path) -> None:
         if shutil.which("systemd-repart") is None:
             pytest.skip("systemd-repart is not installed")
         (tmp_path / "repart.d").mkdir()
         (tmp_path / "repart.d/10-root.conf").write_text(
-            f"[Partition]\nType=root\nCopyBlocks={squash(good)}\n"
+            f"[Partition]\nType=root\nCopyBlocks={squash(labelled)}\n"
         )
         image = tmp_path / "demo.raw"
         options = ["--empty=create", "--size=auto", "--dry-run=no", "--no-pager"]
@@ -431,17 +439,20 @@ class TestImages:
         assert fired(report) == {"image-mount"}
         assert shipped is None
 
-    def test_an_image_with_a_damaged_block(self, good: Any) -> None:
-        good.file("usr/share/demo/aaa", os.urandom(3000) * 40)
-        image = squash(good, "-no-fragments", "-no-duplicates")
+    def test_an_image_with_a_damaged_block(self, labelled: Any) -> None:
+        labelled.file("usr/share/demo/aaa", os.urandom(3000) * 40)
+        labels.attach(labelled.root / "usr/share/demo/aaa", "usr_t")
+        image = squash(labelled, "-no-fragments", "-no-duplicates")
         blob = image.read_bytes()
         with image.open("r+b") as file:
             file.seek(blob.index(b"\x78", 96) + 4)  # the first zlib stream is the first file's data
             file.write(b"\xff" * 16)
         assert fired(check_path(image)[0]) == {"unreadable"}
 
-    def test_an_image_with_traces_of_another_file_system(self, good: Any, tmp_path: Path) -> None:
-        image = squash(good)
+    def test_an_image_with_traces_of_another_file_system(
+        self, labelled: Any, tmp_path: Path
+    ) -> None:
+        image = squash(labelled)
         other = tmp_path / "other"
         subprocess.run(["truncate", "-s", "120M", other], check=True)
         subprocess.run(["mkfs.btrfs", "-q", other], check=True, capture_output=True)
@@ -453,16 +464,49 @@ class TestImages:
             file.truncate(120 * 1024 * 1024)
         assert fired(check_path(image)[0]) == {"image-dissect"}
 
-    def test_a_renamed_image_whose_release_file_allows_it(self, good: Any) -> None:
-        os.setxattr(good.root / RELEASE, "user.extension-release.strict", b"0")
-        image = squash(good)
+    def test_a_renamed_image_whose_release_file_allows_it(self, labelled: Any) -> None:
+        os.setxattr(labelled.root / RELEASE, "user.extension-release.strict", b"0")
+        image = squash(labelled)
         assert check_path(image.rename(image.with_name("my-tools.raw")))[0].findings == ()
 
-    def test_an_image_renamed_by_hand(self, good: Any) -> None:
-        image = squash(good)
+    def test_an_image_renamed_by_hand(self, labelled: Any) -> None:
+        image = squash(labelled)
         report, _ = check_path(image.rename(image.with_name("my-tools.raw")))
         assert fired(report) == {"release-file-name"}
         assert (
             "a host takes the name from the file, and sees my-tools" in report.findings[0].message
         )
         assert "rename the image to demo.raw" in report.findings[0].fix
+
+    def test_an_image_without_labels(self, good: Any) -> None:
+        (finding,) = check_path(squash(good))[0].findings
+        assert (finding.rule, finding.path) == ("selinux-label", ".")
+        assert finding.message == "has no SELinux labels at all"
+
+    @pytest.mark.parametrize(
+        ("path", "type_", "message"),
+        [
+            ("usr/bin/demo", "usr_t", "is labelled usr_t; to its place belongs bin_t"),
+            ("usr/bin/demo", "lib_t", "is labelled lib_t; to its place belongs bin_t"),
+            ("usr/bin/demo", "demo_exec_t", None),
+            ("usr/bin/demo", "user_home_t", "is labelled user_home_t, as files are where"),
+            ("usr/bin/d", "container_file_t", "is labelled container_file_t, as files are"),
+            ("usr/lib/demo/libc.so.6", "usr_t", "is labelled usr_t; to its place belongs lib_t"),
+            (SERVICE, "lib_t", "is labelled lib_t; to its place belongs systemd_unit_file_t"),
+            (SERVICE, "container_unit_file_t", None),
+            (SERVICE, "systemd_unit_t", None),
+            (SERVICE, ":", "which is not `user:role:type`"),
+            (RELEASE, "usr_t", None),
+            ("usr/share/demo/config.toml", "etc_t", None),
+            ("usr/share/demo/config.toml", "systemd_unit_file_t", "to its place belongs usr_t"),
+        ],
+    )
+    def test_a_label_of_another_place(
+        self, labelled: Any, path: str, type_: str, message: str | None
+    ) -> None:
+        labels.attach(labelled.root / path, type_)
+        findings = check_path(squash(labelled))[0].findings
+        assert [(each.rule, each.path) for each in findings] == (
+            [("selinux-label", path)] if message else []
+        )
+        assert all(message in each.message for each in findings)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from harness import needs
+from harness import labels, needs
 from harness.debian import ROOTS
 from harness.project import Project, digest
 
@@ -95,6 +95,8 @@ class Tree:
         shutil.copy(source, self.folder / "usr/bin/busybox")
 
     def image(self, name: str = "web") -> BootImage:
+        """Return it as an image, labelled for hosts with SELinux: others see no difference."""
+        labels.attach_all(self.folder)
         path = self.folder.with_name(f"{name}.raw")
         squash = ["mksquashfs", self.folder, path, "-quiet", "-no-progress", "-all-root"]
         subprocess.run([*squash, "-noappend"], check=True)

@@ -6,11 +6,13 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from harness import labels
 from harness.project import TOOL, TOOL_URL, digest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from harness.debian import Debian
     from harness.mirror import Mirror
     from harness.project import Project
 
@@ -199,3 +201,41 @@ def test_the_menu_names_every_recipe(docker_project: Project) -> None:
     assert "build:docker " in menu
     assert "Docker Engine" in menu
     assert len(menu.splitlines()) < 12
+
+
+OLD = "#!/bin/sh\n[ $1 = -version ] || exec {real} \"$@\"\necho 'mksquashfs version 4.5.1 (x)'\n"
+
+
+@pytest.mark.parametrize("debian", ["trixie"], indirect=True)
+def test_that_images_have_no_labels_is_said_once_and_they_are_others(
+    project: Project, mirror: Mirror, debian: Debian, tmp_path: Path
+) -> None:
+    mirror.place(TOOL_URL).write_bytes(b"#!/bin/sh\n")
+    for name in ("tool", "gadget"):
+        project.add(name, **{"recipe.yaml": TOOL})
+        project.lock(name, "1.0", {TOOL_URL: digest(mirror.place(TOOL_URL))})
+    tools = labels.squashfs_tools(tmp_path / "tools", debian)
+    newer = {"PATH": f"{tools}:{project.environment['PATH']}"}
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "mksquashfs").write_text(OLD.format(real=shutil.which("mksquashfs")))
+    (old / "mksquashfs").chmod(0o755)
+    older = {"PATH": f"{old}:{project.environment['PATH']}"}
+    out = project.doit("build", **older)
+    assert out.count("Without SELinux labels: mksquashfs version 4.5.1 can't write them;") == 1
+    plain = images(project)
+    assert "Without SELinux labels" not in project.doit("build", **older), "it is up to date"
+    project.doit("build", **newer)
+    assert all(images(project)[name] != plain[name] for name in plain)
+    table = tmp_path / "file_contexts"
+    table.write_text("/usr/bin/.* -- system_u:object_r:tool_exec_t:s0\n")
+    labelled = images(project)
+    project.doit("build", **newer, BAKERY_FILE_CONTEXTS=str(table))
+    assert all(images(project)[name] != labelled[name] for name in labelled)
+    project.doit("build", **newer)
+    assert images(project) == labelled
+    table.write_text("/usr/bin\n")
+    done = project.run("doit", "build:tool", **newer, BAKERY_FILE_CONTEXTS=str(table))
+    assert done.returncode != 0
+    assert "a line of the file_contexts can't be read" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

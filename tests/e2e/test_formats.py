@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import pytest
-from harness import clock
+from harness import clock, labels
 from msgspec import structs
 
 import bakery
@@ -26,14 +26,17 @@ from bakery.check.subject import Context
 from bakery.errors import SystemRefusesError
 from bakery.image.errors import ImageError
 from bakery.image.formats import btrfs, erofs, squashfs
-from bakery.image.manifest import Manifest, ManifestEntry, encode
-from bakery.image.squash import squash, writers
+from bakery.image.labels import Labels
+from bakery.image.manifest import LABEL, Manifest, ManifestEntry, encode
+from bakery.image.squash import squash, unlabelled, writers
 from bakery.recipe.capabilities import ATTRIBUTE, Capabilities
 from bakery.recipe.types import Format
 from bakery.tools import ToolFailedError, ToolHungError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from harness.debian import Debian
 
     from bakery.settings import Profile
 
@@ -568,3 +571,98 @@ def test_who_may_not_write_capabilities_is_told_so(elsewhere: Path, form: Format
     from_files = form != "ext4" and not (form == "squashfs" and squashfs._takes_attributes())
     assert (done.returncode != 0) == from_files
     assert (f"/{CAPABLE} can't be given {RIGHTS}" in done.stderr) == from_files
+
+
+def forget_versions() -> None:
+    for each in (squashfs._takes_attributes, unlabelled, writers):
+        each.cache_clear()
+
+
+@pytest.fixture
+def newer_squashfs(
+    tmp_path: Path, debian: Debian, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Find a mksquashfs that takes attributes, whatever is installed here."""
+    if not squashfs._takes_attributes():
+        tools = labels.squashfs_tools(tmp_path / "tools", debian)
+        monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    forget_versions()
+    yield
+    monkeypatch.undo()
+    forget_versions()
+
+
+def labelled(folder: Path, form: Format, seed: int = 1) -> tuple[Path, Manifest]:
+    """Write the sample with the labels that belong to its places, and one of its own."""
+    need(form)
+    nodes = sample()
+    plant(folder / "tree", nodes, seed=seed)
+    plain = capable_manifest(nodes)
+    own = (("usr/share/sample/many", "system_u:object_r:sample_t:s0"),)
+    manifest = structs.replace(plain, entries=Labels(own).apply(plain.entries))
+    squash(
+        folder / "tree",
+        folder / "sample.raw",
+        manifest=manifest,
+        format=form,
+        profile="fast",
+        processors=seed,
+        work=folder,
+    )
+    return folder / "sample.raw", manifest
+
+
+@pytest.mark.usefixtures("newer_squashfs")
+@pytest.mark.parametrize("debian", ["trixie"], indirect=True)
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_path_has_its_label(tmp_path: Path, elsewhere: Path, form: Format) -> None:
+    image, manifest = labelled(tmp_path, form)
+    again, _ = labelled(elsewhere, form, seed=2)
+    place = image
+    if form != "folder":
+        place = tmp_path / "mounted"
+        place.mkdir()
+        subprocess.run(["mount", "-t", form, "-o", "loop,ro", image, place], check=True)
+    try:
+        found = {
+            str(path.relative_to(place)): os.getxattr(path, LABEL, follow_symlinks=False)
+            # mkfs.btrfs takes nothing of the root itself
+            for path in (*(() if form == "btrfs" else (place,)), *place.rglob("*"))
+        }
+        assert listing(place) == expected(manifest_of(sample()))
+    finally:
+        if place != image:
+            subprocess.run(["umount", place], check=True)
+    words = {path: label.rstrip(b"\0").decode() for path, label in found.items()}
+    root = {} if form == "btrfs" else {".": "system_u:object_r:root_t:s0"}
+    assert words == {**root, **{entry.path: entry.label for entry in manifest.entries}}
+    assert words["usr/bin/tool"] == words["usr/bin/alias"] == "system_u:object_r:bin_t:s0"
+    assert words["usr/share/sample/many/007"] == "system_u:object_r:sample_t:s0"
+    if form not in ("folder", "btrfs"):
+        assert image.read_bytes() == again.read_bytes()
+    if form == "ext4":
+        subprocess.run(["e2fsck", "-fn", image], check=True, capture_output=True)
+    report, _ = check_path(image, Context(manifest=manifest))
+    assert "image-content" not in {item.rule for item in report.findings}
+    report, _ = check_path(image, Context(manifest=manifest.unlabelled))
+    assert any(item.message.endswith("staged was none") for item in report.findings)
+    report, _ = check_path(image)
+    assert "selinux-label" not in {item.rule for item in report.findings}
+
+
+@pytest.mark.usefixtures("newer_squashfs")
+@pytest.mark.parametrize("debian", ["trixie"], indirect=True)
+def test_an_image_with_labels_is_no_image_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_labels = writers("squashfs", "fast")
+    assert with_labels.endswith("with labels")
+    forget_versions()
+    old = tmp_path / "old"
+    old.mkdir()
+    script = old / "mksquashfs"
+    script.write_text('#!/bin/sh\necho "mksquashfs version 4.5.1 (2022/03/17)"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{old}:{os.environ['PATH']}")
+    assert "mksquashfs version 4.5.1 can't write them" in (unlabelled("squashfs") or "")
+    assert writers("squashfs", "fast").endswith("without labels")

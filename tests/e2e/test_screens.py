@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -13,7 +14,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
-from harness import needs
+from harness import labels, needs
 from harness.debian import ROOTS, store
 from harness.small import small_project
 from harness.terminal import Terminal, until
@@ -131,6 +132,8 @@ def make_bad_image(project: Project) -> None:
     }.items():
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         (tree / path).write_text(text)
+    if os.geteuid() == 0:  # nobody else sees labels
+        labels.attach_all(tree)
     image = project.root / "bad-1.0-x86-64.raw"
     subprocess.run(["mksquashfs", tree, image, "-all-root", "-quiet"], check=True)
 

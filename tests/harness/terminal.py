@@ -31,6 +31,7 @@ _VARIABLE = [
     (re.compile(r" +\d+\.\d s\b"), "0.0 s"),
     (re.compile(r" +(\d+ s|\d+:\d\d)$"), "0 s"),
 ]
+_UNLABELLED = re.compile(r"Without SELinux labels: .*?miss\s+them\.\n", re.DOTALL)  # old tools
 _BOOTED = re.compile(r"^(failed on .*, systemd) [^,]*,\s+[\d.]+ s *\n", re.MULTILINE)
 # Tasks end in any order, so their lines are sorted; a table is as wide as its longest number.
 _FINISHED = re.compile(r"(fetch|stage|squash|check|build|boot) .*\.\d s$")
@@ -71,6 +72,7 @@ class Terminal:
     def screen(self, *options: str) -> str:
         """Return what is on the screen, variable parts normalised."""
         text = self._tmux("capture-pane", "-p", *options)
+        text = _UNLABELLED.sub("", text)
         text = _BOOTED.sub(r"\1 0, 0.0 s\n", text)
         text = text.replace(str(self._cwd), "/tmp/project".ljust(len(str(self._cwd)), "_"))
         return _normalised([line.rstrip() for line in text.rstrip().splitlines()])

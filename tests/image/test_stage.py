@@ -173,6 +173,36 @@ def test_rights_that_upstream_gives_are_told_and_kept_if_the_recipe_says_so(
     assert decode(encode(manifest)) == manifest
 
 
+def test_labels_are_the_places_and_the_recipes(kitchen: Kitchen) -> None:
+    kitchen.members["tool/bin/helper"] = b"\x7fELF"
+    manifest = kitchen.stage(
+        "labels: {usr/sbin/tool: tool_exec_t, usr/share/tool: 'staff_u:object_r:a_t:s0',"
+        " usr/bin/none: none_exec_t}\n"
+    )
+    types = {entry.path: entry.label for entry in manifest.entries}
+    assert types["usr/bin/tool"] == "system_u:object_r:tool_exec_t:s0"
+    assert types["usr/bin/helper"] == "system_u:object_r:bin_t:s0"
+    assert types["usr/share/tool/doc/manual"] == "staff_u:object_r:a_t:s0"
+    assert types["usr/share"] == "system_u:object_r:usr_t:s0"
+    assert None not in types.values()
+    assert manifest.labels["."] == b"system_u:object_r:root_t:s0\0"
+    assert manifest.labels["usr/bin/tool"] == b"system_u:object_r:tool_exec_t:s0\0"
+    assert manifest.notes == (
+        "there is no usr/bin/none to label; versions may differ, or `labels:` in its spelling",
+    )
+    assert decode(encode(manifest)) == manifest
+    assert manifest.unlabelled.labels == {}
+    assert manifest.unlabelled.unlabelled == manifest.unlabelled
+
+
+@pytest.mark.parametrize(
+    "label", ["bin t", "system_u:bin_t", "system_u:object_r:", "0bin_t", "a:b:c:d", "bin_t\n"]
+)
+def test_a_label_is_a_type_or_all_of_it(kitchen: Kitchen, label: str) -> None:
+    with pytest.raises(DocumentError, match="bin_t"):
+        kitchen.stage(f"labels: {{usr/bin/tool: {label!r}}}\n".replace("'", '"'))
+
+
 @pytest.mark.parametrize("at", [4, 20, 60, -5, -1])
 @pytest.mark.parametrize("head", [HEAD, HEAD.replace("tool/bin/*", "tool/sbin/*")])
 def test_other_bytes_than_the_lock_s_are_refused_as_such(

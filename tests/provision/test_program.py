@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from harness import needs
 from harness.shells import SHELLS
 
 from bakery.provision import program
@@ -108,3 +110,60 @@ def test_state_is_kept_by_key(shell: str, script: Path, tmp_path: Path) -> None:
     assert done.stdout == '3.0 4.0\n"a \\"b\\" \\\\c"'
     assert (tmp_path / "app.state").read_text() == 'shunned=3.0 4.0\nlast=a "b" \\c\n'
     assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+STACK = """
+mount -t tmpfs tmpfs /opt && mkdir -p /opt/extensions/app /opt/empty
+for layer in $(seq "$1"); do
+  mount -t overlay -o lowerdir=/opt/empty:/usr overlay /usr
+done
+shift
+exec "$@"
+"""
+
+
+def on_overlays(count: int, script: Path, *words: str) -> str:
+    """Run the program where /usr is so many overlays upon each other, as composefs is one."""
+    command = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-euc", STACK, "sh"]
+    command += [str(count), *words[:1], str(script), *words[1:]]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@needs.ROOT
+def test_a_kernel_that_cannot_stack_an_overlay_is_told_by_status(script: Path) -> None:
+    assert on_overlays(0, script, "sh", "status") == on_overlays(1, script, "sh", "status")
+    assert "obstacle" not in on_overlays(1, script, "sh", "status")
+    for shell in ("dash", "bash"):
+        said = on_overlays(2, script, shell, "status", "app")
+        assert "  obstacle no overlay can be put on /usr, which is overlayfs, by Linux" in said
+        assert "boot another kernel, such as 6.18.5" in said
+    (told,) = json.loads(on_overlays(2, script, "sh", "status", "--json"))
+    assert told["obstacle"].startswith("no overlay can be put on /usr")
+    (told,) = json.loads(on_overlays(1, script, "sh", "status", "--json"))
+    assert told["obstacle"] is None
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("label", "enforced", "knows"),
+    [
+        ("system_u:object_r:unlabeled_t:s0", "1", False),
+        ("system_u:object_r:unlabeled_t:s0", "0", True),
+        ("system_u:object_r:lib_t:s0", "1", True),
+    ],
+)
+def test_files_that_a_policy_has_no_label_for_are_told_by_status(
+    shell: str, script: Path, tmp_path: Path, label: str, enforced: str, *, knows: bool
+) -> None:
+    (tmp_path / "enforce").write_text(f"{enforced}\n")
+    (tmp_path / "released.app").write_text("SYSEXT_VERSION_ID=1.0\n")
+    text = functions(
+        script,
+        f"released={shlex.quote(str(tmp_path / 'released'))}",
+        f"stat() {{ echo {label}; }}",  # no file here has one that the kernel would show
+        "obstacle app",
+    ).replace("/sys/fs/selinux/enforce", str(tmp_path / "enforce"))
+    command = [*shlex.split(shell), "-c", text]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.startswith("" if knows else "SELinux is enforced, and its policy knows no label of")
+    assert bool(said) != knows

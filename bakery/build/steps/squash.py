@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from bakery.build.step import Made, Step
 from bakery.build.steps.squashed import INVENTORY, KIND, MANIFEST, Squashed
 from bakery.files import replace, sha256
@@ -45,11 +47,12 @@ def _tools(context: Context, image: Image) -> str:
 
 def _run(context: Context, image: Image, work: Work) -> Made[Squashed]:
     from bakery.image import inventory as inventories
-    from bakery.image.squash import squash
+    from bakery.image.squash import squash, unlabelled
 
     tree = context.tree(image)
-    data = (context.staged(image) / "manifest.json").read_bytes()
-    manifest = manifests.decode(data)
+    manifest = manifests.decode((context.staged(image) / "manifest.json").read_bytes())
+    if why := unlabelled(image.format):
+        manifest = manifest.unlabelled
     output = work.scratch / image.filename
     with context.processors.take(1):
         inventory = inventories.encode(inventories.take(tree, manifest))
@@ -63,10 +66,13 @@ def _run(context: Context, image: Image, work: Work) -> Made[Squashed]:
             processors=processors,
             work=work.scratch,
         )
-    facts = _facts(output, manifest, _tools(context, image))
+    facts = msgspec.structs.replace(
+        _facts(output, manifest, _tools(context, image)), unlabelled=why
+    )
     file = context.file(image)
     replace(output, file)
-    return Made(facts=facts, outputs=(file,), attachments={MANIFEST: data, INVENTORY: inventory})
+    attachments = {MANIFEST: manifests.encode(manifest), INVENTORY: inventory}
+    return Made(facts=facts, outputs=(file,), attachments=attachments)
 
 
 def _facts(output: Path, manifest: Manifest, tools: str) -> Squashed:

@@ -26,6 +26,7 @@ class Squashed(msgspec.Struct, frozen=True, kw_only=True):
         size: its bytes.
         contents: the bytes of all files in it together.
         tools: the programs and options that wrote it.
+        unlabelled: why it has no SELinux labels; None where it has them.
 
     """
 
@@ -33,6 +34,7 @@ class Squashed(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     contents: int
     tools: str
+    unlabelled: str | None = None
 
 
 def manifest(state: State, squashed: AnyStep) -> Manifest:

@@ -37,22 +37,34 @@ def step(context: Context, image: Image, fetched: Iterable[AnyStep]) -> Step[Not
         run=partial(_run, context, image),
         facts=Nothing,
         after=before,
-        inputs=lambda: (image.digest(),),
+        inputs=lambda: (image.digest(), *_policy(context)),
         tools=tools,
         replaces=before,
         leftovers=(context.staged(image),),
     )
 
 
+def _policy(context: Context) -> tuple[str, ...]:
+    if context.settings.file_contexts is None:
+        return ()
+    from bakery.image.file_contexts import digest
+
+    return (digest(context.settings.file_contexts),)
+
+
 def _run(context: Context, image: Image, work: Work) -> Made[Nothing]:
+    from bakery.image import file_contexts
     from bakery.image.errors import AlteredAssetError
     from bakery.image.stage import stage
 
+    path = context.settings.file_contexts
+    labels = {"policy": file_contexts.read(path)} if path else {}
     tree = work.scratch / "tree"
     tree.mkdir()
     try:
         with context.processors.take(1):
-            manifest = stage(image, work.key, _assets(context, image), tree, work.progress)
+            assets = _assets(context, image)
+            manifest = stage(image, work.key, assets, tree, work.progress, **labels)
     except AlteredAssetError as error:
         context.store.discard(error.sha256)
         error.fix = "run the same command again: it has been removed, and is then fetched anew"

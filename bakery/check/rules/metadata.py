@@ -20,8 +20,8 @@ _NO_OWNERS = Skip(
     "owners in a folder count for root alone, who can set them",
     fix="check the finished image: bakery check NAME-VERSION-ARCH.raw",
 )
-_NOT_ROOT = Skip(
-    "capabilities and devices are known to root alone",
+NOT_ROOT = Skip(
+    "capabilities, labels and devices are known to root alone",
     fix="check the finished image as root: sudo bakery check NAME-VERSION-ARCH.raw",
 )
 _DAY = 86400
@@ -101,7 +101,7 @@ setuid = path_rule(
 def capabilities(subject: Subject) -> Iterator[Violation | Skip]:
     """Find files with capabilities."""
     if not subject.as_root:
-        yield _NOT_ROOT
+        yield NOT_ROOT
     for node in subject.tree:
         if node.capabilities:
             yield Violation(node.path, f"gives whoever starts it {node.capabilities}")
@@ -116,7 +116,7 @@ def capabilities(subject: Subject) -> Iterator[Violation | Skip]:
 def special(subject: Subject) -> Iterator[Violation | Skip]:
     """Find devices, sockets and pipes."""
     if not subject.as_root and subject.file:
-        yield _NOT_ROOT
+        yield NOT_ROOT
     for node in subject.tree:
         if node.type in ("device", "fifo", "socket"):
             yield Violation(node.path, f"is a {node.type}")

@@ -76,6 +76,8 @@ def _differences(
         yield "mode", f"{entry.mode:04o}", f"{node.mode:04o}"
     if as_root and entry.capabilities != node.capabilities:
         yield "capabilities", entry.capabilities or "none", node.capabilities or "none"
+    if as_root and entry.label != node.label:
+        yield "label", entry.label or "none", node.label or "none"
     if entry.target != node.target:
         yield "target", entry.target, node.target
     if entry.size != node.size:

@@ -43,6 +43,11 @@ def describe(_profile: Profile) -> str:
     return f"{tool_version(MKFS_BTRFS, '--version')}; {_ALWAYS}"
 
 
+def unlabelled() -> str | None:
+    """Return why images get no SELinux labels here; None where files, and so images, get them."""
+    return folder.unlabelled()
+
+
 def write(job: Job) -> None:
     """Write the image."""
     tree = job.work / "tree"

@@ -9,6 +9,7 @@ one page need Linux 5.13.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from functools import cache
@@ -53,15 +54,21 @@ def describe(profile: Profile) -> str:
     )
 
 
+def unlabelled() -> str | None:
+    """Return why images get no SELinux labels here; None where they get them."""
+    return None if "--file-contexts" in _usage() else "this mkfs.erofs is built without them"
+
+
 def write(job: Job) -> None:
     """Write the image."""
     tree = job.work / "tree"
-    folder.exact_copy(job.tree, tree, job.manifest)
+    folder.exact_copy(job.tree, tree, job.manifest.unlabelled)
     _refuse_a_full_disk(job)
     outcome = execute(
         [
             *(MKFS_EROFS.require(), *_options(job.profile).split(), "--quiet", *_workers()),
-            *(["-x1"] if job.manifest.attributes else []),
+            *(["-x1"] if job.manifest.attributes or job.manifest.labels else []),
+            *_contexts(job),
             *(f"-T{job.manifest.epoch}", f"-U{job.uuid}", job.output, tree),
         ],
         what=_WHAT,
@@ -73,11 +80,33 @@ def write(job: Job) -> None:
         raise outcome.failure(_WHAT, job.fix)
 
 
-@cache
 def _workers() -> tuple[str, ...]:
     """Return the option that keeps the tool to one worker, where it has several."""
+    return ("--workers=1",) if "--workers" in _usage() else ()
+
+
+@cache
+def _usage() -> str:
     usage = execute([MKFS_EROFS.require(), "--help"], what="mkfs.erofs does not tell its options")
-    return ("--workers=1",) if "--workers" in usage.stdout + usage.stderr else ()
+    return usage.stdout + usage.stderr
+
+
+def _contexts(job: Job) -> tuple[str, ...]:
+    """Return the option for labels, which come as regular expressions: selabel_file(5)."""
+    labels = job.manifest.labels
+    if not labels:
+        return ()
+    file = job.work / "file_contexts"
+    file.write_bytes(
+        b"".join(b"%s %s\n" % (_expression(path), label[:-1]) for path, label in labels.items())
+    )
+    return (f"--file-contexts={file}",)
+
+
+def _expression(path: str) -> bytes:
+    """Return what matches a path; what such a file can't have in it matches any byte."""
+    full = b"/" if path == "." else b"/" + os.fsencode(path)
+    return re.sub(rb"[^!-~]", b".", re.sub(rb"([][.^$?*+|(){}\\])", rb"\\\1", full))
 
 
 def _refuse_a_full_disk(job: Job) -> None:

@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from bakery.image.formats.versions import tool_version
+from bakery.image.manifest import LABEL
 from bakery.recipe.capabilities import ATTRIBUTE
 from bakery.tools import Tool, execute, run
 
@@ -40,6 +41,10 @@ _CHATTER = ("debugfs", "Filesystem features:")
 def describe(_profile: Profile) -> str:
     """Return the tool, version and options that decide the bytes of an image."""
     return f"{tool_version(MKE2FS, '-V')}; {_ALWAYS} -E {_EXTENDED}"
+
+
+def unlabelled() -> None:
+    """Return nothing: images always get SELinux labels."""
 
 
 def write(job: Job) -> None:
@@ -86,17 +91,26 @@ def _commands(job: Job) -> Iterator[bytes]:
     # The signedness of char on the building machine, which only an indexed folder would use.
     yield b"set_super_value flags 1"
     yield from _inode(b"/", 0o040755, job.manifest.epoch)
-    attributes = job.manifest.attributes
-    if attributes:
-        yield b"feature ext_attr"
-    for number, entry in enumerate(job.manifest.entries):
+    yield from _attributes(job)
+    for entry in job.manifest.entries:
         path = b"/" + os.fsencode(entry.path)
-        if entry.path in attributes:
-            value = job.work / f"attribute-{number}"
-            value.write_bytes(attributes[entry.path])
-            yield b'ea_set -f "%s" "%s" %s' % (os.fsencode(value), path, ATTRIBUTE.encode())
         yield from _inode(path, _TYPES[entry.type] | entry.mode, job.manifest.epoch)
     yield b"feature read-only"
+
+
+def _attributes(job: Job) -> Iterator[bytes]:
+    every = ((ATTRIBUTE, job.manifest.attributes), (LABEL, job.manifest.labels))
+    if any(values for _, values in every):
+        yield b"feature ext_attr"
+    files: dict[bytes, bytes] = {}
+    for name, values in every:
+        for path, value in values.items():
+            if value not in files:
+                file = job.work / f"attribute-{len(files)}"
+                file.write_bytes(value)
+                files[value] = os.fsencode(file)
+            words = files[value], os.fsencode(path), name.encode()
+            yield b'ea_set -f "%s" "/%s" %s' % words
 
 
 def _inode(path: bytes, mode: int, epoch: int) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from bakery.errors import SystemRefusesError
+from bakery.image.manifest import LABEL
 from bakery.recipe.capabilities import ATTRIBUTE
 
 if TYPE_CHECKING:
@@ -28,16 +29,21 @@ def describe(_profile: Profile) -> str:
     return "copies of files"
 
 
+def unlabelled() -> str | None:
+    """Return why images get no SELinux labels here; None where they get them."""
+    return None if os.geteuid() == 0 else "only root can give files labels"
+
+
 def write(job: Job) -> None:
     """Write the folder."""
     copy(job.tree, job.output, job.manifest)
 
 
 def copy(tree: Path, target: Path, manifest: Manifest) -> None:
-    """Copy a tree so that the copy has the manifest's modes, times and capabilities.
+    """Copy a tree so that the copy has the manifest's modes, times, capabilities and labels.
 
     Raises:
-        SystemRefusesError: files have capabilities, and this user may not give them any.
+        SystemRefusesError: files have capabilities or labels that this user may not give them.
         OSError: a file can't be read or written.
 
     """
@@ -50,12 +56,14 @@ def copy(tree: Path, target: Path, manifest: Manifest) -> None:
             path.symlink_to(entry.target or "")
         else:
             shutil.copyfile(tree / entry.path, path)
-    attributes = manifest.attributes
+    capabilities = manifest.attributes
     for entry in reversed(manifest.entries):
         _finish(target / entry.path, None if entry.type == "link" else entry.mode, manifest.epoch)
-        if entry.path in attributes:
-            _set_capabilities(target / entry.path, entry, attributes[entry.path])
+        if entry.path in capabilities:
+            _set_capabilities(target / entry.path, entry, capabilities[entry.path])
     _finish(target, 0o755, manifest.epoch)
+    for name, label in manifest.labels.items():
+        _set_label(target / name, label)
 
 
 def _finish(path: Path, mode: int | None, epoch: int) -> None:
@@ -86,6 +94,17 @@ def exact_copy(tree: Path, target: Path, manifest: Manifest) -> None:
                 fix="build on a file system without it, or with squashfs-tools 4.6 or newer and"
                 " `format: squashfs`",
             )
+
+
+def _set_label(path: Path, label: bytes) -> None:
+    try:
+        os.setxattr(path, LABEL, label, follow_symlinks=False)
+    except OSError as error:
+        raise SystemRefusesError(
+            f"{path} can't be given the label {label[:-1].decode()}",
+            why=error.strerror,
+            fix="build where SELinux is off, or another `format:`, which needs no such files",
+        ) from None
 
 
 def _set_capabilities(path: Path, entry: ManifestEntry, attribute: bytes) -> None:

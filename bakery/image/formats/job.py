@@ -63,6 +63,14 @@ class Writer(Protocol):
 
         """
 
+    def unlabelled(self) -> str | None:
+        """Return why images get no SELinux labels here; None where they get them.
+
+        Raises:
+            MissingToolError, ToolFailedError: as above.
+
+        """
+
     def write(self, job: Job) -> None:
         """Write the image; what a failure leaves behind is the caller's to remove.
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import os
 import re
+from base64 import b64encode
 from functools import cache
 from typing import TYPE_CHECKING
 
 from bakery.image.formats import folder
 from bakery.image.formats.versions import library_version, tool_version
+from bakery.image.manifest import LABEL
 from bakery.recipe.capabilities import ATTRIBUTE
 from bakery.tools import Tool, run
 
@@ -50,16 +52,25 @@ def describe(profile: Profile) -> str:
     )
 
 
+def unlabelled() -> str | None:
+    """Return why images get no SELinux labels here; None where they get them."""
+    if _takes_attributes():
+        return None
+    version = tool_version(MKSQUASHFS, "-version").partition(" (")[0]
+    return f"{version} can't write them; squashfs-tools 4.6 and newer can"
+
+
 def write(job: Job) -> None:
     """Write the image."""
     modes = job.work / "modes"
-    attributes = job.manifest.attributes
+    capabilities, labels = job.manifest.attributes, job.manifest.labels
     lines = [_mode(entry) for entry in job.manifest.entries if entry.type != "link"]
     tree, options = job.tree, _options(job.profile)
-    if attributes and _takes_attributes():
-        lines += [_attribute(path, value) for path, value in attributes.items()]
+    if (capabilities or labels) and _takes_attributes():
+        lines += [_attribute(path, ATTRIBUTE, value) for path, value in capabilities.items()]
+        lines += [_attribute(path, LABEL, value) for path, value in labels.items()]
         options = options.replace("-no-xattrs", "-xattrs -xattrs-exclude .")
-    elif attributes:
+    elif capabilities:
         tree, options = job.work / "tree", options.replace("-no-xattrs", "-xattrs")
         folder.exact_copy(job.tree, tree, job.manifest)
     modes.write_bytes(b"".join(lines))
@@ -90,7 +101,10 @@ def _takes_attributes() -> bool:
     return told is not None and (int(told[1]), int(told[2])) >= _WITH_ATTRIBUTES
 
 
-def _attribute(path: str, value: bytes) -> bytes:
-    """Return the line of a pseudo file that gives a file its capabilities."""
-    name = os.fsencode(path).replace(b"\\", rb"\\")
-    return b'"%s" x %s=0x%s\n' % (name, ATTRIBUTE.encode(), value.hex().encode())
+def _attribute(path: str, attribute: str, value: bytes) -> bytes:
+    """Return the line of a pseudo file that gives a path an attribute.
+
+    The value is in base64: release 4.6 writes beyond its memory for one in hexadecimal (0x).
+    """
+    name = b"/" if path == "." else os.fsencode(path).replace(b"\\", rb"\\")
+    return b'"%s" x %s=0s%s\n' % (name, attribute.encode(), b64encode(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 from bakery.tools import ToolFailedError, execute
@@ -21,8 +22,12 @@ def tool_version(tool: Tool, option: str) -> str:
         ToolFailedError: it does not start, or tells no version.
 
     """
-    command = [tool.require(), option]
-    what = f"{tool.program} does not tell its version"
+    return _told(tool.require(), option, f"{tool.program} does not tell its version")
+
+
+@cache
+def _told(program: str, option: str, what: str) -> str:
+    command = [program, option]
     outcome = execute(command, what=what)
     said = outcome.stdout + outcome.stderr
     line = _VERSION.search(said)
