@@ -31,6 +31,12 @@ _keyring = click.option(
     type=click.Path(path_type=Path),
     help="Refuse what no key in this file has signed.",
 )
+_verity = click.option(
+    "--verity", is_flag=True, help="Take the image that has dm-verity data, signed or not."
+)
+_enforce = click.option(
+    "--enforce", is_flag=True, help="Take signed images, and have the host merge no others at all."
+)
 _root = click.option(
     "--root",
     type=click.Path(path_type=Path),
@@ -70,6 +76,8 @@ _root = click.option(
 @_arch
 @_policy
 @_unsigned
+@_verity
+@_enforce
 @_keyring
 def provision(
     references: tuple[str, ...],
@@ -84,6 +92,8 @@ def provision(
     mirror: str | None,
     proxy: str | None,
     unsigned: bool,
+    verity: bool,
+    enforce: bool,
 ) -> None:
     """Write what a new machine needs to run extensions.
 
@@ -106,6 +116,8 @@ def provision(
             mirror=mirror,
             proxy=proxy,
             unsigned=unsigned,
+            verity=verity,
+            enforce=enforce,
             keyring=keyring,
         )
     click.echo(text, nl=False)
@@ -118,6 +130,8 @@ def provision(
 @_arch
 @_policy
 @_unsigned
+@_verity
+@_enforce
 @_keyring
 def install(
     reference: str,
@@ -128,6 +142,8 @@ def install(
     policy: UpdatePolicy,
     keyring: Path | None,
     unsigned: bool,
+    verity: bool,
+    enforce: bool,
 ) -> None:
     """Install an extension into a root file system, such as a golden image's.
 
@@ -145,6 +161,8 @@ def install(
             arch=arch,
             policy=policy,
             unsigned=unsigned,
+            verity=verity,
+            enforce=enforce,
             keyring=keyring,
         )
     for path in paths:

@@ -16,6 +16,7 @@ from bakery.provision import (
 )
 from bakery.provision import install as installing
 from bakery.provision.errors import ProvisionError
+from bakery.provision.extension import Wanted
 from bakery.provision.plan import plan
 from bakery.recipe.template import ADDRESS
 
@@ -46,6 +47,8 @@ def provision(
     keyring: Path | None = None,
     mirror: str | None = None,
     proxy: str | None = None,
+    verity: bool = False,
+    enforce: bool = False,
 ) -> str:
     """Return a configuration as text; see `extension.resolve` and `plan.plan`.
 
@@ -62,6 +65,8 @@ def provision(
         keyring: keys that must have signed it.
         mirror: where hosts download, `https://host/path` as `MIRROR/host/path`; None for there.
         proxy: what they download with.
+        verity: whether they run the images that have dm-verity data.
+        enforce: whether they run those alone, if they are signed.
 
     Raises:
         ProvisionError: an extension does not exist, or can't be installed in this way.
@@ -69,10 +74,8 @@ def provision(
 
     """
     _refuse_addresses(output, mirror, proxy)
-    extensions = [
-        extension.resolve(each, settings=settings, arch=arch, keyring=keyring)
-        for each in references
-    ]
+    wanted = Wanted(arch=arch, verity=verity or enforce, keyring=keyring)
+    extensions = [extension.resolve(each, settings=settings, wanted=wanted) for each in references]
     if not offline:
         _refuse_local_address(settings, extensions)
         _refuse_files(extensions, output)
@@ -88,6 +91,7 @@ def provision(
         unsigned=unsigned,
         newest=newest,
         proxy=proxy,
+        enforce=enforce,
     )
     match output:
         case "butane":
@@ -112,6 +116,8 @@ def install(
     policy: UpdatePolicy,
     unsigned: bool,
     keyring: Path | None = None,
+    verity: bool = False,
+    enforce: bool = False,
 ) -> list[str]:
     """Install an extension into a root file system; see `extension.resolve`, `install.install`.
 
@@ -120,9 +126,10 @@ def install(
         ReleaseError: a signature is missing or wrong.
 
     """
-    resolved = extension.resolve(reference, settings=settings, arch=arch, keyring=keyring)
+    wanted = Wanted(arch=arch, verity=verity or enforce, keyring=keyring)
+    resolved = extension.resolve(reference, settings=settings, wanted=wanted)
     alone = replace(resolved, requires=())  # those may be installed already
-    config = plan([alone], host=host, policy=policy, unsigned=unsigned)
+    config = plan([alone], host=host, policy=policy, unsigned=unsigned, enforce=enforce)
     return installing.install(resolved, config, root)
 
 

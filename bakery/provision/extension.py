@@ -15,20 +15,20 @@ from bakery.check.loader import contents
 from bakery.http import address
 from bakery.image import release_file
 from bakery.provision.errors import ProvisionError
-from bakery.recipe.names import VERITY
 from bakery.recipe.template import ADDRESS
 from bakery.recipe.types import EXTENSION_NAME
 from bakery.recipe.version import Version
 from bakery.release import document, identity, signing, sums, sysupdate
+from bakery.release.document import ReleasedVerity
 from bakery.release.errors import ReleaseError
 from bakery.release.reader import ReleaseReader
 from bakery.settings import CERTIFICATE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from bakery.arch import Arch
-    from bakery.release.document import ReleasedImage, ReleaseDocument, ReleasedVerity
+    from bakery.release.document import ReleasedImage, ReleaseDocument
     from bakery.release.index import IndexedRelease
     from bakery.settings import Settings
 
@@ -58,7 +58,8 @@ class Extension:
     Attributes:
         name: the extension's name on hosts.
         version: upstream's tag; None if no release.json gives it.
-        file: the image file's name.
+        file: the image file's name, where it is published.
+        host_file: its name on hosts, where the image for dm-verity has the plain one's.
         sha256: its digest, in hexadecimal.
         size: its bytes; None if no release.json gives them.
         url: the address that hosts download it from.
@@ -68,13 +69,13 @@ class Extension:
         replaces: built-in extensions that must be masked.
         os: the ID of the hosts it fits; `any` for all.
         component: follows a channel's newer versions; None to stay at this one.
-        certificates: what an image for dm-verity is verified with, in PEM; None for a plain image,
-            or where nobody says.
+        certificates: those that its signature can be verified with, in PEM; empty for no signature.
 
     """
 
     name: str
     file: str
+    host_file: str
     sha256: str
     url: str
     local: Path | None
@@ -85,7 +86,7 @@ class Extension:
     replaces: tuple[str, ...] = ()
     os: str = "any"
     component: Component | None = None
-    certificates: bytes | None = None
+    certificates: bytes = b""
 
     def __post_init__(self) -> None:
         """Refuse what can't be part of paths, units and scripts on hosts.
@@ -98,7 +99,12 @@ class Extension:
             (name, EXTENSION_NAME)
             for name in (self.name, *self.requires, *self.conflicts, *self.replaces)
         ]
-        others = [(self.file, sums.NAME), (self.sha256, "[0-9a-f]{64}"), (self.url, _URL)]
+        others = [
+            (self.file, sums.NAME),
+            (self.host_file, sums.NAME),
+            (self.sha256, "[0-9a-f]{64}"),
+            (self.url, _URL),
+        ]
         for text, pattern in (*names, *others):
             if not re.fullmatch(pattern, text):
                 raise ProvisionError(
@@ -108,30 +114,23 @@ class Extension:
                 )
 
 
-@dataclass(frozen=True)
-class Choice:
-    """Which of the images that are published a host is to get.
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What of a release or channel a host wants.
 
     Attributes:
-        arch: those for this architecture.
-        keyring: public keys, one of which must have signed them; None asks for no signature.
-        verity: those for dm-verity, instead of the plain ones.
+        arch: the host's architecture.
+        verity: whether to take the image that has its own dm-verity data.
+        keyring: public keys, one of which must have signed it; None asks for no signature.
 
     """
 
     arch: Arch
-    keyring: Path | None = None
     verity: bool = False
+    keyring: Path | None = None
 
 
-def resolve(
-    reference: str,
-    *,
-    settings: Settings,
-    arch: Arch,
-    keyring: Path | None = None,
-    verity: bool = False,
-) -> Extension:
+def resolve(reference: str, *, settings: Settings, wanted: Wanted) -> Extension:
     """Return the extension that a user's reference names.
 
     Args:
@@ -140,32 +139,29 @@ def resolve(
             `docker-20.10.13`; or the name or address of a channel, such as `docker`, whose newest
             version is taken and which the host then follows.
         settings: the folder of releases, and the address where they are published.
-        arch: the host's architecture, unless the reference names an image.
-        keyring: public keys, one of which must have signed it; None asks for no signature, but a
-            channel must be signed by the keys that it brings.
-        verity: whether to take images for dm-verity; an image file is what it is.
+        wanted: what of it; where the reference names an image, that one is taken. A channel must
+            be signed by the keys that it brings, even where no others are given.
 
     Raises:
         ProvisionError: there is no such image, release or channel, or none for that architecture.
         ReleaseError: what is published can't be read, or its signature is missing or wrong.
 
     """
-    choice = Choice(arch, keyring, verity)
     if "://" in reference:
         apart = reference.startswith(f"{settings.channels_url}/")
         published = settings.publish_url if apart else None
-        return _from_address(reference.rstrip("/"), published, choice)
+        return _from_address(reference.rstrip("/"), published, wanted)
     path = Path(reference)
     if path.name.endswith(".raw"):
-        return _from_image(path, settings, keyring)
+        return _from_image(path, settings, wanted.keyring)
     for built in (path, settings.dist / reference):
         if (built / document.FILE).is_file():
-            return _from_address(built.resolve().as_uri(), settings.publish_url, choice)
+            return _from_address(built.resolve().as_uri(), settings.publish_url, wanted)
     places = dict.fromkeys((settings.channels_url, settings.publish_url))
     bases = [f"{place}/{reference}" for place in places]
     base = next((base for base in bases[:-1] if ReleaseReader.find(base)), bases[-1])
     try:
-        return _from_address(base, settings.publish_url, choice)
+        return _from_address(base, settings.publish_url, wanted)
     except ReleaseError as error:
         if settings.is_published_nowhere:
             error.fix = (
@@ -201,8 +197,7 @@ def _from_image(path: Path, settings: Settings, keyring: Path | None) -> Extensi
         for image in release.images:
             for each in image.files:
                 if each.file == path.name:
-                    made = _extension(release, each, settings.publish_url, path)
-                    return _verified(made, folder) if each is image.verity else made
+                    return _extension(folder, release, image, each, settings.publish_url)
     if keyring is not None:
         raise ProvisionError(
             "nobody has signed the image", where=str(path), fix="give the folder of its release"
@@ -211,7 +206,9 @@ def _from_image(path: Path, settings: Settings, keyring: Path | None) -> Extensi
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     url = f"{settings.publish_url}/{quote(path.name)}"
-    return Extension(name=name, file=path.name, sha256=digest, url=url, local=path)
+    return Extension(
+        name=name, file=path.name, host_file=path.name, sha256=digest, url=url, local=path
+    )
 
 
 def _name_inside(path: Path) -> str:
@@ -246,19 +243,13 @@ def _open(base: str, keyring: Path | None) -> ReleaseReader | None:
     return reader
 
 
-def _verified(extension: Extension, folder: ReleaseReader) -> Extension:
-    """Return an extension with the certificates that are published beside it."""
-    there = CERTIFICATE in folder.digests
-    return replace(extension, certificates=folder.read(CERTIFICATE) if there else None)
-
-
-def _from_address(base: str, published: str | None, choice: Choice) -> Extension:
+def _from_address(base: str, published: str | None, wanted: Wanted) -> Extension:
     """Return the release or channel at an address.
 
     `published` is the address that releases will have; None if they are beside this one.
     """
     parent, _, name = base.rpartition("/")
-    folder = _open(base, choice.keyring)
+    folder = _open(base, wanted.keyring)
     if folder is None:
         raise ProvisionError(
             f"there is no release and no channel {name}",
@@ -266,24 +257,37 @@ def _from_address(base: str, published: str | None, choice: Choice) -> Extension
             fix="build it with `doit build:NAME`, publish it, or give a folder or an address",
         )
     if identity.is_release(folder):
-        return _from_release(folder, published or parent, choice)
-    return _from_channel(folder, published or parent, name, choice)
+        return of_release(folder, published or parent, wanted)
+    place = published or parent
+    return of_channel(
+        folder, name, wanted, lambda tag: _from_address(f"{place}/{tag}", place, wanted)
+    )
 
 
-def _from_channel(folder: ReleaseReader, published: str, channel: str, choice: Choice) -> Extension:
+def of_channel(
+    folder: ReleaseReader, channel: str, wanted: Wanted, release: Callable[[str], Extension]
+) -> Extension:
+    """Return the newest version in a channel, which the host then follows; see `resolve`.
+
+    Args:
+        folder: the channel.
+        channel: its name.
+        wanted: what of it.
+        release: returns what a release has, by its name.
+
+    """
     keys = folder.read(signing.KEYRING) if signing.KEYRING in folder.digests else None
     if keys is not None:
         folder.signed_by(keys)  # as hosts will
     releases = identity.channel(folder)
-    arch = choice.arch
-    listed = _newest(releases, choice)
+    listed = _newest(releases, wanted.arch)
     if listed is None:
         raise ProvisionError(
-            f"the channel {channel} has no image for {arch}{' and dm-verity' * choice.verity}",
+            f"the channel {channel} has no image for {wanted.arch}",
             where=folder.base,
             fix="choose another --arch, or name a release",
         )
-    newest = _from_address(f"{published}/{listed.tag}", published, choice)
+    newest = release(listed.tag)
     if (newest.name, newest.sha256) != (listed.name, folder.digests.get(newest.file)):
         raise ProvisionError(
             f"the channel and the release have different files {newest.file}",
@@ -291,38 +295,37 @@ def _from_channel(folder: ReleaseReader, published: str, channel: str, choice: C
             fix="don't use either, and tell who published them",
         )
     start = f"{channel}-" if channel == newest.name else f"{channel}."  # as in its transfers
-    images = f"{start}*-{arch}{VERITY if choice.verity else '.raw'}"
-    named = sysupdate.chosen(channel, verity=choice.verity)
-    transfers = {name: folder.read(published) for name, published in named.items()}
-    component = Component(transfers=transfers, images=images, keyring=keys)
-    return replace(newest, component=component)
+    images = f"{start}*-{wanted.arch}.raw"
+    transfers = {
+        f"{channel}{suffix}": folder.read(f"{channel}{kind}{suffix}")
+        for suffix in sysupdate.SUFFIXES
+        for kind in (sysupdate.VERITY if wanted.verity and suffix != sysupdate.COMPONENT else "",)
+    }
+    return replace(newest, component=Component(transfers=transfers, images=images, keyring=keys))
 
 
-def _newest(releases: Iterable[IndexedRelease], choice: Choice) -> IndexedRelease | None:
-    """Return the newest release that has such an image."""
-    fitting = [
-        each
-        for each in releases
-        for image in each.images
-        if image.arch == choice.arch and (image.verity or not choice.verity)
-    ]
+def _newest(releases: Iterable[IndexedRelease], arch: Arch) -> IndexedRelease | None:
+    """Return the newest release that has an image for an architecture."""
+    fitting = [each for each in releases if any(image.arch == arch for image in each.images)]
     return max(fitting, key=lambda each: Version.parse(each.version), default=None)
 
 
-def _from_release(folder: ReleaseReader, published: str, choice: Choice) -> Extension:
-    release, arch = identity.release(folder), choice.arch
-    for image in release.images:
-        wanted = image.verity if choice.verity else image
-        if image.arch == arch and image.format != "folder" and wanted:
-            local = _local(folder.base, wanted.file)
-            made = _extension(release, wanted, published, local)
-            return _verified(made, folder) if choice.verity else made
-    if choice.verity and any(image.arch == arch for image in release.images):
+def of_release(folder: ReleaseReader, published: str, wanted: Wanted) -> Extension:
+    """Return an image of a release, published below an address; see `resolve`."""
+    release = identity.release(folder)
+    fitting = [image for image in release.images if image.arch == wanted.arch]
+    for image in fitting:
+        file = image.verity if wanted.verity else image
+        if file in image.files and file is not None:
+            return _extension(folder, release, image, file, published)
+    if fitting and wanted.verity:
         raise ProvisionError(
             f"{release.name} {release.version} has no image for dm-verity",
-            fix="build it with `format: verity` or BAKERY_VERITY=1, or take the plain image",
+            where=folder.base,
+            fix="have its publisher say `format: verity` in the recipe, or set BAKERY_VERITY; or "
+            "take the plain image, without --verity and --enforce",
         )
-    if any(image.arch == arch for image in release.images):
+    if fitting:
         raise ProvisionError(
             f"{release.name} {release.version} is a folder, and no image",
             why="hosts can't download a folder, nor would a digest say whether it is whole",
@@ -330,7 +333,7 @@ def _from_release(folder: ReleaseReader, published: str, choice: Choice) -> Exte
             f"cp -a FOLDER /var/lib/extensions/{release.name}",
         )
     raise ProvisionError(
-        f"{release.name} {release.version} has no image for {arch}",
+        f"{release.name} {release.version} has no image for {wanted.arch}",
         fix=f"there are: {', '.join(image.file for image in release.images)}",
     )
 
@@ -343,22 +346,26 @@ def _local(base: str, file: str) -> Path | None:
 
 
 def _extension(
+    folder: ReleaseReader,
     release: ReleaseDocument,
-    image: ReleasedImage | ReleasedVerity,
+    image: ReleasedImage,
+    file: ReleasedImage | ReleasedVerity,
     published: str,
-    local: Path | None,
 ) -> Extension:
     host = release.os
+    signed = isinstance(file, ReleasedVerity) and file.signed_by and CERTIFICATE in folder.digests
     return Extension(
         name=release.name,
         version=release.version,
-        file=image.file,
-        sha256=image.sha256,
-        size=image.size,
-        url=f"{published}/{quote(f'{release.tag}/{image.file}')}",
-        local=local,
+        file=file.file,
+        host_file=image.file,
+        sha256=file.sha256,
+        size=file.size,
+        url=f"{published}/{quote(f'{release.tag}/{file.file}')}",
+        local=_local(folder.base, file.file),
         requires=release.requires,
         conflicts=release.conflicts,
         replaces=release.replaces,
         os=host if isinstance(host, str) else host.id,
+        certificates=folder.read(CERTIFICATE) if signed else b"",
     )

@@ -45,6 +45,8 @@ die() {
 
 # --- The record
 
+# --- The rehearsal
+
 # --- What is known
 
 get() { # NAME KEY
@@ -185,39 +187,6 @@ protect() { # NAME: from whoever else runs systemd-sysupdate; 257 and newer heed
 }
 
 # --- Merging
-
-rehearse() { # [NAME IMAGE]...: whether systemd merges these, with all the others, where nobody sees
-  # shellcheck disable=SC2016 # the shell inside expands it
-  unshare --mount --propagation private -- sh -euc '
-    folder=$1 root=$1/root links=$2
-    shift 2
-    rm -rf "$folder/links"
-    mkdir -p "$folder/links" "$root"
-    mount --rbind / "$root"
-    show() { # NAME PATH: what a link leads to, since links are not followed below another root
-      [ -e "$2" ] && [ ! -e "$folder/links/$1" ] || return 0
-      if [ -d "$2" ]; then mkdir "$folder/links/$1"; else : >"$folder/links/$1"; fi
-      mount --bind "$2" "$folder/links/$1"
-    }
-    while [ $# -gt 0 ]; do
-      show "$1.raw" "$2"
-      shift 2
-    done
-    for path in "$links"/*; do
-      show "${path##*/}" "$path"
-    done
-    mount --rbind "$folder/links" "$root$links"
-    ! systemd-sysext --help | grep -q -e --no-reload || set -- --no-reload
-    exec systemd-sysext --root="$root" "$@" refresh
-  ' sh "$scratch" "$links" "$@" >"$scratch/said" 2>&1 || return
-  while [ $# -gt 0 ]; do
-    if ! grep -qE "^Using extensions .*'$1(\.raw)?'" "$scratch/said"; then
-      echo "it has no release file that fits this host" >"$scratch/said"
-      return 1
-    fi
-    shift 2
-  done
-}
 
 link() { # NAME VERSION
   ln -sfn "$(image "$1" "$2")" "$links/.$1.new" && mv -fT "$links/.$1.new" "$links/$1.raw" &&
@@ -560,6 +529,11 @@ stage() { # NAME: get its update ready: into `live`, or for the next reboot
     return
   }
   if ! rehearse "$1" "$(image "$1" "$version")"; then
+    if reason=$(uncertified); then # which the host's people can change: it is tried again
+      echo "$reason" >"$scratch/said"
+      refuse "$1" "$version does not merge"
+      return
+    fi
     reason=$(said)
     case $reason in
       *'No medium found'*) reason="it has no release file extension-release.$1" ;;

@@ -53,7 +53,7 @@ class HostRoot:
         """Return the bytes of a file; None if nothing, or something else, is there."""
         if not self.is_file(path):
             return None
-        with self._opened(path) as file:
+        with self.opened(path) as file:
             return file.read()
 
     def is_file(self, path: str) -> bool:
@@ -80,11 +80,12 @@ class HostRoot:
         """Return the SHA-256 of a file; None if nothing, or something else, is there."""
         if not self.is_file(path):
             return None
-        with self._opened(path) as file:
+        with self.opened(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     @contextmanager
-    def _opened(self, path: str) -> Iterator[BufferedReader]:
+    def opened(self, path: str) -> Iterator[BufferedReader]:
+        """Give a regular file to read."""
         with self._parent(path) as (folder, name):
             descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             with open(descriptor, "rb") as file:  # noqa: PTH123  a descriptor has no path

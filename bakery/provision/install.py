@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 from bakery.http.client import Client
 from bakery.http.errors import RequestError
 from bakery.http.limits import ASSET
-from bakery.provision import keys, ownership, record
+from bakery.provision import keys, ownership, record, verity
 from bakery.provision.errors import ProvisionError
 from bakery.provision.host_config import RemoteContents, unit_files
 from bakery.provision.host_root import HostRoot
@@ -57,6 +57,7 @@ def install(extension: Extension, config: HostConfig, root: Path) -> list[str]:
         _refuse_other_folder(host)
         _refuse_missing_requirements(extension, host)
         _refuse_without_engine(extension, host)
+        verity.refuse_beside(host, config)
         return _install(extension, config, host)
 
 
@@ -97,7 +98,7 @@ def _refuse_older(extension: Extension, before: Iterable[Laid], host: HostRoot) 
     """
     if extension.component is None or extension.version is None:
         return
-    start, end = f"{IMAGES}/{extension.name}/{extension.name}-", extension.file
+    start, end = f"{IMAGES}/{extension.name}/{extension.name}-", extension.host_file
     end = end.removeprefix(f"{extension.name}-{extension.version}")
     installed = [path for each in before for path in ownership.found(host, each)]
     for path in installed:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import structs
 
-from bakery.provision import keys, program, record
+from bakery.provision import keys, program, record, verity
 from bakery.provision.errors import ProvisionError
 from bakery.provision.host_config import (
     HostConfig,
@@ -75,6 +75,7 @@ def plan(
     unsigned: bool = False,
     newest: bool = False,
     proxy: str | None = None,
+    enforce: bool = False,
 ) -> HostConfig:
     """Return what a host gets.
 
@@ -86,20 +87,25 @@ def plan(
         unsigned: whether to follow channels that are not signed.
         newest: whether the host takes what is newest when it first boots, and no version is named.
         proxy: the address of the proxy that it downloads with; None for none.
+        enforce: whether it is to merge nothing but signed images from now on.
 
     Raises:
         ProvisionError: the extensions don't fit the host or each other or lack one that they
-            require, an image can't be embedded, or a channel is not signed.
+            require, an image can't be embedded, or it or a channel is not signed.
 
     """
     _refuse_misfits(extensions, host)
+    if enforce:
+        verity.refuse_unsigned(extensions)
     choices = _Choices(
         host=host, policy=policy, offline=offline, unsigned=unsigned, newest=newest, proxy=proxy
     )
     own = [_own(each, choices) for each in extensions]
     drop_ins = {} if host == "flatcar" else {"10-load-units.conf": _LOAD_UNITS}
+    drop_ins |= verity.DROP_INS if enforce else {}
     merging = HostUnit(name="systemd-sysext.service", drop_ins=drop_ins, wanted_by="sysinit.target")
-    files = (file for each in own for file in each.files)
+    files = [file for each in own for file in each.files]
+    files += [verity.configuration()] if enforce else []
     units = (unit for each in own for unit in each.units)
     return HostConfig(
         extensions=tuple(each.name for each in extensions),
@@ -127,7 +133,8 @@ class _Choices:
 def _own(each: Extension, choices: _Choices) -> HostConfig:
     """Return what is laid for one extension, with the record of it."""
     links = tuple(_links(each, choices))
-    files = [] if choices.newest else [_file(each, offline=choices.offline)]
+    files = [*verity.certificates(each.name, each.certificates)]
+    files += [] if choices.newest else [_file(each, offline=choices.offline)]
     units: tuple[HostUnit, ...] = ()
     images = None
     if each.component:
@@ -177,7 +184,7 @@ def _refuse_misfits(extensions: Sequence[Extension], host: HostSystem) -> None:
 
 
 def _image(each: Extension) -> str:
-    return f"{IMAGES}/{each.name}/{each.file}"
+    return f"{IMAGES}/{each.name}/{each.host_file}"
 
 
 def _file(each: Extension, *, offline: bool) -> HostFile:

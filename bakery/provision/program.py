@@ -15,7 +15,7 @@ from bakery.provision.record import Laid
 PATH = "/opt/bin/extensions"
 
 _FOLDER = Path(__file__).parent
-_RECORD = "# --- The record\n"  # in the program: where the functions that read it go
+_PARTS = {"# --- The record\n": "record", "# --- The rehearsal\n": "rehearse"}  # what goes where
 _UPDATE = f"""\
 [Unit]
 Description=Update the extensions that follow a channel
@@ -59,8 +59,9 @@ WantedBy=multi-user.target
 def script() -> str:
     """Return the program's text."""
     text = (_FOLDER / "extensions.sh").read_text("utf-8")
-    before, mark, after = text.partition(_RECORD)
-    return f"{before}{mark}\n{functions('record')}{after}"
+    for mark, name in _PARTS.items():
+        text = text.replace(mark, f"{mark}\n{functions(name)}")
+    return text
 
 
 def functions(name: str) -> str:

@@ -3,6 +3,8 @@
 records=${records-/opt/extensions}
 extensions=${extensions-/etc/extensions}
 work=$(mktemp -d)
+scratch=$work
+links=$extensions
 trap 'clean' EXIT
 parts=
 
@@ -129,6 +131,32 @@ fetch() { # PATH URL SHA256 SIZE: to PATH.part, for place
 
 place() { # PATH
   [ ! -e "$1.part" ] || mv -f "$1.part" "$1"
+}
+
+certify() { # NAME: with the certificate on standard input, for the rehearsal
+  mkdir -p "$work/verity.d"
+  cat >"$work/verity.d/$1"
+}
+
+can_merge() { # [NAME IMAGE]...: these with all that is there, by the policy and certificates to be
+  pairs=$*
+  # shellcheck disable=SC2086 # pairs of words
+  set -- $pairs
+  for word in $pairs; do
+    case $word in
+      /*) if [ -e "$word.part" ]; then word=$word.part; fi ;;
+    esac
+    shift
+    set -- "$@" "$word"
+  done
+  if rehearse "$@"; then return; fi
+  refuse "systemd-sysext would merge nothing at all with this:" "$(sed 's/^/  /' "$work/said")" \
+    "  why: $(uncertified || echo "see above")"
+}
+
+can_enforce() {
+  systemd-sysext --help | grep -q -e --image-policy ||
+    refuse "this system's systemd-sysext enforces nothing" "  fix: it can from systemd 254 on"
 }
 
 write() { # PATH [MODE], and the contents on standard input

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bakery.characters import visible
 from bakery.http.limits import ASSET
-from bakery.provision import keys, record
+from bakery.provision import keys, record, verity
 from bakery.provision.host_config import InlineContents, RemoteContents, unit_files
 from bakery.provision.plan import EXTENSIONS
 from bakery.provision.program import functions
@@ -56,7 +56,7 @@ def render(config: HostConfig) -> str:
     return "".join(
         (
             _HEAD.format(extensions=visible(", ".join(config.extensions))),
-            *(f"{functions(name)}\n" for name in ("record", "setup")),
+            *(f"{functions(name)}\n" for name in ("record", "rehearse", "setup")),
             _proxy(config),
             _REST.format(
                 install=_indented(_install(config)), uninstall=_indented(_uninstall(config))
@@ -83,6 +83,7 @@ def _install(config: HostConfig) -> Iterator[str]:
         yield _given('cat >"$work/keys"', keys.TEXT)
         yield 'sh "$work/keys" check || refuse'
     yield from (_fetch(path, contents) for path, contents in downloads.items())
+    yield from _rehearsal(config)
     yield from (_words("remember", name) for name in config.extensions)
     yield from (_words("place", path) for path in downloads)
     for file in own:
@@ -102,6 +103,8 @@ def _install(config: HostConfig) -> Iterator[str]:
 
 def _refusals(config: HostConfig) -> Iterator[str]:
     yield "has_sysext"
+    if any(file.path == verity.CONFIGURED for file in config.files):
+        yield "can_enforce"
     for name, system in config.systems.items():
         yield _words("fits", name, system)
     for name, data in config.records.items():
@@ -110,11 +113,25 @@ def _refusals(config: HostConfig) -> Iterator[str]:
             yield _words("can_follow", name)
             signed = any(file.path == keys.path(name) for file in config.files)
             yield from [_words("can_verify", name)] * signed
-            targets = [link.target for link in config.links if link.path == _link(name)]
-            yield from (_words("keep_newer", name, target, *followed) for target in targets)
+            for target in _images(config, name):
+                yield _words("keep_newer", name, target, *followed)
     for name, data in config.records.items():
         yield _given(_words("claim", name), data)
     yield "nothing_foreign"
+
+
+def _rehearsal(config: HostConfig) -> Iterator[str]:
+    """Yield what tries the merge of signed images, and by the policy that is about to be."""
+    for name, data in verity.certified(config.files):
+        yield _given(_words("certify", name), data)
+    if any(file.path == verity.CONFIGURED for file in config.files):
+        yield f"policy=--image-policy={verity.POLICY}"
+    pairs = [(name, target) for name in config.extensions for target in _images(config, name)]
+    yield _words("can_merge", *(word for pair in pairs for word in pair))
+
+
+def _images(config: HostConfig, name: str) -> Iterator[str]:
+    return (link.target for link in config.links if link.path == _link(name))
 
 
 def _uninstall(config: HostConfig) -> Iterator[str]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 # What systemd reads up to 256, what from 257 on, and what 262 reads beside it
 SUFFIXES = (".conf", ".transfer", COMPONENT := ".component")
-_KIND = ".verity"
-_VERITY = (f"{_KIND}.conf", f"{_KIND}.transfer")
+VERITY = ".verity"
+_VERITY = (f"{VERITY}.conf", f"{VERITY}.transfer")
 """The same for hosts that take images for dm-verity; the component is one for both."""
 
 # A failed update then leaves two versions: the one that runs and the one before.
@@ -45,7 +45,7 @@ MatchPattern={stem}@v-%a{kind}.raw
 [Target]
 Type=regular-file
 Path=/opt/extensions/{name}
-MatchPattern={stem}@v-%a{kind}.raw
+MatchPattern={stem}@v-%a.raw
 Mode=0644
 InstancesMax={instances}
 CurrentSymlink=/etc/extensions/{name}.raw
@@ -93,7 +93,7 @@ def names(channel: str) -> list[str]:
 
 def chosen(channel: str, *, verity: bool) -> dict[str, str]:
     """Return those for one way, by what hosts call them: a host has one of the two."""
-    kind = _KIND if verity else ""
+    kind = VERITY if verity else ""
     return {
         f"{channel}{suffix}": f"{channel}{suffix if suffix == COMPONENT else kind + suffix}"
         for suffix in SUFFIXES
@@ -140,6 +140,8 @@ def moved(transfer: bytes, move: Callable[[str], str]) -> bytes:
 def transfer(name: str, channel: str, stem: str, url: str, *, verity: bool = False) -> bytes:
     """Return the definition that makes hosts follow a channel.
 
+    Hosts have both kinds of images under one name, so that one can take the other's place.
+
     Args:
         name: the recipe's.
         channel: the channel's.
@@ -154,7 +156,7 @@ def transfer(name: str, channel: str, stem: str, url: str, *, verity: bool = Fal
         stem=stem,
         url=_literal(url),
         instances=_INSTANCES,
-        kind=_KIND if verity else "",
+        kind=VERITY if verity else "",
         what="a systemd-sysext image for dm-verity" if verity else "a systemd-sysext image",
     ).encode()
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bakery.boot.guest import Answer, Guest
+    from bakery.release.verity import VeritySigning
     from harness.openpgp import Person
 
 SHELLS = ("dash", "bash", "busybox sh")
@@ -123,7 +124,15 @@ class Publisher:
     person: Person
     _versions: dict[str, list[str]] = field(default_factory=dict)
 
-    def publish(self, name: str, version: str, *, damaged: bool = False, **how: Any) -> None:
+    def publish(
+        self,
+        name: str,
+        version: str,
+        *,
+        damaged: bool = False,
+        signing: VeritySigning | None = None,
+        **how: Any,
+    ) -> None:
         """Publish a version, the newest of its channel; `damaged` is without release file."""
         folder = self.work / f"{name}-{version}"
         folder.mkdir(parents=True)
@@ -131,7 +140,7 @@ class Publisher:
         if damaged:
             (folder / "tree/usr/lib/extension-release.d" / f"extension-release.{name}").unlink()
             data = _squashed(folder)
-        release(self.folder, name, version, {native_arch(): data})
+        release(self.folder, name, version, {native_arch(): data}, signing=signing)
         self._versions.setdefault(name, []).append(version)
         self.sign(name)
 

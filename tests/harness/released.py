@@ -6,17 +6,22 @@ import hashlib
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
+from bakery.image.verity.image import make
 from bakery.recipe.names import ImageName, release_name
 from bakery.release import document, signing, sums, sysupdate
 from bakery.release import index as indexes
-from bakery.release.document import ReleasedImage, ReleaseDocument
+from bakery.release.document import ReleasedImage, ReleaseDocument, ReleasedVerity
 from bakery.release.index import IndexedFile, IndexedImage, IndexedRelease
+from bakery.settings import CERTIFICATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from bakery.arch import Arch
+    from bakery.release.verity import VeritySigning
     from harness.openpgp import Person
 
 
@@ -70,15 +75,46 @@ def listed(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def release(
-    root: Path, name: str, version: str, images: Mapping[Arch, bytes], **fields: Any
+    root: Path,
+    name: str,
+    version: str,
+    images: Mapping[Arch, bytes],
+    *,
+    signing: VeritySigning | None = None,
+    **fields: Any,
 ) -> Path:
-    """Write a release of some images below a publisher's folder; return its own."""
+    """Write a release of some images below a publisher's folder; return its own.
+
+    With `signing`, an image for dm-verity beside each.
+    """
     folder = root / release_name(name, version)
     folder.mkdir(parents=True)
     for arch, data in images.items():
         (folder / ImageName(name, version, arch).file).write_bytes(data)
-    (folder / document.FILE).write_bytes(described(name, version, images, **fields))
+    text = described(name, version, images, **fields)
+    if signing:
+        decoded = document.decode(text)
+        beside = [_with_verity(folder, each, signing) for each in decoded.images]
+        text = document.encode(structs.replace(decoded, images=tuple(beside)))
+        if signing.certificates:
+            (folder / CERTIFICATE).write_bytes(signing.certificates.pem)
+    (folder / document.FILE).write_bytes(text)
     return index(folder)
+
+
+def _with_verity(folder: Path, image: ReleasedImage, signing: VeritySigning) -> ReleasedImage:
+    plain = folder / image.file
+    output = plain.with_suffix(".verity.raw")
+    sign = signing.signer.sign if signing.signer else None
+    root = make(plain, output, arch=image.arch, sha256=image.sha256, sign=sign)
+    made = ReleasedVerity(
+        file=output.name,
+        size=output.stat().st_size,
+        sha256=hashlib.sha256(output.read_bytes()).hexdigest(),
+        root_hash=root,
+        signed_by=signing.signer.fingerprint if signing.signer else None,
+    )
+    return structs.replace(image, verity=made)
 
 
 def index(folder: Path, signer: Person | None = None) -> Path:
@@ -103,8 +139,9 @@ def channel(root: Path, name: str, url: str, *versions: str, signer: Person | No
     folder = root / name
     folder.mkdir(exist_ok=True)
     for version in versions:
-        for image in (root / f"{name}-{version}").glob("*.raw"):
-            shutil.copy(image, folder)
+        for pattern in ("*.raw", CERTIFICATE):
+            for file in (root / f"{name}-{version}").glob(pattern):
+                shutil.copy(file, folder)
     releases = [_indexed(root, name, version) for version in reversed(versions)]
     (folder / indexes.CHANNEL).write_bytes(indexes.encode(releases))
     for kind in ("", ".verity") if any(folder.glob("*.verity.raw")) else ("",):

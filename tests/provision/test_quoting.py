@@ -171,6 +171,7 @@ def extension(**changes: Any) -> Extension:
     usual: dict[str, Any] = {
         "name": "app",
         "file": "app-1.0-x86-64.raw",
+        "host_file": "app-1.0-x86-64.raw",
         "sha256": "0" * 64,
         "url": "https://example.com/app-1.0-x86-64.raw",
         "local": None,

@@ -1,0 +1,194 @@
+"""Hosts that insist on signatures, over dm-verity: in virtual machines, whichever these are."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from harness import needs
+from harness.hosts import HERE, Host, Publisher, image
+from harness.project import REPOSITORY
+from harness.verity import Publisher as Signer
+from harness.virtual import booted
+
+from bakery import settings as settings_module
+from bakery.arch import native_arch
+from bakery.boot.guest import image_path
+from bakery.files import sha256
+from bakery.image.verity.image import make, read
+from bakery.image.verity.signing import Certificates
+from bakery.provision import command, verity
+from bakery.release.verity import VeritySigning
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.openpgp import Person
+
+ARCH = native_arch()
+SUITES = ["trixie", pytest.param("forky", marks=pytest.mark.nightly)]
+POLICY = f"--image-policy={verity.POLICY}"
+pytestmark = [
+    pytest.mark.e2e,
+    needs.ROOT,
+    needs.programs("debootstrap", "mkfs.ext4", "mksquashfs", "gpg", "qemu-system-x86_64"),
+]
+
+
+def script(site: Path, *names: str, enforce: bool = True) -> str:
+    """Return what a user would run on a host."""
+    text = command.provision(
+        [f"{site.as_uri()}/{name}" for name in names],
+        settings=settings_module.load(site, {"HOME": str(site)}),
+        output="shell",
+        host=None,
+        arch=ARCH,
+        policy="reload",
+        offline=False,
+        unsigned=False,
+        enforce=enforce,
+    )
+    return text.replace(site.as_uri(), HERE)
+
+
+def guide() -> str:
+    """Return the lines that give a running host a channel's certificates."""
+    text = (REPOSITORY / ".github/docs/enforce.md").read_text("utf-8")
+    (found,) = re.findall(r"^   ```sh\n(.*?)^   ```", text, re.MULTILINE | re.DOTALL)
+    return found.replace("https://example.com/releases/docker", f"{HERE}/app").replace(
+        "docker", "app"
+    )
+
+
+def serve(host: Host, number: int, site: Path) -> None:
+    host.ask("kill $(cat /run/httpd.pid)")
+    folder = image_path(number, site.name)
+    host.holds(
+        f"busybox httpd -f -p 127.0.0.1:8000 -h {folder} & echo $! >/run/httpd.pid; "
+        f"until busybox wget -q -O /dev/null {HERE}/app/SHA256SUMS; do sleep 0.1; done"
+    )
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_what_enforces_runs_signed_images_alone(suite: str, tmp_path: Path, person: Person) -> None:
+    """Refused beside an unsigned one; updates, goes back; a new certificate; a broken signature."""
+    person.key("Publisher")
+    old, new = Signer(tmp_path, "old"), Signer(tmp_path, "new")
+    both = Certificates(new.certificate.read_bytes() + old.certificate.read_bytes())
+    publisher = Publisher(tmp_path / "site", tmp_path / "work", person)
+    publisher.folder.mkdir()
+    publisher.publish("other", "1.0")
+    sites = []
+    for version, signing in {
+        "1.0": VeritySigning(old.certificates, old.signer),
+        "2.0": VeritySigning(old.certificates, old.signer),
+        "3.0": VeritySigning(both, new.signer),
+    }.items():
+        publisher.publish("app", version, signing=signing)
+        sites.append(tmp_path / f"site-{version}")
+        shutil.copytree(publisher.folder, sites[-1])
+    setup = {
+        "app": script(sites[0], "app"),
+        "other": script(sites[0], "other", enforce=False),
+    }
+    for name, text in setup.items():
+        (tmp_path / name).write_text(text)
+    files = [*sites, tmp_path / "app", tmp_path / "other"]
+    app, other = (f"sh {image_path(n, name)}" for n, name in ((3, "app"), (4, "other")))
+    with booted(suite, files, tmp_path / "console") as host:
+        host.holds("printf 'WATCH=2\\nSETTLE=5\\n' >/etc/extensions.conf")
+        serve(host, 0, sites[0])
+        host.holds(other, limit=120)
+        refused = host.ask(f"{app} 2>&1", limit=120)
+        assert refused.status == 1, refused.stdout + host.log()
+        assert "it is not signed, and this host merges signed images alone" in refused.stdout
+        assert "nothing was changed" in refused.stdout
+        host.holds("test ! -e /etc/verity.d/app.crt && test ! -e /etc/extensions/app.raw")
+        assert host.runs("other") == "1.0"
+
+        host.holds(f"{other} uninstall", limit=120)
+        host.holds(app, limit=120)
+        assert host.runs("app") == "1.0"
+        assert "verity" in host.holds("cat /sys/block/dm-*/dm/uuid").lower()
+        refused = host.ask(f"{other} 2>&1", limit=120)
+        assert refused.status == 1, refused.stdout
+        assert host.runs("app") == "1.0"
+
+        serve(host, 1, sites[1])
+        assert "app is 2.0 now" in host.updates("app")
+        assert host.runs("app") == "2.0"
+        assert host.extensions("rollback", "app").status == 0
+        assert host.runs("app") == "1.0"
+
+        serve(host, 2, sites[2])
+        told = host.refuses("app")
+        assert "no certificate in /etc/verity.d fits its signature; 1.0 stays" in told
+        assert "3.0" not in host.status("app")["shunned"]
+        host.holds(guide(), limit=120)
+        assert "app is 3.0 now" in host.updates("app")
+        assert host.runs("app") == "3.0"
+
+
+# Each image under each certificate: how a merge ends without a policy, and with the one that
+# enforces. A changed block is noticed when it is read; 262 takes an unsigned tree where nobody
+# enforces (see FAULTS).
+NONE, OWN, OTHERS = "none", "own", "others"
+FAULTS = {
+    "plain": {NONE: "merged refused", OWN: "merged refused", OTHERS: "merged refused"},
+    "signed": {NONE: "refused refused", OWN: "merged merged", OTHERS: "refused refused"},
+    "data": {OWN: "merged merged"},
+    "hash": {OWN: "refused refused"},
+    "signature": {OWN: "refused refused"},
+}
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("suite", ["trixie", "forky"])
+def test_what_a_host_merges(suite: str, tmp_path: Path) -> None:
+    """Every image and fault under every certificate, with and without enforcement."""
+    signer, stranger = Signer(tmp_path, "own"), Signer(tmp_path, "others")
+    plain = image(tmp_path / "work", "app", "1.0")
+    signed = tmp_path / "signed"
+    make(plain, signed, arch=ARCH, sha256=sha256(plain), sign=signer.signer.sign)
+    parts = read(signed)
+    faults = {
+        "data": parts.data.offset + parts.superblock.data_size // 2,
+        "hash": parts.hash.offset + 4096 + 8,
+        "signature": signed.read_bytes().index(b'"signature":"') + 200,
+    }
+    files = [plain, signed, signer.certificate, stranger.certificate]
+    for name, offset in faults.items():
+        data = bytearray(signed.read_bytes())
+        data[offset] ^= 1
+        files.append(tmp_path / name)
+        files[-1].write_bytes(data)
+    where = {path.name: image_path(number, path.name) for number, path in enumerate(files)}
+    where["plain"] = where[plain.name]
+    measured: dict[str, dict[str, str]] = {}
+    with booted(suite, files, tmp_path / "console") as host:
+        host.holds("mkdir -p /etc/extensions /etc/verity.d")
+        for name, rows in FAULTS.items():
+            for certificate in rows:
+                host.holds(f"cp {where[name]} /etc/extensions/app.raw; rm -f /etc/verity.d/*")
+                if certificate != NONE:
+                    host.holds(f"cp {where[f'{certificate}.crt']} /etc/verity.d/")
+                ends = [
+                    host.ask(
+                        f"systemd-sysext refresh {policy}; s=$?; test -e {RELEASE} || s=1; "
+                        "systemd-sysext unmerge; exit $s",
+                        limit=60,
+                    ).status
+                    for policy in ("", POLICY)
+                ]
+                words = " ".join("merged" if status == 0 else "refused" for status in ends)
+                measured.setdefault(name, {})[certificate] = words
+    expected = {name: dict(rows) for name, rows in FAULTS.items()}
+    if suite == "forky":  # changed in systemd 259: without a policy, a signature is not needed
+        expected["signed"][OTHERS] = "merged refused"
+        expected["signed"][NONE] = measured["signed"][NONE]
+    assert measured == expected
+
+
+RELEASE = "/usr/lib/extension-release.d/extension-release.app"
