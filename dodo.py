@@ -100,3 +100,8 @@ def task_publish():
 def task_channel():
     """what hosts follow"""
     return bakery.tasks("channel")
+
+
+def task_site():
+    """pages about what is published, for people and programs, in dist/site"""
+    return bakery.site()

@@ -22,6 +22,7 @@ from bakery.build.selection import DEFAULT, Selection
 from bakery.build.state import State
 from bakery.errors import BakeryError, explained
 from bakery.recipe.folder import FILE
+from bakery.recipe.load import Recipes
 from bakery.recipe.lock import LockError
 from bakery.recipe.plan import releases
 from bakery.store import users
@@ -37,7 +38,18 @@ if TYPE_CHECKING:
 Task = dict[str, Any]
 SomeStep = TypeVar("SomeStep", bound="AnyStep")
 
-_KINDS = ("build", "fetch", "stage", "squash", "check", "boot", "release", "publish", "channel")
+_KINDS = (
+    "build",
+    "fetch",
+    "stage",
+    "squash",
+    "check",
+    "boot",
+    "release",
+    "publish",
+    "channel",
+    "site",
+)
 _DRY_RUN = {"name": "dry_run", "long": "dry-run", "type": bool, "default": False}
 _DOWNLOADS = 6  # threads beyond those that compute, so that downloads never wait for processors
 _STAYS = {
@@ -206,6 +218,22 @@ class Graph:
         boots = self._groups[group.id.replace("build:", "boot:", 1)].members
         settings = self.project.context.settings
         return menu.marks(group.members, boots, self.state, settings, locked=group.locked)
+
+    def site(self) -> Task:
+        """Return the task that makes the site about what is published."""
+
+        def act() -> TaskFailed | None:
+            def work() -> str:
+                from bakery.site.make import make
+
+                settings = self.project.context.settings
+                folder = settings.dist / "site"
+                sources, _ = Recipes(settings.recipes).load()
+                return f"{folder}: {make(folder, settings, sources)}"
+
+            return self._act("site", work)
+
+        return {"actions": [(act,)], "uptodate": [False], "io": {"capture": False}}
 
     def _groups_of(self, kind: str) -> list[Group]:
         groups = [group for id_, group in self._groups.items() if id_.startswith(f"{kind}:")]

@@ -79,7 +79,7 @@ def gc(limit: str, *, everything: bool, dry_run: bool) -> None:
 @click.command()
 @click.argument("kind", type=click.Choice(schemas.NAMES), default="recipe")
 def schema(kind: str) -> None:
-    """Print the JSON Schema of recipe.yaml or release.json."""
+    """Print the JSON Schema of recipe.yaml, release.json, or the site's bakery.json."""
     click.echo(schemas.text(kind), nl=False)
 
 

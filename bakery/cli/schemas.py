@@ -23,7 +23,15 @@ def _release() -> Any:
     return msgspec.json.schema(ReleaseDocument)
 
 
-_DOCUMENTS: dict[str, Callable[[], Any]] = {"recipe": _recipe, "release": _release}
+def _site() -> Any:
+    import msgspec
+
+    from bakery.site.index import SiteIndex
+
+    return msgspec.json.schema(SiteIndex)
+
+
+_DOCUMENTS: dict[str, Callable[[], Any]] = {"recipe": _recipe, "release": _release, "site": _site}
 
 NAMES = tuple(_DOCUMENTS)
 

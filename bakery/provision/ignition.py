@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 import json
 from typing import TYPE_CHECKING, Any
@@ -51,10 +52,15 @@ def source(contents: RemoteContents | InlineContents) -> dict[str, Any]:
     data = contents.data
     if is_readable(data):
         return {"source": f"data:,{quote(data.decode('ascii'))}"}
-    packed = gzip.compress(data, mtime=0)
+    packed = _packed(data)
     if len(packed) < len(data):
         return {"source": base64_url(packed), "compression": "gzip"}
     return {"source": base64_url(data)}
+
+
+@functools.lru_cache(maxsize=64)
+def _packed(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)
 
 
 def is_readable(data: bytes) -> bool:

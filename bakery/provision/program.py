@@ -6,6 +6,7 @@ so that several updates are one merge.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from bakery.provision.host_config import HostFile, HostUnit, InlineContents
@@ -56,6 +57,7 @@ WantedBy=multi-user.target
 """
 
 
+@functools.cache
 def script() -> str:
     """Return the program's text."""
     text = (_FOLDER / "extensions.sh").read_text("utf-8")
@@ -64,6 +66,7 @@ def script() -> str:
     return text
 
 
+@functools.cache
 def functions(name: str) -> str:
     """Return the functions in sh that scripts for hosts share, to be put into one of them."""
     text = (_FOLDER / f"{name}.sh").read_text("utf-8")

@@ -11,7 +11,8 @@ class Octal(int):
     """A number that is written as permissions are, such as 0644."""
 
 
-class _Writer(yaml.SafeDumper):
+# libyaml's where there is one, which writes the same, thirty times as fast
+class _Writer(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
     pass
 
 

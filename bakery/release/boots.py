@@ -9,6 +9,13 @@ import msgspec
 from bakery.recipe.types import Decoded, OneLine
 
 
+class Held(Decoded, frozen=True, kw_only=True):
+    """One thing that was looked at in a boot, and found good after some seconds."""
+
+    title: OneLine
+    seconds: Annotated[float, msgspec.Meta(ge=0)]
+
+
 class Boot(Decoded, frozen=True, kw_only=True):
     """A boot that an image has passed, as these very bytes.
 
@@ -16,6 +23,7 @@ class Boot(Decoded, frozen=True, kw_only=True):
         machine: what it ran on, such as `nspawn:trixie`.
         systemd: the version, and its package's.
         checks: how many things were looked at and found good.
+        held: what these were.
         journal_sha256: digest of the system's journal.
 
     """
@@ -23,4 +31,5 @@ class Boot(Decoded, frozen=True, kw_only=True):
     machine: OneLine
     systemd: OneLine
     checks: Annotated[int, msgspec.Meta(ge=0)]
+    held: tuple[Held, ...] = ()
     journal_sha256: Annotated[str, msgspec.Meta(pattern="^(?:[0-9a-f]{64})?$")]

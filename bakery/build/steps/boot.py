@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.build.step import Made, Step, StepError
+from bakery.characters import visible
 from bakery.recipe.folder import CHECK
-from bakery.release.boots import Boot
+from bakery.release.boots import Boot, Held
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,5 +135,10 @@ def recorded(report: BootReport) -> Boot:
         machine=f"{report.backend}:{report.system}",
         systemd=report.systemd or "unknown",
         checks=sum(len(each.results) for each in report.rounds),
+        held=tuple(
+            Held(title=visible(result.title), seconds=round(result.seconds, 1))
+            for each in report.rounds
+            for result in each.results
+        ),
         journal_sha256=report.journal_sha256 or "",
     )

@@ -1,0 +1,60 @@
+"""The command that makes the site."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bakery.cli.project import Project
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--from",
+    "places",
+    metavar="FOLDER|ADDRESS",
+    multiple=True,
+    help="What to show, if not what this project publishes; may be given again.",
+)
+@click.option("--url", default="", metavar="URL", help="The address that the site will have.")
+@click.option("--title", default="System extensions", show_default=True, help="What it is called.")
+@click.option(
+    "--run",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A text about the last run, for the page `status`.",
+)
+@click.option(
+    "--keyring",
+    type=click.Path(path_type=Path),
+    help="Refuse what no key in this file has signed.",
+)
+def site(
+    folder: Path,
+    *,
+    places: tuple[str, ...],
+    url: str,
+    title: str,
+    run: Path | None,
+    keyring: Path | None,
+) -> None:
+    """Write a site about what is published into DIR: pages, feeds, and indexes for programs.
+
+    It is made of files alone, and can be served by anything. What has not changed is not written
+    again.
+    """
+    from bakery.site.make import make, repository
+    from bakery.site.render import Site
+
+    project = Project()
+    described = Site(
+        title=title,
+        url=url.rstrip("/"),
+        source=repository(project.settings),
+        run=run.read_text("utf-8") if run else "",
+    )
+    done = make(
+        folder, project.settings, project.sources, given=places, keyring=keyring, site=described
+    )
+    click.echo(f"{folder}: {done}")

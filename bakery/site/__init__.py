@@ -1,0 +1,1 @@
+"""A static site about what is published: pages for people, indexes for programs, feeds."""

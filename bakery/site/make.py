@@ -1,0 +1,178 @@
+"""Make the site: read, render, and write what has changed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from bakery.files import write_whole
+from bakery.site.configurations import choices
+from bakery.site.published import Place, SiteError, read
+from bakery.site.render import Renderer, Site
+from bakery.site.views import Extension
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bakery.recipe.load import Source
+    from bakery.settings import Settings
+    from bakery.site.published import Publication
+
+LIST = ".site-files"
+"""What this wrote into a folder, a path a line; nothing else there is ever removed."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """How many files were written, left as they were, and removed."""
+
+    changed: int
+    kept: int
+    removed: int
+
+    def __str__(self) -> str:
+        return f"{self.changed} files written, {self.kept} as they were, {self.removed} removed"
+
+
+def places(settings: Settings, given: Sequence[str]) -> list[Place]:
+    """Return where to read: the project's own publisher, unless addresses or folders are given.
+
+    Raises:
+        SiteError: one is a folder that is not there.
+
+    """
+    if not given:
+        own = (
+            _readable(settings, settings.publish_url),
+            _readable(settings, settings.channels_url),
+        )
+        urls = (settings.publish_url, settings.channels_url)
+        return [Place(base=own[0], url=urls[0], channels=(own[1], urls[1]))]
+    found = []
+    for each in given:
+        if "://" in each:
+            url = each.rstrip("/")
+            found.append(Place(base=url, url=url, channels=(url, url)))
+            continue
+        if not Path(each).is_dir():
+            raise SiteError("there is no such folder", where=each, fix="--from FOLDER|ADDRESS")
+        base = Path(each).resolve().as_uri()
+        channels = (base, settings.channels_url)
+        found.append(Place(base=base, url=settings.publish_url, channels=channels))
+    return found
+
+
+def _readable(settings: Settings, url: str) -> str:
+    """Return the folder that is published as an address, where this computer has it."""
+    kind, _, path = settings.publisher.partition(":")
+    if kind == "directory" and url == settings.publish_url:
+        return (settings.root / path).resolve().as_uri()
+    return url
+
+
+def extensions(
+    publications: Sequence[Publication], sources: Mapping[str, Source], source_url: str
+) -> list[Extension]:
+    """Return what is published with what recipes say of it."""
+    others = {each.name: each for each in publications}
+    return [
+        Extension(
+            publication=each,
+            source=sources.get(each.name),
+            choices=tuple(choices(each, others)),
+            readme=_readme(sources.get(each.name), source_url),
+        )
+        for each in publications
+    ]
+
+
+def make(
+    folder: Path,
+    settings: Settings,
+    sources: Mapping[str, Source],
+    *,
+    given: Sequence[str] = (),
+    keyring: Path | None = None,
+    site: Site | None = None,
+) -> Written:
+    """Write the site into a folder, which may have other files as well.
+
+    Args:
+        folder: where.
+        settings: where things are published, and by whom.
+        sources: the recipes.
+        given: addresses and folders to read; none for the project's own.
+        keyring: keys, one of which must have signed what is read; None asks for no signature.
+        site: what is the same on every page.
+
+    Raises:
+        SiteError: nothing is published.
+        ReleaseError: what is published can't be read, or a signature does not hold.
+        OSError: a file can't be written.
+
+    """
+    site = site or Site(source=repository(settings))
+    found = extensions(read(places(settings, given), keyring), sources, site.source)
+    return write(folder, Renderer(site, found).files())
+
+
+def repository(settings: Settings) -> str:
+    """Return the address of the recipes' repository; empty if the publisher does not tell it."""
+    kind, _, name = settings.publisher.partition(":")
+    return f"https://github.com/{name}" if kind == "github" else ""
+
+
+def write(folder: Path, files: Iterable[tuple[str, bytes]]) -> Written:
+    """Write files into a folder, those that differ; remove what was written before and is gone."""
+    listed = folder / LIST
+    before = set(listed.read_text("utf-8").splitlines()) if listed.is_file() else set()
+    changed, now = 0, []
+    for name, data in files:
+        path = folder / name
+        now.append(name)
+        if path.is_file() and path.read_bytes() == data:
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)  # nothing is lost with it: it can be made again
+        changed += 1
+    gone = before.difference(now)
+    for name in gone:
+        (folder / name).unlink(missing_ok=True)
+    write_whole(listed, "".join(f"{name}\n" for name in sorted(now)).encode())
+    return Written(changed=changed, kept=len(now) - changed, removed=len(gone))
+
+
+def _readme(source: Source | None, repository: str) -> str:
+    """Return a README as HTML, without its heading; links within the repository lead there."""
+    if source is None or not (path := source.folder / "README.md").is_file():
+        return ""
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = parser.parse(path.read_text("utf-8"))
+    while tokens and tokens[0].type == "heading_open" and tokens[0].tag == "h1":
+        del tokens[:3]
+    for token in tokens:
+        if token.type.startswith("heading") and token.tag.startswith("h"):
+            token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
+        for child in token.children or ():
+            _lead(child, source.name, repository)
+    html: str = parser.renderer.render(tokens, parser.options, {})
+    return re.sub("<(pre|table)>", r'<\1 tabindex="0">', html)
+
+
+def _lead(token: object, name: str, repository: str) -> None:
+    """Have a relative link lead into the repository, or nowhere if that is not known."""
+    attributes = getattr(token, "attrs", {})
+    target = str(attributes.get("href", ""))
+    if getattr(token, "type", "") != "link_open" or not target or urlsplit(target).scheme:
+        return
+    if target.startswith("#"):
+        return
+    parts = ["recipes", name]
+    for part in target.split("/"):
+        parts = parts[:-1] if part == ".." else [*parts, part]
+    attributes["href"] = f"{repository}/blob/main/{'/'.join(parts)}" if repository else "#readme"

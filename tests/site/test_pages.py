@@ -1,0 +1,231 @@
+"""Pages: everything is there, nothing of others becomes markup, and every link leads somewhere."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from datetime import date
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import msgspec
+import pytest
+
+from bakery.provision import command
+from bakery.recipe.load import load_all
+from bakery.release import sums
+from bakery.release.sums import FILE
+from bakery.site import index, make, published
+from bakery.site.index import SiteIndex
+from bakery.site.published import SiteError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bakery.settings import Settings
+
+NOTHING = "\N{EN DASH}"
+VOID = {"meta", "link", "input", "br", "hr", "img"}
+
+
+class Page(HTMLParser):
+    """A page's links, identifiers and text; its elements must be nested."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: set[str] = set()
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(path.read_text("utf-8"))
+        assert not self._open, self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        assert tag != "script" or found["src"]
+        self.links += [found[key] or "" for key in ("href", "src") if key in found]
+        if "id" in found:
+            assert found["id"] not in self.ids
+            self.ids.add(found["id"] or "")
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def pages(site: Path) -> dict[Path, Page]:
+    return {path: Page(path) for path in site.rglob("*.html")}
+
+
+def test_every_link_leads_somewhere(site: Path) -> None:
+    found = pages(site)
+    assert len(found) == 6
+    for path, page in found.items():
+        for link in page.links:
+            if link.startswith(("https://", "http://127.0.0.1")):
+                continue
+            target, _, part = link.partition("#")
+            file = (path.parent / target).resolve() if target else path
+            assert file.is_file(), (path, link)
+            assert not part or part in found[file].ids, (path, link)
+
+
+def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        text = path.read_text("utf-8")
+        assert not re.findall(r'(?:src|<link[^>]*rel="(?:stylesheet|icon)" href)="https?:', text)
+    assert "http" not in (site / "style.css").read_text("utf-8")
+    assert "http" not in (site / "site.js").read_text("utf-8")
+
+
+def test_texts_of_others_are_no_markup(site: Path) -> None:
+    for path in (site / "index.html", site / "app/index.html", site / "feed.atom"):
+        text = path.read_text("utf-8")
+        assert "<b>bold" not in text
+        assert "&lt;b&gt;bold&lt;/b&gt; &amp; " in text
+    assert "<script>alert" not in (site / "app/index.html").read_text("utf-8")
+
+
+def test_an_extension_shows_what_it_is(site: Path) -> None:
+    page = Page(site / "app/index.html")
+    for part in (
+        *("1.2", "1.0", "app.service", "tcp/80", "app --version", "NoNewPrivileges=yes"),
+        *("Is yours", "Configure", "This release tells of none."),
+    ):
+        assert part in page.text, part
+    assert "https://github.com/owner/repo/blob/main/.github/SUPPORT.md" in page.links
+    assert "../app/index.html" in Page(site / "plugin/index.html").links
+
+
+def test_changes_stand_side_by_side(site: Path) -> None:
+    text = (site / "app/changes.html").read_text("utf-8")
+    rows = re.findall(r"<tr><th scope=\"row\"><code>(.*?)</code></th>(.*?)</tr>", text)
+    cells = {path: re.findall("<td>(.*?)</td>", row) for path, row in rows}
+    assert cells == {
+        "/usr/bin/app": ["<mark>5.1 KiB</mark>", "<mark>5.0 KiB</mark>", "4.9 KiB"],
+        "/usr/bin/old": [NOTHING, "<mark>gone</mark>", "9 bytes"],
+        "/usr/lib/systemd/system/app.service": ["<mark>120 bytes</mark>", NOTHING, NOTHING],
+    }
+    assert not (site / "small/changes.html").exists()
+
+
+FORMATS = {
+    "flatcar-butane.yaml": ("butane", "flatcar"),
+    "flatcar-ignition.ign": ("ignition", "flatcar"),
+    "fcos-butane.yaml": ("butane", "fcos"),
+    "fcos-ignition.ign": ("ignition", "fcos"),
+    "cloud-init.yaml": ("cloud-init", None),
+    "shell.sh": ("shell", None),
+}
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize(
+    ("start", "references"),
+    [
+        ("app/get/follow-app", ["app"]),
+        ("app/get/pin-1.0", ["app-1.0"]),
+        ("plugin/get/follow-plugin", ["plugin", "app-1.2"]),
+    ],
+)
+def test_a_configuration_is_what_provision_writes(
+    ending: str, start: str, references: list[str], site: Path, project: Settings
+) -> None:
+    output, host = FORMATS[ending]
+    asked: dict[str, Any] = {"policy": "reload", "offline": False, "unsigned": False}
+    for arch in ("x86-64", "arm64"):
+        text = command.provision(
+            references,
+            settings=project,
+            output=output,
+            host=host,
+            arch=arch,
+            **asked,  # type: ignore[arg-type]
+        )
+        assert (site / f"{start}-{arch}-{ending}").read_text() == text
+
+
+def test_an_architecture_without_an_image_has_no_configuration(site: Path) -> None:
+    assert list((site / "small/get").glob("*-x86-64-*"))
+    assert not list((site / "small/get").glob("*-arm64-*"))
+
+
+def test_what_has_not_changed_is_not_written(site: Path, project: Settings) -> None:
+    stale = site / "gone/index.html"
+    stale.parent.mkdir()
+    stale.touch()
+    kept = site / "mine.txt"
+    kept.touch()
+    with (site / make.LIST).open("a") as listed:
+        listed.write("gone/index.html\n")
+    (site / "style.css").write_text("damaged")
+    described = make.Site(url="https://example.com/site", source="https://github.com/owner/repo")
+    done = make.make(site, project, load_all(project.recipes), site=described)
+    assert (done.changed, done.removed) == (1, 1)
+    assert kept.exists()
+    assert not stale.exists()
+    kept.unlink()
+
+
+def test_indexes_follow_their_schema(site: Path) -> None:
+    schema = msgspec.json.schema(SiteIndex)
+    for path in (site / "bakery.json", site / "app/index.json"):
+        read = msgspec.json.decode(path.read_bytes())
+        jsonschema.validate(read, schema)
+        assert read["version"] == index.VERSION
+    (app,) = msgspec.json.decode((site / "app/index.json").read_bytes(), type=SiteIndex).extensions
+    assert [each.version for each in app.versions] == ["1.2", "1.1", "1.0"]
+    assert app.versions[0].images[0].url.endswith("/app-1.2/app-1.2-x86-64.raw")
+
+
+def test_feeds_are_atom(site: Path) -> None:
+    space = {"a": "http://www.w3.org/2005/Atom"}
+    for path, entries in ((site / "feed.atom", 5), (site / "app/feed.atom", 3)):
+        feed = ET.parse(path).getroot()
+        assert len(feed.findall("a:entry", space)) == entries
+        for tag in ("id", "title", "updated"):
+            assert feed.findtext(f"a:{tag}", namespaces=space)
+        ids = [each.text for each in feed.findall("a:entry/a:id", space)]
+        assert len(set(ids)) == entries
+
+
+def test_crawlers_are_told_of_every_page(site: Path) -> None:
+    assert "Sitemap: https://example.com/site/sitemap.xml" in (site / "robots.txt").read_text()
+    listed = re.findall(
+        "<loc>https://example.com/site/(.*?)</loc>", (site / "sitemap.xml").read_text()
+    )
+    assert sorted(listed) == sorted(str(path.relative_to(site)) for path in pages(site))
+
+
+def test_a_channel_out_of_date_is_shown_as_such(project: Settings, tmp_path: Path) -> None:
+    copy = tmp_path / "published"
+    shutil.copytree(project.root / "published", copy)
+    list_ = copy / "app" / FILE
+    list_.write_bytes(sums.encode(sums.decode(list_.read_bytes()), date(2020, 1, 1)))
+    folder = tmp_path / "site"
+    make.make(folder, project, {}, given=[str(copy)])
+    assert "SHA256SUMS is out of date" in (folder / "status.html").read_text()
+    assert (folder / "app/index.html").is_file()
+
+
+def test_nothing_published_is_said(project: Settings, tmp_path: Path) -> None:
+    with pytest.raises(SiteError, match="nothing is published here"):
+        make.make(tmp_path / "site", project, {}, given=[str(tmp_path)])
+    assert not (tmp_path / "site").exists()
+    with pytest.raises(SiteError, match="there is no such folder"):
+        make.make(tmp_path / "site", project, {}, given=["nowhere"])
+
+
+def test_of_two_places_the_first_counts(project: Settings) -> None:
+    place = make.places(project, [])[0]
+    other = published.Place(base=place.base, url="https://other.example", channels=place.channels)
+    assert {each.url for each in published.read([place, other])} == {project.publish_url}
