@@ -112,7 +112,7 @@ def _look_into(path: Path) -> None:
         raise MachineError(
             "this is not an image", where=str(path), why="it is neither a file nor a folder"
         )
-    inspect.release(BootImage(path=path, name=_name(path)))
+    inspect.inspection(BootImage(path=path, name=_name(path)))
 
 
 def _deployment(

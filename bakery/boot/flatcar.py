@@ -51,6 +51,7 @@ class Flatcar:
     system: ClassVar = "flatcar"
     known_errors: ClassVar = (r"^kernel: ",)  # about the virtual machine, and no image
     virtual: ClassVar = True
+    share: ClassVar = vm.SHARE
 
     disk: Path
     arch: Arch

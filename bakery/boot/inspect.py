@@ -1,9 +1,12 @@
-"""What an image itself says before it boots: which systems it is for, and what it would hide."""
+"""What an image itself shows before it boots: for which systems it is, what it brings and hides."""
 
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,16 +14,51 @@ from bakery.check import os_release
 from bakery.check.loader import contents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from bakery.boot.machine import BootImage
 
 _RELEASES = "usr/lib/extension-release.d"
+_UNITS = "usr/lib/systemd/system"
+_RULES = "usr/lib/udev/rules.d"
+_SYSCTLS = "usr/lib/sysctl.d"
+# Templates are no units before an instance of them is there
+_UNIT = re.compile(r".+(?<!@)\.(service|socket|timer|path|mount|automount|target|swap)")
 HIERARCHIES = ("usr", "opt")
 
 
-def release(image: BootImage) -> Mapping[str, str]:
-    """Return what an image's release file says; nothing where it has none of its name.
+@dataclass(frozen=True, kw_only=True)
+class Shipped:
+    """What images bring that acts on a host.
+
+    Attributes:
+        units: names of units, templates excepted.
+        rules: paths of udev's rules.
+        sysctls: paths of files for systemd-sysctl.
+
+    """
+
+    units: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    sysctls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """What an image shows.
+
+    Attributes:
+        release: what its release file says; nothing where it has none of its name.
+        paths: of its files that act on a host.
+
+    """
+
+    release: Mapping[str, str]
+    paths: tuple[str, ...]
+
+
+def inspection(image: BootImage) -> Inspection:
+    """Return what an image shows.
 
     Raises:
         ImageUnreadableError: it is not an image, or a damaged one.
@@ -30,8 +68,28 @@ def release(image: BootImage) -> Mapping[str, str]:
         try:
             text = (root / _RELEASES / f"extension-release.{image.name}").read_text("utf-8")
         except (OSError, UnicodeDecodeError):
-            return {}
-    return os_release.parse(text).values
+            text = ""
+        paths = [
+            f"/{folder}/{entry.name}"
+            for folder in (_UNITS, _RULES, _SYSCTLS)
+            if (root / folder).is_dir()
+            for entry in os.scandir(root / folder)
+        ]
+    return Inspection(release=os_release.parse(text).values, paths=tuple(sorted(paths)))
+
+
+def shipped(images: Iterable[Inspection]) -> Shipped:
+    """Return what images bring together."""
+    paths = [Path(path) for path in dict.fromkeys(chain.from_iterable(i.paths for i in images))]
+    by_folder = {
+        folder: [path for path in paths if path.parent == Path("/", folder)]
+        for folder in (_UNITS, _RULES, _SYSCTLS)
+    }
+    return Shipped(
+        units=tuple(path.name for path in by_folder[_UNITS] if _UNIT.fullmatch(path.name)),
+        rules=tuple(str(path) for path in by_folder[_RULES] if path.suffix == ".rules"),
+        sysctls=tuple(map(str, by_folder[_SYSCTLS])),
+    )
 
 
 def misfit(name: str, release: Mapping[str, str], system: Mapping[str, str]) -> str | None:

@@ -35,7 +35,7 @@ class Load:
 
     Attributes:
         setup: a shell script that runs before systemd-sysext does.
-        images: image N is at `guest.image_path(N, name)` in the guest: a file or a folder.
+        images: image N is at `guest.image_path(share, N, name)`: a file or a folder.
         log: the file that takes what the machine writes to its console.
 
     """
@@ -59,6 +59,10 @@ class Machine(Protocol):
     @property
     def arch(self) -> Arch:
         """Its architecture."""
+
+    @property
+    def share(self) -> str:
+        """The folder in the guest that has what it is given."""
 
     @property
     def known_errors(self) -> Sequence[str]:

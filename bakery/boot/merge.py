@@ -12,10 +12,6 @@ from bakery.boot import hints
 from bakery.boot.report import ProbeResult, concise
 from bakery.image.verity import image as verity
 
-_UNIT = re.compile(
-    r"/usr/lib/systemd/system/[^/]+\.(service|socket|timer|path|mount|automount|target|swap)"
-)
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -23,18 +19,10 @@ if TYPE_CHECKING:
     from bakery.boot.machine import BootImage
 
 _EXTENSIONS = "/var/lib/extensions"
-_BEFORE = "/run/bakery-before"
-# Files of an image that act on a host, each on a line with size and time
-_LIST = (
-    "find /usr/lib/systemd/system /usr/lib/udev/rules.d /usr/lib/sysctl.d"
-    " -printf '%s %T@ %p\\n' | LC_ALL=C sort"
-)
-_MERGED = f"""\
+_MERGED = r"""
 systemctl --version
-printf '\\0'
+printf '\0'
 systemd-sysext status --json=short
-printf '\\0'
-{_LIST} | LC_ALL=C comm -13 {_BEFORE} - | cut -d' ' -f3-
 """
 _LOOK = """\
 mkdir -p /run/bakery-look
@@ -54,31 +42,13 @@ _UPDATE_LIMIT = 120
 Placed = tuple["BootImage", str]  # an image and where the guest has it
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shipped:
-    """What merged images brought that acts on the host.
-
-    Attributes:
-        units: names of units, templates excepted.
-        templates: names of templates, such as `app@.service`.
-        rules: paths of udev's rules.
-        sysctls: paths of files for systemd-sysctl.
-
-    """
-
-    units: tuple[str, ...] = ()
-    templates: tuple[str, ...] = ()
-    rules: tuple[str, ...] = ()
-    sysctls: tuple[str, ...] = ()
-
-
 def setup(images: Iterable[Placed]) -> str:
-    """Return the script that prepares the first merge: images in place, the host's files noted.
+    """Return the script that prepares the first merge: images in place.
 
     Whose signatures for dm-verity they have is believed: the host has their certificates.
     """
     images = list(images)
-    return f"{certificates(images)}{links(images)}{_LIST} >{_BEFORE}\n"
+    return certificates(images) + links(images)
 
 
 def certificates(images: Iterable[Placed]) -> str:
@@ -110,13 +80,11 @@ class Merged:
     Attributes:
         systemd: its version and its package's: `252 (252.39-1~deb12u2)`.
         names: the extensions that are merged.
-        shipped: what they brought.
 
     """
 
     systemd: str
     names: tuple[str, ...]
-    shipped: Shipped
 
     @property
     def version(self) -> int:
@@ -127,21 +95,10 @@ class Merged:
 
 def merged(guest: Guest) -> Merged:
     """Return what is merged now."""
-    version, status, paths = guest.ask(_MERGED).stdout.split("\0")
+    version, status = guest.ask(_MERGED).stdout.split("\0")
     return Merged(
-        systemd=version.partition("\n")[0].removeprefix("systemd "),
+        systemd=version.strip().partition("\n")[0].removeprefix("systemd "),
         names=parse_status(status),
-        shipped=_shipped(paths.splitlines()),
-    )
-
-
-def _shipped(paths: Sequence[str]) -> Shipped:
-    units = [path.rpartition("/")[2] for path in paths if _UNIT.fullmatch(path)]
-    return Shipped(
-        units=tuple(unit for unit in units if "@." not in unit),
-        templates=tuple(unit for unit in units if "@." in unit),
-        rules=tuple(path for path in paths if path.endswith(".rules")),
-        sysctls=tuple(path for path in paths if path.startswith("/usr/lib/sysctl.d/")),
     )
 
 

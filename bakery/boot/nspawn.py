@@ -56,13 +56,14 @@ _ARGUMENTS = (
     "--resolv-conf=off",
     "--timezone=off",
 )
+_SHARE = "/run/host/bakery"  # systemd has no units for what is mounted in there
 _LEASH = "bakery-leash.service"
 # A container outlives its systemd-nspawn if that is killed; then it finds the lock free and ends.
 _LEASH_UNIT = f"""\
 [Unit]
 DefaultDependencies=no
 [Service]
-ExecStart=/bin/sh -c "flock {guest.SHARE}/leash true && systemctl poweroff --force --force"
+ExecStart=/bin/sh -c "flock {_SHARE}/leash true && systemctl poweroff --force --force"
 [Install]
 WantedBy=sysinit.target
 """
@@ -81,18 +82,19 @@ class Nspawn(debian.Debian):
     backend: ClassVar = "nspawn"
     known_errors: ClassVar = (r"^dbus-daemon: .*Failed to set fd limit",)
     virtual: ClassVar = False
+    share: ClassVar = _SHARE
 
     @property
     def root(self) -> debian.Root:
         """What the system is made of."""
         folder = "etc/systemd/system"
-        units = guest.units(f"{guest.SHARE}/requests", f"{guest.SHARE}/answers")
+        units = guest.units(_SHARE, f"{_SHARE}/requests", f"{_SHARE}/answers")
         units[_LEASH] = _LEASH_UNIT
         return debian.Root(
             suite=self.suite,
             arch=self.arch,
             files={f"{folder}/{name}": text for name, text in units.items()},
-            links={f"{folder}/sysinit.target.wants/{name}": f"../{name}" for name in units},
+            links={f"{folder}/{path}": target for path, target in guest.wants(units).items()},
             owner=_OWNER,
         )
 
@@ -122,10 +124,10 @@ class Nspawn(debian.Debian):
                 command = [
                     *("/bin/sh", "-c", _IN_GROUPS, "sh", *map(str, groups), "--"),
                     *(_UNSHARE.require(), "--mount", "--propagation=slave", "--"),
-                    *("/bin/sh", "-c", self._mounts(root, folder, load), "sh"),
+                    *("/bin/sh", "-c", self._mounts(folder, load), "sh"),
                     *(nspawn, *_ARGUMENTS, f"--directory={root}"),
                     f"--machine=bakery-{secrets.token_hex(4)}",
-                    f"--bind={escaped(share)}:{guest.SHARE}",
+                    f"--bind={escaped(share)}:{_SHARE}",
                     *self._arguments(folder, load),
                     *([] if _systemd_runs() else ["--keep-unit"]),
                 ]
@@ -143,21 +145,20 @@ class Nspawn(debian.Debian):
                     running.wait_ready()
                     yield running
 
-    def _mounts(self, root: Path, folder: Path, load: Load) -> str:
+    def _mounts(self, folder: Path, load: Load) -> str:
         """Return the script that mounts what the container gets, then runs its arguments.
 
         The mounts live in a namespace of their own: they go with the process, however that ends.
         """
+        (folder / "base").symlink_to(self.folder)
         layers = "lowerdir=base,upperdir=changes,workdir=work"  # whatever is in their full paths
-        mounts = [
-            ["cd", folder],
-            ["mount", "--bind", self.folder, "base"],
-            ["mount", "-t", "overlay", "-o", layers, "root", root],
-            ["mount", "--bind", self.folder / "usr", root / "usr"],
-            ["mount", "-o", "remount,bind,ro", root / "usr"],
-            ["mount", "--bind", folder / "var", root / "var"],
-        ]
-        lines = ["set -e", *(shlex.join(map(str, each)) for each in mounts)]
+        (folder / "fstab").write_text(
+            f"none ./root overlay {layers}\n"
+            "base/usr ./root/usr none bind,ro\n"
+            "var ./root/var none bind\n",
+            "utf-8",
+        )
+        lines = ["set -e", shlex.join(["cd", str(folder)]), "mount --all --fstab fstab"]
         for number, image in enumerate(load.images):
             mounted = folder / f"image-{number}"
             mounted.mkdir()
@@ -170,7 +171,7 @@ class Nspawn(debian.Debian):
         binds = []
         for number, image in enumerate(load.images):
             source = image.path.absolute() if image.path.is_dir() else folder / f"image-{number}"
-            inside = escaped(guest.image_path(number, image.name))
+            inside = escaped(image_path(number, image.name))
             binds.append(f"--bind-ro={escaped(source)}:{inside}:idmap")
         return [
             f"--private-users={_OWNER}:{_USERS}",
@@ -180,9 +181,14 @@ class Nspawn(debian.Debian):
         ]
 
 
+def image_path(number: int, name: str) -> str:
+    """Return where a container finds the image of that number and name."""
+    return guest.image_path(_SHARE, number, name)
+
+
 def _prepare_root(base: Path, folder: Path, owner: int) -> Path:
     """Make what the root file system is mounted of, and return where that will be."""
-    for name in ("base", "root", "changes", "work"):
+    for name in ("root", "changes", "work"):
         (folder / name).mkdir(mode=0o755)
         os.chown(folder / name, owner, owner)
     run(["cp", "-a", "--", base / "var", folder], what="the base system can't be copied")

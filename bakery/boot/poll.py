@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from bakery.boot import hints
+from bakery.boot.guest import BOOTED
 from bakery.boot.report import ProbeResult, concise
 
 if TYPE_CHECKING:
@@ -20,13 +21,7 @@ _INTERVAL = 0.1
 _LONGEST = 1.0  # seconds until something new is noticed where only time will tell
 _BOOTING = 90.0
 _ONCE = 10.0
-# Returns once default.target is there, or can't be: a unit after it starts then, whatever became of
-# it. The manager itself is "starting" as long as any unit is, even one that nothing waits for.
-_STATE = """\
-systemd-run --quiet --collect --service-type=oneshot --property=DefaultDependencies=no \\
-  --property=After=default.target true
-systemctl is-active default.target || systemctl is-system-running
-"""
+_STATE = f"systemctl start {BOOTED} && echo active || systemctl is-system-running"
 _NO_PROGRAM = 127  # what sh says of a program that is not there
 
 

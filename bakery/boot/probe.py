@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from bakery.arch import Arch
     from bakery.boot.guest import Answer
-    from bakery.boot.merge import Shipped
+    from bakery.boot.inspect import Shipped
 
 _SHOWN = 2000
 _JOURNAL = (
@@ -80,9 +80,12 @@ def probes(
     yield from system_probe.probes(shipped, host.systemd, virtual=host.virtual)
     yield from (watch.comes() for watch in watches)
     yield from (probe(each) for each, probe in everything if _applies(each, host))
-    yield from (watch.stays() for watch in watches if watch.lasting)
-    yield from (_command(each) for each in expected.commands if _applies(each, host))
-    yield from (watch.still() for watch in watches if watch.lasting)
+    lasting = [watch for watch in watches if watch.lasting]
+    yield from (watch.stays() for watch in lasting)
+    commands = [_command(each) for each in expected.commands if _applies(each, host)]
+    yield from commands
+    if commands or len(lasting) > 1:  # else it was seen a moment ago
+        yield from (watch.still() for watch in lasting)
     yield _journal((*expected.journal.ignore, *map(Pattern, host.known_errors)))
 
 

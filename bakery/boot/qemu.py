@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from bakery.arch import ARCHITECTURES
-from bakery.boot import debian, vm
+from bakery.boot import debian, guest, vm
 from bakery.boot.errors import MachineError
 from bakery.files import move
 from bakery.tools import Tool, run
@@ -44,6 +44,7 @@ class Qemu(debian.Debian):
     known_errors: ClassVar = ()
     virtual: ClassVar = True
     words: ClassVar = ""  # further ones of the kernel's command line
+    share: ClassVar = vm.SHARE
 
     devices: Sequence[Device] = ()
 
@@ -52,7 +53,6 @@ class Qemu(debian.Debian):
         """What the system is made of."""
         units = vm.units()
         folder = "etc/systemd/system"
-        targets = {name: text.rpartition("WantedBy=")[2].strip() for name, text in units.items()}
         return debian.Root(
             suite=self.suite,
             arch=self.arch,
@@ -63,9 +63,7 @@ class Qemu(debian.Debian):
                 f"linux-image-cloud-{ARCHITECTURES[self.arch].debian}",
             ),
             files={f"{folder}/{name}": text for name, text in units.items()},
-            links={
-                f"{folder}/{target}.wants/{name}": f"../{name}" for name, target in targets.items()
-            },
+            links={f"{folder}/{path}": target for path, target in guest.wants(units).items()},
         )
 
     def obstacle(self) -> str | None:
@@ -93,8 +91,8 @@ class Qemu(debian.Debian):
                 *("-append", words),
             ],
         )
-        with vm.started(machine, load) as guest:
-            yield guest
+        with vm.started(machine, load) as running:
+            yield running
 
     def disk(self) -> Path:
         """Return the disk with its root file system, made now if it is not there yet."""

@@ -115,14 +115,14 @@ def _refuse_impossible(deployments: Sequence[Deployment], *, shell: bool) -> Non
             )
 
 
-def _placed(deployments: Sequence[Deployment]) -> list[list[merge.Placed]]:
+def _placed(deployments: Sequence[Deployment], share: str) -> list[list[merge.Placed]]:
     """Return for every deployment its images, and where the guest has them."""
     number = 0
     everything = []
     for deployment in deployments:
         placed = []
         for image in deployment.images:
-            placed.append((image, image_path(number, image.name)))
+            placed.append((image, image_path(share, number, image.name)))
             number += 1
         everything.append(placed)
     return everything
@@ -135,6 +135,7 @@ class _Session:
         self._machine = machine
         self._journal = journal
         self._tell = tell
+        self._inspections: dict[BootImage, inspect.Inspection] = {}
         self.rounds: list[Round] = []
         self.systemd: str | None = None
         self.digest: str | None = None
@@ -143,13 +144,13 @@ class _Session:
         """Boot the first deployment, put the others in its place, and return what is known."""
         began = time.monotonic()
         self._machine.prepare(self._tell)
-        unreadable, unfit = _look(deployments, self._machine.os_release())
+        unreadable = self._inspect(deployments)
         if unreadable:
             names = tuple(image.name for image in _images(deployments))
             return self.report(rounds=[Round(images=names, merged=(), results=tuple(unreadable))])
-        if unfit:
+        if unfit := self._misfit():
             return self.report(unfit=unfit)
-        placed = _placed(deployments)
+        placed = _placed(deployments, self._machine.share)
         load = self._load(placed)
         self._tell("boots")
         try:
@@ -158,6 +159,26 @@ class _Session:
         except GuestError as error:
             self._lost(deployments[0], error)
         return self.report(seconds=round(time.monotonic() - began, 3))
+
+    def _inspect(self, deployments: Sequence[Deployment]) -> list[ProbeResult]:
+        """Look into the images, and return those that can't be mounted."""
+        unreadable = []
+        for image in _images(deployments):
+            try:
+                self._inspections[image] = inspect.inspection(image)
+            except ImageUnreadableError as error:
+                title = f"{image.name} is merged"
+                unreadable.append(ProbeResult(title=title, passed=False, detail=str(error)))
+        return unreadable
+
+    def _misfit(self) -> str | None:
+        """Return why an image is not for this system; None where all are."""
+        system = self._machine.os_release()
+        reasons = (
+            inspect.misfit(image.name, each.release, system)
+            for image, each in self._inspections.items()
+        )
+        return next(filter(None, reasons), None)
 
     def _load(self, placed: list[list[merge.Placed]]) -> Load:
         self._journal.parent.mkdir(parents=True, exist_ok=True)
@@ -242,7 +263,7 @@ class _Session:
         expected = probes(
             deployment.expected,
             start=deployment.start,
-            shipped=merged.shipped,
+            shipped=inspect.shipped(self._inspections[image] for image in deployment.images),
             host=Host(
                 arch=self._machine.arch,
                 systemd=merged.version,
@@ -265,22 +286,6 @@ class _Session:
         data = answer.stdout.encode()
         self._journal.write_bytes(data)
         self.digest = hashlib.sha256(data).hexdigest()
-
-
-def _look(
-    deployments: Sequence[Deployment], system: Mapping[str, str]
-) -> tuple[list[ProbeResult], str | None]:
-    """Return the images that can't be mounted, and why the others are not for a system."""
-    unreadable, reasons = [], []
-    for image in _images(deployments):
-        try:
-            release = inspect.release(image)
-        except ImageUnreadableError as error:
-            title = f"{image.name} is merged"
-            unreadable.append(ProbeResult(title=title, passed=False, detail=str(error)))
-        else:
-            reasons.append(inspect.misfit(image.name, release, system))
-    return unreadable, next(filter(None, reasons), None)
 
 
 def _hidden(deployment: Deployment, system: Path | None) -> str | None:

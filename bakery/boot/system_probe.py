@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bakery.boot.guest import Answer
-    from bakery.boot.merge import Shipped
+    from bakery.boot.inspect import Shipped
 
 _VERIFIES = 254  # the first systemd with `udevadm verify`
 _TIMEOUT = 10

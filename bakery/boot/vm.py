@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from bakery.boot.machine import Load
     from bakery.recipe.expectations import Device
 
-_SHARE = "bakery"  # the serial number of the disk that has agent and images
+SHARE = "/run/bakery"
+_SERIAL = "bakery"  # the serial number of the disk that has agent and images
 _PORT = "bakery"
 
 # What check.yaml calls devices, as qemu's options. Disks are empty, and nothing of them is kept.
@@ -47,8 +48,8 @@ _MOUNT_UNIT = f"""\
 DefaultDependencies=no
 Before=local-fs.target
 [Mount]
-What=/dev/disk/by-id/virtio-{_SHARE}
-Where={guest.SHARE}
+What=/dev/disk/by-id/virtio-{_SERIAL}
+Where={SHARE}
 Type=squashfs
 Options=ro
 [Install]
@@ -150,7 +151,12 @@ def units() -> dict[str, str]:
     """Return the units that a guest needs: its agent, and the mount of what it is given."""
     port = f"/dev/virtio-ports/{_PORT}"
     device = f"dev-virtio\\x2dports-{_PORT}.device"
-    return {**guest.units(port, port, after=device), "run-bakery.mount": _MOUNT_UNIT}
+    return {**guest.units(SHARE, port, port, after=device), "run-bakery.mount": _MOUNT_UNIT}
+
+
+def image_path(number: int, name: str) -> str:
+    """Return where a virtual machine finds the image of that number and name."""
+    return guest.image_path(SHARE, number, name)
 
 
 def command(vm: Vm, share: Path, agent: int) -> list[str]:
@@ -174,7 +180,7 @@ def command(vm: Vm, share: Path, agent: int) -> list[str]:
         *("-m", str(vm.memory), "-device", "virtio-rng-pci"),
         *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
         *_drive("root", vm.disk, f"format={_format(vm.disk)},snapshot=on"),
-        *_drive(_SHARE, share, "format=raw,readonly=on"),
+        *_drive(_SERIAL, share, "format=raw,readonly=on"),
         *("-chardev", f"socket,id=agent,fd={agent}", "-device", "virtio-serial-pci"),
         *("-device", f"virtserialport,chardev=agent,name={_PORT}"),
         *chain.from_iterable(DEVICES[device] for device in dict.fromkeys(vm.devices)),

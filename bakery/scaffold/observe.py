@@ -225,7 +225,7 @@ def _booted(
 
     chosen.prepare(tell)
     image = BootImage(path=tree, name=name)
-    placed = [(image, image_path(0, name))]
+    placed = [(image, image_path(chosen.share, 0, name))]
     with tempfile.TemporaryDirectory(prefix="bakery-new-") as scratch:
         load = Load(setup=merge.setup(placed), images=[image], log=Path(scratch, "console"))
         with chosen.start(load) as guest:

@@ -42,11 +42,33 @@ def test_who_an_image_is_for(
 ) -> None:
     file = image.path / "usr/lib/extension-release.d/extension-release.app"
     file.write_text(release)
-    assert inspect.misfit("app", inspect.release(image), system) == reason
+    assert inspect.misfit("app", inspect.inspection(image).release, system) == reason
 
 
 def test_without_a_release_file_only_a_boot_tells(image: BootImage) -> None:
-    assert inspect.release(image) == {}
+    assert inspect.inspection(image).release == {}
+
+
+def test_what_acts_on_a_host_is_named_once(image: BootImage, tmp_path: Path) -> None:
+    other = BootImage(path=tmp_path / "other", name="other")
+    for each in (image, other):
+        for path in (
+            "systemd/system/app.service",
+            "systemd/system/app@.service",
+            "systemd/system/app@one.socket",
+            "systemd/system/app.service.d/10-more.conf",
+            "udev/rules.d/60-app.rules",
+            "udev/rules.d/README",
+            "sysctl.d/app.conf",
+        ):
+            file = each.path / "usr/lib" / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+    assert inspect.shipped(map(inspect.inspection, (image, other))) == inspect.Shipped(
+        units=("app.service", "app@one.socket"),
+        rules=("/usr/lib/udev/rules.d/60-app.rules",),
+        sysctls=("/usr/lib/sysctl.d/app.conf",),
+    )
 
 
 def test_folders_of_a_host_that_an_image_hides_are_named(image: BootImage, tmp_path: Path) -> None:
@@ -72,4 +94,4 @@ def test_folders_of_a_host_that_an_image_hides_are_named(image: BootImage, tmp_p
 def test_what_is_no_image_is_told(tmp_path: Path) -> None:
     (tmp_path / "app.raw").write_bytes(b"nothing that can be mounted")
     with pytest.raises(ImageUnreadableError, match="not an image"):
-        inspect.release(BootImage(path=tmp_path / "app.raw", name="app"))
+        inspect.inspection(BootImage(path=tmp_path / "app.raw", name="app"))

@@ -84,7 +84,12 @@ def test_ignition_starts_the_agent_and_masks_what_is_replaced() -> None:
     config = json.loads(ignition(["docker-flatcar"]))
     assert config["ignition"]["version"] == "3.3.0"
     units = {unit["name"]: unit for unit in config["systemd"]["units"]}
-    assert set(units) == {"bakery-agent.service", "bakery-setup.service", "run-bakery.mount"}
+    assert set(units) == {
+        "bakery-agent.service",
+        "bakery-setup.service",
+        "bakery-booted.target",
+        "run-bakery.mount",
+    }
     assert all(unit["enabled"] for unit in units.values())
     assert "Before=systemd-sysext.service" in units["bakery-setup.service"]["contents"]
     assert config["storage"]["links"] == [

@@ -13,8 +13,8 @@ from harness.attacks import ATTACKS, Attack, Consumer, Keys, Site
 from harness.openpgp import Person
 from harness.sysupdate import SHIPPED, built, follower, given
 
-from bakery.boot.guest import image_path
 from bakery.boot.machine import Load
+from bakery.boot.nspawn import image_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,8 +20,8 @@ from harness.released import release
 from harness.sysupdate import SHIPPED, built, follower, given
 
 from bakery.arch import native_arch
-from bakery.boot.guest import image_path
 from bakery.boot.machine import Load
+from bakery.boot.nspawn import image_path
 from bakery.http.retry import RetryPolicy
 from bakery.provision import keys
 from bakery.publish import release as transaction

@@ -15,7 +15,7 @@ from harness.virtual import booted
 
 from bakery import settings as settings_module
 from bakery.arch import native_arch
-from bakery.boot.guest import image_path
+from bakery.boot.vm import image_path
 from bakery.files import sha256
 from bakery.image.verity.image import make, read
 from bakery.image.verity.signing import Certificates

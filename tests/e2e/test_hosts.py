@@ -14,7 +14,7 @@ from harness.project import REPOSITORY
 
 from bakery.arch import native_arch
 from bakery.boot.debian import SUITES
-from bakery.boot.guest import image_path
+from bakery.boot.nspawn import image_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

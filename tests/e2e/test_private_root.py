@@ -12,9 +12,8 @@ from harness.debian import ROOTS
 from harness.packages import EMULATOR, locked_anew
 
 from bakery.arch import native_arch
-from bakery.boot.guest import image_path
 from bakery.boot.machine import BootImage, Load
-from bakery.boot.nspawn import Nspawn
+from bakery.boot.nspawn import Nspawn, image_path
 from bakery.progress import Silent
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from harness.sysupdate import follower, given
 
 from bakery import settings as settings_module
 from bakery.arch import native_arch
-from bakery.boot import guest as guests
+from bakery.boot import nspawn
 from bakery.boot.machine import Load
 from bakery.http.address import mirrored
 from bakery.provision import command
@@ -178,7 +178,7 @@ def test_a_machine_comes_up_and_follows_the_script(
     assert LAST_STEP in done.stdout
 
     bound = [root, published, scripts]
-    places = [guests.image_path(number, path.name) for number, path in enumerate(bound)]
+    places = [nspawn.image_path(number, path.name) for number, path in enumerate(bound)]
     scripts.mkdir()
     text = provision(str(published / "greeter-2.0"), f"file://{places[1]}", "shell")
     (scripts / "install").write_text(text)
@@ -232,7 +232,7 @@ def test_a_machine_follows_a_channel(
         )
     (published / "images.example").symlink_to(".")
     (published / "proxy").write_text(FORWARD)
-    site = guests.image_path(0, published.name)
+    site = nspawn.image_path(0, published.name)
     load = Load(setup=OTHERS, images=given([published]), log=tmp_path / "console")
     merge = "systemctl show --property=InvocationID systemd-sysext.service"
     update = "systemctl start extensions-update.service"
@@ -282,7 +282,7 @@ def test_a_machine_takes_the_newest_when_it_first_boots(
     assert LAST_STEP in ignite(text, root).stdout
     channel(published, "greeter", HERE, "1.0", "2.0", signer=person)
     bound = [root, published]
-    laid, site = (guests.image_path(number, path.name) for number, path in enumerate(bound))
+    laid, site = (nspawn.image_path(number, path.name) for number, path in enumerate(bound))
     setup = f"cp -a {laid}/etc/. /etc/\nmkdir -p /opt\ncp -a {laid}/opt/. /opt/\n" + SERVED % site
     setup += (
         "systemctl preset extensions-first-greeter.service extensions-keys.service\n"  # Ignition's
@@ -308,7 +308,7 @@ def test_a_script_that_can_do_no_good_changes_nothing(
     for reference in ("greeter", "greeter-1.0", "greeter-3.0"):
         text = provision(reference, server.url, "shell").replace(server.url, HERE)
         (published / f"install-{reference}").write_text(text)
-    site = guests.image_path(0, published.name)
+    site = nspawn.image_path(0, published.name)
     load = Load(setup=OTHERS, images=given([published]), log=tmp_path / "console")
     state = "find /etc /opt /var/lib/extensions -newer /run/began -o -path '*greeter*' | sort"
 
@@ -350,7 +350,7 @@ def test_a_machine_is_set_up_by_hand(tmp_path: Path, published: Path, person: Pe
     (lines,) = re.findall(r"```sh\n(set -e\nurl=.*?)```", guide, re.DOTALL)
     lines = lines.replace("https://github.com/OWNER/REPO/releases/download", HERE)
     (published / "follow").write_text(lines.replace("caddy", "greeter"))
-    site = guests.image_path(0, published.name)
+    site = nspawn.image_path(0, published.name)
     load = Load(setup="", images=given([published]), log=tmp_path / "console")
     with follower("trixie").start(load) as guest:
         holds(guest, f"busybox httpd -p 127.0.0.1:8000 -h {site}")

@@ -12,10 +12,9 @@ from harness.debian import ROOTS
 from bakery.arch import native_arch
 from bakery.boot import vm
 from bakery.boot.debian import SUITES
-from bakery.boot.guest import image_path
 from bakery.boot.machine import BootImage, Load
 from bakery.boot.merge import links
-from bakery.boot.nspawn import Nspawn
+from bakery.boot.nspawn import Nspawn, image_path
 from bakery.boot.qemu import Qemu
 from bakery.image.squash import squash
 from bakery.image.stage import stage

@@ -15,8 +15,8 @@ from harness.project import REPOSITORY, Project, digest
 from harness.sysupdate import SHIPPED, built, follower, given
 
 from bakery.arch import native_arch
-from bakery.boot.guest import image_path
 from bakery.boot.machine import Load
+from bakery.boot.nspawn import image_path
 from bakery.recipe import lock as lockfile
 from bakery.release import signing, sums
 from bakery.release.errors import ReleaseError

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from bakery import settings as settings_module
 from bakery.arch import native_arch
-from bakery.boot.guest import image_path
 from bakery.boot.machine import Load
+from bakery.boot.nspawn import image_path
 from bakery.image.squash import squash
 from bakery.image.stage import stage
 from bakery.progress import Silent
@@ -169,8 +169,9 @@ class DiskFollower(Follower):
 
     disk: Path
 
-    def _mounts(self, root: Path, folder: Path, load: Load) -> str:
-        before, run, after = super()._mounts(root, folder, load).rpartition('exec "$@"')
+    def _mounts(self, folder: Path, load: Load) -> str:
+        root = folder / "root"
+        before, run, after = super()._mounts(folder, load).rpartition('exec "$@"')
         etc = shlex.join(["cp", "-a", f"{self.disk}/etc/.", f"{root}/etc/"])
         binds = []
         for place in _WRITTEN:

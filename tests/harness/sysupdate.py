@@ -20,9 +20,8 @@ from filelock import FileLock
 from msgspec import structs
 
 from bakery.arch import native_arch
-from bakery.boot import debian, guest
 from bakery.boot.machine import BootImage, Load
-from bakery.boot.nspawn import Nspawn, escaped
+from bakery.boot.nspawn import Nspawn, escaped, image_path
 from bakery.progress import Silent
 from bakery.upstream import apt as sources
 from harness.debian import ROOTS
@@ -30,6 +29,8 @@ from harness.debian import ROOTS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from bakery.boot import debian, guest
 
 PACKAGES = ("systemd-container", "gpg", "busybox")
 BUILDING = (
@@ -82,25 +83,25 @@ class Follower(Nspawn):
             running.ask("systemctl start sysinit.target", limit=120)
             yield running
 
-    def _mounts(self, root: Path, folder: Path, load: Load) -> str:
+    def _mounts(self, folder: Path, load: Load) -> str:
         """Mount /usr alone; make nodes for loop devices, for a container's /dev has none."""
         nodes = folder / "share/dev"
         nodes.mkdir()
         for number in range(128):
             os.mknod(nodes / f"loop{number}", stat.S_IFBLK | 0o660, os.makedev(7, number))
         setup = folder / "share/setup"
-        setup.write_text(f"cp -a {guest.SHARE}/dev/. /dev/\n{setup.read_text('utf-8')}", "utf-8")
+        setup.write_text(f"cp -a {self.share}/dev/. /dev/\n{setup.read_text('utf-8')}", "utf-8")
         for name in ("changes", "work") if self.disk else ():
             kept = self.disk / name
             kept.mkdir(parents=True, exist_ok=True)
             (folder / name).rmdir()
             (folder / name).symlink_to(kept)
-        return super()._mounts(root, folder, replace(load, images=[]))
+        return super()._mounts(folder, replace(load, images=[]))
 
     def _arguments(self, _folder: Path, load: Load) -> list[str]:
         """Bind images as the files that they are."""
         binds = [
-            f"--bind-ro={escaped(image.path)}:{guest.image_path(number, image.name)}"
+            f"--bind-ro={escaped(image.path)}:{image_path(number, image.name)}"
             for number, image in enumerate(load.images)
         ]
         devices = ("block-loop rwm", "/dev/loop-control rw")
