@@ -57,6 +57,10 @@ _ARGUMENTS = (
     "--timezone=off",
 )
 _SHARE = "/run/host/bakery"  # systemd has no units for what is mounted in there
+# Programs that make containers mount a sysfs. The kernel lets them where a whole one is to be seen
+# already, and systemd-nspawn shows parts: see mount_too_revealing() of Linux. This one has no
+# network devices in it, and belongs to nobody in there.
+_SYSFS = "/run/host/sysfs"
 _LEASH = "bakery-leash.service"
 # A container outlives its systemd-nspawn if that is killed; then it finds the lock free and ends.
 _LEASH_UNIT = f"""\
@@ -123,11 +127,12 @@ class Nspawn(debian.Debian):
             with _opened(share) as (reader, writer), _groups(folder.name) as groups:
                 command = [
                     *("/bin/sh", "-c", _IN_GROUPS, "sh", *map(str, groups), "--"),
-                    *(_UNSHARE.require(), "--mount", "--propagation=slave", "--"),
+                    *(_UNSHARE.require(), "--mount", "--net", "--propagation=slave", "--"),
                     *("/bin/sh", "-c", self._mounts(folder, load), "sh"),
                     *(nspawn, *_ARGUMENTS, f"--directory={root}"),
                     f"--machine=bakery-{secrets.token_hex(4)}",
                     f"--bind={escaped(share)}:{_SHARE}",
+                    f"--bind={escaped(folder / 'sysfs')}:{_SYSFS}",
                     *self._arguments(folder, load),
                     *([] if _systemd_runs() else ["--keep-unit"]),
                 ]
@@ -155,7 +160,8 @@ class Nspawn(debian.Debian):
         (folder / "fstab").write_text(
             f"none ./root overlay {layers}\n"
             "base/usr ./root/usr none bind,ro\n"
-            "var ./root/var none bind\n",
+            "var ./root/var none bind\n"
+            "none ./sysfs sysfs\n",
             "utf-8",
         )
         lines = ["set -e", shlex.join(["cd", str(folder)]), "mount --all --fstab fstab"]
@@ -188,7 +194,7 @@ def image_path(number: int, name: str) -> str:
 
 def _prepare_root(base: Path, folder: Path, owner: int) -> Path:
     """Make what the root file system is mounted of, and return where that will be."""
-    for name in ("root", "changes", "work"):
+    for name in ("root", "changes", "work", "sysfs"):
         (folder / name).mkdir(mode=0o755)
         os.chown(folder / name, owner, owner)
     run(["cp", "-a", "--", base / "var", folder], what="the base system can't be copied")

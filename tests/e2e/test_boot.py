@@ -328,6 +328,16 @@ def test_machines_know_nothing_of_each_others_units(tmp_path: Path) -> None:
             assert "0" not in processes, "a process of another machine"
 
 
+@pytest.mark.parametrize("suite", SUITES)
+def test_what_runs_containers_works_in_one(tmp_path: Path, suite: str) -> None:
+    """The kernel lets nobody show more of proc and sysfs than is shown already."""
+    with nspawn(suite).start(Load(setup="", images=[], log=tmp_path / "log")) as guest:
+        unshared = "unshare --mount --net --pid --fork"
+        for kind in ("proc", "sysfs"):
+            assert guest.ask(f"{unshared} mount -t {kind} {kind} /mnt").status == 0, kind
+        assert guest.ask("ls /run/host/sysfs/class/net").stdout == "lo\n"
+
+
 def test_another_architecture_is_skipped_and_not_passed(tree: Tree, journal: Path) -> None:
     other = "arm64" if native_arch() == "x86-64" else "x86-64"
     machine = Nspawn(suite="trixie", cache=ROOTS, arch=other)

@@ -1,4 +1,4 @@
-"""An image's code is root in its container, and tries twelve ways out: none leads anywhere."""
+"""An image's code is root in its container, and tries thirteen ways out: none leads anywhere."""
 
 from __future__ import annotations
 
@@ -83,6 +83,8 @@ def ways_out(host: Path) -> dict[str, str]:
         f" }} exit(syscall({trace}, 16, {os.getpid()}, 0, 0) == -1 ? 1 : 0)'",
         "keyrings": f"{search} || grep {SECRET} /proc/keys",
         "host sockets": f"{connect} || ls /run/systemd/private-host /run/host/run 2>/dev/null",
+        "sysfs": "find /run/host/sysfs /sys -path /sys/fs/cgroup -prune -o -type f -writable -print"
+        " | grep . || echo 1 >/run/host/sysfs/kernel/profiling",
         "bpf": call("bpf", "0", '"\\0" x 128', "128"),
     }
 
