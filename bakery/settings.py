@@ -86,6 +86,7 @@ class Settings:
     profile = "small"
     verity = true
     verity_certificate = "verity.crt"
+    file_contexts = "file_contexts"
     jobs = 4
     machines = "nspawn:bookworm nspawn:trixie nspawn:forky"
     publisher = "github:OWNER/REPO"

@@ -51,7 +51,7 @@ RUN_BY = {
 }
 WORDS = re.compile(r"`((?:bakery|doit) [^`]+)`|^ {4}((?:bakery|doit) .+)$", re.MULTILINE)
 DRAFTED = "just"  # the recipe that CONTRIBUTING writes
-TASKS = {"build", "boot", "release", "stage", "publish", "channel", "clean", "list"}
+TASKS = {"site", "build", "boot", "release", "stage", "publish", "channel", "clean", "list"}
 
 
 def blocks(language: str) -> list[str]:

@@ -138,7 +138,13 @@ certify() { # NAME: with the certificate on standard input, for the rehearsal
   cat >"$work/verity.d/$1"
 }
 
+insists() { # whether this host takes signed images alone, or is about to
+  [ -n "${policy-}" ] || [ -n "$(image_policy)" ] ||
+    grep -qs '^ImagePolicy=' /etc/systemd/sysext.conf /etc/systemd/sysext.conf.d/*.conf
+}
+
 can_merge() { # [NAME IMAGE]...: these with all that is there, by the policy and certificates to be
+  [ -e "$work/verity.d" ] || insists || return 0
   pairs=$*
   # shellcheck disable=SC2086 # pairs of words
   set -- $pairs

@@ -36,6 +36,9 @@ class Progress:
     def restart(self, done: int = 0) -> None:
         self.done = done
 
+    def tell(self, step: str, *, of: str = "", lasting: bool = False) -> None:
+        pass
+
 
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:
