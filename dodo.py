@@ -103,5 +103,5 @@ def task_channel():
 
 
 def task_site():
-    """pages about what is published, for people and programs, in dist/site"""
+    """pages about what is published"""
     return bakery.site()

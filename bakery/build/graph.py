@@ -233,7 +233,8 @@ class Graph:
 
             return self._act("site", work)
 
-        return {"actions": [(act,)], "uptodate": [False], "io": {"capture": False}}
+        asked = self._selection.names("site")  # else it is no part of what a run does
+        return {"actions": [(act,)] if asked else None, "io": {"capture": False}}
 
     def _groups_of(self, kind: str) -> list[Group]:
         groups = [group for id_, group in self._groups.items() if id_.startswith(f"{kind}:")]
