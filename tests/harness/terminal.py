@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SCREENS = Path(__file__).parents[1] / "screens"
 _PATIENCE = 120.0
 _HEIGHT = 72
-_STEADY = 20  # looks
+_STEADY = 60  # looks
 _SCRIPT = 'trap : INT; {command}; echo "exit status $?"; tmux -L {name} wait-for -S over; read -r _'
 _END = re.compile(r"^exit status \d+$", re.MULTILINE)
 _VARIABLES = ("CI", "FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS", "LINES", "TMUX")
