@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from harness.openpgp import Person
 
 ARCH = native_arch()
-SUITES = ["trixie", pytest.param("forky", marks=pytest.mark.nightly)]
+SUITES = ["trixie", "forky"]
 POLICY = f"--image-policy={verity.POLICY}"
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.nightly,
     needs.ROOT,
     needs.programs("debootstrap", "mkfs.ext4", "mksquashfs", "gpg", "qemu-system-x86_64"),
 ]
@@ -144,8 +145,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.nightly
-@pytest.mark.parametrize("suite", ["trixie", "forky"])
+@pytest.mark.parametrize("suite", SUITES)
 def test_what_a_host_merges(suite: str, tmp_path: Path) -> None:
     """Every image and fault under every certificate, with and without enforcement."""
     signer, stranger = Signer(tmp_path, "own"), Signer(tmp_path, "others")
