@@ -12,9 +12,10 @@ from harness.debian import ROOTS
 from bakery.arch import native_arch
 from bakery.boot import vm
 from bakery.boot.debian import SUITES
+from bakery.boot.guest import image_path
 from bakery.boot.machine import BootImage, Load
 from bakery.boot.merge import links
-from bakery.boot.nspawn import Nspawn, image_path
+from bakery.boot.nspawn import Nspawn
 from bakery.boot.qemu import Qemu
 from bakery.image.squash import squash
 from bakery.image.stage import stage
@@ -143,7 +144,7 @@ def _build(folder: Path, files: dict[str, str]) -> Path:
 @contextmanager
 def booted(machine: Machine, images: list[Path], before: str = "") -> Iterator[Guest]:
     boot_images = [BootImage(path=image, name="app") for image in images]
-    setup = before + links([(boot_images[0], image_path(0, "app"))])
+    setup = before + links([(boot_images[0], image_path(machine.share, 0, "app"))])
     load = Load(setup=setup, images=boot_images, log=images[0].with_name("console"))
     machine.prepare(Silent().tell)
     with machine.start(load) as guest:
@@ -154,7 +155,7 @@ def booted(machine: Machine, images: list[Path], before: str = "") -> Iterator[G
 
 def update(image: Path, number: int) -> str:
     """Return the script by which an administrator brings another image, and sees it work."""
-    placed = (BootImage(path=image, name="app"), image_path(number, "app"))
+    placed = (BootImage(path=image, name="app"), image_path(Nspawn.share, number, "app"))
     reload = "systemctl restart systemd-sysext.service && systemctl daemon-reload\n"
     return links([placed]) + reload + UP
 

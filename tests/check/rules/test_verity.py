@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from harness import needs
+from harness import labels, needs
 from harness.verity import Publisher
 
 from bakery.check.command import check_path
@@ -88,6 +88,7 @@ def squash(folder: Path, plain: Path) -> None:
 @pytest.fixture
 def plain(good: Any) -> Path:
     good.file("usr/share/demo/text", TEXT)
+    labels.attach_all(good.root)
     path: Path = good.root.parent / "demo-1.0-x86-64.raw"
     squash(good.root, path)
     return path
