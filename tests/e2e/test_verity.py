@@ -39,11 +39,8 @@ if TYPE_CHECKING:
     from bakery.release.document import ReleasedImage
 
 pytestmark = [pytest.mark.e2e, needs.ROOT, needs.programs("debootstrap", "apt-get", "mksquashfs")]
-# One system each time, the others each night
-LONG = [
-    pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
-    for suite in SUITES
-]
+# Emulated, one takes minutes
+LONG = [pytest.param(suite, marks=[pytest.mark.nightly]) for suite in SUITES]
 RECIPE = """\
 summary: says hi, for tests
 homepage: https://example.com/
