@@ -139,8 +139,9 @@ class _Interrupts:
             echoed = stream.isatty() and self.number == signal.SIGINT  # as ^C
             clear = "\n" if os.environ.get("TERM") == "dumb" else "\r\x1b[K"
             line = f"{name}: {self._advice}" if self._advice else name
-            stream.write(f"{clear if echoed else ''}{line}\n")
-            stream.flush()
+            with suppress(RuntimeError):  # it was being written to when the signal came
+                stream.flush()
+            os.write(stream.fileno(), f"{clear if echoed else ''}{line}\n".encode())
 
     def _uncaught(
         self, kind: type[BaseException], error: BaseException, trace: TracebackType | None

@@ -105,7 +105,8 @@ def tasks(root: Path, *words: str) -> dict[str, dict[str, Any]]:
     made: dict[str, dict[str, Any]] = {}
     for kind, creator in defined.items():
         if kind.startswith("task_"):
-            for task in creator():
+            created = creator()
+            for task in [] if isinstance(created, dict) else created:  # one that stands alone
                 made[task.get("basename") or f"{kind[5:]}:{task['name']}"] = task
     return made
 

@@ -5,7 +5,7 @@ import msgspec
 from bakery.boot.report import BootReport, ProbeResult, Round
 from bakery.build.state import Record
 from bakery.build.steps.boot import Booted, recorded
-from bakery.release.boots import Boot
+from bakery.release.boots import Boot, Held
 
 
 def test_boots_are_read_as_they_were_recorded() -> None:
@@ -22,5 +22,11 @@ def test_boots_are_read_as_they_were_recorded() -> None:
     record = Record(key="k", outputs=(), seconds=1, facts=facts)
     read = msgspec.json.decode(msgspec.json.encode(record), type=Record[Booted])
     assert read.facts.boots == (
-        Boot(machine="nspawn:trixie", systemd="257 (257.8-1)", checks=2, journal_sha256="1" * 64),
+        Boot(
+            machine="nspawn:trixie",
+            systemd="257 (257.8-1)",
+            checks=2,
+            held=(Held(title="it is merged", seconds=0),) * 2,
+            journal_sha256="1" * 64,
+        ),
     )
