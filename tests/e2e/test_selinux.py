@@ -161,7 +161,7 @@ def test_without_labels_it_is_merged_and_not_started(host: Guest) -> None:
 
 
 def test_status_tells_what_has_no_label(host: Guest) -> None:
-    host.ask(f"cat >/run/program <<'END'\n{program.script()}\nEND")
+    host.ask(f"cat >/run/program <<'SCRIPT'\n{program.script()}\nSCRIPT")
     asked = "sh /run/program status nats-server caddy"
     lines = said(host, asked)
     assert "obstacle SELinux is enforced" in lines.partition("caddy")[0]
