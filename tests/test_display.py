@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from harness.hand_clock import Clock
 
 from bakery.display import SILENCE, Display, Overall, Row, told
 
@@ -10,16 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WHEEL = "fetch:0123456789ab-" + "tool-" * 20 + "x86_64.whl"
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture

@@ -22,7 +22,6 @@ from bakery.build.selection import DEFAULT, Selection
 from bakery.build.state import State
 from bakery.errors import BakeryError, explained
 from bakery.recipe.folder import FILE
-from bakery.recipe.load import Recipes
 from bakery.recipe.lock import LockError
 from bakery.recipe.plan import releases
 from bakery.store import users
@@ -228,7 +227,7 @@ class Graph:
 
                 settings = self.project.context.settings
                 folder = settings.dist / "site"
-                sources, _ = Recipes(settings.recipes).load()
+                sources, _ = self.project.recipes.load()
                 return f"{folder}: {make(folder, settings, sources)}"
 
             return self._act("site", work)

@@ -145,10 +145,7 @@ insists() { # whether this host takes signed images alone, or is about to
 
 can_merge() { # [NAME IMAGE]...: these with all that is there, by the policy and certificates to be
   [ -e "$work/verity.d" ] || insists || return 0
-  pairs=$*
-  # shellcheck disable=SC2086 # pairs of words
-  set -- $pairs
-  for word in $pairs; do
+  for word; do
     case $word in
       /*) if [ -e "$word.part" ]; then word=$word.part; fi ;;
     esac

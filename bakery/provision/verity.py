@@ -21,6 +21,7 @@ from bakery.provision.host_config import HostFile, InlineContents
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from bakery.image.verity.signature import Signature
     from bakery.provision.extension import Extension
     from bakery.provision.host_config import HostConfig
     from bakery.provision.host_root import HostRoot
@@ -60,7 +61,7 @@ def certificates(name: str, handed_out: bytes) -> Iterator[HostFile]:
             the place of the other.
 
     """
-    for number, found in enumerate(_CERTIFICATE.findall(handed_out), 1):
+    for number, found in enumerate(_each(handed_out), 1):
         end = f"-{number}" if number > 1 else ""
         yield HostFile(path=f"{FOLDER}/{name}{end}.crt", contents=InlineContents(data=found))
 
@@ -117,8 +118,7 @@ def refuse_beside(host: HostRoot, config: HostConfig) -> None:
             why=_ONE_STOPS_ALL,
             fix="take the signed image: --enforce",
         )
-    there = [host.read(f"{FOLDER}/{name}") or b"" for name in host.names(FOLDER)]
-    certificates = Certificates(b"".join((given, *there)))
+    certificates = [*_each(given), *_believed(host)]
     others = [path for path in _images(host) if Path(path).stem not in config.extensions]
     unsigned = [path for path in others if not _is_signed(host, path, certificates)]
     if unsigned:
@@ -130,18 +130,35 @@ def refuse_beside(host: HostRoot, config: HostConfig) -> None:
         )
 
 
+def _each(pem: bytes) -> list[bytes]:
+    found: list[bytes] = _CERTIFICATE.findall(pem)
+    return found
+
+
+def _believed(host: HostRoot) -> Iterator[bytes]:
+    """Yield what systemd reads: the first certificate of each file whose name ends in .crt."""
+    for name in host.names(FOLDER):
+        if name.endswith(".crt"):
+            yield from _each(host.read(f"{FOLDER}/{name}") or b"")[:1]
+
+
 def _images(host: HostRoot) -> Iterator[str]:
     for folder in ("/etc/extensions", "/var/lib/extensions"):
-        names = (name for name in host.names(folder) if name.endswith(".raw"))
-        yield from (
-            path for name in names if host.is_file(host.resolve(path := f"{folder}/{name}"))
-        )
+        paths = (f"{folder}/{name}" for name in host.names(folder) if name.endswith(".raw"))
+        yield from (path for path in paths if host.is_file(host.resolve(path)))
 
 
-def _is_signed(host: HostRoot, path: str, certificates: Certificates) -> bool:
+def _is_signed(host: HostRoot, path: str, certificates: Iterable[bytes]) -> bool:
     try:
         with host.opened(host.resolve(path)) as file:
             signature = verity_image.read(Path(f"/proc/self/fd/{file.fileno()}")).signature
-            return signature is not None and bool(certificates.verify(signature))
-    except (VerityError, ValueError):
+    except VerityError:
+        return False
+    return signature is not None and any(_has_signed(each, signature) for each in certificates)
+
+
+def _has_signed(certificate: bytes, signature: Signature) -> bool:
+    try:
+        return bool(Certificates(certificate).verify(signature))
+    except ValueError:  # another has, or this is no certificate at all
         return False

@@ -26,8 +26,7 @@ from bakery.release.reader import ReleaseReader
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bakery.arch import Arch
-    from bakery.release.document import ReleasedImage, ReleaseDocument
+    from bakery.release.document import ReleaseDocument
 
 _BILL = ".cdx.json"
 _SIZE, _ORIGIN = "sysext-bakery:size", "sysext-bakery:origin"
@@ -75,11 +74,6 @@ class Edition:
     def version(self) -> str:
         """Upstream's version."""
         return self.document.version
-
-    def image(self, arch: Arch) -> ReleasedImage | None:
-        """Return its plain image for an architecture."""
-        found = (each for each in self.document.images if each.arch == arch)
-        return next(found, None)
 
     @cached_property
     def files(self) -> Mapping[str, tuple[File, ...]]:

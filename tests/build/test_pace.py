@@ -1,23 +1,14 @@
 from __future__ import annotations
 
 import pytest
+from harness.hand_clock import Clock
 
 from bakery.build.pace import Pace
 
 
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(100.0)
 
 
 @pytest.fixture

@@ -149,6 +149,28 @@ def test_an_image_of_an_unknown_signer_stops_enforcing(
         install(settings, "app", root, enforce=True)
 
 
+def test_what_systemd_does_not_read_vouches_for_nothing(
+    settings: Settings, signed: Path, root: Path, tmp_path: Path
+) -> None:
+    """Files with another ending, and certificates behind the first; garbage harms nobody."""
+    stranger, other = Publisher(tmp_path, "stranger"), Publisher(tmp_path, "other")
+    signing = VeritySigning(stranger.certificates, stranger.signer)
+    release(signed, "other", "1.0", {"x86-64": IMAGE}, signing=signing)
+    install(settings, "other-1.0", root, verity=True)
+    certificate = root / "etc/verity.d/other.crt"
+    certificate.with_name("garbage.crt").write_text(
+        "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"
+    )
+    install(settings, "app", root, enforce=True)
+    certificate.rename(certificate.with_suffix(".pem"))
+    with pytest.raises(ProvisionError, match="would not merge any more"):
+        install(settings, "app", root, enforce=True)
+    both = other.certificate.read_bytes() + stranger.certificate.read_bytes()
+    certificate.write_bytes(both)
+    with pytest.raises(ProvisionError, match="would not merge any more"):
+        install(settings, "app", root, enforce=True)
+
+
 @pytest.mark.usefixtures("signed")
 def test_masked_extensions_and_folders_are_none_of_it(settings: Settings, root: Path) -> None:
     links = root / "etc/extensions"
