@@ -2,7 +2,7 @@
 "use strict";
 const one = (selector) => document.querySelector(selector);
 const all = (selector) => [...document.querySelectorAll(selector)];
-const shown = (form) => { form.hidden = false; return form; };
+const shown = (element) => { element.hidden = false; return element; };
 
 const filters = one(".filters");
 if (filters) {
@@ -71,4 +71,4 @@ if (compare) {
 }
 
 for (const time of all("time[data-until]"))
-  if (Date.parse(time.dateTime) < Date.now()) time.insertAdjacentText("afterend", " (over)");
+  if (Date.parse(time.dateTime) < Date.now()) shown(time.nextElementSibling);
