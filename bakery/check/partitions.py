@@ -117,7 +117,10 @@ def file_system(path: Path) -> Extent:
 
     """
     partitions = table(path).partitions
-    found = [each for each in partitions if each.purpose and each.purpose.role == "data"]
+    systems = [each for each in partitions if each.purpose and each.purpose.role == "data"]
+    found = [each for each in systems if each.purpose and each.purpose.place == "root"]
+    if systems and not found:
+        raise ValueError("its file system is one for /usr, where only those for / are read")
     if not found and len(partitions) == 1:
         found = [*partitions]
     if not found:

@@ -173,6 +173,12 @@ def signature_without_hashes(it: Broken) -> None:
     it.repartition(data, usr)
 
 
+def system_of_usr(it: Broken) -> None:
+    types = [gpt.UUIDS[PartitionType("usr", role, "x86-64")] for role in ("data", "hash")]  # type: ignore[arg-type]
+    pairs = zip(it.partitions[:2], types, strict=True)
+    it.repartition(*(replace(each, type=type_) for each, type_ in pairs))
+
+
 def cut_off(it: Broken) -> None:
     os.truncate(it.path, it.path.stat().st_size - 16384)
 
@@ -245,6 +251,7 @@ def expired(it: Broken) -> None:
         (two_hashes, "partition-type", "has 2 partitions of the type root hash for x86-64"),
         (hashes_of_usr, "partition-type", "a hash partition for usr, and no file system for it"),
         (signature_without_hashes, "partition-type", "a signature partition for usr, and no"),
+        (system_of_usr, "image-mount", "its file system is one for /usr"),
         (cut_off, "image-mount", "the file ends after"),
         (table_checksum, "image-mount", "does not match the checksum of its entries"),
         (copy_of_table, "image-mount", "its copy at the end of the file does not match"),
