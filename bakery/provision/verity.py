@@ -62,7 +62,7 @@ def certificates(name: str, handed_out: bytes) -> Iterator[HostFile]:
 
     """
     for number, found in enumerate(_each(handed_out), 1):
-        end = f"-{number}" if number > 1 else ""
+        end = f".{number}" if number > 1 else ""
         yield HostFile(path=f"{FOLDER}/{name}{end}.crt", contents=InlineContents(data=found))
 
 

@@ -95,7 +95,7 @@ def test_each_certificate_has_a_file(tmp_path: Path) -> None:
     old, new = Publisher(tmp_path, "old"), Publisher(tmp_path, "new")
     both = new.certificate.read_bytes() + b"a comment\n" + old.certificate.read_bytes()
     files = list(verity.certificates("app", both))
-    assert [each.path for each in files] == ["/etc/verity.d/app.crt", "/etc/verity.d/app-2.crt"]
+    assert [each.path for each in files] == ["/etc/verity.d/app.crt", "/etc/verity.d/app.2.crt"]
     for name, data in verity.certified(files):
         assert len(Certificates(data).all) == 1, name
 
