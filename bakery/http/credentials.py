@@ -21,12 +21,14 @@ class Token:
         value: the secret; None where none is set.
         variable: the environment variable that holds it, for messages.
         api: an address of the only server that is told it.
+        scheme: how it is told: `Bearer` (RFC 6750) or `Basic` (RFC 7617).
 
     """
 
     value: str | None = field(repr=False)
     variable: str
     api: str
+    scheme: str = "Bearer"
 
     def is_for(self, url: str) -> bool:
         """Whether an address is of the server that may be told."""
@@ -34,7 +36,7 @@ class Token:
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Put the token into a request, as requests' authentication does."""
-        request.headers["Authorization"] = f"Bearer {self.value}"
+        request.headers["Authorization"] = f"{self.scheme} {self.value}"
         return request
 
 

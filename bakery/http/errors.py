@@ -22,6 +22,7 @@ class RequestError(Exception):
     Attributes:
         status: the HTTP status, where there was one.
         codes: what the API calls the reasons, such as GitHub's `already_exists`.
+        challenge: how the server wants to be told who asks (RFC 9110, 11.6.1).
 
     """
 
@@ -32,11 +33,13 @@ class RequestError(Exception):
         status: int | None = None,
         wait: float | None = None,
         codes: tuple[str, ...] = (),
+        challenge: str | None = None,
     ) -> None:
         super().__init__(why)
         self.status = status
         self.wait = wait
         self.codes = codes
+        self.challenge = challenge
 
 
 class TransientError(RequestError, RetriableError):

@@ -26,7 +26,7 @@ def refusal(response: Response, body: bytes = b"") -> RequestError:
 
     Args:
         response: an answer that is no success.
-        body: what it says; APIs explain themselves in JSON, with `message` and `errors`.
+        body: what it says; APIs explain themselves in JSON, with `message`, `errors` or both.
 
     """
     status = response.status_code
@@ -41,7 +41,8 @@ def refusal(response: Response, body: bytes = b"") -> RequestError:
         return RateLimitedError(why, status=status, wait=wait)
     passing = wait is not None or status in _TRANSIENT or broken
     kind = TransientError if passing else RefusedError
-    return kind(why, status=status, wait=wait, codes=codes)
+    challenge = response.headers.get("WWW-Authenticate")
+    return kind(why, status=status, wait=wait, codes=codes, challenge=challenge)
 
 
 def _said(body: bytes) -> tuple[str, tuple[str, ...]]:
@@ -49,7 +50,8 @@ def _said(body: bytes) -> tuple[str, tuple[str, ...]]:
     try:
         told = msgspec.json.decode(body)
         errors: list[Any] = told.get("errors") or []
-        said = " ".join(", ".join([told["message"], *map(_sentence, errors)]).split())
+        first = [told["message"]] if "message" in told or not errors else []
+        said = " ".join(", ".join([*first, *map(_sentence, errors)]).split())
         codes = (error.get("code") for error in errors if isinstance(error, dict))
         return said, tuple(code for code in codes if isinstance(code, str))
     except (ValueError, RecursionError, KeyError, AttributeError, TypeError):
