@@ -23,8 +23,10 @@ settings.register_profile(
 )
 settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile("steady")
-# Shells have what they start in the background ignore Ctrl-C, and children inherit that
+# Shells have what they start in the background ignore Ctrl-C, and nohup a terminal that goes;
+# children inherit that
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
