@@ -41,7 +41,7 @@ built, published = {}, {}
 for recipe, versions in project.by_recipe():
     for each in versions:
         made = release.Parts.of(each, squashed, checked, booted)
-        built[each.name] = add(release.unsigned(context, each, made))
+        built[each.name] = add(release.unsigned(context, each, made, state))
         released = add(release.step(context, each, made, built[each.name], state))
         published[each.name] = add(publish.step(context, remote, each, released, state))
     add(publish.channel(remote, recipe, bakery.asked(published[each.name] for each in versions)))

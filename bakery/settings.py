@@ -81,7 +81,9 @@ class Settings:
     mirror = "http://mirror.example/bakery"
     debian_mirror = "http://mirror.example/debian"
     debian_snapshot = "http://mirror.example/snapshot/{archive}"
-    remote = "http://mirror.example/store"
+    remote = "https://cache.example/bakery"
+    remote_write = false
+    remote_trusted = "cache-keys.gpg"
     offline = false
     profile = "small"
     verity = true
@@ -109,7 +111,11 @@ class Settings:
             unset, the one that this computer's apt uses.
         debian_snapshot: an archive of Debian as it was at some time, with `{archive}` where
             `debian` or `debian-security` belongs; unset, apt's own mirror.
-        remote: a store reached over HTTP, asked before upstream.
+        remote: a cache of results that machines share: `https://HOST/PATH` for a web server,
+            `oci://HOST/PATH` for a registry, or a folder.
+        remote_write: whether what is made here is put into that cache.
+        remote_trusted: the public keys of which one must have signed what is taken from the cache;
+            unset, whoever can write there is believed.
         offline: use only what the store has.
         profile: how hard images are compressed: `default`, `fast` or `small`.
         verity: whether every image has one for dm-verity beside it, whatever its recipe says.
@@ -141,6 +147,8 @@ class Settings:
     debian_mirror: str | None
     debian_snapshot: str | None
     remote: str | None
+    remote_write: bool
+    remote_trusted: Path | None
     offline: bool
     profile: Profile
     verity: bool
@@ -192,6 +200,17 @@ def _is_address(text: str) -> bool:
     with suppress(ValueError):
         return bool(urlsplit(text).scheme and "://" in text)
     return False
+
+
+def _cache(text: str, root: Path) -> str | None:
+    """Return where a shared cache is; a folder as `directory:PATH`."""
+    kind, colon, place = text.partition(":")
+    if not colon or kind == "directory":
+        folder = place if colon else text
+        return f"directory:{_folder(folder, root)}" if folder else None
+    if kind not in {"http", "https", "oci"} or not place.strip("/") or not place.startswith("//"):
+        raise ValueError("https://HOST/PATH, oci://HOST/PATH or directory:PATH")
+    return _address(text, root)
 
 
 def _archives(text: str, root: Path) -> str | None:
@@ -292,7 +311,9 @@ _PARSERS: dict[str, Callable[[str, Path], Any]] = {
     "mirror": _address,
     "debian_mirror": _address,
     "debian_snapshot": _archives,
-    "remote": _address,
+    "remote": _cache,
+    "remote_write": _switch,
+    "remote_trusted": _file,
     "offline": _switch,
     "profile": _profile,
     "verity": _switch,

@@ -74,6 +74,10 @@ class Context:
         """Return where a finished image lies."""
         return self.folder(image.release) / image.filename
 
+    def shared(self, image: Image) -> tuple[Path, ...]:
+        """Return what machines share of an image: its file, and nothing of a folder."""
+        return () if image.format == "folder" else (self.file(image),)
+
     def journals(self, image: Image) -> Path:
         """Return the folder of the journals of an image's boots."""
         return self.settings.dist / "boot" / image.id

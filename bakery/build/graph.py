@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from bakery.build.sharing import Sharing
     from bakery.build.step import AnyStep
     from bakery.recipe.load import Source
     from bakery.recipe.plan import Release
@@ -91,13 +92,22 @@ class Graph:
 
     def __init__(self, project: Project, selection: Selection) -> None:
         self.project = project
-        self.state = State(project.context.settings.dist)
+        self.state = State(project.context.settings.dist, sharing=self._sharing(selection))
         if selection.command == "run":
             users.register(project.context.store, project.context.settings.recipes)
         self._selection = selection
         self._steps: dict[str, AnyStep] = {}
         self._groups: dict[str, Group] = {}
         self._reporter = Reporter(project.context, self.state, project.images)
+
+    def _sharing(self, selection: Selection) -> Sharing | None:
+        """Return what is shared with other machines where something is done, not only said."""
+        settings = self.project.context.settings
+        if settings.remote is None or selection.command != "run" or selection.dry_run:
+            return None
+        from bakery.build.sharing import Sharing
+
+        return Sharing.of(settings)
 
     # Steps
 
@@ -262,17 +272,17 @@ class Graph:
                 pending += group.members
         reached: set[str] = set()
         while pending:
-            step = pending.pop()
-            if step.id not in reached:
-                reached.add(step.id)
-                pending += self._before(step)
+            self.state.look(pending)
+            reached.update(step.id for step in pending)
+            before = {each.id: each for step in pending for each in self._before(step)}
+            pending = [each for id_, each in before.items() if id_ not in reached]
         return reached
 
     def _before(self, step: AnyStep) -> tuple[AnyStep, ...]:
         """Return the steps that must be looked at before one: none that it makes unnecessary."""
         if self._selection.dry_run and step.preview:
             return ()
-        if self._is_done(step):
+        if self._is_done(step) or self.state.is_found(step):
             return tuple([before for before in step.after if before not in step.replaces])
         return step.after
 

@@ -93,6 +93,7 @@ class Reporter:
         sizes, self._bundles = bundles(self._images.values(), names)
         for name in names:
             self._pace.expect(name, sizes.get(name))
+        self._complain()
 
     def get_status(self, task: Any) -> None:
         """Take no notice that a task is looked at."""
@@ -120,13 +121,12 @@ class Reporter:
             if running is None:
                 return
             step, _, name = task.name.partition(":")
-            if step == "squash":
-                self._tally.built.add(name)
+            size = self._count(name, running) if step == KIND else running.row.done
             if task.name in self._bundles:
                 return
             seconds = time.monotonic() - running.started
             notes = self._notes.pop(task.name, "").splitlines()
-            self._succeeded(shown(task.name), self._amount(step, name, running), seconds, notes)
+            self._succeeded(shown(task.name), size, seconds, notes)
 
     def add_failure(self, task: Any, fail: Any) -> None:
         """Show that a task has failed, or can't run since another one has."""
@@ -153,7 +153,7 @@ class Reporter:
         with self._lock:
             self._end(task.name)
         step, _, name = task.name.partition(":")
-        if step == "squash":
+        if step == KIND:
             self._tally.cached.add(name)
         elif step == "boot":
             self._passed_before(task.name, name)
@@ -198,10 +198,16 @@ class Reporter:
         if interrupts.happened():
             return
         self._state.sweep()
+        self._complain()
         width = self._display.width
         show(self._tally, self._images, self._context, self._state, self.unusable, width=width)
 
     # Showing
+
+    def _complain(self) -> None:
+        """Show what is wrong with the shared cache, as far as that has not been shown."""
+        for complaint in self._state.complaints():
+            self._say(complaint, bad=True)
 
     def _end(self, name: str, *, good: bool = False) -> _Running | None:
         """Take note that a task is over, or need not be done; the last of a bundle is told."""
@@ -215,8 +221,10 @@ class Reporter:
             self._succeeded(bundle.name, row.done, seconds, [])
         return running
 
-    def _amount(self, step: str, name: str, running: _Running) -> int:
-        record = self._state.record(step, name, Squashed) if step == KIND else None
+    def _count(self, image: str, running: _Running) -> int:
+        """Count an image that was made here, or came from a shared cache; return its size."""
+        record = self._state.record(KIND, image, Squashed)
+        (self._tally.remote if record and record.origin else self._tally.built).add(image)
         return record.facts.size if record else running.row.done
 
     def _succeeded(self, task: str, size: int, seconds: float, notes: Sequence[str]) -> None:

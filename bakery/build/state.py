@@ -3,8 +3,8 @@
 A record is the truth about what is up to date. An output is trusted while its size and
 modification time are those recorded when it was written; its content is not read again for that.
 Every step works in a scratch folder of its own and under a lock, so it can be killed at any time
-and two processes can share a folder. What was done on another machine can be taken over, though
-other versions of programs have done it than this machine has.
+and two processes can share a folder. What was done on another machine can be taken over: from
+a shared cache, or, by hand, though other versions of programs have done it than this machine has.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import functools
 import hashlib
 import os
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from bakery.build.sharing import Found, Sharing
     from bakery.build.step import AnyMade, AnyStep, Made, Step
     from bakery.progress import Progress
 
@@ -57,6 +58,20 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     mtime: int
 
 
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a result was taken from.
+
+    Attributes:
+        cache: the shared cache, as people call it.
+        signed_by: the fingerprint of the trusted key that has signed it; None where no key is
+            trusted more than others.
+
+    """
+
+    cache: str
+    signed_by: str | None = None
+
+
 class Record(msgspec.Struct, Generic[Facts], frozen=True, kw_only=True):
     """One finished step.
 
@@ -65,6 +80,7 @@ class Record(msgspec.Struct, Generic[Facts], frozen=True, kw_only=True):
         outputs: the files it made.
         seconds: how long it took.
         facts: what later steps and reports want to know; each kind of step has a type for them.
+        origin: where it was taken from; None where it was done here.
 
     """
 
@@ -72,6 +88,10 @@ class Record(msgspec.Struct, Generic[Facts], frozen=True, kw_only=True):
     outputs: tuple[Output, ...]
     seconds: float
     facts: Facts
+    origin: Origin | None = None
+
+
+AnyRecord: TypeAlias = Record[msgspec.Struct]
 
 
 class Borrowed(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,13 +116,19 @@ class State:
     Args:
         dist: the output folder.
         code: the code whose changes make steps stale; the bakery's own when None.
+        sharing: what is shared with other machines; nothing when None.
 
     """
 
-    def __init__(self, dist: Path, code: Code | None = None) -> None:
+    def __init__(
+        self, dist: Path, code: Code | None = None, sharing: Sharing | None = None
+    ) -> None:
         self.dist = dist
         self._folder = dist / ".bakery"
         self._code = code or Code()
+        self._sharing = sharing
+        self._found: dict[AnyStep, Found] = {}
+        self._origins: dict[AnyStep, Origin | None] = {}
         self._replaced_by: dict[AnyStep, list[AnyStep]] = defaultdict(list)
         self._keys: dict[AnyStep, str] = {}
         self._done: dict[AnyStep, bool] = {}
@@ -213,6 +239,10 @@ class State:
         record = self.record(step.kind, step.name, step.facts)
         return record.facts if record and _are_there(record.outputs, self.dist) else None
 
+    def origin(self, step: AnyStep) -> Origin | None:
+        """Return where a finished step's result was taken from; None where it was done here."""
+        return self._origins.get(step) if self.is_done(step) else None
+
     def is_done(self, step: AnyStep) -> bool:
         """Return whether there is nothing to do: a step is done, or steps that replace it are."""
         known = self._done.get(step)
@@ -232,10 +262,50 @@ class State:
         record = self.record(step.kind, step.name, step.facts)
         if record is None:
             return False
+        self._origins[step] = record.origin
         try:
             return record.key == self.key(step) and _are_there(record.outputs, self.dist)
         except BakeryError:
             return False
+
+    # Sharing
+
+    def look(self, steps: Iterable[AnyStep]) -> None:
+        """Ask the shared cache, if there is one, for the steps that are not done, all at once."""
+        if self._sharing is None:
+            return
+        asked = {}
+        for step in steps:
+            if step.shared and not self.is_done(step):
+                with suppress(BakeryError):  # doing it will say the same
+                    asked[step] = self.key(step)
+        if asked:
+            self._found.update(self._sharing.look(asked))
+
+    def is_found(self, step: AnyStep) -> bool:
+        """Return whether the shared cache has a step's result, as far as has been looked."""
+        return step in self._found
+
+    def complaints(self) -> list[str]:
+        """Return what is to be told of the shared cache since this was last asked."""
+        return self._sharing.complaints() if self._sharing else []
+
+    def _take(self, step: AnyStep, found: Found, work: Work) -> str | None:
+        """Take over what was found; return what to tell the user, or None if it can't be had."""
+        if self._sharing is None or self.key(step) != found.result.key:
+            return None
+        made = self._sharing.take(step, found, work)
+        if made is None:
+            return None
+        self._record(step, found.result.key, found.result.seconds, made, found.origin)
+        return made.note
+
+    def _make_up(self, step: AnyStep, progress: Progress) -> None:
+        """Do what comes before a step, and was left out since a shared cache seemed to have it."""
+        for before in step.after:
+            if not self.is_done(before):
+                self._make_up(before, progress)
+                self.do(before, progress)
 
     # Work
 
@@ -254,16 +324,27 @@ class State:
                 with self.alone(step):
                     self._record(step, step.content or "", work.seconds, made)
             return made.note
+        if found := self._found.pop(step, None):
+            with self.alone(step), removing(scratch):
+                work = Work(step, self, progress, scratch)
+                note = "" if self.is_done(step) else self._take(step, found, work)
+            if note is not None:
+                return note
+            self._make_up(step, progress)
         with self.alone(step), removing(scratch):
             if self.is_done(step):
                 return ""
             work = Work(step, self, progress, scratch)
             key = self.key(step)
             made = step.run(work)
-            self._record(step, key, work.seconds, made)
-            return made.note
+            record = self._record(step, key, work.seconds, made)
+        if self._sharing:
+            self._sharing.put(step, record, made.attachments)
+        return made.note
 
-    def _record(self, step: AnyStep, key: str, seconds: float, made: AnyMade) -> None:
+    def _record(
+        self, step: AnyStep, key: str, seconds: float, made: AnyMade, origin: Origin | None = None
+    ) -> AnyRecord:
         for attached, data in made.attachments.items():
             write_whole(self._attachment(step.kind, step.name, attached), data)
         record = Record(
@@ -271,9 +352,11 @@ class State:
             outputs=tuple(_output(path, self.dist) for path in made.outputs),
             seconds=seconds,
             facts=made.facts,
+            origin=origin,
         )
         write_whole(self._path(step), msgspec.json.encode(record))
         self._look_again()
+        return record
 
     def take_over(self, step: Step[Facts], record: Record[Facts], made: Made[Facts]) -> None:
         """Record what was done on another machine, as if it had been done here.
@@ -285,11 +368,13 @@ class State:
 
         """
         with self.alone(step):
-            self._record(step, record.key, record.seconds, made)
+            taken = self._record(step, record.key, record.seconds, made, record.origin)
             borrowed = Borrowed(question=self._question(step), key=record.key)
             all_borrowed = {**self._borrowed, step.id: borrowed}
             write_whole(self._folder / _BORROWED_FILE, msgspec.json.encode(all_borrowed))
             del self._borrowed
+        if self._sharing and not taken.origin:
+            self._sharing.put(step, taken, made.attachments)
 
     def clean(self, step: AnyStep) -> None:
         """Remove all that a step has left, and its record.
@@ -357,6 +442,7 @@ class State:
     def _look_again(self) -> None:
         self._keys.clear()
         self._done.clear()
+        self._origins.clear()
 
     def _path(self, step: AnyStep) -> Path:
         return self._folder / step.kind / f"{step.name}.json"

@@ -13,9 +13,10 @@ from bakery.errors import BakeryError
 from bakery.files import remove
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from bakery.build.sharing import Part
     from bakery.build.state import State
     from bakery.progress import Progress
 
@@ -100,6 +101,10 @@ class Step(Generic[Facts_co]):
         inputs: tells what else decides the result.
         tools: tells which versions of which programs do it; elsewhere there may be others.
         replaces: steps before that need not be done again once this one is.
+        shared: its outputs, where other machines may have made them for the same key; those that a
+            step before has made are the ones that it is about.
+        fits: tells whether what another machine has made is what this step could have made, given
+            with the parts that `shared` names.
         content: the digest of its result where that is known beforehand; then it is the key.
         is_done: tells whether there is nothing to do; None for a step that is recorded.
         attached: the documents that may be kept beside its record.
@@ -117,6 +122,8 @@ class Step(Generic[Facts_co]):
     inputs: Callable[[], tuple[str, ...]] = _nothing
     tools: Callable[[], tuple[str, ...]] = _nothing
     replaces: tuple[AnyStep, ...] = ()
+    shared: tuple[Path, ...] = ()
+    fits: Callable[[Made[Facts_co], Sequence[Part]], bool] | None = None
     content: str | None = None
     is_done: Callable[[], bool] | None = None
     preview: Callable[[], str] | None = None

@@ -27,14 +27,36 @@ _HEAD = ("image", "size", "ratio", "time", "", "where")
 
 @dataclass
 class Tally:
-    """What has become of the tasks since the run began."""
+    """What has become of the tasks since the run began.
+
+    Attributes:
+        built: the images that were made here.
+        cached: those that were here already.
+        remote: those that were taken from a shared cache.
+        failed: the tasks that have failed.
+        skipped: those that were not done because of that.
+        steps: the kinds of all that was done.
+        began: when it was, on the monotonic clock.
+
+    """
 
     built: set[str] = field(default_factory=set)
     cached: set[str] = field(default_factory=set)
+    remote: set[str] = field(default_factory=set)
     failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     steps: set[str] = field(default_factory=set)
     began: float = field(default_factory=time.monotonic)
+
+    @property
+    def new(self) -> set[str]:
+        """The images that were not here before."""
+        return self.built | self.remote
+
+    def source(self, image: str) -> str | None:
+        """Return where an image of the run comes from, in a word; None for any other one."""
+        sources = {"built": self.built, "cached": self.cached, "remote": self.remote}
+        return next((word for word, images in sources.items() if image in images), None)
 
 
 def show(
@@ -57,7 +79,7 @@ def show(
         width: the columns of the terminal; None where there is none.
 
     """
-    if tally.built or (tally.cached and len(tally.cached) <= _LISTED):
+    if tally.new or (tally.cached and len(tally.cached) <= _LISTED):
         rows = list(_rows(tally, images, context, state))
         print()
         print(_fitting(rows, width))
@@ -70,9 +92,12 @@ def show(
             print(_wrapped(f"not done because of that: {_first(tally.skipped)}", width))
     if tally.failed:
         print("What is finished is kept; the same command continues.")
-    elif tally.built:
+    elif tally.new:
         seconds = time.monotonic() - tally.began
-        print(f"\n{len(tally.built)} built, {len(tally.cached)} cached, in {seconds:.1f} s.")
+        remote = f", {len(tally.remote)} remote" if context.settings.remote else ""
+        print(
+            f"\n{len(tally.built)} built, {len(tally.cached)} cached{remote}, in {seconds:.1f} s."
+        )
         lines = (*_unlabelled(tally, state), *_advice(tally, images, context))
         print(_wrapped("\n".join(lines), width))
     _show_unusable(tally, unusable)
@@ -104,7 +129,7 @@ def _fitting(rows: Sequence[Sequence[str]], width: int | None) -> str:
 
 def _unlabelled(tally: Tally, state: State) -> Iterator[str]:
     """Yield why built images have no SELinux labels, each reason once."""
-    records = (state.record(KIND, name, Squashed) for name in sorted(tally.built))
+    records = (state.record(KIND, name, Squashed) for name in sorted(tally.new))
     for why in dict.fromkeys(each.facts.unlabelled for each in records if each):
         if why is not None:
             yield f"Without SELinux labels: {why}. Only hosts that enforce a policy miss them."
@@ -114,31 +139,32 @@ def _advice(tally: Tally, images: Mapping[str, Image], context: Context) -> Iter
     """Yield what to do with the newest image, one that boots here if there is any."""
     from bakery.arch import native_arch
 
-    built = [name for name in images if name in tally.built]
-    native = [name for name in built if name.endswith(f"-{native_arch()}")]
-    name = (native or built)[-1]
+    new = [name for name in images if name in tally.new]
+    native = [name for name in new if name.endswith(f"-{native_arch()}")]
+    name = (native or new)[-1]
     if native and "boot" not in tally.steps and context.settings.profile != "fast":
         yield f"What next: boot it in a real system, as root: doit boot:{name}"
-    yield f"Look into it: {_near(context.tree(images[name]))}"
+    where = f"doit stage:{name}" if name in tally.remote else _near(context.tree(images[name]))
+    yield f"Look into it: {where}"
 
 
 def _rows(
     tally: Tally, images: Mapping[str, Image], context: Context, state: State
 ) -> Iterator[tuple[str, ...]]:
     for name, image in images.items():
-        if name not in tally.built and name not in tally.cached:
+        source = tally.source(name)
+        if source is None:
             continue
         record = state.record(KIND, name, Squashed)
         if record is None:
             continue
         size, contents = record.facts.size, record.facts.contents
-        built = name in tally.built
         yield (
             name,
             format_size(size),
             f"{100 * size // contents} %" if contents else "",
-            f"{record.seconds:.1f} s" if built else "",
-            "built" if built else "cached",
+            f"{record.seconds:.1f} s" if source == "built" else "",
+            source,
             _near(context.file(image)),
         )
 

@@ -1,4 +1,4 @@
-"""Addresses of assets: where a mirror or a remote store has them, and how to show them."""
+"""Addresses of assets: where a mirror has them, and how to show them."""
 
 from __future__ import annotations
 

@@ -45,6 +45,7 @@ _T = TypeVar("_T", bound=Decoded)
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Meta(ge=0)]
 FileName = Annotated[str, Meta(pattern=f"^{sums.NAME}$")]
+Fingerprint = Annotated[str, Meta(pattern="^[0-9A-F]{40,64}$")]
 Tag = Annotated[str, Meta(pattern=f"^{Version.GRAMMAR}$")]
 
 
@@ -68,6 +69,20 @@ class ReleasedVerity(Decoded, frozen=True, kw_only=True, omit_defaults=True):
     signed_by: Digest | None = None
 
 
+class ReleasedOrigin(Decoded, frozen=True, kw_only=True, omit_defaults=True):
+    """The shared cache that an image was taken from.
+
+    Attributes:
+        cache: its host, or its folder.
+        signed_by: the fingerprint of the key that has vouched for it there; None where whoever
+            completed the release believed the cache.
+
+    """
+
+    cache: OneLine
+    signed_by: Fingerprint | None = None
+
+
 class ReleasedImage(Decoded, frozen=True, kw_only=True, omit_defaults=True):
     """One image file.
 
@@ -81,6 +96,8 @@ class ReleasedImage(Decoded, frozen=True, kw_only=True, omit_defaults=True):
         contents: the bytes of all files in it together.
         tools: the programs and options that wrote it.
         boots: the boots that these very bytes have passed.
+        origin: the shared cache that it was taken from; None where whoever completed the release
+            has made it.
         verity: the one for dm-verity beside it, whose file system these bytes are.
 
     """
@@ -94,6 +111,7 @@ class ReleasedImage(Decoded, frozen=True, kw_only=True, omit_defaults=True):
     contents: Count
     tools: OneLine
     boots: tuple[Boot, ...]
+    origin: ReleasedOrigin | None = None
     verity: ReleasedVerity | None = None
 
     @property
@@ -157,7 +175,7 @@ class ReleaseDocument(Decoded, frozen=True, kw_only=True):
     waived_boots: tuple[WaivedBoot, ...]
     sbom: tuple[FileName, ...]
     transfers: tuple[FileName, ...]
-    signed_by: Annotated[str, Meta(pattern="^[0-9A-F]{40,64}$")] | None
+    signed_by: Fingerprint | None
 
     @property
     def tag(self) -> str:
@@ -219,6 +237,7 @@ def _image(finished: Finished) -> ReleasedImage:
         contents=finished.contents,
         tools=finished.tools,
         boots=finished.boots,
+        origin=finished.origin,
         verity=finished.verity,
     )
 

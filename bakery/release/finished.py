@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from bakery.image.manifest import Manifest
     from bakery.recipe.plan import Image
     from bakery.release.boots import Boot
-    from bakery.release.document import ReleasedVerity
+    from bakery.release.document import ReleasedOrigin, ReleasedVerity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,7 @@ class Finished:
         manifest: the paths in it.
         inventory: what more is known about its files.
         boots: the boots that these very bytes have passed.
+        origin: the shared cache that it was taken from; None where it was made here.
         verity: the one for dm-verity beside it; None where there is none.
 
     """
@@ -40,6 +41,7 @@ class Finished:
     manifest: Manifest
     inventory: Inventory
     boots: tuple[Boot, ...]
+    origin: ReleasedOrigin | None = None
     verity: ReleasedVerity | None = None
 
     @property

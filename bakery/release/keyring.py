@@ -79,8 +79,8 @@ class Keyring:
             run([*command, minimal, "--output", packets, "--export"], what=what, fix=fix)
             return cls(packets.read_bytes(), tuple(_primaries(listed)))
 
-    def check(self, data: bytes, signature: bytes, where: str) -> None:
-        """Refuse bytes that none of the keys has signed.
+    def check(self, data: bytes, signature: bytes, where: str) -> str:
+        """Refuse bytes that none of the keys has signed; return that key's fingerprint.
 
         Args:
             data: what is signed.
@@ -92,7 +92,7 @@ class Keyring:
             MissingToolError: gpg is not installed.
 
         """
-        gpg.verify_bytes(data, signature, self.data, where=where)
+        return gpg.verify_bytes(data, signature, self.data, where=where)
 
 
 def usual(own: Path | None) -> Path:

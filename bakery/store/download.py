@@ -1,4 +1,4 @@
-"""Assets, fetched into the store from the nearest source that has them, verified as they arrive."""
+"""Assets, fetched into the store and verified as they arrive."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def fetch(
 ) -> Path:
     """Return the path of an asset in the store, after downloading it if it is not there.
 
-    The remote store is asked first, then the mirror or, without one, upstream. Several threads
-    and processes may ask for the same asset: one downloads it, the others wait.
+    The mirror is asked or, without one, upstream. Several threads and processes may ask for the
+    same asset: one downloads it, the others wait.
 
     Args:
         store: where the asset is looked for and kept.
         asset: what to fetch.
-        settings: for `mirror`, `remote` and `offline`.
+        settings: for `mirror` and `offline`.
         progress: hears of the bytes.
         resolve: called with the asset's address if upstream's own is needed.
         client: asks; None for the usual retries and limits.
@@ -89,8 +89,7 @@ def fetch(
                 progress=progress or Silent(),
                 client=client or Client(),
             )
-            if not (settings.remote and pull.from_remote(settings.remote, asset.sha256)):
-                pull.from_upstream(asset.url, mirror=settings.mirror, resolve=resolve)
+            pull.from_upstream(asset.url, mirror=settings.mirror, resolve=resolve)
             return _adopt(store, partial).path
 
 

@@ -136,7 +136,7 @@ class Store:
 
 
 def relative_path(sha256: str) -> str:
-    """Return where a blob lies below the root of any store, a folder or a server."""
+    """Return where a blob lies below the root of any store."""
     return f"sha256/{sha256[:2]}/{sha256}"
 
 
@@ -163,8 +163,3 @@ def full(folder: Path, *, why: str) -> StoreError:
         fix="free some room, perhaps with `bakery gc`, or set BAKERY_STORE to a folder on a\n"
         "larger disk; then run again: what has arrived is kept",
     )
-
-
-def in_remote(remote: str, sha256: str) -> str:
-    """Return where a remote store serves a blob."""
-    return f"{remote.rstrip('/')}/{relative_path(sha256)}"

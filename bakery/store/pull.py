@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -18,15 +17,12 @@ from bakery.http.errors import (
     UntrustedError,
 )
 from bakery.store.errors import DownloadError, WrongBytesError
-from bakery.store.folder import in_remote
 
 if TYPE_CHECKING:
     from bakery.http.answer import Answer
     from bakery.http.client import Client
     from bakery.progress import Progress
     from bakery.store.partial import Partial
-
-_log = logging.getLogger(__name__)
 
 Resolve = Callable[[str], str]
 """Turns an address of the lock, such as `pypi:…`, into one that can be downloaded."""
@@ -48,20 +44,6 @@ class Pull:
     expected: Expected
     progress: Progress
     client: Client
-
-    def from_remote(self, remote: str, sha256: str) -> bool:
-        """Try the remote store, which only saves time, and tell whether it gave the asset."""
-        source = in_remote(remote, sha256)
-        hasty = replace(
-            self, client=replace(self.client, retry=replace(self.client.retry, tries=2))
-        )
-        try:
-            hasty.complete(source)
-        except (RefusedError, TransientError, WrongBytesError) as error:
-            if not (isinstance(error, RefusedError) and error.status == HTTPStatus.NOT_FOUND):
-                _log.warning("remote store passed over: %s: %s", shown(source), error)
-            return False
-        return True
 
     def from_upstream(self, url: str, *, mirror: str | None, resolve: Resolve) -> None:
         """Download from the mirror if there is one, else from upstream.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bakery.store.errors import StoreError
-from bakery.store.folder import SEAL_MTIME_NS, Store, in_remote
+from bakery.store.folder import SEAL_MTIME_NS, Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,7 +118,3 @@ def test_a_store_that_is_no_folder_is_explained(tmp_path: Path) -> None:
     assert not store.has(DIGEST)
     with pytest.raises(StoreError, match="BAKERY_STORE"), store.explained(), store.lock(DIGEST):
         pass
-
-
-def test_in_remote() -> None:
-    assert in_remote("http://r/s/", "abcd") == "http://r/s/sha256/ab/abcd"

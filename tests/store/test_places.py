@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness.upstream import BODY, OTHER, Upstream
+from harness.upstream import BODY, Upstream
 
 from bakery.store.errors import DownloadError
 
@@ -85,36 +85,6 @@ def test_resolving_happens_only_for_a_download(
     for _ in range(2):
         get(named, configure(mirror="http://mirror.invalid"), resolve=resolve)
     assert resolved == ["pypi:thing"]
-
-
-def test_the_remote_store_comes_before_upstream(
-    get: Get, upstream: Upstream, configure: Any
-) -> None:
-    asset = upstream.asset(BODY)
-    upstream.offer(f"/r/sha256/{asset.sha256[:2]}/{asset.sha256}", upstream.whole(BODY))
-    get(asset, configure(remote=f"{upstream.url}/r"))
-    assert [path for path, _ in upstream.requests] == [
-        f"/r/sha256/{asset.sha256[:2]}/{asset.sha256}"
-    ]
-
-
-@pytest.mark.parametrize(
-    ("failure", "warns"), [("status-404", False), ("status-500", True), ("wrong", True)]
-)
-def test_a_remote_store_that_fails_is_passed_over(
-    get: Get,
-    upstream: Upstream,
-    configure: Any,
-    caplog: pytest.LogCaptureFixture,
-    failure: str,
-    *,
-    warns: bool,
-) -> None:
-    asset = upstream.asset(BODY)
-    behaviour = upstream.whole(OTHER) if failure == "wrong" else upstream.status(int(failure[-3:]))
-    upstream.offer(f"/r/sha256/{asset.sha256[:2]}/{asset.sha256}", behaviour)
-    assert get(asset, configure(remote=f"{upstream.url}/r")).read_bytes() == BODY
-    assert bool(caplog.records) == warns
 
 
 def test_offline_uses_only_the_store(get: Get, upstream: Upstream, configure: Any) -> None:

@@ -57,6 +57,8 @@ def step(
         facts=Booted,
         after=tuple(squashed),
         inputs=inputs,
+        shared=context.shared(image),
+        fits=lambda made, _: _fits(machines(context, image), made.facts),
         leftovers=(context.journals(image),),
     )
 
@@ -127,6 +129,16 @@ def machines(context: Context, image: Image) -> tuple[str, ...]:
     from bakery.boot.waiver import demanded
 
     return demanded(context.settings, image=image.id, arch=image.contents.arch)
+
+
+def _fits(machines: Sequence[str], booted: Booted) -> bool:
+    """Return whether boots are of the machines that are asked for.
+
+    One may have been virtual that is a container's by name; see `bakery.boot.machines`.
+    """
+    systems = [boot.machine.partition(":")[2] for boot in booted.boots]
+    asked = {word for name in machines for word in name.split(":", 1)}
+    return bool(systems) == bool(machines) and len(systems) <= len(machines) and asked >= {*systems}
 
 
 def recorded(report: BootReport) -> Boot:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -29,8 +29,8 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
     """
 
-    warnings: int
-    not_run: int
+    warnings: Annotated[int, msgspec.Meta(ge=0)]
+    not_run: Annotated[int, msgspec.Meta(ge=0)]
 
 
 def step(
@@ -59,6 +59,7 @@ def step(
         facts=Checked,
         after=tuple(squashed),
         inputs=inputs,
+        shared=context.shared(image),
     )
 
 

@@ -62,21 +62,30 @@ class Parts:
             booted=tuple([booted[id_] for id_ in ids]),
         )
 
+    def origins(self, state: State) -> list[str]:
+        """Return which images were taken from which shared caches, and who vouches for that."""
+        taken = ((step.name, state.origin(step)) for step in self.squashed)
+        return [f"{name} {origin}" for name, origin in taken if origin]
+
     def boots(self, state: State) -> dict[str, tuple[Boot, ...]]:
         """Return the boots that each image has passed as the bytes that it is now."""
         facts = {step.name: state.standing(step) for step in self.booted}
         return {name: each.boots for name, each in facts.items() if each is not None}
 
 
-def unsigned(context: Context, release: Release, parts: Parts) -> Step[Nothing]:
+def unsigned(context: Context, release: Release, parts: Parts, state: State) -> Step[Nothing]:
     """Return the step that completes a release's folder before anything has been booted."""
+
+    def inputs() -> tuple[str, ...]:
+        return (*_inputs(context, release), *parts.origins(state))
+
     return Step(
         kind="build",
         name=release.name,
         run=partial(_unsigned, context, release, parts),
         facts=Nothing,
         after=parts.checked,
-        inputs=partial(_inputs, context, release),
+        inputs=inputs,
         leftovers=(context.folder(release.name),),
         doc=release.source.recipe.summary,
     )
@@ -105,6 +114,7 @@ def step(
             *map(str, _waived(context, release)),
             key.public.hex() if key else "",
             *_verity_inputs(context, release, signed=True),
+            *parts.origins(state),
         )
 
     return Step(
@@ -142,10 +152,34 @@ def _unsigned(context: Context, release: Release, parts: Parts, work: Work) -> M
 
 def _run(context: Context, release: Release, parts: Parts, work: Work) -> Made[Nothing]:
     boots = parts.boots(work.state)
+    if context.signing_key:
+        _refuse_unvouched(release, parts, work.state)
     waived, key, verity = _waived(context, release), context.signing_key, _signing(context, release)
     return _complete(
         context, release, parts, work, boots=boots, waived=waived, key=key, verity=verity
     )
+
+
+def _refuse_unvouched(release: Release, parts: Parts, state: State) -> None:
+    """Refuse to sign what was taken from a shared cache, and no trusted key has signed there.
+
+    Raises:
+        ReleaseError: there is such an image, check or boot.
+
+    """
+    from bakery.release.errors import ReleaseError
+
+    for step in (*parts.squashed, *parts.checked, *parts.booted):
+        origin = state.origin(step)
+        if origin and not origin.signed_by:
+            raise ReleaseError(
+                f"{step.id} was taken from a shared cache that anyone may have written to",
+                where=origin.cache,
+                why="what is signed is verified: nobody whom you trust has signed this result",
+                fix=f"make it here: doit clean build:{release.name}, then the same without"
+                " BAKERY_REMOTE;\nor say in BAKERY_REMOTE_TRUSTED whose results count, clean it,"
+                " and run the same again",
+            )
 
 
 def _inputs(context: Context, release: Release) -> tuple[str, ...]:
@@ -264,9 +298,11 @@ def _finished(
     state: State, image: Image, squashed: Step[Squashed], boots: tuple[Boot, ...]
 ) -> Finished:
     from bakery.image import inventory
+    from bakery.release.document import ReleasedOrigin
     from bakery.release.finished import Finished
 
     record = state.required(squashed)
+    origin = record.origin
     return Finished(
         image=image,
         key=record.key,
@@ -277,6 +313,7 @@ def _finished(
         manifest=manifest(state, squashed),
         inventory=inventory.decode(state.required_attachment(squashed, INVENTORY)),
         boots=boots,
+        origin=ReleasedOrigin(cache=origin.cache, signed_by=origin.signed_by) if origin else None,
     )
 
 

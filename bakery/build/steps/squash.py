@@ -13,9 +13,11 @@ from bakery.files import replace, sha256
 from bakery.image import manifest as manifests
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from bakery.build.context import Context
+    from bakery.build.sharing import Part
     from bakery.build.step import AnyStep, Work
     from bakery.image.manifest import Manifest
     from bakery.recipe.plan import Image
@@ -35,6 +37,8 @@ def step(context: Context, image: Image, staged: AnyStep) -> Step[Squashed]:
         tools=lambda: (_tools(context, image),),
         replaces=(staged,),
         attached=(MANIFEST, INVENTORY),
+        shared=context.shared(image),
+        fits=partial(_fits, context, image),
         leftovers=(context.file(image),),
     )
 
@@ -73,6 +77,23 @@ def _run(context: Context, image: Image, work: Work) -> Made[Squashed]:
     replace(output, file)
     attachments = {MANIFEST: manifests.encode(manifest), INVENTORY: inventory}
     return Made(facts=facts, outputs=(file,), attachments=attachments)
+
+
+def _fits(context: Context, image: Image, made: Made[Squashed], parts: Sequence[Part]) -> bool:
+    """Return whether an image from elsewhere is described as this step would have."""
+    from bakery.image import inventory as inventories
+    from bakery.image.squash import unlabelled
+
+    manifest = manifests.decode(made.attachments[MANIFEST])
+    inventories.decode(made.attachments[INVENTORY])
+    (blob,) = [part.blob for part in parts]
+    return manifest.image == image.id and made.facts == Squashed(
+        sha256=blob.sha256,
+        size=blob.size,
+        contents=manifest.size,
+        tools=_tools(context, image),
+        unlabelled=unlabelled(image.format),
+    )
 
 
 def _facts(output: Path, manifest: Manifest, tools: str) -> Squashed:

@@ -34,8 +34,8 @@ _PROBLEMS = {
 }
 
 
-def verify(signed: Path, signature: Path, key: Path, *, where: str) -> None:
-    """Check a detached signature, armoured or not.
+def verify(signed: Path, signature: Path, key: Path, *, where: str) -> str:
+    """Check a detached signature, armoured or not; return the fingerprint of the primary key.
 
     A signature by several keys holds if one of them is the recipe's and none is wrong.
 
@@ -63,7 +63,7 @@ def verify(signed: Path, signature: Path, key: Path, *, where: str) -> None:
                 fix="write it with: gpg --armor --export FINGERPRINT",
             )
         verdicts = _status([*command, "--verify", _unmarked(signature, home), signed])
-    _judge(verdicts, fingerprints, signed, where)
+    return _judge(verdicts, fingerprints, signed, where)
 
 
 def packets(data: bytes) -> bytes:
@@ -96,7 +96,7 @@ def packets(data: bytes) -> bytes:
         return written.read_bytes() if written.exists() else b""
 
 
-def verify_bytes(data: bytes, signature: bytes, keys: bytes | Path, *, where: str) -> None:
+def verify_bytes(data: bytes, signature: bytes, keys: bytes | Path, *, where: str) -> str:
     """Check a detached signature of bytes, as `verify` does that of a file; keys may be in one.
 
     Raises:
@@ -112,13 +112,13 @@ def verify_bytes(data: bytes, signature: bytes, keys: bytes | Path, *, where: st
         detached.write_bytes(signature)
         if isinstance(keys, bytes):
             ring.write_bytes(keys)
-        verify(signed, detached, ring if isinstance(keys, bytes) else keys, where=where)
+        return verify(signed, detached, ring if isinstance(keys, bytes) else keys, where=where)
 
 
-def _judge(verdicts: list[list[str]], fingerprints: list[str], signed: Path, where: str) -> None:
+def _judge(verdicts: list[list[str]], fingerprints: list[str], signed: Path, where: str) -> str:
     said = {words[0]: words for words in verdicts}
     if "GOODSIG" in said and "VALIDSIG" in said and "BADSIG" not in said:
-        return
+        return said["VALIDSIG"][-1]
     what = "a signature does not hold"
     for word, (why, fix) in _PROBLEMS.items():
         if word in said:

@@ -1,0 +1,1 @@
+"""A cache that machines share: blobs by their digests, results by keys."""

@@ -1,0 +1,115 @@
+"""A shared cache, used with care: what fails is missing, and is asked a few times at most."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from bakery.characters import visible
+from bakery.errors import BakeryError
+from bakery.files import sha256
+from bakery.http.errors import RequestError
+from bakery.remote.model import LARGEST_RESULT, RemoteError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from bakery.progress import Progress
+    from bakery.remote.model import Blob, Remote
+
+_T = TypeVar("_T")
+_Use = Literal["read", "write"]
+
+_PATIENCE = 3
+"""Failures, after which a cache is left alone for the rest of the run."""
+_LINES: dict[_Use, str] = {
+    "read": "the shared cache {name} is left aside: {why}",
+    "write": "the shared cache {name} does not take what is made here: {why}",
+}
+
+
+class Cache:
+    """A remote of which nothing is expected, and nothing believed; safe for several threads.
+
+    Every failure counts as if there were nothing. The first of a kind is told, and after a few the
+    remote is not asked any more.
+    """
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+        self._failures: Counter[_Use] = Counter()
+        self._complaints: dict[str, bool] = {}
+        self._guard = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return visible(self._remote.name)
+
+    def complain(self, text: str) -> None:
+        """Have something told, once."""
+        with self._guard:
+            self._complaints.setdefault(visible(" ".join(text.split())), False)
+
+    def complaints(self) -> list[str]:
+        """Return what is to be told since this was last asked."""
+        with self._guard:
+            new = [text for text, told in self._complaints.items() if not told]
+            self._complaints.update(dict.fromkeys(new, True))
+            return new
+
+    def result(self, key: str) -> bytes | None:
+        """Return what lies under a key; None where nothing does, or where it can't be had."""
+        return self._tried("read", lambda: self._remote.result(key))
+
+    def fetch(self, blob: Blob, target: Path, progress: Progress) -> bool:
+        """Write a blob to a file; return whether that has worked, and it is the right one."""
+
+        def work() -> bool:
+            self._remote.fetch(blob, target, progress.advance)
+            if (sha256(target), target.stat().st_size) != (blob.sha256, blob.size):
+                raise RemoteError(f"the blob {blob.sha256} has other bytes")
+            return True
+
+        return self._tried("read", work) or False
+
+    def put(self, blob: Blob, content: Path | bytes) -> bool:
+        """Bring a blob there unless it is; return whether it is there now."""
+
+        def work() -> bool:
+            if not self._remote.has(blob):
+                self._remote.put(blob, content)
+            return True
+
+        return self._tried("write", work) or False
+
+    def put_result(self, key: str, data: bytes, blobs: Sequence[Blob]) -> bool:
+        """Bring a result there, once its blobs are; return whether that has worked."""
+
+        def work() -> bool:
+            if len(data) > LARGEST_RESULT:
+                raise RemoteError("a result is too large")
+            self._remote.put_result(key, data, blobs)
+            return True
+
+        return self._tried("write", work) or False
+
+    def _tried(self, use: _Use, work: Callable[[], _T]) -> _T | None:
+        if self._failures[use] >= _PATIENCE:
+            return None
+        try:
+            return work()
+        except BakeryError as error:
+            self._failed(use, error.what)
+        except (RemoteError, RequestError, OSError) as error:
+            self._failed(use, str(error))
+        return None
+
+    def _failed(self, use: _Use, why: str) -> None:
+        with self._guard:
+            self._failures[use] += 1
+            first = self._failures[use] == 1
+        if first:
+            self.complain(_LINES[use].format(name=self.name, why=why))
