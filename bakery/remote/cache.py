@@ -79,8 +79,7 @@ class Cache:
         """Bring a blob there unless it is; return whether it is there now."""
 
         def work() -> bool:
-            if not self._remote.has(blob):
-                self._remote.put(blob, content)
+            self._remote.put(blob, content)
             return True
 
         return self._tried("write", work) or False

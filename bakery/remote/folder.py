@@ -6,7 +6,7 @@ import io
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -61,17 +61,14 @@ class FolderRemote:
                 advance(len(block))
                 left -= len(block)
 
-    def has(self, blob: Blob) -> bool:
-        """Return whether a blob is there."""
-        try:
-            return self._path(blob).stat().st_size == blob.size
-        except FileNotFoundError:
-            return False
-
     def put(self, blob: Blob, content: Path | bytes) -> None:
-        """Bring a blob there."""
+        """Bring a blob there unless it is."""
+        path = self._path(blob)
+        with suppress(FileNotFoundError):
+            if path.stat().st_size == blob.size:
+                return
         file = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
-        with file, self._new(self._path(blob)) as new:
+        with file, self._new(path) as new:
             shutil.copyfileobj(file, new, _BLOCK)
 
     def put_result(self, key: str, data: bytes, blobs: Sequence[Blob]) -> None:  # noqa: ARG002

@@ -8,10 +8,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from bakery.http.address import shown, split
-from bakery.http.client import Client
 from bakery.http.errors import RequestError
-from bakery.http.limits import Limits
-from bakery.http.retry import RetryPolicy
+from bakery.remote.hasty import hasty
 from bakery.remote.model import LARGEST_RESULT, RemoteError
 
 if TYPE_CHECKING:
@@ -19,15 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from bakery.http.client import Client
     from bakery.remote.model import Blob
-
-
-def hasty() -> Client:
-    """Return a client that soon gives up: a cache is to save time."""
-    return Client(
-        retry=RetryPolicy(tries=2, first=0.5, longest=2, jitter=0.5),
-        limits=Limits(connect=5, stall=15, least_speed=64 << 10, window=15),
-    )
 
 
 @dataclass(frozen=True)
@@ -65,15 +56,10 @@ class HttpRemote:
 
             self.client.copy(self._at("cas", blob.sha256), write, size=blob.size)
 
-    def has(self, blob: Blob) -> bool:
-        """Return whether a blob is there."""
-        with _unless_missing():
-            answer = self.client.request("HEAD", self._at("cas", blob.sha256))
-            return answer.headers.get("Content-Length", str(blob.size)) == str(blob.size)
-        return False
-
     def put(self, blob: Blob, content: Path | bytes) -> None:
-        """Bring a blob there."""
+        """Bring a blob there unless it is."""
+        if self._has(blob):
+            return
         url = self._at("cas", blob.sha256)
         if isinstance(content, bytes):
             self._put(url, content)
@@ -84,6 +70,12 @@ class HttpRemote:
     def put_result(self, key: str, data: bytes, blobs: Sequence[Blob]) -> None:  # noqa: ARG002
         """Bring there what lies under a key from now on."""
         self._put(self._at("ac", key), data)
+
+    def _has(self, blob: Blob) -> bool:
+        with _unless_missing():
+            answer = self.client.request("HEAD", self._at("cas", blob.sha256))
+            return answer.headers.get("Content-Length", str(blob.size)) == str(blob.size)
+        return False
 
     def _at(self, kind: str, digest: str) -> str:
         parts = split(self.address)

@@ -58,11 +58,8 @@ class Remote(Protocol):
 
         """
 
-    def has(self, blob: Blob) -> bool:
-        """Return whether a blob of this digest and size is there."""
-
     def put(self, blob: Blob, content: Path | bytes) -> None:
-        """Bring a blob there; whoever reads meanwhile sees all of it or nothing."""
+        """Bring a blob there unless it is; whoever reads meanwhile sees all of it or nothing."""
 
     def put_result(self, key: str, data: bytes, blobs: Sequence[Blob]) -> None:
         """Bring there what lies under a key from now on.

@@ -12,11 +12,20 @@ FOLDER = "directory:"
 
 
 def remote(address: str) -> Remote:
-    """Return the shared cache at an address, as the setting `remote` has it."""
+    """Return the shared cache at an address, as the setting `remote` has it.
+
+    Raises:
+        SettingsError: it is none.
+
+    """
     if address.startswith(FOLDER):
         from bakery.remote.folder import FolderRemote
 
         return FolderRemote(Path(address.removeprefix(FOLDER)))
+    if address.startswith("oci:"):
+        from bakery.remote.registry import RegistryRemote
+
+        return RegistryRemote.at(address)
     from bakery.remote.http import HttpRemote
 
     return HttpRemote(address)
