@@ -44,6 +44,30 @@ def test_an_address_loses_its_last_slash(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "remote"),
+    [
+        ("https://cache.example/bakery/", "https://cache.example/bakery"),
+        ("http://cache:8080", "http://cache:8080"),
+        ("oci://ghcr.io/me/cache", "oci://ghcr.io/me/cache"),
+        ("/srv/cache", "directory:/srv/cache"),
+        ("directory:/srv/cache", "directory:/srv/cache"),
+        ("directory:", None),
+        ("", None),
+    ],
+)
+def test_a_shared_cache_is_a_server_a_registry_or_a_folder(
+    tmp_path: Path, value: str, remote: str | None
+) -> None:
+    assert settings.load(tmp_path, {"BAKERY_REMOTE": value}).remote == remote
+
+
+def test_a_folder_of_a_shared_cache_is_relative_to_the_project(tmp_path: Path) -> None:
+    for value in ("cache", "directory:cache"):
+        found = settings.load(tmp_path, {"BAKERY_REMOTE": value})
+        assert found.remote == f"directory:{tmp_path / 'cache'}"
+
+
+@pytest.mark.parametrize(
     ("variable", "value", "says"),
     [
         ("BAKERY_PROFILE", "tiny", "one of default, fast, small"),
@@ -52,6 +76,10 @@ def test_an_address_loses_its_last_slash(tmp_path: Path) -> None:
         ("BAKERY_OFFLINE", "maybe", "1 or 0"),
         ("BAKERY_MIRROR", "mirror.example", "an address"),
         ("BAKERY_PUBLISH_URL", "https://[bad", "an address"),
+        ("BAKERY_REMOTE", "ftp://cache.example/x", "https://HOST/PATH, oci://HOST/PATH"),
+        ("BAKERY_REMOTE", "oci:ghcr.io/me/cache", "https://HOST/PATH, oci://HOST/PATH"),
+        ("BAKERY_REMOTE", "https://", "https://HOST/PATH, oci://HOST/PATH"),
+        ("BAKERY_REMOTE_WRITE", "maybe", "1 or 0"),
     ],
 )
 def test_a_senseless_value_is_refused_with_what_would_do(

@@ -60,6 +60,29 @@ def test_releases_are_signed_where_nothing_can_be_uploaded() -> None:
             assert job["permissions"] == {"contents": "read"}, name
 
 
+def test_main_alone_writes_to_the_shared_cache_and_releases_are_not_made_of_it() -> None:
+    having = [
+        (path.name, name, job)
+        for path in WORKFLOWS
+        for name, job in jobs(path.name).items()
+        if "BAKERY_REMOTE" in str(job) or "packages" in job.get("permissions", {})
+    ]
+    assert [(path, name) for path, name, _ in having] == [
+        ("pull-request.yaml", "bake"),
+        ("release.yaml", "share"),
+    ]
+    reader, writer = (job for *_, job in having)
+    assert reader["permissions"] == {"contents": "read"}
+    assert "secrets" not in str(reader)
+    assert "REMOTE_WRITE" not in str(reader)
+    assert writer["permissions"] == {"contents": "read", "packages": "write"}
+    assert writer["needs"] == "bake"  # so what two machines agree on, and nothing runs there
+    for name in ("BAKERY_REMOTE_WRITE", "BAKERY_REMOTE_KEY"):
+        (step,) = with_variable(writer, name)
+        assert step["run"].startswith("bakery restore ")
+    assert not with_variable(writer, KEY)
+
+
 def test_one_job_has_the_key_for_dm_verity() -> None:
     having = [
         (path.name, name)

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from bakery.release.signing import SigningKey
     from bakery.settings import Settings
 
+KEY = "BAKERY_REMOTE_KEY"
+"""The variable with the key that signs results; without it, the one that signs releases does."""
+PASSPHRASE = "BAKERY_REMOTE_PASSPHRASE"  # noqa: S105  a variable's name
+
 _AT_ONCE = 16
 _LARGEST_DOCUMENT = 256 << 20  # bytes; manifests of trees with a million files
 _LONGEST = 7 * 24 * 60 * 60.0  # seconds
@@ -277,7 +281,8 @@ class Sharing:
     def _key(self) -> SigningKey | None:
         from bakery.release.signing import SigningKey
 
-        return SigningKey.configured()
+        own = SigningKey.configured(key=KEY, passphrase=PASSPHRASE)
+        return own or SigningKey.configured()
 
     # Digests
 

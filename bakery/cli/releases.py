@@ -81,17 +81,20 @@ def agree(artifacts: Path, divided: str, *, once: bool) -> None:
 def restore(artifacts: Path, agreed: str, *, boots: bool) -> None:
     """Take over images that other jobs have built, and all agree on.
 
-    With --boots, releases that have passed theirs are printed, as tasks for doit.
+    With --boots, releases that have passed theirs are printed, as tasks for doit. Where
+    BAKERY_REMOTE_WRITE says so, all that is taken over is put into the shared cache.
     """
     from bakery.build.context import Context
+    from bakery.build.sharing import Sharing
     from bakery.build.state import State
     from bakery.ci.handover import decode_agreed
     from bakery.ci.restore import Restorer
 
     project = Project()
+    state = State(project.settings.dist, sharing=Sharing.of(project.settings))
     restorer = Restorer(
         context=Context.of(project.settings),
-        state=State(project.settings.dist),
+        state=state,
         artifacts=artifacts,
         agreed=decode_agreed(agreed),
         required=project.required,
@@ -102,6 +105,8 @@ def restore(artifacts: Path, agreed: str, *, boots: bool) -> None:
         problems += more
         for release in complete:
             click.echo(f"release:{release.name}")
+    for complaint in state.complaints():
+        click.echo(complaint, err=True)
     exit_on_failures([("left out", problem) for problem in problems])
 
 

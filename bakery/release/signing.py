@@ -61,24 +61,35 @@ class SigningKey:
     passphrase: str = field(repr=False)
 
     @classmethod
-    def configured(cls, environment: Mapping[str, str] = os.environ) -> SigningKey | None:
+    def configured(
+        cls,
+        environment: Mapping[str, str] = os.environ,
+        *,
+        key: str = KEY,
+        passphrase: str = PASSPHRASE,
+    ) -> SigningKey | None:
         """Return the key that the environment names; None if it names none.
+
+        Args:
+            environment: the variables.
+            key: the one with the armored private key, or the path of one.
+            passphrase: the one that opens it.
 
         Raises:
             ReleaseError: it names something else.
             MissingToolError: gpg is not installed.
 
         """
-        text = environment.get(KEY, "").strip()
+        text = environment.get(key, "").strip()
         if not text:
             return None
-        secret = _armored(text)
+        secret = _armored(text, key)
         fingerprint, public = _inspected(secret)
         return cls(
             fingerprint=fingerprint,
             public=public,
             secret=secret,
-            passphrase=environment.get(PASSPHRASE, ""),
+            passphrase=environment.get(passphrase, ""),
         )
 
     def sign(self, data: bytes) -> Signature:
@@ -101,7 +112,7 @@ class SigningKey:
             return Signature((home / "binary").read_bytes(), (home / "armored").read_bytes())
 
 
-def _armored(text: str) -> str:
+def _armored(text: str, variable: str) -> str:
     if text.startswith(_ARMOR):
         return text
     try:
@@ -109,7 +120,7 @@ def _armored(text: str) -> str:
     except (OSError, UnicodeDecodeError):
         raise ReleaseError(
             "the signing key can't be read",
-            where=KEY,
+            where=variable,
             why="it is neither an armored private key nor the path of one",
             fix="write it with: gpg --armor --export-secret-keys FINGERPRINT",
         ) from None

@@ -364,7 +364,7 @@ class TestTrust:
         monkeypatch: pytest.MonkeyPatch,
     ) -> Machine:
         with monkeypatch.context() as patched:
-            patched.setenv("BAKERY_SIGNING_KEY", keys["secret"])
+            patched.setenv("BAKERY_REMOTE_KEY", keys["secret"])
             giver = machine("giver", writes=True)
             giver.do()
         return giver

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import shutil
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from harness.repository import Repository
 
 from bakery import settings
 from bakery.build.context import Context
+from bakery.build.sharing import Sharing
 from bakery.build.state import Record, State
 from bakery.build.steps.boot import Booted
 from bakery.build.steps.check import Checked
@@ -20,6 +22,8 @@ from bakery.ci import handover, matrix
 from bakery.ci.handover import Agreed, HandoverError
 from bakery.ci.restore import Restorer
 from bakery.release.boots import Boot
+from bakery.remote.cache import Cache
+from bakery.remote.folder import FolderRemote
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,6 +119,24 @@ def test_what_others_have_built_and_booted_is_done_here_whatever_tools_there_are
         assert state.is_done(steps.checked)
         assert state.is_done(steps.booted)
         assert state.standing(steps.booted) == Booted(boots=(BOOT,))
+
+
+def test_what_is_taken_over_is_shared_for_the_keys_it_was_made_for(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    remote = FolderRemote(tmp_path / "cache")
+    agreed, _ = workflow.agree()
+    restorer = workflow.restorer(agreed)
+    restorer = dataclasses.replace(
+        restorer,
+        state=State(restorer.state.dist, sharing=Sharing(Cache(remote), writes=True)),
+    )
+    restorer.images([workflow.images["other-1.0-arm64"]])
+    assert {path.name for path in (remote.folder / "ac").iterdir()} == {
+        "squash elsewhere",
+        "check elsewhere",
+    }
+    assert restorer.state.complaints() == []
 
 
 def test_a_changed_recipe_is_not_what_was_built(workflow: Workflow) -> None:

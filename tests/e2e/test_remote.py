@@ -230,7 +230,7 @@ def test_what_anyone_may_have_written_is_not_signed(bakery: Bakery) -> None:
     assert "BAKERY_REMOTE_TRUSTED" in done.stdout
 
     shutil.rmtree(shared)
-    bakery.filling(shared, "build:one", BAKERY_SIGNING_KEY=theirs)
+    bakery.filling(shared, "build:one", BAKERY_REMOTE_KEY=theirs)
     careful = bakery.project(shared, BAKERY_REMOTE_TRUSTED=str(keys))
     assert "1 remote" in careful.doit("release:one-1.0", **signing)
     document = json.loads((careful.dist / "one-1.0/release.json").read_text())
