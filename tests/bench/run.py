@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from harness.debian import DEBIAN_ARCH, ROOTS, Debian, docker_url, store
 from harness.docker import docker_project
 from harness.mirror import Mirror
+from harness.nginx import nginx
 from harness.project import REPOSITORY, Project, digest
 from harness.recipes import HOUR
 from harness.verity import Repart
@@ -159,15 +160,15 @@ def bench_cold(place: Place) -> None:
     show("cold, checked and released (not in the bare pipeline)", min(checked), min(theirs), 1.15)
 
 
-def bench_four(place: Place) -> None:
-    """Four recipes at once against the sum of their bare pipelines; at most 0.9."""
+def copies(place: Place, names: Sequence[str]) -> tuple[Project, list[str]]:
+    """Return a project of recipes, each with docker's programs, and what each downloads."""
     docker(place)
     project = Project(
         Path(tempfile.mkdtemp(dir=place.folder)) / "project", {"BAKERY_MIRROR": place.mirror.url}
     )
     source = place.mirror.place(docker_url("20.10.13", "x86-64"))
     urls = []
-    for number, name in enumerate(FOUR):
+    for number, name in enumerate(names):
         url = f"https://example.com/{name}-1.0.tgz"
         target = place.mirror.place(url)
         stamped = bytearray(source.read_bytes())
@@ -176,12 +177,34 @@ def bench_four(place: Place) -> None:
         urls.append(url)
         project.add(name, **{"recipe.yaml": TOOL.format(name=name)})
         project.lock(name, "1.0", {url: digest(target)})
+    return project, urls
+
+
+def bench_four(place: Place) -> None:
+    """Four recipes at once against the sum of their bare pipelines; at most 0.9."""
+    project, urls = copies(place, FOUR)
     tasks = [f"squash:{name}-1.0-x86-64" for name in FOUR]
     ours, theirs = [], []
     for _ in range(place.repeat):
         theirs.append(sum(bare(place, [url], "usr/bin") for url in urls))
         ours.append(cold(project, *tasks))
     show("four recipes at once", min(ours), min(theirs), 0.9)
+
+
+def bench_remote(place: Place) -> None:
+    """Twelve recipes from a filled cache, on a web server, against building them; at most 0.15."""
+    project, _ = copies(place, [f"{name}{number}" for name in FOUR for number in range(3)])
+    built, taken = [], []
+    for number in range(place.repeat):
+        with nginx(place.debian, place.folder / f"nginx-{number}") as server:
+            built.append(cold(project, "build"))
+            project.environment |= {"BAKERY_REMOTE": server.writers_url}
+            project.environment |= {"BAKERY_REMOTE_WRITE": "yes"}
+            cold(project, "build")
+            taken.append(cold(project, "build"))
+            for name in ("BAKERY_REMOTE", "BAKERY_REMOTE_WRITE"):
+                del project.environment[name]
+    show("twelve recipes from a shared cache", min(taken), min(built), 0.15)
 
 
 def bench_verity(place: Place) -> None:
