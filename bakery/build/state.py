@@ -63,7 +63,7 @@ class Record(msgspec.Struct, Generic[Facts], frozen=True, kw_only=True):
     Attributes:
         key: the key it was done for.
         outputs: the files it made.
-        seconds: how long it took.
+        seconds: how long it took, without waiting for processors.
         facts: what later steps and reports want to know; each kind of step has a type for them.
 
     """
@@ -168,11 +168,6 @@ class State:
                 return decode(file.read(), facts)
         except (OSError, msgspec.DecodeError):
             return None
-
-    def seconds(self, kind: str, name: str) -> float | None:
-        """Return how long a step took; None when nothing is recorded of it."""
-        record = self.record(kind, name, msgspec.Struct)
-        return record.seconds if record else None
 
     def required(self, step: Step[Facts]) -> Record[Facts]:
         """Return what is recorded of a step.
