@@ -8,6 +8,8 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from bakery import trace
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -39,7 +41,7 @@ class Processors:
         granted = min(wanted, self.count)
         turn = object()
         began = time.monotonic()
-        with self._changed:
+        with trace.span("waits for processors", wanted=granted), self._changed:
             self._queue.append(turn)
             self._changed.wait_for(lambda: self._queue[0] is turn and self._free >= granted)
             self._queue.popleft()

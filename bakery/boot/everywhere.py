@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bakery import trace
 from bakery.boot.session import Deployment, boot
 from bakery.processors import add_waited, waited
 
@@ -61,7 +62,7 @@ class Trial:
         """
         name = f"{machine.backend}:{machine.system}"
         first, *then = self.deployments
-        with self.turn():
+        with self.turn(), trace.span(f"boot on {name}", "machine"):
             return boot(
                 first,
                 machine=machine,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
+from bakery import trace
 from bakery.build.code import Code
 from bakery.build.step import Nothing, Work
 from bakery.errors import BakeryError
@@ -244,7 +245,7 @@ class State:
         scratch = self._folder / "scratch" / f"{step.kind}@{step.name}"
         if not step.is_recorded:
             work = Work(step, self, progress, scratch)
-            made = step.run(work)
+            made = self._run(step, work)
             if step.facts is not Nothing:
                 with self.alone(step):
                     self._record(step, step.content or "", work.seconds, made)
@@ -252,11 +253,23 @@ class State:
         with self.alone(step), removing(scratch):
             if self.is_done(step):
                 return ""
-            work = Work(step, self, progress, scratch)
             key = self.key(step)
-            made = step.run(work)
+            work = Work(step, self, progress, scratch)
+            made = self._run(step, work)
             self._record(step, key, work.seconds, made)
             return made.note
+
+    def _run(self, step: AnyStep, work: Work) -> AnyMade:
+        with trace.span(step.id, step.kind) as span:
+            tracing = trace.active()
+            if tracing:
+                tracing.uses([each.id for each in step.after])
+            made = step.run(work)
+            if tracing:
+                sizes = [path.stat().st_size for path in made.outputs if path.is_file()]
+                span.note(bytes=getattr(made.facts, "size", sum(sizes)))
+                tracing.result(step.id)
+            return made
 
     def _record(self, step: AnyStep, key: str, seconds: float, made: AnyMade) -> None:
         for attached, data in made.attachments.items():
