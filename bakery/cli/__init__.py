@@ -31,6 +31,7 @@ for command in (
     *(channels.sign_channels, channels.move_channels),
     *(hosts.provision, hosts.install, hosts.uninstall, hosts.torcx),
     site.site,
-    *(maintenance.show_settings, maintenance.gc, maintenance.schema, maintenance.reference),
+    *(maintenance.show_settings, maintenance.stats, maintenance.gc),
+    *(maintenance.schema, maintenance.reference),
 ):
     main.add_command(command)
