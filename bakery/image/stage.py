@@ -241,7 +241,7 @@ def _start(tree: TreeBuilder, image: Image) -> None:
 def _check_defaults(tree: TreeBuilder, image: Image) -> None:
     folder = f"usr/share/{image.contents.name}/"
     for path, config in image.contents.config:
-        if folder + config.default not in tree.entries:
+        if setup.default_path(tree, image.contents, config.default) not in tree.entries:
             short = isinstance(image.source.recipe.config[path], str)
             near = nearest(folder + config.default, tree.entries)
             raise image.source.invalid(
