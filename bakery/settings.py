@@ -99,6 +99,7 @@ class Settings:
     signing_keyring = "import-pubring.gpg"
     valid_days = 30
     boot_waiver = "arm64: no arm64 machine here"
+    profile_trace = "trace.json"
     ```
 
     Attributes:
@@ -135,6 +136,8 @@ class Settings:
             policy that images are to be labelled for; None for labels that suit most hosts.
         boot_waiver: what can't be booted here; all other boots must have passed before images are
             published.
+        profile_trace: takes a timeline of each run of doit, for ui.perfetto.dev; unset, there is
+            none. `--profile-trace FILE` behind a task does the same for one run.
         origins: for every setting, where its value comes from.
 
     """
@@ -164,6 +167,7 @@ class Settings:
     valid_days: int
     file_contexts: Path | None
     boot_waiver: tuple[BootWaiver, ...]
+    profile_trace: Path | None
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
@@ -329,6 +333,7 @@ _PARSERS: dict[str, Callable[[str, Path], Any]] = {
     "valid_days": _days,
     "file_contexts": _file,
     "boot_waiver": _waivers,
+    "profile_trace": _file,
 }
 
 NAMES = tuple(_PARSERS)

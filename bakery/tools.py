@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from bakery import interrupts
+from bakery import interrupts, trace
 from bakery.errors import BakeryError, MissingToolError
 from bakery.watch import Family, Watch
 
@@ -208,7 +208,7 @@ def execute(
     """
     words = [str(word) for word in command]
     line = shlex.join(words)
-    with ExitStack() as registered:
+    with trace.span(os.path.basename(words[0]), "program") as span, ExitStack() as registered:  # noqa: PTH119
         try:
             with interrupts.starting():
                 process = subprocess.Popen(
@@ -230,6 +230,7 @@ def execute(
         except _HungError as hung:
             why = "\n".join([str(hung), *_last_words(hung.said)])
             raise ToolHungError(what, where=line, why=why, fix=fix or _AGAIN) from None
+        span.note(command=line, status=process.returncode)
     return Outcome(
         command=line, status=process.returncode, stdout=_text(stdout), stderr=_text(stderr)
     )

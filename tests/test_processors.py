@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from bakery.processors import Processors
+from bakery.processors import Processors, add_waited, waited
 
 
 def test_no_more_than_all_are_granted() -> None:
@@ -75,3 +75,26 @@ def test_they_come_back_after_a_failure() -> None:
         fail()
     with processors.take(1) as granted:
         assert granted == 1
+
+
+def test_each_thread_knows_how_long_it_has_waited() -> None:
+    processors = Processors(1)
+    seconds: list[float] = []
+
+    def work() -> None:
+        with processors.take(1):
+            seconds.append(waited())
+
+    with processors.take(1):
+        thread = threading.Thread(target=work)
+        thread.start()
+        while not processors._queue:
+            thread.join(0.001)
+    thread.join(30)
+    assert seconds[0] > 0
+
+
+def test_what_others_waited_for_is_counted() -> None:
+    before = waited()
+    add_waited(5)
+    assert waited() == pytest.approx(before + 5)

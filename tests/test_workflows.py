@@ -10,8 +10,11 @@ import pytest
 import yaml
 from harness.project import REPOSITORY
 
+from bakery.ci.matrix import MINUTES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 WORKFLOWS = sorted((REPOSITORY / ".github/workflows").glob("*.yaml"))
 KEY, TOKEN = "BAKERY_SIGNING_KEY", "GITHUB_TOKEN"
@@ -128,13 +131,86 @@ def test_no_failure_is_lost_in_what_another_command_is_given(path: Any) -> None:
                 assert "$(" not in line or re.match(r" *\w+=\$\(", line), f"{name}: {line}"
 
 
-def test_only_boots_use_a_cache_and_it_is_saved_before_they_run() -> None:
+def caching(job: dict[str, Any]) -> dict[str, str]:
+    """Return what a job takes from caches, and saves there."""
+    uses = {
+        step["uses"].partition("@")[0]: step["with"]["path"]
+        for step in steps(job)
+        if step.get("uses", "").startswith("actions/cache")
+    }
+    return {name.rpartition("/")[2]: path for name, path in uses.items()}
+
+
+def test_caches_are_of_systems_and_times_and_only_jobs_without_rights_save_them() -> None:
+    found = {
+        (path.name, name): caching(job)
+        for path in WORKFLOWS
+        for name, job in jobs(path.name).items()
+        if caching(job)
+    }
+    assert found == {
+        ("bake.yaml", "boot"): {"restore": "systems.tar.zst", "save": "systems.tar.zst"},
+        ("bake.yaml", "times"): {"restore": "times.json", "save": "times.json"},
+        ("release.yaml", "plan"): {"restore": "times.json"},
+        ("pull-request.yaml", "plan"): {"restore": "times.json"},
+    }
+    for path in WORKFLOWS:
+        for job in jobs(path.name).values():
+            assert not [step for step in steps(job) if "cache" in step.get("with", {})]
+
+
+def test_systems_are_saved_before_upstream_s_code_runs() -> None:
+    titles = [
+        step.get("name") or step.get("uses", "").partition("@")[0]
+        for step in steps(jobs("bake.yaml")["boot"])
+    ]
+    assert titles.index("actions/cache/save") < titles.index("Boot")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_lost_runner_stops_nothing_that_others_have_done(path: Path) -> None:
+    """success(), which `if` has unless it says otherwise, is false once any job before has failed.
+
+    That is so for jobs before those that are needed, too.
+    """
+    every = jobs(path.name)
+
+    def before(name: str) -> set[str]:
+        needs = every[name].get("needs", ())
+        direct = {needs} if isinstance(needs, str) else {*needs}
+        return direct.union(*map(before, direct))
+
+    divided = {name for name, job in every.items() if "matrix" in job.get("strategy", {})}
+    divided |= {name for name, job in every.items() if "bake.yaml" in job.get("uses", "")}
+    for name, job in every.items():
+        assert not job.get("strategy", {}).get("fail-fast", "strategy" in job), name
+        if before(name) & divided:
+            assert "!cancelled()" in job.get("if", ""), name
+
+
+def test_what_is_handed_over_can_be_handed_over_again() -> None:
+    for step in (step for job in jobs("bake.yaml").values() for step in steps(job)):
+        if step.get("uses", "").startswith("actions/upload-artifact"):
+            assert step["with"]["overwrite"], step["with"]["name"]
+
+
+def test_two_runs_never_do_the_same_at_once() -> None:
+    for name in ("release.yaml", "update.yaml"):
+        text = yaml.safe_load((REPOSITORY / ".github/workflows" / name).read_text())
+        assert text["concurrency"] == {"group": name.partition(".")[0], "cancel-in-progress": False}
+
+
+def test_jobs_end_before_github_ends_them_and_after_what_is_planned() -> None:
     for path in WORKFLOWS:
         for name, job in jobs(path.name).items():
-            uses = [step.get("uses", "").partition("@")[0] for step in steps(job)]
-            if (path.name, name) != ("bake.yaml", "boot"):
-                assert not [each for each in uses if each.startswith("actions/cache")], name
-                assert not [step for step in steps(job) if "cache" in step.get("with", {})], name
-                continue
-            titles = [step.get("name") for step in steps(job)]
-            assert uses.index("actions/cache/save") < titles.index("Boot")
+            if "uses" not in job:
+                assert job["timeout-minutes"] < 6 * 60, name
+            if "shard" in job.get("name", ""):
+                assert job["timeout-minutes"] > MINUTES, name
+
+
+def test_the_next_run_is_started_only_after_one_that_published_something() -> None:
+    job = jobs("release.yaml")["next"]
+    assert job["permissions"] == {"actions": "write"}
+    assert "needs.publish.result == 'success'" in job["if"]
+    assert "needs.plan.outputs.left != '0'" in job["if"]

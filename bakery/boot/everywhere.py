@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bakery import trace
 from bakery.boot.session import Deployment, boot
+from bakery.processors import add_waited, waited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,6 +50,7 @@ class Trial:
             each.thread.start()
         for each in boots:
             each.thread.join()
+        add_waited(max((each.waited for each in boots), default=0.0))
         return [each.result() for each in boots]
 
     def on_one(self, machine: Machine, *, shell: bool = False) -> BootReport:
@@ -59,7 +62,7 @@ class Trial:
         """
         name = f"{machine.backend}:{machine.system}"
         first, *then = self.deployments
-        with self.turn():
+        with self.turn(), trace.span(f"boot on {name}", "machine"):
             return boot(
                 first,
                 machine=machine,
@@ -77,6 +80,7 @@ class _Boot:
     trial: Trial
     machine: Machine
     thread: threading.Thread = field(init=False)
+    waited: float = 0.0
     _report: BootReport | None = None
     _error: BaseException | None = None
 
@@ -88,6 +92,7 @@ class _Boot:
             self._report = self.trial.on_one(self.machine)
         except BaseException as error:  # noqa: BLE001  raised again by who waits
             self._error = error
+        self.waited = waited()
 
     def result(self) -> BootReport:
         """Return what the boot showed, or raise what kept it from that."""

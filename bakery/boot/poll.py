@@ -6,6 +6,7 @@ import shlex
 import time
 from typing import TYPE_CHECKING
 
+from bakery import trace
 from bakery.boot import hints
 from bakery.boot.guest import BOOTED
 from bakery.boot.report import ProbeResult, concise
@@ -73,7 +74,8 @@ def results(
         if probe.unit in failed:
             continue
         tell(probe.title)
-        result = _ask(guest, probe, exports, probe.timeout if patient else 0)
+        with trace.span(probe.title, "probe"):
+            result = _ask(guest, probe, exports, probe.timeout if patient else 0)
         if result is None:
             continue
         if not result.passed:

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bakery import trace
 from bakery.boot import inspect, merge, poll
 from bakery.boot.errors import GuestError, MachineError
 from bakery.boot.guest import image_path
@@ -143,7 +144,8 @@ class _Session:
     def boot(self, deployments: Sequence[Deployment], *, shell: bool) -> BootReport:
         """Boot the first deployment, put the others in its place, and return what is known."""
         began = time.monotonic()
-        self._machine.prepare(self._tell)
+        with trace.span("prepare the system"):
+            self._machine.prepare(self._tell)
         unreadable = self._inspect(deployments)
         if unreadable:
             names = tuple(image.name for image in _images(deployments))
@@ -199,11 +201,12 @@ class _Session:
         for deployment, placed in deployments:
             if any(not result.passed for each in self.rounds for result in each.results):
                 break
-            first = (
-                merge.replace(guest, placed, deployment.start)
-                if self.rounds
-                else poll.booted(guest)
-            )
+            with trace.span("replace the images" if self.rounds else "boot"):
+                first = (
+                    merge.replace(guest, placed, deployment.start)
+                    if self.rounds
+                    else poll.booted(guest)
+                )
             self.rounds.append(self._round(guest, deployment, placed, first))
         if shell:
             name = f"{self._machine.backend}:{self._machine.system}"
@@ -306,6 +309,7 @@ def _images(deployments: Sequence[Deployment]) -> list[BootImage]:
 
 
 def _powered_off(guest: Guest) -> ProbeResult:
-    passed = guest.power_off()
+    with trace.span("power off"):
+        passed = guest.power_off()
     detail = "" if passed else f"it is still there:\n{guest.console.tail()}"
     return ProbeResult(title="the system powers off", passed=passed, detail=detail)

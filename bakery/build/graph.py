@@ -51,6 +51,7 @@ _KINDS = (
     "site",
 )
 _DRY_RUN = {"name": "dry_run", "long": "dry-run", "type": bool, "default": False}
+_PROFILE_TRACE = {"name": "profile_trace", "long": "profile-trace", "type": str, "default": ""}
 _DOWNLOADS = 6  # threads beyond those that compute, so that downloads never wait for processors
 _STAYS = {
     "fetch": "assets stay in the store: `bakery gc` removes what is used least",
@@ -202,8 +203,15 @@ class Graph:
 
     # Tasks
 
+    @cached_property
+    def _params(self) -> list[dict[str, Any]]:
+        """The options that every task takes, as far as the command line has them."""
+        return [_PROFILE_TRACE] if self._selection.profile_trace else []
+
     def tasks(self, kind: str) -> Iterator[Task]:
         """Yield the tasks of one kind that the command line needs."""
+        if self._params:  # the group's own
+            yield {"name": None, "params": self._params}
         for step in self._needed[kind]:
             yield self._task(step)
         if kind == "boot":
@@ -243,7 +251,8 @@ class Graph:
             return self._act("site", work)
 
         asked = self._selection.names("site")  # else it is no part of what a run does
-        return {"actions": [(act,)] if asked else None, "io": {"capture": False}}
+        actions = [(act,)] if asked else None
+        return {"actions": actions, "io": {"capture": False}, "params": self._params}
 
     def _groups_of(self, kind: str) -> list[Group]:
         groups = [group for id_, group in self._groups.items() if id_.startswith(f"{kind}:")]
@@ -309,7 +318,7 @@ class Graph:
             "task_dep": [before.id for before in self._before(step)],
             "io": {"capture": False},
             "clean": self._cleaning([step]),
-            "params": [_DRY_RUN] if step.preview else [],
+            "params": [*self._params, _DRY_RUN] if step.preview else self._params,
         }
 
     def _grouped(self, group: Group) -> Task:
@@ -325,6 +334,7 @@ class Graph:
             "io": {"capture": False},
             "task_dep": [step.id for step in group.members],
             "clean": self._cleaning(group.members),
+            "params": self._params,
         }
 
     def _act(self, task: str, work: Callable[[], str]) -> TaskFailed | None:
@@ -422,8 +432,8 @@ def load(root: Path) -> Graph:
     arguments = sys.argv[1:]
     if arguments[:1] == ["list"]:  # who reads no further, as `head` does, ends it
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    selection = Selection(arguments, _KINDS)
     try:
+        selection = Selection(arguments, _KINDS)
         return Graph(Project(root, selection), selection)
     except BakeryError as error:
         raise InvalidDodoFile(error.render()) from None

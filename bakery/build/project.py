@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bakery import settings
+from bakery import settings, trace
 from bakery.build.context import Context
 from bakery.build.steps import fetch
 from bakery.errors import BakeryError
@@ -43,6 +43,13 @@ class Project:
 
         """
         self.context = Context.of(settings.load(root))
+        path = selection.profile_trace or self.context.settings.profile_trace
+        if path and selection.command == "run":
+            trace.start(path)
+        with trace.span("load recipes"):
+            self._read(selection)
+
+    def _read(self, selection: Selection) -> None:
         self.recipes = Recipes(self.context.settings.recipes)
         names = selection.recipes(self.recipes)
         self.sources, self.broken = self._load(self.recipes if names is None else names)

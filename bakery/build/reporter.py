@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bakery import interrupts, workflow_commands
+from bakery import interrupts, trace, workflow_commands
 from bakery.build.bundles import Bundle, bundles
 from bakery.build.pace import Pace
 from bakery.build.steps.fetch import shown
@@ -153,6 +153,8 @@ class Reporter:
         with self._lock:
             self._end(task.name)
         step, _, name = task.name.partition(":")
+        if tracing := trace.active():
+            tracing.instant(f"{task.name}: up to date", "cached")
         if step == KIND:
             self._tally.cached.add(name)
         elif step == "boot":
@@ -195,12 +197,22 @@ class Reporter:
 
     def _sum_up(self) -> None:
         self._display.close()
+        self._keep_trace()
         if interrupts.happened():
             return
         self._state.sweep()
         self._complain()
         width = self._display.width
         show(self._tally, self._images, self._context, self._state, self.unusable, width=width)
+
+    def _keep_trace(self) -> None:
+        try:
+            path = trace.finish()
+        except OSError as error:
+            self._say(f"the trace can't be written: {error}", bad=True)
+        else:
+            if path and not interrupts.happened():
+                self._say(f"a trace for https://ui.perfetto.dev: {path}")
 
     # Showing
 

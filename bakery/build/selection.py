@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from bakery.errors import BakeryError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bakery.recipe.load import Recipes
 
+PROFILE_TRACE = "--profile-trace"
 DEFAULT = ("build", "check")
 """What is done where no task is named."""
 
@@ -28,6 +32,7 @@ class Selection:
         command: doit's command; `run` where none is given.
         words: what is named: tasks, groups of them such as `build`, or patterns of names.
         dry_run: whether something is only to be said, not done.
+        profile_trace: the file that a trace of the run is written to; None for no trace.
 
     """
 
@@ -36,9 +41,10 @@ class Selection:
         self.command = given if given in _COMMANDS else "run"
         self.dry_run = "--dry-run" in arguments
         self.arguments = arguments
+        words, self.profile_trace = _without_trace(arguments)
         self.words = tuple(
             word
-            for word in arguments
+            for word in words
             if word in kinds or (":" in word and not word.startswith(("-", "/", ".")))
         )
         self._exact = frozenset(self.words)
@@ -62,6 +68,30 @@ class Selection:
                 return None
             named.update(dict.fromkeys(about))
         return [*named] or None
+
+
+def _without_trace(arguments: Sequence[str]) -> tuple[list[str], Path | None]:
+    """Return arguments without `--profile-trace FILE`, and the file.
+
+    Raises:
+        BakeryError: no file follows.
+
+    """
+    words: list[str] = []
+    path = None
+    rest = iter(arguments)
+    for word in rest:
+        option, _, value = word.partition("=")
+        if option == PROFILE_TRACE:
+            value = value or next(rest, "")
+            if not value or value.startswith("-"):
+                raise BakeryError(
+                    f"{PROFILE_TRACE} takes a file", fix=f"{PROFILE_TRACE} trace.json"
+                )
+            path = Path(value).absolute()
+        else:
+            words.append(word)
+    return words, path
 
 
 def _about(name: str, recipes: Recipes) -> list[str]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 import msgspec
 
+from bakery import trace
 from bakery.build.code import Code
 from bakery.build.step import Nothing, Work
 from bakery.errors import BakeryError
@@ -78,7 +79,7 @@ class Record(msgspec.Struct, Generic[Facts], frozen=True, kw_only=True):
     Attributes:
         key: the key it was done for.
         outputs: the files it made.
-        seconds: how long it took.
+        seconds: how long it took, without waiting for processors.
         facts: what later steps and reports want to know; each kind of step has a type for them.
         origin: where it was taken from; None where it was done here.
 
@@ -194,11 +195,6 @@ class State:
                 return decode(file.read(), facts)
         except (OSError, msgspec.DecodeError):
             return None
-
-    def seconds(self, kind: str, name: str) -> float | None:
-        """Return how long a step took; None when nothing is recorded of it."""
-        record = self.record(kind, name, msgspec.Struct)
-        return record.seconds if record else None
 
     def required(self, step: Step[Facts]) -> Record[Facts]:
         """Return what is recorded of a step.
@@ -319,7 +315,7 @@ class State:
         scratch = self._folder / "scratch" / f"{step.kind}@{step.name}"
         if not step.is_recorded:
             work = Work(step, self, progress, scratch)
-            made = step.run(work)
+            made = self._run(step, work)
             if step.facts is not Nothing:
                 with self.alone(step):
                     self._record(step, step.content or "", work.seconds, made)
@@ -334,13 +330,25 @@ class State:
         with self.alone(step), removing(scratch):
             if self.is_done(step):
                 return ""
-            work = Work(step, self, progress, scratch)
             key = self.key(step)
-            made = step.run(work)
+            work = Work(step, self, progress, scratch)
+            made = self._run(step, work)
             record = self._record(step, key, work.seconds, made)
         if self._sharing:
             self._sharing.put(step, record, made.attachments)
         return made.note
+
+    def _run(self, step: AnyStep, work: Work) -> AnyMade:
+        with trace.span(step.id, step.kind) as span:
+            tracing = trace.active()
+            if tracing:
+                tracing.uses([each.id for each in step.after])
+            made = step.run(work)
+            if tracing:
+                sizes = [path.stat().st_size for path in made.outputs if path.is_file()]
+                span.note(bytes=getattr(made.facts, "size", sum(sizes)))
+                tracing.result(step.id)
+            return made
 
     def _record(
         self, step: AnyStep, key: str, seconds: float, made: AnyMade, origin: Origin | None = None

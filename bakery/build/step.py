@@ -11,6 +11,7 @@ import msgspec
 
 from bakery.errors import BakeryError
 from bakery.files import remove
+from bakery.processors import waited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +43,7 @@ class Work:
         self.progress = progress
         self._step = step
         self._scratch = scratch
-        self._started = time.monotonic()
+        self._started = time.monotonic() - waited()
 
     @property
     def key(self) -> str:
@@ -58,8 +59,8 @@ class Work:
 
     @property
     def seconds(self) -> float:
-        """How long it has worked."""
-        return round(time.monotonic() - self._started, 3)
+        """How long it has worked, without waiting for processors."""
+        return round(time.monotonic() - waited() - self._started, 3)
 
 
 @dataclass(frozen=True, kw_only=True)

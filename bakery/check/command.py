@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bakery import trace
 from bakery.check import image_name, loader
 from bakery.check.report import Report, check_subject, make_report
 from bakery.check.rule import Violation
@@ -33,7 +34,8 @@ def check_path(
 
     """
     try:
-        subject = loader.load(path, context)
+        with trace.span("look into the image"):
+            subject = loader.load(path, context)
     except loader.ImageUnreadableError as error:
         message = f"can't be read: {error.what}: {' '.join((error.why or '').split())}"
         return make_report(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery import trace
 from bakery.check.catalogue import RULES, unused_waiver
 from bakery.check.rule import Finding, Skip, Violation
 from bakery.text import nearest
@@ -72,11 +73,12 @@ def check_subject(subject: Subject, waivers: Sequence[Waiver] = ()) -> Report:
     findings: list[Finding] = []
     not_run: list[NotRun] = []
     for rule in RULES:
-        for outcome in rule.look(subject) if rule.look else ():
-            if isinstance(outcome, Skip):
-                not_run.append(NotRun(rule=rule.id, why=outcome.why, fix=outcome.fix))
-            else:
-                findings.append(rule.finding(outcome))
+        with trace.span(f"rule {rule.id}"):
+            for outcome in rule.look(subject) if rule.look else ():
+                if isinstance(outcome, Skip):
+                    not_run.append(NotRun(rule=rule.id, why=outcome.why, fix=outcome.fix))
+                else:
+                    findings.append(rule.finding(outcome))
     return make_report(
         subject.label, findings, waivers, not_run=not_run, source=subject.context.source
     )

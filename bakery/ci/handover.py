@@ -42,7 +42,7 @@ class Agreed(msgspec.Struct, frozen=True, kw_only=True):
     """An image as the jobs that built it agree on it.
 
     Attributes:
-        shard: whose files are taken.
+        shard: whose files are taken; where it is to be booted, the one that boots it.
         sha256: the digest of the image's file.
         manifest, inventory: the digests of the documents beside its record.
         boot: whether it is to be booted and published, or only required by another.
@@ -54,6 +54,11 @@ class Agreed(msgspec.Struct, frozen=True, kw_only=True):
     manifest: str
     inventory: str
     boot: bool
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digests of the image and of its documents."""
+        return {"image": self.sha256, MANIFEST: self.manifest, INVENTORY: self.inventory}
 
 
 class Shard:
@@ -68,6 +73,14 @@ class Shard:
 
     def __init__(self, artifacts: Path, kind: str, name: str) -> None:
         self._folder = artifacts / f"{kind}-{name}"
+
+    def has_built(self, image: Image) -> bool:
+        """Return whether there is something called like an image."""
+        return (self._folder / image.release / image.filename).is_file()
+
+    def has_booted(self, image: Image) -> bool:
+        """Return whether there is something called like a record of an image's boots."""
+        return (self._folder / f"{_RECORDS}/boot/{image.id}.json").is_file()
 
     def image(self, image: Image) -> Path:
         """Return where an image lies.
@@ -137,17 +150,21 @@ def agree(
     """
     agreed: dict[str, Agreed] = {}
     problems = []
+    disputed = set()
     for name, (built, booted) in matrix.images().items():
         for image in map(images.__getitem__, filter(images.__contains__, built)):
-            if image.id in agreed and image.id not in booted:
-                continue  # what several require is built by several
             try:
                 claim = _agreed(artifacts, name, image, rebuilt=rebuilt)
             except HandoverError as problem:
                 problems.append(problem)
-            else:
-                agreed[image.id] = msgspec.structs.replace(claim, boot=image.id in booted)
-    return agreed, problems
+                continue
+            known = agreed.setdefault(image.id, claim)
+            if claim.digests != known.digests:  # what several require is built by several
+                disputed.add(image.id)
+                problems.append(_differs(image, f"in {name}", known.sha256))
+            elif image.id in booted:
+                agreed[image.id] = msgspec.structs.replace(claim, boot=True)
+    return {id_: each for id_, each in agreed.items() if id_ not in disputed}, problems
 
 
 def decode_agreed(text: str) -> dict[str, Agreed]:
@@ -172,12 +189,16 @@ def _agreed(artifacts: Path, name: str, image: Image, *, rebuilt: bool) -> Agree
         raise HandoverError(f"{image.id} is not as its record says", where=str(path))
     built.checked(image)
     if rebuilt and _claim(Shard(artifacts, REBUILT, name), name, image) != claim:
-        raise HandoverError(
-            f"{image.id} came out differently when it was built again",
-            why=f"once it was {sha256}",
-            fix="compare both images; where the runners had different tools, run it again",
-        )
+        raise _differs(image, "when it was built again", sha256)
     return claim
+
+
+def _differs(image: Image, when: str, sha256: str) -> HandoverError:
+    return HandoverError(
+        f"{image.id} came out differently {when}",
+        why=f"once it was {sha256}",
+        fix="compare both images; where the runners had different tools, run it again",
+    )
 
 
 def _claim(shard: Shard, name: str, image: Image) -> Agreed:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from itertools import chain, groupby, zip_longest
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.build.steps import fetch
+from bakery.ci.shards import Job, Load, divide, shares
+from bakery.ci.times import size
 from bakery.errors import BakeryError
 from bakery.lock.history import git, lock_before
 from bakery.recipe.folder import LOCK
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bakery.arch import Arch
-    from bakery.build.state import State
+    from bakery.ci.times import Expected
     from bakery.recipe.load import Recipes, Source
     from bakery.recipe.plan import Image, Release
     from bakery.settings import Settings
@@ -25,12 +29,17 @@ if TYPE_CHECKING:
 LIMIT = 256
 """Jobs in one matrix, the most that GitHub takes."""
 
+MINUTES = 240
+"""What a shard may be expected to take: each of its jobs ends long before GitHub's 6 hours."""
+
+DISK = 14e9
+"""Bytes that a runner of GitHub's has room for."""
+
 _RUNNERS: dict[Arch, str] = {"x86-64": "ubuntu-24.04", "arm64": "ubuntu-24.04-arm"}
 _CODE = ("bakery/", "dodo.py", "pyproject.toml")
 _MINOR = {LOCK, "README.md"}  # versions are looked at; a text touches nothing
-_STEPS = ("stage", "squash", "boot")
-_BASE = 60.0  # seconds for an image, its boots included
-_RATE = 20e6  # bytes of assets a second: download, unpack, squash
+_BUILT = 6  # bytes for each of assets: they themselves, trees, and images
+_SIGNED = 3  # the same where all that a run has built is signed: images of both kinds, as artifacts
 
 
 class ShardError(BakeryError):
@@ -44,8 +53,8 @@ class Shard(msgspec.Struct, frozen=True, kw_only=True):
         shard: its name.
         runner: the kind of machine, of the images' architecture, so that they can be booted.
         build: what doit is to build, the images that others require included.
-        boot: what doit is to boot.
-        minutes: how long that is expected to take.
+        boot: what doit is to boot; each image stands in one shard.
+        minutes: how long that is expected to take, one step after the other.
 
     """
 
@@ -85,15 +94,15 @@ def _images(tasks: str) -> list[str]:
 
 def matrix(
     images: Iterable[Image],
-    state: State,
+    expected: Expected,
     count: int,
     required: Callable[[Image], Iterable[Image]],
 ) -> Matrix:
-    """Return images divided among `count` jobs at most: the longest first, to who has least.
+    """Return images divided among `count` jobs at most, so that the last of them ends early.
 
     Args:
         images: what is to be built and booted.
-        state: tells how long that took before.
+        expected: tells how long that will take.
         count: of jobs.
         required: tells which images one requires.
 
@@ -101,40 +110,89 @@ def matrix(
         ShardError: that is more than GitHub takes, or too few to have one for each architecture.
 
     """
-    work: dict[Arch, dict[str, float]] = defaultdict(dict)
-    together: dict[str, set[str]] = {}
+    work: dict[Arch, list[Job]] = defaultdict(list)
     for image in images:
-        work[image.contents.arch][image.id] = expected(image, state)
-        together[image.id] = {image.id, *(other.id for other in required(image))}
+        work[image.contents.arch].append(_job(image, expected, required(image)))
     if not max(1, len(work)) <= count <= LIMIT:
         raise ShardError(
             f"{count} jobs are {'too many' if count > LIMIT else 'too few'}",
             fix=f"give --shards {max(1, len(work))} to {LIMIT}",
         )
-    counts = _divided({arch: sum(times.values()) for arch, times in work.items()}, count)
+    counts = shares({arch: Load.of(jobs).seconds for arch, jobs in work.items()}, count)
     return Matrix(
         include=tuple(
-            _shard(arch, number, {name: seconds[name] for name in names}, together)
-            for arch, seconds in work.items()
-            for number, names in enumerate(_balanced(seconds, counts[arch]), 1)
+            _shard(arch, number, load)
+            for arch, jobs in work.items()
+            for number, load in enumerate(divide(jobs, counts[arch]), 1)
         )
     )
 
 
-def _shard(
-    arch: Arch, number: int, seconds: Mapping[str, float], together: Mapping[str, set[str]]
-) -> Shard:
-    return Shard(
-        shard=f"{arch}-{number}",
-        runner=_RUNNERS[arch],
-        build=_tasks("check", {other for name in seconds for other in together[name]}),
-        boot=_tasks("boot", seconds),
-        minutes=1 + int(sum(seconds.values()) / 60),
+def fitting(
+    images: Sequence[Image], make: Callable[[Sequence[Image]], Matrix]
+) -> tuple[Matrix, list[Image]]:
+    """Return the matrix of as many images as runners have time and room for, and those left over.
+
+    A release that is too much by itself is tried alone once there is nothing else to do, so that it
+    holds up no other.
+
+    Args:
+        images: those of a recipe's older releases before those of its newer ones.
+        make: divides images.
+
+    """
+    by_id = {image.id: image for image in images}
+
+    def is_too_much(some: Sequence[Image]) -> bool:
+        return not _fits(make(some), by_id)
+
+    if not is_too_much(images):
+        return make(images), []
+    releases = [list(release) for _, release in groupby(images, key=lambda image: image.release)]
+    small = [image for release in releases if not is_too_much(release) for image in release]
+    number = bisect_left(
+        range(len(small) + 1), x=True, key=lambda n: is_too_much(at_most(n, small))
+    )
+    chosen = at_most(number - 1, small) or releases[-1]
+    names = {image.id for image in chosen}
+    return make(chosen), [image for image in images if image.id not in names]
+
+
+def _fits(matrix: Matrix, images: Mapping[str, Image]) -> bool:
+    built = matrix.images()
+    sizes = {name: size(image) for name, image in images.items()}
+    booted = sum(sizes[name] for _, names in built.values() for name in names)
+    return (
+        booted * _SIGNED <= DISK
+        and all(shard.minutes <= MINUTES for shard in matrix.include)
+        and all(
+            sum(sizes.get(name, 0) for name in names) * _BUILT <= DISK
+            for names, _ in built.values()
+        )
     )
 
 
-def _tasks(kind: str, images: Iterable[str]) -> str:
-    return " ".join(f"{kind}:{image}" for image in sorted(images))
+def _job(image: Image, expected: Expected, others: Iterable[Image]) -> Job:
+    pieces = {f"boot:{image.id}": expected.boot(image)}
+    for each in (image, *others):
+        pieces[f"check:{each.id}"] = expected.build(each)
+        for asset in each.contents.assets:
+            pieces[f"{fetch.KIND}:{fetch.name(asset)}"] = expected.fetch(asset)
+    return Job(name=image.id, pieces=pieces)
+
+
+def _shard(arch: Arch, number: int, load: Load) -> Shard:
+    return Shard(
+        shard=f"{arch}-{number}",
+        runner=_RUNNERS[arch],
+        build=_tasks("check:", load),
+        boot=_tasks("boot:", load),
+        minutes=1 + int(load.seconds / 60),
+    )
+
+
+def _tasks(kind: str, load: Load) -> str:
+    return " ".join(sorted(piece for piece in load.pieces if piece.startswith(kind)))
 
 
 def at_most(number: int, images: Iterable[Image]) -> list[Image]:
@@ -154,32 +212,6 @@ def at_most(number: int, images: Iterable[Image]) -> list[Image]:
         if len(chosen) + len(release) <= number:
             chosen += release
     return chosen
-
-
-def expected(image: Image, state: State) -> float:
-    """Return how many seconds an image will take: as long as before, or by its assets' sizes."""
-    seconds = [state.seconds(kind, image.id) for kind in _STEPS]
-    if seconds[1] is not None:
-        return sum(filter(None, seconds))
-    return _BASE + sum(asset.size or 0 for asset in image.contents.assets) / _RATE
-
-
-def _divided(seconds: Mapping[Arch, float], count: int) -> dict[Arch, int]:
-    """Return how many jobs each architecture gets; one at least, and `count` together at most."""
-    counts = dict.fromkeys(seconds, 1)
-    for _ in range(count - len(counts) if counts else 0):
-        neediest = max(counts, key=lambda arch: seconds[arch] / counts[arch])
-        counts[neediest] += 1
-    return counts
-
-
-def _balanced(seconds: Mapping[str, float], count: int) -> list[list[str]]:
-    shards: list[tuple[float, list[str]]] = [(0.0, []) for _ in range(min(count, len(seconds)))]
-    for name in sorted(seconds, key=lambda name: (-seconds[name], name)):
-        least = min(range(len(shards)), key=lambda at: shards[at][0])
-        total, names = shards[least]
-        shards[least] = (total + seconds[name], [*names, name])
-    return [names for _, names in shards]
 
 
 def touched(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bakery.build.step import Made
 from bakery.build.steps import boot, check, fetch, squash, stage
-from bakery.build.steps.squashed import INVENTORY, MANIFEST
 from bakery.ci.handover import BOOTED, BUILT, HandoverError, Shard
 from bakery.files import sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from bakery.build.context import Context
@@ -44,6 +44,7 @@ class Restorer:
         artifacts: the folder of all artifacts.
         agreed: the images that may be taken over, as they must be.
         required: tells the images that one requires.
+        taken: the names of the images that have been taken over.
 
     """
 
@@ -52,20 +53,34 @@ class Restorer:
     artifacts: Path
     agreed: Mapping[str, Agreed]
     required: Callable[[Image], Sequence[Image]]
+    taken: set[str] = field(default_factory=set)
 
-    def images(self, images: Sequence[Image]) -> list[HandoverError]:
+    def images(self, images: Iterable[Image]) -> list[HandoverError]:
         """Take over what was built, as far as it is agreed on; return what is wrong with others."""
-        problems = []
-        for image in images:
-            if image.id in self.agreed:
-                try:
-                    self._image(image)
-                except HandoverError as problem:
-                    problems.append(problem)
-        return problems
+        chosen = [image for image in images if image.id in self.agreed]
+        return self._images([(image, self.agreed[image.id].shard) for image in chosen])
+
+    def shard(self, name: str, images: Iterable[Image]) -> tuple[list[Image], list[HandoverError]]:
+        """Take over what one shard has built, and what it has booted before it was run again.
+
+        Returns:
+            the images that it is to boot, with all that they require here, and what is wrong with
+            others.
+
+        """
+        built, booted = Shard(self.artifacts, BUILT, name), Shard(self.artifacts, BOOTED, name)
+        agreed = [image for image in images if image.id in self.agreed]
+        own = [image for image in agreed if self.agreed[image.id].shard == name]
+        required = [i for i in agreed if self.agreed[i.id].shard != name and built.has_built(i)]
+        problems = self._images([(image, name) for image in (*own, *required)])
+        complete = [i for i in own if self.agreed[i.id].boot and self._is_complete(i)]
+        for image in filter(booted.has_booted, complete):
+            with suppress(HandoverError):  # of other bytes, which may have been built since
+                self._boot(image)
+        return complete, problems
 
     def boots(self, releases: Sequence[Release]) -> tuple[list[Release], list[HandoverError]]:
-        """Take over the boots of releases whose images are all here.
+        """Take over the boots of releases whose images are all here, with what these require.
 
         Returns:
             the releases whose images have all been booted, and what is wrong with others.
@@ -77,29 +92,38 @@ class Restorer:
             if not agreed or not all(each and each.boot for each in agreed):
                 continue
             try:
-                for image in release.images:
+                for image in filter(self._is_complete, release.images):
                     self._boot(image)
             except HandoverError as problem:
                 problems.append(problem)
             else:
-                complete.append(release)
+                if all(map(self._is_complete, release.images)):
+                    complete.append(release)
         return complete, problems
 
-    def _image(self, image: Image) -> None:
+    def _images(self, chosen: Iterable[tuple[Image, str]]) -> list[HandoverError]:
+        problems = []
+        for image, shard in chosen:
+            try:
+                self._image(image, Shard(self.artifacts, BUILT, shard))
+            except HandoverError as problem:
+                problems.append(problem)
+            else:
+                self.taken.add(image.id)
+        return problems
+
+    def _is_complete(self, image: Image) -> bool:
+        """Return whether an image is here, and what it requires: nothing need be built for it."""
+        return all(each.id in self.taken for each in (image, *self.required(image)))
+
+    def _image(self, image: Image, shard: Shard) -> None:
         agreed = self.agreed[image.id]
-        shard = Shard(self.artifacts, BUILT, agreed.shard)
         steps, path = self._steps(image), self.context.file(image)
         record, attachments = shard.squashed(image), shard.attachments(image)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(shard.image(image), path)
+        _link(shard.image(image), path)
         digests = {name: hashlib.sha256(data).hexdigest() for name, data in attachments.items()}
         digests["image"] = sha256(path)
-        wanted = {
-            "image": agreed.sha256,
-            MANIFEST: agreed.manifest,
-            INVENTORY: agreed.inventory,
-        }
-        if digests != wanted or record.facts.sha256 != agreed.sha256:
+        if digests != agreed.digests or record.facts.sha256 != agreed.sha256:
             path.unlink()
             raise HandoverError(f"{image.id} is not what was agreed on", where=str(self.artifacts))
         made = Made(facts=record.facts, outputs=(path,), attachments=attachments)
@@ -108,7 +132,14 @@ class Restorer:
         self.state.take_over(steps.checked, checked, Made(facts=checked.facts, outputs=(path,)))
 
     def _boot(self, image: Image) -> None:
-        record = Shard(self.artifacts, BOOTED, self.agreed[image.id].shard).booted(image)
+        agreed = self.agreed[image.id]
+        record = Shard(self.artifacts, BOOTED, agreed.shard).booted(image)
+        if record.facts.sha256 != agreed.sha256:
+            raise HandoverError(
+                f"{image.id} was booted as other bytes than were agreed on",
+                where=str(self.artifacts),
+                fix="run the job that boots it again",
+            )
         made = Made(facts=record.facts, outputs=(self.context.file(image),))
         self.state.take_over(self._steps(image).booted, record, made)
 
@@ -123,3 +154,13 @@ class Restorer:
             checked=check.step(context, image, others, merged),
             booted=boot.step(context, image, others, merged),
         )
+
+
+def _link(source: Path, path: Path) -> None:
+    """Have a file in two places, and its bytes once where that can be: runners have little room."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    try:
+        path.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, path)

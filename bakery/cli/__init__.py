@@ -26,11 +26,12 @@ for command in (
     *(upstreams.lock, upstreams.update, upstreams.outdated),
     *(upstreams.verify, upstreams.sources),
     *(images.check, images.rules, images.boot, images.machines, images.sign_image),
-    *(releases.matrix, releases.agree, releases.restore),
+    *(releases.matrix, releases.agree, releases.restore, releases.times),
     *(releases.publish, releases.verify_release),
     *(channels.sign_channels, channels.move_channels),
     *(hosts.provision, hosts.install, hosts.uninstall, hosts.torcx),
     site.site,
-    *(maintenance.show_settings, maintenance.gc, maintenance.schema, maintenance.reference),
+    *(maintenance.show_settings, maintenance.stats, maintenance.gc),
+    *(maintenance.schema, maintenance.reference),
 ):
     main.add_command(command)

@@ -15,6 +15,8 @@ from bakery.text import format_size, parse_size
 if TYPE_CHECKING:
     from pathlib import Path
 
+_SHOWN = 20  # recipes, the largest; the others in one line
+
 
 @click.command("settings")
 def show_settings() -> None:
@@ -74,6 +76,40 @@ def gc(limit: str, *, everything: bool, dry_run: bool) -> None:
         f"{verb}: {len(gone.blobs)} assets and {gone.partials} unfinished downloads, "
         f"{format_size(gone.freed)}; {format_size(gone.left)} stay in {project.settings.store}"
     )
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON, with every recipe.")
+@click.option("--all", "everything", is_flag=True, help="All recipes, however small.")
+@click.option("--published", is_flag=True, help="Ask the publisher what it has, too.")
+def stats(*, as_json: bool, everything: bool, published: bool) -> None:
+    """Tell what the catalogue costs: bytes, seconds, calls, and which recipes grow.
+
+    From locks, records of what was done here, and folders; the network is used with --published
+    alone.
+    """
+    import msgspec
+
+    from bakery.build.state import State
+    from bakery.costs.gather import gather
+    from bakery.costs.show import show
+    from bakery.publish.session import PublishSession
+    from bakery.store.folder import Store
+
+    project = Project()
+    held = project.settings
+    costs = gather(
+        held,
+        State(held.dist),
+        Store(held.store),
+        project.sources,
+        project.releases,
+        published=PublishSession.of(held, None).known() if published else None,
+    )
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(costs), indent=1))
+    else:
+        click.echo(show(costs, None if everything else _SHOWN))
 
 
 @click.command()

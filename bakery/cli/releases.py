@@ -19,15 +19,39 @@ from bakery.text import format_size
 @click.option(
     "--at-most", type=int, metavar="IMAGES", help="So many, the newest of all recipes first."
 )
-def matrix(shards: int, since: str | None, at_most: int | None, *, unpublished: bool) -> None:
+@click.option(
+    "--times",
+    "measured",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="What `bakery times` has printed; there need not be one yet.",
+)
+@click.option(
+    "--left",
+    "left_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Takes the names of the images that are left for another run, one a line.",
+)
+def matrix(
+    shards: int,
+    since: str | None,
+    at_most: int | None,
+    measured: Path | None,
+    left_file: Path | None,
+    *,
+    unpublished: bool,
+) -> None:
     """Print which images each job of a workflow is to bake and boot, as JSON for its matrix.
 
-    Jobs are balanced by how long images took here before, or by their assets' sizes.
+    Jobs are balanced by how long steps took before, here or by --times; what nobody has measured,
+    by other versions and by the sizes of assets. What runners of GitHub have neither the time nor
+    the room for is left for another run.
     """
     import msgspec
 
-    from bakery.build.state import State
     from bakery.ci import matrix as dividing
+    from bakery.ci.times import Expected
 
     project = Project()
     images = [*project.images.values()]
@@ -39,11 +63,47 @@ def matrix(shards: int, since: str | None, at_most: int | None, *, unpublished: 
 
         public = Remote(Context.of(project.settings)).public()
         images = [image for image in images if image.release not in public]
-    if at_most is not None:
-        images = dividing.at_most(at_most, images)
-    state = State(project.settings.dist)
-    divided = dividing.matrix(images, state, shards, project.required)
+    chosen = images if at_most is None else dividing.at_most(at_most, images)
+    expected = Expected(_times(project, measured), project.images.values())
+    divided, late = dividing.fitting(
+        chosen, lambda some: dividing.matrix(some, expected, shards, project.required)
+    )
+    if late:
+        click.echo(f"left for another run, for want of time or room: {len(late)} images", err=True)
+    if left_file:
+        now = {name for _, booted in divided.images().values() for name in booted}
+        names = [image.id for image in images if image.id not in now]
+        left_file.write_text("".join(f"{name}\n" for name in names), "utf-8")
     click.echo(msgspec.json.encode(divided))
+
+
+def _times(project: Project, file: Path | None) -> dict[str, float]:
+    """Return the seconds that steps took by a file, where there is one, and here."""
+    from bakery.ci import times
+
+    known = times.decode(file.read_bytes()) if file and file.exists() else {}
+    return {**known, **times.measured([project.settings.dist])}
+
+
+@click.command()
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--known",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="What this command printed before; there need not be one yet.",
+)
+def times(folders: tuple[Path, ...], known: Path | None) -> None:
+    """Print as JSON how long each step has taken, for `bakery matrix --times`.
+
+    Read are the records in FOLDERS, as jobs hand them over, and in the output folder. What is known
+    of steps that were not done again stays, until recipes no longer have them.
+    """
+    from bakery.ci import times as timing
+
+    project = Project()
+    seconds = {**_times(project, known), **timing.measured(folders)}
+    click.echo(timing.encode(timing.of_catalogue(seconds, project.images.values())), nl=False)
 
 
 _ON_GITHUB = re.compile(
@@ -78,10 +138,14 @@ def agree(artifacts: Path, divided: str, *, once: bool) -> None:
 @_ARTIFACTS
 @click.option("--agreed", required=True, help="What `bakery agree` has printed.")
 @click.option("--boots", is_flag=True, help="Take boots over as well, and print what is complete.")
-def restore(artifacts: Path, agreed: str, *, boots: bool) -> None:
+@click.option(
+    "--shard", metavar="NAME", help="Only what this shard has built, which is to boot it."
+)
+def restore(artifacts: Path, agreed: str, shard: str | None, *, boots: bool) -> None:
     """Take over images that other jobs have built, and all agree on.
 
-    With --boots, releases that have passed theirs are printed, as tasks for doit. Where
+    With --boots, releases that have passed theirs are printed, as tasks for doit; with --shard, the
+    boots that are left to that shard. Neither needs anything that was not taken over. Where
     BAKERY_REMOTE_WRITE says so, all that is taken over is put into the shared cache.
     """
     from bakery.build.context import Context
@@ -99,7 +163,12 @@ def restore(artifacts: Path, agreed: str, *, boots: bool) -> None:
         agreed=decode_agreed(agreed),
         required=project.required,
     )
-    problems = restorer.images([*project.images.values()])
+    if shard:
+        images, problems = restorer.shard(shard, project.images.values())
+        for image in images:
+            click.echo(f"boot:{image.id}")
+    else:
+        problems = restorer.images(project.images.values())
     if boots:
         complete, more = restorer.boots(project.releases)
         problems += more

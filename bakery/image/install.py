@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from bakery import trace
 from bakery.archive import deb
 from bakery.archive.hashed import HashedFile
 from bakery.archive.unpack import members
@@ -115,7 +116,8 @@ class _Installer:
     def add(self, asset: Asset, archive: Path) -> None:
         """Install what the patterns match; note what rights a package gives its programs."""
         before = len(self._tree.entries)
-        with _unaltered(asset, archive) as file:
+        unpacking = trace.span(f"unpack {asset.filename}", bytes=archive.stat().st_size)
+        with unpacking, _unaltered(asset, archive) as file:
             for member, stream in members(file, asset.filename, self._wants, kind=asset.archive):
                 if member.type == "directory":
                     continue

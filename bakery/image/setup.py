@@ -107,7 +107,7 @@ def add(tree: TreeBuilder, contents: Contents) -> str | None:
     if contents.account is not None:
         _append(tree, f"usr/lib/sysusers.d/{name}.conf", _sysusers(contents.account, name))
         _append(tree, shared_tmpfiles(name), _home(tree, contents.account, name))
-    _append(tree, shared_tmpfiles(name), _config(contents))
+    _append(tree, shared_tmpfiles(name), _config(tree, contents))
     commands = list(_commands(tree, name))
     if not commands:
         return None
@@ -156,12 +156,18 @@ def _home(tree: TreeBuilder, account: Account, image: str) -> Iterator[str]:
         yield f"d {home} :0750 :{account.name} :{account.name}"
 
 
-def _config(contents: Contents) -> Iterator[str]:
+def default_path(tree: TreeBuilder, contents: Contents, default: str) -> str:
+    """Return where the default of a configuration lies: below an image's name, or a base's."""
+    paths = [f"usr/share/{name}/{default}" for name in (contents.name, *contents.bases)]
+    return next(filter(tree.entries.__contains__, paths), paths[0])
+
+
+def _config(tree: TreeBuilder, contents: Contents) -> Iterator[str]:
     """Yield the lines of tmpfiles.d(5) that copy defaults; what is there already is kept."""
     for path, config in contents.config:
         mode, owner, group = (each or "-" for each in (config.mode, config.owner, config.group))
-        default = f"/usr/share/{contents.name}/{config.default}"
-        yield f"C /{path} {mode} {owner} {group} - {default}"
+        default = default_path(tree, contents, config.default)
+        yield f"C /{path} {mode} {owner} {group} - /{default}"
 
 
 def _commands(tree: TreeBuilder, name: str) -> Iterator[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from bakery import trace
 from bakery.files import remove
 from bakery.image.errors import ImageError
 from bakery.image.formats import btrfs, erofs, ext4, folder, squashfs
@@ -94,17 +95,18 @@ def squash(
     with _removed_on_failure(output), TemporaryDirectory(prefix="squash-", dir=work) as scratch:
         remove(output)
         _refuse_unfit_paths(manifest)
-        verify_tree(tree, manifest)
-        _WRITERS[format].write(
-            Job(
-                tree=tree,
-                output=output,
-                manifest=manifest.unlabelled if unlabelled(format) else manifest,
-                profile=profile,
-                processors=processors,
-                work=Path(scratch),
-            )
+        with trace.span("verify the tree", bytes=manifest.size):
+            verify_tree(tree, manifest)
+        job = Job(
+            tree=tree,
+            output=output,
+            manifest=manifest.unlabelled if unlabelled(format) else manifest,
+            profile=profile,
+            processors=processors,
+            work=Path(scratch),
         )
+        with trace.span(f"write {format}", processors=processors):
+            _WRITERS[format].write(job)
 
 
 @contextmanager

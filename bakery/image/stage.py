@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery import trace
 from bakery.image import health, release_file, setup, units
 from bakery.image.errors import ImageError
 from bakery.image.install import install
@@ -75,7 +76,8 @@ def stage(
     corrected = _fold_units(tree)
     _start(tree, image)
     _set_modes(tree, image)
-    entries = tree.finish(EPOCH)
+    with trace.span("finish", files=len(tree.entries)):
+        entries = tree.finish(EPOCH)
     own = {folded(path): label(type_) for path, type_ in image.contents.labels}
     # systemd-tmpfiles is confined by policies, and reads its lines where those call them so
     own.setdefault(f"usr/share/{image.contents.name}/{setup.TMPFILES}", label("lib_t"))
@@ -125,7 +127,8 @@ def _install(
         pool = LibraryPool(libraries)
         install(tree, image, assets, pool, progress)
         _drop(tree, image, dropped)  # nobody needs the libraries of what is dropped
-        return relocate(tree, image.contents.name, pool, Path(folder))
+        with trace.span("relocate"):
+            return relocate(tree, image.contents.name, pool, Path(folder))
 
 
 def _copy_local_files(tree: TreeBuilder, image: Image) -> None:
@@ -238,7 +241,7 @@ def _start(tree: TreeBuilder, image: Image) -> None:
 def _check_defaults(tree: TreeBuilder, image: Image) -> None:
     folder = f"usr/share/{image.contents.name}/"
     for path, config in image.contents.config:
-        if folder + config.default not in tree.entries:
+        if setup.default_path(tree, image.contents, config.default) not in tree.entries:
             short = isinstance(image.source.recipe.config[path], str)
             near = nearest(folder + config.default, tree.entries)
             raise image.source.invalid(

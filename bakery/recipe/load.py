@@ -49,6 +49,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         keys: where the keys lie that signatures are checked with, by the recipe's word for them.
         expected: its check.yaml; nothing where there is none.
         node: the YAML it was read from, for messages.
+        bases: the recipes that it extends, the nearest first.
 
     """
 
@@ -61,6 +62,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     keys: Mapping[str, Path]
     expected: Expectations
     node: yaml.MappingNode
+    bases: tuple[str, ...] = ()
 
     def invalid(self, broken: InvalidError) -> BakeryError:
         """Return the error that shows where in recipe.yaml a rule is broken."""
@@ -261,6 +263,7 @@ def _load(name: str, recipes: Path, lineage: Sequence[tuple[str, yaml.MappingNod
         keys=keys,
         expected=_expected(folders[name] / CHECK),
         node=node,
+        bases=tuple(reversed([base for base, _ in lineage[:-1]])),
     )
 
 

@@ -206,7 +206,9 @@ class Config(Model, frozen=True):
     ```
     """
 
-    default: Annotated[DefaultPath, about("what it is copied from, below usr/share/NAME")]
+    default: Annotated[
+        DefaultPath, about("what it is copied from, below usr/share/NAME, its own or a base's")
+    ]
     mode: Annotated[Mode | None, about("its permissions, if not the default's")] = None
     owner: Annotated[AccountName | None, about("whose it is, if not root's")] = None
     group: Annotated[AccountName | None, about("whose group's it is, if not root's")] = None

@@ -95,6 +95,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
         private_root: where Debian packages go as a whole, and how programs there are run.
         account: who services run as, where the recipe makes somebody.
         config: pairs of a path in /etc and the default that is copied there.
+        bases: the recipes that it extends, the nearest first: defaults may lie below their names.
         restart: what an update does to the services that it starts.
         health: what must hold on any host.
 
@@ -122,6 +123,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     labels: tuple[tuple[str, str], ...] = ()
     account: Account | None = None
     config: tuple[tuple[str, Config], ...] = ()
+    bases: tuple[str, ...] = ()
     restart: Literal["keep", "reload", "restart", "reboot"] = "keep"
     health: tuple[HostExpectation, ...] = ()
     requires: tuple[str, ...] = ()
@@ -287,6 +289,7 @@ def _image(
         start=tuple([_unit(start) for start in recipe.start if applies(start, version)]),
         account=Account(name=recipe.account) if isinstance(recipe.account, str) else recipe.account,
         config=_config(recipe, version),
+        bases=source.bases,
         restart=recipe.restart or ("restart" if recipe.start else "keep"),
         health=source.expected.health(arch),
         requires=recipe.requires,

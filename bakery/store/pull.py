@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from bakery import trace
 from bakery.http.address import file_name, mirrored, shown, split
 from bakery.http.answer import CHUNK
 from bakery.http.errors import (
@@ -89,10 +90,13 @@ class Pull:
         kind = ""
         if not partial.size or partial.size != self.expected.size:
             self.progress.tell(f"waits for {split(source).hostname or 'the disk'}")
-            with self.client.stream(source, partial.resume(source)) as answer:
-                self.progress.tell("")
-                kind = answer.kind
-                self._receive(source, answer)
+            with trace.span("download", source=shown(source)) as span:
+                with self.client.stream(source, partial.resume(source)) as answer:
+                    self.progress.tell("")
+                    kind = answer.kind
+                    span.note(begins_at=answer.offset)
+                    self._receive(source, answer)
+                span.note(bytes=partial.size - answer.offset)
         if partial.sha256() == self.expected.sha256:
             return
         if self.expected.sha256 is None:

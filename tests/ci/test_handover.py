@@ -21,6 +21,7 @@ from bakery.build.steps.squashed import Squashed
 from bakery.ci import handover, matrix
 from bakery.ci.handover import Agreed, HandoverError
 from bakery.ci.restore import Restorer
+from bakery.ci.times import Expected
 from bakery.release.boots import Boot
 from bakery.remote.cache import Cache
 from bakery.remote.folder import FolderRemote
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 BOOT = Boot(machine="nspawn:trixie", systemd="257", checks=3, journal_sha256="1" * 64)
 
 
+def passed(id_: str) -> Booted:
+    """Return what is on record of an image whose bytes are its name."""
+    return Booted(boots=(BOOT,), sha256=hashlib.sha256(id_.encode()).hexdigest())
+
+
 class Workflow:
     """The jobs of a workflow, without tools: images are texts, and so are their documents."""
 
@@ -42,13 +48,13 @@ class Workflow:
         self.artifacts = root / "artifacts"
         names = ("top-2.0", "other-1.0")
         asked = [image for image in self.repository.images if image.release in names]
-        self.matrix = matrix.matrix(asked, State(root), 4, self.repository.required)
+        self.matrix = matrix.matrix(asked, Expected({}, asked), 4, self.repository.required)
         for shard, (built, booted) in self.matrix.images().items():
             for id_ in built:
                 self.build("built", shard, self.images[id_])
                 self.build("rebuilt", shard, self.images[id_])
             for id_ in booted:
-                self.record("booted", shard, "boot", id_, Booted(boots=(BOOT,)))
+                self.record("booted", shard, "boot", id_, passed(id_))
         self.context = Context.of(settings.load(root, {}))
 
     def build(self, kind: str, shard: str, image: Image, text: str = "") -> None:
@@ -118,7 +124,7 @@ def test_what_others_have_built_and_booted_is_done_here_whatever_tools_there_are
         assert state.is_done(steps.squashed)
         assert state.is_done(steps.checked)
         assert state.is_done(steps.booted)
-        assert state.standing(steps.booted) == Booted(boots=(BOOT,))
+        assert state.standing(steps.booted) == passed(id_)
 
 
 def test_what_is_taken_over_is_shared_for_the_keys_it_was_made_for(
@@ -204,6 +210,91 @@ def test_an_image_whose_boot_failed_is_not_ready(workflow: Workflow) -> None:
     complete, problems = restorer.boots(workflow.repository.releases)
     assert [release.name for release in complete] == ["top-2.0"]
     assert f"boot/{id_}.json was not handed over" in str(problems[0])
+
+
+def spread(workflow: Workflow) -> str:
+    """Have a second shard of the same jobs build base, which top requires; return its name."""
+    shard = workflow.shard_of("other-1.0-x86-64")
+    (first,) = [each for each in workflow.matrix.include if each.shard == shard]
+    both = msgspec.structs.replace(first, build=f"check:base-2.0-x86-64 {first.build}")
+    shards = [both if each is first else each for each in workflow.matrix.include]
+    workflow.matrix = matrix.Matrix(include=tuple(shards))
+    for kind in ("built", "rebuilt"):
+        workflow.build(kind, shard, workflow.images["base-2.0-x86-64"])
+    return shard
+
+
+def test_whoever_builds_what_several_require_must_agree(workflow: Workflow) -> None:
+    shard, base = spread(workflow), workflow.images["base-2.0-x86-64"]
+    assert workflow.agree()[1] == []
+    for kind in ("built", "rebuilt"):
+        workflow.build(kind, shard, base, "other bytes")
+    agreed, problems = workflow.agree()
+    assert base.id not in agreed
+    assert "base-2.0-x86-64 came out differently in" in str(problems[0])
+    restorer = workflow.restorer(agreed)
+    restorer.images([*workflow.images.values()])
+    complete, _ = restorer.boots(workflow.repository.releases)
+    assert [release.name for release in complete] == ["other-1.0"]  # nothing would be built here
+
+
+def test_a_shard_boots_what_it_has_built_and_takes_nothing_from_others(workflow: Workflow) -> None:
+    spread(workflow)
+    agreed, _ = workflow.agree()
+    name = workflow.shard_of("top-2.0-x86-64")
+    for other in workflow.artifacts.iterdir():
+        if other.name != f"built-{name}":
+            shutil.rmtree(other)
+    restorer = workflow.restorer(agreed)
+    images, problems = restorer.shard(name, workflow.images.values())
+    assert problems == []
+    assert [image.id for image in images] == ["top-2.0-x86-64"]
+    assert restorer.taken == {"top-2.0-x86-64", "base-2.0-x86-64"}
+    state = State(workflow.context.settings.dist)
+    assert not state.is_done(restorer._steps(images[0]).booted)
+
+
+def test_a_job_that_is_run_again_takes_over_the_boots_of_these_very_bytes(
+    workflow: Workflow,
+) -> None:
+    agreed, _ = workflow.agree()
+    id_ = "top-2.0-x86-64"
+    name, steps = workflow.shard_of(id_), workflow.restorer(agreed)._steps(workflow.images[id_])
+    workflow.restorer(agreed).shard(name, workflow.images.values())
+    assert State(workflow.context.settings.dist).is_done(steps.booted)
+    other = msgspec.structs.replace(passed(id_), sha256="f" * 64)
+    workflow.record("booted", name, "boot", id_, other)
+    shutil.rmtree(workflow.context.settings.dist)
+    images, problems = workflow.restorer(agreed).shard(name, workflow.images.values())
+    assert [image.id for image in images] == [id_]
+    assert problems == []
+    assert not State(workflow.context.settings.dist).is_done(steps.booted)
+
+
+def test_a_lost_shard_has_nothing_to_boot(workflow: Workflow) -> None:
+    lost = workflow.shard_of("top-2.0-x86-64")
+    shutil.rmtree(workflow.artifacts / f"built-{lost}")
+    agreed, problems = workflow.agree()
+    assert len(problems) == 2
+    assert workflow.restorer(agreed).shard(lost, workflow.images.values()) == ([], [])
+
+
+def test_a_boot_of_other_bytes_is_none(workflow: Workflow) -> None:
+    agreed, _ = workflow.agree()
+    id_ = "other-1.0-arm64"
+    workflow.record("booted", workflow.shard_of(id_), "boot", id_, passed("other bytes"))
+    restorer = workflow.restorer(agreed)
+    restorer.images([*workflow.images.values()])
+    complete, problems = restorer.boots(workflow.repository.releases)
+    assert [release.name for release in complete] == ["top-2.0"]
+    assert "was booted as other bytes" in str(problems[0])
+
+
+def test_what_a_run_of_64_images_agrees_on_fits_into_a_variable() -> None:
+    digest = "f" * 64
+    name = "a" * 40 + "-100.100.100-x86-64"
+    claim = Agreed(shard="x86-64-100", sha256=digest, manifest=digest, inventory=digest, boot=True)
+    assert 64 * len(msgspec.json.encode({name: claim})) < 128 << 10  # execve(2), MAX_ARG_STRLEN
 
 
 @pytest.mark.parametrize("damage", ["nothing", "no-record", "not-json", "link", "claim"])

@@ -150,6 +150,7 @@ class Runner:
         """
         shutil.rmtree(self.artifacts, ignore_errors=True)
         self.artifacts.mkdir(parents=True)
+        (self.folder / "caches").mkdir(exist_ok=True)
         trace = self.folder / f"trace-{len([*self.folder.glob('trace-*')])}"
         options = [
             *(f"--local-repository={uses}={folder}" for uses, folder in self._stand_ins()),

@@ -228,6 +228,24 @@ def test_an_image_sets_itself_up_before_its_units_start(kitchen: Kitchen) -> Non
     assert "old.conf" not in kitchen.text("usr/share/tool/tmpfiles.conf")
 
 
+def test_a_variant_finds_the_defaults_of_the_recipe_that_it_extends(kitchen: Kitchen) -> None:
+    base = kitchen.folder / "recipes/base"
+    for path, text in {
+        "recipe.yaml": HEAD + "config: {etc/tool.conf: base.conf, etc/own.conf: own.conf}\n",
+        "files/usr/share/base/base.conf": "base's\n",
+        "files/usr/share/base/own.conf": "base's\n",
+    }.items():
+        (base / path).parent.mkdir(parents=True, exist_ok=True)
+        (base / path).write_text(text)
+    kitchen.file("files/usr/share/tool/own.conf", "the variant's\n")
+    kitchen.stage(head="extends: base\n")
+    lines = kitchen.text("usr/share/tool/tmpfiles.conf").splitlines()
+    assert lines == [
+        "C /etc/tool.conf - - - - /usr/share/base/base.conf",
+        "C /etc/own.conf - - - - /usr/share/tool/own.conf",
+    ]
+
+
 def test_what_macos_adds_to_archives_is_left_out(kitchen: Kitchen) -> None:
     kitchen.members |= {
         "tool/bin/._tool": b"\0\5\26\7",

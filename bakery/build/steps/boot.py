@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from bakery.boot.report import BootReport
     from bakery.build.context import Context
-    from bakery.build.step import AnyStep, Work
+    from bakery.build.step import Work
+    from bakery.build.steps.squashed import Squashed
     from bakery.recipe.plan import Image
 
 
@@ -26,14 +27,16 @@ class Booted(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         boots: what it has passed, machine by machine.
+        sha256: the digest of the file that was booted; empty for a folder.
 
     """
 
     boots: tuple[Boot, ...]
+    sha256: str
 
 
 def step(
-    context: Context, image: Image, others: Sequence[Image], squashed: Sequence[AnyStep]
+    context: Context, image: Image, others: Sequence[Image], squashed: Sequence[Step[Squashed]]
 ) -> Step[Booted]:
     """Return the step that boots an image on every machine of the settings.
 
@@ -53,7 +56,7 @@ def step(
     return Step(
         kind="boot",
         name=image.id,
-        run=partial(_run, context, image, others),
+        run=partial(_run, context, image, others, squashed[0]),
         facts=Booted,
         after=tuple(squashed),
         inputs=inputs,
@@ -63,12 +66,15 @@ def step(
     )
 
 
-def _run(context: Context, image: Image, others: Sequence[Image], work: Work) -> Made[Booted]:
+def _run(
+    context: Context, image: Image, others: Sequence[Image], squashed: Step[Squashed], work: Work
+) -> Made[Booted]:
     from bakery.boot.report import passed, render
 
-    file = context.file(image)
+    file, sha256 = context.file(image), work.state.required(squashed).facts.sha256
     if not machines(context, image):
-        return Made(facts=Booted(boots=()), outputs=(file,), note="all its boots are waived")
+        facts = Booted(boots=(), sha256=sha256)
+        return Made(facts=facts, outputs=(file,), note="all its boots are waived")
     reports = _reports(context, image, others, work)
     text = "\n".join(render(report) for report in reports)
     if any(report.outcome == "failed" for report in reports):
@@ -90,7 +96,7 @@ def _run(context: Context, image: Image, others: Sequence[Image], work: Work) ->
             key=lambda boot: boot.machine,
         )
     )
-    return Made(facts=Booted(boots=boots), outputs=(file,), note=text)
+    return Made(facts=Booted(boots=boots, sha256=sha256), outputs=(file,), note=text)
 
 
 def _reports(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery import trace
 from bakery.build.step import Made, Step
 from bakery.build.steps.squashed import INVENTORY, KIND, MANIFEST, Squashed
 from bakery.files import replace, sha256
@@ -58,7 +59,7 @@ def _run(context: Context, image: Image, work: Work) -> Made[Squashed]:
     if why := unlabelled(image.format):
         manifest = manifest.unlabelled
     output = work.scratch / image.filename
-    with context.processors.take(1):
+    with context.processors.take(1), trace.span("inventory"):
         inventory = inventories.encode(inventories.take(tree, manifest))
     with context.processors.take(1 + manifest.size // _BYTES_PER_PROCESSOR) as processors:
         squash(
@@ -100,4 +101,6 @@ def _facts(output: Path, manifest: Manifest, tools: str) -> Squashed:
     if output.is_dir():
         return Squashed(sha256="", size=manifest.size, contents=manifest.size, tools=tools)
     size = output.stat().st_size
-    return Squashed(sha256=sha256(output), size=size, contents=manifest.size, tools=tools)
+    with trace.span("hash the image", bytes=size):
+        digest = sha256(output)
+    return Squashed(sha256=digest, size=size, contents=manifest.size, tools=tools)

@@ -18,7 +18,7 @@ def test_boots_are_read_as_they_were_recorded() -> None:
         rounds=(each,),
         journal_sha256="1" * 64,
     )
-    facts = Booted(boots=(recorded(report),))
+    facts = Booted(boots=(recorded(report),), sha256="1" * 64)
     record = Record(key="k", outputs=(), seconds=1, facts=facts)
     read = msgspec.json.decode(msgspec.json.encode(record), type=Record[Booted])
     assert read.facts.boots == (

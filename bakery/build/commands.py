@@ -1,0 +1,97 @@
+"""doit's commands, with one clear message for a wrong option; pyproject.toml has doit use them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from doit.cmd_clean import Clean as DoitClean
+from doit.cmd_info import Info as DoitInfo
+from doit.cmd_list import List as DoitList
+from doit.cmd_run import Run as DoitRun
+from doit.cmdparse import CmdParseError
+
+from bakery.build.selection import PROFILE_TRACE
+from bakery.errors import BakeryError
+from bakery.settings import NAMES
+from bakery.text import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_UNKNOWN = re.compile(r"option (?P<option>-\S+) not recognized")
+_WORDS = re.compile(r"Error parsing \w+: (?P<words>.*?) \(parsing options:", re.DOTALL)
+_VALUE = re.compile(r"Error parsing parameter '(?P<name>\w+)'[^.]*\.(?P<words>.*)", re.DOTALL)
+_NUMBER = re.compile(r"invalid literal for int\(\) with base 10: (.*)")
+
+
+class _Explaining:
+    """A command of doit's that says what is wrong with an option, and no more."""
+
+    name: str
+    cmdparser: Any
+
+    def parse_execute(self, arguments: Sequence[str]) -> Any:
+        """Parse the arguments, and do what they say."""
+        try:
+            return super().parse_execute(arguments)  # type: ignore[misc]
+        except CmdParseError as error:
+            self._refuse(str(error))
+
+    def _refuse(self, said: str) -> NoReturn:
+        unknown = _UNKNOWN.search(said)
+        if unknown:
+            option = unknown["option"]
+            raise CmdParseError(
+                BakeryError(
+                    f"doit {self.name} has no option {option}", fix=self._meant(option)
+                ).render()
+            ) from None
+        fix = f"doit help {self.name} lists what it takes"
+        raise CmdParseError(BakeryError(self._words(said), fix=fix).render()) from None
+
+    def _words(self, said: str) -> str:
+        """Return what doit says, without its own names of things."""
+        if value := _VALUE.match(said):
+            options = {each.name: each.long for each in self.cmdparser.options}
+            option = f"--{options.get(value['name']) or value['name']}"
+            number = _NUMBER.search(value["words"])
+            words = f"takes a number, not {number[1]}" if number else value["words"].lower()
+            return f"{option}: {words.strip()}"
+        words = _WORDS.match(said)
+        return words["words"] if words else said
+
+    def _meant(self, option: str) -> str:
+        name = option.lstrip("-")
+        if name.replace("-", "_") in NAMES:
+            if option == PROFILE_TRACE:
+                return f"write it behind a task: doit build {option} FILE"
+            return f"that is a setting: BAKERY_{name.replace('-', '_').upper()}=VALUE doit …"
+        known = [long for each in self.cmdparser.options if (long := each.long)]
+        near = nearest(name, known)
+        lists = f"doit help {self.name} lists them"
+        return f"did you mean --{near}? {lists}" if near else lists
+
+
+class Run(_Explaining, DoitRun):  # type: ignore[misc]
+    """Runs tasks."""
+
+    name = "run"
+
+
+class List(_Explaining, DoitList):  # type: ignore[misc]
+    """Lists tasks."""
+
+    name = "list"
+
+
+class Clean(_Explaining, DoitClean):  # type: ignore[misc]
+    """Removes what tasks have made."""
+
+    name = "clean"
+
+
+class Info(_Explaining, DoitInfo):  # type: ignore[misc]
+    """Shows a task."""
+
+    name = "info"

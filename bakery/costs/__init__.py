@@ -1,0 +1,1 @@
+"""What a catalogue costs: bytes, seconds, calls; from locks, records and folders."""
