@@ -270,6 +270,14 @@ def _waivers(text: str, _root: Path) -> tuple[BootWaiver, ...]:
     return tuple(BootWaiver.parse(line) for line in lines if line)
 
 
+def is_publisher(text: str) -> bool:
+    """Return whether a text names a publisher, as the setting does."""
+    try:
+        return bool(_publisher(text, Path()))
+    except ValueError:
+        return False
+
+
 def _publisher(text: str, _root: Path) -> str:
     kind, _, place = text.partition(":")
     if kind == "directory" and place:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from bakery.mirror.source import Folder, Published, Served
 from bakery.publish.model import UnsettledError
 from bakery.publish.publishers import named
 from bakery.recipe.names import ASSETS
+from bakery.settings import is_publisher
 from bakery.store.folder import Store
 from bakery.text import STAYS, format_size
 
@@ -30,11 +32,12 @@ if TYPE_CHECKING:
     from bakery.mirror.scratch import Scratch
     from bakery.mirror.source import Source
     from bakery.progress import Progress
+    from bakery.publish.model import Publisher
     from bakery.release.document import ReleasedAsset
     from bakery.settings import Settings
 
 _SERVED = ("http://", "https://")
-_PUBLISHERS = ("directory:", "github:")
+_FOLDER = "directory:"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +141,7 @@ class Mirroring:
             with store.explained():
                 own = stack.enter_context(scratch(store))
             choice = Choice(self._sources(own), self.selection, self.keyring)
-            publisher = named(_target(self.target), Path.cwd(), own.owner)
+            publisher = self._named(_target(self.target), own)
             known = self.retry.run(publisher.releases, error=UnsettledError)
             target = Target(
                 publisher=publisher,
@@ -155,14 +158,16 @@ class Mirroring:
     def _source(self, place: str, own: Scratch) -> Source:
         if place.startswith(_SERVED):
             return Served(place.rstrip("/"))
-        kind, _, path = place.partition(":")
-        if place.startswith(_PUBLISHERS) and kind != "directory":
-            publisher = named(place, Path.cwd(), own.owner)
+        if is_publisher(place) and not place.startswith(_FOLDER):
+            publisher = self._named(place, own)
             return Published(publisher, place, Store(self.settings.store), self.retry)
-        folder = Path(path if kind == "directory" else place).expanduser().absolute()
+        folder = Path(place.removeprefix(_FOLDER)).expanduser().absolute()
         if not folder.is_dir():
             raise MirrorError("there is no such folder to copy from", where=place, fix=_PLACES)
         return Folder(folder)
+
+    def _named(self, place: str, own: Scratch) -> Publisher:
+        return named(place, replace(self.settings, root=Path.cwd()), own.owner)
 
 
 _PLACES = "name a folder, a web server's address (to read), github:OWNER/REPO or directory:PATH"
@@ -171,7 +176,11 @@ _PLACES = "name a folder, a web server's address (to read), github:OWNER/REPO or
 def _target(place: str) -> str:
     if place.startswith(_SERVED):
         raise MirrorError("a web server is only read", where=place, fix=_PLACES)
-    return place if place.startswith(_PUBLISHERS) else f"directory:{Path(place).expanduser()}"
+    if is_publisher(place):
+        return place
+    if re.match("[a-z]+:", place):
+        raise MirrorError("this names no place to copy to", where=place, fix=_PLACES)
+    return f"{_FOLDER}{Path(place).expanduser()}"
 
 
 def _assets(choice: Choice) -> list[ReleasedAsset]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def publisher(settings: Settings) -> Publisher:
     """Return where releases go."""
-    return named(settings.publisher, settings.root, _owner(settings.dist))
+    return named(settings.publisher, settings, _owner(settings.dist))
 
 
 def channel_publisher(settings: Settings) -> Publisher | None:
@@ -29,18 +29,17 @@ def channel_publisher(settings: Settings) -> Publisher | None:
     token = os.environ.get("BAKERY_CHANNELS_TOKEN")
     environment = {**os.environ, **({"GITHUB_TOKEN": token} if token else {})}
     owner = _owner(settings.dist)
-    channels = named(settings.channels, settings.root, owner, environment)
-    return Apart(publisher(settings), channels)
+    return Apart(publisher(settings), named(settings.channels, settings, owner, environment))
 
 
 def named(
-    place: str, root: Path, owner: str, environment: Mapping[str, str] = os.environ
+    place: str, settings: Settings, owner: str, environment: Mapping[str, str] = os.environ
 ) -> Publisher:
     """Return the publisher that a setting names, such as `github:OWNER/REPO`.
 
     Args:
         place: the setting.
-        root: what folders are relative to.
+        settings: for the folder that others are relative to.
         owner: whose drafts are ours there.
         environment: where addresses and tokens are looked for.
 
@@ -51,7 +50,7 @@ def named(
     kind, _, address = place.partition(":")
     if kind == "github":
         return Github(address, owner, environment=environment)
-    return Directory(root / address, owner)
+    return Directory(settings.root / address, owner)
 
 
 def _owner(dist: Path) -> str:
