@@ -104,7 +104,7 @@ class Settings:
         recipes: the folder that holds a folder per recipe.
         dist: where trees, images and releases are written.
         store: where assets are kept by digest; may be shared by many projects.
-        mirror: has upstream's assets, as `bakery mirror --assets` copies them, or serves
+        mirror: has upstream's assets, as `bakery mirror` copies them, or serves
             `https://host/path` as `MIRROR/host/path`: an address, or a folder such as ./mirror;
             unset, upstream is asked.
         debian_mirror: the archive that Debian packages come from, whose address ends in /debian;

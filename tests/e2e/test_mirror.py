@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import signal
@@ -16,7 +17,7 @@ from harness import needs, small
 from harness.debian import ROOTS
 from harness.hosts import HERE, booted
 from harness.mirror import Mirror
-from harness.project import Project, digest
+from harness.project import REPOSITORY, Project, digest
 
 from bakery.arch import native_arch
 from bakery.boot.debian import SUITES
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from harness.openpgp import Person
 
 ARCH = native_arch()
+GUIDE = REPOSITORY / ".github/docs/air-gap.md"
 LONG = [
     pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
     for suite in SUITES
@@ -172,18 +174,26 @@ class Site:
 def test_beyond_the_air_gap(bakery: Bakery, tmp_path: Path, suite: str) -> None:
     bakery.publish("1.0")
     target = tmp_path / "mirror"
-    copy = f"bakery mirror {bakery.published} {target} --assets --keyring {bakery.keyring}"
-    assert f"copied {ASSETS}: 3 files" in alone(bakery.project, copy)
-    assert alone(bakery.project, copy) == "all of it is there\n"
+    keyring = {"BAKERY_SIGNING_KEYRING": str(bakery.keyring)}
+    dry, copy, provision, build = (
+        line.replace("github:OWNER/REPO", str(bakery.published))
+        .replace("./mirror", str(target))
+        .replace("docker", "app")
+        for line in re.findall(r"(?m)^\$ (.*)$", GUIDE.read_text())
+    )
+    said = alone(bakery.project, f"{dry}\n{copy}\n{copy}", **keyring)
+    assert "\nto copy in all: " in said
+    assert f"copied {ASSETS}: 3 files" in said
+    assert said.endswith("all of it is there\n")
 
     # Somebody else's bakery of the same recipes, which has nothing but the mirror
-    other = Project(tmp_path / "other", {"BAKERY_MIRROR": str(target)})
+    other = Project(tmp_path / "other")
     shutil.copytree(bakery.project.recipes / "app", other.recipes / "app")
     other.store.mkdir()
     ROOTS.mkdir(parents=True, exist_ok=True)
     (other.store / "machines").symlink_to(ROOTS)
     image = f"app-1.0-{ARCH}"
-    alone(other, f"doit build:app-1.0\ndoit boot:{image}", BAKERY_MACHINES=f"nspawn:{suite}")
+    alone(other, f"{build}-1.0\ndoit boot:{image}", BAKERY_MACHINES=f"nspawn:{suite}")
     assert digest(other.dist / f"app-1.0/{image}.raw") == listed(target / "app-1.0")[f"{image}.raw"]
 
     # A host that follows the mirror: one address is another
@@ -194,17 +204,36 @@ def test_beyond_the_air_gap(bakery: Bakery, tmp_path: Path, suite: str) -> None:
     serve = f"python3 -m http.server 8000 --bind 127.0.0.1 --directory {target} >/dev/null 2>&1 &"
     wait = f"until bakery verify-release {HERE}/app --keyring {bakery.keyring}; do :; done"
     install = f"bakery install app --root {disk} --keyring {bakery.keyring}"
-    alone(other, f"{serve}\n{wait}\n{install}\nkill $!", BAKERY_PUBLISH_URL=HERE)
-    followed = next((disk / "etc/sysupdate.app.d").glob("*.transfer")).read_text()
+    provision = f"{provision.replace('http://mirror.example', HERE)} >config"
+    alone(other, f"{serve}\n{wait}\n{install}\n{provision}\nkill $!", BAKERY_PUBLISH_URL=HERE)
+    assert f"source: {HERE}/app-1.0/{image}.raw" in (other.root / "config").read_text()
+    followed = (disk / "etc/sysupdate.app.d/app.transfer").read_text()
     assert f"Path={HERE}/app\n" in followed
+    assert moved_by_hand(target / "app/app.transfer", tmp_path) == with_link(followed)
     site: Any = Site(target)
     with booted(suite, disk, site) as host:
         assert host.runs("app") == "1.0"
         bakery.publish("2.0")
-        alone(bakery.project, copy)
+        alone(bakery.project, copy, **keyring)
         assert "app is 2.0 now, and was 1.0" in host.updates()
         assert host.runs("app") == "2.0"
         assert "text of 2.0" in host.holds("cat /usr/share/app/text")
+
+
+def moved_by_hand(transfer: Path, folder: Path) -> str:
+    """Return a transfer file as the guide's line changes it on a host."""
+    (line,) = re.findall(r"(?m)^sed .*$", GUIDE.read_text())
+    copied = folder / "etc/sysupdate.app.d" / transfer.name
+    copied.parent.mkdir(parents=True)
+    shutil.copy(transfer, copied)
+    line = line.replace(" /etc/", f" {folder}/etc/").replace("http://mirror.example", HERE)
+    subprocess.run(["sh", "-euc", line], check=True)
+    return with_link(copied.read_text())
+
+
+def with_link(transfer: str) -> str:
+    """Return a transfer file without what hosts leave to their program."""
+    return "".join(x for x in transfer.splitlines(True) if not x.startswith("CurrentSymlink"))
 
 
 def listed(folder: Path) -> dict[str, str]:
