@@ -26,7 +26,7 @@ _DONT = "don't use it, and tell who published it"
 _WHOLE = "give the address or folder of a whole release or channel"
 
 
-class Files(Protocol):
+class FileSource(Protocol):
     """Reads files by their addresses, as `Client` does."""
 
     def copy(self, url: str, write: Callable[[bytes], object], *, size: int) -> int:
@@ -48,7 +48,7 @@ class ReleaseReader:
 
     """
 
-    def __init__(self, base: str, index: bytes, client: Files) -> None:
+    def __init__(self, base: str, index: bytes, client: FileSource) -> None:
         """Take an index for what it says; whether it is signed is another question.
 
         Args:
@@ -78,7 +78,7 @@ class ReleaseReader:
             _refuse_expired(base, best_before)
 
     @classmethod
-    def open(cls, base: str, client: Files | None = None) -> ReleaseReader:
+    def open(cls, base: str, client: FileSource | None = None) -> ReleaseReader:
         """Return the reader of what is published at an address (http, https or file).
 
         Args:
@@ -93,7 +93,7 @@ class ReleaseReader:
         return cls(base, _small(client, base, sums.FILE), client)
 
     @classmethod
-    def find(cls, base: str, client: Files | None = None) -> ReleaseReader | None:
+    def find(cls, base: str, client: FileSource | None = None) -> ReleaseReader | None:
         """Return the reader of what is published at an address; None where nothing is.
 
         Raises:
@@ -247,7 +247,7 @@ class _NotThereError(ReleaseError):
     """There is no such file."""
 
 
-def _small(client: Files, base: str, name: str) -> bytes:
+def _small(client: FileSource, base: str, name: str) -> bytes:
     data = bytearray()
     with _explained(base, name):
         client.copy(f"{base}/{quote(name)}", data.extend, size=limits.DOCUMENT)
