@@ -107,7 +107,9 @@ class Settings:
         recipes: the folder that holds a folder per recipe.
         dist: where trees, images and releases are written.
         store: where assets are kept by digest; may be shared by many projects.
-        mirror: serves `https://host/path` as `MIRROR/host/path`; unset, upstream is asked.
+        mirror: has upstream's assets, as `bakery mirror` copies them, or serves
+            `https://host/path` as `MIRROR/host/path`: an address, or a folder such as ./mirror;
+            unset, upstream is asked.
         debian_mirror: the archive that Debian packages come from, whose address ends in /debian;
             unset, the one that this computer's apt uses.
         debian_snapshot: an archive of Debian as it was at some time, with `{archive}` where
@@ -117,7 +119,7 @@ class Settings:
         remote_write: whether what is made here is put into that cache.
         remote_trusted: the public keys of which one must have signed what is taken from the cache;
             unset, whoever can write there is believed.
-        offline: use only what the store has.
+        offline: use only what the store has, and a mirror that is a folder.
         profile: how hard images are compressed: `default`, `fast` or `small`.
         verity: whether every image has one for dm-verity beside it, whatever its recipe says.
         verity_certificate: the certificates that images for dm-verity are signed with, in PEM, or
@@ -176,6 +178,11 @@ class Settings:
         return self.origins.get("publish_url") == "default" and "//localhost" in self.publish_url
 
     @property
+    def is_mirror_here(self) -> bool:
+        """Whether the mirror is a folder, which no network is needed for."""
+        return self.mirror is not None and self.mirror.startswith("file:")
+
+    @property
     def debian_archives(self) -> tuple[str | None, str | None]:
         """The mirror and the snapshot that Debian packages come from."""
         return self.debian_mirror, self.debian_snapshot
@@ -198,6 +205,16 @@ def _address(text: str, _root: Path) -> str | None:
     if text and not _is_address(text):
         raise ValueError("an address, such as http://mirror.example/bakery")
     return text.rstrip("/") or None
+
+
+def _mirror(text: str, root: Path) -> str | None:
+    """Return an address; a folder's, where the text can be nothing else."""
+    if text.startswith(("/", "./", "../", "~")):
+        return _folder(text, root).as_uri()
+    try:
+        return _address(text, root)
+    except ValueError as error:
+        raise ValueError(f"{error}, or a folder, such as /srv/mirror or ./mirror") from None
 
 
 def _is_address(text: str) -> bool:
@@ -276,6 +293,14 @@ def _waivers(text: str, _root: Path) -> tuple[BootWaiver, ...]:
     return tuple(BootWaiver.parse(line) for line in lines if line)
 
 
+def is_publisher(text: str) -> bool:
+    """Return whether a text names a publisher, as the setting does."""
+    try:
+        return bool(_publisher(text, Path()))
+    except ValueError:
+        return False
+
+
 def _publisher(text: str, _root: Path) -> str:
     kind, _, place = text.partition(":")
     if kind == "directory" and place:
@@ -312,7 +337,7 @@ _PARSERS: dict[str, Callable[[str, Path], Any]] = {
     "recipes": _folder,
     "dist": _folder,
     "store": _folder,
-    "mirror": _address,
+    "mirror": _mirror,
     "debian_mirror": _address,
     "debian_snapshot": _archives,
     "remote": _cache,

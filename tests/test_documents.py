@@ -49,6 +49,10 @@ RUN_BY = {
     "$ doit boot:": "e2e/test_boot.py",
     "$ find dist/stage/": "e2e/test_build.py",
     "openssl ": "image/verity/test_signing.py",
+    "$ bakery mirror ": "e2e/test_mirror.py",
+    "$ BAKERY_PUBLISH_URL=": "e2e/test_mirror.py",
+    "$ BAKERY_MIRROR=": "e2e/test_mirror.py",
+    "sed -i 's|^Path=": "e2e/test_mirror.py",
 }
 WORDS = re.compile(r"`((?:bakery|doit) [^`]+)`|^ {4}((?:bakery|doit) .+)$", re.MULTILINE)
 DRAFTED = "just"  # the recipe that CONTRIBUTING writes

@@ -43,6 +43,14 @@ def test_an_address_loses_its_last_slash(tmp_path: Path) -> None:
     assert settings.load(tmp_path, {"BAKERY_MIRROR": ""}).mirror is None
 
 
+def test_a_mirror_may_be_a_folder(tmp_path: Path) -> None:
+    assert (
+        settings.load(tmp_path, {"BAKERY_MIRROR": "./m x"}).mirror == f"{tmp_path.as_uri()}/m%20x"
+    )
+    assert settings.load(tmp_path, {"BAKERY_MIRROR": "/srv/m/"}).is_mirror_here
+    assert not settings.load(tmp_path, {"BAKERY_MIRROR": "http://m"}).is_mirror_here
+
+
 @pytest.mark.parametrize(
     ("value", "remote"),
     [

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 import click
 
-from bakery.cli import channels, hosts, images, maintenance, recipes, releases, site, upstreams
+from bakery.cli import (
+    channels,
+    hosts,
+    images,
+    maintenance,
+    mirror,
+    recipes,
+    releases,
+    site,
+    upstreams,
+)
 from bakery.cli.failures import CommandGroup
 
 
@@ -30,7 +40,7 @@ for command in (
     *(releases.publish, releases.verify_release),
     *(channels.sign_channels, channels.move_channels),
     *(hosts.provision, hosts.install, hosts.uninstall, hosts.torcx),
-    site.site,
+    *(mirror.mirror, site.site),
     *(maintenance.show_settings, maintenance.stats, maintenance.gc),
     *(maintenance.schema, maintenance.reference),
 ):

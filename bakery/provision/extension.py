@@ -297,11 +297,20 @@ def of_channel(
     start = f"{channel}-" if channel == newest.name else f"{channel}."  # as in its transfers
     images = f"{start}*-{wanted.arch}.raw"
     transfers = {
-        f"{channel}{suffix}": folder.read(f"{channel}{kind}{suffix}")
+        f"{channel}{suffix}": _followed(folder, f"{channel}{kind}{suffix}")
         for suffix in sysupdate.SUFFIXES
         for kind in (sysupdate.VERITY if wanted.verity and suffix != sysupdate.COMPONENT else "",)
     }
     return replace(newest, component=Component(transfers=transfers, images=images, keyring=keys))
+
+
+def _followed(folder: ReleaseReader, name: str) -> bytes:
+    """Return a transfer file that leads to where the channel was found: it may be a mirror's.
+
+    What is found in a folder of this computer is followed at the address that it was made for.
+    """
+    text = folder.read(name)
+    return text if folder.base.startswith("file:") else sysupdate.moved(text, lambda _: folder.base)
 
 
 def _newest(releases: Iterable[IndexedRelease], arch: Arch) -> IndexedRelease | None:

@@ -53,6 +53,13 @@ def previews(editions: Sequence[Edition]) -> dict[str, str]:
     return {edition.posted.tag: why for edition in editions if edition.version.is_prerelease}
 
 
+def notes(tag: str) -> str:
+    """Return the description of a channel, or of the index, in Markdown."""
+    if tag == INDEX:
+        return f"`{INDEX}.json` lists everything that is published here."
+    return f"What hosts find that follow `{tag}` with systemd-sysupdate."
+
+
 class Channels:
     """Says what channels and the index must hold."""
 
@@ -106,7 +113,7 @@ class Channels:
         )
         channel = DesiredChannel(
             tag=INDEX,
-            notes="`bakery.json` lists everything that is published here.",
+            notes=notes(INDEX),
             pieces=self._signer.signed([text], _public(INDEX, found)),
             old=frozenset(),
         )
@@ -142,7 +149,7 @@ class Channels:
         pieces += [self._scratch.copy(*newest) for newest in certificates[:1]]
         return DesiredChannel(
             tag=tag,
-            notes=f"What hosts find that follow `{tag}` with systemd-sysupdate.",
+            notes=notes(tag),
             pieces=self._signer.signed(pieces, _public(tag, found)),
             old=frozenset(
                 [

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def publisher(settings: Settings) -> Publisher:
     """Return where releases go."""
-    return _named(settings.publisher, settings, os.environ)
+    return named(settings.publisher, settings, _owner(settings.dist))
 
 
 def channel_publisher(settings: Settings) -> Publisher | None:
@@ -28,15 +28,26 @@ def channel_publisher(settings: Settings) -> Publisher | None:
         return None
     token = os.environ.get("BAKERY_CHANNELS_TOKEN")
     environment = {**os.environ, **({"GITHUB_TOKEN": token} if token else {})}
-    return Apart(publisher(settings), _named(settings.channels, settings, environment))
+    owner = _owner(settings.dist)
+    return Apart(publisher(settings), named(settings.channels, settings, owner, environment))
 
 
-def _named(place: str, settings: Settings, environment: Mapping[str, str]) -> Publisher:
+def named(
+    place: str, settings: Settings, owner: str, environment: Mapping[str, str] = os.environ
+) -> Publisher:
+    """Return the publisher that a setting names, such as `github:OWNER/REPO`.
+
+    Args:
+        place: the setting.
+        settings: for the folder that others are relative to.
+        owner: whose drafts are ours there.
+        environment: where addresses and tokens are looked for.
+
+    """
     from bakery.publish.directory import Directory
     from bakery.publish.github import Github
 
     kind, _, address = place.partition(":")
-    owner = _owner(settings.dist)
     if kind == "github":
         return Github(address, owner, environment=environment)
     return Directory(settings.root / address, owner)

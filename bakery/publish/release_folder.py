@@ -49,7 +49,7 @@ def presented(folder: Path, keyring: Keyring | None) -> DesiredRelease:
         raise _unfinished(folder, str(error)) from error
     _check_signatures(folder, files, keyring)
     _require_boots(folder, described, files)
-    ordered = sorted(files.values(), key=lambda file: (_place(file.name), file.name))
+    ordered = sorted(files.values(), key=lambda file: (place(file.name), file.name))
     return DesiredRelease(tag=folder.name, notes=text, files=tuple(ordered))
 
 
@@ -74,7 +74,8 @@ def _unfinished(folder: Path, why: str) -> PublishError:
     )
 
 
-def _place(name: str) -> int:
+def place(name: str) -> int:
+    """Return a file's rank in the order in which a release's files come: the list is last."""
     if name.endswith(".raw"):
         return -2
     return _LAST.index(name) if name in _LAST else -1

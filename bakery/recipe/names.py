@@ -16,6 +16,8 @@ VERITY = ".verity.raw"
 """What names of images for dm-verity end in."""
 INDEX = "bakery"
 """The release that holds the index of everything that is published."""
+ASSETS = "assets"
+"""The release that holds upstream's assets in a mirror, each under its digest."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,9 @@ def refusal(name: str) -> tuple[str | None, str] | None:
     """
     if not re.fullmatch(NAME, name):
         return None, "use lower-case letters, digits and -"
-    if name == INDEX:
-        return "the index of everything that is published has this name", "choose another name"
+    if name in (INDEX, ASSETS):
+        what = "index of everything that is published" if name == INDEX else "folder of assets"
+        return f"the {what} has this name", "choose another name"
     words = name.split("-")
     for at in range(1, len(words)):
         stem, rest = "-".join(words[:at]), "-".join(words[at:])

@@ -6,7 +6,7 @@ import hashlib
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from bakery.http import limits
@@ -16,7 +16,7 @@ from bakery.release import document, sums
 from bakery.release.errors import ReleaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import date
     from pathlib import Path
 
@@ -24,6 +24,18 @@ if TYPE_CHECKING:
 
 _DONT = "don't use it, and tell who published it"
 _WHOLE = "give the address or folder of a whole release or channel"
+
+
+class FileSource(Protocol):
+    """Reads files by their addresses, as `Client` does."""
+
+    def copy(self, url: str, write: Callable[[bytes], object], *, size: int) -> int:
+        """Hand on a file's bytes, and return how many there are.
+
+        Raises:
+            RequestError: it can't be read, or has more bytes than `size`.
+
+        """
 
 
 class ReleaseReader:
@@ -36,7 +48,7 @@ class ReleaseReader:
 
     """
 
-    def __init__(self, base: str, index: bytes, client: Client) -> None:
+    def __init__(self, base: str, index: bytes, client: FileSource) -> None:
         """Take an index for what it says; whether it is signed is another question.
 
         Args:
@@ -66,7 +78,7 @@ class ReleaseReader:
             _refuse_expired(base, best_before)
 
     @classmethod
-    def open(cls, base: str, client: Client | None = None) -> ReleaseReader:
+    def open(cls, base: str, client: FileSource | None = None) -> ReleaseReader:
         """Return the reader of what is published at an address (http, https or file).
 
         Args:
@@ -81,7 +93,7 @@ class ReleaseReader:
         return cls(base, _small(client, base, sums.FILE), client)
 
     @classmethod
-    def find(cls, base: str) -> ReleaseReader | None:
+    def find(cls, base: str, client: FileSource | None = None) -> ReleaseReader | None:
         """Return the reader of what is published at an address; None where nothing is.
 
         Raises:
@@ -89,7 +101,7 @@ class ReleaseReader:
 
         """
         try:
-            return cls.open(base)
+            return cls.open(base, client)
         except _NotThereError:
             return None
 
@@ -112,8 +124,12 @@ class ReleaseReader:
             )
         return self.signed_by(keyring)
 
-    def signed_by(self, keys: bytes | Path) -> int:
+    def signed_by(self, keys: bytes | Path, name: str = sums.SIGNATURE) -> int:
         """Refuse an index that none of some public keys has signed; return the signature's bytes.
+
+        Args:
+            keys: the keys, armored or not.
+            name: the file that has the signature.
 
         Raises:
             ReleaseError: none has.
@@ -123,8 +139,8 @@ class ReleaseReader:
         from bakery.upstream.signature import gpg
         from bakery.upstream.signature.errors import SignatureError
 
-        signature = _small(self._client, self.base, sums.SIGNATURE)
-        where = f"{self.base}/{sums.SIGNATURE}"
+        signature = self._small(name)
+        where = f"{self.base}/{name}"
         try:
             gpg.verify_bytes(self.index, signature, keys, where=where)
         except SignatureError as error:
@@ -143,10 +159,25 @@ class ReleaseReader:
             ReleaseError: it is missing, too large, or not what the index names.
 
         """
+        data = self._small(name)
+        self._compare(name, hashlib.sha256(data).hexdigest())
+        return data
+
+    def beside(self, name: str) -> bytes | None:
+        """Return a small file that the index does not name; None where there is none.
+
+        Raises:
+            ReleaseError: it can't be read.
+
+        """
+        try:
+            return self._small(name)
+        except _NotThereError:
+            return None
+
+    def _small(self, name: str) -> bytes:
         if name not in self._kept:
-            data = _small(self._client, self.base, name)
-            self._compare(name, hashlib.sha256(data).hexdigest())
-            self._kept[name] = data
+            self._kept[name] = _small(self._client, self.base, name)
         return self._kept[name]
 
     def check(self, name: str, expected: int | None = None) -> int:
@@ -161,7 +192,7 @@ class ReleaseReader:
 
         """
         if name in self._kept:
-            return len(self._kept[name])
+            return len(self.read(name))
         digest = hashlib.sha256()
         largest = limits.ASSET if name.endswith(".raw") else limits.DOCUMENT
         with _explained(self.base, name, expected):
@@ -216,9 +247,11 @@ class _NotThereError(ReleaseError):
     """There is no such file."""
 
 
-def _small(client: Client, base: str, name: str) -> bytes:
+def _small(client: FileSource, base: str, name: str) -> bytes:
+    data = bytearray()
     with _explained(base, name):
-        return client.read(f"{base}/{quote(name)}", size=limits.DOCUMENT)
+        client.copy(f"{base}/{quote(name)}", data.extend, size=limits.DOCUMENT)
+    return bytes(data)
 
 
 @contextmanager

@@ -77,8 +77,12 @@ def fetch(
     """
     if path := store.find(asset.sha256, asset.size):
         return path
-    if settings.offline:
+
+    def refuse(_address: str) -> str:
         raise _offline(asset.url, why=f"sha256 {asset.sha256} is not in {store.root}")
+
+    if settings.offline and not settings.is_mirror_here:
+        refuse(asset.url)
     with store.explained(), store.lock(asset.sha256):
         if path := store.find(asset.sha256, asset.size):
             return path
@@ -89,7 +93,8 @@ def fetch(
                 progress=progress or Silent(),
                 client=client or Client(),
             )
-            pull.from_upstream(asset.url, mirror=settings.mirror, resolve=resolve)
+            asked = refuse if settings.offline else resolve
+            pull.from_upstream(asset.url, mirror=settings.mirror, resolve=asked)
             return _adopt(store, partial).path
 
 
@@ -141,6 +146,6 @@ def _offline(url: str, *, why: str) -> DownloadError:
         f"{file_name(url)} is needed, and the work is offline",
         where=shown(url),
         why=why,
-        fix="run once without BAKERY_OFFLINE; or set BAKERY_STORE to a store that has it; or copy\n"
-        "one here from another machine with `cp -a` or `rsync -a`, which keep it sealed",
+        fix="run once without BAKERY_OFFLINE; or set BAKERY_STORE to a store that has it, or\n"
+        "BAKERY_MIRROR to a folder that does: `bakery mirror --assets` fills one",
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from bakery.http.errors import (
     TransientError,
     UntrustedError,
 )
+from bakery.recipe.names import ASSETS
 from bakery.store.errors import DownloadError, WrongBytesError
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from bakery.http.client import Client
     from bakery.progress import Progress
     from bakery.store.partial import Partial
+
+_log = logging.getLogger(__name__)
 
 Resolve = Callable[[str], str]
 """Turns an address of the lock, such as `pypi:…`, into one that can be downloaded."""
@@ -46,18 +50,37 @@ class Pull:
     progress: Progress
     client: Client
 
+    def _try_first(self, source: str) -> bool:
+        """Try a source that others come after, and tell whether it gave the asset."""
+        hasty = replace(
+            self, client=replace(self.client, retry=replace(self.client.retry, tries=2))
+        )
+        try:
+            hasty.complete(source)
+        except (RefusedError, TransientError, WrongBytesError) as error:
+            if not is_missing(error, source):
+                _log.warning("the mirror is passed over: %s: %s", shown(source), error)
+            return False
+        return True
+
     def from_upstream(self, url: str, *, mirror: str | None, resolve: Resolve) -> None:
         """Download from the mirror if there is one, else from upstream.
 
-        Only web addresses are mirrored: what `resolve` finds follows that index's own settings.
+        A mirror has assets by their digests, web addresses by host and path, or both. What is
+        none and not there by its digest follows its index's own settings.
         """
         web = url.startswith(("http://", "https://"))
         through_mirror = mirror if web else None
-        if not web:
+        digest = self.expected.sha256
+        by_digest = f"{mirror}/{ASSETS}/{digest}" if mirror and digest else None
+        if not web and not url.startswith("file:"):
+            if by_digest and self._try_first(by_digest):
+                return
+            by_digest = None
             self.progress.tell("asks the index")
         source = mirrored(url, through_mirror) if through_mirror else resolve(url)
         try:
-            self.complete(source)
+            self._complete_from(source, by_digest)
         except (RefusedError, TransientError) as error:
             raise DownloadError(
                 f"{file_name(url)} can't be downloaded",
@@ -65,6 +88,20 @@ class Pull:
                 why=str(error),
                 fix=_way_out(error, url, mirror=through_mirror),
             ) from error
+
+    def _complete_from(self, source: str, otherwise: str | None) -> None:
+        """Bring the partial to its end from a source, or where that has no such file from another.
+
+        Raises:
+            RefusedError, TransientError: as `complete`.
+
+        """
+        try:
+            self.complete(source)
+        except RefusedError as error:
+            if otherwise is None or not is_missing(error, source):
+                raise
+            self.complete(otherwise)
 
     def complete(self, source: str) -> None:
         """Bring the partial to its end, in as many tries as allowed.
@@ -152,6 +189,13 @@ class Pull:
         excerpt = _excerpt(self.partial)
         self.partial.clear()
         raise RefusedError(f"what came is {kind}, {excerpt}" if page else "what came is empty")
+
+
+def is_missing(error: Exception, source: str) -> bool:
+    """Return whether a source can be asked, and has no such file."""
+    return isinstance(error, RefusedError) and (
+        error.status == HTTPStatus.NOT_FOUND or source.startswith("file:")
+    )
 
 
 def _excerpt(partial: Partial) -> str:

@@ -47,6 +47,7 @@ def described(name: str, version: str, images: Mapping[Arch, bytes], **fields: A
         "conflicts": (),
         "replaces": (),
         "transfers": (),
+        "assets": (),
         **fields,
     }
     return document.encode(
@@ -59,7 +60,6 @@ def described(name: str, version: str, images: Mapping[Arch, bytes], **fields: A
             license="MIT",
             parts={},
             images=tuple(released),
-            assets=(),
             waived_boots=(),
             sbom=(),
             signed_by=None,

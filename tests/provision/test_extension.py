@@ -180,11 +180,22 @@ def test_a_channel_may_be_apart_from_its_releases(settings: Settings, published:
     (published / "site").mkdir()
     (published / "docker").rename(published / "site/docker")
     apart = replace(settings, channels_url=f"{settings.publish_url}/site")
-    assert given(apart, "docker") == beside
-    assert given(apart, f"{apart.channels_url}/docker") == beside
+    moved = given(apart, "docker")
+    assert moved == given(apart, f"{apart.channels_url}/docker") != beside
     assert given(apart, "docker-20.10.9")
     with pytest.raises(ProvisionError, match="no release and no channel nothing"):
         given(apart, "nothing")
+
+
+def test_a_channel_is_followed_where_it_was_found(settings: Settings, published: Path) -> None:
+    """A mirror has the publisher's own transfer files, which say where the publisher is."""
+    made = (published / "docker/docker.transfer").read_text()
+    assert "Path=https://example.com/releases/docker\n" in made
+    url = f"{settings.publish_url}/docker"
+    for reference in ("docker", url):
+        shown = given(settings, reference, output="butane", host="flatcar")
+        assert f"Path={url}\n" in shown
+        assert "example.com" not in shown.replace("https://example.com/\n", "")
 
 
 def test_where_nothing_is_published_the_setting_is_named(

@@ -261,7 +261,7 @@ def test_a_mirror_has_all_that_is_downloaded(settings: Settings) -> None:
     there = f"{mirror}{settings.publish_url.removeprefix('http://')}"
     laid = files(config)
     assert laid["/opt/extensions/docker/docker-20.10.13-x86-64.raw"].startswith(f"{there}/docker-")
-    followed = b"\nPath=http://mirror.example/bakery/example.com/releases/docker\n"
+    followed = f"\nPath={there}/docker\n".encode()
     for suffix in ("conf", "transfer"):
         assert followed in laid[f"/etc/sysupdate.docker.d/docker.{suffix}"]
     assert settings.publish_url not in json.dumps(config)

@@ -32,7 +32,9 @@ def test_what_the_mirror_lacks_is_not_sought_upstream(
     with pytest.raises(DownloadError, match="HTTP 404") as caught:
         get(asset, configure(mirror=f"{upstream.url}/m"))
     assert "BAKERY_MIRROR" in str(caught.value)
-    assert len(upstream.requests) == 1
+    by_host, by_digest = (path for path, _ in upstream.requests)
+    assert by_host.startswith("/m/127.0.0.1")
+    assert by_digest == f"/m/assets/{asset.sha256}"
 
 
 def test_a_local_file(get: Get, upstream: Upstream, configure: Any, tmp_path: Path) -> None:
@@ -69,6 +71,34 @@ def test_a_mirror_may_be_a_folder(
     asset = upstream.asset(BODY)
     asset = type(asset)("https://host.invalid/a.tgz", asset.sha256)
     assert get(asset, configure(mirror=tmp_path.as_uri())).read_bytes() == BODY
+
+
+def test_a_mirror_has_assets_of_any_address_by_digest(
+    get: Get, upstream: Upstream, configure: Any
+) -> None:
+    asset = upstream.asset(BODY)
+    upstream.offer(f"/m/assets/{asset.sha256}", upstream.whole(BODY))
+    for url in ("pypi:a/a-1-any.whl", "https://host.invalid/a.tgz"):
+        named = type(asset)(url, asset.sha256, asset.size)
+        path = get(named, configure(mirror=f"{upstream.url}/m"), resolve=lambda _: "")
+        assert path.read_bytes() == BODY
+        path.unlink()
+
+
+def test_offline_a_folder_is_asked_and_nobody_else(
+    get: Get, upstream: Upstream, configure: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "m/assets").mkdir(parents=True)
+    asset = upstream.asset(BODY)
+    (tmp_path / "m/assets" / asset.sha256).write_bytes(BODY)
+    options = {"mirror": str(tmp_path / "m"), "remote": f"{upstream.url}/r", "offline": "1"}
+    for url in (asset.url, "npm:a/a-1.tgz"):
+        get(type(asset)(url, asset.sha256, asset.size), configure(**options)).unlink()
+    (tmp_path / "m/assets" / asset.sha256).unlink()
+    for url in (asset.url, "npm:a/a-1.tgz"):
+        with pytest.raises(DownloadError):
+            get(type(asset)(url, asset.sha256, asset.size), configure(**options))
+    assert upstream.requests == []
 
 
 def test_resolving_happens_only_for_a_download(

@@ -1,0 +1,1 @@
+"""What is published, brought from one place to another as it is."""

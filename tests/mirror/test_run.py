@@ -1,0 +1,421 @@
+"""Between folders, web servers and GitHub: all of it, part of it, again, and what must not come."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness.github import REPOSITORY, GitHub
+from harness.mirror import Mirror
+
+from bakery.http.retry import RetryPolicy
+from bakery.mirror import copy
+from bakery.mirror.errors import MirrorError
+from bakery.publish.directory import Directory
+from bakery.publish.model import UnsettledError
+from bakery.recipe.names import INDEX
+from bakery.release import sums
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ALL = {"app-1.0", "app-1.1", "app-2.0", "other-v3", "app", "other", INDEX}
+SMALL = ("/SHA256SUMS", "/SHA256SUMS.gpg", "/release.json", "/channel.json", "/bakery.json")
+
+
+@pytest.fixture
+def server(site: Any) -> Iterator[Mirror]:
+    with Mirror(site.root) as server:
+        yield server
+
+
+@pytest.fixture
+def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
+    with GitHub() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "target"
+
+
+def held(root: Path) -> dict[str, bytes]:
+    files = (path for path in root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
+
+
+def tags(root: Path) -> set[str]:
+    return {path.name for path in root.iterdir() if not path.name.startswith(".")}
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def on_github(github: GitHub) -> dict[str, bytes]:
+    return {
+        f"{release.tag}/{name}": data
+        for release in github.public
+        for name, data in release.files.items()
+    }
+
+
+@pytest.mark.parametrize("kind", ["folder", "server"])
+def test_a_mirror_has_the_same_bytes_and_is_copied_once(
+    site: Any, server: Mirror, mirrors: Any, target: Path, kind: str
+) -> None:
+    source = site.root if kind == "folder" else server.url
+    said = mirrors.run(source, target)
+    assert held(target) == site.files()
+    assert said[-1].startswith("copied in all: ")
+    server.requests.clear()
+    assert mirrors.run(source, target) == ["all of it is there"]
+    assert all(path.endswith(SMALL) for path in server.requests)
+    assert held(target) == site.files()
+
+
+def test_from_mirror_to_mirror(site: Any, mirrors: Any, tmp_path: Path) -> None:
+    mirrors.run(site.root, tmp_path / "one")
+    with Mirror(tmp_path / "one") as server:
+        mirrors.run(server.url, f"directory:{tmp_path / 'two'}")
+    assert held(tmp_path / "two") == site.files()
+
+
+def test_to_github_and_from_there(
+    site: Any, mirrors: Any, github: GitHub, target: Path, tmp_path: Path
+) -> None:
+    place = f"github:{REPOSITORY}"
+    mirrors.run(site.root, place)
+    assert on_github(github) == site.files()
+    assert {each.tag: each.body for each in github.public}["app-1.0"] == "# app 1.0\n"
+    github.requests.clear()
+    assert mirrors.run(site.root, place) == ["all of it is there"]
+    assert all(request.startswith("GET") and "per_page" in request for request in github.requests)
+
+    mirrors.run(place, target)
+    assert held(target) == site.files()
+    github.requests.clear()
+    assert mirrors.run(place, target) == ["all of it is there"]
+    assert all("per_page" in request for request in github.requests), github.requests
+    assert mirrors.run(place, tmp_path / "other", names=("other",))
+    assert tags(tmp_path / "other") == {"other-v3", "other", INDEX}
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        ({"names": ("app",)}, {"app-1.0", "app-1.1", "app-2.0", "app", INDEX}),
+        ({"names": ("app-1.0",)}, {"app-1.0", INDEX}),
+        ({"names": ("app-1.0", "other")}, {"app-1.0", "other-v3", "other", INDEX}),
+        ({"current": True}, ALL - {"app-1.0"}),
+        ({"names": ("app",), "current": True}, {"app-1.1", "app-2.0", "app", INDEX}),
+    ],
+)
+@pytest.mark.parametrize("kind", ["folder", "server"])
+def test_a_part_of_it(  # noqa: PLR0917
+    site: Any,
+    server: Mirror,
+    mirrors: Any,
+    target: Path,
+    options: dict[str, Any],
+    left: set[str],
+    kind: str,
+) -> None:
+    mirrors.run(site.root if kind == "folder" else server.url, target, **options)
+    assert tags(target) == left
+    assert held(target).items() <= site.files().items()
+
+
+def test_one_architecture_and_then_the_other(site: Any, mirrors: Any, target: Path) -> None:
+    mirrors.run(site.root, target, arches=("arm64",))
+    assert held(target) == {k: v for k, v in site.files().items() if not k.endswith("x86-64.raw")}
+    assert mirrors.run(site.root, target, arches=("arm64",)) == ["all of it is there"]
+    mirrors.run(site.root, target)
+    assert held(target) == site.files()
+    assert mirrors.run(site.root, target, arches=("arm64",)) == ["all of it is there"]
+
+
+def test_a_name_that_is_not_there(site: Any, mirrors: Any, target: Path) -> None:
+    with pytest.raises(MirrorError, match="did you mean app"):
+        mirrors.run(site.root, target, names=("apq",))
+    with pytest.raises(MirrorError, match="nothing is published as app-3"):
+        mirrors.run(site.root, target, names=("app-3",))
+
+
+def test_a_part_of_a_part(site: Any, mirrors: Any, target: Path, tmp_path: Path) -> None:
+    """What an index lists, and a partial mirror has not, is told and stops nothing."""
+    mirrors.run(site.root, tmp_path / "part", names=("other",))
+    with Mirror(tmp_path / "part") as server:
+        said = mirrors.run(server.url, target)
+    assert held(target) == held(tmp_path / "part")
+    assert "left out: app-1.0, since it is listed, and not there" in said
+
+
+def test_nothing_but_names_where_a_server_has_no_index(
+    site: Any, server: Mirror, mirrors: Any, target: Path
+) -> None:
+    shutil.rmtree(site.root / INDEX)
+    with pytest.raises(MirrorError, match="nothing is published there"):
+        mirrors.run(server.url, target)
+    mirrors.run(server.url, target, names=("app",))
+    assert tags(target) == {"app", "app-1.1", "app-2.0"}
+
+
+def test_channels_in_another_place(site: Any, mirrors: Any, target: Path, tmp_path: Path) -> None:
+    for tag in ("app", "other", INDEX):
+        shutil.move(site.root / tag, tmp_path / "apart" / tag)
+    with Mirror(tmp_path / "apart") as server:
+        mirrors.run(site.root, server.url, target)
+    assert tags(target) == ALL
+
+
+def test_what_would_be_copied(site: Any, server: Mirror, mirrors: Any, target: Path) -> None:
+    mirrors.run(site.root, target, names=("other",))
+    (target / INDEX / f"{INDEX}.json").unlink()
+    before = held(target)
+    for place in (site.root, server.url):
+        *lines, last = mirrors.plan(place, target).preview()
+        assert held(target) == before
+        new = {k: v for k, v in site.files().items() if k not in before}
+        size = sum(map(len, new.values()))
+        assert last == f"to copy in all: {len(new)} files, {size / 1024:.1f} KiB"
+        assert [line.split()[1] for line in lines] == [
+            *("app-1.0:", "app-1.1:", "app-2.0:", "app:", f"{INDEX}:")
+        ]
+
+
+# What must not come
+
+
+@pytest.mark.parametrize("kind", ["folder", "server"])
+def test_a_damaged_image_is_refused_and_nothing_half_is_left(
+    site: Any, server: Mirror, mirrors: Any, target: Path, kind: str
+) -> None:
+    flip(site.root / "app-2.0/app-2.0-arm64.raw")
+    said, failures = mirrors.attempt(site.root if kind == "folder" else server.url, target)
+    assert {*failures} == {"app-2.0"}
+    assert "app-2.0-arm64.raw" in str(failures["app-2.0"])
+    assert "found:  sha256" in str(failures["app-2.0"])
+    assert tags(target) == ALL - {"app-2.0", "app", INDEX}  # nor what lists it
+    assert not [name for name in held(target) if name.startswith((".", "app-2.0"))]
+    assert "stays as it is: app, since app-2.0 could not be copied" in said
+
+
+@pytest.mark.parametrize("name", ["release.json", "SHA256SUMS", "SHA256SUMS.gpg", "SHA256SUMS.asc"])
+def test_a_damaged_small_file_is_refused(site: Any, mirrors: Any, target: Path, name: str) -> None:
+    flip(site.root / "app-2.0" / name)
+    _, failures = mirrors.attempt(site.root, target)
+    assert {*failures} == {"app-2.0"}
+    assert "app-2.0" not in tags(target)
+
+
+def test_what_is_not_signed_comes_only_if_asked(
+    site: Any, mirrors: Any, target: Path, tmp_path: Path
+) -> None:
+    (site.root / "app-2.0" / sums.SIGNATURE).unlink()
+    _, failures = mirrors.attempt(site.root, target)
+    assert {*failures} == {"app-2.0"}
+    assert sums.SIGNATURE in str(failures["app-2.0"])
+    mirrors.run(site.root, tmp_path / "unsigned", keyring=None)
+    assert held(tmp_path / "unsigned") == site.files()
+
+
+def test_what_another_has_signed_is_refused(site: Any, mirrors: Any, target: Path) -> None:
+    stranger = site.person.key("a stranger")
+    folder = site.root / "other"
+    site.person.sign(folder / sums.FILE, stranger, armour=False).rename(folder / sums.SIGNATURE)
+    _, failures = mirrors.attempt(site.root, target)
+    assert {*failures} == {"other"}
+    assert "signature" in str(failures["other"])
+
+
+def test_a_release_under_another_name_is_refused(site: Any, mirrors: Any, target: Path) -> None:
+    (site.root / "app-1.0").rename(site.root / "app-9.0")
+    _, failures = mirrors.attempt(site.root, target)
+    assert "another release" in str(failures["app-9.0"])
+
+
+# What the target has
+
+
+def test_another_release_of_a_name_is_never_replaced(site: Any, mirrors: Any, target: Path) -> None:
+    mirrors.run(site.root, target)
+    before = held(target / "app-2.0")
+    site.versions["app"].remove("2.0")
+    shutil.rmtree(site.root / "app-2.0")
+    site.publish("app", "2.0", text="something else")
+    said, failures = mirrors.attempt(site.root, target)
+    assert {*failures} == {"app-2.0"}
+    assert "is published with other files" in str(failures["app-2.0"])
+    assert held(target / "app-2.0") == before
+    assert "stays as it is: app, since app-2.0 could not be copied" in said
+
+
+def test_the_same_images_signed_by_another_stay(site: Any, mirrors: Any, target: Path) -> None:
+    mirrors.run(site.root, target)
+    other = site.person.key("the mirror's own")
+    path = target / "app-2.0" / sums.FILE
+    path.write_bytes(b"".join(reversed(path.read_bytes().splitlines(keepends=True))))
+    for name in (sums.SIGNATURE, sums.ARMORED):
+        armour = name == sums.ARMORED
+        site.person.sign(path, other, armour=armour).rename(path.with_name(name))
+    before = held(target)
+    (said, last) = mirrors.run(site.root, target)
+    assert "app-2.0, since the target has the same images with another signature" in said
+    assert last == "all of it is there"
+    assert held(target) == before
+
+
+def test_damage_at_the_target_is_mended(site: Any, mirrors: Any, target: Path) -> None:
+    mirrors.run(site.root, target)
+    damaged = ("app-2.0/app-2.0-arm64.raw", "app-1.0/SHA256SUMS", "app/app-2.0-x86-64.raw")
+    for name in damaged:
+        flip(target / name)
+    (target / "other-v3/SHA256SUMS.asc").unlink()
+    (target / "other-v3/release.json").unlink()
+    mirrors.run(site.root, target)
+    assert held(target) == site.files()
+
+
+def test_an_older_list_takes_no_newer_ones_place(
+    site: Any, mirrors: Any, target: Path, tmp_path: Path
+) -> None:
+    def until(day: date) -> None:
+        path = site.root / "app" / sums.FILE
+        path.write_bytes(sums.encode(sums.decode(path.read_bytes()), day))
+        site.person.sign(path, armour=False).rename(path.with_name(sums.SIGNATURE))
+        site.person.sign(path, armour=True).rename(path.with_name(sums.ARMORED))
+
+    until(date(2999, 1, 1))
+    old = shutil.copytree(site.root, tmp_path / "old")
+    until(date(2999, 1, 2))
+    mirrors.run(site.root, target)
+    (said,) = [line for line in mirrors.run(old, target) if line.startswith("stays")]
+    assert "2999-01-02, the source's until 2999-01-01" in said
+    assert held(target) == site.files()
+
+
+def test_a_channel_moves_on_and_old_releases_stay(site: Any, mirrors: Any, target: Path) -> None:
+    mirrors.run(site.root, target)
+    site.publish("app", "3.0")
+    mirrors.run(site.root, target)
+    assert held(target) == site.files()
+    shutil.rmtree(site.root / "app-1.0")
+    mirrors.run(site.root, target)
+    assert "app-1.0" in tags(target)
+
+
+class Watched(Directory):
+    """A folder that remembers what became public, and in which order."""
+
+    order: list[str]
+
+    def publish(self, draft: Any, *, title: str, notes: str) -> None:
+        super().publish(draft, title=title, notes=notes)
+        self.order.append(draft.tag)
+
+    def swap(self, release: Any, names: Any) -> None:
+        super().swap(release, names)
+        self.order.append(release.tag)
+
+
+def test_channels_come_after_releases_and_the_index_last(
+    site: Any, mirrors: Any, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Watched(target, "us")
+    watched.order = []
+    monkeypatch.setattr("bakery.mirror.run.named", lambda *_: watched)
+    mirrors.run(site.root, target)
+    assert {*watched.order[:4]} == ALL - {"app", "other", INDEX}
+    assert watched.order[4:] == ["app", "other", INDEX]
+    site.publish("app", "3.0")
+    watched.order.clear()
+    mirrors.run(site.root, target)
+    assert watched.order == ["app-3.0", "app", INDEX]
+
+
+@pytest.mark.parametrize("how", ["before", "after"])
+def test_any_change_may_fail_and_is_continued(
+    site: Any, mirrors: Any, target: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    changes = ("draft", "upload", "publish", "swap", "delete")
+    left = [0]
+
+    class Failing(Directory):
+        def __getattribute__(self, name: str) -> Any:
+            real = super().__getattribute__(name)
+            if name not in changes:
+                return real
+
+            def change(*words: Any, **options: Any) -> None:
+                left[0] -= 1
+                if left[0] == 0 and how == "before":
+                    raise UnsettledError("no connection")
+                real(*words, **options)
+                if left[0] == 0:
+                    raise UnsettledError("no answer")
+
+            return change
+
+    monkeypatch.setattr("bakery.mirror.run.named", lambda *_: Failing(target, "us"))
+    once = RetryPolicy(tries=1)
+    number = 0
+    while left[0] <= 0:
+        number += 1
+        shutil.rmtree(target, ignore_errors=True)
+        left[0] = number
+        _, failures = mirrors.attempt(site.root, target, retry=once, names=("other",))
+        if left[0] > 0:
+            break
+        assert failures
+        mirrors.run(site.root, target, retry=once, names=("other",))
+        assert tags(target) == {"other-v3", "other", INDEX}
+        found = {k: v for k, v in held(target).items() if not k.startswith(".")}
+        assert found.items() <= site.files().items()
+    assert number > 15
+
+
+def test_what_moves_on_while_it_is_copied_is_read_again(
+    site: Any, server: Mirror, mirrors: Any, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The source publishes 3.0, and drops the images of 1.1, once the channel was read."""
+    mirrors.run(site.root, target, names=("other",))
+    real = copy._Copying._bring
+
+    def bring(self: Any, wanted: Any, publisher: Any) -> None:
+        if self.published.tag == "app" and wanted.name.startswith("app-1.1") and not once:
+            once.append(1)
+            shutil.rmtree(target / "app-1.1")
+            site.publish("app", "3.0")
+        real(self, wanted, publisher)
+
+    once: list[int] = []
+    monkeypatch.setattr(copy._Copying, "_bring", bring)
+    mirrors.run(server.url, target, names=("app",))
+    assert once
+    assert held(target / "app") == held(site.root / "app")
+
+
+def test_two_at_once_into_one_target(site: Any, server: Mirror, mirrors: Any, target: Path) -> None:
+    start = threading.Barrier(2, timeout=600)
+    patient = RetryPolicy(tries=50, first=0.01, longest=0.05, jitter=0.01)
+
+    def run(_number: int) -> None:
+        start.wait()
+        mirrors.run(server.url, target, retry=patient)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(run, range(2)))
+    found = {name: data for name, data in held(target).items() if not name.startswith(".")}
+    assert found == site.files()
+    assert not [name for name in held(target) if name.startswith(".")]
