@@ -20,7 +20,7 @@ from bakery.publish.artifacts import ReleaseArtifact
 from bakery.publish.model import NEXT, PublishError, RemoteAsset, RemoteRelease, UnsettledError
 from bakery.registry.client import Registry
 from bakery.registry.contents import Reader
-from bakery.registry.manifest import NOTHING, Descriptor
+from bakery.registry.manifest import NOTHING, Descriptor, UnreadableError
 from bakery.registry.reference import SCHEME, Reference
 from bakery.registry.tags import tag_of
 from bakery.release import document
@@ -85,7 +85,7 @@ class RegistryPublisher:
         """Return all releases and channels."""
         with self._asking(), Workers(_AT_ONCE) as workers:
             tags = [tag for tag in self._registry.tags() if not _ATTACHED.fullmatch(tag)]
-            found = [each for each in workers.map(self._reader.read, sorted(tags)) if each]
+            found = [each for each in workers.map(self._readable, sorted(tags)) if each]
         return [*map(self._public, found), *(self._draft(tag) for tag in self._drafts)]
 
     def find(self, tag: str) -> list[RemoteRelease]:
@@ -161,6 +161,13 @@ class RegistryPublisher:
             self._registry.pull(described, target)
 
     # What is there
+
+    def _readable(self, tag: str) -> Contents | None:
+        """Return what a tag holds; None for what is not ours to read, or gone by now."""
+        try:
+            return self._reader.read(tag)
+        except UnreadableError:
+            return None
 
     def _contents(self, tag: str) -> Contents | None:
         with self._asking():

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bakery.http.errors import RefusedError
-from bakery.registry.manifest import Descriptor, Manifest
+from bakery.registry.manifest import Descriptor, Manifest, UnreadableError
 from bakery.registry.tags import tag_of
 
 if TYPE_CHECKING:
@@ -58,7 +57,8 @@ class Reader:
         """Return what a tag holds; None where there is none.
 
         Raises:
-            TransientError, RefusedError: the registry does not answer, or not with what it must.
+            TransientError, RefusedError: the registry does not answer.
+            UnreadableError: what is there can't be read.
 
         """
         stored = self._registry.manifest(tag)
@@ -81,11 +81,11 @@ class Reader:
             return
         listed = [each for each in document.manifests if each.artifact_type == FILES]
         if len(document.manifests) > _MOST:
-            raise RefusedError(f"the registry has an index of {len(document.manifests)} manifests")
+            raise UnreadableError(f"it is an index of {len(document.manifests)} manifests")
         for each in listed or document.manifests:
             stored = self._registry.manifest(each.digest)
             if stored is None:
-                raise RefusedError("the registry has an index of what is not there")
+                raise UnreadableError("it is an index of what is not there")
             if not stored.is_index:
                 yield from stored.manifest().layers
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import channels
 from harness.debian import Debian
+from harness.project import Project
 from harness.registry import (
     FAULTS,
     Line,
@@ -27,7 +28,9 @@ from harness.registry import (
     guarded,
 )
 from harness.released import index, release
+from msgspec import structs
 
+from bakery.boot.waiver import WaivedBoot
 from bakery.http.client import Client
 from bakery.http.retry import RetryPolicy
 from bakery.publish import cosign
@@ -40,8 +43,9 @@ from bakery.recipe.names import INDEX
 from bakery.registry.client import Registry
 from bakery.registry.contents import FILES, Reader
 from bakery.registry.files import Files
+from bakery.registry.manifest import Index
 from bakery.registry.reference import Reference
-from bakery.release import signing, sums
+from bakery.release import document, notes, signing, sums
 from bakery.release.index import CHANNEL
 from bakery.release.reader import ReleaseReader
 from bakery.release.verify import verify
@@ -225,11 +229,15 @@ def test_cosign_verifies_what_a_key_signed(place: Reference, tool: Tools, tmp_pa
 
     def accepted(name: str) -> bool:
         words = ("--insecure-ignore-tlog", "--allow-http-registry", address(place))
-        try:
-            tool("cosign", "verify", f"--key={tmp_path / name}.pub", *words)
-        except AssertionError:
-            return False
-        return True
+        opinions = set()
+        for program in ("cosign", "cosign 3"):
+            try:
+                tool(program, "verify", f"--key={tmp_path / name}.pub", *words)
+                opinions.add(True)
+            except AssertionError:
+                opinions.add(False)
+        (opinion,) = opinions
+        return opinion
 
     assert accepted("ours")
     assert not accepted("other")
@@ -286,6 +294,54 @@ def test_a_release_is_read_as_its_signature_vouches_for_it(
     assert ReleaseReader.find(f"{place}-nowhere/{TAG}") is None
 
 
+def test_settings_and_commands(registries: dict[str, Running], tmp_path: Path) -> None:
+    place = registries["docker"].reference("me/settings")
+    project = Project(tmp_path / "project", {"BAKERY_PUBLISHER": f"oci:{place.host}/me/settings"})
+    folder = built(tmp_path)
+    waive(folder)
+    generate = "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out cosign.pem"
+    subprocess.run(["openssl", *generate.split()], check=True, cwd=project.root)
+    done = project.run(
+        *("bakery", "publish", str(folder), "--references=references"),
+        BAKERY_COSIGN_KEY="cosign.pem",
+        GITHUB_REPOSITORY="me/recipes",
+        GITHUB_SHA="0123abc",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"oci://{place.host}/me/settings/{TAG}\n"
+    stored = repository(place).manifest(IN_REGISTRY)
+    assert stored is not None
+    references = (project.root / "references").read_text()
+    assert references == f"{place.host}/me/settings@{stored.digest}\n"
+    about = {key.rpartition(".")[2]: text for key, text in stored.index().annotations.items()}
+    assert about["source"] == "https://github.com/me/recipes"
+    assert about["revision"] == "0123abc"
+    assert f"{stored.digest.replace(':', '-')}.sig" in repository(place).tags()
+    done = project.run("bakery", "verify-release", f"{place}/{TAG}", "--unsigned")
+    assert done.returncode == 0, done.stderr
+    assert "describes k3s v1.32.2+k3s1" in done.stdout
+    done = project.run("bakery", "verify-release", f"{place}/k3s-v1", "--unsigned")
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert f"{place}/k3s-v1/SHA256SUMS" in done.stderr
+    (project.root / "cosign.pem").write_text("no key")
+    done = project.run("bakery", "publish", str(folder), BAKERY_COSIGN_KEY="cosign.pem")
+    assert "openssl genpkey" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def waive(folder: Path) -> None:
+    """Let a release be published whose images nobody has booted."""
+    path = folder / document.FILE
+    described = document.decode(path.read_bytes())
+    waived = tuple(
+        WaivedBoot(image=each.file.removesuffix(".raw"), machines=("nspawn:trixie",), reason="why")
+        for each in described.images
+    )
+    path.write_bytes(document.encode(structs.replace(described, waived_boots=waived)))
+    (folder / notes.FILE).write_text("new")
+    index(folder)
+
+
 def test_a_second_time_changes_nothing(registry: Running, tmp_path: Path) -> None:
     with Line(registry) as line:
         place = line.running.reference("me/twice")
@@ -337,6 +393,17 @@ def test_two_names_of_one_tag_are_refused(place: Reference, tmp_path: Path) -> N
         publisher(place).draft("k3s-v1.32.2_k3s1")
     with pytest.raises(PublishError, match="no tag in a registry"):
         publisher(place).draft("k3s-v1.32.2~rc1")
+
+
+def test_what_others_leave_there_stops_nobody(place: Reference, tmp_path: Path) -> None:
+    registry = repository(place)
+    transaction.publish(desired(built(tmp_path)), publisher(place), NOW)
+    stored = registry.manifest(IN_REGISTRY)
+    assert stored is not None
+    registry.put(Index.of([*stored.index().manifests] * 30), "latest")
+    assert [each.tag for each in publisher(place).releases()] == [TAG]
+    follow(place, tmp_path / "scratch")
+    assert [each.tag for each in publisher(place).releases()] == [INDEX, NAME, TAG]
 
 
 @EVERY_FAULT

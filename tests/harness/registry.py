@@ -109,7 +109,7 @@ def docker_config(folder: Path, host: str, **entry: str) -> dict[str, str]:
 
 
 class Tools:
-    """oras, skopeo and cosign, as Debian has them.
+    """oras, skopeo and cosign, as Debian has them; `cosign 3` is that of its next release.
 
     Attributes:
         policy: a file that lets skopeo copy what nobody has signed.
@@ -125,6 +125,7 @@ class Tools:
         found = [path for name in _LIBRARIES for path in debian.unpacked("x86-64", name).rglob("*")]
         loader = next(path for path in found if path.name == "ld-linux-x86-64.so.2")
         folders = dict.fromkeys(str(path.parent) for path in found if ".so" in path.name)
+        self._programs["cosign 3"] = [Debian("forky").program("x86-64", "cosign", "cosign")]
         linked = [loader, "--library-path", ":".join(folders)]
         self._programs["skopeo"][:0] = linked  # with the C library that it was made for
         self.policy = home / "policy.json"
