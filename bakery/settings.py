@@ -25,6 +25,8 @@ CERTIFICATE = "verity.crt"
 """The file of certificates for dm-verity: beside recipes, in releases and in channels."""
 
 _PEM = "-----BEGIN "
+_REPOSITORY = r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(?::[0-9]+)?(?:/[a-z0-9._-]+)+"
+_IMAGE = "application/vnd.sysext-bakery.sysext.v1+raw"
 _SHORTEST = 2  # days: what is renewed each night, when half of them are over
 
 Profile = Literal["default", "fast", "small"]
@@ -93,6 +95,7 @@ class Settings:
     machines = "nspawn:bookworm nspawn:trixie nspawn:forky"
     publisher = "github:OWNER/REPO"
     channels = "directory:channels"
+    image_media_type = "application/vnd.kairos.sysext.raw"
     keep = 3
     publish_url = "https://github.com/OWNER/REPO/releases/download"
     channels_url = "https://owner.github.io/REPO"
@@ -126,8 +129,11 @@ class Settings:
             the path of the file that has them; hosts get all.
         jobs: how many processors the work may use.
         machines: what images are booted on, such as `nspawn:trixie`.
-        publisher: where releases go: `directory:PATH` or `github:OWNER/REPO`.
+        publisher: where releases go: `directory:PATH`, `github:OWNER/REPO`, or `oci:HOST/PATH`, a
+            repository in a registry.
         channels: where channels go, written likewise; unset, beside the releases.
+        image_media_type: what a registry is told that images are, such as
+            `application/vnd.kairos.sysext.raw`.
         keep: how many versions a channel has.
         publish_url: where releases are published, each in a folder of its name.
         channels_url: where channels are, each in a folder of its name; hosts follow it.
@@ -162,6 +168,7 @@ class Settings:
     machines: tuple[str, ...]
     publisher: str
     channels: str | None
+    image_media_type: str
     keep: int
     publish_url: str
     channels_url: str
@@ -307,7 +314,15 @@ def _publisher(text: str, _root: Path) -> str:
         return text
     if kind == "github" and re.fullmatch(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", place):
         return text
-    raise ValueError("directory:PATH or github:OWNER/REPO")
+    if kind == "oci" and re.fullmatch(_REPOSITORY, place.removeprefix("//")):
+        return f"oci:{place.removeprefix('//')}"
+    raise ValueError("directory:PATH, github:OWNER/REPO, or oci:HOST/PATH in a registry")
+
+
+def _media_type(text: str, _root: Path) -> str:
+    if not re.fullmatch(r"[a-z]+/[A-Za-z0-9][A-Za-z0-9.+-]*", text):
+        raise ValueError("a media type, such as application/vnd.kairos.sysext.raw")
+    return text
 
 
 def _channels(text: str, root: Path) -> str | None:
@@ -317,7 +332,7 @@ def _channels(text: str, root: Path) -> str | None:
 def _site(publisher: str, channels: str, environment: Mapping[str, str]) -> str:
     """Return where hosts find channels that are apart: a folder is taken for GitHub's Pages."""
     kind, _, repository = publisher.partition(":")
-    if channels.startswith("github:") or kind != "github":
+    if channels.startswith(("github:", "oci:")) or kind != "github":
         return _downloads(channels, environment)
     owner, _, name = repository.lower().partition("/")
     site = f"https://{owner}.github.io"
@@ -325,8 +340,10 @@ def _site(publisher: str, channels: str, environment: Mapping[str, str]) -> str:
 
 
 def _downloads(publisher: str, environment: Mapping[str, str]) -> str:
-    """Return where GitHub serves a repository's releases, or where a folder may be tried out."""
+    """Return where GitHub or a registry has releases, or where a folder may be tried out."""
     kind, _, repository = publisher.partition(":")
+    if kind == "oci":
+        return f"oci://{repository.removeprefix('//')}"
     if kind != "github":
         return "http://localhost:8000"
     server = environment.get("GITHUB_SERVER_URL") or "https://github.com"
@@ -351,6 +368,7 @@ _PARSERS: dict[str, Callable[[str, Path], Any]] = {
     "machines": _words,
     "publisher": _publisher,
     "channels": _channels,
+    "image_media_type": _media_type,
     "keep": _count,
     "publish_url": _publish_url,
     "channels_url": _publish_url,
@@ -387,6 +405,7 @@ def load(root: Path, environment: Mapping[str, str] | None = None) -> Settings:
         "jobs": str(len(os.sched_getaffinity(0))),
         "machines": "nspawn:bookworm nspawn:trixie",
         "publisher": "directory:published",
+        "image_media_type": _IMAGE,
         "keep": "3",
         "verity_certificate": CERTIFICATE if (root / CERTIFICATE).is_file() else "",
         "signing_keyring": KEYRING if (root / KEYRING).is_file() else "",

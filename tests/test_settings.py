@@ -110,7 +110,13 @@ def test_a_broken_pyproject_is_refused(tmp_path: Path) -> None:
         settings.load(tmp_path, {})
 
 
-@pytest.mark.parametrize("wrong", ["github:nobody", "ftp:here", "directory:", "github:a/b/c"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("github:nobody", "ftp:here", "directory:", "github:a/b/c"),
+        *("oci:", "oci:ghcr.io", "oci:ghcr.io/Me/Bakery", "oci:me:secret@ghcr.io/me/bakery"),
+    ],
+)
 def test_a_publisher_is_a_folder_or_a_repository(wrong: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="publisher"):
         settings.load(tmp_path, {"BAKERY_PUBLISHER": wrong})
@@ -165,6 +171,11 @@ def test_where_debian_packages_come_from_is_a_setting(tmp_path: Path) -> None:
         (
             {"BAKERY_PUBLISHER": "github:me/bakery", "BAKERY_CHANNELS": "github:me/channels"},
             "https://github.com/me/channels/releases/download",
+        ),
+        ({"BAKERY_PUBLISHER": "oci:ghcr.io/me/bakery"}, "oci://ghcr.io/me/bakery"),
+        (
+            {"BAKERY_PUBLISHER": "github:me/bakery", "BAKERY_CHANNELS": "oci://[::1]:5000/me"},
+            "oci://[::1]:5000/me",
         ),
         (
             {"BAKERY_CHANNELS": "directory:site", "BAKERY_CHANNELS_URL": "https://e.org/c/"},

@@ -60,7 +60,15 @@ def test_releases_are_signed_where_nothing_can_be_uploaded() -> None:
     for name, job in release.items():
         if with_variable(job, KEY):
             assert job["environment"] == "release", name
-            assert job["permissions"] == {"contents": "read"}, name
+            assert set(job["permissions"].values()) == {"read"}, name
+
+
+def test_one_job_signs_in_the_name_of_the_workflow_and_runs_nothing_else() -> None:
+    release = jobs("release.yaml")
+    assert release["cosign"]["permissions"] == {"packages": "write", "id-token": "write"}
+    (uses,) = (step["uses"] for step in steps(release["cosign"]) if "uses" in step)
+    assert re.fullmatch(r"sigstore/cosign-installer@[0-9a-f]{40}", uses)
+    assert "id-token" not in release["publish"]["permissions"]
 
 
 def test_main_alone_writes_to_the_shared_cache_and_releases_are_not_made_of_it() -> None:

@@ -186,7 +186,12 @@ def restore(artifacts: Path, agreed: str, shard: str | None, *, boots: bool) -> 
     required=True,
     type=click.Path(path_type=Path, exists=True, file_okay=False),
 )
-def publish(folders: tuple[Path, ...]) -> None:
+@click.option(
+    "--references",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write what the publisher calls them, a line each: in a registry HOST/PATH@DIGEST.",
+)
+def publish(folders: tuple[Path, ...], references: Path | None) -> None:
     """Publish finished release folders as they are, wherever they were made and signed."""
     from bakery.build.context import Context
     from bakery.build.steps.publish import Remote
@@ -194,6 +199,8 @@ def publish(folders: tuple[Path, ...]) -> None:
     remote = Remote(Context.of(Project().settings))
     for folder in folders:
         click.echo(remote.publish(folder))
+    if references is not None:
+        references.write_text("".join(f"{each}\n" for each in remote.references(folders)))
 
 
 @click.command("verify-release")
@@ -207,8 +214,9 @@ def publish(folders: tuple[Path, ...]) -> None:
 def verify_release(location: str, keyring: Path | None, *, unsigned: bool) -> None:
     """Check a release or a channel as a consumer: signature, digests, names, release.json.
 
-    Everything is read once, from a folder or over HTTP; nothing is kept. It must be the release or
-    channel that URL or FOLDER is called, such as docker-20.10.13 or docker.
+    Everything is read once, from a folder, over HTTP or from a registry (oci://HOST/PATH/NAME);
+    nothing is kept. It must be the release or channel that URL or FOLDER is called, such as
+    docker-20.10.13 or docker.
     """
     from bakery.release.keyring import usual
     from bakery.release.verify import verify

@@ -1,4 +1,4 @@
-"""What a place for finished releases can do, whether it is a folder or GitHub."""
+"""What a place for finished releases can do, be it a folder, GitHub or a registry."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import os
 import uuid
 from typing import TYPE_CHECKING
 
+from bakery.errors import SettingsError
 from bakery.publish.apart import Apart
 
 if TYPE_CHECKING:
@@ -50,7 +51,37 @@ def named(
     kind, _, address = place.partition(":")
     if kind == "github":
         return Github(address, owner, environment=environment)
+    if kind == "oci":
+        return _registry(address, settings, environment)
     return Directory(settings.root / address, owner)
+
+
+def _registry(address: str, settings: Settings, environment: Mapping[str, str]) -> Publisher:
+    from bakery.publish.cosign import CosignKey
+    from bakery.publish.registry import RegistryPublisher
+    from bakery.registry.reference import Reference
+
+    try:
+        reference = Reference.parse(address)
+    except ValueError as error:
+        raise SettingsError(
+            f"{address} is no repository in a registry", fix=f"give {error}"
+        ) from None
+    return RegistryPublisher(
+        reference,
+        images=settings.image_media_type,
+        about=_source(environment),
+        key=CosignKey.configured(environment),
+        environment=environment,
+    )
+
+
+def _source(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what a workflow knows of where recipes are, as annotations say it."""
+    repository, commit = (environment.get(f"GITHUB_{name}") for name in ("REPOSITORY", "SHA"))
+    server = environment.get("GITHUB_SERVER_URL") or "https://github.com"
+    about = {"source": repository and f"{server}/{repository}", "revision": commit}
+    return {f"org.opencontainers.image.{name}": text for name, text in about.items() if text}
 
 
 def _owner(dist: Path) -> str:

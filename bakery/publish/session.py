@@ -23,7 +23,7 @@ from bakery.store.folder import Store
 from bakery.text import STAYS, alarms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bakery.publish.channel_steps import DesiredChannel
     from bakery.publish.model import Publisher, RemoteRelease
@@ -124,6 +124,11 @@ class PublishSession:
         if release.publish(desired, self._releases, self._retry, known):
             self._seen = None
         return f"{self._settings.publish_url}/{desired.tag}"
+
+    def references(self, tags: Iterable[str]) -> list[str]:
+        """Return what the publisher calls releases, in a registry with their digests."""
+        posted = (each for tag in tags for each in self._releases.find(tag))
+        return [each.id for each in posted if each.visibility == "public"]
 
     def preview_publish(self, folder: Path) -> list[str]:
         """Return what publishing a release folder would do."""

@@ -107,13 +107,7 @@ class Registry:
     def pull(self, descriptor: Descriptor, target: Path) -> None:
         """Write a blob into a file, whose bytes then are those that its digest is of."""
         with target.open("wb") as file:
-
-            def begin() -> Callable[[bytes], object]:
-                file.seek(0)
-                file.truncate()
-                return file.write
-
-            self._copy(descriptor, begin)
+            self.copy(descriptor, file.write)
 
     def read(self, descriptor: Descriptor, limit: int) -> bytes:
         """Return a blob that is small.
@@ -129,13 +123,34 @@ class Registry:
         if descriptor.size > limit:
             raise too_large(limit)
         data = bytearray()
-
-        def begin() -> Callable[[bytes], object]:
-            data.clear()
-            return data.extend
-
-        self._copy(descriptor, begin)
+        self.copy(descriptor, data.extend)
         return bytes(data)
+
+    def copy(self, descriptor: Descriptor, write: Callable[[bytes], object]) -> None:
+        """Hand on a blob's bytes, each once and in order; at the end they are compared.
+
+        After a failure the transfer goes on where it stopped.
+        """
+        url = f"{self._url}/blobs/{descriptor.digest}"
+        digest = hashlib.sha256()
+        received = 0
+
+        def copied(token: Token | None) -> None:
+            skipped = received
+
+            def receive(chunk: bytes) -> None:
+                nonlocal skipped, received
+                new = chunk[skipped:]
+                skipped = max(0, skipped - len(chunk))
+                digest.update(new)
+                write(new)
+                received += len(new)
+
+            self._client.copy(url, receive, size=descriptor.size, token=token)
+
+        self._told("pull", copied)
+        if f"sha256:{digest.hexdigest()}" != descriptor.digest:
+            raise RefusedError("the registry sends other bytes than the digest is of")
 
     # Manifests
 
@@ -267,21 +282,6 @@ class Registry:
         return self._told(
             action, lambda token: self._once.request(method, url, token=token, **options)
         )
-
-    def _copy(self, descriptor: Descriptor, begin: Callable[[], Callable[[bytes], object]]) -> None:
-        def copied(token: Token | None) -> str:
-            write, digest = begin(), hashlib.sha256()
-
-            def receive(chunk: bytes) -> None:
-                digest.update(chunk)
-                write(chunk)
-
-            url = f"{self._url}/blobs/{descriptor.digest}"
-            self._client.copy(url, receive, size=descriptor.size, token=token)
-            return f"sha256:{digest.hexdigest()}"
-
-        if self._told("pull", copied) != descriptor.digest:
-            raise RefusedError("the registry sends other bytes than the digest is of")
 
     def _told(self, action: Action, ask: Callable[[Token | None], _T]) -> _T:
         """Ask, and once more where the registry wants to know who does."""

@@ -1,7 +1,8 @@
 """Who we are to a registry, as docker, podman, oras and skopeo keep it.
 
 That is in `auths`, `credHelpers` and `credsStore` of ~/.docker/config.json (docker-login(1)) and of
-containers' auth.json (containers-auth.json(5)), or, on GitHub's runners, GITHUB_TOKEN.
+containers' auth.json (containers-auth.json(5)), or in the variable DOCKER_AUTH_CONFIG; on GitHub's
+runners it is GITHUB_TOKEN.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from msgspec import Struct
 from bakery.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from bakery.registry.reference import Reference
 
+_VARIABLE = "DOCKER_AUTH_CONFIG"
 _GITHUB = "ghcr.io"
 _SCHEMES = ("https://", "http://")
 _IDENTITY = "<token>"  # the user of a helper whose secret is an identity token
@@ -92,24 +94,31 @@ def find(reference: Reference, environment: Mapping[str, str]) -> Login | None:
         SettingsError: a file of logins can't be read, or a helper does not answer.
 
     """
-    for path in _files(environment):
+    for where, read in _sources(environment):
         try:
-            found = _in_file(path, reference, environment)
+            found = _login(read(), reference, environment)
         except FileNotFoundError:
             continue
         except (OSError, ValueError) as error:
             raise SettingsError(
                 "the logins for registries can't be read",
-                where=str(path),
+                where=where,
                 why=str(error),
-                fix=f"mend the file, or move it away and run: docker login {reference.host}",
+                fix=f"mend that, or remove it and run: docker login {reference.host}",
             ) from None
         if found:
             return found
-    token = environment.get("GITHUB_TOKEN")
-    if reference.host == _GITHUB and token:
-        return Login(user=environment.get("GITHUB_ACTOR") or "x-access-token", password=token)
+    actor, token = environment.get("GITHUB_ACTOR"), environment.get("GITHUB_TOKEN")
+    if reference.host == _GITHUB and actor and token:
+        return Login(user=actor, password=token)
     return None
+
+
+def _sources(environment: Mapping[str, str]) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    if text := environment.get(_VARIABLE):
+        yield _VARIABLE, text.encode
+    for path in _files(environment):
+        yield str(path), path.read_bytes
 
 
 def _files(environment: Mapping[str, str]) -> Iterator[Path]:
@@ -122,8 +131,8 @@ def _files(environment: Mapping[str, str]) -> Iterator[Path]:
         yield Path(folder, "containers", "auth.json")
 
 
-def _in_file(path: Path, reference: Reference, environment: Mapping[str, str]) -> Login | None:
-    file = msgspec.json.decode(path.read_bytes(), type=_File)
+def _login(data: bytes, reference: Reference, environment: Mapping[str, str]) -> Login | None:
+    file = msgspec.json.decode(data, type=_File)
     names = list(_names(reference))
     for name in names:
         if helper := file.cred_helpers.get(name):

@@ -37,6 +37,10 @@ Size = Annotated[int, Meta(ge=0)]
 Annotations = dict[str, str]
 
 
+class UnreadableError(RefusedError):
+    """What a registry has is not written as it must be."""
+
+
 def digest_of(data: bytes) -> str:
     """Return the digest of bytes as registries write it."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
@@ -217,7 +221,7 @@ class Stored(Struct, frozen=True, kw_only=True):
         """Return the manifest that it is.
 
         Raises:
-            RefusedError: it is none.
+            UnreadableError: it is none.
 
         """
         return self._decoded(Manifest)
@@ -226,7 +230,7 @@ class Stored(Struct, frozen=True, kw_only=True):
         """Return the index that it is.
 
         Raises:
-            RefusedError: it is none.
+            UnreadableError: it is none.
 
         """
         return self._decoded(Index)
@@ -236,4 +240,4 @@ class Stored(Struct, frozen=True, kw_only=True):
             return msgspec.json.decode(self.data, type=kind)
         except (ValueError, RecursionError) as error:
             name = kind.__name__.lower()
-            raise RefusedError(f"the registry has something that is no {name}: {error}") from None
+            raise UnreadableError(f"it is no {name}, as registries hold them: {error}") from None

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from bakery.http import limits
-from bakery.http.client import Client
 from bakery.http.errors import RequestError, TooLargeError
+from bakery.registry.files import Files
 from bakery.release import document, sums
 from bakery.release.errors import ReleaseError
 
@@ -79,7 +79,7 @@ class ReleaseReader:
 
     @classmethod
     def open(cls, base: str, client: FileSource | None = None) -> ReleaseReader:
-        """Return the reader of what is published at an address (http, https or file).
+        """Return the reader of what is published at an address (http, https, file or oci).
 
         Args:
             base: the address, without a slash at its end.
@@ -89,7 +89,7 @@ class ReleaseReader:
             ReleaseError: nothing is, or its index can't be read or is out of date.
 
         """
-        client = client or Client()
+        client = client or Files()
         return cls(base, _small(client, base, sums.FILE), client)
 
     @classmethod

@@ -243,6 +243,8 @@ def _day(reader: ReleaseReader) -> date | None:
     if url.startswith("file:"):
         modified = Path(url2pathname(urlsplit(url).path)).stat().st_mtime
         return datetime.fromtimestamp(modified, UTC).date()
+    if not url.startswith("http"):
+        return None  # a registry does not say
     answer = Client().request("HEAD", url, size=limits.DOCUMENT)
     said = answer.headers.get("Last-Modified")
     return parsedate_to_datetime(said).date() if said else None

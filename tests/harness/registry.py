@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import http.client
 import json
+import os
 import socket
 import subprocess
 import time
@@ -21,16 +22,16 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
 from bakery.registry.reference import Reference
+from harness.debian import Debian
 from harness.server import Handler, Server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from harness.debian import Debian
 
 USER, PASSWORD = "baker", "open sesame"
 _HTPASSWD = f"{USER}:$2b$04$c5dtychtmFznofq6GDuXUuTtt/fUNIDxEauejjD79ZBST5t6xhqey\n"
+_LIBRARIES = ("libc6", "libgpgme11t64", "libassuan9", "libgpg-error0", "libsqlite3-0")
 _SERVICE, _ISSUER = "registry.test", "tokens.test"
 _CONFIG = """\
 version: 0.1
@@ -105,6 +106,43 @@ def docker_config(folder: Path, host: str, **entry: str) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps({"auths": {host: entry or {"auth": pair}}}))
     return {"DOCKER_CONFIG": str(folder)}
+
+
+class Tools:
+    """oras, skopeo and cosign, as Debian has them; `cosign 3` is that of its next release.
+
+    Attributes:
+        policy: a file that lets skopeo copy what nobody has signed.
+
+    """
+
+    def __init__(self, home: Path) -> None:
+        debian = Debian("trixie")
+        self._home = home
+        self._programs = {
+            name: [debian.program("x86-64", name, name)] for name in ("oras", "skopeo", "cosign")
+        }
+        found = [path for name in _LIBRARIES for path in debian.unpacked("x86-64", name).rglob("*")]
+        loader = next(path for path in found if path.name == "ld-linux-x86-64.so.2")
+        folders = dict.fromkeys(str(path.parent) for path in found if ".so" in path.name)
+        self._programs["cosign 3"] = [Debian("forky").program("x86-64", "cosign", "cosign")]
+        linked = [loader, "--library-path", ":".join(folders)]
+        self._programs["skopeo"][:0] = linked  # with the C library that it was made for
+        self.policy = home / "policy.json"
+        self.policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+
+    def __call__(self, name: str, *words: object, cwd: Path | None = None) -> str:
+        """Run a program, and return what it says."""
+        ran = subprocess.run(
+            [*self._programs[name], *map(str, words)],
+            cwd=cwd or self._home,
+            env={"HOME": str(self._home), "PATH": os.environ["PATH"]},
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
 
 
 class TokenServer(Server):
@@ -196,6 +234,7 @@ class Line(Server):
         requests: what was asked, as method and path.
         received: how many bytes came with each.
         fault: the number of the request to fail, and how.
+        watch: called with each request before it is passed on.
 
     """
 
@@ -205,6 +244,7 @@ class Line(Server):
         self.requests: list[str] = []
         self.received: list[int] = []
         self.fault: tuple[int, Fault] | None = None
+        self.watch: Callable[[str], None] = lambda _request: None
 
     @property
     def running(self) -> Running:
@@ -226,6 +266,7 @@ class _Line(Handler):
         size = int(self.headers["Content-Length"] or 0)
         sent = self.rfile.read(size // 2 if how == "half" else size)
         server.received.append(len(sent))
+        server.watch(server.requests[-1])
         if how == "busy":
             self.send_response(502)
             self.send_header("Content-Length", "0")
@@ -266,7 +307,8 @@ class _Line(Handler):
             self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         data = data[::-1] if how == "wrong" else data
-        self.wfile.write(data[: len(data) // 2] if how == "cut" else data)
+        with suppress(BrokenPipeError):  # who asked was killed
+            self.wfile.write(data[: len(data) // 2] if how == "cut" else data)
         if how == "cut":
             self._hang_up()
 

@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness.debian import Debian
 from harness.registry import PASSWORD, USER, docker_config, guarded
+from requests import Response
 
 from bakery.errors import SettingsError
+from bakery.http.client import Client
 from bakery.http.errors import RefusedError
 from bakery.registry import logins
 from bakery.registry.client import Registry
 from bakery.registry.logins import Login
 from bakery.registry.manifest import NOTHING, Manifest
 from bakery.registry.reference import Reference
+from bakery.registry.tokens import Tokens
+from bakery.registry.upload import Source, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +29,6 @@ if TYPE_CHECKING:
 
     from harness.registry import Running
 
-    from bakery.http.client import Client
 
 GHCR = Reference.parse("ghcr.io/owner/bakery")
 PAIR = {"auth": base64.b64encode(b"me:a:b").decode()}
@@ -108,6 +111,8 @@ def test_where_logins_are(tmp_path: Path) -> None:
     )
     assert logins.find(GHCR, environment) == Login(identity="y")
     assert logins.find(Reference.parse("ghcr.io/other/bakery"), environment) == ME
+    environment["DOCKER_AUTH_CONFIG"] = '{"auths": {"ghcr.io": {"registrytoken": "z"}}}'
+    assert logins.find(GHCR, environment) == Login(bearer="z")
 
 
 @pytest.mark.parametrize("name", ["https://index.docker.io/v1/", "docker.io"])
@@ -158,8 +163,36 @@ def test_the_token_of_a_workflow_is_for_github_alone() -> None:
     environment = {"GITHUB_TOKEN": "ghs", "GITHUB_ACTOR": "me"}
     assert logins.find(GHCR, environment) == Login(user="me", password="ghs")
     assert logins.find(Reference.parse("quay.io/me/bakery"), environment) is None
+    assert logins.find(GHCR, {"GITHUB_TOKEN": "somebody's at home"}) is None
 
 
 def test_secrets_are_not_shown() -> None:
     shown = repr(Login(user="me", password="aa", identity="bb", bearer="cc"))
     assert not any(secret in shown for secret in ("aa", "bb", "cc"))
+
+
+@pytest.mark.parametrize(
+    "challenge",
+    [
+        'Bearer realm="http://tokens.example/token",service="x"',
+        'Bearer realm="http://127.0.0.1:1/token"',
+        'Bearer realm="ftp://tokens.example"',
+        "Bearer",
+        'Basic realm="x"',
+        'Digest realm="x"',
+        "",
+    ],
+)
+def test_nobody_else_is_told_a_login(challenge: str) -> None:
+    environment = {"DOCKER_AUTH_CONFIG": json.dumps({"auths": {"quay.io": PAIR}})}
+    tokens = Tokens(GHCR, Client(), environment)
+    with pytest.raises(RefusedError, match=r"encrypted|login"):
+        tokens.answer(challenge, "pull")
+
+
+def test_an_upload_stays_encrypted() -> None:
+    upload = Upload(Source(b"content"), GHCR.url, lambda *_words, **_: elsewhere, lambda: False)
+    elsewhere = Response()
+    elsewhere.url, elsewhere.headers["Location"] = GHCR.url, "http://ghcr.io/v2/upload"
+    with pytest.raises(RefusedError, match="not encrypted"):
+        upload.attempt()

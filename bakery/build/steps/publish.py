@@ -57,6 +57,11 @@ class Remote:
         with self._alone:
             return self._session.publish(folder)
 
+    def references(self, folders: Iterable[Path]) -> list[str]:
+        """Return what the publisher calls published releases, in a registry with their digests."""
+        with self._alone:
+            return self._session.references(folder.name for folder in folders)
+
     def preview(self, folder: Path) -> str:
         """Return what publishing a release folder would do."""
         with self._alone:
