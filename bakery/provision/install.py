@@ -17,10 +17,13 @@ from bakery.provision.host_root import HostRoot
 from bakery.provision.plan import IMAGES
 from bakery.recipe.names import release_name
 from bakery.recipe.version import Version
+from bakery.registry.client import Registry
+from bakery.registry.manifest import Descriptor
+from bakery.registry.reference import SCHEME, Reference
 from bakery.text import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from bakery.provision.extension import Extension
@@ -171,13 +174,26 @@ def _apply(changes: Mapping[str, bytes | None], host: HostRoot) -> None:
 
 def _copy(source: str, target: IO[bytes], expected: RemoteContents) -> None:
     digest = hashlib.sha256()
+    size = ASSET if expected.size is None else expected.size
+
+    def begin() -> Callable[[bytes], None]:
+        nonlocal digest
+        digest = hashlib.sha256()
+        target.seek(0)
+        target.truncate()
+        return write
 
     def write(chunk: bytes) -> None:
         digest.update(chunk)
         target.write(chunk)
 
     try:
-        Client().copy(source, write, size=ASSET if expected.size is None else expected.size)
+        if source.startswith(SCHEME):
+            found = Reference.parse(source)
+            blob = Descriptor(media_type="", digest=str(found.digest), size=size)
+            Registry(found).copy(blob, begin)
+        else:
+            Client().copy(source, write, size=size)
     except RequestError as error:
         raise ProvisionError(
             "the image can't be read",

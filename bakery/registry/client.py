@@ -113,7 +113,7 @@ class Registry:
                 file.truncate()
                 return file.write
 
-            self._copy(descriptor, begin)
+            self.copy(descriptor, begin)
 
     def read(self, descriptor: Descriptor, limit: int) -> bytes:
         """Return a blob that is small.
@@ -134,8 +134,28 @@ class Registry:
             data.clear()
             return data.extend
 
-        self._copy(descriptor, begin)
+        self.copy(descriptor, begin)
         return bytes(data)
+
+    def copy(self, descriptor: Descriptor, begin: Callable[[], Callable[[bytes], object]]) -> None:
+        """Hand on the bytes of a blob; `begin` is called for each try, and returns who takes them.
+
+        They are not to be used before this returns.
+        """
+
+        def copied(token: Token | None) -> str:
+            write, digest = begin(), hashlib.sha256()
+
+            def receive(chunk: bytes) -> None:
+                digest.update(chunk)
+                write(chunk)
+
+            url = f"{self._url}/blobs/{descriptor.digest}"
+            self._client.copy(url, receive, size=descriptor.size, token=token)
+            return f"sha256:{digest.hexdigest()}"
+
+        if self._told("pull", copied) != descriptor.digest:
+            raise RefusedError("the registry sends other bytes than the digest is of")
 
     # Manifests
 
@@ -267,21 +287,6 @@ class Registry:
         return self._told(
             action, lambda token: self._once.request(method, url, token=token, **options)
         )
-
-    def _copy(self, descriptor: Descriptor, begin: Callable[[], Callable[[bytes], object]]) -> None:
-        def copied(token: Token | None) -> str:
-            write, digest = begin(), hashlib.sha256()
-
-            def receive(chunk: bytes) -> None:
-                digest.update(chunk)
-                write(chunk)
-
-            url = f"{self._url}/blobs/{descriptor.digest}"
-            self._client.copy(url, receive, size=descriptor.size, token=token)
-            return f"sha256:{digest.hexdigest()}"
-
-        if self._told("pull", copied) != descriptor.digest:
-            raise RefusedError("the registry sends other bytes than the digest is of")
 
     def _told(self, action: Action, ask: Callable[[Token | None], _T]) -> _T:
         """Ask, and once more where the registry wants to know who does."""
