@@ -135,14 +135,21 @@ bridged() { # COMMAND...: likewise, by way of extensions-registry, which knows b
 
 follows() { # NAME: the address of its channel
   cat "/etc/sysupdate.$1.d/"*.* 2>/dev/null |
-    sed -n -e '/^Path=[a-z]*:/!d' -e 's/^Path=//; s/%%/%/g; s,^http://127\.0\.0\.1:17716/,oci://,' \
-      -e 'p;q'
+    sed -n -e '/^Path=[a-z]*:/!d' -e 's/^Path=//; s/%%/%/g; p; q' | unbridge
 }
 
 said() { # what went wrong, in a line
+  words | unbridge
+}
+
+words() { # of who has said it
   grep -iE 'fail|not |no |error|invalid|expired|denied|mismatch|refus' "$scratch/said" |
     grep -vE 'sd-pull|^gpg: Good|not the newest|older than|Exiting' |
     tail -n 2 | paste -s -d ' ' - | grep . || tail -n 1 "$scratch/said"
+}
+
+unbridge() { # on standard input, addresses as people know them
+  sed 's,http://127\.0\.0\.1:17716/,oci://,g'
 }
 
 series() { # NAME: how all versions begin in a channel for one minor series

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import needs
-from harness.hosts import HERE, Publisher, booted, provision, serve
+from harness.hosts import HERE, Publisher, booted, provision
 from harness.openpgp import Person
 from harness.project import REPOSITORY
 
@@ -144,7 +144,7 @@ def test_what_can_not_be_had_changes_nothing(
         host.holds(f"until curl --silent {HERE}/app/SHA256SUMS >/dev/null; do sleep 0.1; done")
         refused("app: 2.0 can't be had: Transfer")
         host.holds("kill $(cat /run/half.pid)")
-        serve(host, publisher)
+        publisher.serve(host)
 
         host.holds(
             "mkdir -p /run/small && mount -t tmpfs -o size=16k none /run/small && "

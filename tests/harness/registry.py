@@ -34,7 +34,7 @@ _HTPASSWD = f"{USER}:$2b$04$c5dtychtmFznofq6GDuXUuTtt/fUNIDxEauejjD79ZBST5t6xhqe
 _SERVICE, _ISSUER = "registry.test", "tokens.test"
 _CONFIG = """\
 version: 0.1
-storage: {{inmemory: {{}}, delete: {{enabled: true}}}}
+storage: {{{storage}, delete: {{enabled: true}}}}
 http: {{addr: "127.0.0.1:{port}", relativeurls: true}}
 {auth}"""
 
@@ -60,13 +60,15 @@ class Running:
 
 
 @contextmanager
-def docker_registry(debian: Debian, folder: Path, auth: str = "") -> Iterator[Running]:
+def docker_registry(
+    debian: Debian, folder: Path, auth: str = "", storage: str = "inmemory: {}"
+) -> Iterator[Running]:
     """Run Docker's registry of Debian, which keeps no lists of referrers."""
     program = debian.program("x86-64", "docker-registry", "docker-registry")
     port = _free_port()
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yml"
-    config.write_text(_CONFIG.format(port=port, auth=auth))
+    config.write_text(_CONFIG.format(storage=storage, port=port, auth=auth))
     with _served([program, "serve", config], port, folder):
         yield Running(f"127.0.0.1:{port}", lists=False)
 
