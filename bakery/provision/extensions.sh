@@ -122,7 +122,7 @@ unbridged() { # COMMAND...: about $component
 }
 
 bridged() { # COMMAND...: likewise, by way of extensions-registry, which knows best what failed
-  since=$(date +%s)
+  since=$(date +%s.%N)
   systemctl start extensions-registry.socket &&
     (export no_proxy="127.0.0.1,${no_proxy:-${NO_PROXY-}}" && unbridged "$@") && return
   journalctl --sync 2>/dev/null

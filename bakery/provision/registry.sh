@@ -192,10 +192,9 @@ manifest() { # TAG: into $work/document
   esac
 }
 
-blob() { # DIGEST SIZE: to standard output; where a connection breaks, it goes on
+blob() { # DIGEST SIZE: to standard output; fails if nobody takes it
   sent=0 left=5
-  while [ "$sent" -lt "$2" ]; do
-    [ $left -gt 0 ] || return
+  while [ "$sent" -lt "$2" ] && [ $left -gt 0 ]; do # where a connection breaks, it goes on
     [ $left = 5 ] || sleep 1
     left=$((left - 1))
     request "$protocols" --fail --continue-at "$sent" --max-filesize "$2" --dump-header "$work/headers" \
@@ -260,7 +259,7 @@ serve() {
   fi
   answer "200 OK" "$size"
   answers=''
-  blob "$digest" "$size"
+  blob "$digest" "$size" || exit 0
   [ "$sent" -ge "$size" ] || refuse - "$(said)"
 }
 
@@ -277,22 +276,21 @@ is_size() { # TEXT: up to a terabyte
 pull() { # oci://HOST/REPOSITORY@DIGEST SIZE: to standard output
   asked=$1 address=${1#oci://} own=''
   enter "${address%@*}"
-  blob "${address##*@}" "$2"
+  blob "${address##*@}" "$2" || exit
   [ "$sent" -ge "$2" ] || refuse - "$(said)"
 }
 
 install() { # NAME FILE oci://HOST/REPOSITORY@sha256:DIGEST SIZE
+  asked=$3 part=$2.part
   mkdir -p "${2%/*}" /etc/extensions
-  (pull "$3" "$4") >"$2.part" || exit
-  [ "$(sha256sum <"$2.part")" = "${3##*sha256:}  -" ] || {
-    rm -f "$2.part"
-    refuse - "what it gives is another file"
-  }
-  sync "$2.part" && mv -f "$2.part" "$2" && ln -sfn "$2" "/etc/extensions/$1.raw" &&
+  trap 'rm -rf "$work" "$part"' EXIT
+  pull "$3" "$4" >"$part"
+  [ "$(sha256sum <"$part")" = "${3##*sha256:}  -" ] || refuse - "what it gives is another file"
+  sync "$part" && mv -f "$part" "$2" && ln -sfn "$2" "/etc/extensions/$1.raw" &&
     systemctl restart systemd-sysext.service && systemctl daemon-reload
 }
 
-answers='' asked=${3-${2-}}
+answers=''
 case ${1-} in
   '')
     answers=yes

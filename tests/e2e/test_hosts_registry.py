@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,14 @@ def publisher(tmp_path: Path, person: Person, debian: Debian) -> Iterator[Regist
         yield made
 
 
+@pytest.fixture
+def stranger() -> Iterator[Person]:
+    person = Person()
+    person.key("somebody else")
+    yield person
+    person.close()
+
+
 def log_in(host: Host, password: str = "") -> None:
     """Give a host a login, as its administrator would."""
     text = json.dumps(host_registry.logins(password) if password else host_registry.logins())
@@ -67,7 +76,7 @@ def refused(host: Host, why: str) -> None:
     """See that an update of app fails, changes nothing, and says where and why."""
     before = host.holds("systemd-sysext status --json=short")
     said = host.refuses("app")
-    assert why in said, said
+    assert re.search(why, said), said
     assert f"{ADDRESS}/app: " in said, said
     assert said.count("\n") == 1, said
     assert host.holds("systemd-sysext status --json=short") == before
@@ -84,7 +93,7 @@ def test_hosts_follow_a_registry(suite: str, tmp_path: Path, publisher: Registry
     provision(disk, publisher, "app")
     with booted(suite, disk, publisher, watch=1) as host:
         publisher.publish("app", "2.0")
-        refused(host, "its token server 127.0.0.1:8100 answers 401; is it private?")
+        refused(host, "its token server 127.0.0.1:8100 answers 401; is it private")
         log_in(host, "guess")
         refused(host, "its token server 127.0.0.1:8100 answers 401; see what is in")
         log_in(host)
@@ -109,13 +118,11 @@ def test_hosts_follow_a_registry(suite: str, tmp_path: Path, publisher: Registry
 
 @pytest.mark.parametrize("suite", LONG)
 def test_a_hostile_registry_changes_nothing(
-    suite: str, tmp_path: Path, publisher: RegistryPublisher
+    suite: str, tmp_path: Path, publisher: RegistryPublisher, stranger: Person
 ) -> None:
     """Other bytes, too few of them, a stranger's signature; nobody, and a list without end."""
     disk = tmp_path / "disk"
     provision(disk, publisher, "app")
-    stranger = Person()
-    stranger.key("somebody else")
     publisher.publish("app", "2.0")
     image = publisher.folder / f"app/app-2.0-{native_arch()}.raw"
     data = image.read_bytes()
@@ -123,7 +130,7 @@ def test_a_hostile_registry_changes_nothing(
     with booted(suite, disk, publisher, watch=1) as host:
         log_in(host)
         blob.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-        refused(host, "file has been tampered with")
+        refused(host, "SHA256|[Cc]hecksum")
         blob.write_bytes(data[: len(data) // 2])
         refused(host, "app-2.0-")
         blob.write_bytes(data)
@@ -143,4 +150,3 @@ def test_a_hostile_registry_changes_nothing(
         publisher.serve(host)
         host.updates()
         assert (host.runs("app"), host.images("app")) == ("2.0", ["1.0", "2.0"])
-    stranger.close()
