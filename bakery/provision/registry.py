@@ -72,7 +72,7 @@ TasksMax=16
 _FETCH = f"""\
 [Unit]
 Description=Fetch the extension {{name}} from a registry, which this host does not have yet
-ConditionPathExists=!{{file}}
+ConditionPathExists=!/etc/extensions/{{name}}.raw
 Wants=network-online.target
 After=network-online.target
 Before=multi-user.target

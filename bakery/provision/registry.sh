@@ -286,11 +286,15 @@ install() { # NAME FILE oci://HOST/REPOSITORY@sha256:DIGEST SIZE
   trap 'rm -rf "$work" "$part"' EXIT
   pull "$3" "$4" >"$part"
   [ "$(sha256sum <"$part")" = "${3##*sha256:}  -" ] || refuse - "what it gives is another file"
+  mkdir -p /run/extensions.d
+  exec 9>/run/extensions.d/lock
+  flock 9
+  systemctl reset-failed systemd-sysext.service 2>/dev/null # who restarts it often is refused
   sync "$part" && mv -f "$part" "$2" && ln -sfn "$2" "/etc/extensions/$1.raw" &&
     systemctl restart systemd-sysext.service && systemctl daemon-reload
 }
 
-answers=''
+asked='a request' answers=''
 case ${1-} in
   '')
     answers=yes

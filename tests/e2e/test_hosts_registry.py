@@ -6,16 +6,23 @@ import hashlib
 import json
 import re
 import shlex
+import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from harness import host_registry, needs
+from harness import ignition as apply
 from harness.host_registry import ADDRESS, HOST, LOGINS, RegistryPublisher
 from harness.hosts import Host, booted, provision
 from harness.openpgp import Person
 from harness.registry import docker_registry
 
+from bakery import settings as settings_module
 from bakery.arch import native_arch
+from bakery.provision import extension, ignition, registry
+from bakery.provision.extension import Wanted
+from bakery.provision.plan import plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +36,7 @@ pytestmark = [
     needs.programs("systemd-nspawn", "debootstrap", "mksquashfs", "gpg", "apt-get"),
     pytest.mark.skipif(native_arch() != "x86-64", reason="the registry is for x86-64"),
 ]
+ARCH = native_arch()
 LONG = [
     pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
     for suite in ("bookworm", "trixie", "forky")  # systemd 252, 257 and 262
@@ -124,7 +132,7 @@ def test_a_hostile_registry_changes_nothing(
     disk = tmp_path / "disk"
     provision(disk, publisher, "app")
     publisher.publish("app", "2.0")
-    image = publisher.folder / f"app/app-2.0-{native_arch()}.raw"
+    image = publisher.folder / f"app/app-2.0-{ARCH}.raw"
     data = image.read_bytes()
     blob = publisher.blob(hashlib.sha256(data).hexdigest())
     with booted(suite, disk, publisher, watch=1) as host:
@@ -150,3 +158,50 @@ def test_a_hostile_registry_changes_nothing(
         publisher.serve(host)
         host.updates()
         assert (host.runs("app"), host.images("app")) == ("2.0", ["1.0", "2.0"])
+
+
+def configured(publisher: RegistryPublisher, *wanted: tuple[str, bool]) -> Iterator[str]:
+    """Yield Ignition's configuration of each release or channel, which is in the registry."""
+    environment = {"BAKERY_PUBLISH_URL": ADDRESS, "HOME": "/root"}
+    settings = settings_module.load(publisher.folder, environment)
+    for reference, newest in wanted:
+        published = (publisher.folder / reference).as_uri()
+        found = extension.resolve(published, settings=settings, wanted=Wanted(arch=ARCH))
+        there = replace(found, url=registry.image(ADDRESS, found.sha256), local=None)
+        yield ignition.render(plan([there], host="any", newest=newest, fetches=False))
+
+
+@apply.NEEDED
+@pytest.mark.parametrize("suite", LONG)
+def test_machines_come_up_with_what_is_in_a_registry(
+    suite: str, tmp_path: Path, publisher: RegistryPublisher
+) -> None:
+    """One version; a channel whose version is named; a channel's newest when it first boots."""
+    publisher.publish("other", "1.0")
+    publisher.publish("third", "1.0")
+    disk = tmp_path / "disk"
+    wanted = ("app-1.0", False), ("other", False), ("third", True)
+    for number, text in enumerate(configured(publisher, *wanted)):
+        laid = tmp_path / f"root-{number}"
+        assert apply.LAST_STEP in apply.apply(text, laid).stdout
+        shutil.copytree(laid, disk, symlinks=True, dirs_exist_ok=True)
+    publisher.publish("other", "2.0")
+    publisher.publish("third", "2.0")
+    (disk / "etc/extensions.d").mkdir(exist_ok=True)
+    (disk / LOGINS.lstrip("/")).write_text(json.dumps(host_registry.logins()))
+    with booted(suite, disk, publisher, watch=1) as host:
+        # Ignition's preset; the registry is there as soon as the network is
+        first = "extensions-keys extensions-first-app extensions-first-other extensions-first-third"
+        host.holds(f"systemctl daemon-reload; systemctl preset {first}; systemctl start {first}")
+        assert [host.runs(name) for name in ("app", "other", "third")] == ["1.0", "1.0", "2.0"]
+        host.updates()
+        assert [host.runs(name) for name in ("app", "other", "third")] == ["1.0", "2.0", "2.0"]
+        host.holds(f"rm /opt/extensions/other/other-1.0-{ARCH}.raw; systemctl restart {first}")
+        assert host.holds("readlink /etc/extensions/other.raw").endswith(f"other-2.0-{ARCH}.raw")
+        assert host.holds("systemctl --failed --legend=no") == ""
+        for name in ("app", "other", "third"):
+            assert host.extensions("remove", name).status == 0
+        assert host.holds("ls /etc/extensions /opt/extensions").split() == [
+            *("/etc/extensions:", "/opt/extensions:")
+        ]
+        assert host.ask("ls /etc/systemd/system/extensions-first-*").status == 2
