@@ -23,7 +23,7 @@ from bakery.registry.reference import SCHEME, Reference
 from bakery.text import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from bakery.provision.extension import Extension
@@ -176,13 +176,6 @@ def _copy(source: str, target: IO[bytes], expected: RemoteContents) -> None:
     digest = hashlib.sha256()
     size = ASSET if expected.size is None else expected.size
 
-    def begin() -> Callable[[bytes], None]:
-        nonlocal digest
-        digest = hashlib.sha256()
-        target.seek(0)
-        target.truncate()
-        return write
-
     def write(chunk: bytes) -> None:
         digest.update(chunk)
         target.write(chunk)
@@ -191,7 +184,7 @@ def _copy(source: str, target: IO[bytes], expected: RemoteContents) -> None:
         if source.startswith(SCHEME):
             found = Reference.parse(source)
             blob = Descriptor(media_type="", digest=str(found.digest), size=size)
-            Registry(found).copy(blob, begin)
+            Registry(found).copy(blob, write)
         else:
             Client().copy(source, write, size=size)
     except RequestError as error:

@@ -107,13 +107,7 @@ class Registry:
     def pull(self, descriptor: Descriptor, target: Path) -> None:
         """Write a blob into a file, whose bytes then are those that its digest is of."""
         with target.open("wb") as file:
-
-            def begin() -> Callable[[bytes], object]:
-                file.seek(0)
-                file.truncate()
-                return file.write
-
-            self.copy(descriptor, begin)
+            self.copy(descriptor, file.write)
 
     def read(self, descriptor: Descriptor, limit: int) -> bytes:
         """Return a blob that is small.
@@ -129,32 +123,33 @@ class Registry:
         if descriptor.size > limit:
             raise too_large(limit)
         data = bytearray()
-
-        def begin() -> Callable[[bytes], object]:
-            data.clear()
-            return data.extend
-
-        self.copy(descriptor, begin)
+        self.copy(descriptor, data.extend)
         return bytes(data)
 
-    def copy(self, descriptor: Descriptor, begin: Callable[[], Callable[[bytes], object]]) -> None:
-        """Hand on the bytes of a blob; `begin` is called for each try, and returns who takes them.
+    def copy(self, descriptor: Descriptor, write: Callable[[bytes], object]) -> None:
+        """Hand on a blob's bytes, each once and in order; at the end they are compared.
 
-        They are not to be used before this returns.
+        After a failure the transfer goes on where it stopped.
         """
+        url = f"{self._url}/blobs/{descriptor.digest}"
+        digest = hashlib.sha256()
+        received = 0
 
-        def copied(token: Token | None) -> str:
-            write, digest = begin(), hashlib.sha256()
+        def copied(token: Token | None) -> None:
+            skipped = received
 
             def receive(chunk: bytes) -> None:
-                digest.update(chunk)
-                write(chunk)
+                nonlocal skipped, received
+                new = chunk[skipped:]
+                skipped = max(0, skipped - len(chunk))
+                digest.update(new)
+                write(new)
+                received += len(new)
 
-            url = f"{self._url}/blobs/{descriptor.digest}"
             self._client.copy(url, receive, size=descriptor.size, token=token)
-            return f"sha256:{digest.hexdigest()}"
 
-        if self._told("pull", copied) != descriptor.digest:
+        self._told("pull", copied)
+        if f"sha256:{digest.hexdigest()}" != descriptor.digest:
             raise RefusedError("the registry sends other bytes than the digest is of")
 
     # Manifests
