@@ -20,7 +20,8 @@ from harness.registry import docker_registry
 
 from bakery import settings as settings_module
 from bakery.arch import native_arch
-from bakery.provision import extension, ignition, registry
+from bakery.boot.nspawn import image_path
+from bakery.provision import extension, ignition, registry, shell
 from bakery.provision.extension import Wanted
 from bakery.provision.plan import plan
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.debian import Debian
+
+    from bakery.provision.extension import Extension
 
 pytestmark = [
     pytest.mark.e2e,
@@ -74,6 +77,14 @@ def stranger() -> Iterator[Person]:
     person.close()
 
 
+def resolved(publisher: RegistryPublisher, reference: str) -> Extension:
+    """Return a release or channel of a publisher's folder, as it is in the registry."""
+    settings = settings_module.load(publisher.folder, {"HOME": "/root"})
+    published = (publisher.folder / reference).as_uri()
+    found = extension.resolve(published, settings=settings, wanted=Wanted(arch=ARCH))
+    return replace(found, url=registry.image(ADDRESS, found.sha256), local=None)
+
+
 def log_in(host: Host, password: str = "") -> None:
     """Give a host a login, as its administrator would."""
     text = json.dumps(host_registry.logins(password) if password else host_registry.logins())
@@ -99,6 +110,8 @@ def test_hosts_follow_a_registry(suite: str, tmp_path: Path, publisher: Registry
     """Without a login, with a wrong one, with the right one; a good update and a bad one."""
     disk = tmp_path / "disk"
     provision(disk, publisher, "app")
+    found = resolved(publisher, "app-1.0")
+    (publisher.folder / "install").write_text(shell.render(plan([found], host="any")))
     with booted(suite, disk, publisher, watch=1) as host:
         publisher.publish("app", "2.0")
         refused(host, "its token server 127.0.0.1:8100 answers 401; is it private")
@@ -122,6 +135,13 @@ def test_hosts_follow_a_registry(suite: str, tmp_path: Path, publisher: Registry
         assert host.extensions("remove", "app").status == 0
         left = host.holds("ls /etc/extensions /opt/extensions").split()
         assert left == ["/etc/extensions:", "/opt/extensions:"]
+
+        script = f"sh {image_path(0, publisher.folder.name)}/install"
+        host.holds(script)
+        host.holds("until [ -e /run/app ]; do sleep 0.1; done")
+        assert host.runs("app") == "1.0"
+        host.holds(f"{script} uninstall")
+        assert host.holds("ls /etc/extensions /opt/extensions").split() == left
 
 
 @pytest.mark.parametrize("suite", LONG)
@@ -160,17 +180,6 @@ def test_a_hostile_registry_changes_nothing(
         assert (host.runs("app"), host.images("app")) == ("2.0", ["1.0", "2.0"])
 
 
-def configured(publisher: RegistryPublisher, *wanted: tuple[str, bool]) -> Iterator[str]:
-    """Yield Ignition's configuration of each release or channel, which is in the registry."""
-    environment = {"BAKERY_PUBLISH_URL": ADDRESS, "HOME": "/root"}
-    settings = settings_module.load(publisher.folder, environment)
-    for reference, newest in wanted:
-        published = (publisher.folder / reference).as_uri()
-        found = extension.resolve(published, settings=settings, wanted=Wanted(arch=ARCH))
-        there = replace(found, url=registry.image(ADDRESS, found.sha256), local=None)
-        yield ignition.render(plan([there], host="any", newest=newest, fetches=False))
-
-
 @apply.NEEDED
 @pytest.mark.parametrize("suite", LONG)
 def test_machines_come_up_with_what_is_in_a_registry(
@@ -181,8 +190,10 @@ def test_machines_come_up_with_what_is_in_a_registry(
     publisher.publish("third", "1.0")
     disk = tmp_path / "disk"
     wanted = ("app-1.0", False), ("other", False), ("third", True)
-    for number, text in enumerate(configured(publisher, *wanted)):
-        laid = tmp_path / f"root-{number}"
+    for reference, newest in wanted:
+        found = resolved(publisher, reference)
+        text = ignition.render(plan([found], host="any", newest=newest, fetches=False))
+        laid = tmp_path / f"root-{reference}"
         assert apply.LAST_STEP in apply.apply(text, laid).stdout
         shutil.copytree(laid, disk, symlinks=True, dirs_exist_ok=True)
     publisher.publish("other", "2.0")

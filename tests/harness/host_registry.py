@@ -105,7 +105,8 @@ class RegistryPublisher(Publisher):
             for path in sorted((self.folder / name).iterdir())
         ]
         there.push(b"{}", NOTHING.media_type)
-        there.put(Stored.of(Manifest.of(_TYPE, layers)), name)
+        named = {"org.opencontainers.image.ref.name": name}
+        there.put(Stored.of(Manifest.of(_TYPE, layers, annotations=named)), name)
 
     def blob(self, sha256: str) -> Path:
         """Return the file that the registry has a blob in."""
