@@ -92,6 +92,7 @@ def provision(
         newest=newest,
         proxy=proxy,
         enforce=enforce,
+        fetches=output in _SCRIPTS,
     )
     match output:
         case "butane":

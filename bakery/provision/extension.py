@@ -14,10 +14,12 @@ from bakery.check import image_name
 from bakery.check.loader import contents
 from bakery.http import address
 from bakery.image import release_file
+from bakery.provision import registry
 from bakery.provision.errors import ProvisionError
 from bakery.recipe.template import ADDRESS
 from bakery.recipe.types import EXTENSION_NAME
 from bakery.recipe.version import Version
+from bakery.registry.reference import SCHEME
 from bakery.release import document, identity, signing, sums, sysupdate
 from bakery.release.document import ReleasedVerity
 from bakery.release.errors import ReleaseError
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from bakery.release.index import IndexedRelease
     from bakery.settings import Settings
 
-_URL = f"(?:https?|file)://{ADDRESS}"
+_URL = f"(?:https?|file|oci)://{ADDRESS}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +174,19 @@ def resolve(reference: str, *, settings: Settings, wanted: Wanted) -> Extension:
 
 
 def mirrored(extension: Extension, mirror: str) -> Extension:
-    """Return an extension that hosts download from a mirror, which serves each host as a folder."""
+    """Return an extension that hosts download from a mirror, which serves each host as a folder.
+
+    Raises:
+        ProvisionError: it is in a registry.
+
+    """
+    if extension.url.startswith(SCHEME):
+        raise ProvisionError(
+            "a registry has no mirror that serves it as a folder",
+            where=extension.url,
+            fix="name the registry that machines reach, as in oci://HOST/PATH/CHANNEL, without "
+            "--mirror",
+        )
     component = extension.component and replace(
         extension.component,
         transfers={
@@ -205,6 +219,12 @@ def _from_image(path: Path, settings: Settings, keyring: Path | None) -> Extensi
     name = _name_inside(path)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if settings.publish_url.startswith(SCHEME):
+        raise ProvisionError(
+            "a registry has images of releases alone",
+            where=str(path),
+            fix="give the folder of its release",
+        )
     url = f"{settings.publish_url}/{quote(path.name)}"
     return Extension(
         name=name, file=path.name, host_file=path.name, sha256=digest, url=url, local=path
@@ -370,7 +390,9 @@ def _extension(
         host_file=image.file,
         sha256=file.sha256,
         size=file.size,
-        url=f"{published}/{quote(f'{release.tag}/{file.file}')}",
+        url=registry.image(published, file.sha256)
+        if published.startswith(SCHEME)
+        else f"{published}/{quote(f'{release.tag}/{file.file}')}",
         local=_local(folder.base, file.file),
         requires=release.requires,
         conflicts=release.conflicts,

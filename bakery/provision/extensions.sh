@@ -111,13 +111,45 @@ all() { # merged|followed|installed|open|staged
 sysupdate() { # NAME COMMAND...
   component=$1
   shift
+  case $(follows "$component") in
+    oci://*) bridged "$@" ;;
+    *) unbridged "$@" ;;
+  esac
+}
+
+unbridged() { # COMMAND...: about $component
   systemd-sysupdate --component="$component" --no-pager --no-legend "$@" 2>"$scratch/said"
 }
 
+bridged() { # COMMAND...: likewise, by way of extensions-registry, which knows best what failed
+  since=$(date +%s.%N)
+  systemctl start extensions-registry.socket &&
+    (export no_proxy="127.0.0.1,${no_proxy:-${NO_PROXY-}}" && unbridged "$@") && return
+  journalctl --sync 2>/dev/null
+  journalctl --quiet --output=cat --priority=err --since="@$since" \
+    --identifier=extensions-registry 2>/dev/null | grep -F "$(follows "$component")/" |
+    sed 's,^[^ ]*/,,' | tail -n 1 >"$scratch/refused"
+  [ ! -s "$scratch/refused" ] || mv -f "$scratch/refused" "$scratch/said"
+  return 1
+}
+
+follows() { # NAME: the address of its channel
+  cat "/etc/sysupdate.$1.d/"*.* 2>/dev/null |
+    sed -n -e '/^Path=[a-z]*:/!d' -e 's/^Path=//; s/%%/%/g; p; q' | unbridge
+}
+
 said() { # what went wrong, in a line
+  words | unbridge
+}
+
+words() { # of who has said it
   grep -iE 'fail|not |no |error|invalid|expired|denied|mismatch|refus' "$scratch/said" |
     grep -vE 'sd-pull|^gpg: Good|not the newest|older than|Exiting' |
     tail -n 2 | paste -s -d ' ' - | grep . || tail -n 1 "$scratch/said"
+}
+
+unbridge() { # on standard input, addresses as people know them
+  sed 's,http://127\.0\.0\.1:17716/,oci://,g'
 }
 
 series() { # NAME: how all versions begin in a channel for one minor series
@@ -511,7 +543,7 @@ stage() { # NAME: get its update ready: into `live`, or for the next reboot
     return 1
   }
   version=$(choose "$1") || {
-    refuse "$1" "can't look for updates"
+    refuse "$1" "can't look for updates at $(follows "$1")"
     return
   }
   if [ -z "$version" ] || [ "$version" = "$(merged "$1")" ]; then
@@ -525,7 +557,7 @@ stage() { # NAME: get its update ready: into `live`, or for the next reboot
       say "$1 $version waits, since its component is disabled"
       return 0
     fi
-    refuse "$1" "$version can't be had"
+    refuse "$1" "$version can't be had from $(follows "$1")"
     return
   }
   if ! rehearse "$1" "$(image "$1" "$version")"; then
@@ -685,6 +717,7 @@ status() { # [--json] [NAME]...
     for name; do
       printf '%s\n' "$name"
       row merged "$(merged "$name")"
+      row follows "$(follows "$name")"
       for key in newest pin shunned next last failed; do
         row $key "$(get "$name" $key)"
       done
@@ -695,7 +728,8 @@ status() { # [--json] [NAME]...
   separator='['
   [ $# -gt 0 ] || printf '['
   for name; do
-    printf '%s{"name":%s,"merged":%s' "$separator" "$(quoted "$name")" "$(quoted "$(merged "$name")")"
+    printf '%s{"name":%s,"merged":%s,"follows":%s' "$separator" "$(quoted "$name")" \
+      "$(quoted "$(merged "$name")")" "$(quoted "$(follows "$name")")"
     for key in newest pin next last failed; do
       printf ',"%s":%s' "$key" "$(quoted "$(get "$name" $key)")"
     done

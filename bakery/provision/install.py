@@ -17,6 +17,9 @@ from bakery.provision.host_root import HostRoot
 from bakery.provision.plan import IMAGES
 from bakery.recipe.names import release_name
 from bakery.recipe.version import Version
+from bakery.registry.client import Registry
+from bakery.registry.manifest import Descriptor
+from bakery.registry.reference import SCHEME, Reference
 from bakery.text import nearest
 
 if TYPE_CHECKING:
@@ -171,13 +174,19 @@ def _apply(changes: Mapping[str, bytes | None], host: HostRoot) -> None:
 
 def _copy(source: str, target: IO[bytes], expected: RemoteContents) -> None:
     digest = hashlib.sha256()
+    size = ASSET if expected.size is None else expected.size
 
     def write(chunk: bytes) -> None:
         digest.update(chunk)
         target.write(chunk)
 
     try:
-        Client().copy(source, write, size=ASSET if expected.size is None else expected.size)
+        if source.startswith(SCHEME):
+            found = Reference.parse(source)
+            blob = Descriptor(media_type="", digest=str(found.digest), size=size)
+            Registry(found).copy(blob, write)
+        else:
+            Client().copy(source, write, size=size)
     except RequestError as error:
         raise ProvisionError(
             "the image can't be read",

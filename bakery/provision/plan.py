@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import structs
 
-from bakery.provision import keys, program, record, verity
+from bakery.provision import keys, program, record, registry, verity
 from bakery.provision.errors import ProvisionError
 from bakery.provision.host_config import (
     HostConfig,
@@ -20,6 +20,7 @@ from bakery.provision.host_config import (
     RemoteContents,
     unit_files,
 )
+from bakery.registry.reference import SCHEME
 from bakery.release import sysupdate
 from bakery.text import format_size
 
@@ -76,6 +77,7 @@ def plan(
     newest: bool = False,
     proxy: str | None = None,
     enforce: bool = False,
+    fetches: bool = True,
 ) -> HostConfig:
     """Return what a host gets.
 
@@ -88,6 +90,7 @@ def plan(
         newest: whether the host takes what is newest when it first boots, and no version is named.
         proxy: the address of the proxy that it downloads with; None for none.
         enforce: whether it is to merge nothing but signed images from now on.
+        fetches: whether who lays it can fetch from registries; else the host does when it boots.
 
     Raises:
         ProvisionError: the extensions don't fit the host or each other or lack one that they
@@ -98,7 +101,13 @@ def plan(
     if enforce:
         verity.refuse_unsigned(extensions)
     choices = _Choices(
-        host=host, policy=policy, offline=offline, unsigned=unsigned, newest=newest, proxy=proxy
+        host=host,
+        policy=policy,
+        offline=offline,
+        unsigned=unsigned,
+        newest=newest,
+        proxy=proxy,
+        fetches=fetches,
     )
     own = [_own(each, choices) for each in extensions]
     drop_ins = {} if host == "flatcar" else {"10-load-units.conf": _LOAD_UNITS}
@@ -128,6 +137,12 @@ class _Choices:
     unsigned: bool
     newest: bool
     proxy: str | None
+    fetches: bool
+
+    def later(self, each: Extension) -> bool:
+        """Return whether the host fetches an image from a registry when it first boots."""
+        settled = self.newest or self.offline or self.fetches
+        return each.url.startswith(SCHEME) and not settled
 
 
 def _own(each: Extension, choices: _Choices) -> HostConfig:
@@ -135,25 +150,32 @@ def _own(each: Extension, choices: _Choices) -> HostConfig:
     links = tuple(_links(each, choices))
     files = [*verity.certificates(each.name, each.certificates)]
     files += [] if choices.newest else [_file(each, offline=choices.offline)]
-    units: tuple[HostUnit, ...] = ()
+    units: list[HostUnit] = []
     images = None
     if each.component:
         files += _component_files(each.name, each.component, choices)
-        units = tuple(_component_units(each.name, each.component, choices))
+        units += _component_units(each.name, each.component, choices)
         images = f"{IMAGES}/{each.name}/{each.component.images}"
     elif choices.newest:
         raise ProvisionError(
             f"{each.name} is to be the newest at first boot, and follows no channel",
             fix=f"name the channel: bakery provision --newest {each.name}",
         )
+    later = choices.later(each)
+    if later:
+        units.append(registry.first(each, _image(each)))
+    if later or (each.component and registry.followed(each.component)):
+        files.append(registry.program())
+    if choices.proxy is not None:
+        units = [_proxied(unit, choices.proxy) for unit in units]
     conflicts = [f"{EXTENSIONS}/{name}.raw" for name in each.conflicts]
     laid = record.planned((*files, *unit_files(units)), links, units, images, conflicts)
     laid += (program.state(each.name),) if each.component else ()
     return HostConfig(
         extensions=(each.name,),
-        files=tuple(files),
-        links=links,
-        units=units,
+        files=tuple(file for file in files if not later or file.path != _image(each)),
+        links=tuple(link for link in links if not later or link.target != _image(each)),
+        units=tuple(units),
         records={each.name: record.encode(laid)},
     )
 
@@ -240,7 +262,7 @@ def _component_files(name: str, component: Component, choices: _Choices) -> Iter
             yield HostFile(path=path, contents=InlineContents(data=text))
             continue
         # What is merged is for the program to say: systemd-sysupdate only fetches and verifies.
-        data = re.sub(rb"(?m)^CurrentSymlink=.*\n", b"", text)
+        data = re.sub(rb"(?m)^CurrentSymlink=.*\n", b"", registry.reached(text))
         if not component.keyring:
             data = data.replace(b"\nVerify=yes\n", b"\nVerify=no\n")
         yield HostFile(path=f"/etc/sysupdate.{name}.d/{file}", contents=InlineContents(data=data))
@@ -254,19 +276,25 @@ def _component_files(name: str, component: Component, choices: _Choices) -> Iter
 
 
 def _component_units(name: str, component: Component, choices: _Choices) -> Iterator[HostUnit]:
-    units = [*program.units()]
+    if registry.followed(component):
+        yield from registry.units()
+    yield from program.units()
     if choices.newest:
         text = _FIRST.format(name=name, extensions=EXTENSIONS, program=program.PATH)
         first = f"extensions-first-{name}.service"
-        units.append(HostUnit(name=first, text=text, wanted_by="multi-user.target"))
-    for unit in units:
-        downloads = choices.proxy and unit.name.endswith(".service")
-        proxy = {"10-proxy.conf": _PROXY.format(_literal(choices.proxy))} if downloads else {}
-        yield structs.replace(unit, drop_ins=unit.drop_ins | proxy)
+        yield HostUnit(name=first, text=text, wanted_by="multi-user.target")
     if component.keyring:
         yield keys.unit()
 
 
-def _literal(text: str | None) -> str:
+def _proxied(unit: HostUnit, proxy: str) -> HostUnit:
+    """Return a unit with the proxy that it downloads with, if it is a service."""
+    if not unit.name.endswith(".service"):
+        return unit
+    drop_in = {"10-proxy.conf": _PROXY.format(_literal(proxy))}
+    return structs.replace(unit, drop_ins=unit.drop_ins | drop_in)
+
+
+def _literal(text: str) -> str:
     """Return a text in which nothing is a specifier (systemd.unit(5))."""
-    return (text or "").replace("%", "%%")
+    return text.replace("%", "%%")

@@ -49,6 +49,11 @@ can_verify() { # NAME: the signature of its channel
       "  fix: install it (Debian: apt-get install gpg)"
 }
 
+has_curl() {
+  command -v curl >/dev/null ||
+    refuse "these extensions are in a registry, and this system has no curl" "  fix: install it"
+}
+
 keep_newer() { # NAME IMAGE PATTERN: of a channel, whatever is newer stays
   now=$(readlink -f "$extensions/$1.raw") || return 0
   now=${3%/*}/${now##*/}
@@ -111,6 +116,12 @@ digest_is() { # PATH SHA256
 
 get() { # PATH URL SIZE: no more, and not too slowly
   ulimit -f "$(($3 / 512 + 1))"
+  case $2 in
+    oci://*)
+      sh "$work/registry" pull "$2" "$3" >"$1"
+      return
+      ;;
+  esac
   if command -v curl >/dev/null; then
     curl --fail --silent --show-error --location --retry 3 --speed-limit 2048 --speed-time 60 \
       --output "$1" "$2"

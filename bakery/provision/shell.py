@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from bakery.characters import visible
 from bakery.http.limits import ASSET
-from bakery.provision import keys, record, verity
+from bakery.provision import keys, record, registry, verity
 from bakery.provision.host_config import InlineContents, RemoteContents, unit_files
 from bakery.provision.plan import EXTENSIONS
 from bakery.provision.program import functions
+from bakery.registry.reference import SCHEME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -82,6 +83,8 @@ def _install(config: HostConfig) -> Iterator[str]:
     if signed:
         yield _given('cat >"$work/keys"', keys.TEXT)
         yield 'sh "$work/keys" check || refuse'
+    if _asks_registries(config):
+        yield _given('cat >"$work/registry"', registry.TEXT)
     yield from (_fetch(path, contents) for path, contents in downloads.items())
     yield from _rehearsal(config)
     yield from (_words("remember", name) for name in config.extensions)
@@ -101,10 +104,20 @@ def _install(config: HostConfig) -> Iterator[str]:
             yield _words("systemctl", "--quiet", "enable", "--now", unit.name)
 
 
+def _asks_registries(config: HostConfig) -> bool:
+    return any(
+        file.path == registry.PROGRAM
+        or (isinstance(file.contents, RemoteContents) and file.contents.url.startswith(SCHEME))
+        for file in config.files
+    )
+
+
 def _refusals(config: HostConfig) -> Iterator[str]:
     yield "has_sysext"
     if any(file.path == verity.CONFIGURED for file in config.files):
         yield "can_enforce"
+    if _asks_registries(config):
+        yield "has_curl"
     for name, system in config.systems.items():
         yield _words("fits", name, system)
     for name, data in config.records.items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import needs
-from harness.hosts import HERE, Publisher, booted, provision, serve
+from harness.hosts import HERE, Publisher, booted, provision
 from harness.openpgp import Person
 from harness.project import REPOSITORY
 
@@ -142,9 +142,9 @@ def test_what_can_not_be_had_changes_nothing(
         host.holds(f"cat >/run/half <<'END'\n{HALF}\nEND")
         host.holds(f"setsid perl /run/half {site} >/dev/null 2>&1 & echo $! >/run/half.pid")
         host.holds(f"until curl --silent {HERE}/app/SHA256SUMS >/dev/null; do sleep 0.1; done")
-        refused("app: 2.0 can't be had: Transfer")
+        refused("app: 2.0 can't be had from http://127.0.0.1:8000/app: Transfer")
         host.holds("kill $(cat /run/half.pid)")
-        serve(host, publisher)
+        publisher.serve(host)
 
         host.holds(
             "mkdir -p /run/small && mount -t tmpfs -o size=16k none /run/small && "
@@ -163,7 +163,7 @@ def test_what_can_not_be_had_changes_nothing(
 
         if suite == "forky":  # the first systemd that looks at the day
             publisher.sign("app", until=date(2020, 1, 1))
-            refused("app: can't look for updates")
+            refused("app: can't look for updates at http://127.0.0.1:8000/app: ")
         publisher.sign("app", stranger)
         refused("signature")
         keys = stranger.export(publisher.folder / "new.gpg", armour=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness import needs
+from harness import ignition, needs
 from harness.mirror import Mirror
 from harness.project import REPOSITORY
 from harness.released import channel, release
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from bakery.boot.guest import Guest
     from bakery.provision.command import Output
 
-IGNITION = Path("/usr/lib/dracut/modules.d/30ignition/ignition")
 USR_A, ROOT = "5DFBF5F4-2848-4BAC-AA5E-0D9A20B745A6", "3884DD41-8582-4404-B9A8-E9B84F2DF50E"
-LAST_STEP = "Ignition failed: failed to handle relabeling"  # a Debian without SELinux: all is laid
 FILES = {
     "usr/lib/systemd/system/greeter.service": """\
 [Service]
@@ -93,7 +91,7 @@ GREETING = "timeout 200 sh -c 'until grep -qx %s /run/greeter; do sleep 0.1; don
 pytestmark = [
     pytest.mark.e2e,
     needs.ROOT,
-    pytest.mark.skipif(not IGNITION.exists(), reason="needs the package ignition"),
+    ignition.NEEDED,
     pytest.mark.skipif(native_arch() != "x86-64", reason="the images are for x86-64"),
 ]
 needs_nspawn = needs.programs("systemd-nspawn")
@@ -132,29 +130,6 @@ def provision(reference: str, url: str, output: Output, **options: Any) -> str:
     return command.provision([reference], settings=settings, output=output, **usual | options)
 
 
-def ignite(config: str, root: Path) -> subprocess.CompletedProcess[str]:
-    """Apply a configuration with Ignition's own stages; all but labels for SELinux."""
-    scratch = root.with_name(f"{root.name}.ignition")
-    scratch.mkdir()
-    (scratch / "config.ign").write_text(config)
-    for stage in ("fetch", "files"):
-        done = subprocess.run(
-            [
-                *(IGNITION, "-platform=file", f"-stage={stage}", f"-root={root}"),
-                *(f"-config-cache={scratch}/cache.json", f"-state-file={scratch}/state"),
-                "-log-to-stdout",
-            ],
-            env={**os.environ, "IGNITION_CONFIG_FILE": str(scratch / "config.ign")},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
-        if done.returncode:
-            break
-    return done
-
-
 def holds(guest: Guest, script: str) -> str:
     answer = guest.ask(script, limit=60)
     assert answer.status == 0, f"{script}\n{answer.stdout}{answer.stderr}"
@@ -164,8 +139,8 @@ def holds(guest: Guest, script: str) -> str:
 def test_ignition_refuses_other_bytes(tmp_path: Path, published: Path, server: Mirror) -> None:
     config = provision("greeter-1.0", server.url, "ignition")
     (published / "greeter-1.0/greeter-1.0-x86-64.raw").write_bytes(b"something else")
-    done = ignite(config, tmp_path / "root")
-    assert LAST_STEP not in done.stdout
+    done = ignition.apply(config, tmp_path / "root")
+    assert ignition.LAST_STEP not in done.stdout
     assert "hash verification failed" in done.stdout + done.stderr
 
 
@@ -174,8 +149,8 @@ def test_a_machine_comes_up_and_follows_the_script(
     tmp_path: Path, published: Path, server: Mirror
 ) -> None:
     root, scripts = tmp_path / "root", tmp_path / "scripts"
-    done = ignite(provision("greeter-1.0", server.url, "ignition"), root)
-    assert LAST_STEP in done.stdout
+    done = ignition.apply(provision("greeter-1.0", server.url, "ignition"), root)
+    assert ignition.LAST_STEP in done.stdout
 
     bound = [root, published, scripts]
     places = [nspawn.image_path(number, path.name) for number, path in enumerate(bound)]
@@ -279,7 +254,7 @@ def test_a_machine_takes_the_newest_when_it_first_boots(
     channel(published, "greeter", HERE, "1.0", signer=person)
     root = tmp_path / "root"
     text = provision("greeter", server.url, "ignition", newest=True, unsigned=False)
-    assert LAST_STEP in ignite(text, root).stdout
+    assert ignition.LAST_STEP in ignition.apply(text, root).stdout
     channel(published, "greeter", HERE, "1.0", "2.0", signer=person)
     bound = [root, published]
     laid, site = (nspawn.image_path(number, path.name) for number, path in enumerate(bound))

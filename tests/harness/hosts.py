@@ -116,12 +116,14 @@ class Publisher:
         folder: the folder.
         work: where images are built.
         person: whose newest key signs.
+        url: where hosts find it.
 
     """
 
     folder: Path
     work: Path
     person: Person
+    url: str = HERE
     _versions: dict[str, list[str]] = field(default_factory=dict)
 
     def publish(
@@ -148,10 +150,21 @@ class Publisher:
         """Write the channel of an extension anew, to be believed until a day."""
         versions = self._versions[name]
         signer = signer or self.person
-        index = channel(self.folder, name, HERE, *versions, signer=signer) / sums.FILE
+        index = channel(self.folder, name, self.url, *versions, signer=signer) / sums.FILE
         if until is not None:
             index.write_bytes(sums.encode(sums.decode(index.read_bytes()), until))
             signer.sign(index, armour=False).rename(index.with_name(sums.SIGNATURE))
+
+    @property
+    def bound(self) -> list[Path]:
+        """What hosts get, to serve it to themselves."""
+        return [self.folder]
+
+    def serve(self, host: Host) -> None:
+        """Have a host's network lead there."""
+        site = image_path(0, self.folder.name)
+        # whoever served before may not be gone yet
+        host.holds(f"until busybox httpd -p 127.0.0.1:8000 -h {site}; do sleep 0.1; done")
 
 
 def _squashed(folder: Path) -> bytes:
@@ -262,19 +275,13 @@ def booted(
     machine = DiskFollower(suite=suite, cache=ROOTS, arch=native_arch(), disk=disk)
     machine.prepare(Silent().tell)
     tools = built(machine)
-    bound = [publisher.folder, *([tools] if tools else [])]
+    bound = [*publisher.bound, *([tools] if tools else [])]
     load = Load(setup="", images=given(bound), log=disk.with_name(f"{disk.name}.console"))
     with machine.start(load) as guest:
         host = Host(guest)
         if tools:  # where the system ships none; the program looks here, too
-            host.holds(f"ln -s {image_path(1, tools.name)}/systemd-sysupdate /opt/bin/ || true")
-        serve(host, publisher)
+            place = image_path(len(publisher.bound), tools.name)
+            host.holds(f"ln -s {place}/systemd-sysupdate /opt/bin/ || true")
+        publisher.serve(host)
         host.holds("systemctl is-system-running --wait >/dev/null; true", limit=120)
         yield host
-
-
-def serve(host: Host, publisher: Publisher) -> None:
-    """Have the host's network lead to the publisher."""
-    site = image_path(0, publisher.folder.name)
-    # whoever served before may not be gone yet
-    host.holds(f"until busybox httpd -p 127.0.0.1:8000 -h {site}; do sleep 0.1; done")

@@ -35,7 +35,7 @@ _LIBRARIES = ("libc6", "libgpgme11t64", "libassuan9", "libgpg-error0", "libsqlit
 _SERVICE, _ISSUER = "registry.test", "tokens.test"
 _CONFIG = """\
 version: 0.1
-storage: {{inmemory: {{}}, delete: {{enabled: true}}}}
+storage: {{{storage}, delete: {{enabled: true}}}}
 http: {{addr: "127.0.0.1:{port}", relativeurls: true}}
 {auth}"""
 
@@ -61,13 +61,15 @@ class Running:
 
 
 @contextmanager
-def docker_registry(debian: Debian, folder: Path, auth: str = "") -> Iterator[Running]:
+def docker_registry(
+    debian: Debian, folder: Path, auth: str = "", storage: str = "inmemory: {}"
+) -> Iterator[Running]:
     """Run Docker's registry of Debian, which keeps no lists of referrers."""
     program = debian.program("x86-64", "docker-registry", "docker-registry")
     port = _free_port()
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yml"
-    config.write_text(_CONFIG.format(port=port, auth=auth))
+    config.write_text(_CONFIG.format(storage=storage, port=port, auth=auth))
     with _served([program, "serve", config], port, folder):
         yield Running(f"127.0.0.1:{port}", lists=False)
 

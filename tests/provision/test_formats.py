@@ -4,20 +4,26 @@ import hashlib
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from harness import needs
 from harness.host_configs import contents
-from harness.released import index, release
+from harness.released import channel, index, release
 
 from bakery import settings as settings_module
-from bakery.provision import command, program
+from bakery.provision import command, extension, program
 from bakery.provision.errors import ProvisionError
+from bakery.provision.extension import Wanted
+from bakery.provision.ignition import render
+from bakery.provision.plan import plan
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from harness.openpgp import Person
 
     from bakery.settings import Settings
 
@@ -335,3 +341,86 @@ def test_folders_are_not_provisioned(settings: Settings, published: Path) -> Non
     index(folder)
     with pytest.raises(ProvisionError, match="is a folder, and no image"):
         given(settings, "tree-1.0")
+
+
+REGISTRY = "oci://registry.example:5000/me/bakery"
+
+
+@pytest.fixture
+def in_registry(tmp_path: Path, published: Path, person: Person) -> Settings:
+    """Settings of a project that publishes in a registry, and has built it all."""
+    channel(published, "docker", REGISTRY, "20.10.9", "20.10.13", signer=person)
+    environment = {
+        "BAKERY_PUBLISH_URL": REGISTRY,
+        "BAKERY_DIST": str(published),
+        "HOME": str(tmp_path),
+    }
+    return settings_module.load(tmp_path, environment)
+
+
+def image(published: Path, name: str, version: str) -> tuple[str, str, int]:
+    """Return where hosts have an image, where the registry has it, and its size."""
+    file = f"{name}-{version}-x86-64.raw"
+    data = (published / f"{name}-{version}" / file).read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    return f"/opt/extensions/{name}/{file}", f"{REGISTRY}@sha256:{digest}", len(data)
+
+
+@pytest.mark.parametrize("output", ["ignition", "butane"])
+def test_what_is_in_a_registry_is_fetched_by_the_machine(
+    in_registry: Settings, published: Path, output: str
+) -> None:
+    config = yaml.safe_load(given(in_registry, "caddy-v2.11.7", output=output))
+    path, url, size = image(published, "caddy", "v2.11.7")
+    laid = files(config)
+    assert laid.keys() == {"/opt/bin/extensions-registry", "/opt/extensions/caddy/installed"}
+    record = laid["/opt/extensions/caddy/installed"].decode()
+    assert f"file {path} {url.rpartition(':')[2]}\n" in record
+    assert f"link /etc/extensions/caddy.raw {path}\n" in record
+    assert not config["storage"].get("links")
+    units = {unit["name"]: unit for unit in config["systemd"]["units"]}
+    assert units.keys() == {"systemd-sysext.service", "extensions-first-caddy.service"}
+    first = units["extensions-first-caddy.service"]["contents"]
+    assert f"install caddy {path} {url} {size}\n" in first
+
+
+def test_a_script_fetches_it_itself(in_registry: Settings, published: Path) -> None:
+    script = given(in_registry, "caddy-v2.11.7", output="shell")
+    path, url, size = image(published, "caddy", "v2.11.7")
+    assert f"  fetch {path} {url} {url.rpartition(':')[2]} {size}\n" in script
+    assert "\n  has_curl\n" in script
+    assert "extensions-first-caddy" not in script
+
+
+def test_a_channel_in_a_registry_is_followed_by_loopback(
+    in_registry: Settings, published: Path
+) -> None:
+    wanted = Wanted(arch="x86-64")
+    release = extension.resolve("docker-20.10.13", settings=in_registry, wanted=wanted)
+    followed = extension.resolve(
+        (published / "docker").as_uri(), settings=in_registry, wanted=wanted
+    )
+    proxy = "http://proxy.example:3128"
+    there = replace(release, component=followed.component)
+    config = json.loads(render(plan([there], host="any", proxy=proxy, fetches=False)))
+    path = b"\nPath=http://127.0.0.1:17716/registry.example:5000/me/bakery/docker\n"
+    for suffix in ("conf", "transfer"):
+        assert path in files(config)[f"/etc/sysupdate.docker.d/docker.{suffix}"]
+    units = {unit["name"]: unit for unit in config["systemd"]["units"]}
+    assert units["extensions-registry.socket"]["enabled"]
+    for name in ("update.service", "registry@.service", "first-docker.service"):
+        (drop_in,) = units[f"extensions-{name}"]["dropins"]
+        assert f"https_proxy={proxy}" in drop_in["contents"]
+
+
+def test_what_a_registry_can_not_be_is_explained(in_registry: Settings) -> None:
+    with pytest.raises(ProvisionError, match="a registry has no mirror"):
+        given(in_registry, "caddy-v2.11.7", mirror="http://mirror.example")
+    for address, why in {
+        "oci://registry.example/Bakery": "can't find a registry at this address",
+        "oci://[::1]:5000/bakery": "ask registries by their names",
+        "oci://registry.example/$(id)": "can't find a registry at this address",
+    }.items():
+        settings = replace(in_registry, publish_url=address)
+        with pytest.raises(ProvisionError, match=why):
+            given(settings, "caddy-v2.11.7")

@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from harness import needs
+from harness.debian import Debian
+from harness.registry import docker_registry
 from harness.released import channel, index, release
 
 from bakery.provision import command
+from bakery.provision import install as installing
 from bakery.provision.errors import ProvisionError
+from bakery.provision.extension import Wanted, resolve
 from bakery.provision.install import uninstall
+from bakery.provision.plan import plan
+from bakery.registry.client import Registry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -244,3 +252,25 @@ def test_an_image_of_somebody_else_is_left_alone(settings: Settings, root: Path,
     assert paths(root) == before
     assert place.exists()
     assert not (root / "var/opt/extensions").exists()
+
+
+@needs.programs("apt-get")
+def test_an_image_comes_from_a_registry(
+    settings: Settings, published: Path, root: Path, tmp_path: Path
+) -> None:
+    image = published / "caddy-v2.11.7/caddy-v2.11.7-x86-64.raw"
+    data = image.read_bytes()
+    wanted = Wanted(arch="x86-64")
+    with docker_registry(Debian("bookworm"), tmp_path / "registry") as running:
+        there = Registry(running.reference())
+        there.push(data, "application/octet-stream")
+        in_registry = replace(settings, publish_url=str(running.reference()), dist=published)
+        found = resolve("caddy-v2.11.7", settings=in_registry, wanted=wanted)
+        config = plan([found], host="any")
+        installing.install(replace(found, local=None), config, root)
+        assert (root / f"var/opt/extensions/caddy/{image.name}").read_bytes() == data
+        uninstall("caddy", root)
+        other = replace(found, url=f"{found.url[:-4]}0000", local=None)
+        with pytest.raises(ProvisionError, match="the image can't be read"):
+            installing.install(other, plan([other], host="any"), root)
+    assert list(root.rglob("*.raw*")) == []
