@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bakery.files import write_whole
+from bakery.release import index as indexes
+from bakery.release import sums
 from bakery.site.configurations import choices
-from bakery.site.published import Place, SiteError, read
+from bakery.site.errors import SiteError
+from bakery.site.published import Place, read
 from bakery.site.render import Renderer, Site
 from bakery.site.views import Extension
 
@@ -45,12 +49,11 @@ def places(settings: Settings, given: Sequence[str]) -> list[Place]:
 
     """
     if not given:
-        own = (
-            _readable(settings, settings.publish_url),
-            _readable(settings, settings.channels_url),
-        )
-        urls = (settings.publish_url, settings.channels_url)
-        return [Place(base=own[0], url=urls[0], channels=(own[1], urls[1]))]
+        own = _readable(settings, settings.publisher, settings.publish_url)
+        place = settings.channels or settings.publisher
+        followed = _readable(settings, place, settings.channels_url)
+        urls = settings.publish_url, settings.channels_url
+        return [Place(base=own, url=urls[0], channels=(followed, urls[1]))]
     found = []
     for each in given:
         if "://" in each:
@@ -65,12 +68,11 @@ def places(settings: Settings, given: Sequence[str]) -> list[Place]:
     return found
 
 
-def _readable(settings: Settings, url: str) -> str:
-    """Return the folder that is published as an address, where this computer has it."""
-    kind, _, path = settings.publisher.partition(":")
-    if kind == "directory" and url == settings.publish_url:
-        return (settings.root / path).resolve().as_uri()
-    return url
+def _readable(settings: Settings, publisher: str, url: str) -> str:
+    """Return the folder that is published at an address, where this computer has it."""
+    kind, _, path = publisher.partition(":")
+    folder = (settings.root / path).resolve()
+    return folder.as_uri() if kind == "directory" and folder.is_dir() else url
 
 
 def extensions(
@@ -116,7 +118,13 @@ def make(
     """
     site = site or Site(source=repository(settings))
     found = extensions(read(places(settings, given), keyring), sources, site.source)
-    return write(folder, Renderer(site, found).files())
+    files = Renderer(site, found).files()
+    return write(folder, (each for each in files if not _is_a_channels(folder / each[0])))
+
+
+def _is_a_channels(path: Path) -> bool:
+    """Return whether a file is the signed list of a channel, which is served by the same folder."""
+    return path.name == sums.FILE and path.with_name(indexes.CHANNEL).is_file()
 
 
 def repository(settings: Settings) -> str:
@@ -131,18 +139,26 @@ def write(folder: Path, files: Iterable[tuple[str, bytes]]) -> Written:
     before = set(listed.read_text("utf-8").splitlines()) if listed.is_file() else set()
     changed, now = 0, []
     for name, data in files:
-        path = folder / name
         now.append(name)
-        if path.is_file() and path.read_bytes() == data:
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)  # nothing is lost with it: it can be made again
-        changed += 1
+        if not _holds(f"{folder}/{name}", data):
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)  # nothing is lost with it: it can be made again
+            changed += 1
     gone = before.difference(now)
     for name in gone:
         (folder / name).unlink(missing_ok=True)
     write_whole(listed, "".join(f"{name}\n" for name in sorted(now)).encode())
     return Written(changed=changed, kept=len(now) - changed, removed=len(gone))
+
+
+def _holds(path: str, data: bytes) -> bool:
+    """Return whether a file is there and has these bytes."""
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  ten thousand of them
+            return os.fstat(file.fileno()).st_size == len(data) and file.read() == data
+    except OSError:
+        return False
 
 
 def _readme(source: Source | None, repository: str) -> str:

@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from email.utils import parsedate_to_datetime
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
-from urllib.request import url2pathname
+from urllib.parse import quote
 
 import msgspec
 
-from bakery.errors import BakeryError
-from bakery.http import limits
-from bakery.http.client import Client
 from bakery.recipe.names import INDEX
 from bakery.recipe.version import Version
-from bakery.release import identity, sums
+from bakery.release import identity, signing, sums
 from bakery.release import index as indexes
 from bakery.release.errors import ReleaseError
 from bakery.release.reader import ReleaseReader
+from bakery.site.errors import SiteError
+from bakery.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import date
+    from pathlib import Path
 
     from bakery.release.document import ReleaseDocument
 
 _BILL = ".cdx.json"
 _SIZE, _ORIGIN = "sysext-bakery:size", "sysext-bakery:origin"
-
-
-class SiteError(BakeryError):
-    """The site can't be made."""
+_READERS = 16  # threads, which wait for servers most of the time
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,15 +77,25 @@ class Edition:
             ReleaseError: the bill of materials can't be read.
 
         """
-        names = [name for name in self.document.sbom if name.endswith(_BILL)]
-        if not names:
+        data = self.bill()
+        if data is None:
             return {}
-        bill = msgspec.json.decode(self.reader.read(names[0]), type=_Bill)
+        bill = msgspec.json.decode(data, type=_Bill)
         return {
             image.name: tuple(map(_file, image.components))
             for image in bill.components
             if image.name.endswith(".raw")
         }
+
+    def bill(self) -> bytes | None:
+        """Return its bill of materials, which is read once; None if it has none.
+
+        Raises:
+            ReleaseError: it can't be read.
+
+        """
+        names = [name for name in self.document.sbom if name.endswith(_BILL)]
+        return self.reader.read(names[0]) if names else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +107,7 @@ class Channel:
         url: its address.
         reader: reads its files; None where it can't be believed.
         newest: the version that it offers; empty where it can't be believed.
+        day: when its list was made; None if nobody says.
         until: the first day on which its list is out of date; None if it names none.
         problem: why it can't be believed; empty if it can.
 
@@ -112,6 +117,7 @@ class Channel:
     url: str
     reader: ReleaseReader | None
     newest: str = ""
+    day: date | None = None
     until: date | None = None
     problem: str = ""
 
@@ -186,12 +192,22 @@ def _read(place: Place, keyring: Path | None) -> Iterator[Publication]:
             fix="publish first (`doit publish channel`), or say where: --from FOLDER|ADDRESS",
         )
     releases = indexes.decode(listed.read(f"{INDEX}.json")).releases
-    for name in dict.fromkeys(each.name for each in releases):
-        own = [each for each in releases if each.name == name]
+    with Workers(_READERS) as workers:
+        editions = workers.map(lambda each: _edition(place, each.tag, keyring), releases)
+        of = _grouped(editions)
+        channels = workers.map(lambda each: tuple(_channels(place, each, keyring)), of.values())
+        for (name, own), followed in zip(of.items(), channels, strict=True):
+            yield Publication(name=name, url=place.url, editions=own, channels=followed)
+
+
+def _grouped(editions: Iterable[Edition]) -> Mapping[str, tuple[Edition, ...]]:
+    """Return the releases of each extension, the newest first."""
+    found: dict[str, list[Edition]] = {}
+    for each in editions:
+        found.setdefault(each.document.name, []).append(each)
+    for own in found.values():
         own.sort(key=lambda each: Version.parse(each.version), reverse=True)
-        editions = tuple(_edition(place, each.tag, keyring) for each in own)
-        channels = tuple(_channels(place, editions, keyring))
-        yield Publication(name=name, url=place.url, editions=editions, channels=channels)
+    return {name: tuple(own) for name, own in found.items()}
 
 
 def _edition(place: Place, tag: str, keyring: Path | None) -> Edition:
@@ -202,12 +218,15 @@ def _edition(place: Place, tag: str, keyring: Path | None) -> Edition:
             where=f"{place.base}/{tag}",
             fix="run `doit channel:index` anew",
         )
-    return Edition(
+    edition = Edition(
         document=identity.release(reader),
         reader=reader,
         url=f"{place.url}/{quote(tag)}",
         day=_day(reader),
     )
+    if reader.base.startswith("http"):
+        edition.bill()  # here, where others' are read meanwhile
+    return edition
 
 
 def _channels(place: Place, editions: Sequence[Edition], keyring: Path | None) -> Iterator[Channel]:
@@ -224,10 +243,12 @@ def _channels(place: Place, editions: Sequence[Edition], keyring: Path | None) -
 
 
 def _channel(name: str, url: str, reader: ReleaseReader) -> Channel:
+    if signing.KEYRING in reader.digests:
+        reader.signed_by(reader.read(signing.KEYRING))  # as hosts will
     versions = (each.version for each in identity.channel(reader))
     newest = max(versions, key=Version.parse, default="")
     until = sums.best_before(reader.index)
-    return Channel(name=name, url=url, reader=reader, newest=newest, until=until)
+    return Channel(name=name, url=url, reader=reader, newest=newest, day=_day(reader), until=until)
 
 
 def _opened(base: str, keyring: Path | None) -> ReleaseReader | None:
@@ -238,14 +259,8 @@ def _opened(base: str, keyring: Path | None) -> ReleaseReader | None:
 
 
 def _day(reader: ReleaseReader) -> date | None:
-    """Return when a release was published: as its server, or the folder's file system, says."""
-    url = f"{reader.base}/{sums.FILE}"
-    if url.startswith("file:"):
-        modified = Path(url2pathname(urlsplit(url).path)).stat().st_mtime
-        return datetime.fromtimestamp(modified, UTC).date()
-    answer = Client().request("HEAD", url, size=limits.DOCUMENT)
-    said = answer.headers.get("Last-Modified")
-    return parsedate_to_datetime(said).date() if said else None
+    """Return when a list was published, as its server, or the folder's file system, says."""
+    return reader.modified.date() if reader.modified else None
 
 
 class _Named(msgspec.Struct, frozen=True):

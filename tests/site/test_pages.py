@@ -68,7 +68,7 @@ def pages(site: Path) -> dict[Path, Page]:
 
 def test_every_link_leads_somewhere(site: Path) -> None:
     found = pages(site)
-    assert len(found) == 6
+    assert len(found) == 7
     for path, page in found.items():
         for link in page.links:
             if link.startswith(("https://", "http://127.0.0.1")):
@@ -109,7 +109,13 @@ def test_an_extension_shows_what_it_is(site: Path) -> None:
 def test_changes_stand_side_by_side(site: Path) -> None:
     text = (site / "app/changes.html").read_text("utf-8")
     rows = re.findall(r"<tr><th scope=\"row\"><code>(.*?)</code></th>(.*?)</tr>", text)
-    cells = {path: re.findall("<td>(.*?)</td>", row) for path, row in rows}
+    cells = {path: re.findall("<td[^>]*>(.*?)</td>", row) for path, row in rows}
+    assert [*cells] == [
+        *("x86-64", "arm64", "/usr/lib/systemd/system/app.service"),
+        *("/usr/bin/app", "/usr/bin/old"),
+    ]
+    assert cells.pop("x86-64") == ["14 bytes"] * 3
+    assert cells.pop("arm64") == ["13 bytes"] * 3
     assert cells == {
         "/usr/bin/app": ["<mark>5.1 KiB</mark>", "<mark>5.0 KiB</mark>", "4.9 KiB"],
         "/usr/bin/old": [NOTHING, "<mark>gone</mark>", "9 bytes"],
@@ -130,26 +136,30 @@ FORMATS = {
 
 @pytest.mark.parametrize("ending", FORMATS)
 @pytest.mark.parametrize(
-    ("start", "references"),
+    ("start", "asked"),
     [
-        ("app/get/follow-app", ["app"]),
-        ("app/get/pin-1.0", ["app-1.0"]),
-        ("plugin/get/follow-plugin", ["plugin", "app-1.2"]),
+        ("app/get/follow-app", (["app"], "reload")),
+        ("app/get/reboot-app", (["app"], "reboot")),
+        ("app/get/pin-1.0", (["app-1.0"], "reload")),
+        ("plugin/get/follow-plugin", (["plugin", "app"], "reload")),
+        ("plugin/get/pin-0.9", (["plugin-0.9", "app-1.2"], "reload")),
     ],
 )
 def test_a_configuration_is_what_provision_writes(
-    ending: str, start: str, references: list[str], site: Path, project: Settings
+    ending: str, start: str, asked: tuple[list[str], Any], site: Path, project: Settings
 ) -> None:
     output, host = FORMATS[ending]
-    asked: dict[str, Any] = {"policy": "reload", "offline": False, "unsigned": False}
+    references, policy = asked
     for arch in ("x86-64", "arm64"):
         text = command.provision(
             references,
             settings=project,
-            output=output,
-            host=host,
-            arch=arch,
-            **asked,  # type: ignore[arg-type]
+            output=output,  # type: ignore[arg-type]
+            host=host,  # type: ignore[arg-type]
+            arch=arch,  # type: ignore[arg-type]
+            policy=policy,
+            offline=False,
+            unsigned=False,
         )
         assert (site / f"{start}-{arch}-{ending}").read_text() == text
 
