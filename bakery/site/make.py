@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from bakery.files import write_whole
 from bakery.release import index as indexes
 from bakery.release import sums
+from bakery.site import readme
 from bakery.site.configurations import choices
 from bakery.site.errors import SiteError
 from bakery.site.published import Place, read
@@ -85,7 +84,7 @@ def extensions(
             publication=each,
             source=sources.get(each.name),
             choices=tuple(choices(each, others)),
-            readme=_readme(sources.get(each.name), source_url),
+            readme=readme.html(sources.get(each.name), source_url, others.keys()),
         )
         for each in publications
     ]
@@ -159,36 +158,3 @@ def _holds(path: str, data: bytes) -> bool:
             return os.fstat(file.fileno()).st_size == len(data) and file.read() == data
     except OSError:
         return False
-
-
-def _readme(source: Source | None, repository: str) -> str:
-    """Return a README as HTML, without its heading; links within the repository lead there."""
-    if source is None or not (path := source.folder / "README.md").is_file():
-        return ""
-    from markdown_it import MarkdownIt
-
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    tokens = parser.parse(path.read_text("utf-8"))
-    while tokens and tokens[0].type == "heading_open" and tokens[0].tag == "h1":
-        del tokens[:3]
-    for token in tokens:
-        if token.type.startswith("heading") and token.tag.startswith("h"):
-            token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
-        for child in token.children or ():
-            _lead(child, source.name, repository)
-    html: str = parser.renderer.render(tokens, parser.options, {})
-    return re.sub("<(pre|table)>", r'<\1 tabindex="0">', html)
-
-
-def _lead(token: object, name: str, repository: str) -> None:
-    """Have a relative link lead into the repository, or nowhere if that is not known."""
-    attributes = getattr(token, "attrs", {})
-    target = str(attributes.get("href", ""))
-    if getattr(token, "type", "") != "link_open" or not target or urlsplit(target).scheme:
-        return
-    if target.startswith("#"):
-        return
-    parts = ["recipes", name]
-    for part in target.split("/"):
-        parts = parts[:-1] if part == ".." else [*parts, part]
-    attributes["href"] = f"{repository}/blob/main/{'/'.join(parts)}" if repository else "#readme"

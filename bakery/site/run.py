@@ -23,10 +23,10 @@ Result = Literal["success", "failure", "cancelled", "skipped"]
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A job's result, and its outputs."""
+    """A job's result, and its outputs, of which some runners write `null` for none."""
 
     result: Result
-    outputs: dict[str, str] = {}
+    outputs: dict[str, str] | None = None
 
 
 class _Shard(msgspec.Struct, frozen=True):
@@ -54,8 +54,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def wanted(self) -> list[str]:
         """The releases that it was to build."""
-        plan = self.needs.get("plan")
-        text = plan.outputs.get("matrix") if plan else None
+        text = self._output("plan", "matrix")
         shards = msgspec.json.decode(text, type=_Matrix).include if text else ()
         images = (task.partition(":")[2] for shard in shards for task in shard.build.split())
         return sorted({_release(image) for image in images})
@@ -63,9 +62,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @property
     def published(self) -> list[str]:
         """The releases that it published."""
-        signed = self.needs.get("sign", Job("skipped")).outputs.get("signed", "")
-        succeeded = self.needs.get("publish", Job("skipped")).result == "success"
-        return sorted(signed.split()) if succeeded else []
+        publish = self.needs.get("publish")
+        if publish is None or publish.result != "success":
+            return []
+        return sorted(self._output("sign", "signed").split())
 
     @property
     def left(self) -> list[str]:
@@ -78,6 +78,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The jobs that failed or were cancelled, by name."""
         results = {name: job.result for name, job in self.needs.items()}
         return {name: each for name, each in results.items() if each in ("failure", "cancelled")}
+
+    def _output(self, job: str, name: str) -> str:
+        found = self.needs.get(job)
+        return ((found.outputs if found else None) or {}).get(name, "")
 
 
 def _release(image: str) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 from datetime import date
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import jsonschema
 import msgspec
 import pytest
+from harness.page import Page, broken, pages
 
 from bakery.provision import command
 from bakery.recipe.load import load_all
@@ -27,56 +27,12 @@ if TYPE_CHECKING:
     from bakery.settings import Settings
 
 NOTHING = "\N{EN DASH}"
-VOID = {"meta", "link", "input", "br", "hr", "img"}
-
-
-class Page(HTMLParser):
-    """A page's links, identifiers and text; its elements must be nested."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.links: list[str] = []
-        self.ids: set[str] = set()
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(path.read_text("utf-8"))
-        assert not self._open, self._open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        assert tag != "script" or found["src"]
-        self.links += [found[key] or "" for key in ("href", "src") if key in found]
-        if "id" in found:
-            assert found["id"] not in self.ids
-            self.ids.add(found["id"] or "")
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        pass
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def pages(site: Path) -> dict[Path, Page]:
-    return {path: Page(path) for path in site.rglob("*.html")}
 
 
 def test_every_link_leads_somewhere(site: Path) -> None:
     found = pages(site)
     assert len(found) == 7
-    for path, page in found.items():
-        for link in page.links:
-            if link.startswith(("https://", "http://127.0.0.1")):
-                continue
-            target, _, part = link.partition("#")
-            file = (path.parent / target).resolve() if target else path
-            assert file.is_file(), (path, link)
-            assert not part or part in found[file].ids, (path, link)
+    assert not broken(found)
 
 
 def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:

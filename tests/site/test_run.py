@@ -55,7 +55,7 @@ def test_what_was_signed_and_not_uploaded_is_not_published(tmp_path: Path) -> No
 
 
 def test_a_run_without_work_has_not_failed(tmp_path: Path) -> None:
-    skipped = {"result": "skipped", "outputs": {}}
+    skipped = {"result": "skipped", "outputs": None}  # as act says it
     run = read(write(tmp_path, plan=planned({"include": []}), bake=skipped, publish=skipped))
     assert (run.wanted, run.published, run.left, run.failed) == ([], [], [], {})
 
