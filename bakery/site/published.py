@@ -11,7 +11,7 @@ import msgspec
 
 from bakery.recipe.names import INDEX
 from bakery.recipe.version import Version
-from bakery.release import identity, signing, sums
+from bakery.release import document, identity, signing, sums, sysupdate
 from bakery.release import index as indexes
 from bakery.release.errors import ReleaseError
 from bakery.release.reader import ReleaseReader
@@ -24,9 +24,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bakery.release.document import ReleaseDocument
+    from bakery.release.index import IndexedRelease
+
+    _Answer = ReleaseReader | ReleaseError | None
 
 _BILL = ".cdx.json"
 _SIZE, _ORIGIN = "sysext-bakery:size", "sysext-bakery:origin"
+_FOLLOWED = sysupdate.SUFFIXES[0]
+_TELLING = (document.FILE, indexes.CHANNEL, signing.KEYRING)
 _READERS = 16  # threads, which wait for servers most of the time
 
 
@@ -192,12 +197,17 @@ def _read(place: Place, keyring: Path | None) -> Iterator[Publication]:
             fix="publish first (`doit publish channel`), or say where: --from FOLDER|ADDRESS",
         )
     releases = indexes.decode(listed.read(f"{INDEX}.json")).releases
-    with Workers(_READERS) as workers:
-        editions = workers.map(lambda each: _edition(place, each.tag, keyring), releases)
-        of = _grouped(editions)
-        channels = workers.map(lambda each: tuple(_channels(place, each, keyring)), of.values())
-        for (name, own), followed in zip(of.items(), channels, strict=True):
-            yield Publication(name=name, url=place.url, editions=own, channels=followed)
+    with Workers(_READERS) as workers:  # which ask, and decode nothing
+        read = workers.map(lambda each: _asked(f"{place.base}/{each.tag}", keyring), releases)
+        of = _grouped(_edition(place, *pair) for pair in zip(releases, read, strict=True))
+        stems = {name: _channels_of(editions) for name, editions in of.items()}
+        names = [each for own in stems.values() for each in own]
+        followed = workers.map(lambda each: _asked(f"{place.channels[0]}/{each}", keyring), names)
+        channels = dict(zip(names, followed, strict=True))
+    for name, editions in of.items():
+        of_it = (_channel(n, f"{place.channels[1]}/{n}", channels[n]) for n in stems[name])
+        found = tuple(each for each in of_it if each is not None)
+        yield Publication(name=name, url=place.url, editions=editions, channels=found)
 
 
 def _grouped(editions: Iterable[Edition]) -> Mapping[str, tuple[Edition, ...]]:
@@ -210,45 +220,60 @@ def _grouped(editions: Iterable[Edition]) -> Mapping[str, tuple[Edition, ...]]:
     return {name: tuple(own) for name, own in found.items()}
 
 
-def _edition(place: Place, tag: str, keyring: Path | None) -> Edition:
-    reader = _opened(f"{place.base}/{tag}", keyring)
+def _edition(place: Place, listed: IndexedRelease, reader: _Answer) -> Edition:
+    tag = listed.tag
+    if isinstance(reader, ReleaseError):
+        raise reader
     if reader is None:
         raise SiteError(
             "a release is listed, and not there",
             where=f"{place.base}/{tag}",
             fix="run `doit channel:index` anew",
         )
-    edition = Edition(
-        document=identity.release(reader),
-        reader=reader,
-        url=f"{place.url}/{quote(tag)}",
-        day=_day(reader),
-    )
-    if reader.base.startswith("http"):
-        edition.bill()  # here, where others' are read meanwhile
-    return edition
+    url = f"{place.url}/{quote(tag)}"
+    return Edition(document=identity.release(reader), reader=reader, url=url, day=_day(reader))
 
 
-def _channels(place: Place, editions: Sequence[Edition], keyring: Path | None) -> Iterator[Channel]:
-    stems = (name.rpartition(".")[0] for each in editions for name in each.document.transfers)
-    base, url = place.channels
-    for name in dict.fromkeys(stems):
-        try:
-            reader = _opened(f"{base}/{name}", keyring)
-            if reader is not None and not identity.is_release(reader):
-                yield _channel(name, f"{url}/{name}", reader)
-        except ReleaseError as error:
-            problem = error.what
-            yield Channel(name=name, url=f"{url}/{name}", reader=None, problem=problem)
+def _channels_of(editions: Sequence[Edition]) -> list[str]:
+    files = (name for each in editions for name in each.document.transfers)
+    names = (file.removesuffix(_FOLLOWED) for file in files if file.endswith(_FOLLOWED))
+    return [name for name in dict.fromkeys(names) if not name.endswith(sysupdate.VERITY)]
 
 
-def _channel(name: str, url: str, reader: ReleaseReader) -> Channel:
-    if signing.KEYRING in reader.digests:
-        reader.signed_by(reader.read(signing.KEYRING))  # as hosts will
-    versions = (each.version for each in identity.channel(reader))
+def _channel(name: str, url: str, reader: _Answer) -> Channel | None:
+    try:
+        if isinstance(reader, ReleaseError):
+            raise reader
+        if reader is None or identity.is_release(reader):
+            return None
+        versions = [each.version for each in identity.channel(reader)]
+        until = sums.best_before(reader.index)
+    except ReleaseError as error:
+        return Channel(name=name, url=url, reader=None, problem=error.what)
     newest = max(versions, key=Version.parse, default="")
-    until = sums.best_before(reader.index)
     return Channel(name=name, url=url, reader=reader, newest=newest, day=_day(reader), until=until)
+
+
+def _asked(base: str, keyring: Path | None) -> _Answer:
+    """Return the reader of a release or channel, which has read what is told of it; or why not.
+
+    Nothing is decoded here: msgspec crashes where threads decode the first value of a type.
+    """
+    try:
+        reader = _opened(base, keyring)
+        if reader is not None:
+            _read_ahead(reader)
+    except ReleaseError as error:
+        return error
+    return reader
+
+
+def _read_ahead(reader: ReleaseReader) -> None:
+    for name in reader.digests:
+        if name in _TELLING or (name.endswith(_BILL) and reader.base.startswith("http")):
+            reader.read(name)
+    if indexes.CHANNEL in reader.digests and signing.KEYRING in reader.digests:
+        reader.signed_by(reader.read(signing.KEYRING))  # as hosts will
 
 
 def _opened(base: str, keyring: Path | None) -> ReleaseReader | None:
