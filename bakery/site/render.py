@@ -148,7 +148,7 @@ class Renderer:
             site=self.site,
             page=page,
             title=title,
-            id=f"{self.site.url}/{page}" if self.site.url else f"tag:{title},1970:{page}",
+            id=f"{self.site.url or self.extensions[0].publication.url}/{page}",
             updated=max(days, default=_NEVER),
             entries=ordered,
         )
