@@ -21,9 +21,15 @@ from bakery.cli.project import Project
 @click.option("--url", default="", metavar="URL", help="The address that the site will have.")
 @click.option("--title", default="System extensions", show_default=True, help="What it is called.")
 @click.option(
+    "--fedora",
+    metavar="VERSION",
+    multiple=True,
+    help="A release of Fedora whose hosts use sysexts-manager; may be given again.",
+)
+@click.option(
     "--run",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A text about the last run, for the page `status`.",
+    help="What the last run of the release workflow did, for the page `status`.",
 )
 @click.option(
     "--keyring",
@@ -36,6 +42,7 @@ def site(
     places: tuple[str, ...],
     url: str,
     title: str,
+    fedora: tuple[str, ...],
     run: Path | None,
     keyring: Path | None,
 ) -> None:
@@ -46,13 +53,15 @@ def site(
     """
     from bakery.site.make import make, repository
     from bakery.site.render import Site
+    from bakery.site.run import read
 
     project = Project()
     described = Site(
         title=title,
         url=url.rstrip("/"),
         source=repository(project.settings),
-        run=run.read_text("utf-8") if run else "",
+        run=read(run) if run else None,
+        fedora=fedora or Site.fedora,
     )
     done = make(
         folder, project.settings, project.sources, given=places, keyring=keyring, site=described

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +39,7 @@ class Answer:
         validator: what identifies this state of the file, for a later `Resume`.
         kind: the media type and coding, for a message.
         ends_itself: the transfer marks its end, so that no cut looks like one.
+        modified: when the file was changed last; None where nobody says.
 
     """
 
@@ -46,6 +49,7 @@ class Answer:
     validator: str | None = None
     kind: str = "a local file"
     ends_itself: bool = False
+    modified: datetime | None = None
 
 
 def over_http(response: Response, resume: Resume | None) -> Answer:
@@ -75,6 +79,7 @@ def over_http(response: Response, resume: Resume | None) -> Answer:
         validator=validator(headers),
         kind=visible(kind),
         ends_itself=chunked,
+        modified=_time(headers.get("Last-Modified", "")),
     )
 
 
@@ -101,4 +106,14 @@ def from_disk(url: str) -> Iterator[Answer]:
             raise RefusedError(error.strerror or str(error)) from error
 
     with file:
-        yield Answer(read=read, total=os.fstat(file.fileno()).st_size)
+        status = os.fstat(file.fileno())
+        changed = datetime.fromtimestamp(status.st_mtime, UTC)
+        yield Answer(read=read, total=status.st_size, modified=changed)
+
+
+def _time(header: str) -> datetime | None:
+    """Return the time in a header (RFC 9110, 5.6.7); None if it has none."""
+    try:
+        return parsedate_to_datetime(header)
+    except ValueError:
+        return None

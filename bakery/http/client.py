@@ -19,6 +19,7 @@ from bakery.http.session import send, shared
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     from requests import Response, Session
 
@@ -161,26 +162,33 @@ class Client:
             TransientError, RefusedError: the server does not give the file.
 
         """
+        return self._transferred(url, write, size=size, token=token, headers=headers).received
+
+    def _transferred(
+        self, url: str, write: Callable[[bytes], object], *, size: int, **options: Any
+    ) -> _Transfer:
         transfer = _Transfer(write, size)
 
         def attempt() -> None:
             try:
-                with self.stream(
-                    url, transfer.resume, size=size, token=token, headers=headers
-                ) as answer:
+                with self.stream(url, transfer.resume, size=size, **options) as answer:
                     transfer.receive(answer)
             except StaleError:
                 transfer.resume = None
                 raise
 
         self.retry.run(attempt, headway=lambda: transfer.received // CHUNK)
-        return transfer.received
+        return transfer
 
     def read(self, url: str, *, size: int = bounds.DOCUMENT) -> bytes:
         """Return a small file; see `copy`."""
+        return self.read_dated(url, size=size)[0]
+
+    def read_dated(self, url: str, *, size: int = bounds.DOCUMENT) -> tuple[bytes, datetime | None]:
+        """Return a small file, and when it was changed last, as far as that is said; see `copy`."""
         data = bytearray()
-        self.copy(url, data.extend, size=size)
-        return bytes(data)
+        transfer = self._transferred(url, data.extend, size=size)
+        return bytes(data), transfer.modified
 
 
 class _Transfer:
@@ -189,12 +197,14 @@ class _Transfer:
     def __init__(self, write: Callable[[bytes], object], size: int) -> None:
         self.received = 0
         self.resume: Resume | None = None
+        self.modified: datetime | None = None
         self._write = write
         self._size = size
 
     def receive(self, answer: Answer) -> None:
         """Hand on what is new in an answer."""
         at = answer.offset
+        self.modified = answer.modified
         while chunk := answer.read():
             new = chunk[max(0, self.received - at) :]
             at += len(chunk)

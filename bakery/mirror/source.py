@@ -25,6 +25,7 @@ from bakery.store.pull import Expected, Pull, is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from datetime import datetime
     from pathlib import Path
     from typing import TypeVar
 
@@ -286,9 +287,13 @@ class _Files:
 
     def copy(self, url: str, write: Callable[[bytes], object], *, size: int) -> int:
         """Hand on a file's bytes."""
+        data, _ = self.read_dated(url, size=size)
+        write(data)
+        return len(data)
+
+    def read_dated(self, url: str, *, size: int) -> tuple[bytes, datetime | None]:
+        """Return a file's bytes; when it was changed last, publishers don't say."""
         path = self.path(unquote(url.rpartition("/")[2]))
         if path.stat().st_size > size:
             raise too_large(size)
-        data = path.read_bytes()
-        write(data)
-        return len(data)
+        return path.read_bytes(), None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import functools
 import gzip
-import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+import msgspec
 
 from bakery.provision import record
 from bakery.provision.host_config import RemoteContents
@@ -32,7 +33,7 @@ def render(config: HostConfig) -> str:
         },
         "systemd": {"units": [unit(each) for each in config.units]},
     }
-    return json.dumps(document, indent=2) + "\n"
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
 
 def _file(file: HostFile) -> dict[str, Any]:
@@ -49,18 +50,17 @@ def source(contents: RemoteContents | InlineContents) -> dict[str, Any]:
     if isinstance(contents, RemoteContents):
         verification = {"hash": f"sha256-{contents.sha256}"}
         return {"source": contents.url, "verification": verification}
-    data = contents.data
-    if is_readable(data):
-        return {"source": f"data:,{quote(data.decode('ascii'))}"}
-    packed = _packed(data)
-    if len(packed) < len(data):
-        return {"source": base64_url(packed), "compression": "gzip"}
-    return {"source": base64_url(data)}
+    return dict(_inline(contents.data))
 
 
 @functools.lru_cache(maxsize=64)
-def _packed(data: bytes) -> bytes:
-    return gzip.compress(data, mtime=0)
+def _inline(data: bytes) -> dict[str, str]:
+    if is_readable(data):
+        return {"source": f"data:,{quote(data.decode('ascii'))}"}
+    packed = gzip.compress(data, mtime=0)
+    if len(packed) < len(data):
+        return {"source": base64_url(packed), "compression": "gzip"}
+    return {"source": base64_url(data)}
 
 
 def is_readable(data: bytes) -> bool:

@@ -6,6 +6,7 @@ What depends on the host is decided there. What is refused is refused before any
 from __future__ import annotations
 
 import base64
+import functools
 import shlex
 from typing import TYPE_CHECKING
 
@@ -178,6 +179,7 @@ def _write(file: HostFile, data: bytes, config: HostConfig) -> str:
     return f"! unlike flatcar || {given}" if drop_in else given  # which loads units by itself
 
 
+@functools.lru_cache(maxsize=64)
 def _given(command: str, data: bytes) -> str:
     """Return a command that has bytes on its standard input."""
     is_text = data.isascii() and b"\0" not in data and data.endswith(b"\n")

@@ -37,6 +37,14 @@ class FileSource(Protocol):
 
         """
 
+    def read_dated(self, url: str, *, size: int) -> tuple[bytes, datetime | None]:
+        """Return a file's bytes, and when it was changed last, as far as that is said.
+
+        Raises:
+            RequestError: as `copy`.
+
+        """
+
 
 class ReleaseReader:
     """Reads the files at one address, each of which must be what the index there names.
@@ -45,25 +53,32 @@ class ReleaseReader:
         base: the address, without a slash at its end.
         index: the bytes of SHA256SUMS.
         digests: what it names, by file.
+        modified: when the index was changed last, as who serves it says; None if nobody does.
 
     """
 
-    def __init__(self, base: str, index: bytes, client: FileSource) -> None:
+    def __init__(
+        self, base: str, index: bytes, client: FileSource, modified: datetime | None = None
+    ) -> None:
         """Take an index for what it says; whether it is signed is another question.
 
         Args:
             base: the address.
             index: the bytes of its SHA256SUMS.
             client: asks for the files.
+            modified: when it was changed last.
 
         Raises:
             ReleaseError: the index can't be read, or is out of date.
 
         """
         self.base = base
+        self.modified = modified
         self.index = index
         self._client = client
         self._kept: dict[str, bytes] = {}
+        self._document: ReleaseDocument | None = None
+        self._signed: dict[tuple[bytes | Path, str], int] = {}
         try:
             self.digests: Mapping[str, str] = sums.decode(index)
             best_before = sums.best_before(index)
@@ -90,7 +105,9 @@ class ReleaseReader:
 
         """
         client = client or Files()
-        return cls(base, _small(client, base, sums.FILE), client)
+        with _explained(base, sums.FILE):
+            data, modified = client.read_dated(f"{base}/{sums.FILE}", size=limits.DOCUMENT)
+        return cls(base, data, client, modified)
 
     @classmethod
     def find(cls, base: str, client: FileSource | None = None) -> ReleaseReader | None:
@@ -124,6 +141,15 @@ class ReleaseReader:
             )
         return self.signed_by(keyring)
 
+    def signature(self) -> bytes:
+        """Return the signature of the index, whoever has made it.
+
+        Raises:
+            ReleaseError: there is none.
+
+        """
+        return self._small(sums.SIGNATURE)
+
     def signed_by(self, keys: bytes | Path, name: str = sums.SIGNATURE) -> int:
         """Refuse an index that none of some public keys has signed; return the signature's bytes.
 
@@ -136,6 +162,11 @@ class ReleaseReader:
             MissingToolError: gpg is not installed.
 
         """
+        if (keys, name) not in self._signed:
+            self._signed[keys, name] = self._signature(keys, name)
+        return self._signed[keys, name]
+
+    def _signature(self, keys: bytes | Path, name: str) -> int:
         from bakery.upstream.signature import gpg
         from bakery.upstream.signature.errors import SignatureError
 
@@ -205,13 +236,17 @@ class ReleaseReader:
         return size
 
     def document(self) -> ReleaseDocument:
-        """Return what release.json says.
+        """Return what release.json says, which is read once.
 
         Raises:
             ReleaseError: it is missing, not what the index names, or does not follow its schema.
 
         """
-        data = self.read(document.FILE)
+        if self._document is None:
+            self._document = self._decoded(self.read(document.FILE))
+        return self._document
+
+    def _decoded(self, data: bytes) -> ReleaseDocument:
         try:
             return document.decode(data)
         except ValueError as error:

@@ -12,7 +12,7 @@ from bakery.arch import ARCHITECTURES
 from bakery.provision import butane, cloud_init, extension, ignition, shell
 from bakery.provision.errors import ProvisionError
 from bakery.provision.extension import Wanted
-from bakery.provision.plan import plan
+from bakery.provision.plan import HostSystem, UpdatePolicy, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,10 +20,17 @@ if TYPE_CHECKING:
     from bakery.arch import Arch
     from bakery.provision.extension import Extension
     from bakery.provision.host_config import HostConfig
-    from bakery.provision.plan import HostSystem
     from bakery.site.published import Channel, Edition, Publication
 
-Way = Literal["follow", "pin"]
+Way = Literal["follow", "reboot", "pin"]
+"""Whether a host follows a channel, and what it does with updates; see `bakery provision`."""
+
+WAYS: dict[Way, str] = {
+    "follow": "merged at once",
+    "reboot": "at the next reboot",
+    "pin": "none",
+}
+_POLICIES: dict[Way, UpdatePolicy] = {"follow": "reload", "reboot": "reboot", "pin": "reload"}
 
 
 @dataclass(frozen=True)
@@ -88,33 +95,35 @@ FORMS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """One configuration.
+    """What a visitor chooses beside the form, and the configurations that it gives.
 
     Attributes:
-        form: its form.
         arch: the host's architecture.
-        way: whether the host follows a channel or stays at a version.
-        what: the channel, or the version.
-        text: the configuration.
-        command: the command that writes it.
+        way: what updates do on the host; `pin` for none.
+        what: the channel that it follows, or the version that it stays at.
+        command: the command that writes them, but for the form.
+        texts: the configuration in each form that fits, by the form's key.
 
     """
 
-    form: Form
     arch: Arch
     way: Way
     what: str
-    text: str
     command: str
+    texts: Mapping[str, str]
 
     @property
-    def file(self) -> str:
-        """Its name, below the extension's folder."""
-        return f"get/{self.way}-{self.what}-{self.arch}-{self.form.key}.{self.form.suffix}"
+    def forms(self) -> list[Form]:
+        """The forms that fit."""
+        return [form for form in FORMS if form.key in self.texts]
+
+    def file(self, form: Form) -> str:
+        """Return the name of a configuration, below the extension's folder."""
+        return f"get/{self.way}-{self.what}-{self.arch}-{form.key}.{form.suffix}"
 
 
 def choices(publication: Publication, others: Mapping[str, Publication]) -> Iterator[Choice]:
-    """Yield the configurations of an extension, the likeliest one first.
+    """Yield the choices that an extension gives, the likeliest one first.
 
     Args:
         publication: the extension.
@@ -122,22 +131,40 @@ def choices(publication: Publication, others: Mapping[str, Publication]) -> Iter
 
     """
     for arch in ARCHITECTURES:
-        required = _required(publication, others, arch)
+        required = [others[each] for each in publication.newest.document.requires if each in others]
+        beside = [each for other in required if (each := _newest(other, arch))]
         for channel in publication.channels:
-            found = _followed(publication, channel, arch)
-            yield from _forms(found, required, arch, "follow", channel.name)
+            if followed := _followed(publication, channel, arch):
+                yield _choice(followed, beside, "follow")
+                yield _choice(followed, beside, "reboot")
+        beside = [each for other in required if (each := _pinned(other, other.newest, arch))]
         for edition in publication.editions:
-            found = _pinned(publication, edition, arch)
-            yield from _forms(found, required, arch, "pin", edition.version)
+            if pinned := _pinned(publication, edition, arch):
+                yield _choice(pinned, beside, "pin")
 
 
-def _followed(publication: Publication, channel: Channel, arch: Arch) -> Extension | None:
+@dataclass(frozen=True)
+class _Chosen:
+    """An extension, how `bakery provision` is told of it, and the architecture of its image."""
+
+    extension: Extension
+    reference: str
+    arch: Arch
+
+
+def _newest(publication: Publication, arch: Arch) -> _Chosen | None:
+    """Return what a host takes that wants the newest: by a channel, where there is one."""
+    followed = (_followed(publication, each, arch) for each in publication.channels)
+    return next(filter(None, followed), None) or _pinned(publication, publication.newest, arch)
+
+
+def _followed(publication: Publication, channel: Channel, arch: Arch) -> _Chosen | None:
     if channel.reader is None:
         return None
+    wanted = Wanted(arch=arch)
+    editions = {each.document.tag: each for each in publication.editions}
     try:
-        wanted = Wanted(arch=arch)
-        editions = {each.document.tag: each for each in publication.editions}
-        return extension.of_channel(
+        found = extension.of_channel(
             channel.reader,
             channel.name,
             wanted,
@@ -145,50 +172,41 @@ def _followed(publication: Publication, channel: Channel, arch: Arch) -> Extensi
         )
     except ProvisionError:
         return None  # it has no image for this architecture
+    return _Chosen(found, channel.name, arch)
 
 
-def _pinned(publication: Publication, edition: Edition, arch: Arch) -> Extension | None:
+def _pinned(publication: Publication, edition: Edition, arch: Arch) -> _Chosen | None:
     try:
-        return extension.of_release(edition.reader, publication.url, Wanted(arch=arch))
+        found = extension.of_release(edition.reader, publication.url, Wanted(arch=arch))
     except ProvisionError:
         return None
+    return _Chosen(found, edition.document.tag, arch)
 
 
-def _required(
-    publication: Publication, others: Mapping[str, Publication], arch: Arch
-) -> list[Extension]:
-    names = publication.newest.document.requires
-    found = (_pinned(others[name], others[name].newest, arch) for name in names if name in others)
-    return [each for each in found if each is not None]
+def _choice(chosen: _Chosen, beside: Sequence[_Chosen], way: Way) -> Choice:
+    found, others = chosen.extension, [each.extension for each in beside]
+    there = {each.name for each in others}
+    alone = replace(found, requires=tuple(name for name in found.requires if name in there))
+    policy = _POLICIES[way]
+    hosts = {form.host for form in FORMS}
+    configs = {host: _planned([alone, *others], host, policy) for host in hosts}
+    words = ["bakery provision", chosen.reference, *(each.reference for each in beside)]
+    words += [f"--policy {policy}"] * (policy != "reload")
+    words += [f"--arch {chosen.arch}"] * (chosen.arch != "x86-64")
+    return Choice(
+        arch=chosen.arch,
+        way=way,
+        what=str(found.version) if way == "pin" else chosen.reference,
+        command=" ".join(words),
+        texts={form.key: form.render(config) for form in FORMS if (config := configs[form.host])},
+    )
 
 
-def _forms(
-    found: Extension | None, required: Sequence[Extension], arch: Arch, way: Way, what: str
-) -> Iterator[Choice]:
-    if found is None:
-        return
-    names = [each.name for each in required]
-    alone = replace(found, requires=tuple(name for name in found.requires if name in names))
-    name = what if way == "follow" else f"{found.name}-{what}"
-    command = " ".join(["bakery provision", name, *names])
-    configs = {host: _planned([alone, *required], host) for host in {form.host for form in FORMS}}
-    for form in FORMS:
-        config = configs[form.host]
-        if config is not None:
-            yield Choice(
-                form=form,
-                arch=arch,
-                way=way,
-                what=what,
-                text=form.render(config),
-                command=f"{command} {form.syntax}"
-                + ("" if arch == "x86-64" else f" --arch {arch}"),
-            )
-
-
-def _planned(extensions: Sequence[Extension], host: HostSystem) -> HostConfig | None:
+def _planned(
+    extensions: Sequence[Extension], host: HostSystem, policy: UpdatePolicy
+) -> HostConfig | None:
     """Return what a host gets; None where they don't fit its system."""
     try:
-        return plan(extensions, host=host, unsigned=True)
+        return plan(extensions, host=host, policy=policy, unsigned=True)
     except ProvisionError:
         return None

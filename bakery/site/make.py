@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import re
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from bakery.files import write_whole
+from bakery.release import index as indexes
+from bakery.release import sums
+from bakery.site import readme
 from bakery.site.configurations import choices
-from bakery.site.published import Place, SiteError, read
+from bakery.site.errors import SiteError
+from bakery.site.published import Place, read
 from bakery.site.render import Renderer, Site
 from bakery.site.views import Extension
 
@@ -45,12 +48,11 @@ def places(settings: Settings, given: Sequence[str]) -> list[Place]:
 
     """
     if not given:
-        own = (
-            _readable(settings, settings.publish_url),
-            _readable(settings, settings.channels_url),
-        )
-        urls = (settings.publish_url, settings.channels_url)
-        return [Place(base=own[0], url=urls[0], channels=(own[1], urls[1]))]
+        own = _readable(settings, settings.publisher, settings.publish_url)
+        place = settings.channels or settings.publisher
+        followed = _readable(settings, place, settings.channels_url)
+        urls = settings.publish_url, settings.channels_url
+        return [Place(base=own, url=urls[0], channels=(followed, urls[1]))]
     found = []
     for each in given:
         if "://" in each:
@@ -65,12 +67,11 @@ def places(settings: Settings, given: Sequence[str]) -> list[Place]:
     return found
 
 
-def _readable(settings: Settings, url: str) -> str:
-    """Return the folder that is published as an address, where this computer has it."""
-    kind, _, path = settings.publisher.partition(":")
-    if kind == "directory" and url == settings.publish_url:
-        return (settings.root / path).resolve().as_uri()
-    return url
+def _readable(settings: Settings, publisher: str, url: str) -> str:
+    """Return the folder that is published at an address, where this computer has it."""
+    kind, _, path = publisher.partition(":")
+    folder = (settings.root / path).resolve()
+    return folder.as_uri() if kind == "directory" and folder.is_dir() else url
 
 
 def extensions(
@@ -83,7 +84,7 @@ def extensions(
             publication=each,
             source=sources.get(each.name),
             choices=tuple(choices(each, others)),
-            readme=_readme(sources.get(each.name), source_url),
+            readme=readme.html(sources.get(each.name), source_url, others.keys()),
         )
         for each in publications
     ]
@@ -116,7 +117,13 @@ def make(
     """
     site = site or Site(source=repository(settings))
     found = extensions(read(places(settings, given), keyring), sources, site.source)
-    return write(folder, Renderer(site, found).files())
+    files = Renderer(site, found).files()
+    return write(folder, (each for each in files if not _is_a_channels(folder / each[0])))
+
+
+def _is_a_channels(path: Path) -> bool:
+    """Return whether a file is the signed list of a channel, which is served by the same folder."""
+    return path.name == sums.FILE and path.with_name(indexes.CHANNEL).is_file()
 
 
 def repository(settings: Settings) -> str:
@@ -131,13 +138,12 @@ def write(folder: Path, files: Iterable[tuple[str, bytes]]) -> Written:
     before = set(listed.read_text("utf-8").splitlines()) if listed.is_file() else set()
     changed, now = 0, []
     for name, data in files:
-        path = folder / name
         now.append(name)
-        if path.is_file() and path.read_bytes() == data:
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)  # nothing is lost with it: it can be made again
-        changed += 1
+        if not _holds(f"{folder}/{name}", data):
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)  # nothing is lost with it: it can be made again
+            changed += 1
     gone = before.difference(now)
     for name in gone:
         (folder / name).unlink(missing_ok=True)
@@ -145,34 +151,10 @@ def write(folder: Path, files: Iterable[tuple[str, bytes]]) -> Written:
     return Written(changed=changed, kept=len(now) - changed, removed=len(gone))
 
 
-def _readme(source: Source | None, repository: str) -> str:
-    """Return a README as HTML, without its heading; links within the repository lead there."""
-    if source is None or not (path := source.folder / "README.md").is_file():
-        return ""
-    from markdown_it import MarkdownIt
-
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    tokens = parser.parse(path.read_text("utf-8"))
-    while tokens and tokens[0].type == "heading_open" and tokens[0].tag == "h1":
-        del tokens[:3]
-    for token in tokens:
-        if token.type.startswith("heading") and token.tag.startswith("h"):
-            token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
-        for child in token.children or ():
-            _lead(child, source.name, repository)
-    html: str = parser.renderer.render(tokens, parser.options, {})
-    return re.sub("<(pre|table)>", r'<\1 tabindex="0">', html)
-
-
-def _lead(token: object, name: str, repository: str) -> None:
-    """Have a relative link lead into the repository, or nowhere if that is not known."""
-    attributes = getattr(token, "attrs", {})
-    target = str(attributes.get("href", ""))
-    if getattr(token, "type", "") != "link_open" or not target or urlsplit(target).scheme:
-        return
-    if target.startswith("#"):
-        return
-    parts = ["recipes", name]
-    for part in target.split("/"):
-        parts = parts[:-1] if part == ".." else [*parts, part]
-    attributes["href"] = f"{repository}/blob/main/{'/'.join(parts)}" if repository else "#readme"
+def _holds(path: str, data: bytes) -> bool:
+    """Return whether a file is there and has these bytes."""
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123  ten thousand of them
+            return os.fstat(file.fileno()).st_size == len(data) and file.read() == data
+    except OSError:
+        return False

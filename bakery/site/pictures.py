@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date
 
-_WIDTH = 640
+_WIDTH = 400  # small enough that a phone shows its letters as they are
 _ROW = 24
 _BAR = 14
 _TEXT_WIDTH = 7.2  # of a letter of 13 pixels, on average
+_BESIDE = 120  # the widest labels that stand beside bars; wider ones stand above
 
 
 @dataclass(frozen=True)
@@ -39,22 +40,27 @@ class Bar:
 def sizes(bars: Sequence[Bar], title: str) -> str:
     """Return bars below each other, the longest of which fills the width."""
     most = max((bar.value for bar in bars), default=0) or 1
-    left = min(max((len(bar.label) for bar in bars), default=0) * _TEXT_WIDTH + 12, _WIDTH * 0.45)
-    room = _WIDTH - left - 90
+    left = _label_width(bar.label for bar in bars)
+    above = 0 if left <= _BESIDE else 16
+    left = 0 if above else left
     rows = []
     for number, bar in enumerate(bars):
-        top = number * _ROW + 4
-        width = max(bar.value / most * room, 1)
+        top = number * (_ROW + above) + 4
+        width = max(bar.value / most * (_WIDTH - left - 80), 1)
         rows += [
-            _text(0, top + 12, _fitting(bar.label, left)),
+            _text(0, top + 12, _fitting(bar.label, _WIDTH if above else left)),
             (
-                f'<rect class="series-{bar.series}" x="{left:.0f}" y="{top}" width="{width:.1f}" '
-                f'height="{_BAR}" rx="2"/>'
+                f'<rect class="series-{bar.series}" x="{left:.0f}" y="{top + above}" '
+                f'width="{width:.1f}" height="{_BAR}" rx="2"/>'
             ),
-            _text(left + width + 6, top + 12, bar.shown, "value"),
+            _text(left + width + 6, top + above + 12, bar.shown, "value"),
         ]
     said = "; ".join(f"{bar.label}: {bar.shown}" for bar in bars)
-    return _picture(rows, len(bars) * _ROW + 4, title, said)
+    return _picture(rows, len(bars) * (_ROW + above) + 4, title, said)
+
+
+def _label_width(labels: Iterable[str]) -> float:
+    return max(map(len, labels), default=0) * _TEXT_WIDTH + 12
 
 
 def bytes_bar(label: str, count: int, series: int = 0) -> Bar:
@@ -84,7 +90,7 @@ def timeline(spans: Sequence[Span], title: str) -> str:
     if not days:
         return ""
     first, last = min(days), max(days)
-    left = min(max(len(span.label) for span in spans) * _TEXT_WIDTH + 12, _WIDTH * 0.4)
+    left = min(_label_width(span.label for span in spans), _BESIDE)
     room = _WIDTH - left - 12
     length = max((last - first).days, 1)
 
@@ -125,11 +131,11 @@ def dependencies(edges: Iterable[tuple[str, str, str]], title: str) -> str:
     for number, (one, what, other) in enumerate(edges):
         middle = number * _ROW + 12
         rows += [
-            _text(220, middle + 4, one, "end"),
-            f'<line class="series-0" x1="230" y1="{middle}" x2="400" y2="{middle}"/>',
-            f'<path class="series-0" d="M400 {middle - 5} l9 5 l-9 5 z"/>',
-            _text(315, middle - 3, what, "value middle"),
-            _text(418, middle + 4, other),
+            _text(144, middle + 4, _fitting(one, 144), "end"),
+            f'<line class="series-0" x1="150" y1="{middle}" x2="241" y2="{middle}"/>',
+            f'<path class="series-0" d="M241 {middle - 5} l9 5 l-9 5 z"/>',
+            _text(196, middle - 3, what, "value middle"),
+            _text(256, middle + 4, _fitting(other, 144)),
         ]
     said = "; ".join(" ".join(edge) for edge in edges)
     return _picture(rows, len(edges) * _ROW + 4, title, said)

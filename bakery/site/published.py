@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from email.utils import parsedate_to_datetime
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
-from urllib.request import url2pathname
+from urllib.parse import quote
 
 import msgspec
 
-from bakery.errors import BakeryError
-from bakery.http import limits
-from bakery.http.client import Client
 from bakery.recipe.names import INDEX
 from bakery.recipe.version import Version
-from bakery.release import identity, sums
+from bakery.release import document, identity, signing, sums, sysupdate
 from bakery.release import index as indexes
 from bakery.release.errors import ReleaseError
 from bakery.release.reader import ReleaseReader
+from bakery.site.errors import SiteError
+from bakery.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import date
+    from pathlib import Path
 
     from bakery.release.document import ReleaseDocument
+    from bakery.release.index import IndexedRelease
+
+    _Answer = ReleaseReader | ReleaseError | None
 
 _BILL = ".cdx.json"
 _SIZE, _ORIGIN = "sysext-bakery:size", "sysext-bakery:origin"
-
-
-class SiteError(BakeryError):
-    """The site can't be made."""
+_FOLLOWED = sysupdate.SUFFIXES[0]
+_TELLING = (document.FILE, indexes.CHANNEL, signing.KEYRING)
+_READERS = 16  # threads, which wait for servers most of the time
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,15 +82,25 @@ class Edition:
             ReleaseError: the bill of materials can't be read.
 
         """
-        names = [name for name in self.document.sbom if name.endswith(_BILL)]
-        if not names:
+        data = self.bill()
+        if data is None:
             return {}
-        bill = msgspec.json.decode(self.reader.read(names[0]), type=_Bill)
+        bill = msgspec.json.decode(data, type=_Bill)
         return {
             image.name: tuple(map(_file, image.components))
             for image in bill.components
             if image.name.endswith(".raw")
         }
+
+    def bill(self) -> bytes | None:
+        """Return its bill of materials, which is read once; None if it has none.
+
+        Raises:
+            ReleaseError: it can't be read.
+
+        """
+        names = [name for name in self.document.sbom if name.endswith(_BILL)]
+        return self.reader.read(names[0]) if names else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +112,7 @@ class Channel:
         url: its address.
         reader: reads its files; None where it can't be believed.
         newest: the version that it offers; empty where it can't be believed.
+        day: when its list was made; None if nobody says.
         until: the first day on which its list is out of date; None if it names none.
         problem: why it can't be believed; empty if it can.
 
@@ -112,6 +122,7 @@ class Channel:
     url: str
     reader: ReleaseReader | None
     newest: str = ""
+    day: date | None = None
     until: date | None = None
     problem: str = ""
 
@@ -186,48 +197,83 @@ def _read(place: Place, keyring: Path | None) -> Iterator[Publication]:
             fix="publish first (`doit publish channel`), or say where: --from FOLDER|ADDRESS",
         )
     releases = indexes.decode(listed.read(f"{INDEX}.json")).releases
-    for name in dict.fromkeys(each.name for each in releases):
-        own = [each for each in releases if each.name == name]
+    with Workers(_READERS) as workers:  # which ask, and decode nothing
+        read = workers.map(lambda each: _asked(f"{place.base}/{each.tag}", keyring), releases)
+        of = _grouped(_edition(place, *pair) for pair in zip(releases, read, strict=True))
+        stems = {name: _channels_of(editions) for name, editions in of.items()}
+        names = [each for own in stems.values() for each in own]
+        followed = workers.map(lambda each: _asked(f"{place.channels[0]}/{each}", keyring), names)
+        channels = dict(zip(names, followed, strict=True))
+    for name, editions in of.items():
+        of_it = (_channel(n, f"{place.channels[1]}/{n}", channels[n]) for n in stems[name])
+        found = tuple(each for each in of_it if each is not None)
+        yield Publication(name=name, url=place.url, editions=editions, channels=found)
+
+
+def _grouped(editions: Iterable[Edition]) -> Mapping[str, tuple[Edition, ...]]:
+    """Return the releases of each extension, the newest first."""
+    found: dict[str, list[Edition]] = {}
+    for each in editions:
+        found.setdefault(each.document.name, []).append(each)
+    for own in found.values():
         own.sort(key=lambda each: Version.parse(each.version), reverse=True)
-        editions = tuple(_edition(place, each.tag, keyring) for each in own)
-        channels = tuple(_channels(place, editions, keyring))
-        yield Publication(name=name, url=place.url, editions=editions, channels=channels)
+    return {name: tuple(own) for name, own in found.items()}
 
 
-def _edition(place: Place, tag: str, keyring: Path | None) -> Edition:
-    reader = _opened(f"{place.base}/{tag}", keyring)
+def _edition(place: Place, listed: IndexedRelease, reader: _Answer) -> Edition:
+    tag = listed.tag
+    if isinstance(reader, ReleaseError):
+        raise reader
     if reader is None:
         raise SiteError(
             "a release is listed, and not there",
             where=f"{place.base}/{tag}",
             fix="run `doit channel:index` anew",
         )
-    return Edition(
-        document=identity.release(reader),
-        reader=reader,
-        url=f"{place.url}/{quote(tag)}",
-        day=_day(reader),
-    )
+    url = f"{place.url}/{quote(tag)}"
+    return Edition(document=identity.release(reader), reader=reader, url=url, day=_day(reader))
 
 
-def _channels(place: Place, editions: Sequence[Edition], keyring: Path | None) -> Iterator[Channel]:
-    stems = (name.rpartition(".")[0] for each in editions for name in each.document.transfers)
-    base, url = place.channels
-    for name in dict.fromkeys(stems):
-        try:
-            reader = _opened(f"{base}/{name}", keyring)
-            if reader is not None and not identity.is_release(reader):
-                yield _channel(name, f"{url}/{name}", reader)
-        except ReleaseError as error:
-            problem = error.what
-            yield Channel(name=name, url=f"{url}/{name}", reader=None, problem=problem)
+def _channels_of(editions: Sequence[Edition]) -> list[str]:
+    files = (name for each in editions for name in each.document.transfers)
+    names = (file.removesuffix(_FOLLOWED) for file in files if file.endswith(_FOLLOWED))
+    return [name for name in dict.fromkeys(names) if not name.endswith(sysupdate.VERITY)]
 
 
-def _channel(name: str, url: str, reader: ReleaseReader) -> Channel:
-    versions = (each.version for each in identity.channel(reader))
+def _channel(name: str, url: str, reader: _Answer) -> Channel | None:
+    try:
+        if isinstance(reader, ReleaseError):
+            raise reader
+        if reader is None or identity.is_release(reader):
+            return None
+        versions = [each.version for each in identity.channel(reader)]
+        until = sums.best_before(reader.index)
+    except ReleaseError as error:
+        return Channel(name=name, url=url, reader=None, problem=error.what)
     newest = max(versions, key=Version.parse, default="")
-    until = sums.best_before(reader.index)
-    return Channel(name=name, url=url, reader=reader, newest=newest, until=until)
+    return Channel(name=name, url=url, reader=reader, newest=newest, day=_day(reader), until=until)
+
+
+def _asked(base: str, keyring: Path | None) -> _Answer:
+    """Return the reader of a release or channel, which has read what is told of it; or why not.
+
+    Nothing is decoded here: msgspec crashes where threads decode the first value of a type.
+    """
+    try:
+        reader = _opened(base, keyring)
+        if reader is not None:
+            _read_ahead(reader)
+    except ReleaseError as error:
+        return error
+    return reader
+
+
+def _read_ahead(reader: ReleaseReader) -> None:
+    for name in reader.digests:
+        if name in _TELLING or (name.endswith(_BILL) and reader.base.startswith("http")):
+            reader.read(name)
+    if indexes.CHANNEL in reader.digests and signing.KEYRING in reader.digests:
+        reader.signed_by(reader.read(signing.KEYRING))  # as hosts will
 
 
 def _opened(base: str, keyring: Path | None) -> ReleaseReader | None:
@@ -238,16 +284,8 @@ def _opened(base: str, keyring: Path | None) -> ReleaseReader | None:
 
 
 def _day(reader: ReleaseReader) -> date | None:
-    """Return when a release was published: as its server, or the folder's file system, says."""
-    url = f"{reader.base}/{sums.FILE}"
-    if url.startswith("file:"):
-        modified = Path(url2pathname(urlsplit(url).path)).stat().st_mtime
-        return datetime.fromtimestamp(modified, UTC).date()
-    if not url.startswith("http"):
-        return None  # a registry does not say
-    answer = Client().request("HEAD", url, size=limits.DOCUMENT)
-    said = answer.headers.get("Last-Modified")
-    return parsedate_to_datetime(said).date() if said else None
+    """Return when a list was published, as its server, or the folder's file system, says."""
+    return reader.modified.date() if reader.modified else None
 
 
 class _Named(msgspec.Struct, frozen=True):

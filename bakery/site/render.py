@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from bakery.site import index, pictures, views
-from bakery.site.configurations import FORMS
+from bakery.site.clients import Clients
+from bakery.site.configurations import FORMS, WAYS
 from bakery.text import format_size
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import jinja2
 
     from bakery.site.published import Edition
+    from bakery.site.run import Run
     from bakery.site.views import Extension
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -36,7 +38,8 @@ class Site:
         summary: one sentence about it.
         url: the address that it will have, without a slash at the end; empty if nobody knows.
         source: the address of its recipes; empty if nobody knows.
-        run: what the last run did, as text; empty if nobody says.
+        fedora: the releases of Fedora whose hosts may use sysexts-manager, as their VERSION_ID.
+        run: what the last run did; None if nobody says.
 
     """
 
@@ -46,7 +49,8 @@ class Site:
     )
     url: str = ""
     source: str = ""
-    run: str = ""
+    fedora: tuple[str, ...] = ("43", "44", "45")
+    run: Run | None = None
 
 
 @dataclass(frozen=True)
@@ -64,27 +68,22 @@ class Renderer:
         yield "bakery.json", index.catalogue(self.extensions)
         for each in self.extensions:
             yield f"{each.name}/index.json", index.extension(each)
+        yield from Clients(self.site, self.extensions).files()
 
     def _texts(self) -> Iterator[tuple[str, str]]:
-        pages = ["index.html", "status.html"]
+        pages = ["index.html", "status.html", "programs.html"]
         yield "index.html", self._page("index.html", **self._front())
         yield "status.html", self._page("status.html", **self._status())
+        example = min((each.name for each in self.extensions), key=len)
+        yield "programs.html", self._page("programs.html", page="programs.html", example=example)
         known = {each.name for each in self.extensions}
         for each in self.extensions:
             page = f"{each.name}/index.html"
             pages.append(page)
-            whats = dict.fromkeys(
-                (f"{c.way}-{c.what}", _label(c.way, c.what)) for c in each.choices
-            )
             yield (
                 page,
                 self._page(
-                    "extension.html",
-                    page=page,
-                    it=each,
-                    forms=FORMS,
-                    known=known,
-                    whats=list(whats),
+                    "extension.html", page=page, it=each, forms=FORMS, ways=WAYS, known=known
                 ),
             )
             if each.changes:
@@ -92,7 +91,8 @@ class Renderer:
                 pages.append(page)
                 yield page, self._page("changes.html", page=page, it=each)
             for choice in each.choices:
-                yield f"{each.name}/{choice.file}", choice.text
+                for form in choice.forms:
+                    yield f"{each.name}/{choice.file(form)}", choice.texts[form.key]
             entries = [(each.name, edition) for edition in each.editions]
             yield f"{each.name}/feed.atom", self._feed(f"{each.name}/feed.atom", each.name, entries)
         everything = [(each.name, edition) for each in self.extensions for edition in each.editions]
@@ -148,7 +148,7 @@ class Renderer:
             site=self.site,
             page=page,
             title=title,
-            id=f"{self.site.url}/{page}" if self.site.url else f"tag:{title},1970:{page}",
+            id=f"{self.site.url or self.extensions[0].publication.url}/{page}",
             updated=max(days, default=_NEVER),
             entries=ordered,
         )
@@ -186,7 +186,3 @@ def address(edition: Edition, name: str) -> str:
 
 def _known(found: Iterator[str]) -> list[str]:
     return sorted(set(found))
-
-
-def _label(way: str, what: str) -> str:
-    return f"newest, follows {what}" if way == "follow" else f"stays at {what}"

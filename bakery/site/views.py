@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bakery.arch import ARCHITECTURES
 from bakery.recipe.version import Version
 from bakery.site import pictures
+from bakery.site.changes import UNITS, Changes, is_program, is_unit
 from bakery.text import format_size
 
 if TYPE_CHECKING:
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
     from bakery.recipe.load import Source
     from bakery.release.document import ReleasedImage
     from bakery.site.configurations import Choice
-    from bakery.site.published import Edition, File, Publication
+    from bakery.site.published import Channel, Edition, File, Publication
 
-_UNITS = "/usr/lib/systemd/system/"
-_PROGRAMS = re.compile(r"/usr/(?:local/)?s?bin/[^/]+")
 _LARGEST = 8
 _SHOWN_VERSIONS = 12
 # What a unit sets that takes rights away from a service (systemd.exec(5)), in the order shown
@@ -41,20 +40,6 @@ class Service:
 
     name: str
     hardening: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Change:
-    """A path whose file is not the same in all versions.
-
-    Attributes:
-        path: the path.
-        cells: for each version what it has there: a size, or nothing; and whether it is new.
-
-    """
-
-    path: str
-    cells: tuple[tuple[str, bool], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +79,10 @@ class Extension:
         """When the newest release was published."""
         return self.newest.day
 
+    def released(self, version: str) -> date | None:
+        """Return when a version was published; None if nobody says."""
+        return next((each.day for each in self.editions if each.version == version), None)
+
     @property
     def archs(self) -> list[Arch]:
         """The architectures of the newest release's images."""
@@ -115,6 +104,11 @@ class Extension:
         return format_size(max(sizes)) if sizes else ""
 
     @property
+    def followed(self) -> list[Channel]:
+        """The channels that can be believed."""
+        return [each for each in self.publication.channels if each.newest]
+
+    @property
     def first_choice(self) -> Choice | None:
         """The configuration that is shown first."""
         return self.choices[0] if self.choices else None
@@ -127,16 +121,13 @@ class Extension:
     @cached_property
     def programs(self) -> list[File]:
         """The programs that it brings."""
-        found = (each for each in self.files if _PROGRAMS.fullmatch(each.path))
+        found = (each for each in self.files if is_program(each.path))
         return sorted(found, key=lambda each: each.path)
 
     @cached_property
     def units(self) -> list[str]:
         """The names of the units that it brings."""
-        below = (
-            each.path.removeprefix(_UNITS) for each in self.files if each.path.startswith(_UNITS)
-        )
-        return sorted(name for name in below if "/" not in name)
+        return sorted(each.path.removeprefix(UNITS) for each in self.files if is_unit(each.path))
 
     @property
     def starts(self) -> list[str]:
@@ -200,9 +191,8 @@ class Extension:
                 series.setdefault(minor, []).append(edition.day)
         if len(series) < 2:  # noqa: PLR2004  one series is no history
             return ""
-        followed = {
-            channel.name.removeprefix(f"{self.name}-") for channel in self.publication.channels
-        }
+        names = (each.name for each in self.publication.channels if each.name != self.name)
+        followed = {name.removeprefix(f"{self.name}-") for name in names}
         spans = [
             pictures.Span(minor, tuple(sorted(days)), bool(followed) and minor not in followed)
             for minor, days in series.items()
@@ -210,19 +200,9 @@ class Extension:
         return pictures.timeline(spans, f"Releases of {self.name}")
 
     @cached_property
-    def changes(self) -> list[Change]:
-        """What differs between versions, in the first image of each."""
-        editions = self.editions[:_SHOWN_VERSIONS]
-        contents = [
-            {each.path: each for each in next(iter(edition.files.values()), ())}
-            for edition in editions
-        ]
-        return list(_changes(contents))
-
-    @property
-    def shown(self) -> Sequence[Edition]:
-        """The releases that its pages compare."""
-        return self.editions[:_SHOWN_VERSIONS]
+    def changes(self) -> Changes:
+        """What differs between versions."""
+        return Changes.between(self.editions[:_SHOWN_VERSIONS])
 
 
 def plain(edition: Edition) -> list[ReleasedImage]:
@@ -251,19 +231,3 @@ def _services(source: Source) -> Iterator[Service]:
             if found:
                 settings = tuple(f"{key}={value}" for key, value in found)
                 yield Service(path.rpartition("/")[2], settings)
-
-
-def _changes(contents: Sequence[Mapping[str, File]]) -> Iterator[Change]:
-    paths = sorted({path for files in contents for path in files})
-    for path in paths:
-        found = [files.get(path) for files in contents]
-        digests = [each and each.sha256 for each in found]
-        if len(set(digests)) > 1:
-            older = [*digests[1:], digests[-1]]
-            yield Change(
-                path,
-                tuple(
-                    (format_size(each.size) if each else "", digest != before)
-                    for each, digest, before in zip(found, digests, older, strict=True)
-                ),
-            )

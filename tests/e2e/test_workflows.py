@@ -10,20 +10,21 @@ import hashlib
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from harness import needs
 from harness.act import Run, Runner
 from harness.debian import store
-from harness.github import REPOSITORY, TOKEN, GitHub, PullRequest
+from harness.github import DOWNLOADS, REPOSITORY, TOKEN, GitHub, PullRequest
 from harness.mirror import Mirror
 from harness.project import REPOSITORY as SOURCE
 from harness.verity import Publisher
 
 from bakery.recipe import lock as lockfile
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
-from bakery.release import signing
+from bakery.release import signing, sums
 from bakery.settings import CERTIFICATE
 
 if TYPE_CHECKING:
@@ -179,6 +180,7 @@ def runner(github: GitHub, secret: str, publisher: Publisher, folder: Path, fork
             "BAKERY_PUBLISHER": f"github:{REPOSITORY}",
             "BAKERY_MACHINES": MACHINE,
             "BAKERY_VERITY": "1",
+            "BAKERY_SITE": "yes",
         },
         secrets={
             "GITHUB_TOKEN": TOKEN,
@@ -187,6 +189,7 @@ def runner(github: GitHub, secret: str, publisher: Publisher, folder: Path, fork
         },
         environment={
             "GITHUB_API_URL": github.shown,
+            "BAKERY_PUBLISH_URL": f"{github.shown}{DOWNLOADS}",
             "GITHUB_REPOSITORY": REPOSITORY,
             "BAKERY_MIRROR": fork.mirror.url,
             "BAKERY_STORE": str(store()),  # where Debian systems are kept, too
@@ -196,7 +199,9 @@ def runner(github: GitHub, secret: str, publisher: Publisher, folder: Path, fork
 
 @pytest.fixture(scope="module")
 def released(runner: Runner) -> Run:
-    return runner.run("release.yaml")
+    run = runner.run("release.yaml")
+    shutil.copytree(runner.artifacts / "site", runner.folder / "deployed")
+    return run
 
 
 def seeing(run: Run, secret: str) -> dict[str, set[str]]:
@@ -261,6 +266,42 @@ def test_nothing_is_built_or_booted_where_things_are_signed(released: Run) -> No
     assert booted == ["boot"] * len(NAMES)
     signed = {p.job for p in started if p.program == "gpg" and "--detach-sign" in p.command}
     assert signed == {"sign", "sign-channels"}
+
+
+def test_the_site_tells_of_what_was_released(released: Run, runner: Runner) -> None:
+    assert released.passed
+    site = runner.folder / "deployed"
+    status = (site / "status.html").read_text()
+    assert "3 of 3 releases were published" in status
+    for name in NAMES:
+        assert f"{name}-1.0" in status
+        assert "1.0" in (site / name / "index.html").read_text()
+        assert [*(site / name / "get").glob(f"follow-{name}-*-shell.sh")]
+        assert not (site / name / "channel.json").exists()  # they are beside the releases
+
+
+@pytest.mark.nightly
+def test_pages_serves_channels_and_site_at_once(
+    runner: Runner, github: GitHub, released: Run
+) -> None:
+    assert released.passed
+    own = {"BAKERY_CHANNELS": "directory:channels", "BAKERY_CHANNELS_URL": "https://o.example/r"}
+    environment = {**runner.environment, "BAKERY_CHANNELS_URL": own.pop("BAKERY_CHANNELS_URL")}
+    both = replace(runner, variables={**runner.variables, **own}, environment=environment)
+    run = both.run("release.yaml")
+    assert run.passed
+    site = both.artifacts / "site"
+    for name in NAMES:
+        channel, page = site / name, (site / name / "index.html").read_text()
+        listed = sums.decode((channel / sums.FILE).read_bytes())  # the channel's, and whole
+        assert {"channel.json", f"{name}.transfer", f"{name}-1.0-x86-64.raw"} <= listed.keys()
+        for file, digest in listed.items():
+            assert hashlib.sha256((channel / file).read_bytes()).hexdigest() == digest
+        assert (channel / sums.SIGNATURE).is_file()
+        assert f"the newest of {name}" in page
+    assert "https://o.example/r/hello" in (site / "bakery.json").read_text()
+    assert (site / "bakery/bakery.json").is_file()
+    assert not {"github-pages-channels", "site"} & {each.tag for each in github.public}
 
 
 def test_a_pull_request_bakes_and_boots_what_it_touches(runner: Runner) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Fault = Literal["before", "after", "half", "limited", "busy"]
 FAULTS: tuple[Fault, ...] = ("before", "after", "half", "limited", "busy")
 REPOSITORY = "me/bakery"
+DOWNLOADS = f"/{REPOSITORY}/releases/download"
 TOKEN = "ghs_of-the-tests"
 
 _TIME = "2026-01-02T03:04:05Z"
@@ -383,6 +384,8 @@ class _Handler(Handler):
             self._answer(status, body, headers, half=how == "half")
 
     def _check_token(self) -> None:
+        if self.path.startswith(f"{DOWNLOADS}/"):
+            return  # anybody may
         if self.path.startswith("/files/"):  # the storage's addresses are signed, and no API's
             if self.headers["Authorization"]:
                 raise _RefusedError(400, "Only one auth mechanism allowed")
@@ -394,6 +397,10 @@ class _Handler(Handler):
     ) -> tuple[Any, ...]:
         server = self.server
         match self.command, *path.removeprefix(f"/repos/{REPOSITORY}/").split("/"):
+            case "GET", *_, tag, name if path.startswith(f"{DOWNLOADS}/"):
+                found = [each.files.get(name) for each in server.public if each.tag == tag]
+                if found and found[0] is not None:
+                    return 200, found[0]
             case "GET", "releases":
                 return server.list(query)
             case "POST", "releases":

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 from datetime import date
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import jsonschema
 import msgspec
 import pytest
+from harness.page import Page, broken, pages
 
 from bakery.provision import command
 from bakery.recipe.load import load_all
@@ -27,56 +27,12 @@ if TYPE_CHECKING:
     from bakery.settings import Settings
 
 NOTHING = "\N{EN DASH}"
-VOID = {"meta", "link", "input", "br", "hr", "img"}
-
-
-class Page(HTMLParser):
-    """A page's links, identifiers and text; its elements must be nested."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.links: list[str] = []
-        self.ids: set[str] = set()
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(path.read_text("utf-8"))
-        assert not self._open, self._open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        assert tag != "script" or found["src"]
-        self.links += [found[key] or "" for key in ("href", "src") if key in found]
-        if "id" in found:
-            assert found["id"] not in self.ids
-            self.ids.add(found["id"] or "")
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        pass
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def pages(site: Path) -> dict[Path, Page]:
-    return {path: Page(path) for path in site.rglob("*.html")}
 
 
 def test_every_link_leads_somewhere(site: Path) -> None:
     found = pages(site)
-    assert len(found) == 6
-    for path, page in found.items():
-        for link in page.links:
-            if link.startswith(("https://", "http://127.0.0.1")):
-                continue
-            target, _, part = link.partition("#")
-            file = (path.parent / target).resolve() if target else path
-            assert file.is_file(), (path, link)
-            assert not part or part in found[file].ids, (path, link)
+    assert len(found) == 7
+    assert not broken(found)
 
 
 def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
@@ -109,7 +65,13 @@ def test_an_extension_shows_what_it_is(site: Path) -> None:
 def test_changes_stand_side_by_side(site: Path) -> None:
     text = (site / "app/changes.html").read_text("utf-8")
     rows = re.findall(r"<tr><th scope=\"row\"><code>(.*?)</code></th>(.*?)</tr>", text)
-    cells = {path: re.findall("<td>(.*?)</td>", row) for path, row in rows}
+    cells = {path: re.findall("<td[^>]*>(.*?)</td>", row) for path, row in rows}
+    assert [*cells] == [
+        *("x86-64", "arm64", "/usr/lib/systemd/system/app.service"),
+        *("/usr/bin/app", "/usr/bin/old"),
+    ]
+    assert cells.pop("x86-64") == ["14 bytes"] * 3
+    assert cells.pop("arm64") == ["13 bytes"] * 3
     assert cells == {
         "/usr/bin/app": ["<mark>5.1 KiB</mark>", "<mark>5.0 KiB</mark>", "4.9 KiB"],
         "/usr/bin/old": [NOTHING, "<mark>gone</mark>", "9 bytes"],
@@ -130,26 +92,30 @@ FORMATS = {
 
 @pytest.mark.parametrize("ending", FORMATS)
 @pytest.mark.parametrize(
-    ("start", "references"),
+    ("start", "asked"),
     [
-        ("app/get/follow-app", ["app"]),
-        ("app/get/pin-1.0", ["app-1.0"]),
-        ("plugin/get/follow-plugin", ["plugin", "app-1.2"]),
+        ("app/get/follow-app", (["app"], "reload")),
+        ("app/get/reboot-app", (["app"], "reboot")),
+        ("app/get/pin-1.0", (["app-1.0"], "reload")),
+        ("plugin/get/follow-plugin", (["plugin", "app"], "reload")),
+        ("plugin/get/pin-0.9", (["plugin-0.9", "app-1.2"], "reload")),
     ],
 )
 def test_a_configuration_is_what_provision_writes(
-    ending: str, start: str, references: list[str], site: Path, project: Settings
+    ending: str, start: str, asked: tuple[list[str], Any], site: Path, project: Settings
 ) -> None:
     output, host = FORMATS[ending]
-    asked: dict[str, Any] = {"policy": "reload", "offline": False, "unsigned": False}
+    references, policy = asked
     for arch in ("x86-64", "arm64"):
         text = command.provision(
             references,
             settings=project,
-            output=output,
-            host=host,
-            arch=arch,
-            **asked,  # type: ignore[arg-type]
+            output=output,  # type: ignore[arg-type]
+            host=host,  # type: ignore[arg-type]
+            arch=arch,  # type: ignore[arg-type]
+            policy=policy,
+            offline=False,
+            unsigned=False,
         )
         assert (site / f"{start}-{arch}-{ending}").read_text() == text
 
