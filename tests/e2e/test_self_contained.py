@@ -80,6 +80,7 @@ NIGHTLY = {
     "skopeo": ("skopeo --version",),
     "socat": ("socat -V",),
     "strace": ("strace --version",),
+    "syncthing": ("syncthing --version",),
     "tcpdump": ("tcpdump --version",),
     "tmux": (),  # it does nothing without a locale, and that is the host's
     "vim": ("vim --version",),
