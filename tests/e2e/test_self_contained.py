@@ -74,6 +74,7 @@ NIGHTLY = {
     "mtr": ("mtr --version",),
     "nano": ("nano --version",),
     "nftables": ("nft --version",),
+    "qemu-guest-agent": ("qemu-ga --version",),
     "rclone": ("rclone version",),
     "restic": ("restic version",),
     "ripgrep": ("rg --version",),
