@@ -74,6 +74,7 @@ NIGHTLY = {
     "mtr": ("mtr --version",),
     "nano": ("nano --version",),
     "nftables": ("nft --version",),
+    "python": ("python3.13 -c print(6*7)",),
     "qemu-guest-agent": ("qemu-ga --version",),
     "rclone": ("rclone version",),
     "restic": ("restic version",),
