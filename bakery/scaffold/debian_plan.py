@@ -301,7 +301,9 @@ def _add_units(plan: Plan) -> None:
     enabled = [name for package in plan.own for name in package.enabled()]
     plan.start = [name for name in enabled if not {name, _triggered(name)} & plan.broken]
     templates = [name for name in every if "@." in name]  # administrators start instances of them
-    pending = [*plan.start, *(name for name in templates if name not in plan.broken)]
+    announced = [name for package in plan.own for name in package.announced()]
+    others = [name for name in (*templates, *announced) if name in every]
+    pending = [*plan.start, *(name for name in others if name not in plan.broken)]
     while pending:
         started = pending.pop(0)
         if started in plan.shipped:

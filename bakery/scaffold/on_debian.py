@@ -208,7 +208,7 @@ class Drafter:
             name=self.name,
             arch=image.contents.arch,
             start=tuple(unit.name for unit in image.contents.start),
-            manifest=manifest,
+            manifest=manifest.unlabelled,  # labels come with the image; the folder has none
             recipe=image.source,
         )
         report = check_subject(load_folder(tree, context))

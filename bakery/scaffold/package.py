@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 _LONGEST = 1 << 20
 _TEXTS = re.compile(
-    r"etc/.*|usr/lib/(systemd/system|sysusers\.d|tmpfiles\.d)/.*|usr/share/doc/[^/]+/copyright"
-    r"|usr/share/[^/]+/[^/]+\.conf(\.\w+)?|usr/share/man/man[18]/.*\.gz"
+    r"etc/.*|usr/lib/(systemd/system|sysusers\.d|tmpfiles\.d|udev/rules\.d)/.*"
+    r"|usr/share/doc/[^/]+/copyright|usr/share/[^/]+/[^/]+\.conf(\.\w+)?|usr/share/man/man[18]/.*\.gz"
 )
 _PROGRAMS = ("usr/bin", "usr/sbin")
+_RULES = "usr/lib/udev/rules.d/"
+_WANTED = re.compile(r'ENV\{SYSTEMD_WANTS\}\s*\+?=\s*"([^"]*)"')
 _SAYS_VERSION = re.compile(rb"(?<![\w-])(?:--)?version\x00|--version\b")
 _ASSIGNED = re.compile(r"^\s*(\w+)=[\"']?([\w$./{}-]+)[\"']?\s*$", re.MULTILINE)
 _ADDED = re.compile(r"^\s*(?:[^#\n]*\s)?(adduser|useradd)\s(.*)$", re.MULTILINE)
@@ -91,7 +93,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
         raw: all paths, as patterns have to name them; below, those of /lib are in usr/lib.
         files: the bytes of every file and link, by path.
         folders: the paths of its folders.
-        texts: the content of units, configuration, manual pages, licences, by path.
+        texts: the content of units, udev's rules, configuration, manual pages, licences, by path.
         links: the targets of links, by path.
         programs: for what is executable, the interpreter of a script or "" for a binary, by path.
         versed: the programs that know an option `--version`.
@@ -131,6 +133,12 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
             for path, text in self.texts.items()
             if path.startswith(folder) and "/" not in path.removeprefix(folder)
         }
+
+    def announced(self) -> tuple[str, ...]:
+        """Return the units that systemd starts when udev announces a device of theirs."""
+        rules = (text for path, text in self.texts.items() if path.startswith(_RULES))
+        said = (words for text in rules for words in _WANTED.findall(text))
+        return tuple(name for words in said for name in words.split())
 
     def enabled(self) -> tuple[str, ...]:
         """Return the units that installing it would start."""

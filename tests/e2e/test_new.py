@@ -90,6 +90,7 @@ def test_debian_packages_in_an_empty_folder(project: Project) -> None:
     del project.environment["BAKERY_MIRROR"]
     said = run(project, "redis", "--debian", "redis-server")
     assert "# written: dodo.py\n" in said
+    assert "image-content" not in (project.recipes / "redis" / "recipe.yaml").read_text()
     linted = project.run("bakery", "lint", "redis", "--format", "gcc")
     assert linted.returncode == 1
     assert {line.rpartition("[")[2] for line in linted.stdout.splitlines()} == {

@@ -164,6 +164,18 @@ def test_a_service_in_a_private_root_sees_the_hosts_folders(tmp_path: Path) -> N
     assert "-/run/app\n" in text
 
 
+def test_a_unit_that_udev_starts_comes_along(tmp_path: Path) -> None:
+    unit = "usr/lib/systemd/system/app.service"
+    files = {
+        unit: "[Service]\nExecStart=/usr/sbin/appd\n",
+        "usr/lib/udev/rules.d/60-app.rules": 'TAG+="systemd", ENV{SYSTEMD_WANTS}+="app.service"\n',
+        "usr/sbin/appd": program("x86-64"),
+    }
+    plan = planned(built(tmp_path, files))
+    assert plan.shipped.keys() == {"app.service"}
+    assert unit in yaml.safe_load(debian_texts.recipe(plan))["assets"][0]["install"]
+
+
 def test_older_packages_have_units_in_lib(tmp_path: Path) -> None:
     files = {"lib/systemd/system/app.service": UNIT, "usr/bin/app": program("x86-64")}
     recipe = yaml.safe_load(debian_texts.recipe(planned(built(tmp_path, files))))
