@@ -7,9 +7,10 @@ anything else that follows is damage.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from bakery.archive import deflate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -45,27 +46,30 @@ class Decompressor(Protocol):
 class Deflate:
     """The decompressor of gzip, and with negative window bits of raw deflate."""
 
-    def __init__(self, window_bits: int = 16 + zlib.MAX_WBITS) -> None:
-        self._stream = zlib.decompressobj(window_bits)
+    def __init__(self, window_bits: int = 16 + deflate.MAX_WBITS) -> None:
+        self._stream = deflate.decompressobj(window_bits)
+        self._may_hold_more = False  # than it was allowed to give
 
     @property
     def eof(self) -> bool:
         """Whether the stream's end was seen."""
-        return self._stream.eof
+        return bool(self._stream.eof)
 
     @property
     def needs_input(self) -> bool:
-        """Whether all input was used."""
-        return not self._stream.unconsumed_tail
+        """Whether all input was used, and all output given."""
+        return not (self._stream.unconsumed_tail or self._may_hold_more)
 
     @property
     def unused_data(self) -> bytes:
         """What followed the end of the stream."""
-        return self._stream.unused_data
+        return bytes(self._stream.unused_data)
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
         """Return the next bytes, `max_length` at most."""
-        return self._stream.decompress(self._stream.unconsumed_tail + data, max_length)
+        output: bytes = self._stream.decompress(self._stream.unconsumed_tail + data, max_length)
+        self._may_hold_more = len(output) == max_length
+        return output
 
 
 class _Zstd:
@@ -220,4 +224,7 @@ def _failures() -> tuple[type[Exception], ...]:
     import zstandard
 
     # bz2 raises OSError and ValueError; files are read elsewhere
-    return (zlib.error, lzma.LZMAError, zstandard.ZstdError, OSError, ValueError, EOFError)
+    return (
+        *(deflate.error, lzma.LZMAError, zstandard.ZstdError),
+        *(OSError, ValueError, EOFError),
+    )
