@@ -17,7 +17,7 @@ from io import BufferedReader
 from typing import TYPE_CHECKING
 
 from bakery.archive import deflate
-from bakery.archive.compression import CHUNK, Deflate, inflated
+from bakery.archive.compression import CHUNK, DamagedError, Deflate, inflated
 from bakery.archive.model import Member
 from bakery.archive.paths import LONGEST_PATH
 from bakery.archive.stream import readable
@@ -159,7 +159,10 @@ def _stored(archive: zipfile.ZipFile, info: zipfile.ZipInfo, guard: Guard) -> It
 
 def _inflated(stored: Iterator[bytes], guard: Guard) -> Iterator[bytes]:
     stream = Deflate(-deflate.MAX_WBITS)
-    yield from inflated(stream, next(stored, b""), stored, guard)
+    try:
+        yield from inflated(stream, next(stored, b""), stored)
+    except DamagedError as error:
+        raise guard.broken(str(error)) from None
     if stream.unused_data or next(stored, b""):
         raise guard.broken("it goes on behind its compressed data")
 
