@@ -11,6 +11,7 @@ from bakery.build.step import Made, Step
 from bakery.build.steps.squashed import INVENTORY, KIND, MANIFEST, Squashed
 from bakery.files import replace, sha256
 from bakery.image import manifest as manifests
+from bakery.workers import Workers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,9 +55,11 @@ def _run(context: Context, image: Image, work: Work) -> Made[Squashed]:
     if why := unlabelled(image.format):
         manifest = manifest.unlabelled
     output = work.scratch / image.filename
-    with context.processors.take(1):
-        inventory = inventories.encode(inventories.take(tree, manifest))
-    with context.processors.take(1 + manifest.size // _BYTES_PER_PROCESSOR) as processors:
+    with (
+        context.processors.take(1 + manifest.size // _BYTES_PER_PROCESSOR) as processors,
+        Workers(1) as aside,
+    ):
+        inventory = aside.submit(inventories.take, tree, manifest)
         squash(
             tree,
             output,
@@ -71,7 +74,10 @@ def _run(context: Context, image: Image, work: Work) -> Made[Squashed]:
     )
     file = context.file(image)
     replace(output, file)
-    attachments = {MANIFEST: manifests.encode(manifest), INVENTORY: inventory}
+    attachments = {
+        MANIFEST: manifests.encode(manifest),
+        INVENTORY: inventories.encode(inventory.result()),
+    }
     return Made(facts=facts, outputs=(file,), attachments=attachments)
 
 
