@@ -7,12 +7,14 @@ import errno
 import hashlib
 import os
 import shutil
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _EXCHANGE = 2  # RENAME_EXCHANGE
+_BEGIN = 2  # SYNC_FILE_RANGE_WRITE
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -52,6 +54,18 @@ def move_tree(new: Path, path: Path) -> None:
     finally:
         os.close(descriptor)
     move(new, path)
+
+
+def begin_to_sync(file: BinaryIO) -> None:
+    """Have a file's bytes written out from now on, so that `sync` has less to wait for.
+
+    Only Linux can do that (sync_file_range(2)); elsewhere, and where it fails, `sync` does it all.
+    """
+    file.flush()
+    with suppress(AttributeError):
+        ctypes.CDLL(None).sync_file_range(
+            file.fileno(), ctypes.c_int64(0), ctypes.c_int64(0), _BEGIN
+        )
 
 
 def sync(path: Path) -> None:

@@ -94,6 +94,13 @@ def test_nothing_gets_its_name_before_its_bytes_are_safe() -> None:
     assert renaming == own
 
 
+def test_bytes_are_on_their_way_to_the_disk_before_anybody_waits_for_them(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("wb") as file:
+        file.write(bytes(5000))
+        files.begin_to_sync(file)
+        assert os.fstat(file.fileno()).st_size == 5000
+
+
 @pytest.mark.parametrize("at_once", [True, False])
 def test_folders_change_places(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, at_once: bool

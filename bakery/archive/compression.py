@@ -7,9 +7,12 @@ anything else that follows is damage.
 
 from __future__ import annotations
 
-import zlib
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from bakery.archive import deflate
+from bakery.archive.ahead import ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -18,9 +21,14 @@ if TYPE_CHECKING:
     from bakery.archive.guard import Guard
 
 CHUNK = 1 << 20
-_INPUT = 1 << 16
+_INPUT = 1 << 18
+_HELD = 4  # chunks that are unpacked while earlier ones are used
 _ZSTD_INPUT = 1 << 10  # at worst, 4 bytes of zstd become 128 KiB, and all at once
 _XZ_MEMORY = 1 << 30
+
+
+class DamagedError(Exception):
+    """Compressed data can't be decompressed; says why."""
 
 
 class Decompressor(Protocol):
@@ -45,27 +53,30 @@ class Decompressor(Protocol):
 class Deflate:
     """The decompressor of gzip, and with negative window bits of raw deflate."""
 
-    def __init__(self, window_bits: int = 16 + zlib.MAX_WBITS) -> None:
-        self._stream = zlib.decompressobj(window_bits)
+    def __init__(self, window_bits: int = 16 + deflate.MAX_WBITS) -> None:
+        self._stream = deflate.decompressobj(window_bits)
+        self._may_hold_more = False  # than it was allowed to give
 
     @property
     def eof(self) -> bool:
         """Whether the stream's end was seen."""
-        return self._stream.eof
+        return bool(self._stream.eof)
 
     @property
     def needs_input(self) -> bool:
-        """Whether all input was used."""
-        return not self._stream.unconsumed_tail
+        """Whether all input was used, and all output given."""
+        return not (self._stream.unconsumed_tail or self._may_hold_more)
 
     @property
     def unused_data(self) -> bytes:
         """What followed the end of the stream."""
-        return self._stream.unused_data
+        return bytes(self._stream.unused_data)
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
         """Return the next bytes, `max_length` at most."""
-        return self._stream.decompress(self._stream.unconsumed_tail + data, max_length)
+        output: bytes = self._stream.decompress(self._stream.unconsumed_tail + data, max_length)
+        self._may_hold_more = len(output) == max_length
+        return output
 
 
 class _Zstd:
@@ -143,6 +154,8 @@ class Packed:
     def unpacked(self) -> Generator[bytes, None, None]:
         """Yield what it unpacks to, in chunks of about 1 MiB; as it is where it isn't compressed.
 
+        Another thread decompresses the next ones meanwhile; it has ended once this has.
+
         Raises:
             BrokenArchiveError: the data is damaged or cut short.
             HostileArchiveError: it unpacks to more than the guard's limits.
@@ -154,12 +167,16 @@ class Packed:
             if new is None:
                 chunks = _slices(file.read, self.size, CHUNK)
             else:
-                chunks = _decompressed(_slices(file.read, self.size, _INPUT), new, self.guard)
+                chunks = _decompressed(_slices(file.read, self.size, _INPUT), new)
             total = 0
-            for chunk in chunks:
-                total += len(chunk)
-                self.guard.weigh(total)
-                yield chunk
+            try:
+                with closing(ahead(chunks, _HELD)) as made:
+                    for chunk in made:
+                        total += len(chunk)
+                        self.guard.weigh(total)
+                        yield chunk
+            except DamagedError as error:
+                raise self.guard.broken(str(error)) from None
 
     def _open(self) -> FileIO:
         file = self.guard.open()
@@ -178,39 +195,35 @@ def _slices(read: Callable[[int], bytes], size: int | None, step: int) -> Iterat
         left = None if left is None else left - len(data)
 
 
-def _decompressed(
-    inputs: Iterator[bytes], new: Callable[[], Decompressor], guard: Guard
-) -> Iterator[bytes]:
+def _decompressed(inputs: Iterator[bytes], new: Callable[[], Decompressor]) -> Iterator[bytes]:
     data = next(inputs, b"")
     while data:
         stream = new()
-        yield from inflated(stream, data, inputs, guard)
+        yield from inflated(stream, data, inputs)
         data = stream.unused_data.lstrip(b"\0")
         while not data and (more := next(inputs, b"")):
             data = more.lstrip(b"\0")
 
 
-def inflated(
-    stream: Decompressor, data: bytes, inputs: Iterator[bytes], guard: Guard
-) -> Iterator[bytes]:
+def inflated(stream: Decompressor, data: bytes, inputs: Iterator[bytes]) -> Iterator[bytes]:
     """Yield what one compressed stream holds; `data` are its first bytes, `inputs` the others.
 
     Raises:
-        BrokenArchiveError: the stream is damaged or cut short.
+        DamagedError: the stream is damaged or cut short.
 
     """
     while True:
         try:
             output = stream.decompress(data, CHUNK)
         except _failures() as error:
-            raise guard.broken(f"its compressed data can't be read: {error}") from None
+            raise DamagedError(f"its compressed data can't be read: {error}") from None
         if output:
             yield output
         if stream.eof:
             return
         data = next(inputs, b"") if stream.needs_input else b""
         if stream.needs_input and not data:
-            raise guard.broken("its compressed data ends too early")
+            raise DamagedError("its compressed data ends too early")
 
 
 def _failures() -> tuple[type[Exception], ...]:
@@ -220,4 +233,7 @@ def _failures() -> tuple[type[Exception], ...]:
     import zstandard
 
     # bz2 raises OSError and ValueError; files are read elsewhere
-    return (zlib.error, lzma.LZMAError, zstandard.ZstdError, OSError, ValueError, EOFError)
+    return (
+        *(deflate.error, lzma.LZMAError, zstandard.ZstdError),
+        *(OSError, ValueError, EOFError),
+    )

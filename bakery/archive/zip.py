@@ -12,12 +12,12 @@ import re
 import stat
 import struct
 import zipfile
-import zlib
 from contextlib import ExitStack, closing, contextmanager
 from io import BufferedReader
 from typing import TYPE_CHECKING
 
-from bakery.archive.compression import CHUNK, Deflate, inflated
+from bakery.archive import deflate
+from bakery.archive.compression import CHUNK, DamagedError, Deflate, inflated
 from bakery.archive.model import Member
 from bakery.archive.paths import LONGEST_PATH
 from bakery.archive.stream import readable
@@ -136,7 +136,7 @@ def _content(
     size = checksum = 0
     for chunk in chunks:
         size += len(chunk)
-        checksum = zlib.crc32(chunk, checksum)
+        checksum = deflate.crc32(chunk, checksum)
         if size > info.file_size:
             raise guard.broken(f"it holds more than the {info.file_size} bytes that it declares")
         yield chunk
@@ -158,8 +158,11 @@ def _stored(archive: zipfile.ZipFile, info: zipfile.ZipInfo, guard: Guard) -> It
 
 
 def _inflated(stored: Iterator[bytes], guard: Guard) -> Iterator[bytes]:
-    stream = Deflate(-zlib.MAX_WBITS)
-    yield from inflated(stream, next(stored, b""), stored, guard)
+    stream = Deflate(-deflate.MAX_WBITS)
+    try:
+        yield from inflated(stream, next(stored, b""), stored)
+    except DamagedError as error:
+        raise guard.broken(str(error)) from None
     if stream.unused_data or next(stored, b""):
         raise guard.broken("it goes on behind its compressed data")
 

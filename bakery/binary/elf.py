@@ -11,6 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
+from bakery.binary import headers
 from bakery.errors import BakeryError
 
 if TYPE_CHECKING:
@@ -96,9 +97,7 @@ def read(stream: BinaryIO) -> Elf:
 
 
 def _parse(stream: BinaryIO) -> Elf:
-    from elftools.elf.elffile import ELFFile
-
-    elf = ELFFile(stream)
+    elf = headers.segments(stream)
     segments = list(elf.iter_segments())
     missing = _missing_bytes(segments, stream.seek(0, os.SEEK_END))
     if missing:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
+from bakery.binary import headers
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -54,10 +56,8 @@ def read(stream: BinaryIO) -> GoBuild | None:
         stream: the file, at any position; must be seekable.
 
     """
-    from elftools.elf.elffile import ELFFile
-
     try:
-        memory = _Memory(stream, ELFFile(stream))
+        memory = _Memory(stream)
         texts = _texts(memory)
     except Exception:  # noqa: BLE001  whatever a damaged binary provokes, it says nothing
         return None
@@ -70,10 +70,10 @@ def read(stream: BinaryIO) -> GoBuild | None:
 class _Memory:
     """A binary as it is laid out when it runs."""
 
-    def __init__(self, stream: BinaryIO, elf: Any) -> None:
+    def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._elf = elf
-        self._loaded = [s.header for s in elf.iter_segments() if s.header.p_type == "PT_LOAD"]
+        elf = headers.segments(stream)
+        self._loaded = [segment.header for segment in elf.iter_segments("PT_LOAD")]
 
     def read(self, address: int, count: int) -> bytes:
         if not 0 <= count <= _LONGEST:
@@ -87,7 +87,7 @@ class _Memory:
 
     def info(self) -> int | None:
         """Return the address of the build information."""
-        section = self._elf.get_section_by_name(".go.buildinfo")
+        section = headers.section(self._stream, ".go.buildinfo")
         if section is not None:
             start = section.header.sh_addr
         else:

@@ -10,6 +10,8 @@ from typing import BinaryIO
 
 import msgspec
 
+from bakery.binary import headers
+
 _SECTION = ".dep-v0"
 _LARGEST = 8 << 20  # bytes of JSON; a thousand crates take a tenth of a megabyte
 
@@ -44,10 +46,8 @@ def read(stream: BinaryIO) -> tuple[Crate, ...]:
         stream: the file, at any position; must be seekable.
 
     """
-    from elftools.elf.elffile import ELFFile
-
     try:
-        section = ELFFile(stream).get_section_by_name(_SECTION)
+        section = headers.section(stream, _SECTION)
         if section is None:
             return ()
         listed = _decode(section.data())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -116,9 +116,12 @@ class _Installer:
     def add(self, asset: Asset, archive: Path) -> None:
         """Install what the patterns match; note what rights a package gives its programs."""
         before = len(self._tree.entries)
-        unpacking = trace.span(f"unpack {asset.filename}", bytes=archive.stat().st_size)
-        with unpacking, _unaltered(asset, archive) as file:
-            for member, stream in members(file, asset.filename, self._wants, kind=asset.archive):
+        with (
+            trace.span(f"unpack {asset.filename}", bytes=archive.stat().st_size),
+            _unaltered(asset, archive) as file,
+            closing(members(file, asset.filename, self._wants, kind=asset.archive)) as unpacked,
+        ):
+            for member, stream in unpacked:
                 if member.type == "directory":
                     continue
                 if self._pool and self._pool.keeps(member.path):

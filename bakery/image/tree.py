@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
+from bakery.files import begin_to_sync
 from bakery.image.errors import ImageError
 from bakery.image.manifest import ManifestEntry
 from bakery.progress import Silent
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bakery.progress import Progress
 
 _CHUNK = 1 << 20
+_LARGE = 1 << 20  # bytes of a file that is worth a call
 _MERGED = re.compile(r"^(?:(?:usr/)?(?P<bin>s?bin)|(?P<lib>lib(?:32|64|x32)?))/")
 _MACOS = re.compile(r"(^|/)(\._[^/]+|\.DS_Store|__MACOSX(/.*)?)$")
 _FOLDED = re.compile(r"^usr/sbin(?=/|$)")
@@ -102,6 +104,8 @@ class TreeBuilder:
                 file.write(chunk)
                 size += len(chunk)
                 progress.advance(len(chunk))
+            if size >= _LARGE:
+                begin_to_sync(file)
         self.entries[path] = ManifestEntry(
             path=path,
             type="file",

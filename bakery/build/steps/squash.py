@@ -12,6 +12,7 @@ from bakery.build.step import Made, Step
 from bakery.build.steps.squashed import INVENTORY, KIND, MANIFEST, Squashed
 from bakery.files import replace, sha256
 from bakery.image import manifest as manifests
+from bakery.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,6 @@ def _tools(context: Context, image: Image) -> str:
 
 
 def _run(context: Context, image: Image, work: Work) -> Made[Squashed]:
-    from bakery.image import inventory as inventories
     from bakery.image.squash import squash, unlabelled
 
     tree = context.tree(image)
@@ -59,9 +59,11 @@ def _run(context: Context, image: Image, work: Work) -> Made[Squashed]:
     if why := unlabelled(image.format):
         manifest = manifest.unlabelled
     output = work.scratch / image.filename
-    with context.processors.take(1), trace.span("inventory"):
-        inventory = inventories.encode(inventories.take(tree, manifest))
-    with context.processors.take(1 + manifest.size // _BYTES_PER_PROCESSOR) as processors:
+    with (
+        context.processors.take(1 + manifest.size // _BYTES_PER_PROCESSOR) as processors,
+        Workers(1) as aside,
+    ):
+        inventory = aside.submit(_inventory, tree, manifest)
         squash(
             tree,
             output,
@@ -76,8 +78,15 @@ def _run(context: Context, image: Image, work: Work) -> Made[Squashed]:
     )
     file = context.file(image)
     replace(output, file)
-    attachments = {MANIFEST: manifests.encode(manifest), INVENTORY: inventory}
+    attachments = {MANIFEST: manifests.encode(manifest), INVENTORY: inventory.result()}
     return Made(facts=facts, outputs=(file,), attachments=attachments)
+
+
+def _inventory(tree: Path, manifest: Manifest) -> bytes:
+    from bakery.image import inventory as inventories
+
+    with trace.span("inventory"):
+        return inventories.encode(inventories.take(tree, manifest))
 
 
 def _fits(context: Context, image: Image, made: Made[Squashed], parts: Sequence[Part]) -> bool:
