@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from msgspec import structs
 
 from bakery.publish.model import PublishError
-from bakery.registry.manifest import MANIFEST, Descriptor, Manifest, Stored
+from bakery.registry.manifest import MANIFEST, Descriptor, Manifest, Stored, UnreadableError
 from bakery.registry.tags import fallback
 
 if TYPE_CHECKING:
@@ -75,8 +76,10 @@ class CosignKey:
 
         """
         tag = f"{fallback(digest)}.sig"
-        stored = registry.manifest(tag)
-        there = stored.manifest().layers if stored else ()
+        there: tuple[Descriptor, ...] = ()
+        with suppress(UnreadableError):  # written by halves: it heals
+            stored = registry.manifest(tag)
+            there = stored.manifest().layers if stored else ()
         payload = _payload(registry, digest)
         if any(self._has_signed(layer, payload) for layer in there):
             return

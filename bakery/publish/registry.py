@@ -163,7 +163,10 @@ class RegistryPublisher:
     # What is there
 
     def _readable(self, tag: str) -> Contents | None:
-        """Return what a tag holds; None for what is not ours to read, or gone by now."""
+        """Return what a tag holds; None for what can't be read.
+
+        Some registries keep the half of a manifest that came before a connection broke.
+        """
         try:
             return self._reader.read(tag)
         except UnreadableError:
@@ -171,7 +174,7 @@ class RegistryPublisher:
 
     def _contents(self, tag: str) -> Contents | None:
         with self._asking():
-            return self._reader.read(_tag(tag))
+            return self._readable(_tag(tag))
 
     def _public(self, contents: Contents) -> RemoteRelease:
         self._digests[contents.name] = contents.digest

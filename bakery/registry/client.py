@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
@@ -20,7 +21,14 @@ from bakery.http.client import Client, pages
 from bakery.http.errors import RefusedError
 from bakery.http.limits import too_large
 from bakery.http.ranges import number
-from bakery.registry.manifest import ACCEPTED, Descriptor, Index, Manifest, Stored
+from bakery.registry.manifest import (
+    ACCEPTED,
+    Descriptor,
+    Index,
+    Manifest,
+    Stored,
+    UnreadableError,
+)
 from bakery.registry.tags import fallback
 from bakery.registry.tokens import Tokens
 from bakery.registry.upload import Source, Upload
@@ -254,7 +262,9 @@ class Registry:
 
     def _fallback(self, digest: str) -> list[Descriptor]:
         stored = self.manifest(fallback(digest))
-        return list(stored.index().manifests) if stored else []
+        with suppress(UnreadableError):  # written by halves: it heals
+            return list(stored.index().manifests) if stored else []
+        return []
 
     def _list(self, digest: str, attached: list[Descriptor]) -> None:
         """Add to the list that we keep in the registry's place, beside others who do the same."""
