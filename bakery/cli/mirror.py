@@ -70,8 +70,9 @@ def mirror(
     settings = Project().settings
     if keyring is None and not unsigned:
         keyring = usual(settings.signing_keyring)
+    notes: list[str] = []
     failures: list[tuple[str, BakeryError]] = []
-    with Display(error=True) as display:
+    with Display() as display:
         rows = [display.begin("mirror:")]
 
         def begun(name: str) -> Progress:
@@ -94,7 +95,8 @@ def mirror(
             if isinstance(line, tuple):
                 failures.append(line)
             elif is_alarm(line):
-                alarms([line])
+                notes.append(line)
             else:
-                click.echo(line)
+                display.say(line)
+    alarms(notes)
     exit_on_failures(failures)

@@ -108,9 +108,13 @@ class Mirroring:
                     total.count(asset.size or 0)
                     yield f"copy {asset.url}: {format_size(asset.size or 0)}"
             for each in (*choice.releases, *choice.channels, *choice.index):
-                done = target.preview(each)
-                total.add(done)
-                yield from _told("copy", done)
+                try:
+                    done = target.preview(each)
+                except BakeryError as error:
+                    yield each.tag, error
+                else:
+                    total.add(done)
+                    yield from _told("copy", done)
             yield total.told()
 
     def _assets(
