@@ -58,9 +58,10 @@ def mirror(
 ) -> None:
     """Copy releases, channels and the index, as they are signed, from SOURCEs to TARGET.
 
-    Places are folders, addresses of web servers (to read), and github:OWNER/REPO. What is there
-    already is not copied again; what was interrupted is continued. Everything is verified as
-    `bakery verify-release` does, and nothing at TARGET is removed but what a channel drops.
+    Places are folders, addresses of web servers (to read), github:OWNER/REPO and oci:HOST/PATH.
+    What is there already is not copied again; what was interrupted is continued. Everything is
+    verified as `bakery verify-release` does, and nothing at TARGET is removed but what a channel
+    drops.
     """
     from bakery.display import Display
     from bakery.mirror.choice import Selection
