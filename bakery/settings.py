@@ -111,8 +111,8 @@ class Settings:
         dist: where trees, images and releases are written.
         store: where assets are kept by digest; may be shared by many projects.
         mirror: has upstream's assets, as `bakery mirror` copies them, or serves
-            `https://host/path` as `MIRROR/host/path`: an address, or a folder such as ./mirror;
-            unset, upstream is asked.
+            `https://host/path` as `MIRROR/host/path`: an address, a folder such as ./mirror, or
+            oci:HOST/PATH in a registry; unset, upstream is asked.
         debian_mirror: the archive that Debian packages come from, whose address ends in /debian;
             unset, the one that this computer's apt uses.
         debian_snapshot: an archive of Debian as it was at some time, with `{archive}` where
@@ -185,6 +185,11 @@ class Settings:
         return self.origins.get("publish_url") == "default" and "//localhost" in self.publish_url
 
     @property
+    def mirror_of_addresses(self) -> str | None:
+        """The mirror, if it may serve addresses: a registry has assets by their digests alone."""
+        return None if self.mirror and self.mirror.startswith("oci:") else self.mirror
+
+    @property
     def is_mirror_here(self) -> bool:
         """Whether the mirror is a folder, which no network is needed for."""
         return self.mirror is not None and self.mirror.startswith("file:")
@@ -218,6 +223,8 @@ def _mirror(text: str, root: Path) -> str | None:
     """Return an address; a folder's, where the text can be nothing else."""
     if text.startswith(("/", "./", "../", "~")):
         return _folder(text, root).as_uri()
+    if text.startswith("oci:"):
+        return f"oci://{_publisher(text, root).removeprefix('oci:')}"
     try:
         return _address(text, root)
     except ValueError as error:
@@ -300,12 +307,12 @@ def _waivers(text: str, _root: Path) -> tuple[BootWaiver, ...]:
     return tuple(BootWaiver.parse(line) for line in lines if line)
 
 
-def is_publisher(text: str) -> bool:
-    """Return whether a text names a publisher, as the setting does."""
+def publisher_of(text: str) -> str | None:
+    """Return the publisher that a text names as the setting does; None where it names none."""
     try:
-        return bool(_publisher(text, Path()))
+        return _publisher(text, Path())
     except ValueError:
-        return False
+        return None
 
 
 def _publisher(text: str, _root: Path) -> str:

@@ -58,9 +58,10 @@ def mirror(
 ) -> None:
     """Copy releases, channels and the index, as they are signed, from SOURCEs to TARGET.
 
-    Places are folders, addresses of web servers (to read), and github:OWNER/REPO. What is there
-    already is not copied again; what was interrupted is continued. Everything is verified as
-    `bakery verify-release` does, and nothing at TARGET is removed but what a channel drops.
+    Places are folders, addresses of web servers (to read), github:OWNER/REPO and oci:HOST/PATH.
+    What is there already is not copied again; what was interrupted is continued. Everything is
+    verified as `bakery verify-release` does, and nothing at TARGET is removed but what a channel
+    drops.
     """
     from bakery.display import Display
     from bakery.mirror.choice import Selection
@@ -70,8 +71,9 @@ def mirror(
     settings = Project().settings
     if keyring is None and not unsigned:
         keyring = usual(settings.signing_keyring)
+    notes: list[str] = []
     failures: list[tuple[str, BakeryError]] = []
-    with Display(error=True) as display:
+    with Display() as display:
         rows = [display.begin("mirror:")]
 
         def begun(name: str) -> Progress:
@@ -94,7 +96,8 @@ def mirror(
             if isinstance(line, tuple):
                 failures.append(line)
             elif is_alarm(line):
-                alarms([line])
+                notes.append(line)
             else:
-                click.echo(line)
+                display.say(line)
+    alarms(notes)
     exit_on_failures(failures)

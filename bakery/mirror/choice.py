@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from bakery.mirror import publication
 from bakery.mirror.errors import MirrorError
 from bakery.recipe.names import ASSETS, INDEX
 from bakery.recipe.version import Version
+from bakery.release import sums
 from bakery.text import LEFT_OUT, nearest
 
 if TYPE_CHECKING:
@@ -80,7 +82,8 @@ class Choice:
             if tag != ASSETS and (selection.may_be(tag) or tag == INDEX):
                 self._look(tag, listed=True)
         for tag in selection.names:
-            self._look(tag)
+            if re.fullmatch(sums.NAME, tag):
+                self._look(tag)
         self._look_for_channels()
         for channel in self.channels:
             for tag in sorted(channel.releases):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.files import sha256
-from bakery.mirror.errors import GoneError
+from bakery.mirror.errors import GoneError, MirrorError
 from bakery.mirror.publication import UNLISTED, digest
 from bakery.mirror.source import Wanted
 from bakery.progress import Silent
@@ -41,8 +41,13 @@ if TYPE_CHECKING:
 _SETTLES = 5  # times that a channel may move on while it is copied
 
 
-class _MovedOnError(Exception):
+class _MovedOnError(MirrorError):
     """What is copied has changed at its source since it was read."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            "it changes at the source while it is copied", where=where, fix="run it again"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,16 +94,16 @@ class Target:
             BakeryError: the source does not have what it lists, or the target refuses it.
 
         """
+        known: list[RemoteRelease] | None = self.seen(published.tag)
         for _ in range(_SETTLES - 1):
-            work = _Copying(self, published)
             try:
-                return self._settled(work)
+                return self._settled(_Copying(self, published), known)
             except (_MovedOnError, GoneError):
                 now = published.again()
                 if now is None or now.reader.index == published.reader.index:
                     raise
-                published = now
-        return self._settled(_Copying(self, published))
+                published, known = now, None
+        return self._settled(_Copying(self, published), None)
 
     def preview(self, published: Publication) -> Copied:
         """Return what copying would bring."""
@@ -137,7 +142,7 @@ class Target:
             plan=partial(channel_steps.steps, channel),
         )
 
-    def _settled(self, work: _Copying) -> Copied:
+    def _settled(self, work: _Copying, known: Sequence[RemoteRelease] | None) -> Copied:
         tag = work.published.tag
         reconcile(
             tag,
@@ -145,7 +150,7 @@ class Target:
             self.retry,
             look=partial(self.publisher.find, tag),
             plan=work.plan,
-            known=self.seen(tag),
+            known=known,
         )
         for path in work.brought.values():
             if path.parent == self.scratch.folder:
@@ -195,7 +200,7 @@ class _Copying:
         )
         steps = channel_steps.steps(channel, remote)
         if steps and not self.published.is_still():
-            raise _MovedOnError
+            raise _MovedOnError(self.published.reader.base)
         return steps
 
     def lacking(self, remote: Sequence[RemoteRelease]) -> list[Wanted]:

@@ -19,7 +19,7 @@ from bakery.mirror.source import Folder, Published, Served
 from bakery.publish.model import UnsettledError
 from bakery.publish.publishers import named
 from bakery.recipe.names import ASSETS
-from bakery.settings import is_publisher
+from bakery.settings import publisher_of
 from bakery.store.folder import Store
 from bakery.text import STAYS, format_size
 
@@ -108,9 +108,13 @@ class Mirroring:
                     total.count(asset.size or 0)
                     yield f"copy {asset.url}: {format_size(asset.size or 0)}"
             for each in (*choice.releases, *choice.channels, *choice.index):
-                done = target.preview(each)
-                total.add(done)
-                yield from _told("copy", done)
+                try:
+                    done = target.preview(each)
+                except BakeryError as error:
+                    yield each.tag, error
+                else:
+                    total.add(done)
+                    yield from _told("copy", done)
             yield total.told()
 
     def _assets(
@@ -158,9 +162,10 @@ class Mirroring:
     def _source(self, place: str, own: Scratch) -> Source:
         if place.startswith(_SERVED):
             return Served(place.rstrip("/"))
-        if is_publisher(place) and not place.startswith(_FOLDER):
-            publisher = self._named(place, own)
-            return Published(publisher, place, Store(self.settings.store), self.retry)
+        known = publisher_of(place)
+        if known and not known.startswith(_FOLDER):
+            publisher = self._named(known, own)
+            return Published(publisher, known, Store(self.settings.store), self.retry)
         folder = Path(place.removeprefix(_FOLDER)).expanduser().absolute()
         if not folder.is_dir():
             raise MirrorError("there is no such folder to copy from", where=place, fix=_PLACES)
@@ -170,14 +175,14 @@ class Mirroring:
         return named(place, replace(self.settings, root=Path.cwd()), own.owner)
 
 
-_PLACES = "name a folder, a web server's address (to read), github:OWNER/REPO or directory:PATH"
+_PLACES = "name a folder, a web server's address (to read), github:OWNER/REPO or oci:HOST/PATH"
 
 
 def _target(place: str) -> str:
     if place.startswith(_SERVED):
         raise MirrorError("a web server is only read", where=place, fix=_PLACES)
-    if is_publisher(place):
-        return place
+    if known := publisher_of(place):
+        return known
     if re.match("[a-z]+:", place):
         raise MirrorError("this names no place to copy to", where=place, fix=_PLACES)
     return f"{_FOLDER}{Path(place).expanduser()}"

@@ -130,7 +130,7 @@ def download_unpinned(
         pull = Pull(
             partial=partial, expected=Expected(), progress=Silent(), client=client or Client()
         )
-        pull.from_upstream(url, mirror=settings.mirror, resolve=resolve)
+        pull.from_upstream(url, mirror=settings.mirror_of_addresses, resolve=resolve)
         return _adopt(store, partial)
 
 

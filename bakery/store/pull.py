@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from bakery import trace
+from bakery.http import limits
 from bakery.http.address import file_name, mirrored, shown, split
 from bakery.http.answer import CHUNK
 from bakery.http.errors import (
@@ -19,6 +20,8 @@ from bakery.http.errors import (
     UntrustedError,
 )
 from bakery.recipe.names import ASSETS
+from bakery.registry.files import Files
+from bakery.registry.reference import SCHEME
 from bakery.store.errors import DownloadError, WrongBytesError
 
 if TYPE_CHECKING:
@@ -72,13 +75,16 @@ class Pull:
         web = url.startswith(("http://", "https://"))
         through_mirror = mirror if web else None
         digest = self.expected.sha256
-        by_digest = f"{mirror}/{ASSETS}/{digest}" if mirror and digest else None
+        by_digest = in_mirror(mirror, digest) if mirror and digest else None
         if not web and not url.startswith("file:"):
             if by_digest and self._try_first(by_digest):
                 return
             by_digest = None
             self.progress.tell("asks the index")
-        source = mirrored(url, through_mirror) if through_mirror else resolve(url)
+        if through_mirror and through_mirror.startswith(SCHEME):
+            source = by_digest or through_mirror
+        else:
+            source = mirrored(url, through_mirror) if through_mirror else resolve(url)
         try:
             self._complete_from(source, by_digest)
         except (RefusedError, TransientError) as error:
@@ -128,12 +134,15 @@ class Pull:
         if not partial.size or partial.size != self.expected.size:
             self.progress.tell(f"waits for {split(source).hostname or 'the disk'}")
             with trace.span("download", source=shown(source)) as span:
-                with self.client.stream(source, partial.resume(source)) as answer:
-                    self.progress.tell("")
-                    kind = answer.kind
-                    span.note(begins_at=answer.offset)
-                    self._receive(source, answer)
-                span.note(bytes=partial.size - answer.offset)
+                if source.startswith(SCHEME):
+                    begins = self._from_registry(source)
+                else:
+                    with self.client.stream(source, partial.resume(source)) as answer:
+                        self.progress.tell("")
+                        kind, begins = answer.kind, answer.offset
+                        span.note(begins_at=begins)
+                        self._receive(source, answer)
+                span.note(bytes=partial.size - begins)
         if partial.sha256() == self.expected.sha256:
             return
         if self.expected.sha256 is None:
@@ -142,6 +151,14 @@ class Pull:
             raise StaleError("the pieces of several transfers make another file")
         else:
             raise self._wrong(source, kind, f"sha256 {partial.sha256()}, {partial.size} bytes")
+
+    def _from_registry(self, source: str) -> int:
+        """Bring all of a blob, which the registry's client compares with its digest; return 0."""
+        self.partial.start(source, None, total=self.expected.size)
+        largest = limits.ASSET if self.expected.size is None else self.expected.size
+        files = Files(retry=self.client.retry, limits=self.client.limits)
+        files.copy(source, self.partial.append, size=largest)
+        return 0
 
     def _receive(self, source: str, answer: Answer) -> None:
         partial, expected = self.partial, self.expected.size
@@ -189,6 +206,13 @@ class Pull:
         excerpt = _excerpt(self.partial)
         self.partial.clear()
         raise RefusedError(f"what came is {kind}, {excerpt}" if page else "what came is empty")
+
+
+def in_mirror(mirror: str, sha256: str) -> str:
+    """Return where a mirror has an asset of a digest, in a folder of it or in a registry."""
+    if mirror.startswith(SCHEME):
+        return f"{mirror}@sha256:{sha256}"
+    return f"{mirror}/{ASSETS}/{sha256}"
 
 
 def is_missing(error: Exception, source: str) -> bool:

@@ -183,7 +183,7 @@ class Api:
             ) from error
 
     def _source(self, url: str) -> str:
-        mirror = self.settings.mirror
+        mirror = self.settings.mirror_of_addresses
         return url if mirror is None or url.startswith(f"{mirror}/") else mirrored(url, mirror)
 
 

@@ -176,7 +176,7 @@ class Evidence:
                 where=proof.url,
                 ask=lambda url, question: self._api.post(url, question).content,
                 certificate=self._download(of, of).path if of else None,
-                offline=self._settings.mirror is not None,
+                offline=self._settings.mirror_of_addresses is not None,
             )
         elif proof.kind == "cosign":
             key = self._source.keys[proof.key]

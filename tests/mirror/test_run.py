@@ -150,6 +150,9 @@ def test_a_name_that_is_not_there(site: Any, mirrors: Any, target: Path) -> None
         mirrors.run(site.root, target, names=("apq",))
     with pytest.raises(MirrorError, match="nothing is published as app-3"):
         mirrors.run(site.root, target, names=("app-3",))
+    with pytest.raises(MirrorError, match="nothing is published as"):
+        mirrors.run(site.root, target, names=("../site/app-1.0",))
+    assert not target.exists()
 
 
 def test_a_part_of_a_part(site: Any, mirrors: Any, target: Path, tmp_path: Path) -> None:
