@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from bakery.characters import hidden_at
 from bakery.cli import main
-from bakery.http.client import Client
 from bakery.http.retry import RetryPolicy
 from bakery.provision import install
+from bakery.registry.files import Files
 from bakery.release import document, reader, sums
 from bakery.release import index as indexes
 
@@ -89,9 +89,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    client = partial(Client, retry=RetryPolicy(sleep=lambda _: None))
-    monkeypatch.setattr(reader, "Client", client)
-    monkeypatch.setattr(install, "Client", client)
+    client = partial(Files, retry=RetryPolicy(sleep=lambda _: None))
+    monkeypatch.setattr(reader, "Files", client)
+    monkeypatch.setattr(install, "Files", client)
 
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)

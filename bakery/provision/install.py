@@ -7,7 +7,6 @@ import hashlib
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from bakery.http.client import Client
 from bakery.http.errors import RequestError
 from bakery.http.limits import ASSET
 from bakery.provision import keys, ownership, record, verity
@@ -17,9 +16,7 @@ from bakery.provision.host_root import HostRoot
 from bakery.provision.plan import IMAGES
 from bakery.recipe.names import release_name
 from bakery.recipe.version import Version
-from bakery.registry.client import Registry
-from bakery.registry.manifest import Descriptor
-from bakery.registry.reference import SCHEME, Reference
+from bakery.registry.files import Files
 from bakery.text import nearest
 
 if TYPE_CHECKING:
@@ -174,19 +171,13 @@ def _apply(changes: Mapping[str, bytes | None], host: HostRoot) -> None:
 
 def _copy(source: str, target: IO[bytes], expected: RemoteContents) -> None:
     digest = hashlib.sha256()
-    size = ASSET if expected.size is None else expected.size
 
     def write(chunk: bytes) -> None:
         digest.update(chunk)
         target.write(chunk)
 
     try:
-        if source.startswith(SCHEME):
-            found = Reference.parse(source)
-            blob = Descriptor(media_type="", digest=str(found.digest), size=size)
-            Registry(found).copy(blob, write)
-        else:
-            Client().copy(source, write, size=size)
+        Files().copy(source, write, size=ASSET if expected.size is None else expected.size)
     except RequestError as error:
         raise ProvisionError(
             "the image can't be read",

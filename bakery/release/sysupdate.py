@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bakery.recipe.load import Source
     from bakery.recipe.plan import Release
 
+_AS_IT_IS = "surrogateescape"  # what is no text goes through
 # What systemd reads up to 256, what from 257 on, and what 262 reads beside it
 SUFFIXES = (".conf", ".transfer", COMPONENT := ".component")
 VERITY = ".verity"
@@ -126,7 +127,7 @@ def files(release: Release, url: str, *, verity: bool = False) -> dict[str, byte
 
 def moved(transfer: bytes, move: Callable[[str], str]) -> bytes:
     """Return a transfer definition whose source is at another address."""
-    lines = transfer.decode().split("\n")
+    lines = transfer.decode(errors=_AS_IT_IS).split("\n")
     start = "Path="
     source = lines.index("[Source]") if "[Source]" in lines else len(lines)
     for number, line in enumerate(lines[source:], source):
@@ -134,7 +135,7 @@ def moved(transfer: bytes, move: Callable[[str], str]) -> bytes:
             url = line.removeprefix(start).replace("%%", "%")
             lines[number] = start + _literal(move(url))
             break
-    return "\n".join(lines).encode()
+    return "\n".join(lines).encode(errors=_AS_IT_IS)
 
 
 def transfer(name: str, channel: str, stem: str, url: str, *, verity: bool = False) -> bytes:
