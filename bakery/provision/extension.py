@@ -180,10 +180,11 @@ def mirrored(extension: Extension, mirror: str) -> Extension:
         ProvisionError: it is in a registry.
 
     """
-    if extension.url.startswith(SCHEME):
+    followed = extension.component and registry.followed(extension.component)
+    if followed or extension.url.startswith(SCHEME):
         raise ProvisionError(
             "a registry has no mirror that serves it as a folder",
-            where=extension.url,
+            where=extension.name,
             fix="name the registry that machines reach, as in oci://HOST/PATH/CHANNEL, without "
             "--mirror",
         )

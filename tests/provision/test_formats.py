@@ -402,6 +402,8 @@ def test_a_channel_in_a_registry_is_followed_by_loopback(
     )
     proxy = "http://proxy.example:3128"
     there = replace(release, component=followed.component)
+    with pytest.raises(ProvisionError, match="a registry has no mirror"):
+        extension.mirrored(followed, "http://mirror.example")
     config = json.loads(render(plan([there], host="any", proxy=proxy, fetches=False)))
     path = b"\nPath=http://127.0.0.1:17716/registry.example:5000/me/bakery/docker\n"
     for suffix in ("conf", "transfer"):
