@@ -290,7 +290,8 @@ class State:
         """Take over what was found; return what to tell the user, or None if it can't be had."""
         if self._sharing is None or self.key(step) != found.result.key:
             return None
-        made = self._sharing.take(step, found, work)
+        with trace.span(f"{step.id}: from the cache", "remote"):
+            made = self._sharing.take(step, found, work)
         if made is None:
             return None
         self._record(step, found.result.key, found.result.seconds, made, found.origin)

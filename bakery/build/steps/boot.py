@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bakery.boot.report import BootReport
     from bakery.build.context import Context
+    from bakery.build.sharing import Part
     from bakery.build.step import Work
     from bakery.build.steps.squashed import Squashed
     from bakery.recipe.plan import Image
@@ -61,7 +62,7 @@ def step(
         after=tuple(squashed),
         inputs=inputs,
         shared=context.shared(image),
-        fits=lambda made, _: _fits(machines(context, image), made.facts),
+        fits=lambda made, parts: _fits(machines(context, image), made.facts, parts),
         leftovers=(context.journals(image),),
     )
 
@@ -137,14 +138,19 @@ def machines(context: Context, image: Image) -> tuple[str, ...]:
     return demanded(context.settings, image=image.id, arch=image.contents.arch)
 
 
-def _fits(machines: Sequence[str], booted: Booted) -> bool:
-    """Return whether boots are of the machines that are asked for.
+def _fits(machines: Sequence[str], booted: Booted, parts: Sequence[Part]) -> bool:
+    """Return whether boots are of this image, on the machines that are asked for.
 
     One may have been virtual that is a container's by name; see `bakery.boot.machines`.
     """
     systems = [boot.machine.partition(":")[2] for boot in booted.boots]
     asked = {word for name in machines for word in name.split(":", 1)}
-    return bool(systems) == bool(machines) and len(systems) <= len(machines) and asked >= {*systems}
+    return (
+        [part.blob.sha256 for part in parts] == [booted.sha256]
+        and bool(systems) == bool(machines)
+        and len(systems) <= len(machines)
+        and asked >= {*systems}
+    )
 
 
 def recorded(report: BootReport) -> Boot:
