@@ -70,7 +70,8 @@ class Clients:
             yield from self._updex()
         yield "releases.json", self._kairos()
         prefix = urlsplit(self.site.url).path
-        lines = (f"{quote(prefix + path)} {url} 302\n" for path, url in self._moved.items())
+        moved = {path: url for path, url in self._moved.items() if url.startswith("http")}
+        lines = (f"{quote(prefix + path)} {url} 302\n" for path, url in moved.items())
         yield REDIRECTS, "".join(lines).encode()
 
     def _sysexts_manager(self) -> Iterator[tuple[str, bytes]]:

@@ -13,6 +13,7 @@ from bakery.provision import butane, cloud_init, extension, ignition, shell
 from bakery.provision.errors import ProvisionError
 from bakery.provision.extension import Wanted
 from bakery.provision.plan import HostSystem, UpdatePolicy, plan
+from bakery.release import sysupdate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -172,7 +173,18 @@ def _followed(publication: Publication, channel: Channel, arch: Arch) -> _Chosen
         )
     except ProvisionError:
         return None  # it has no image for this architecture
-    return _Chosen(found, channel.name, arch)
+    return _Chosen(_led(found, channel.url), channel.name, arch)
+
+
+def _led(found: Extension, url: str) -> Extension:
+    """Return an extension that hosts follow at an address, wherever its channel was read."""
+    if found.component is None:
+        return found
+    transfers = {
+        name: sysupdate.moved(text, lambda _: url)
+        for name, text in found.component.transfers.items()
+    }
+    return replace(found, component=replace(found.component, transfers=transfers))
 
 
 def _pinned(publication: Publication, edition: Edition, arch: Arch) -> _Chosen | None:

@@ -270,7 +270,7 @@ def _asked(base: str, keyring: Path | None) -> _Answer:
 
 def _read_ahead(reader: ReleaseReader) -> None:
     for name in reader.digests:
-        if name in _TELLING or (name.endswith(_BILL) and reader.base.startswith("http")):
+        if name in _TELLING or (name.endswith(_BILL) and not reader.base.startswith("file:")):
             reader.read(name)
     if indexes.CHANNEL in reader.digests and signing.KEYRING in reader.digests:
         reader.signed_by(reader.read(signing.KEYRING))  # as hosts will

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from harness.catalogue import catalogue, release
 from harness.debian import DEBIAN_ARCH, ROOTS, Debian, docker_url, store
 from harness.docker import docker_project
 from harness.mirror import Mirror
@@ -246,6 +247,31 @@ def bench_verity(place: Place) -> None:
         repart.make(image, output, arch=native_arch(), seed=seed.data)
         theirs.append(time.perf_counter() - started)
     show("one image for dm-verity / systemd-repart", min(ours), min(theirs), 1.5)
+
+
+def bench_site(place: Place) -> None:
+    """A site about 100 extensions with 6 versions each: at most 3 s, and nothing written again.
+
+    The processor time is the process's own; the wall clock's counts on an idle machine alone.
+    """
+    root = Path(tempfile.mkdtemp(dir=place.folder))
+    (root / "published").mkdir()
+    versions = {f"tool-x{number}": [f"1.{v}" for v in range(6)] for number in range(100)}
+    for name, tags in versions.items():
+        for tag in tags:
+            own = {f"/usr/bin/{name}-{i}": (5000 + i, f"{tag if i % 3 else i}") for i in range(12)}
+            shared = {f"/usr/share/{name}/{i}": (50 + i, str(i)) for i in range(12)}
+            release(root / "published", name, tag, {**own, **shared})
+    catalogue(root / "published", versions, None)
+    env = {**os.environ, "BAKERY_PUBLISHER": f"directory:{root / 'published'}"}
+    command = [sys.executable, "-m", "bakery", "site", root / "site", "--url", "https://e.org"]
+    for what in ("first", "again"):
+        before = os.times()
+        seconds = timed(command, cwd=REPOSITORY, env=env)
+        after = os.times()
+        spent = sum(after[2:4]) - sum(before[2:4])
+        verdict = "ok" if seconds <= 3 else "TOO SLOW"
+        print(f"site, {what}: {seconds:.2f} s, of a processor {spent:.2f} s {verdict}")
 
 
 def bench_bash(place: Place) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -16,6 +16,7 @@ from harness.page import Page, broken, pages
 from bakery.provision import command
 from bakery.recipe.load import load_all
 from bakery.release import sums
+from bakery.release.reader import ReleaseReader
 from bakery.release.sums import FILE
 from bakery.site import index, make, published
 from bakery.site.index import SiteIndex
@@ -180,6 +181,40 @@ def test_a_channel_out_of_date_is_shown_as_such(project: Settings, tmp_path: Pat
     folder = tmp_path / "site"
     make.make(folder, project, {}, given=[str(copy)])
     assert "SHA256SUMS is out of date" in (folder / "status.html").read_text()
+    assert (folder / "app/index.html").is_file()
+
+
+def test_days_are_those_of_the_lists(project: Settings) -> None:
+    path = project.root / "published/app-1.2" / FILE
+    changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    for base in (f"{project.publish_url}/app-1.2", path.parent.as_uri()):
+        modified = ReleaseReader.open(base).modified
+        assert modified is not None
+        assert modified.date() == changed.date()
+    editions = published.read(make.places(project, []))[0].editions
+    assert {each.day for each in editions} == {changed.date()}
+
+
+def test_a_channel_that_its_own_keys_have_not_signed_is_shown_as_such(
+    project: Settings, tmp_path: Path
+) -> None:
+    copy = tmp_path / "published"
+    shutil.copytree(project.root / "published", copy)
+    list_ = copy / "app" / FILE
+    list_.write_bytes(list_.read_bytes() + b"0" * 64 + b"  another\n")
+    folder = tmp_path / "site"
+    make.make(folder, project, {}, given=[str(copy)])
+    assert "the signature of SHA256SUMS does not hold" in (folder / "status.html").read_text()
+    assert not [*(folder / "app/get").glob("follow-*")]
+
+
+def test_a_channel_served_by_the_same_folder_stays_whole(project: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    shutil.copytree(project.root / "published", folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for _ in range(2):
+        make.make(folder, project, {})
+    assert {path: path.read_bytes() for path in before} == before
     assert (folder / "app/index.html").is_file()
 
 
