@@ -90,7 +90,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     client = partial(Client, retry=RetryPolicy(sleep=lambda _: None))
-    monkeypatch.setattr(reader, "Client", client)
+    monkeypatch.setattr(reader, "Files", client)
     monkeypatch.setattr(install, "Client", client)
 
 

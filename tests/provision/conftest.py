@@ -14,6 +14,7 @@ from bakery.arch import Arch
 from bakery.http.client import Client
 from bakery.http.retry import RetryPolicy
 from bakery.provision import install
+from bakery.registry.files import Files
 from bakery.release import reader
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def settings(tmp_path: Path, server: Mirror) -> Settings:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long was waited between requests; in tests, that takes no time."""
     waits: list[float] = []
-    client = partial(Client, retry=RetryPolicy(sleep=waits.append))
-    monkeypatch.setattr(reader, "Client", client)
-    monkeypatch.setattr(install, "Client", client)
+    retry = RetryPolicy(sleep=waits.append)
+    monkeypatch.setattr(reader, "Files", partial(Files, retry=retry))
+    monkeypatch.setattr(install, "Client", partial(Client, retry=retry))
     return waits
