@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import needs, small
 from harness.debian import ROOTS
-from harness.hosts import HERE, booted
+from harness.hosts import HERE, Publisher, booted
 from harness.mirror import Mirror
 from harness.project import REPOSITORY, Project, digest
 
@@ -162,16 +162,9 @@ def alone(project: Project, script: str, **environment: str) -> str:
     return done.stdout
 
 
-@dataclass(frozen=True)
-class Site:
-    """What is beyond the air gap: the mirror's folder."""
-
-    folder: Path
-
-
 @needs.programs("systemd-nspawn", "debootstrap")
 @pytest.mark.parametrize("suite", LONG)
-def test_beyond_the_air_gap(bakery: Bakery, tmp_path: Path, suite: str) -> None:
+def test_beyond_the_air_gap(bakery: Bakery, person: Person, tmp_path: Path, suite: str) -> None:
     bakery.publish("1.0")
     target = tmp_path / "mirror"
     keyring = {"BAKERY_SIGNING_KEYRING": str(bakery.keyring)}
@@ -210,8 +203,7 @@ def test_beyond_the_air_gap(bakery: Bakery, tmp_path: Path, suite: str) -> None:
     followed = (disk / "etc/sysupdate.app.d/app.transfer").read_text()
     assert f"Path={HERE}/app\n" in followed
     assert moved_by_hand(target / "app/app.transfer", tmp_path) == with_link(followed)
-    site: Any = Site(target)
-    with booted(suite, disk, site) as host:
+    with booted(suite, disk, Publisher(target, tmp_path, person)) as host:
         assert host.runs("app") == "1.0"
         bakery.publish("2.0")
         alone(bakery.project, copy, **keyring)
