@@ -11,6 +11,7 @@ from typing import BinaryIO
 import msgspec
 
 from bakery.binary import headers
+from bakery.decoding import from_json
 
 _SECTION = ".dep-v0"
 _LARGEST = 8 << 20  # bytes of JSON; a thousand crates take a tenth of a megabyte
@@ -62,4 +63,4 @@ def read(stream: BinaryIO) -> tuple[Crate, ...]:
 
 def _decode(data: bytes) -> _Dependencies:
     text = zlib.decompressobj().decompress(data, _LARGEST)
-    return msgspec.json.decode(text, type=_Dependencies)
+    return from_json(text, _Dependencies)

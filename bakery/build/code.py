@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.decoding import from_json
 from bakery.files import write_whole
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Code:
         if self._remembered is None:
             try:
                 data = self._index.read_bytes()
-                self._remembered = msgspec.json.decode(data, type=dict[str, _Read])
+                self._remembered = from_json(data, dict[str, _Read])
             except (OSError, msgspec.DecodeError):
                 self._remembered = {}
         return self._remembered

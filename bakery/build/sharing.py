@@ -20,6 +20,7 @@ import msgspec
 from bakery.build.state import Origin
 from bakery.build.step import Made
 from bakery.characters import hidden_text
+from bakery.decoding import from_json
 from bakery.errors import BakeryError
 from bakery.files import replace
 from bakery.remote.cache import Cache
@@ -164,9 +165,9 @@ class Sharing:
         return None
 
     def _opened(self, step: AnyStep, key: str, data: bytes) -> Found:
-        envelope = msgspec.json.decode(data, type=Envelope)
+        envelope = from_json(data, Envelope)
         signer = self._signer(step, envelope)
-        result = msgspec.json.decode(envelope.result, type=Result)
+        result = from_json(envelope.result, Result)
         if (result.step, result.key) != (step.id, key):
             raise _RefusedError("it is another step's")
         if [part.name for part in result.outputs] != [path.name for path in step.shared]:
@@ -175,7 +176,7 @@ class Sharing:
             raise _RefusedError("it has other documents than the step leaves")
         if any(part.blob.size > _LARGEST_DOCUMENT for part in result.attachments):
             raise _RefusedError("its documents are too large")
-        facts = msgspec.json.decode(result.facts, type=step.facts)
+        facts = from_json(result.facts, step.facts)
         if hidden_text(msgspec.to_builtins(facts)) is not None:
             raise _RefusedError("it holds characters that are not shown")
         origin = Origin(cache=self._cache.name, signed_by=signer)

@@ -23,6 +23,7 @@ import msgspec
 from bakery import trace
 from bakery.build.code import Code
 from bakery.build.step import Nothing, Work
+from bakery.decoding import decoder
 from bakery.errors import BakeryError
 from bakery.files import remove, write_whole
 from bakery.interrupts import removing
@@ -472,7 +473,7 @@ def decode(data: bytes, facts: type[Facts]) -> Record[Facts]:
 
 @functools.cache
 def _decoder(facts: type[Facts]) -> msgspec.json.Decoder[Record[Facts]]:
-    return msgspec.json.Decoder(Record[facts])  # type: ignore[valid-type]
+    return decoder(Record[facts])  # type: ignore[valid-type]
 
 
 def _output(path: Path, dist: Path) -> Output:

@@ -18,6 +18,7 @@ from bakery.build.state import decode
 from bakery.build.steps.boot import Booted
 from bakery.build.steps.check import Checked
 from bakery.build.steps.squashed import INVENTORY, KIND, MANIFEST, Squashed
+from bakery.decoding import from_json
 from bakery.errors import BakeryError
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def decode_agreed(text: str) -> dict[str, Agreed]:
 
     """
     try:
-        return msgspec.json.decode(text, type=dict[str, Agreed])
+        return from_json(text, dict[str, Agreed])
     except msgspec.DecodeError as error:
         raise HandoverError("what was agreed on can't be read", why=str(error)) from error
 

@@ -12,6 +12,7 @@ import msgspec
 from bakery.build.steps import fetch
 from bakery.ci.shards import Job, Load, divide, shares
 from bakery.ci.times import size
+from bakery.decoding import from_json
 from bakery.errors import BakeryError
 from bakery.lock.history import git, lock_before
 from bakery.recipe.folder import LOCK
@@ -83,7 +84,7 @@ def decode(text: str) -> Matrix:
 
     """
     try:
-        return msgspec.json.decode(text, type=Matrix)
+        return from_json(text, Matrix)
     except msgspec.DecodeError as error:
         raise ShardError("the matrix is none", why=str(error)) from error
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.build.steps import fetch
+from bakery.decoding import decoder, from_json
 from bakery.errors import BakeryError
 
 if TYPE_CHECKING:
@@ -81,13 +82,13 @@ def measured(folders: Iterable[Path]) -> dict[str, float]:
 
     What is no record, or one of a time that can't be, is passed over.
     """
-    decoder = msgspec.json.Decoder(_Timed)
+    timed = decoder(_Timed)
     times = {}
     for folder in folders:
         for kind in KINDS:
             for path in sorted((folder / _RECORDS / kind).glob("*.json")):
                 try:
-                    seconds = decoder.decode(path.read_bytes()).seconds
+                    seconds = timed.decode(path.read_bytes()).seconds
                 except (OSError, msgspec.DecodeError):
                     continue
                 if 0 <= seconds <= LONGEST:
@@ -103,7 +104,7 @@ def decode(data: bytes) -> dict[str, float]:
 
     """
     try:
-        times = msgspec.json.decode(data, type=dict[str, float])
+        times = from_json(data, dict[str, float])
     except msgspec.DecodeError as error:
         raise TimesError(
             "the times can't be read", why=str(error), fix="remove the file: it is measured anew"

@@ -11,6 +11,7 @@ from bakery.binary import go_build, rust_build
 from bakery.binary.elf import MAGIC
 from bakery.binary.go_build import GoBuild  # noqa: TC001  msgspec reads it at run time
 from bakery.binary.rust_build import Crate  # noqa: TC001  the same
+from bakery.decoding import from_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,4 +81,4 @@ def decode(data: bytes) -> Inventory:
         msgspec.DecodeError: the bytes are not an inventory.
 
     """
-    return msgspec.json.decode(data, type=Inventory)
+    return from_json(data, Inventory)

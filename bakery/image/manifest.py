@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from bakery.decoding import from_json
 from bakery.recipe.capabilities import Capabilities
 
 LABEL = "security.selinux"
@@ -118,4 +119,4 @@ def decode(data: bytes) -> Manifest:
         msgspec.DecodeError: the bytes are not a manifest.
 
     """
-    return msgspec.json.decode(data, type=Manifest)
+    return from_json(data, Manifest)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from bakery.decoding import from_data
 from bakery.provision.host_config import UNITS, HostFile, HostLink, InlineContents, RemoteContents
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def decode(data: bytes) -> tuple[Laid, ...]:
         match = _LINE.fullmatch(line)
         if match is None or not line.isprintable() or ".." in match["path"].split("/"):
             raise ValueError(line)
-        found.append(msgspec.convert(match.groupdict(default=""), Laid))
+        found.append(from_data(match.groupdict(default=""), Laid))
     return tuple(found)
 
 

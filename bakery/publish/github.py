@@ -16,8 +16,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-import msgspec
-
+from bakery.decoding import from_json
 from bakery.http.address import origin, shown
 from bakery.http.client import Client, pages
 from bakery.http.errors import RateLimitedError, RequestError, TransientError
@@ -319,7 +318,7 @@ def _way_out(why: str) -> str:
 
 def _decoded(response: Response, kind: type[_T]) -> _T:
     try:
-        return msgspec.json.decode(response.content, type=kind)
+        return from_json(response.content, kind)
     except (ValueError, RecursionError) as error:
         raise PublishError(
             "GitHub answers with something else than its documentation says",

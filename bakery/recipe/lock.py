@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 import msgspec
 
 from bakery.characters import hidden_text
+from bakery.decoding import from_json
 from bakery.errors import BakeryError
 from bakery.recipe.template import ADDRESS
 from bakery.recipe.types import Trust
@@ -232,7 +233,7 @@ def decode(data: bytes, path: Path) -> Lock:
 
     """
     try:
-        lock = msgspec.json.decode(data, type=Lock)
+        lock = from_json(data, Lock)
     except (ValueError, RecursionError) as error:
         raise _damaged(path, data, str(error)) from None
     if b"\\" in data or not data.isascii():

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from bakery.decoding import from_json
 from bakery.http.address import joined
 from bakery.http.client import Client, pages
 from bakery.http.errors import RefusedError
@@ -315,6 +316,6 @@ def _found(ask: Callable[..., Response], method: str, path: str, **options: Any)
 
 def _decoded(response: Response, kind: type[_T]) -> _T:
     try:
-        return msgspec.json.decode(response.content, type=kind)
+        return from_json(response.content, kind)
     except (ValueError, RecursionError) as error:
         raise RefusedError(f"the registry's answer makes no sense: {error}") from None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from bakery.decoding import from_json
 from bakery.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _files(environment: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _login(data: bytes, reference: Reference, environment: Mapping[str, str]) -> Login | None:
-    file = msgspec.json.decode(data, type=_File)
+    file = from_json(data, _File)
     names = list(_names(reference))
     for name in names:
         if helper := file.cred_helpers.get(name):
@@ -180,7 +181,7 @@ def _ask(helper: str, host: str, environment: Mapping[str, str]) -> Login | None
         if b"not found" in ran.stdout + ran.stderr:
             return None
         raise ValueError(f"{program} fails: {ran.stderr.decode(errors='replace').strip()}")
-    answer = msgspec.json.decode(ran.stdout, type=_Answer)
+    answer = from_json(ran.stdout, _Answer)
     if answer.username == _IDENTITY:
         return Login(identity=answer.secret)
     return Login(user=answer.username, password=answer.secret)

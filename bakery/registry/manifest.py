@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from bakery.decoding import from_json
 from bakery.http.errors import RefusedError
 from bakery.registry.reference import DIGEST
 
@@ -237,7 +238,7 @@ class Stored(Struct, frozen=True, kw_only=True):
 
     def _decoded(self, kind: type[_T]) -> _T:
         try:
-            return msgspec.json.decode(self.data, type=kind)
+            return from_json(self.data, kind)
         except (ValueError, RecursionError) as error:
             name = kind.__name__.lower()
             raise UnreadableError(f"it is no {name}, as registries hold them: {error}") from None

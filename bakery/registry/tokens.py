@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 from requests.utils import parse_dict_header
 
+from bakery.decoding import from_json
 from bakery.http.address import split
 from bakery.http.credentials import Token
 from bakery.http.errors import RefusedError
@@ -103,7 +104,7 @@ class Tokens:
             url = f"{realm}{'&' if '?' in realm else '?'}{query}"
             response = self._client.request("GET", url, token=token)
         try:
-            granted = msgspec.json.decode(response.content, type=_Granted)
+            granted = from_json(response.content, _Granted)
         except ValueError as error:
             raise RefusedError(f"its server of tokens makes no sense: {error}") from None
         value = granted.token or granted.access_token

@@ -10,6 +10,7 @@ from msgspec import Meta
 from bakery.arch import Arch
 from bakery.boot.waiver import WaivedBoot
 from bakery.characters import hidden_text, visible
+from bakery.decoding import from_data, from_json
 from bakery.recipe.lock import TrustKind
 from bakery.recipe.model import normalised
 from bakery.recipe.names import ImageName, release_name
@@ -212,7 +213,7 @@ def describe(
         homepage=recipe.homepage,
         license=recipe.license,
         tier=recipe.tier,
-        os=msgspec.convert(normalised(recipe.os), ReleasedOs | Literal["any"]),
+        os=from_data(normalised(recipe.os), ReleasedOs | Literal["any"]),  # type: ignore[arg-type]
         parts=locked.parts,
         requires=recipe.requires,
         conflicts=recipe.conflicts,
@@ -278,7 +279,7 @@ def decode_strictly(data: bytes, kind: type[_T]) -> _T:
 
     """
     try:
-        decoded = msgspec.json.decode(data, type=kind)
+        decoded = from_json(data, kind)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     hidden = hidden_text(msgspec.to_builtins(decoded))

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from bakery.decoding import from_json
 from bakery.recipe.names import INDEX
 from bakery.recipe.version import Version
 from bakery.release import document, identity, signing, sums, sysupdate
@@ -85,7 +86,7 @@ class Edition:
         data = self.bill()
         if data is None:
             return {}
-        bill = msgspec.json.decode(data, type=_Bill)
+        bill = from_json(data, _Bill)
         return {
             image.name: tuple(map(_file, image.components))
             for image in bill.components

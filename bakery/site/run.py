@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from bakery.arch import ARCHITECTURES
+from bakery.decoding import from_json
 from bakery.site.errors import SiteError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def wanted(self) -> list[str]:
         """The releases that it was to build."""
         text = self._output("plan", "matrix")
-        shards = msgspec.json.decode(text, type=_Matrix).include if text else ()
+        shards = from_json(text, _Matrix).include if text else ()
         images = (task.partition(":")[2] for shard in shards for task in shard.build.split())
         return sorted({_release(image) for image in images})
 
@@ -98,7 +99,7 @@ def read(path: Path) -> Run:
 
     """
     try:
-        run = msgspec.json.decode(path.read_bytes(), type=Run)
+        run = from_json(path.read_bytes(), Run)
         run.wanted  # noqa: B018  decodes the matrix
     except OSError as error:
         raise SiteError("the run can't be read", where=str(path), why=str(error)) from None

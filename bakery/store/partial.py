@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from bakery.decoding import from_json
 from bakery.http.ranges import Resume
 from bakery.store.folder import full, is_full
 from bakery.text import format_size
@@ -63,7 +64,7 @@ class Partial:
     def resume(self, source: str) -> Resume | None:
         """Return how to go on from `source`; None when only a new start is safe."""
         try:
-            origin = msgspec.json.decode(self._side.read_bytes(), type=_Origin)
+            origin = from_json(self._side.read_bytes(), _Origin)
         except (FileNotFoundError, msgspec.DecodeError):
             return None
         if self.size == 0 or origin.source != _digest(source):

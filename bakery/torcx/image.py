@@ -14,6 +14,7 @@ import msgspec
 
 from bakery.archive.unpack import members
 from bakery.check.loader import file_system
+from bakery.decoding import from_data, from_json
 from bakery.errors import BakeryError
 from bakery.image.formats.squashfs import UNSQUASHFS
 from bakery.image.tree import TreeBuilder
@@ -209,9 +210,9 @@ def _lists(file: Path, manifest_file: Path | None) -> dict[str, list[str]] | Non
     if manifest_file is None or manifest_file.is_symlink():
         return None
     try:
-        manifest = msgspec.json.decode(manifest_file.read_bytes(), type=_Manifest)
+        manifest = from_json(manifest_file.read_bytes(), _Manifest)
         known = {kind: manifest.value.get(kind) or [] for kind in DESTINATIONS}
-        return msgspec.convert(known, dict[str, list[str]])
+        return from_data(known, dict[str, list[str]])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TorcxError(
             "the Torcx manifest can't be read",

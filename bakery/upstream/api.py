@@ -13,8 +13,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
+from bakery.decoding import from_json
 from bakery.http.address import mirrored, shown
 from bakery.http.client import IDENTITY, Client, pages
 from bakery.http.errors import RateLimitedError, RefusedError, RequestError, TransientError
@@ -135,7 +134,7 @@ class Api:
 
         """
         try:
-            return msgspec.json.decode(response.content, type=kind)
+            return from_json(response.content, kind)
         except (ValueError, RecursionError) as error:
             raise UpstreamError(
                 "upstream answers with something else than its API's documentation says",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from bakery.decoding import from_json
 from bakery.recipe import npm
 from bakery.recipe.policy import Published
 from bakery.recipe.version import Version
@@ -196,8 +197,8 @@ def _view(spec: str, kind: type[_T], *fields: str) -> _T | None:
     )
     try:
         if done.status == 0:
-            return msgspec.json.decode(done.stdout, type=kind) if done.stdout.strip() else None
-        problem = msgspec.json.decode(done.stdout, type=_Failure).error
+            return from_json(done.stdout, kind) if done.stdout.strip() else None
+        problem = from_json(done.stdout, _Failure).error
     except msgspec.DecodeError as error:
         if done.status == 0:
             raise UpstreamError(

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from bakery.decoding import from_json
 from bakery.recipe.wheel import WheelName
 from bakery.tools import NETWORK_PATIENCE, execute
 from bakery.upstream.errors import UpstreamError
@@ -75,7 +76,7 @@ def wheel(project: str, version: str, platforms: Iterable[str]) -> Offer:
             why=_reason(done.stderr),
             fix="look at `pip config list` and `pip index versions " + project + "`",
         )
-    download = msgspec.json.decode(done.stdout, type=_Report).install[0].download_info
+    download = from_json(done.stdout, _Report).install[0].download_info
     sha256 = download.archive_info.hashes.get("sha256")
     if sha256 is None:
         raise UpstreamError(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bakery.decoding import from_json
 from bakery.errors import BakeryError
 from bakery.text import unmarked
 from bakery.upstream.signature import statement
@@ -85,7 +86,7 @@ def verify(signed: Blob, signature: Path, key: Path, *, name: str, where: str) -
     public = _public_key(key)
     text = unmarked(signature.read_bytes())
     try:
-        bundle = msgspec.json.decode(text, type=_Bundle) if is_bundle(text) else None
+        bundle = from_json(text, _Bundle) if is_bundle(text) else None
         envelope = bundle.dsse_envelope if bundle else None
         if envelope is None:
             held = _holds_file(public, _of_file(bundle, text), signed.path)

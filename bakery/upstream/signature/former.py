@@ -18,6 +18,7 @@ from sigstore.hashes import Hashed
 from sigstore.models import Bundle, TransparencyLogEntry
 from sigstore_models.common.v1 import HashAlgorithm
 
+from bakery.decoding import from_json
 from bakery.text import unmarked
 from bakery.upstream.signature import cosign
 
@@ -74,11 +75,7 @@ def bundle(text: bytes, certificate: bytes, hashed: Hashed, ask: Callable[[Any],
         sigstore.errors.Error: it makes no bundle.
 
     """
-    former = (
-        msgspec.json.decode(text, type=_Bundle)
-        if cosign.is_bundle(text)
-        else _Bundle(cosign.bare(text))
-    )
+    former = from_json(text, _Bundle) if cosign.is_bundle(text) else _Bundle(cosign.bare(text))
     signer = _certificate(former.certificate or certificate)
     if former.log:
         return _promised(former.signature, signer, former.log)
@@ -104,7 +101,7 @@ def _logged(
     """Return the oldest log entry of a signature (Rekor's API: openapi.yaml of sigstore/rekor)."""
     wanted = _hashedrekord_from_parts(signer, signature, hashed)
     answer = ask({"entries": [wanted.model_dump(mode="json", by_alias=True)]})
-    entries = msgspec.json.decode(answer, type=list[dict[str, Any]])
+    entries = from_json(answer, list[dict[str, Any]])
     if not entries:
         raise ValueError("the transparency log has no entry of this signature")
     found = [TransparencyLogEntry._from_v1_response(entry) for entry in entries]  # noqa: SLF001

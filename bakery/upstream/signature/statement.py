@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from bakery.decoding import from_json
 from bakery.upstream.signature.errors import SignatureError
 
 _TYPE = "application/vnd.in-toto+json"
@@ -43,7 +44,7 @@ def check(kind: str, payload: bytes, sha256: str, name: str, *, where: str) -> N
     """
     if kind != _TYPE:
         raise ValueError(f"it signs {kind}, no statement about files")
-    subjects = msgspec.json.decode(payload, type=_Statement).subject
+    subjects = from_json(payload, _Statement).subject
     same = [subject for subject in subjects if subject.sha256 == sha256]
     if same and (len(subjects) == 1 or any(each.name.rpartition("/")[2] == name for each in same)):
         return
