@@ -29,11 +29,14 @@ def from_json(data: bytes | str, kind: type[_T]) -> _T:
     """Return the value that a JSON text has.
 
     Raises:
-        msgspec.DecodeError: it is no JSON.
+        msgspec.DecodeError: it is no JSON, or nested too deeply.
         msgspec.ValidationError: it is of another type.
 
     """
-    return decoder(kind).decode(data)
+    try:
+        return decoder(kind).decode(data)
+    except RecursionError:
+        raise msgspec.DecodeError("it is nested too deeply") from None
 
 
 def from_data(value: object, kind: type[_T]) -> _T:

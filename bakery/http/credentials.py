@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from bakery.http.address import origin, split
+from bakery.http.errors import RefusedError
 
 if TYPE_CHECKING:
     from requests import PreparedRequest
     from requests.auth import AuthBase
+
+
+_TOKEN = re.compile(r"[!-~]+")  # RFC 9110, 11.2, and more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +40,14 @@ class Token:
         return origin(url) == origin(self.api)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Put the token into a request, as requests' authentication does."""
+        """Put the token into a request, as requests' authentication does.
+
+        Raises:
+            RefusedError: it is nothing that a header can hold.
+
+        """
+        if not _TOKEN.fullmatch(self.value or ""):
+            raise RefusedError(f"what {self.variable} gives is no token: it has other characters")
         request.headers["Authorization"] = f"{self.scheme} {self.value}"
         return request
 

@@ -319,7 +319,7 @@ def _way_out(why: str) -> str:
 def _decoded(response: Response, kind: type[_T]) -> _T:
     try:
         return from_json(response.content, kind)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise PublishError(
             "GitHub answers with something else than its documentation says",
             where=shown(response.url),

@@ -234,7 +234,7 @@ def decode(data: bytes, path: Path) -> Lock:
     """
     try:
         lock = from_json(data, Lock)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise _damaged(path, data, str(error)) from None
     if b"\\" in data or not data.isascii():
         hidden = hidden_text(msgspec.to_builtins(lock))

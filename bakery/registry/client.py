@@ -317,5 +317,5 @@ def _found(ask: Callable[..., Response], method: str, path: str, **options: Any)
 def _decoded(response: Response, kind: type[_T]) -> _T:
     try:
         return from_json(response.content, kind)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise RefusedError(f"the registry's answer makes no sense: {error}") from None

@@ -239,6 +239,6 @@ class Stored(Struct, frozen=True, kw_only=True):
     def _decoded(self, kind: type[_T]) -> _T:
         try:
             return from_json(self.data, kind)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             name = kind.__name__.lower()
             raise UnreadableError(f"it is no {name}, as registries hold them: {error}") from None

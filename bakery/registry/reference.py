@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from urllib.parse import urlsplit
+
+from bakery.http.address import split
 
 SCHEME = "oci://"
 TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
@@ -46,9 +49,11 @@ class Reference:
 
         """
         found = _REFERENCE.fullmatch(text.removeprefix(SCHEME))
-        if found is None or len(f"{found['host']}/{found['repository']}") > _LONGEST:
-            raise ValueError("HOST/PATH in a registry, such as ghcr.io/owner/bakery")
-        return cls(**found.groupdict())
+        if found and len(f"{found['host']}/{found['repository']}") <= _LONGEST:
+            with suppress(ValueError):
+                _ = urlsplit(f"//{found['host']}").port  # looks whether there can be such a host
+                return cls(**found.groupdict())
+        raise ValueError("HOST/PATH in a registry, such as ghcr.io/owner/bakery")
 
     def __str__(self) -> str:
         """Return the address."""
@@ -69,7 +74,7 @@ class Reference:
 
 def is_loopback(url: str) -> bool:
     """Return whether an address is of this computer itself, whom nobody can overhear."""
-    host = urlsplit(url).hostname or ""
+    host = split(url).hostname or ""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

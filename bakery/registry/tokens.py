@@ -67,23 +67,22 @@ class Tokens:
                 token = self._told(self._password(login), scheme="Basic")
             case "bearer":
                 asked = parse_dict_header(rest)  # type: ignore[no-untyped-call]
-                granted = (login and login.bearer) or self._grant(asked, action, login)
-                token = self._told(granted)
+                bearer = login and login.bearer
+                token = self._told(bearer) if bearer else self._grant(asked, action, login)
             case _:
                 raise RefusedError(f"the registry wants a login of an unknown kind, {scheme}")
         self._held[action] = token
         return token
 
-    def _told(self, value: str, *, scheme: str = "Bearer", api: str | None = None) -> Token:
-        api = self._reference.url if api is None else api
-        return Token(value=value, variable=_LOGINS, api=api, scheme=scheme)
+    def _told(self, value: str, *, by: str = _LOGINS, **more: str) -> Token:
+        return Token(value=value, variable=by, **{"api": self._reference.url, **more})
 
     def _password(self, login: Login | None) -> str:
         if login is None or login.basic is None:
             raise RefusedError(f"it wants a login: docker login {self._reference.host}")
         return login.basic
 
-    def _grant(self, asked: Mapping[str, str | None], action: Action, login: Login | None) -> str:
+    def _grant(self, asked: Mapping[str, str | None], action: Action, login: Login | None) -> Token:
         """Return what the server of tokens gives whoever we are, which may be anybody."""
         realm = asked.get("realm") or ""
         self._check(realm)
@@ -110,7 +109,7 @@ class Tokens:
         value = granted.token or granted.access_token
         if not value:
             raise RefusedError("its server of tokens gives none")
-        return value
+        return self._told(value, by="its server of tokens")
 
     def _check(self, realm: str) -> None:
         """Refuse to tell secrets to whom others overhear."""

@@ -278,10 +278,7 @@ def decode_strictly(data: bytes, kind: type[_T]) -> _T:
         ValueError: the bytes spell something else.
 
     """
-    try:
-        decoded = from_json(data, kind)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+    decoded = from_json(data, kind)
     hidden = hidden_text(msgspec.to_builtins(decoded))
     if hidden is not None:
         raise ValueError(f'"{visible(hidden)}" holds a character that is not shown')

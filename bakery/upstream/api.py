@@ -135,7 +135,7 @@ class Api:
         """
         try:
             return from_json(response.content, kind)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise UpstreamError(
                 "upstream answers with something else than its API's documentation says",
                 where=shown(response.url),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness.debian import Debian
 from harness.registry import PASSWORD, USER, docker_config, guarded
+from harness.server import Handler, Server
 from requests import Response
 
 from bakery.errors import SettingsError
@@ -196,3 +197,49 @@ def test_an_upload_stays_encrypted() -> None:
     elsewhere.url, elsewhere.headers["Location"] = GHCR.url, "http://ghcr.io/v2/upload"
     with pytest.raises(RefusedError, match="not encrypted"):
         upload.attempt()
+
+
+class Granting(Server):
+    """A registry beside a server of tokens, which may be hostile."""
+
+    def __init__(self, answer: bytes, realm: str) -> None:
+        super().__init__(_Granting)
+        self.answer = answer
+        self.realm = realm or f"http://127.0.0.1:{self.server_port}/token"
+
+
+class _Granting(Handler):
+    server: Granting
+
+    def get(self) -> None:
+        asks = self.path.startswith("/v2/")
+        body = b"" if asks else self.server.answer
+        self.send_response(401 if asks else 200)
+        self.send_header("WWW-Authenticate", f'Bearer realm="{self.server.realm}"')
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.mark.parametrize(
+    ("answer", "realm", "entry"),
+    [
+        (b'{"token": "a\\r\\nX: y"}', "", {}),
+        ('{"token": "\u65e5"}'.encode(), "", {}),
+        (b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "", {}),
+        (b"{}", "http://[x", {}),
+        (b"", "", {"registrytoken": "a\nb"}),
+    ],
+    ids=["lines", "no ASCII", "deep", "no address", "own"],
+)
+def test_tokens_that_are_none(
+    client: Client, answer: bytes, realm: str, entry: dict[str, str]
+) -> None:
+    with Granting(answer, realm) as server:
+        host = f"127.0.0.1:{server.server_port}"
+        environment = {"DOCKER_AUTH_CONFIG": json.dumps({"auths": {host: entry}})}
+        registry = Registry(
+            Reference.parse(f"{host}/me/it"), client=client, environment=environment
+        )
+        with pytest.raises(RefusedError, match=r"no token|no sense|not encrypted"):
+            registry.manifest("v1")

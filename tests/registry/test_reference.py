@@ -32,6 +32,7 @@ def test_addresses(text: str, url: str) -> None:
     [
         *("", "ghcr.io", "ghcr.io/", "ghcr.io/Owner/bakery", "https://ghcr.io/owner/bakery"),
         *("ghcr.io/a//b", "ghcr.io/a/../b", "user:secret@ghcr.io/a", "ghcr.io/a?x", "ghcr.io/a:"),
+        *("[1.1]/a", "[:::]/a", "localhost:99999/a"),
         *("ghcr.io/a@sha256:0", f"ghcr.io/{'a' * 250}", "ghcr.io:port/a", "ghcr.io/a\n"),
     ],
 )
