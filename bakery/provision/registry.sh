@@ -192,13 +192,17 @@ manifest() { # TAG: into $work/document
   esac
 }
 
+take() { # SIZE: on standard input; older curl does not end what tells no size
+  (ulimit -f "$(($1 / 512 + 1))" && exec dd bs=65536 2>"$work/count")
+}
+
 blob() { # DIGEST SIZE: to standard output; fails if nobody takes it
   sent=0 left=5
   while [ "$sent" -lt "$2" ] && [ $left -gt 0 ]; do # where a connection breaks, it goes on
     [ $left = 5 ] || sleep 1
     left=$((left - 1))
     request "$protocols" --fail --continue-at "$sent" --max-filesize "$2" --dump-header "$work/headers" \
-      "$api/blobs/$1" 2>"$work/said" | dd bs=65536 2>"$work/count" || return
+      "$api/blobs/$1" 2>"$work/said" | take "$2" || return
     sent=$((sent + $(sed -n 's/^\([0-9][0-9]*\) byte.*/\1/p' "$work/count")))
     # tokens are good for minutes only
     ! grep -q '^HTTP/[0-9.]* 401' "$work/headers" || login
@@ -276,7 +280,8 @@ is_size() { # TEXT: up to a terabyte
 pull() { # oci://HOST/REPOSITORY@DIGEST SIZE: to standard output
   asked=$1 address=${1#oci://} own=''
   enter "${address%@*}"
-  blob "${address##*@}" "$2" || exit
+  blob "${address##*@}" "$2" ||
+    refuse - "$(sed -n 's/^dd: //p' "$work/count" | grep . || echo "it has no end")"
   [ "$sent" -ge "$2" ] || refuse - "$(said)"
 }
 

@@ -12,6 +12,7 @@ import ssl
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +24,6 @@ from bakery.provision import registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = [needs.ROOT, needs.programs("curl", "openssl")]
 TITLE = "org.opencontainers.image.title"
@@ -61,6 +61,7 @@ class Registry:
         elsewhere: where blobs are; empty for here.
         breaks: how many bytes of the blob it sends before it hangs up.
         ranges: whether it knows how to go on.
+        endless: whether it sends far too much, and tells no size.
         asked: the paths that were asked for, and who asked.
 
     """
@@ -104,7 +105,10 @@ class _Handler(Handler):
         elif path.startswith("/v2/me/bakery/blobs/") and has.elsewhere:
             self.reply(307, b"", Location=f"{has.elsewhere}/there")
         elif path in ("/there", f"/v2/me/bakery/blobs/{digest(DATA)}"):
-            self.some_of(has.blob)
+            if has.endless:
+                self.reply(200, b"", endless=True)
+            else:
+                self.some_of(has.blob)
         else:
             self.reply(404, b"{}")
 
@@ -129,7 +133,7 @@ class _Handler(Handler):
         self.end_headers()
         with suppress(OSError):
             self.wfile.write(body)
-            while endless:
+            for _ in range(500 * endless):  # more than anybody may take
                 self.wfile.write(b" " * 65536)
 
 
@@ -448,3 +452,31 @@ def test_an_image_is_fetched_by_its_digest(tmp_path: Path, site: Site, shell: st
     done = subprocess.run(command, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (1, b"")
     assert f"{address}: its token server {site.host} answers 403".encode() in done.stderr
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_an_image_has_no_more_bytes_than_it_should(tmp_path: Path, site: Site, shell: str) -> None:
+    program = tmp_path / "program"
+    program.write_bytes(registry.TEXT)
+    site.has.endless = True
+    address = registry.image(f"oci://{site.host}/me/bakery", digest(DATA).partition(":")[2])
+    command = [*shlex.split(shell), str(program), "pull", address, str(len(DATA))]
+    with (tmp_path / "image").open("wb") as image:
+        done = subprocess.run(
+            command, stdout=image, stderr=subprocess.PIPE, check=False, timeout=60
+        )
+    assert done.returncode == 1
+    assert re.search(rb"has no end|file size|File too large", done.stderr)
+    assert (tmp_path / "image").stat().st_size < 2 * len(DATA) + 32768
+
+
+def test_a_disk_that_is_full_is_told(tmp_path: Path, site: Site) -> None:
+    program = tmp_path / "program"
+    program.write_bytes(registry.TEXT)
+    address = registry.image(f"oci://{site.host}/me/bakery", digest(DATA).partition(":")[2])
+    command = ["sh", str(program), "pull", address, str(len(DATA))]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, timeout=60)
+    assert done.returncode == 1
+    assert f"{address}: ".encode() in done.stderr
+    assert b"No space left on device" in done.stderr
