@@ -331,16 +331,7 @@ def _followed(folder: ReleaseReader, name: str) -> bytes:
     What is found in a folder of this computer is followed at the address that it was made for.
     """
     text = folder.read(name)
-    try:
-        moved = sysupdate.moved(text, lambda _: folder.base)
-    except UnicodeDecodeError:
-        raise ProvisionError(
-            f"{name} is no transfer file",
-            where=folder.base,
-            why="it is no text",
-            fix="don't use it, and tell who published it",
-        ) from None
-    return text if folder.base.startswith("file:") else moved
+    return text if folder.base.startswith("file:") else sysupdate.moved(text, lambda _: folder.base)
 
 
 def _newest(releases: Iterable[IndexedRelease], arch: Arch) -> IndexedRelease | None:
