@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,24 @@ def test_one_job_signs_in_the_name_of_the_workflow_and_runs_nothing_else() -> No
     (uses,) = (step["uses"] for step in steps(release["cosign"]) if "uses" in step)
     assert re.fullmatch(r"sigstore/cosign-installer@[0-9a-f]{40}", uses)
     assert "id-token" not in release["publish"]["permissions"]
+
+
+def test_what_is_published_is_signed_though_another_release_is_not(tmp_path: Path) -> None:
+    release = jobs("release.yaml")
+    (step,) = (step for step in steps(release["publish"]) if step.get("id") == "publish")
+    (tmp_path / "dist").mkdir()
+    bakery = tmp_path / "bakery"
+    bakery.write_text("#!/bin/sh\necho ghcr.io/me/it@sha256:0 >../references\nexit 1\n")
+    bakery.chmod(0o755)
+    environment = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "SIGNED": "one-1 two-2",
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+    }
+    command = ["bash", "-e", "-c", step["run"]]
+    assert subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode
+    assert (tmp_path / "output").read_text() == "references=ghcr.io/me/it@sha256:0\n"
+    assert "publish.outputs.references" in release["cosign"]["if"]
 
 
 def test_main_alone_writes_to_the_shared_cache_and_releases_are_not_made_of_it() -> None:

@@ -197,10 +197,12 @@ def publish(folders: tuple[Path, ...], references: Path | None) -> None:
     from bakery.build.steps.publish import Remote
 
     remote = Remote(Context.of(Project().settings))
+    named: list[str] = []
     for folder in folders:
         click.echo(remote.publish(folder))
-    if references is not None:
-        references.write_text("".join(f"{each}\n" for each in remote.references(folders)))
+        if references is not None:  # at once, for a later release may fail
+            named += remote.references([folder])
+            references.write_text("".join(f"{each}\n" for each in named))
 
 
 @click.command("verify-release")

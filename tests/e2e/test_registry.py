@@ -323,6 +323,13 @@ def test_settings_and_commands(registries: dict[str, Running], tmp_path: Path) -
     done = project.run("bakery", "verify-release", f"{place}/k3s-v1", "--unsigned")
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert f"{place}/k3s-v1/SHA256SUMS" in done.stderr
+    (project.root / "references").unlink()
+    (tmp_path / "empty").mkdir()
+    done = project.run(
+        *("bakery", "publish", str(folder), str(tmp_path / "empty"), "--references=references")
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert (project.root / "references").read_text() == references, "what was published"
     (project.root / "cosign.pem").write_text("no key")
     done = project.run("bakery", "publish", str(folder), BAKERY_COSIGN_KEY="cosign.pem")
     assert "openssl genpkey" in done.stderr
