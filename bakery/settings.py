@@ -323,7 +323,9 @@ def _publisher(text: str, _root: Path) -> str:
         return text
     if kind == "oci" and re.fullmatch(_REPOSITORY, place.removeprefix("//")):
         return f"oci:{place.removeprefix('//')}"
-    raise ValueError("directory:PATH, github:OWNER/REPO, or oci:HOST/PATH in a registry")
+    raise ValueError(
+        "directory:PATH, github:OWNER/REPO, or oci:HOST/PATH in a registry, in lower case"
+    )
 
 
 def _media_type(text: str, _root: Path) -> str:

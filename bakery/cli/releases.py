@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -29,8 +30,7 @@ from bakery.text import format_size
 @click.option(
     "--left",
     "left_file",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.File("w", "utf-8", lazy=False),
     help="Takes the names of the images that are left for another run, one a line.",
 )
 def matrix(
@@ -38,7 +38,7 @@ def matrix(
     since: str | None,
     at_most: int | None,
     measured: Path | None,
-    left_file: Path | None,
+    left_file: TextIO | None,
     *,
     unpublished: bool,
 ) -> None:
@@ -73,7 +73,7 @@ def matrix(
     if left_file:
         now = {name for _, booted in divided.images().values() for name in booted}
         names = [image.id for image in images if image.id not in now]
-        left_file.write_text("".join(f"{name}\n" for name in names), "utf-8")
+        left_file.writelines(f"{name}\n" for name in names)
     click.echo(msgspec.json.encode(divided))
 
 
@@ -188,21 +188,20 @@ def restore(artifacts: Path, agreed: str, shard: str | None, *, boots: bool) -> 
 )
 @click.option(
     "--references",
-    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    type=click.File("w", "utf-8", lazy=False),
     help="Write what the publisher calls them, a line each: in a registry HOST/PATH@DIGEST.",
 )
-def publish(folders: tuple[Path, ...], references: Path | None) -> None:
+def publish(folders: tuple[Path, ...], references: TextIO | None) -> None:
     """Publish finished release folders as they are, wherever they were made and signed."""
     from bakery.build.context import Context
     from bakery.build.steps.publish import Remote
 
     remote = Remote(Context.of(Project().settings))
-    named: list[str] = []
     for folder in folders:
         click.echo(remote.publish(folder))
         if references is not None:  # at once, for a later release may fail
-            named += remote.references([folder])
-            references.write_text("".join(f"{each}\n" for each in named))
+            references.writelines(f"{each}\n" for each in remote.references([folder]))
 
 
 @click.command("verify-release")

@@ -71,7 +71,8 @@ class Files(Client):
                 return self._blob(Reference.parse(url))
             registry, contents = self._folder(folder)
         except ValueError as error:
-            raise RefusedError(f"it is no address in a registry: {error}") from None
+            why = f"it is not oci://HOST/PATH/NAME, as addresses in registries are: {error}"
+            raise RefusedError(why) from None
         found = contents and contents.files.get(unquote(name))
         if not found:
             raise _missing()

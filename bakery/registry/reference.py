@@ -53,7 +53,7 @@ class Reference:
             with suppress(ValueError):
                 _ = urlsplit(f"//{found['host']}").port  # looks whether there can be such a host
                 return cls(**found.groupdict())
-        raise ValueError("HOST/PATH in a registry, such as ghcr.io/owner/bakery")
+        raise ValueError("HOST/PATH in a registry, in lower case, such as ghcr.io/owner/bakery")
 
     def __str__(self) -> str:
         """Return the address."""

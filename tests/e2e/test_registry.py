@@ -323,6 +323,8 @@ def test_settings_and_commands(registries: dict[str, Running], tmp_path: Path) -
     done = project.run("bakery", "verify-release", f"{place}/k3s-v1", "--unsigned")
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
     assert f"{place}/k3s-v1/SHA256SUMS" in done.stderr
+    done = project.run("bakery", "publish", str(folder), "--references=missing/references")
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     (project.root / "references").unlink()
     (tmp_path / "empty").mkdir()
     done = project.run(

@@ -115,3 +115,11 @@ def test_an_index_of_very_much_is_refused(there: Registry) -> None:
     there.put(Stored.of(Index.of([described] * 100)), TAG)
     with pytest.raises(RefusedError, match="100 manifests"):
         Reader(there).read(TAG)
+
+
+@pytest.mark.parametrize(
+    "address", ["oci://localhost/me", "oci://localhost/Me/it/v1", "oci://localhost/me/it:v1"]
+)
+def test_how_addresses_look_is_told(files: Files, address: str) -> None:
+    with pytest.raises(RefusedError, match="oci://HOST/PATH/NAME"):
+        files.read(f"{address}/SHA256SUMS")
