@@ -146,7 +146,7 @@ login() { # be granted what the registry has just refused, by its token server o
       server=${server%%[/?]*}
       case $realm in
         https://*) protocol=https ;;
-        http://*) is_local "$server" && protocol=http ;;
+        http://*) is_local "$host" && is_local "$server" && protocol=http ;;
         *) false ;;
       esac || refuse "502 Bad Gateway" "its token server has no https address"
       grant=${own:+Basic $own}

@@ -430,6 +430,23 @@ def test_storage_elsewhere_gets_no_token(plain: Bridge, site: Site, abroad: Site
     assert set(abroad.has.asked) == {("/there", "")}
 
 
+def test_a_registry_elsewhere_sends_nobody_to_this_computer(
+    tmp_path: Path, site: Site, abroad: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Site, "host", "registry.example")
+    made = bridge(tmp_path, abroad, "sh", {"auths": {"registry.example": {"auth": LOGIN}}})
+    made.environment["CURL_HOME"] = str(tmp_path)
+    connect = f'connect-to = "::127.0.0.1:{abroad.server_port}"\ninsecure\n'
+    (tmp_path / ".curlrc").write_text(connect)
+    abroad.has.challenge = f'Bearer realm="http://127.0.0.1:{site.server_port}/token"'
+    site.has.token = "token"
+    with made.socket:
+        assert made.get(FILE.format(host="registry.example")) == (502, b"")
+    assert "no https address" in made.said[-1]
+    assert len(abroad.has.asked) == 1
+    assert site.has.asked == []
+
+
 def test_storage_elsewhere_has_to_be_encrypted(plain: Bridge, site: Site) -> None:
     with Site(Registry()) as other:
         site.has.elsewhere = other.url
