@@ -100,7 +100,7 @@ request() { # PROTOCOLS OPTION... URL: what grants it goes to that host alone, a
   allowed=$1
   shift
   { [ -z "$grant" ] || printf 'header = "Authorization: %s"\n' "$grant"; } |
-    curl --config - --silent --show-error --location --max-redirs 5 --proto "=$allowed" \
+    curl --globoff --config - --silent --show-error --location --max-redirs 5 --proto "=$allowed" \
       --proto-redir =https --connect-timeout 20 --speed-limit 2048 --speed-time 30 "$@"
 }
 

@@ -371,6 +371,13 @@ def test_a_token_is_fetched_by_anybody(host: Bridge, site: Site) -> None:
     ]
 
 
+def test_a_token_server_is_asked_once(plain: Bridge, site: Site) -> None:
+    site.has.token = "token"
+    site.has.challenge = f'Bearer realm="http://{site.host}/token?{{a,b}}[1-9]"'
+    assert plain.get(FILE.format(host=site.host)) == (200, DATA)
+    assert [path for path, _ in site.has.asked].count("/token") == 1
+
+
 def test_a_login_is_for_the_token_server(plain: Bridge, site: Site) -> None:
     site.has.token = "token"
     site.has.challenge = f'Bearer realm="http://{site.host}/token",service="here"'
