@@ -61,9 +61,8 @@ class CosignKey:
             private = load_pem_private_key(pem.encode(), passphrase)
         except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
             why = str(error).partition("\n")[0]
-            raise _unusable(
-                f"{why}; it must be PKCS#8 in PEM, or the path of such a file"
-            ) from None
+            wanted = f"it must be PKCS#8 in PEM, or its path; {PASSPHRASE} opens what is encrypted"
+            raise _unusable(f"{why}; {wanted}") from None
         if not isinstance(private, ec.EllipticCurvePrivateKey) or private.key_size != 256:  # noqa: PLR2004  P-256
             raise _unusable("it is not of the curve P-256")
         return cls(_private=private)
