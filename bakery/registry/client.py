@@ -193,23 +193,6 @@ class Registry:
         )
         return stored.descriptor, response
 
-    def delete(self, name: str) -> bool:
-        """Remove the manifest of a tag or digest; return whether the registry allows that.
-
-        What is not there is as good as removed.
-        """
-        try:
-            self._client.retry.run(
-                partial(self._ask, "DELETE", f"manifests/{name}", action="delete")
-            )
-        except RefusedError as error:
-            if error.status == HTTPStatus.NOT_FOUND:
-                return True
-            if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
-                return False
-            raise
-        return True
-
     def tags(self) -> list[str]:
         """Return all tags."""
         try:

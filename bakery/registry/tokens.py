@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from bakery.registry.logins import Login
     from bakery.registry.reference import Reference
 
-Action = Literal["pull", "push", "delete"]
-_ACTIONS: dict[Action, str] = {"pull": "pull", "push": "pull,push", "delete": "delete"}
+Action = Literal["pull", "push"]
+_ACTIONS: dict[Action, str] = {"pull": "pull", "push": "pull,push"}
 _LOGINS = "docker's config.json"
 _CLIENT = "sysext-bakery"
 

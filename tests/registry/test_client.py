@@ -108,13 +108,6 @@ def test_what_is_attached_is_found(repository: Registry) -> None:
     assert repository.referrers(subject.digest, KIND) == []
 
 
-def test_nothing_is_left_of_what_is_removed(repository: Registry) -> None:
-    stored = pushed(repository)
-    assert repository.delete(stored.digest)
-    assert repository.manifest(stored.digest) is None
-    assert repository.delete(stored.digest)
-
-
 def test_bytes_are_compared_with_their_digest(line: Line, client: Client, tmp_path: Path) -> None:
     repository = Registry(line.running.reference("me/lied"), client=client, environment={})
     stored = pushed(repository)
