@@ -3,6 +3,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import msgspec
+import pytest
+
+from bakery.decoding import from_json
+
 PROGRAM = """\
 import sys, threading
 import msgspec
@@ -25,6 +30,12 @@ for _ in range(300):
         thread.join()
     assert len(found) == 8 and all(each.b["k"].y == "z" for each in found)
 """
+
+
+def test_what_is_nested_too_deeply_can_not_be_decoded() -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    with pytest.raises(msgspec.DecodeError, match="nested too deeply"):
+        from_json(b'{"more": ' + deep + b"}", msgspec.Struct)
 
 
 def test_threads_may_decode_a_type_at_once() -> None:

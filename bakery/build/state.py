@@ -23,7 +23,7 @@ import msgspec
 from bakery import trace
 from bakery.build.code import Code
 from bakery.build.step import Nothing, Work
-from bakery.decoding import decoder
+from bakery.decoding import from_json
 from bakery.errors import BakeryError
 from bakery.files import remove, write_whole
 from bakery.interrupts import removing
@@ -109,9 +109,6 @@ class Borrowed(msgspec.Struct, frozen=True, kw_only=True):
     key: str
 
 
-_BORROWED = msgspec.json.Decoder(dict[str, Borrowed])
-
-
 class State:
     """The state of one output folder.
 
@@ -138,7 +135,8 @@ class State:
     @cached_property
     def _borrowed(self) -> dict[str, Borrowed]:
         try:
-            return _BORROWED.decode((self._folder / _BORROWED_FILE).read_bytes())
+            data = (self._folder / _BORROWED_FILE).read_bytes()
+            return from_json(data, dict[str, Borrowed])
         except (OSError, msgspec.DecodeError):
             return {}
 
@@ -468,12 +466,12 @@ def decode(data: bytes, facts: type[Facts]) -> Record[Facts]:
         msgspec.DecodeError: the bytes are none.
 
     """
-    return _decoder(facts).decode(data)
+    return from_json(data, _recorded(facts))
 
 
 @functools.cache
-def _decoder(facts: type[Facts]) -> msgspec.json.Decoder[Record[Facts]]:
-    return decoder(Record[facts])  # type: ignore[valid-type]
+def _recorded(facts: type[Facts]) -> type[Record[Facts]]:
+    return Record[facts]  # type: ignore[valid-type]
 
 
 def _output(path: Path, dist: Path) -> Output:

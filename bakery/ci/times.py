@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.build.steps import fetch
-from bakery.decoding import decoder, from_json
+from bakery.decoding import from_json
 from bakery.errors import BakeryError
 
 if TYPE_CHECKING:
@@ -82,13 +82,12 @@ def measured(folders: Iterable[Path]) -> dict[str, float]:
 
     What is no record, or one of a time that can't be, is passed over.
     """
-    timed = decoder(_Timed)
     times = {}
     for folder in folders:
         for kind in KINDS:
             for path in sorted((folder / _RECORDS / kind).glob("*.json")):
                 try:
-                    seconds = timed.decode(path.read_bytes()).seconds
+                    seconds = from_json(path.read_bytes(), _Timed).seconds
                 except (OSError, msgspec.DecodeError):
                     continue
                 if 0 <= seconds <= LONGEST:

@@ -297,7 +297,7 @@ def test_what_a_run_of_64_images_agrees_on_fits_into_a_variable() -> None:
     assert 64 * len(msgspec.json.encode({name: claim})) < 128 << 10  # execve(2), MAX_ARG_STRLEN
 
 
-@pytest.mark.parametrize("damage", ["nothing", "no-record", "not-json", "link", "claim"])
+@pytest.mark.parametrize("damage", ["nothing", "no-record", "not-json", "deep", "link", "claim"])
 def test_a_shard_may_hand_over_anything(workflow: Workflow, damage: str) -> None:
     id_ = "other-1.0-arm64"
     folder = workflow.artifacts / f"built-{workflow.shard_of(id_)}"
@@ -308,6 +308,8 @@ def test_a_shard_may_hand_over_anything(workflow: Workflow, damage: str) -> None
         record.unlink()
     elif damage == "not-json":
         record.write_text('{"key": 1}')
+    elif damage == "deep":
+        record.write_text('{"more": ' + "[" * 100_000 + "]" * 100_000 + "}")
     elif damage == "link":
         path = folder / "other-1.0" / f"{id_}.raw"
         path.unlink()
