@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bakery.mirror.source import Wanted
-from bakery.mirror.source import listed as listed_in
 from bakery.publish import channel
 from bakery.publish.release_folder import place
 from bakery.recipe.names import INDEX
@@ -129,7 +128,7 @@ def find(source: Source, tag: str, keyring: Path | None) -> Publication | None:
     described = None
     kind: Kind = "channel"
     if tag == INDEX:
-        kind, listed = "index", listed_in(reader)
+        kind, listed = "index", identity.everything(reader)
     elif identity.is_release(reader):
         kind, described, listed = "release", identity.release(reader), ()
     else:

@@ -16,8 +16,7 @@ from bakery.http.ranges import number
 from bakery.mirror.errors import MirrorError, altered, gone
 from bakery.publish.model import UnsettledError
 from bakery.recipe.names import INDEX
-from bakery.release import index, sums
-from bakery.release.errors import ReleaseError
+from bakery.release import identity, sums
 from bakery.release.reader import ReleaseReader
 from bakery.store.errors import WrongBytesError
 from bakery.store.partial import Partial
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from bakery.mirror.scratch import Scratch
     from bakery.progress import Progress
     from bakery.publish.model import Publisher, RemoteAsset, RemoteRelease
-    from bakery.release.index import IndexedRelease
     from bakery.store.folder import Store
 
     _T = TypeVar("_T")
@@ -53,24 +51,6 @@ class Wanted:
     name: str
     sha256: str
     size: int | None = None
-
-
-def listed(reader: ReleaseReader) -> tuple[IndexedRelease, ...]:
-    """Return the releases in the index of everything.
-
-    Raises:
-        ReleaseError: it can't be read.
-
-    """
-    try:
-        return index.decode(reader.read(f"{INDEX}.json")).releases
-    except ValueError as error:
-        raise ReleaseError(
-            f"{INDEX}.json can't be read",
-            where=reader.base,
-            why=str(error),
-            fix="tell who publishes there: `doit channel:index` writes it",
-        ) from None
 
 
 class Source(Protocol):
@@ -128,7 +108,7 @@ class Served:
         reader = self.reader(INDEX)
         if reader is None:
             return []
-        return [*(each.tag for each in listed(reader)), INDEX]
+        return [*(each.tag for each in identity.everything(reader)), INDEX]
 
     def reader(self, tag: str) -> ReleaseReader | None:
         """Return the reader of what has a tag."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from bakery.recipe.names import release_name
+from bakery.recipe.names import INDEX, release_name
 from bakery.recipe.version import Version
 from bakery.release import document, index, sums, sysupdate
 from bakery.release.errors import ReleaseError
@@ -82,15 +82,7 @@ def channel(reader: ReleaseReader) -> tuple[IndexedRelease, ...]:
         ReleaseError: it can't be read, or is something else.
 
     """
-    try:
-        listed = index.decode(reader.read(index.CHANNEL)).releases
-    except ValueError as error:
-        raise ReleaseError(
-            f"{index.CHANNEL} can't be read",
-            where=reader.base,
-            why=str(error),
-            fix="publish the channel again",
-        ) from None
+    listed = _listed(reader, index.CHANNEL, "publish the channel again")
     name = asked(reader)
     others = [each.tag for each in listed if name not in _channels(each)]
     own = sysupdate.names(name)
@@ -100,6 +92,26 @@ def channel(reader: ReleaseReader) -> tuple[IndexedRelease, ...]:
         raise _other(reader, "channel", f"it holds {', '.join(others)}")
     _refuse(reader, index.CHANNEL, _contradictions(listed, reader.digests))
     return listed
+
+
+def everything(reader: ReleaseReader) -> tuple[IndexedRelease, ...]:
+    """Return the releases in the index of everything.
+
+    Raises:
+        ReleaseError: it can't be read.
+
+    """
+    fix = "tell who publishes there: `doit channel:index` writes it"
+    return _listed(reader, f"{INDEX}.json", fix)
+
+
+def _listed(reader: ReleaseReader, file: str, fix: str) -> tuple[IndexedRelease, ...]:
+    try:
+        return index.decode(reader.read(file)).releases
+    except ValueError as error:
+        raise ReleaseError(
+            f"{file} can't be read", where=reader.base, why=str(error), fix=fix
+        ) from None
 
 
 def asked(reader: ReleaseReader) -> str:

@@ -131,6 +131,7 @@ def _changes(contents: Sequence[_Contents]) -> Iterator[Change]:
 def _by_folder(changes: Sequence[Change], contents: Sequence[_Contents]) -> list[Change]:
     """Return the changes of folders, as deep ones as leave few lines, in the place of files."""
     paths = {each.path for each in changes}
+    found = [*changes]
     for depth in range(max(path.count("/") for path in paths) - 1, 1, -1):
         folded = [_folded(files, paths, depth) for files in contents]
         found = list(_changes(folded))

@@ -144,11 +144,16 @@ def write(folder: Path, files: Iterable[tuple[str, bytes]]) -> Written:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)  # nothing is lost with it: it can be made again
             changed += 1
-    gone = before.difference(now)
-    for name in gone:
-        (folder / name).unlink(missing_ok=True)
+    gone = [path for path in map(folder.joinpath, before.difference(now)) if _is_in(path, folder)]
+    for path in gone:
+        path.unlink()
     write_whole(listed, "".join(f"{name}\n" for name in sorted(now)).encode())
     return Written(changed=changed, kept=len(now) - changed, removed=len(gone))
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    """Return whether a file is there, and in a folder: a list may have been written by others."""
+    return path.is_file() and path.resolve().is_relative_to(folder.resolve())
 
 
 def _holds(path: str, data: bytes) -> bool:

@@ -86,12 +86,17 @@ class Edition:
         data = self.bill()
         if data is None:
             return {}
-        bill = from_json(data, _Bill)
-        return {
-            image.name: tuple(map(_file, image.components))
-            for image in bill.components
-            if image.name.endswith(".raw")
-        }
+        try:
+            images = from_json(data, _Bill).components
+            return {
+                image.name: tuple(map(_file, image.components))
+                for image in images
+                if image.name.endswith(".raw")
+            }
+        except ValueError as error:
+            raise ReleaseError(
+                "its bill of materials can't be read", where=self.reader.base, why=str(error)
+            ) from None
 
     def bill(self) -> bytes | None:
         """Return its bill of materials, which is read once; None if it has none.
@@ -183,6 +188,13 @@ def read(places: Sequence[Place], keyring: Path | None = None) -> list[Publicati
     for place in places:
         for publication in _read(place, keyring):
             found.setdefault(publication.name, publication)
+    if not found:
+        raise SiteError(
+            "nothing is published here yet",
+            where=" ".join(place.base for place in places),
+            why=f"{INDEX}.json lists no release",
+            fix="publish first: doit publish channel",
+        )
     return [found[name] for name in sorted(found)]
 
 
@@ -197,7 +209,7 @@ def _read(place: Place, keyring: Path | None) -> Iterator[Publication]:
             why=f"there is no {INDEX}/{INDEX}.json",
             fix="publish first (`doit publish channel`), or say where: --from FOLDER|ADDRESS",
         )
-    releases = indexes.decode(listed.read(f"{INDEX}.json")).releases
+    releases = identity.everything(listed)
     with Workers(_READERS) as workers:  # which ask, and decode nothing
         read = workers.map(lambda each: _asked(f"{place.base}/{each.tag}", keyring), releases)
         of = _grouped(_edition(place, *pair) for pair in zip(releases, read, strict=True))

@@ -71,7 +71,7 @@ def html(source: Source | None, repository: str, known: Collection[str]) -> str:
 
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.add_render_rule("image", _image)
-    tokens = parser.parse(path.read_text("utf-8"))
+    tokens = parser.parse(path.read_text("utf-8", "replace"))
     while tokens and tokens[0].type == "heading_open" and tokens[0].tag == "h1":
         del tokens[:3]
     ids = _name_headings(tokens)

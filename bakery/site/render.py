@@ -135,7 +135,7 @@ class Renderer:
 
     def _page(self, template: str, *, page: str, **what: Any) -> str:
         return self._environment.get_template(template).render(
-            site=self.site, page=page, root="../" * page.count("/"), **what
+            site=self.site, page=page, root=_root(page), **what
         )
 
     def _feed(self, page: str, title: str, entries: Sequence[tuple[str, Edition]]) -> str:
@@ -147,6 +147,7 @@ class Renderer:
         return template.render(
             site=self.site,
             page=page,
+            root=_root(page),
             title=title,
             id=f"{self.site.url or self.extensions[0].publication.url}/{page}",
             updated=max(days, default=_NEVER),
@@ -182,6 +183,11 @@ class Renderer:
 def address(edition: Edition, name: str) -> str:
     """Return the address of a file of a release."""
     return f"{edition.url}/{quote(name)}"
+
+
+def _root(page: str) -> str:
+    """Return how a page leads to the root of the site."""
+    return "../" * page.count("/")
 
 
 def _known(found: Iterator[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from datetime import UTC, date, datetime
@@ -11,14 +12,18 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import msgspec
 import pytest
+from harness import released
+from harness.catalogue import catalogue, release
 from harness.page import Page, broken, pages
 
 from bakery.provision import command
 from bakery.recipe.load import load_all
 from bakery.release import sums
+from bakery.release.errors import ReleaseError
 from bakery.release.reader import ReleaseReader
 from bakery.release.sums import FILE
 from bakery.site import index, make, published
+from bakery.site.changes import Changes
 from bakery.site.index import SiteIndex
 from bakery.site.published import SiteError
 
@@ -27,6 +32,21 @@ if TYPE_CHECKING:
 
     from bakery.settings import Settings
 
+BAD_SIZE = json.dumps(
+    {
+        "components": [
+            {
+                "name": "app-1.2-x86-64.raw",
+                "components": [
+                    {
+                        "name": "/usr/bin/app",
+                        "properties": [{"name": "sysext-bakery:size", "value": "many"}],
+                    }
+                ],
+            }
+        ]
+    }
+)
 NOTHING = "\N{EN DASH}"
 
 
@@ -224,6 +244,69 @@ def test_nothing_published_is_said(project: Settings, tmp_path: Path) -> None:
     assert not (tmp_path / "site").exists()
     with pytest.raises(SiteError, match="there is no such folder"):
         make.make(tmp_path / "site", project, {}, given=["nowhere"])
+
+
+def test_an_empty_catalogue_is_said(project: Settings, tmp_path: Path) -> None:
+    catalogue(tmp_path, {}, None)
+    with pytest.raises(SiteError, match="nothing is published here yet"):
+        make.make(tmp_path / "site", project, {}, given=[str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("bakery/bakery.json", '{"releases": 1}'),
+        ("app-1.2/app-1.2.cdx.json", '{"components": 1}'),
+        ("app-1.2/app-1.2.cdx.json", BAD_SIZE),
+    ],
+)
+def test_what_can_not_be_read_is_said(
+    project: Settings, tmp_path: Path, file: str, text: str
+) -> None:
+    copy = tmp_path / "published"
+    shutil.copytree(project.root / "published", copy)
+    (copy / file).write_text(text)
+    released.index((copy / file).parent)
+    with pytest.raises(ReleaseError, match="can't be read"):
+        make.make(tmp_path / "site", project, {}, given=[str(copy)])
+
+
+def test_many_changes_in_one_folder_are_told_of(tmp_path: Path) -> None:
+    for version in ("1", "2"):
+        files = {f"/opt/{number}": (1, version) for number in range(500)}
+        release(tmp_path, "app", version, files)
+    catalogue(tmp_path, {"app": ["1", "2"]}, None)
+    base = tmp_path.as_uri()
+    place = published.Place(base=base, url=base, channels=(base, base))
+    (app,) = published.read([place])
+    assert len(Changes.between(app.editions).groups["Other files"]) == 500
+
+
+def test_nothing_outside_is_removed(project: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    (folder / "now").mkdir(parents=True)
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    for path in (mine, theirs):
+        path.touch()
+    (folder / make.LIST).write_text(f"../mine\n{theirs}\nnow\n")
+    assert make.make(folder, project, {}).removed == 0
+    assert mine.exists()
+    assert theirs.exists()
+
+
+def test_feeds_lead_to_pages_wherever_the_site_lies(project: Settings, tmp_path: Path) -> None:
+    make.make(tmp_path, project, {})
+    link = "{http://www.w3.org/2005/Atom}entry/{http://www.w3.org/2005/Atom}link"
+    for path in (tmp_path / "feed.atom", tmp_path / "app/feed.atom"):
+        for each in ET.parse(path).getroot().findall(link):
+            assert (path.parent / each.attrib["href"]).is_file()
+
+
+def test_a_readme_of_odd_bytes_is_shown(project: Settings, tmp_path: Path) -> None:
+    shutil.copytree(project.recipes, tmp_path / "recipes")
+    (tmp_path / "recipes/app/README.md").write_bytes(b"# App\n\nall\xe9\n")
+    make.make(tmp_path / "site", project, load_all(tmp_path / "recipes"))
+    assert "<p>all\N{REPLACEMENT CHARACTER}</p>" in (tmp_path / "site/app/index.html").read_text()
 
 
 def test_of_two_places_the_first_counts(project: Settings) -> None:
