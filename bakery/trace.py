@@ -161,19 +161,34 @@ def start(path: Path) -> None:
     """Trace this process from now on, until `finish` writes the file.
 
     Raises:
-        BakeryError: its folder is not there.
+        BakeryError: its folder is not there, or can't be written.
 
     """
-    if not path.parent.is_dir() or path.is_dir():
+    if why := _unwritable(path):
         raise BakeryError(
             "the trace can't be written",
             where=str(path),
-            why="it is a folder" if path.is_dir() else f"there is no folder {path.parent}",
+            why=why,
             fix="name a file, such as trace.json",
         )
     _Active.trace, _Active.path = Trace(), path
     _Active.whole = span("all", "run")
     _Active.whole.__enter__()
+
+
+def _unwritable(path: Path) -> str | None:
+    """Return why a file can't be written, before hours of work end with that."""
+    if path.is_dir():
+        return "it is a folder"
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
+    from tempfile import TemporaryFile
+
+    try:
+        with TemporaryFile(dir=path.parent):
+            return None
+    except OSError as error:
+        return f"nothing can be written into {path.parent}: {error.strerror}"
 
 
 def finish() -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +14,6 @@ from bakery.errors import BakeryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_nothing_is_recorded_where_nobody_asked() -> None:
     assert trace.finish() is None
 
 
-def test_a_folder_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
-    for path in (tmp_path / "missing/trace.json", tmp_path):
+def test_what_can_not_be_written_is_said_at_once(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing/trace.json", tmp_path, Path("/proc/trace.json")):
         with pytest.raises(BakeryError, match="trace can't be written"):
             trace.start(path)
