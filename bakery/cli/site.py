@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
 
 from bakery.cli.project import Project
+
+
+def _address(_: click.Context, __: click.Parameter, text: str) -> str:
+    if text and not re.fullmatch(r"https?://[^\s?#&<>]+", text):
+        raise click.BadParameter("it is no address, such as https://example.com/extensions")
+    return text.rstrip("/")
 
 
 @click.command()
@@ -18,7 +25,13 @@ from bakery.cli.project import Project
     multiple=True,
     help="What to show, if not what this project publishes; may be given again.",
 )
-@click.option("--url", default="", metavar="URL", help="The address that the site will have.")
+@click.option(
+    "--url",
+    default="",
+    metavar="URL",
+    callback=_address,
+    help="The address that the site will have.",
+)
 @click.option("--title", default="System extensions", show_default=True, help="What it is called.")
 @click.option(
     "--fedora",
@@ -58,7 +71,7 @@ def site(
     project = Project()
     described = Site(
         title=title,
-        url=url.rstrip("/"),
+        url=url,
         source=repository(project.settings),
         run=read(run) if run else None,
         fedora=fedora or Site.fedora,

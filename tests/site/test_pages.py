@@ -12,10 +12,12 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import msgspec
 import pytest
+from click.testing import CliRunner
 from harness import released
 from harness.catalogue import catalogue, release
 from harness.page import Page, broken, pages
 
+from bakery.cli import main
 from bakery.provision import command
 from bakery.recipe.load import load_all
 from bakery.release import sums
@@ -307,6 +309,13 @@ def test_a_readme_of_odd_bytes_is_shown(project: Settings, tmp_path: Path) -> No
     (tmp_path / "recipes/app/README.md").write_bytes(b"# App\n\nall\xe9\n")
     make.make(tmp_path / "site", project, load_all(tmp_path / "recipes"))
     assert "<p>all\N{REPLACEMENT CHARACTER}</p>" in (tmp_path / "site/app/index.html").read_text()
+
+
+@pytest.mark.parametrize("url", ["example.com", "https://a b", "https://a/?b", "javascript:1"])
+def test_an_address_that_is_none_is_refused(url: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["site", str(tmp_path), "--url", url])
+    assert done.exit_code == 2
+    assert "it is no address" in done.output
 
 
 def test_of_two_places_the_first_counts(project: Settings) -> None:
