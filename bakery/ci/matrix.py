@@ -14,7 +14,7 @@ from bakery.ci.shards import Job, Load, divide, shares
 from bakery.ci.times import size
 from bakery.decoding import from_json
 from bakery.errors import BakeryError
-from bakery.lock.history import git, lock_before
+from bakery.lock.history import git, left, lock_before
 from bakery.recipe.folder import LOCK
 
 if TYPE_CHECKING:
@@ -228,7 +228,8 @@ def touched(
         BakeryError: a recipe that has changed is broken.
 
     """
-    paths = git(settings, "diff", "--name-only", "--relative", "--merge-base", since).splitlines()
+    base = left(settings, since)
+    paths = git(settings, "diff", "--name-only", "--relative", base).splitlines()
     chosen: set[str] = set()
     if any(path.startswith(_CODE) for path in paths):
         newest = {release.source.name: release for release in releases if release.images}

@@ -40,6 +40,16 @@ def git(settings: Settings, *words: str) -> str:
         ) from error
 
 
+def left(settings: Settings, since: str) -> str:
+    """Return the commit at which a change left another commit's history.
+
+    Raises:
+        HistoryError: git knows none.
+
+    """
+    return git(settings, "merge-base", since, "HEAD").strip()
+
+
 def lock_before(recipe: Path, settings: Settings, since: str) -> Lock:
     """Return a recipe's lock as it was where a change left a commit's history; empty for none.
 
@@ -57,7 +67,7 @@ def lock_before(recipe: Path, settings: Settings, since: str) -> Lock:
     if not path.is_relative_to(settings.root):
         raise HistoryError("the recipes are not below the project's folder", where=str(recipe))
     path = path.relative_to(settings.root)
-    base = git(settings, "merge-base", since, "HEAD").strip()
+    base = left(settings, since)
     if not git(settings, "ls-tree", "--name-only", base, f"./{path}"):
         return Lock()
     return lock.decode(git(settings, "show", f"{base}:./{path}").encode(), path)

@@ -72,6 +72,12 @@ def test_a_commit_that_is_not_there_is_explained(repository: Repository) -> None
         )
 
 
+def test_a_project_that_git_does_not_know_is_said(tmp_path: Path) -> None:
+    (tmp_path / "recipes").mkdir()
+    with pytest.raises(HistoryError, match="not a git repository"):
+        matrix.touched([], Recipes(tmp_path / "recipes"), settings.load(tmp_path, {}), "main")
+
+
 def test_every_image_is_in_one_job_of_its_architecture(
     repository: Repository,
 ) -> None:
