@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from html import escape
+from itertools import chain, count
 from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -91,8 +92,9 @@ def _name_headings(tokens: Sequence[Token]) -> set[str]:
         if token.type == "heading_open":
             words = re.sub(r"[^\w\- ]", "", tokens[number + 1].content).strip().lower()
             name = _id(words.replace(" ", "-"))
-            token.attrs["id"] = name if name not in ids else f"{name}-{len(ids)}"
-            ids.add(str(token.attrs["id"]))
+            names = chain([name], (f"{name}-{more}" for more in count(1)))
+            token.attrs["id"] = free = next(each for each in names if each not in ids)
+            ids.add(free)
     return ids
 
 

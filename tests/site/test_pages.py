@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from bakery.settings import Settings
 
+ALIKE = "# App\n\n[later](#use-1)\n\n## Use 2\n\n## Use\n\n## Use\n\n## Use\n"
 BAD_SIZE = json.dumps(
     {
         "components": [
@@ -309,6 +310,18 @@ def test_a_readme_of_odd_bytes_is_shown(project: Settings, tmp_path: Path) -> No
     (tmp_path / "recipes/app/README.md").write_bytes(b"# App\n\nall\xe9\n")
     make.make(tmp_path / "site", project, load_all(tmp_path / "recipes"))
     assert "<p>all\N{REPLACEMENT CHARACTER}</p>" in (tmp_path / "site/app/index.html").read_text()
+
+
+def test_headings_alike_have_the_names_that_links_have_for_them(
+    project: Settings, tmp_path: Path
+) -> None:
+    shutil.copytree(project.recipes, tmp_path / "recipes")
+    (tmp_path / "recipes/app/README.md").write_text(ALIKE)
+    make.make(tmp_path / "site", project, load_all(tmp_path / "recipes"))
+    text = (tmp_path / "site/app/index.html").read_text()
+    names = ["readme-use-2", "readme-use", "readme-use-1", "readme-use-3"]
+    assert re.findall('<h3 id="(.*?)"', text) == names
+    assert '<a href="#readme-use-1">later</a>' in text
 
 
 @pytest.mark.parametrize("url", ["example.com", "https://a b", "https://a/?b", "javascript:1"])
