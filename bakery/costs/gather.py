@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from math import ceil
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -208,12 +208,12 @@ def _asset_bytes(images: Iterable[Image], sizes: Mapping[str, int | None]) -> in
 
 def _calls(sources: Mapping[str, Source], releases: int) -> Iterator[Calls]:
     """Yield what a day of the workflows asks GitHub's API for, once all releases are published."""
-    listed = Counter(
+    listed = {
         upstream.github
         for source in sources.values()
         for upstream in (source.recipe.upstream, *source.recipe.parts.values())
         if isinstance(upstream, GithubUpstream)
-    )
+    }
     pages = ceil((releases + len(sources) + 1) / _PAGE)  # a channel each, and the index
     yield Calls(workflow="update", calls=len(listed), why="versions: a page of each repository")
     yield Calls(workflow="release: plan", calls=pages, why="the list of releases")
