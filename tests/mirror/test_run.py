@@ -155,6 +155,27 @@ def test_a_name_that_is_not_there(site: Any, mirrors: Any, target: Path) -> None
     assert not target.exists()
 
 
+@pytest.mark.parametrize("dry", [False, True])
+@pytest.mark.parametrize("place", ["", "~nobody-at-all/mirror", "ftp://example.com", "file"])
+def test_a_place_that_is_none(  # noqa: PLR0917
+    place: str,
+    dry: bool,  # noqa: FBT001
+    site: Any,
+    mirrors: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    before = held(tmp_path)
+    for places in ((site.root, place), (place, tmp_path / "target")):
+        plan = mirrors.plan(*places)
+        with pytest.raises(MirrorError):
+            list(plan.preview() if dry else plan.run())
+    left = {path for path in held(tmp_path) if not path.startswith("store/")}
+    assert left == {*before}
+
+
 def test_a_part_of_a_part(site: Any, mirrors: Any, target: Path, tmp_path: Path) -> None:
     """What an index lists, and a partial mirror has not, is told and stops nothing."""
     mirrors.run(site.root, tmp_path / "part", names=("other",))
