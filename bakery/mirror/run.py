@@ -19,6 +19,7 @@ from bakery.mirror.source import Folder, Published, Served
 from bakery.publish.model import UnsettledError
 from bakery.publish.publishers import named
 from bakery.recipe.names import ASSETS
+from bakery.release.keyring import Keyring
 from bakery.settings import expanded, publisher_of
 from bakery.store.folder import Store
 from bakery.text import STAYS, format_size
@@ -70,7 +71,7 @@ class Mirroring:
 
         Raises:
             MirrorError: a place or a name makes no sense.
-            BakeryError: a source or the target can't be read at all.
+            BakeryError: the keyring, a source or the target can't be read at all.
 
         """
         with self._opened() as (choice, target):
@@ -140,6 +141,8 @@ class Mirroring:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Choice, Target]]:
+        if self.keyring:
+            Keyring.read(self.keyring)  # what is wrong with it is said once, not for every release
         store = Store(self.settings.store)
         with ExitStack() as stack:
             with store.explained():

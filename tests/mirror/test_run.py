@@ -14,6 +14,7 @@ from harness.mirror import Mirror
 
 from bakery.http.retry import RetryPolicy
 from bakery.mirror import copy
+from bakery.errors import BakeryError
 from bakery.mirror.errors import MirrorError
 from bakery.publish.directory import Directory
 from bakery.publish.model import UnsettledError
@@ -252,6 +253,17 @@ def test_what_is_not_signed_comes_only_if_asked(
     assert sums.SIGNATURE in str(failures["app-2.0"])
     mirrors.run(site.root, tmp_path / "unsigned", keyring=None)
     assert held(tmp_path / "unsigned") == site.files()
+
+
+@pytest.mark.parametrize("text", [None, b"", b"no keys"])
+def test_a_keyring_without_keys_is_said_once(
+    text: bytes | None, site: Any, mirrors: Any, target: Path, tmp_path: Path
+) -> None:
+    if text is not None:
+        (tmp_path / "ring").write_bytes(text)
+    with pytest.raises(BakeryError, match="the keyring can't be read"):
+        mirrors.attempt(site.root, target, keyring=tmp_path / "ring")
+    assert not target.exists()
 
 
 def test_what_another_has_signed_is_refused(site: Any, mirrors: Any, target: Path) -> None:
