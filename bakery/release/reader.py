@@ -211,6 +211,10 @@ class ReleaseReader:
             self._kept[name] = _small(self._client, self.base, name)
         return self._kept[name]
 
+    def forget(self) -> None:
+        """Let go of all small files, which are asked for again when they are needed."""
+        self._kept.clear()
+
     def check(self, name: str, expected: int | None = None) -> int:
         """Read a file to its end, keeping nothing, and return its bytes.
 

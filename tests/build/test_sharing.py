@@ -393,7 +393,7 @@ class TestTrust:
         refuses(machine("taker", trusted=keys["right"]))
         assert filled.ran
 
-    def test_a_reason_is_said_once_whatever_number_of_results_it_holds_for(  # noqa: PLR0917
+    def test_a_reason_is_said_once_whatever_number_of_results_it_holds_for(
         self,
         machine: Callable[..., Machine],
         filled: Machine,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -12,9 +14,9 @@ import pytest
 from harness.github import REPOSITORY, GitHub
 from harness.mirror import Mirror
 
+from bakery.errors import BakeryError
 from bakery.http.retry import RetryPolicy
 from bakery.mirror import copy
-from bakery.errors import BakeryError
 from bakery.mirror.errors import MirrorError
 from bakery.publish.directory import Directory
 from bakery.publish.model import UnsettledError
@@ -83,6 +85,21 @@ def test_a_mirror_has_the_same_bytes_and_is_copied_once(
     assert mirrors.run(source, target) == ["all of it is there"]
     assert all(path.endswith(SMALL) for path in server.requests)
     assert held(target) == site.files()
+
+
+def test_what_was_copied_is_not_kept_in_memory(site: Any, mirrors: Any, target: Path) -> None:
+    size = 4 << 20
+    for folder in site.root.glob("*-*"):
+        (folder / "notes.md").write_bytes(b"x" * size)
+    kept = []
+    tracemalloc.start()
+    try:
+        for _ in mirrors.plan(site.root, target).run():
+            gc.collect()
+            kept.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert max(kept) < size
 
 
 def test_from_mirror_to_mirror(site: Any, mirrors: Any, tmp_path: Path) -> None:
