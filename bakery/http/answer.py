@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.request import url2pathname
 
 from bakery.characters import visible
+from bakery.files import open_file
 from bakery.http.address import split
 from bakery.http.errors import RefusedError, StaleError
 from bakery.http.ranges import number, validator
@@ -95,7 +96,7 @@ def from_disk(url: str) -> Iterator[Answer]:
     if parts.netloc not in ("", "localhost"):
         raise RefusedError("a file: address has three slashes: file:///srv/file.tgz")
     try:
-        file = Path(url2pathname(parts.path)).open("rb", buffering=0)  # noqa: SIM115  closed below
+        file = open_file(Path(url2pathname(parts.path)))
     except (OSError, ValueError) as error:  # a ValueError for a NUL
         raise RefusedError(getattr(error, "strerror", None) or str(error)) from error
 
