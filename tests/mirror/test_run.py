@@ -194,6 +194,14 @@ def test_a_place_that_is_none(  # noqa: PLR0917
     assert left == {*before}
 
 
+def test_a_server_that_does_not_answer(site: Any, mirrors: Any, target: Path) -> None:
+    with Mirror(site.root) as gone:
+        pass
+    with pytest.raises(BakeryError, match="check the address, the network") as caught:
+        mirrors.run(gone.url, target)
+    assert "whole release" not in str(caught.value)
+
+
 def test_a_part_of_a_part(site: Any, mirrors: Any, target: Path, tmp_path: Path) -> None:
     """What an index lists, and a partial mirror has not, is told and stops nothing."""
     mirrors.run(site.root, tmp_path / "part", names=("other",))
