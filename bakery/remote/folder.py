@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.files import move, open_file
+from bakery.files import move, open_file, sha256
 from bakery.interrupts import removing
 from bakery.remote.model import LARGEST_RESULT, RemoteError
 
@@ -64,7 +64,7 @@ class FolderRemote:
         """Bring a blob there unless it is."""
         path = self._path(blob)
         with suppress(FileNotFoundError):
-            if path.stat().st_size == blob.size:
+            if path.is_file() and sha256(path) == blob.sha256:  # else it heals
                 return
         file = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
         with file, self._new(path) as new:

@@ -250,6 +250,16 @@ def test_a_damaged_blob_counts_as_none(
     refuses(machine("taker"))
 
 
+def test_a_damaged_blob_heals_where_somebody_writes(
+    machine: Callable[..., Machine], filled: Machine, remote: Counting
+) -> None:
+    damage(remote.folder / "cas" / sha256(_manifest(filled)), "other bytes")
+    refuses(machine("mender", writes=True))
+    taker = machine("taker")
+    taker.do()
+    assert taker.ran == []
+
+
 def _manifest(machine: Machine) -> Path:
     return machine.dist / ".bakery/squash/x.manifest"
 
