@@ -307,7 +307,7 @@ def _explained(base: str, name: str, expected: int | None = None) -> Iterator[No
             f"{name} is too large to be true", where=url, why=str(error), fix=_DONT
         ) from None
     except RequestError as error:
-        missing = error.status == HTTPStatus.NOT_FOUND or url.startswith("file:")
+        missing = error.status == HTTPStatus.NOT_FOUND
         raise (_NotThereError if missing else ReleaseError)(
             f"{name} can't be read",
             where=url,

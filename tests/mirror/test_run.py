@@ -269,6 +269,18 @@ def test_a_damaged_small_file_is_refused(site: Any, mirrors: Any, target: Path, 
     assert "app-2.0" not in tags(target)
 
 
+@pytest.mark.parametrize("name", ["app-2.0-arm64.raw", "SHA256SUMS", "SHA256SUMS.asc"])
+def test_what_can_not_be_read_is_not_taken_for_what_is_not_there(
+    site: Any, mirrors: Any, target: Path, name: str
+) -> None:
+    (site.root / "app-2.0" / name).unlink()
+    (site.root / "app-2.0" / name).symlink_to("/proc/self/mem")  # as on a disk that fails
+    _, failures = mirrors.attempt(site.root, target)
+    assert {*failures} == {"app-2.0"}
+    assert "Input/output error" in str(failures["app-2.0"])
+    assert tags(target) == ALL - {"app-2.0", "app", INDEX}
+
+
 def test_what_is_not_signed_comes_only_if_asked(
     site: Any, mirrors: Any, target: Path, tmp_path: Path
 ) -> None:
