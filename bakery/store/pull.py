@@ -117,6 +117,9 @@ class Pull:
             WrongBytesError: it gives other bytes; none of them are kept.
 
         """
+        if source.startswith(SCHEME):  # the registry's client tries again itself
+            self._attempt(source)
+            return
         self.client.retry.run(
             lambda: self._attempt(source), headway=lambda: self.partial.size // CHUNK
         )
