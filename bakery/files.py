@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 from contextlib import suppress
+from stat import S_ISREG
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
@@ -131,6 +132,20 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file to read it, and nothing that would have us wait, such as a pipe.
+
+    Raises:
+        OSError: it can't be opened, or is no file.
+
+    """
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115  Path.open() has no opener; the caller closes it
+    if S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise OSError(errno.EINVAL, "it is no file", str(path))
 
 
 def sha256(path: Path) -> str:

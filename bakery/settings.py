@@ -200,8 +200,21 @@ class Settings:
         return self.debian_mirror, self.debian_snapshot
 
 
+def expanded(text: str) -> Path:
+    """Return a path as people write it, with `~` for a home.
+
+    Raises:
+        ValueError: it is the home of nobody.
+
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError(f"another path: {Path(text).parts[0]} is no home here") from None
+
+
 def _folder(text: str, root: Path) -> Path:
-    return Path(os.path.abspath(root / Path(text).expanduser()))  # noqa: PTH100  resolve() follows links
+    return Path(os.path.abspath(root / expanded(text)))  # noqa: PTH100  resolve() follows links
 
 
 def _file(text: str, root: Path) -> Path | None:

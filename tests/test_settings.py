@@ -88,6 +88,9 @@ def test_a_folder_of_a_shared_cache_is_relative_to_the_project(tmp_path: Path) -
         ("BAKERY_REMOTE", "oci:ghcr.io/me/cache", "https://HOST/PATH, oci://HOST/PATH"),
         ("BAKERY_REMOTE", "https://", "https://HOST/PATH, oci://HOST/PATH"),
         ("BAKERY_REMOTE_WRITE", "maybe", "1 or 0"),
+        ("BAKERY_REMOTE", "~nobody-at-all/cache", "~nobody-at-all is no home here"),
+        ("BAKERY_MIRROR", "~nobody-at-all/mirror", "~nobody-at-all is no home here"),
+        ("BAKERY_STORE", "~nobody-at-all", "~nobody-at-all is no home here"),
     ],
 )
 def test_a_senseless_value_is_refused_with_what_would_do(

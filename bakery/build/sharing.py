@@ -238,7 +238,8 @@ class Sharing:
         )
 
     def _refuse(self, step: AnyStep, why: object) -> None:
-        self._cache.complain(f"the shared cache's result of {step.id} is not used: {why}")
+        said = f"the shared cache's result of {step.id} is not used: {why}"
+        self._cache.complain(said, f"read: {why}")
 
     # Giving
 
@@ -248,10 +249,9 @@ class Sharing:
             return
         try:
             self._put(step, record, attachments)
-        except BakeryError as error:
-            self._cache.complain(f"{step.id} is not put into the shared cache: {error.what}")
-        except OSError as error:
-            self._cache.complain(f"{step.id} is not put into the shared cache: {error}")
+        except (BakeryError, OSError) as error:
+            why = error.what if isinstance(error, BakeryError) else str(error)
+            self._cache.complain(f"{step.id} is not put into the shared cache: {why}", why)
 
     def _put(self, step: AnyStep, record: AnyRecord, attachments: Mapping[str, bytes]) -> None:
         about = _about(step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.request import url2pathname
 
 from bakery.characters import visible
+from bakery.files import open_file
 from bakery.http.address import split
 from bakery.http.errors import RefusedError, StaleError
 from bakery.http.ranges import number, validator
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from bakery.http.ranges import Resume
 
 CHUNK = 1 << 20
+_MISSING = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,16 +91,20 @@ def from_disk(url: str) -> Iterator[Answer]:
     """Open the file that a file: address names.
 
     Raises:
-        RefusedError: it can't be read.
+        RefusedError: it can't be read; the status is 404 where there is no such file.
 
     """
     parts = split(url)
     if parts.netloc not in ("", "localhost"):
         raise RefusedError("a file: address has three slashes: file:///srv/file.tgz")
     try:
-        file = Path(url2pathname(parts.path)).open("rb", buffering=0)  # noqa: SIM115  closed below
+        file = open_file(Path(url2pathname(parts.path)))
     except (OSError, ValueError) as error:  # a ValueError for a NUL
-        raise RefusedError(getattr(error, "strerror", None) or str(error)) from error
+        missing = getattr(error, "errno", None) in _MISSING
+        raise RefusedError(
+            getattr(error, "strerror", None) or str(error),
+            status=HTTPStatus.NOT_FOUND if missing else None,
+        ) from error
 
     def read() -> bytes:
         try:

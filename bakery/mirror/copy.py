@@ -155,6 +155,7 @@ class Target:
         for path in work.brought.values():
             if path.parent == self.scratch.folder:
                 path.unlink(missing_ok=True)
+        work.published.reader.forget()  # a mirror may have thousands of releases
         return Copied(tag=tag, sizes={} if work.note else work.sizes, note=work.note)
 
 

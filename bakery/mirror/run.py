@@ -19,7 +19,8 @@ from bakery.mirror.source import Folder, Published, Served
 from bakery.publish.model import UnsettledError
 from bakery.publish.publishers import named
 from bakery.recipe.names import ASSETS
-from bakery.settings import publisher_of
+from bakery.release.keyring import Keyring
+from bakery.settings import expanded, publisher_of
 from bakery.store.folder import Store
 from bakery.text import STAYS, format_size
 
@@ -70,7 +71,7 @@ class Mirroring:
 
         Raises:
             MirrorError: a place or a name makes no sense.
-            BakeryError: a source or the target can't be read at all.
+            BakeryError: the keyring, a source or the target can't be read at all.
 
         """
         with self._opened() as (choice, target):
@@ -140,6 +141,8 @@ class Mirroring:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Choice, Target]]:
+        if self.keyring:
+            Keyring.read(self.keyring)  # what is wrong with it is said once, not for every release
         store = Store(self.settings.store)
         with ExitStack() as stack:
             with store.explained():
@@ -166,7 +169,7 @@ class Mirroring:
         if known and not known.startswith(_FOLDER):
             publisher = self._named(known, own)
             return Published(publisher, known, Store(self.settings.store), self.retry)
-        folder = Path(place.removeprefix(_FOLDER)).expanduser().absolute()
+        folder = _folder(place)
         if not folder.is_dir():
             raise MirrorError("there is no such folder to copy from", where=place, fix=_PLACES)
         return Folder(folder)
@@ -181,11 +184,25 @@ _PLACES = "name a folder, a web server's address (to read), github:OWNER/REPO or
 def _target(place: str) -> str:
     if place.startswith(_SERVED):
         raise MirrorError("a web server is only read", where=place, fix=_PLACES)
-    if known := publisher_of(place):
+    known = publisher_of(place)
+    if known and not known.startswith(_FOLDER):
         return known
-    if re.match("[a-z]+:", place):
+    if re.match("[a-z]+:", place) and not known:
         raise MirrorError("this names no place to copy to", where=place, fix=_PLACES)
-    return f"{_FOLDER}{Path(place).expanduser()}"
+    folder = _folder(place)
+    if folder.exists() and not folder.is_dir():
+        raise MirrorError("there is a file where the mirror is to be", where=place, fix=_PLACES)
+    return f"{_FOLDER}{folder}"
+
+
+def _folder(place: str) -> Path:
+    path = place.removeprefix(_FOLDER)
+    if not path:
+        raise MirrorError("a place to copy from or to is empty", fix=_PLACES)
+    try:
+        return expanded(path).absolute()
+    except ValueError as error:
+        raise MirrorError("this is no folder", where=place, fix=f"give {error}") from None
 
 
 def _assets(choice: Choice) -> list[ReleasedAsset]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from http import HTTPStatus
@@ -134,7 +135,7 @@ class Served:
                 found = (error.why or "").partition("received: ")[2]
                 raise altered(url, file.sha256, found) from None
             except (RefusedError, TransientError) as error:
-                if is_missing(error, url):
+                if is_missing(error):
                     raise gone(url) from None
                 raise MirrorError(
                     "a file can't be downloaded",
@@ -160,7 +161,8 @@ class Folder(Served):
 
     def tags(self) -> Collection[str]:
         """Return the folders that have a list."""
-        return [path.parent.name for path in sorted(self._folder.glob(f"[!.]*/{sums.FILE}"))]
+        folders = sorted(path for path in self._folder.iterdir() if not path.name.startswith("."))
+        return [path.name for path in folders if os.access(path / sums.FILE, os.F_OK)]
 
     def size(self, tag: str, name: str) -> int:
         """Look at a file's bytes."""
@@ -170,9 +172,14 @@ class Folder(Served):
     def bring(self, tag: str, file: Wanted, scratch: Scratch, progress: Progress) -> Path:  # noqa: ARG002  it is here
         """Read a file, which stays where it is."""
         path = self._folder / tag / file.name
-        if not path.is_file():
-            raise gone(str(path))
-        found = sha256(path)
+        try:
+            if not path.is_file():
+                raise gone(str(path))
+            found = sha256(path)
+        except OSError as error:
+            raise MirrorError(
+                "a file can't be read", where=str(path), why=error.strerror, fix="mend its rights"
+            ) from error
         if found != file.sha256:
             raise altered(str(path), file.sha256, f"sha256 {found}")
         return path

@@ -61,17 +61,27 @@ class Keyring:
         """Return the keys in a file.
 
         Raises:
-            ReleaseError: there are none.
+            ReleaseError: it can't be read.
+            ToolFailedError: there are none in it.
             MissingToolError: gpg is not installed.
 
         """
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ReleaseError(
+                "the keyring can't be read",
+                where=str(path),
+                why=error.strerror,
+                fix=f"name a file of public keys, such as {signing.KEYRING}",
+            ) from error
         with tempfile.TemporaryDirectory(prefix="gpg-") as home:
             command = [gpg.GPG.require(), "--homedir", home, "--batch", "--no-tty", "--quiet"]
             command += ["--no-autostart"]
             what = "the keyring can't be read"
             fix = f"write {path} with: gpg --export FINGERPRINT..."
             ring = Path(home, "ring")
-            ring.write_bytes(gpg.packets(unmarked(path.read_bytes())))
+            ring.write_bytes(gpg.packets(unmarked(data)))
             run([*command, "--import", ring], what=what, fix=fix)
             listed = run([*command, "--with-colons", "--list-keys"], what=what, fix=fix)
             packets = Path(home, "packets")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from bakery.http import limits
-from bakery.http.errors import RequestError, TooLargeError
+from bakery.http.errors import RequestError, TooLargeError, TransientError
 from bakery.registry.files import Files
 from bakery.release import document, sums
 from bakery.release.errors import ReleaseError
@@ -211,6 +211,10 @@ class ReleaseReader:
             self._kept[name] = _small(self._client, self.base, name)
         return self._kept[name]
 
+    def forget(self) -> None:
+        """Let go of all small files, which are asked for again when they are needed."""
+        self._kept.clear()
+
     def check(self, name: str, expected: int | None = None) -> int:
         """Read a file to its end, keeping nothing, and return its bytes.
 
@@ -303,14 +307,21 @@ def _explained(base: str, name: str, expected: int | None = None) -> Iterator[No
             f"{name} is too large to be true", where=url, why=str(error), fix=_DONT
         ) from None
     except RequestError as error:
-        missing = error.status == HTTPStatus.NOT_FOUND or url.startswith("file:")
-        unsigned = "who publishes must set BAKERY_SIGNING_KEY; else ask for no signature"
+        missing = error.status == HTTPStatus.NOT_FOUND
         raise (_NotThereError if missing else ReleaseError)(
             f"{name} can't be read",
             where=url,
             why=str(error),
-            fix=unsigned if name == sums.SIGNATURE else _WHOLE,
+            fix=_way_out(error, name),
         ) from None
+
+
+def _way_out(error: RequestError, name: str) -> str:
+    if isinstance(error, TransientError):
+        return "check the address, the network and the proxy (HTTPS_PROXY), and run it again"
+    if name == sums.SIGNATURE:
+        return "who publishes must set BAKERY_SIGNING_KEY; else ask for no signature"
+    return _WHOLE
 
 
 def _altered(base: str, name: str, why: str) -> ReleaseError:

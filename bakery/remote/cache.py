@@ -40,7 +40,8 @@ class Cache:
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
         self._failures: Counter[_Use] = Counter()
-        self._complaints: dict[str, bool] = {}
+        self._complaints: dict[str, str] = {}
+        self._told: set[str] = set()
         self._guard = threading.Lock()
 
     @property
@@ -48,16 +49,17 @@ class Cache:
         """What people call it."""
         return visible(self._remote.name)
 
-    def complain(self, text: str) -> None:
-        """Have something told, once."""
+    def complain(self, text: str, why: str | None = None) -> None:
+        """Have something told, once for each reason; unless given, the text is its own."""
+        text = visible(" ".join(text.split()))
         with self._guard:
-            self._complaints.setdefault(visible(" ".join(text.split())), False)
+            self._complaints.setdefault(why or text, text)
 
     def complaints(self) -> list[str]:
         """Return what is to be told since this was last asked."""
         with self._guard:
-            new = [text for text, told in self._complaints.items() if not told]
-            self._complaints.update(dict.fromkeys(new, True))
+            new = [text for why, text in self._complaints.items() if why not in self._told]
+            self._told.update(self._complaints)
             return new
 
     def result(self, key: str) -> bytes | None:

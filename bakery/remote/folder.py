@@ -9,10 +9,9 @@ import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISREG
 from typing import TYPE_CHECKING
 
-from bakery.files import move
+from bakery.files import move, open_file, sha256
 from bakery.interrupts import removing
 from bakery.remote.model import LARGEST_RESULT, RemoteError
 
@@ -44,7 +43,7 @@ class FolderRemote:
     def result(self, key: str) -> bytes | None:
         """Return what lies under a key; None where nothing does."""
         try:
-            with _opened(self.folder / "ac" / key) as file:
+            with open_file(self.folder / "ac" / key) as file:
                 data = file.read(LARGEST_RESULT + 1)
         except FileNotFoundError:
             return None
@@ -54,7 +53,7 @@ class FolderRemote:
 
     def fetch(self, blob: Blob, target: Path, advance: Callable[[int], object]) -> None:
         """Write a blob to a file."""
-        with _opened(self._path(blob)) as file, target.open("wb") as new:
+        with open_file(self._path(blob)) as file, target.open("wb") as new:
             left = blob.size + 1  # one more tells that there are more
             while left and (block := file.read(min(_BLOCK, left))):
                 new.write(block)
@@ -65,7 +64,7 @@ class FolderRemote:
         """Bring a blob there unless it is."""
         path = self._path(blob)
         with suppress(FileNotFoundError):
-            if path.stat().st_size == blob.size:
+            if path.is_file() and sha256(path) == blob.sha256:  # else it heals
                 return
         file = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
         with file, self._new(path) as new:
@@ -91,12 +90,3 @@ class FolderRemote:
                 yield file
                 os.fchmod(file.fileno(), 0o644)
             move(Path(name), path)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file, and nothing that would have us wait."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-        if not S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise RemoteError(f"{path.name} is no file")
-        yield file

@@ -61,7 +61,7 @@ class Pull:
         try:
             hasty.complete(source)
         except (RefusedError, TransientError, WrongBytesError) as error:
-            if not is_missing(error, source):
+            if not is_missing(error):
                 _log.warning("the mirror is passed over: %s: %s", shown(source), error)
             return False
         return True
@@ -105,7 +105,7 @@ class Pull:
         try:
             self.complete(source)
         except RefusedError as error:
-            if otherwise is None or not is_missing(error, source):
+            if otherwise is None or not is_missing(error):
                 raise
             self.complete(otherwise)
 
@@ -117,6 +117,9 @@ class Pull:
             WrongBytesError: it gives other bytes; none of them are kept.
 
         """
+        if source.startswith(SCHEME):  # the registry's client tries again itself
+            self._attempt(source)
+            return
         self.client.retry.run(
             lambda: self._attempt(source), headway=lambda: self.partial.size // CHUNK
         )
@@ -215,11 +218,9 @@ def in_mirror(mirror: str, sha256: str) -> str:
     return f"{mirror}/{ASSETS}/{sha256}"
 
 
-def is_missing(error: Exception, source: str) -> bool:
+def is_missing(error: Exception) -> bool:
     """Return whether a source can be asked, and has no such file."""
-    return isinstance(error, RefusedError) and (
-        error.status == HTTPStatus.NOT_FOUND or source.startswith("file:")
-    )
+    return isinstance(error, RefusedError) and error.status == HTTPStatus.NOT_FOUND
 
 
 def _excerpt(partial: Partial) -> str:

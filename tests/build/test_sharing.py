@@ -250,17 +250,27 @@ def test_a_damaged_blob_counts_as_none(
     refuses(machine("taker"))
 
 
+def test_a_damaged_blob_heals_where_somebody_writes(
+    machine: Callable[..., Machine], filled: Machine, remote: Counting
+) -> None:
+    damage(remote.folder / "cas" / sha256(_manifest(filled)), "other bytes")
+    refuses(machine("mender", writes=True))
+    taker = machine("taker")
+    taker.do()
+    assert taker.ran == []
+
+
 def _manifest(machine: Machine) -> Path:
     return machine.dist / ".bakery/squash/x.manifest"
 
 
-def refuses(taker: Machine) -> None:
+def refuses(taker: Machine, lines: int = 2) -> None:
     """Let a machine that is lied to make the image itself, with all that this needs."""
     taker.do()
     assert taker.ran == ["fetch", "stage", "squash", "check"]
     said = complaints(taker)
     assert "shared cache" in said
-    assert len(said.splitlines()) <= 2
+    assert len(said.splitlines()) <= lines
     assert taker.state.origin(taker.squash) is None
     assert State(taker.dist).is_done(taker.squash)
     left = {path.name for path in taker.dist.rglob("*") if path.is_file()}
@@ -391,6 +401,23 @@ class TestTrust:
         self, machine: Callable[..., Machine], filled: Machine, keys: dict[str, Any]
     ) -> None:
         refuses(machine("taker", trusted=keys["right"]))
+        assert filled.ran
+
+    def test_a_reason_is_said_once_whatever_number_of_results_it_holds_for(
+        self,
+        machine: Callable[..., Machine],
+        filled: Machine,
+        keys: dict[str, Any],
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+    ) -> None:
+        refuses(machine("taker", trusted=keys["right"]), lines=1)
+        monkeypatch.setenv("BAKERY_REMOTE_KEY", str(tmp_path / "missing"))
+        giver = machine("unable", writes=True, trusted=keys["right"])
+        giver.do()
+        unread, unwritten = complaints(giver).splitlines()
+        assert "it is not signed" in unread
+        assert "is not put into the shared cache" in unwritten
         assert filled.ran
 
     def test_a_signature_is_of_every_letter(

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,8 +23,6 @@ from bakery.http.errors import (
 from bakery.http.limits import Limits
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from harness.upstream import Upstream
 
     from bakery.http.client import Client
@@ -237,3 +237,10 @@ def test_pages_without_end(client: Client, upstream: Upstream) -> None:
 def test_addresses_that_are_none(client: Client, url: str) -> None:
     with pytest.raises(RequestError):
         client.read(url)
+
+
+def test_what_is_no_file_on_a_disk_is_not_waited_for(client: Client, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
+        with pytest.raises(RefusedError):
+            client.read(path.as_uri())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,7 @@ import pytest
 from harness.github import REPOSITORY, GitHub
 from harness.mirror import Mirror
 
+from bakery.errors import BakeryError
 from bakery.http.retry import RetryPolicy
 from bakery.mirror import copy
 from bakery.mirror.errors import MirrorError
@@ -82,6 +85,21 @@ def test_a_mirror_has_the_same_bytes_and_is_copied_once(
     assert mirrors.run(source, target) == ["all of it is there"]
     assert all(path.endswith(SMALL) for path in server.requests)
     assert held(target) == site.files()
+
+
+def test_what_was_copied_is_not_kept_in_memory(site: Any, mirrors: Any, target: Path) -> None:
+    size = 4 << 20
+    for folder in site.root.glob("*-*"):
+        (folder / "notes.md").write_bytes(b"x" * size)
+    kept = []
+    tracemalloc.start()
+    try:
+        for _ in mirrors.plan(site.root, target).run():
+            gc.collect()
+            kept.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert max(kept) < size
 
 
 def test_from_mirror_to_mirror(site: Any, mirrors: Any, tmp_path: Path) -> None:
@@ -155,6 +173,35 @@ def test_a_name_that_is_not_there(site: Any, mirrors: Any, target: Path) -> None
     assert not target.exists()
 
 
+@pytest.mark.parametrize("dry", [False, True])
+@pytest.mark.parametrize("place", ["", "~nobody-at-all/mirror", "ftp://example.com", "file"])
+def test_a_place_that_is_none(  # noqa: PLR0917
+    place: str,
+    dry: bool,  # noqa: FBT001
+    site: Any,
+    mirrors: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    before = held(tmp_path)
+    for places in ((site.root, place), (place, tmp_path / "target")):
+        plan = mirrors.plan(*places)
+        with pytest.raises(MirrorError):
+            list(plan.preview() if dry else plan.run())
+    left = {path for path in held(tmp_path) if not path.startswith("store/")}
+    assert left == {*before}
+
+
+def test_a_server_that_does_not_answer(site: Any, mirrors: Any, target: Path) -> None:
+    with Mirror(site.root) as gone:
+        pass
+    with pytest.raises(BakeryError, match="check the address, the network") as caught:
+        mirrors.run(gone.url, target)
+    assert "whole release" not in str(caught.value)
+
+
 def test_a_part_of_a_part(site: Any, mirrors: Any, target: Path, tmp_path: Path) -> None:
     """What an index lists, and a partial mirror has not, is told and stops nothing."""
     mirrors.run(site.root, tmp_path / "part", names=("other",))
@@ -222,6 +269,18 @@ def test_a_damaged_small_file_is_refused(site: Any, mirrors: Any, target: Path, 
     assert "app-2.0" not in tags(target)
 
 
+@pytest.mark.parametrize("name", ["app-2.0-arm64.raw", "SHA256SUMS", "SHA256SUMS.asc"])
+def test_what_can_not_be_read_is_not_taken_for_what_is_not_there(
+    site: Any, mirrors: Any, target: Path, name: str
+) -> None:
+    (site.root / "app-2.0" / name).unlink()
+    (site.root / "app-2.0" / name).symlink_to("/proc/self/mem")  # as on a disk that fails
+    _, failures = mirrors.attempt(site.root, target)
+    assert {*failures} == {"app-2.0"}
+    assert "Input/output error" in str(failures["app-2.0"])
+    assert tags(target) == ALL - {"app-2.0", "app", INDEX}
+
+
 def test_what_is_not_signed_comes_only_if_asked(
     site: Any, mirrors: Any, target: Path, tmp_path: Path
 ) -> None:
@@ -231,6 +290,17 @@ def test_what_is_not_signed_comes_only_if_asked(
     assert sums.SIGNATURE in str(failures["app-2.0"])
     mirrors.run(site.root, tmp_path / "unsigned", keyring=None)
     assert held(tmp_path / "unsigned") == site.files()
+
+
+@pytest.mark.parametrize("text", [None, b"", b"no keys"])
+def test_a_keyring_without_keys_is_said_once(
+    text: bytes | None, site: Any, mirrors: Any, target: Path, tmp_path: Path
+) -> None:
+    if text is not None:
+        (tmp_path / "ring").write_bytes(text)
+    with pytest.raises(BakeryError, match="the keyring can't be read"):
+        mirrors.attempt(site.root, target, keyring=tmp_path / "ring")
+    assert not target.exists()
 
 
 def test_what_another_has_signed_is_refused(site: Any, mirrors: Any, target: Path) -> None:

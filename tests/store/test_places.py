@@ -12,6 +12,7 @@ from bakery.store.errors import DownloadError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bakery.http.client import Client
 
 Get = Any  # a fixture; a Protocol would say no more
 
@@ -35,6 +36,14 @@ def test_what_the_mirror_lacks_is_not_sought_upstream(
     by_host, by_digest = (path for path, _ in upstream.requests)
     assert by_host.startswith("/m/127.0.0.1")
     assert by_digest == f"/m/assets/{asset.sha256}"
+
+
+def test_a_registry_that_does_not_answer_is_asked_as_often_as_a_server(
+    get: Get, upstream: Upstream, configure: Any, client: Client, slept: list[float]
+) -> None:
+    with pytest.raises(DownloadError, match="the connection failed"):
+        get(upstream.asset(BODY), configure(mirror="oci:127.0.0.1:1/me/mirror"))
+    assert len(slept) == client.retry.tries - 1
 
 
 def test_a_local_file(get: Get, upstream: Upstream, configure: Any, tmp_path: Path) -> None:
