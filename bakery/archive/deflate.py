@@ -1,6 +1,6 @@
 """Deflate and its checksum: by Intel's library where it is installed, else by zlib, half as fast.
 
-https://pypi.org/project/isal has the names of the standard library, and wheels for most systems.
+The package isal has the names of the standard library, and wheels for most systems.
 """
 
 from __future__ import annotations
