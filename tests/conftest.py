@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import signal
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from harness.openpgp import Person
+from harness.upstream import Upstream
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
@@ -49,3 +51,18 @@ def person() -> Iterator[Person]:
     person = Person()
     yield person
     person.close()
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    """A server that answers as it is told to."""
+    with Upstream() as server:
+        yield server
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """Holds back what waits for it, until the test is over at the latest."""
+    event = threading.Event()
+    yield event
+    event.set()

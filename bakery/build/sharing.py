@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +25,7 @@ from bakery.files import replace
 from bakery.remote.cache import Cache
 from bakery.remote.model import Blob
 from bakery.remote.open import FOLDER, remote
+from bakery.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -148,7 +148,7 @@ class Sharing:
         except (BakeryError, OSError) as error:
             self._cache.complain(f"nothing is taken from the shared cache: {error}")
             return {}
-        with ThreadPoolExecutor(min(_AT_ONCE, len(asked)) or 1) as pool:
+        with Workers(min(_AT_ONCE, len(asked)) or 1) as pool:
             results = pool.map(self._found, asked.keys(), asked.values())
             return {step: found for step, found in zip(asked, results, strict=True) if found}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,26 +18,13 @@ from bakery.remote.http import HttpRemote
 from bakery.remote.model import LARGEST_RESULT, Blob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import threading
     from pathlib import Path
 
     from harness.upstream import Behaviour, Handler
 
 KEY = "0" * 64
 BLOB = Blob(sha256=hashlib.sha256(BODY).hexdigest(), size=len(BODY))
-
-
-@pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    with Upstream() as server:
-        yield server
-
-
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    event = threading.Event()
-    yield event
-    event.set()
 
 
 @pytest.fixture

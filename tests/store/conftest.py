@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness.upstream import DEADLINE, Upstream
+from harness.upstream import DEADLINE
 
 from bakery import settings
 from bakery.http.client import Client
@@ -16,7 +15,7 @@ from bakery.store.download import fetch
 from bakery.store.folder import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -38,19 +37,6 @@ class Progress:
 
     def tell(self, step: str, *, of: str = "", lasting: bool = False) -> None:
         pass
-
-
-@pytest.fixture
-def upstream() -> Iterator[Upstream]:
-    with Upstream() as server:
-        yield server
-
-
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    event = threading.Event()
-    yield event
-    event.set()
 
 
 @pytest.fixture
