@@ -13,6 +13,7 @@ import time
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bakery import interrupts
@@ -172,7 +173,9 @@ class _Rate:
 class Display:
     """Rows of what runs, and lines of what is over. It may be told from any thread.
 
-    What is live is drawn without the lock, since who holds that may wait for the terminal.
+    What is live is drawn without the lock of the rows, since who holds that may wait for the
+    terminal. Only one thread draws at a time: where two do, one of them moves up by the height of
+    what the other has drawn, and wipes out lines that were to stay.
 
     Args:
         overall: tells how far all is; None where there is one row alone.
@@ -195,8 +198,9 @@ class Display:
         self._rate = _Rate(clock)
         self._said = clock()
         self._lock = threading.RLock()
+        self._drawing = threading.RLock()
         self._live: Live | None = None
-        self._reminding: threading.Thread | None = None
+        self._watching: threading.Thread | None = None
         self._closed = threading.Event()
         self._console: Console | None = None
 
@@ -253,14 +257,16 @@ class Display:
             shown = visible(text, allowed="\n\t")
             if (width := self.width) is not None:
                 shown = wrapped(shown, width)
-            self.console.print(shown, style="red" if bad else None, markup=False)
+            with self._drawing:
+                self.console.print(shown, style="red" if bad else None, markup=False)
 
     def close(self) -> None:
         """Leave the terminal as it was."""
         self._closed.set()
         live, self._live = self._live, None
         if live is not None:
-            live.stop()
+            with self._drawing:
+                live.stop()
 
     def remind(self) -> None:
         """Say what runs and how far that is, if nothing was said for long."""
@@ -278,22 +284,25 @@ class Display:
     # Live
 
     def _show(self) -> None:
-        if self._live is None and self._reminding is None:
-            interrupts.close_first(self.close)
-            if self._is_terminal() and not _in_ci():
-                from rich.live import Live
+        if self._watching is not None:
+            return
+        interrupts.close_first(self.close)
+        watch: Callable[[], None] = self._remind
+        if self._is_terminal() and not _in_ci():
+            from rich.live import Live
 
-                self._live = Live(
-                    console=self.console,
-                    get_renderable=self._render,
-                    refresh_per_second=_REFRESH,
-                    transient=True,
-                    redirect_stderr=False,
-                )
-                self._live.start()
-            else:
-                self._reminding = threading.Thread(target=self._remind, daemon=True)
-                self._reminding.start()
+            live = Live(
+                console=self.console,
+                get_renderable=self._render,
+                auto_refresh=False,
+                transient=True,
+                redirect_stderr=False,
+            )
+            self._live = live
+            live.start()
+            watch = partial(self._draw, live)
+        self._watching = threading.Thread(target=watch, daemon=True)
+        self._watching.start()
 
     def _is_terminal(self) -> bool:
         stream = sys.stderr if self._error else sys.stdout
@@ -302,6 +311,12 @@ class Display:
     def _remind(self) -> None:
         while not self._closed.wait(1):
             self.remind()
+
+    def _draw(self, live: Live) -> None:
+        while not self._closed.wait(1 / _REFRESH):
+            with self._drawing:
+                if not self._closed.is_set():
+                    live.refresh()
 
     def _render(self) -> Text:
         from rich.text import Text

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import io
+import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from harness.hand_clock import Clock
 
+from bakery import display as display_module
 from bakery.display import SILENCE, Display, Overall, Row, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 WHEEL = "fetch:0123456789ab-" + "tool-" * 20 + "x86_64.whl"
 
@@ -123,12 +128,12 @@ def test_a_thread_reminds(clock: Clock, capsys: pytest.CaptureFixture[str]) -> N
     with Display(clock=clock) as display:
         display.begin("stage:tool-1.0-x86-64")
         clock.seconds += SILENCE
-        assert display._reminding is not None
+        assert display._watching is not None
         while not (said := capsys.readouterr().out):
-            display._reminding.join(0.05)
+            display._watching.join(0.05)
     assert said == "stage tool-1.0-x86-64 (10 s)\n"
-    display._reminding.join(60)
-    assert not display._reminding.is_alive()
+    display._watching.join(60)
+    assert not display._watching.is_alive()
 
 
 def test_what_lasts_is_said_where_nothing_is_live(capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,3 +142,50 @@ def test_what_lasts_is_said_where_nothing_is_live(capsys: pytest.CaptureFixture[
             tell("nspawn:trixie", "boots")
             tell("nspawn:trixie", "makes a Debian", lasting=True)
         assert capsys.readouterr().err == "boot: nspawn:trixie: makes a Debian\n"
+
+
+class _Screen(io.StringIO):
+    """A terminal without an end: what it was sent, and the lines that stand on it."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def lines(self) -> list[str]:
+        lines, at = [""], 0
+        for part in re.split(r"(\n|\x1b\[1A|\x1b\[2K|\x1b\[\?25[lh]|\r)", self.getvalue()):
+            if part == "\n":
+                at += 1
+                lines += [""] * (at == len(lines))
+            elif part == "\x1b[1A":
+                at -= 1
+            elif part == "\x1b[2K":
+                lines[at] = ""
+            elif not part.startswith(("\x1b", "\r")):
+                lines[at] += part
+        return [line for line in lines if line]
+
+
+def test_lines_that_stay_are_never_wiped_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = _Screen()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setattr(display_module, "_REFRESH", 10_000)
+    monkeypatch.setenv("TERM", "xterm")
+    for name in ("CI", "TTY_COMPATIBLE", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    said = [f"line {number}" for number in range(400)]
+
+    def say(lines: Sequence[str]) -> None:
+        for line in lines:
+            rows = [shown.begin(f"stage:{line}-{number}") for number in range(5)]
+            shown.say(line)
+            for row in rows:
+                shown.end(row)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with Display() as shown, ThreadPoolExecutor(4) as threads:
+            [*threads.map(say, (said[part::4] for part in range(4)))]
+    finally:
+        sys.setswitchinterval(interval)
+    assert sorted(screen.lines()) == sorted(said)
