@@ -7,15 +7,11 @@ import errno
 import hashlib
 import os
 import shutil
-from contextlib import suppress
+from pathlib import Path
 from stat import S_ISREG
-from typing import TYPE_CHECKING, BinaryIO
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from typing import BinaryIO
 
 _EXCHANGE = 2  # RENAME_EXCHANGE
-_BEGIN = 2  # SYNC_FILE_RANGE_WRITE
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -57,18 +53,6 @@ def move_tree(new: Path, path: Path) -> None:
     move(new, path)
 
 
-def begin_to_sync(file: BinaryIO) -> None:
-    """Have a file's bytes written out from now on, so that `sync` has less to wait for.
-
-    Only Linux can do that (sync_file_range(2)); elsewhere, and where it fails, `sync` does it all.
-    """
-    file.flush()
-    with suppress(AttributeError):
-        ctypes.CDLL(None).sync_file_range(
-            file.fileno(), ctypes.c_int64(0), ctypes.c_int64(0), _BEGIN
-        )
-
-
 def sync(path: Path) -> None:
     """Wait until a file's bytes, or a folder's names, are where no loss of power reaches them."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -81,23 +65,37 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def replace(new: Path, old: Path) -> None:
+def boot_id() -> str | None:
+    """Return what names this boot of the system (random(4)); None where nothing does."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+
+
+def replace(new: Path, old: Path, *, lasting: bool = True) -> None:
     """Put a finished file or folder in place of an older one.
 
     Of folders, for a moment neither is there, which counts as not made; never a mixture.
+
+    Args:
+        new: the file or folder.
+        old: its place.
+        lasting: whether a folder must outlast a loss of power, and what it holds is written out.
+
     """
     old.parent.mkdir(parents=True, exist_ok=True)
     if not new.is_dir():
         move(new, old)
         return
-    for path in new.rglob("*"):
-        if not path.is_symlink():
-            sync(path)
     aside = new.with_name(f"{new.name}.replaced")
     remove(aside)
     if old.exists():
         old.rename(aside)
-    move(new, old)
+    if lasting:
+        move_tree(new, old)
+    else:
+        new.rename(old)
     remove(aside)
 
 

@@ -48,25 +48,15 @@ def test_bytes_are_on_disk_before_their_name_and_that_before_all_else(
     assert synced.seen == [(".name.partial", False), (".", True)]
 
 
-def test_so_is_all_that_a_folder_holds_but_what_its_links_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "new/sub").mkdir(parents=True)
-    (tmp_path / "new/sub/file").write_bytes(b"data")
-    (tmp_path / "new/link").symlink_to("/etc")
-    synced = Synced(tmp_path, tmp_path / "old", monkeypatch)
-    replace(tmp_path / "new", tmp_path / "old")
-    *before, last = synced.seen
-    assert sorted(before) == [("new", False), ("new/sub", False), ("new/sub/file", False)]
-    assert last == (".", True)
-
-
 @needs.programs("strace")
-def test_a_folder_of_very_many_files_is_on_disk_before_it_has_its_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize("function", ["move_tree", "replace"])
+def test_all_that_a_folder_holds_is_on_disk_before_it_has_its_name(
+    tmp_path: Path, function: str
+) -> None:
     (tmp_path / "new").mkdir()
     (tmp_path / "new/file").write_bytes(b"data")
-    code = "import sys, pathlib; from bakery.files import move_tree; "
-    code += "move_tree(*map(pathlib.Path, sys.argv[1:]))"
+    code = "import sys, pathlib; import bakery.files; "
+    code += f"bakery.files.{function}(*map(pathlib.Path, sys.argv[1:]))"
     calls = "--trace=syncfs,fsync,rename"
     trace = ["strace", "--decode-fds=path", "--quiet=all", f"--output={tmp_path / 'trace'}", calls]
     new, final = tmp_path / "new", tmp_path / "final"
@@ -92,13 +82,6 @@ def test_nothing_gets_its_name_before_its_bytes_are_safe() -> None:
         if re.search(r"\.rename\(|os\.replace\(", path.read_text())
     }
     assert renaming == own
-
-
-def test_bytes_are_on_their_way_to_the_disk_before_anybody_waits_for_them(tmp_path: Path) -> None:
-    with (tmp_path / "file").open("wb") as file:
-        file.write(bytes(5000))
-        files.begin_to_sync(file)
-        assert os.fstat(file.fileno()).st_size == 5000
 
 
 @pytest.mark.parametrize("at_once", [True, False])

@@ -16,7 +16,7 @@ import os
 from collections import defaultdict
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -25,7 +25,7 @@ from bakery.build.code import Code
 from bakery.build.step import Nothing, Work
 from bakery.decoding import from_json
 from bakery.errors import BakeryError
-from bakery.files import remove, write_whole
+from bakery.files import boot_id, remove, write_whole
 from bakery.interrupts import removing
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ class Record(msgspec.Struct, Generic[Facts], frozen=True, kw_only=True):
         seconds: how long it took, without waiting for processors.
         facts: what later steps and reports want to know; each kind of step has a type for them.
         origin: where it was taken from; None where it was done here.
+        boot: the boot of this system that its outputs may not have outlasted; None where no loss
+            of power takes them.
 
     """
 
@@ -91,6 +93,7 @@ class Record(msgspec.Struct, Generic[Facts], frozen=True, kw_only=True):
     seconds: float
     facts: Facts
     origin: Origin | None = None
+    boot: str | None = None
 
 
 AnyRecord: TypeAlias = Record[msgspec.Struct]
@@ -232,7 +235,7 @@ class State:
     def standing(self, step: Step[Facts]) -> Facts | None:
         """Return the facts of a step whose outputs are untouched, for whatever key it was done."""
         record = self.record(step.kind, step.name, step.facts)
-        return record.facts if record and _are_there(record.outputs, self.dist) else None
+        return record.facts if record and _is_standing(record, self.dist) else None
 
     def origin(self, step: AnyStep) -> Origin | None:
         """Return where a finished step's result was taken from; None where it was done here."""
@@ -259,7 +262,7 @@ class State:
             return False
         self._origins[step] = record.origin
         try:
-            return record.key == self.key(step) and _are_there(record.outputs, self.dist)
+            return record.key == self.key(step) and _is_standing(record, self.dist)
         except BakeryError:
             return False
 
@@ -361,6 +364,7 @@ class State:
             seconds=seconds,
             facts=made.facts,
             origin=origin,
+            boot=made.boot,
         )
         write_whole(self._path(step), msgspec.json.encode(record))
         self._look_again()
@@ -480,8 +484,10 @@ def _output(path: Path, dist: Path) -> Output:
     return Output(path=name, size=status.st_size, mtime=status.st_mtime_ns)
 
 
-def _are_there(outputs: Iterable[Output], dist: Path) -> bool:
-    for output in outputs:
+def _is_standing(record: Record[Any], dist: Path) -> bool:
+    if record.boot not in (None, boot_id()):
+        return False
+    for output in record.outputs:
         try:
             status = os.stat(f"{dist}/{output.path}")  # noqa: PTH116  thousands
         except OSError:

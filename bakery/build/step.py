@@ -72,6 +72,8 @@ class Made(Generic[Facts_co]):
         outputs: the finished files. The step is done as long as they are as it left them.
         attachments: documents that are kept beside the record, by their kind.
         note: what to tell the user.
+        boot: the boot of this system, by `boot_id`, whose end the outputs need not outlast, since
+            they are cheap to make again; None where they are safe on the disk.
 
     """
 
@@ -79,6 +81,7 @@ class Made(Generic[Facts_co]):
     outputs: tuple[Path, ...] = ()
     attachments: Mapping[str, bytes] = field(default_factory=dict)
     note: str = ""
+    boot: str | None = None
 
 
 def _nothing() -> tuple[str, ...]:

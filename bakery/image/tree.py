@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
-from bakery.files import begin_to_sync
 from bakery.image.errors import ImageError
 from bakery.image.manifest import ManifestEntry
 from bakery.progress import Silent
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from bakery.progress import Progress
 
 _CHUNK = 1 << 20
-_LARGE = 1 << 20  # bytes of a file that is worth a call
 _MERGED = re.compile(r"^(?:(?:usr/)?(?P<bin>s?bin)|(?P<lib>lib(?:32|64|x32)?))/")
 _MACOS = re.compile(r"(^|/)(\._[^/]+|\.DS_Store|__MACOSX(/.*)?)$")
 _FOLDED = re.compile(r"^usr/sbin(?=/|$)")
@@ -104,8 +102,6 @@ class TreeBuilder:
                 file.write(chunk)
                 size += len(chunk)
                 progress.advance(len(chunk))
-            if size >= _LARGE:
-                begin_to_sync(file)
         self.entries[path] = ManifestEntry(
             path=path,
             type="file",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 from bakery.build.state import State, StateError
 from bakery.build.step import Made, Nothing, Step
 from bakery.errors import BakeryError
+from bakery.files import boot_id
 from bakery.progress import Silent
 
 if TYPE_CHECKING:
@@ -203,6 +205,18 @@ def test_what_a_later_step_replaces_need_not_be_there(dist: Path) -> None:
     assert state.is_done(stage)
     (dist / "image.raw").unlink()
     assert not any(State(dist).is_done(each) for each in (stage, squash, check))
+
+
+def test_what_need_not_outlast_the_boot_of_a_system_counts_in_that_boot_alone(
+    dist: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = step(lambda work: replace(write(work), boot=boot_id()), kind="stage")
+    State(dist).do(stage, Silent())
+    assert State(dist).is_done(stage)
+    assert State(dist).standing(stage)
+    monkeypatch.setattr("bakery.build.state.boot_id", lambda: "the next one")
+    assert not State(dist).is_done(stage)
+    assert not State(dist).standing(stage)
 
 
 def test_what_is_known_elsewhere_leaves_no_record(dist: Path) -> None:

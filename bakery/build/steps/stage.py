@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bakery.build.step import Made, Nothing, Step, StepError
-from bakery.files import replace
+from bakery.files import boot_id, replace
 from bakery.image import manifest as manifests
 
 if TYPE_CHECKING:
@@ -72,8 +72,10 @@ def _run(context: Context, image: Image, work: Work) -> Made[Nothing]:
     work.progress.restart(manifest.size)  # libraries that came along are in it
     (work.scratch / MANIFEST).write_bytes(manifests.encode(manifest))
     folder = context.staged(image)
-    replace(work.scratch, folder)
-    return Made(facts=Nothing(), outputs=(folder / MANIFEST,), note="\n".join(manifest.notes))
+    boot = boot_id()
+    replace(work.scratch, folder, lasting=boot is None)
+    note = "\n".join(manifest.notes)
+    return Made(facts=Nothing(), outputs=(folder / MANIFEST,), note=note, boot=boot)
 
 
 def _assets(context: Context, image: Image) -> dict[str, Path]:
