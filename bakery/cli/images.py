@@ -149,7 +149,12 @@ def machines() -> None:
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument(
+    "images",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
 @click.option("--root-hash", is_flag=True, help="Only print what is to be signed elsewhere.")
 @click.option(
     "--signature",

@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+from cryptography.x509.oid import PublicKeyAlgorithmOID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,6 +57,17 @@ def sign(data: bytes, certificate: x509.Certificate, key: PKCS7PrivateKeyTypes) 
     return builder.add_signer(certificate, key, hashes.SHA256()).sign(Encoding.DER, _FORM)
 
 
+def refuse_pss(certificate: x509.Certificate) -> None:
+    """Refuse a certificate whose key may sign by RSA-PSS alone, which no host verifies.
+
+    Raises:
+        Pkcs7Error: it is one.
+
+    """
+    if certificate.public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS:
+        raise Pkcs7Error("its key may sign by RSA-PSS alone, which PKCS#7 has not")
+
+
 def certificates(signature: bytes) -> list[x509.Certificate]:
     """Return the certificates that a signature brings along.
 
@@ -81,23 +93,25 @@ def verify(
 ) -> x509.Certificate:
     """Return the certificate, of some, whose key has made a detached signature of some bytes.
 
+    Where several have signed, hosts want the certificates of all; returned is the first one's.
+
     Raises:
         Pkcs7Error: none has, or there is no such signature.
 
     """
     candidates = list(candidates)
     signers = _signed_data(signature)[-1]
-    if signers.tag != _SET:
+    found = [_Signer.of(item) for item in signers.items()] if signers.tag == _SET else []
+    if not found:
         raise Pkcs7Error("it names no signer")
-    why = "it names no signer"
-    for item in signers.items():
-        signer = _Signer.of(item)
-        for certificate in candidates:
-            if signer.is_named(certificate):
-                signer.check(certificate, data)
-                return certificate
-        why = "none of the certificates is the signer's"
-    raise Pkcs7Error(why)
+    own = [next(filter(signer.is_named, candidates), None) for signer in found]
+    for signer, certificate in zip(found, own, strict=True):
+        if certificate is None:
+            several = f"one of its {len(found)} signers'" if any(own) else "the signer's"
+            raise Pkcs7Error(f"none of the certificates is {several}")
+        signer.check(certificate, data)
+    assert own[0]  # noqa: S101  else it was refused
+    return own[0]
 
 
 @dataclass(frozen=True)
@@ -192,6 +206,7 @@ class _Signer:
         """Refuse a signature that a certificate's key has not made of some bytes."""
         signed = self._signed(data)
         key = certificate.public_key()
+        refuse_pss(certificate)
         try:
             if isinstance(key, rsa.RSAPublicKey) and self.algorithm in _RSA:
                 key.verify(self.signature, signed, padding.PKCS1v15(), self.digest)

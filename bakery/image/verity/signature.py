@@ -43,7 +43,10 @@ class Signature:
         }
         data = json.dumps(fields, separators=(",", ":")).encode()
         if len(data) >= PARTITION:
-            raise ValueError(f"the signature takes {len(data)} bytes, and there are {PARTITION}")
+            raise ValueError(
+                f"the signature takes {len(data)} bytes, and there are {PARTITION}: leave"
+                " certificates out of it (openssl smime -nocerts)"
+            )
         return data.ljust(PARTITION, b"\0")
 
     @classmethod

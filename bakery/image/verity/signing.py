@@ -143,13 +143,7 @@ class Signer:
                 where=f"{KEY}, {CERTIFICATE}",
                 fix=f"give the certificate that was made with the key; {_MAKE}",
             )
-        if own.not_valid_after_utc < datetime.now(UTC):
-            raise VerityError(
-                "the certificate has expired",
-                where=CERTIFICATE,
-                why=f"it was valid until {own.not_valid_after_utc:%F}",
-                fix="have hosts get another one first, and sign with its key then",
-            )
+        _refuse_useless(own)
         return cls(certificates=certificates.first(own), key=key)
 
     @property
@@ -166,6 +160,24 @@ class Signer:
             root_hash=root_hash,
             fingerprint=self.fingerprint,
             pkcs7=pkcs7.sign(root_hash.encode(), own, self.key),
+        )
+
+
+def _refuse_useless(own: x509.Certificate) -> None:
+    from bakery.image.verity import pkcs7
+
+    try:
+        pkcs7.refuse_pss(own)
+    except pkcs7.Pkcs7Error as error:
+        raise VerityError(
+            "hosts can't verify by the certificate", where=CERTIFICATE, why=str(error), fix=_MAKE
+        ) from None
+    if own.not_valid_after_utc < datetime.now(UTC):
+        raise VerityError(
+            "the certificate has expired",
+            where=CERTIFICATE,
+            why=f"it was valid until {own.not_valid_after_utc:%F}",
+            fix="have hosts get another one first, and sign with its key then",
         )
 
 
@@ -187,6 +199,8 @@ def made_elsewhere(root_hash: str, data: bytes, certificates: Certificates | Non
         der = _der(data)
         candidates = certificates.all if certificates else pkcs7.certificates(der)
         own = pkcs7.verify(der, root_hash.encode(), candidates)
+        made = Signature(root_hash=root_hash, fingerprint=fingerprint(own), pkcs7=der)
+        made.encode()  # whether there is room for it
     except ValueError as error:
         raise VerityError(
             "the signature does not hold",
@@ -196,7 +210,7 @@ def made_elsewhere(root_hash: str, data: bytes, certificates: Certificates | Non
             " -inkey verity.key -out ROOTHASH.p7s"
             + ("" if certificates else f"\nor say whose it is: {CERTIFICATE}=verity.crt"),
         ) from None
-    return Signature(root_hash=root_hash, fingerprint=fingerprint(own), pkcs7=der)
+    return made
 
 
 def fingerprint(certificate: x509.Certificate) -> str:

@@ -101,6 +101,41 @@ def test_signatures_that_hosts_would_not_take(
             made_elsewhere(ROOT_HASH, data, certificates)
 
 
+@needs.programs("openssl")
+def test_hosts_want_the_certificates_of_all_who_have_signed(
+    publisher: Publisher, stranger: Publisher, tmp_path: Path
+) -> None:
+    """One that is unknown, and OpenSSL refuses the whole."""
+    for first, second in ((publisher, stranger), (stranger, publisher)):
+        other = ("-signer", second.certificate, "-inkey", second.key)
+        data = openssl(first, tmp_path, "smime", "-outform", "der", then=(*map(str, other),))
+        both = Certificates(publisher.certificates.pem + stranger.certificates.pem)
+        assert made_elsewhere(ROOT_HASH, data, both).pkcs7 == data
+        with pytest.raises(VerityError, match="none of the certificates is one of its 2 signers'"):
+            made_elsewhere(ROOT_HASH, data, publisher.certificates)
+
+
+@needs.programs("openssl")
+def test_a_key_for_pss_alone_signs_nothing_that_hosts_take(tmp_path: Path) -> None:
+    crt, key = tmp_path / "pss.crt", tmp_path / "pss.key"
+    words = "-x509 -newkey rsa-pss -pkeyopt rsa_keygen_bits:2048 -nodes -days 9 -subj /CN=x"
+    command = ["openssl", "req", *words.split(), "-keyout", key, "-out", crt]
+    subprocess.run(command, check=True, capture_output=True)
+    with pytest.raises(VerityError, match="RSA-PSS alone"):
+        Signer.configured(Certificates.of(str(crt)), {KEY: str(key)})
+
+
+@needs.programs("openssl")
+def test_a_signature_has_to_fit_into_its_partition(publisher: Publisher, tmp_path: Path) -> None:
+    chain = tmp_path / "chain.pem"
+    others = [Publisher(tmp_path, f"other-{n}", curve=True) for n in range(40)]
+    chain.write_bytes(b"".join(each.certificate.read_bytes() for each in others))
+    then = ("-certfile", str(chain))
+    data = openssl(publisher, tmp_path, "smime", "-outform", "der", then=then)
+    with pytest.raises(VerityError, match="leave certificates out of it"):
+        made_elsewhere(ROOT_HASH, data, publisher.certificates)
+
+
 def test_no_byte_of_a_signature_makes_the_reader_fail_or_lie(publisher: Publisher) -> None:
     certificates = publisher.certificates.all
     good = publisher.signer.sign(ROOT_HASH).pkcs7
