@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bakery.provision.host_root import HostRoot
 
 FOLDER = "/etc/verity.d"
+_BELIEVED = (FOLDER, "/usr/local/lib/verity.d", "/usr/lib/verity.d")  # the nearest first
 POLICY = "root=signed+absent:usr=signed+absent"  # systemd.image-policy(7)
 CONFIGURED = "/etc/systemd/sysext.conf.d/20-image-policy.conf"
 _CONFIGURATION = f"""\
@@ -48,7 +49,7 @@ ExecReload={_MERGE}
 }
 _ONE_STOPS_ALL = "one image that the policy refuses stops the merge of every other"
 _CERTIFICATE = re.compile(
-    rb"-----BEGIN CERTIFICATE-----\r?\n.*?-----END CERTIFICATE-----\r?\n", re.DOTALL
+    rb"-----BEGIN CERTIFICATE-----\r?\n.*?-----END CERTIFICATE-----(?:\r?\n|\Z)", re.DOTALL
 )
 
 
@@ -136,10 +137,14 @@ def _each(pem: bytes) -> list[bytes]:
 
 
 def _believed(host: HostRoot) -> Iterator[bytes]:
-    """Yield what systemd reads: the first certificate of each file whose name ends in .crt."""
-    for name in host.names(FOLDER):
-        if name.endswith(".crt"):
-            yield from _each(host.read(f"{FOLDER}/{name}") or b"")[:1]
+    """Yield what systemd reads: the first certificate of each file whose name ends in .crt.
+
+    Of files with one name, the first one's counts.
+    """
+    paths = [f"{folder}/{name}" for folder in _BELIEVED for name in host.names(folder)]
+    for path in {Path(path).name: path for path in reversed(paths)}.values():
+        if path.endswith(".crt"):
+            yield from _each(host.read(host.resolve(path)) or b"")[:1]
 
 
 def _images(host: HostRoot) -> Iterator[str]:
@@ -151,10 +156,15 @@ def _images(host: HostRoot) -> Iterator[str]:
 def _is_signed(host: HostRoot, path: str, certificates: Iterable[bytes]) -> bool:
     try:
         with host.opened(host.resolve(path)) as file:
-            signature = verity_image.read(Path(f"/proc/self/fd/{file.fileno()}")).signature
+            image = verity_image.read(Path(f"/proc/self/fd/{file.fileno()}"))
     except VerityError:
         return False
-    return signature is not None and any(_has_signed(each, signature) for each in certificates)
+    signature = image.signature
+    return (
+        signature is not None
+        and signature.root_hash == image.root_hash
+        and any(_has_signed(each, signature) for each in certificates)
+    )
 
 
 def _has_signed(certificate: bytes, signature: Signature) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from harness.released import channel, release
 from harness.verity import Publisher
 
+from bakery.image.verity import image as verity_image
 from bakery.image.verity.signing import Certificates
 from bakery.provision import command, verity
 from bakery.provision.errors import ProvisionError
@@ -167,6 +168,46 @@ def test_what_systemd_does_not_read_vouches_for_nothing(
         install(settings, "app", root, enforce=True)
     both = other.certificate.read_bytes() + stranger.certificate.read_bytes()
     certificate.write_bytes(both)
+    with pytest.raises(ProvisionError, match="would not merge any more"):
+        install(settings, "app", root, enforce=True)
+
+
+@pytest.mark.parametrize("how", ["vendor's", "administrator's", "linked", "without newline"])
+def test_what_systemd_reads_vouches_for_images(
+    settings: Settings, signed: Path, root: Path, tmp_path: Path, how: str
+) -> None:
+    """Flatcar has the certificate of its own extensions below /usr."""
+    vendor = Publisher(tmp_path, "vendor")
+    signing = VeritySigning(vendor.certificates, vendor.signer)
+    release(signed, "other", "1.0", {"x86-64": IMAGE}, signing=signing)
+    install(settings, "other-1.0", root, verity=True)
+    own = root / "etc/verity.d/other.crt"
+    elsewhere = root / ("usr/local" if how == "administrator's" else "usr") / "lib/verity.d/os.crt"
+    elsewhere.parent.mkdir(parents=True)
+    elsewhere.write_bytes(own.read_bytes())
+    own.unlink()
+    if how == "linked":
+        own.symlink_to(f"/{elsewhere.rename(elsewhere.with_suffix('.pem')).relative_to(root)}")
+    elif how == "without newline":
+        elsewhere.write_text(elsewhere.read_text().rstrip())
+    install(settings, "app", root, enforce=True)
+    (root / "etc/verity.d/os.crt").symlink_to("/dev/null")
+    own.unlink(missing_ok=True)
+    with pytest.raises(ProvisionError, match="would not merge any more"):
+        install(settings, "app", root, enforce=True)
+
+
+def test_a_signature_of_another_root_hash_vouches_for_nothing(
+    settings: Settings, signed: Path, root: Path, signer: Publisher
+) -> None:
+    signing = VeritySigning(signer.certificates, signer.signer)
+    release(signed, "other", "1.0", {"x86-64": IMAGE}, signing=signing)
+    install(settings, "other-1.0", root, verity=True)
+    image = root / "opt/extensions/other/other-1.0-x86-64.raw"
+    made = verity_image.read(image)
+    other = signer.signer.sign(made.root_hash[::-1])
+    verity_image.join(made, image.with_suffix(".new"), other)
+    image.with_suffix(".new").rename(image)
     with pytest.raises(ProvisionError, match="would not merge any more"):
         install(settings, "app", root, enforce=True)
 
