@@ -10,7 +10,7 @@ from bakery.characters import visible
 from bakery.errors import BakeryError
 from bakery.files import sha256
 from bakery.http.errors import RequestError
-from bakery.remote.model import LARGEST_RESULT, RemoteError
+from bakery.remote.model import LARGEST_RESULT, GoneError, RemoteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ class Cache:
     """A remote of which nothing is expected, and nothing believed; safe for several threads.
 
     Every failure counts as if there were nothing. The first of a kind is told, and after a few the
-    remote is not asked any more.
+    remote is not asked any more. What was removed there is no failure.
     """
 
     def __init__(self, remote: Remote) -> None:
@@ -102,6 +102,8 @@ class Cache:
             return None
         try:
             return work()
+        except GoneError as error:
+            self.complain(f"the shared cache {self.name} lacks files of results: {error}", "gone")
         except BakeryError as error:
             self._failed(use, error.what)
         except (RemoteError, RequestError, OSError) as error:

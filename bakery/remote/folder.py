@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bakery.files import move, open_file, sha256
 from bakery.interrupts import removing
-from bakery.remote.model import LARGEST_RESULT, RemoteError
+from bakery.remote.model import LARGEST_RESULT, GoneError, RemoteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -53,7 +53,11 @@ class FolderRemote:
 
     def fetch(self, blob: Blob, target: Path, advance: Callable[[int], object]) -> None:
         """Write a blob to a file."""
-        with open_file(self._path(blob)) as file, target.open("wb") as new:
+        try:
+            opened = open_file(self._path(blob))
+        except FileNotFoundError:
+            raise GoneError(blob) from None
+        with opened as file, target.open("wb") as new:
             left = blob.size + 1  # one more tells that there are more
             while left and (block := file.read(min(_BLOCK, left))):
                 new.write(block)

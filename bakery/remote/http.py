@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bakery.http.address import shown, split
 from bakery.http.errors import RequestError
 from bakery.remote.hasty import hasty
-from bakery.remote.model import LARGEST_RESULT, RemoteError
+from bakery.remote.model import LARGEST_RESULT, GoneError, RemoteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,7 +54,10 @@ class HttpRemote:
                 file.write(block)
                 advance(len(block))
 
-            self.client.copy(self._at("cas", blob.sha256), write, size=blob.size)
+            with _unless_missing():
+                self.client.copy(self._at("cas", blob.sha256), write, size=blob.size)
+                return
+        raise GoneError(blob)
 
     def put(self, blob: Blob, content: Path | bytes) -> None:
         """Bring a blob there unless it is."""

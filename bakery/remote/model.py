@@ -22,6 +22,13 @@ class RemoteError(Exception):
     """A shared cache does not do what it is asked; the text says why, without secrets."""
 
 
+class GoneError(RemoteError):
+    """A blob is not there any more, as anybody may remove old ones: the rest may well be."""
+
+    def __init__(self, blob: Blob) -> None:
+        super().__init__(f"the blob {blob.sha256} is gone")
+
+
 class Blob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bytes, as far as they are known before they come.
 
@@ -55,6 +62,9 @@ class Remote(Protocol):
             blob: what is wanted.
             target: the file.
             advance: called with how many bytes have come.
+
+        Raises:
+            GoneError: it is not there.
 
         """
 

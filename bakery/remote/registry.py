@@ -6,14 +6,16 @@ So the registry keeps what results need, and may remove it with them.
 from __future__ import annotations
 
 from functools import cached_property
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from bakery.errors import SettingsError
+from bakery.http.errors import RefusedError
 from bakery.registry.client import Registry
 from bakery.registry.manifest import EMPTY, TITLE, Descriptor, Manifest
 from bakery.registry.reference import SCHEME, Reference
 from bakery.remote.hasty import hasty
-from bakery.remote.model import LARGEST_RESULT
+from bakery.remote.model import LARGEST_RESULT, GoneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,7 +63,12 @@ class RegistryRemote:
 
     def fetch(self, blob: Blob, target: Path, advance: Callable[[int], object]) -> None:
         """Write a blob to a file."""
-        self._registry.pull(_described(blob), target)
+        try:
+            self._registry.pull(_described(blob), target)
+        except RefusedError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                raise GoneError(blob) from None
+            raise
         advance(blob.size)
 
     def put(self, blob: Blob, content: Path | bytes) -> None:

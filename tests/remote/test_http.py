@@ -12,10 +12,13 @@ from bakery.http.client import Client
 from bakery.http.limits import Limits
 from bakery.http.retry import RetryPolicy
 from bakery.progress import Silent
+from bakery.registry.reference import Reference
 from bakery.remote.cache import Cache
+from bakery.remote.folder import FolderRemote
 from bakery.remote.hasty import hasty
 from bakery.remote.http import HttpRemote
 from bakery.remote.model import LARGEST_RESULT, Blob
+from bakery.remote.registry import RegistryRemote
 
 if TYPE_CHECKING:
     import threading
@@ -70,6 +73,28 @@ def test_what_is_not_there_is_no_failure(upstream: Upstream, cache: Cache) -> No
         assert cache.result(KEY) is None
     assert len(upstream.requests) == 9
     assert cache.complaints() == []
+
+
+@pytest.mark.parametrize("kind", ["server", "folder", "registry"])
+def test_files_that_were_removed_leave_the_rest_of_use(
+    upstream: Upstream, cache: Cache, tmp_path: Path, kind: str
+) -> None:
+    if kind == "folder":
+        cache = Cache(FolderRemote(tmp_path))
+    elif kind == "registry":
+        reference = Reference.parse(f"{upstream.url.partition('//')[2]}/me/cache")
+        cache = Cache(RegistryRemote(reference))
+    for number in range(9):
+        gone = Blob(sha256=f"{number}" * 64, size=1)
+        assert not cache.fetch(gone, tmp_path / "blob", Silent())
+    (complaint,) = cache.complaints()
+    assert f"the blob {'0' * 64} is gone" in complaint
+    if kind == "folder":
+        (tmp_path / "cas").mkdir()
+        (tmp_path / "cas" / BLOB.sha256).write_bytes(BODY)
+    offers(upstream, says(BODY))
+    upstream.offer(f"/v2/me/cache/blobs/sha256:{BLOB.sha256}", says(BODY))
+    assert cache.fetch(BLOB, tmp_path / "blob", Silent())
 
 
 BAD = {
