@@ -146,7 +146,8 @@ class Sharing:
         try:
             self._keyring  # noqa: B018  read once, and not by every thread
         except (BakeryError, OSError) as error:
-            self._cache.complain(f"nothing is taken from the shared cache: {error}")
+            said = f"nothing is taken from the shared cache: {error}"
+            self._cache.complain(said, "keyring")
             return {}
         with Workers(min(_AT_ONCE, len(asked)) or 1) as pool:
             results = pool.map(self._found, asked.keys(), asked.values())
