@@ -96,18 +96,26 @@ class Pull:
             ) from error
 
     def _complete_from(self, source: str, otherwise: str | None) -> None:
-        """Bring the partial to its end from a source, or where that has no such file from another.
+        """Bring the partial to its end from a source, or where that does not give it from another.
 
         Raises:
-            RefusedError, TransientError: as `complete`.
+            RefusedError, TransientError, WrongBytesError: as `complete`; the first source's, unless
+                it just has no such file.
 
         """
         try:
             self.complete(source)
-        except RefusedError as error:
-            if otherwise is None or not is_missing(error):
+        except (RefusedError, WrongBytesError) as error:
+            if otherwise is None:
                 raise
-            self.complete(otherwise)
+            try:
+                self.complete(otherwise)
+            except (RefusedError, WrongBytesError):
+                if is_missing(error):
+                    raise
+                raise error from None
+            if not is_missing(error):
+                _log.warning("the mirror's file is passed over: %s: %s", shown(source), error)
 
     def complete(self, source: str) -> None:
         """Bring the partial to its end, in as many tries as allowed.

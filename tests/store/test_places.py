@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness.upstream import BODY, Upstream
+from harness.upstream import BODY, OTHER, Upstream
 
 from bakery.store.errors import DownloadError
 
@@ -92,6 +92,20 @@ def test_a_mirror_has_assets_of_any_address_by_digest(
         path = get(named, configure(mirror=f"{upstream.url}/m"), resolve=lambda _: "")
         assert path.read_bytes() == BODY
         path.unlink()
+
+
+@pytest.mark.parametrize("first", [Upstream.status(403), Upstream.whole(OTHER)])
+def test_what_a_mirror_has_by_digest_counts_where_its_other_file_is_of_no_use(
+    get: Get, upstream: Upstream, configure: Any, first: Any
+) -> None:
+    """Servers of objects refuse what is not there; wget may have fetched what came later."""
+    asset = upstream.asset(BODY)
+    named = type(asset)("https://host.invalid/a.tgz", asset.sha256, asset.size)
+    upstream.offer("/m/host.invalid/a.tgz", first)
+    with pytest.raises(DownloadError, match=r"HTTP 403|is not the file that the lock pins"):
+        get(named, configure(mirror=f"{upstream.url}/m"))
+    upstream.offer(f"/m/assets/{asset.sha256}", upstream.whole(BODY))
+    assert get(named, configure(mirror=f"{upstream.url}/m")).read_bytes() == BODY
 
 
 def test_offline_a_folder_is_asked_and_nobody_else(
