@@ -152,7 +152,8 @@ class Upload:
         return self._ask(method, url, headers=headers, data=self._source.rest(offset))
 
     def _at(self) -> str:
-        assert self._place is not None  # noqa: S101  begun
+        if self._place is None:
+            raise RefusedError("it tells no place for uploads, so whoever answers is no registry")
         return self._place
 
     def _follow(self, response: Response) -> None:

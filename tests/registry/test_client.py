@@ -173,6 +173,27 @@ def test_an_upload_goes_on_where_it_broke(client: Client, there: str) -> None:
     assert Descriptor.of(bytes(keeper.kept), KIND) == descriptor
 
 
+def test_a_server_that_answers_anything_with_a_page_is_no_registry(client: Client) -> None:
+    with Server(_Page) as page:
+        reference = Reference.parse(f"127.0.0.1:{page.server_port}/me/it")
+        repository = Registry(reference, client=client, environment={})
+        for content in (b"small", LARGE):
+            with pytest.raises(RefusedError, match="whoever answers is no registry"):
+                repository.push(content, KIND)
+
+
+class _Page(Handler):
+    def do_HEAD(self) -> None:  # noqa: N802  named by http.server
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+
+    def do_POST(self) -> None:  # noqa: N802  named by http.server
+        self.do_HEAD()
+        self.wfile.write(b"hi")
+
+
 class Keeper(Server):
     """A registry that keeps what has come of an upload, and hangs up after some megabytes."""
 
