@@ -201,8 +201,8 @@ def _read(file: IO[bytes], at: int, sectors: int, where: str) -> tuple[Table, in
         raise TableError(f"{where} does not match its checksum")
     if length < _ENTRY.size or count * length > _LARGEST or not first <= last:
         raise TableError(f"{where} has sizes that can't be")
-    if max(last, other) >= sectors:
-        raise TableError(f"the file ends after {sectors} sectors, and {where} has {other + 1}")
+    if (reached := max(last, other, start)) >= sectors:
+        raise TableError(f"the file ends after {sectors} sectors, and {where} has {reached + 1}")
     file.seek(start * SECTOR)
     entries = file.read(count * length)
     if len(entries) < count * length or zlib.crc32(entries) != entries_checksum:

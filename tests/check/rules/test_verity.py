@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -187,6 +188,14 @@ def table_checksum(it: Broken) -> None:
     it.flip(1024 + 60)
 
 
+def table_far_away(it: Broken) -> None:
+    """Two to the power of 64 sectors away, where no file can be looked at."""
+    header = bytearray(it.path.read_bytes()[512:604])
+    header[16:20], header[72:80] = bytes(4), b"\xff" * 8
+    header[16:20] = zlib.crc32(header).to_bytes(4, "little")
+    it.write(512, bytes(header))
+
+
 def copy_of_table(it: Broken) -> None:
     it.flip(it.path.stat().st_size - 512 + 60)
 
@@ -253,6 +262,7 @@ def expired(it: Broken) -> None:
         (signature_without_hashes, "partition-type", "a signature partition for usr, and no"),
         (system_of_usr, "image-mount", "its file system is one for /usr"),
         (cut_off, "image-mount", "the file ends after"),
+        (table_far_away, "image-mount", "the file ends after"),
         (table_checksum, "image-mount", "does not match the checksum of its entries"),
         (copy_of_table, "image-mount", "its copy at the end of the file does not match"),
         (flipped_signature, "verity-signature", "has not signed this root hash"),
