@@ -14,6 +14,7 @@ from bakery.check import image_name
 from bakery.check.loader import contents
 from bakery.http import address
 from bakery.image import release_file
+from bakery.image.verity.signing import Certificates, fingerprint
 from bakery.provision import registry
 from bakery.provision.errors import ProvisionError
 from bakery.recipe.template import ADDRESS
@@ -383,7 +384,6 @@ def _extension(
     published: str,
 ) -> Extension:
     host = release.os
-    signed = isinstance(file, ReleasedVerity) and file.signed_by and CERTIFICATE in folder.digests
     return Extension(
         name=release.name,
         version=release.version,
@@ -399,5 +399,30 @@ def _extension(
         conflicts=release.conflicts,
         replaces=release.replaces,
         os=host if isinstance(host, str) else host.id,
-        certificates=folder.read(CERTIFICATE) if signed else b"",
+        certificates=_certificates(folder, file) if isinstance(file, ReleasedVerity) else b"",
     )
+
+
+def _certificates(folder: ReleaseReader, image: ReleasedVerity) -> bytes:
+    """Return what a release hands out of certificates, with its signer's; none if nobody signed.
+
+    Raises:
+        ProvisionError: the signer's is not among them, without which hosts merge nothing at all.
+
+    """
+    if not image.signed_by:
+        return b""
+    handed_out = folder.read(CERTIFICATE) if CERTIFICATE in folder.digests else b""
+    try:
+        known = Certificates(handed_out).all if handed_out else ()
+    except ValueError:
+        known = ()
+    if image.signed_by not in map(fingerprint, known):
+        raise ProvisionError(
+            f"{image.file} is signed, and hosts can't get the certificate for it",
+            where=f"{folder.base}/{CERTIFICATE}",
+            why=f"it has none with the SHA-256 {image.signed_by};\n"
+            "without it, a host merges nothing at all, other extensions included",
+            fix="tell who publishes; until then, take the plain image, without --verity",
+        )
+    return handed_out

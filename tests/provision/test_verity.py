@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness.released import channel, release
+from harness.released import channel, index, release
 from harness.verity import Publisher
 
 from bakery.image.verity import image as verity_image
@@ -15,6 +15,7 @@ from bakery.provision.errors import ProvisionError
 from bakery.provision.extension import Wanted, resolve
 from bakery.provision.install import uninstall
 from bakery.release.verity import VeritySigning
+from bakery.settings import CERTIFICATE as CERTIFICATE_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,6 +117,24 @@ def test_unsigned_images_are_merged_and_never_enforced(settings: Settings, root:
         install(settings, "bare-1.0", root, enforce=True)
     install(settings, "bare-1.0", root, verity=True)
     assert not (root / "etc/verity.d").exists()
+
+
+@pytest.mark.parametrize("handed_out", ["another's", "garbage", "nothing"])
+def test_an_image_whose_certificate_is_not_handed_out_is_refused(
+    settings: Settings, signed: Path, root: Path, tmp_path: Path, handed_out: str
+) -> None:
+    """A host would merge nothing at all with it, the plain one is as good as ever."""
+    certificate = signed / "app-1.0" / CERTIFICATE_FILE
+    if handed_out == "another's":
+        certificate.write_bytes(Publisher(tmp_path, "stranger").certificate.read_bytes())
+    elif handed_out == "garbage":
+        certificate.write_text("garbage")
+    else:
+        certificate.unlink()
+    index(certificate.parent)
+    with pytest.raises(ProvisionError, match="can't get the certificate for it"):
+        install(settings, "app-1.0", root, verity=True)
+    install(settings, "app-1.0", root)
 
 
 @pytest.mark.parametrize("enforced_before", [False, True])
