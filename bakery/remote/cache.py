@@ -42,6 +42,7 @@ class Cache:
         self._failures: Counter[_Use] = Counter()
         self._complaints: dict[str, str] = {}
         self._told: set[str] = set()
+        self._damaged: set[Blob] = set()
         self._guard = threading.Lock()
 
     @property
@@ -72,6 +73,7 @@ class Cache:
         def work() -> bool:
             self._remote.fetch(blob, target, progress.advance)
             if (sha256(target), target.stat().st_size) != (blob.sha256, blob.size):
+                self._damaged.add(blob)
                 raise RemoteError(f"the blob {blob.sha256} has other bytes")
             return True
 
@@ -81,7 +83,7 @@ class Cache:
         """Bring a blob there unless it is; return whether it is there now."""
 
         def work() -> bool:
-            self._remote.put(blob, content)
+            self._remote.put(blob, content, damaged=blob in self._damaged)
             return True
 
         return self._tried("write", work) or False

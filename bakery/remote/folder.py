@@ -64,7 +64,7 @@ class FolderRemote:
                 advance(len(block))
                 left -= len(block)
 
-    def put(self, blob: Blob, content: Path | bytes) -> None:
+    def put(self, blob: Blob, content: Path | bytes, *, damaged: bool = False) -> None:  # noqa: ARG002  it looks itself
         """Bring a blob there unless it is."""
         path = self._path(blob)
         with suppress(FileNotFoundError):

@@ -59,9 +59,9 @@ class HttpRemote:
                 return
         raise GoneError(blob)
 
-    def put(self, blob: Blob, content: Path | bytes) -> None:
+    def put(self, blob: Blob, content: Path | bytes, *, damaged: bool = False) -> None:
         """Bring a blob there unless it is."""
-        if self._has(blob):
+        if not damaged and self._has(blob):
             return
         url = self._at("cas", blob.sha256)
         if isinstance(content, bytes):

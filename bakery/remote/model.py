@@ -68,8 +68,15 @@ class Remote(Protocol):
 
         """
 
-    def put(self, blob: Blob, content: Path | bytes) -> None:
-        """Bring a blob there unless it is; whoever reads meanwhile sees all of it or nothing."""
+    def put(self, blob: Blob, content: Path | bytes, *, damaged: bool = False) -> None:
+        """Bring a blob there unless it is; whoever reads meanwhile sees all of it or nothing.
+
+        Args:
+            blob: what it is.
+            content: its bytes, or a file of them.
+            damaged: whether what is there has been found to be something else.
+
+        """
 
     def put_result(self, key: str, data: bytes, blobs: Sequence[Blob]) -> None:
         """Bring there what lies under a key from now on.

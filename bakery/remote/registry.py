@@ -71,9 +71,9 @@ class RegistryRemote:
             raise
         advance(blob.size)
 
-    def put(self, blob: Blob, content: Path | bytes) -> None:
+    def put(self, blob: Blob, content: Path | bytes, *, damaged: bool = False) -> None:
         """Bring a blob there unless it is."""
-        del blob  # the registry compares the digest itself
+        del blob, damaged  # the registry compares the digest itself
         self._registry.push(content, _BYTES)
 
     def put_result(self, key: str, data: bytes, blobs: Sequence[Blob]) -> None:

@@ -287,7 +287,7 @@ class Broken:
         self.uses = 0
         self._error = error
 
-    def _fail(self, *_: object) -> Any:
+    def _fail(self, *_: object, **__: object) -> Any:
         self.uses += 1
         raise self._error
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
+from harness import server
 from harness.upstream import BODY, DEADLINE, HALF, OTHER, Upstream
 
 from bakery.http.client import Client
@@ -137,6 +138,39 @@ def test_other_bytes_are_none(
     offers(upstream, says(body))
     assert not cache.fetch(BLOB, tmp_path / "blob", Silent())
     assert len(cache.complaints()) == 1
+
+
+def test_what_was_found_damaged_is_written_anew(tmp_path: Path) -> None:
+    """A server tells sizes alone, and these may be right."""
+    with server.Server(Storing) as it:
+        Storing.files = {f"/cas/{BLOB.sha256}": OTHER}
+        for heals in (False, True):
+            cache = Cache(HttpRemote(it.url))
+            assert not heals or not cache.fetch(BLOB, tmp_path / "blob", Silent())
+            assert cache.put(BLOB, BODY)
+            assert Storing.files == {f"/cas/{BLOB.sha256}": BODY if heals else OTHER}
+
+
+class Storing(server.Handler):
+    """Keeps what it is given, under its path."""
+
+    files: ClassVar[dict[str, bytes]]
+
+    def get(self) -> None:
+        body = self.files[self.path]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(b"" if self.command == "HEAD" else body)
+
+    do_HEAD = server.Handler.do_GET  # noqa: N815  named by http.server
+
+    def do_PUT(self) -> None:  # noqa: N802  named by http.server
+        self.close_connection = True
+        self.files[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(201)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
 
 def test_a_result_without_end_is_none(upstream: Upstream, cache: Cache) -> None:
