@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 KEY = "BAKERY_COSIGN_KEY"
 PASSPHRASE = "BAKERY_COSIGN_PASSPHRASE"  # noqa: S105  a variable's name
+_CURVE = ec.SECP256R1.name  # P-256
 _BEGIN = "-----BEGIN "
 _SIGNED = "application/vnd.dev.cosign.simplesigning.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -63,7 +64,7 @@ class CosignKey:
             why = str(error).partition("\n")[0]
             wanted = f"it must be PKCS#8 in PEM, or its path; {PASSPHRASE} opens what is encrypted"
             raise _unusable(f"{why}; {wanted}") from None
-        if not isinstance(private, ec.EllipticCurvePrivateKey) or private.key_size != 256:  # noqa: PLR2004  P-256
+        if not isinstance(private, ec.EllipticCurvePrivateKey) or private.curve.name != _CURVE:
             raise _unusable("it is not of the curve P-256")
         return cls(_private=private)
 
