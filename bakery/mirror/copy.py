@@ -236,9 +236,8 @@ class _Copying:
         """Return all files; those that no list names are asked for only where something is new."""
         wanted = self.published.listed(self._target.arches)
         public = _public(remote)
-        there = {(each.name, each.sha256) for each in public.assets} if public else set()
         own = Wanted(name=sums.FILE, sha256=digest(self.published.reader.index))
-        if public and all((each.name, each.sha256) in there for each in (*wanted, own)):
+        if public and self._has(public, [*wanted, own, *self.published.signatures()]):
             kept = (public.asset(name) for name in UNLISTED)
             return wanted + [
                 Wanted(name=each.name, sha256=each.sha256 or "", size=each.size)
@@ -251,6 +250,12 @@ class _Copying:
             for name, data in self._beside.items()
         ]
         return sorted([*wanted, *beside], key=lambda each: (place(each.name), each.name))
+
+    def _has(self, public: RemoteRelease, wanted: Iterable[Wanted]) -> bool:
+        """Return whether the target has some files, and for people the other signature."""
+        there = {(each.name, each.sha256) for each in public.assets}
+        is_signed = self.published.keyring is None or public.asset(sums.ARMORED) is not None
+        return is_signed and all((each.name, each.sha256) in there for each in wanted)
 
     def _bring(self, wanted: Wanted, _publisher: Publisher) -> None:
         """Have a file on this computer: from a former run, the target's own, or the source."""

@@ -85,6 +85,13 @@ class Publication:
         ]
         return sorted(wanted, key=lambda each: (place(each.name), each.name))
 
+    def signatures(self) -> list[Wanted]:
+        """Return the signature of its list, which was verified; none where none is asked for."""
+        if self.keyring is None:
+            return []
+        data = self.reader.signature()
+        return [Wanted(name=sums.SIGNATURE, sha256=digest(data), size=len(data))]
+
     def beside(self) -> dict[str, bytes]:
         """Return what its list does not name: signatures, which hold, the notes, the list itself.
 

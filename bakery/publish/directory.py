@@ -177,6 +177,12 @@ def _changing(folder: Path) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, FileExistsError) as error:
+        if folder.is_symlink() and not folder.exists():
+            raise PublishError(
+                "the folder for releases is a link that leads nowhere",
+                where=str(folder),
+                fix=f"make or mount what it leads to: {folder.readlink()}",
+            ) from None
         raise UnsettledError("somebody else publishes there", where=str(folder)) from error
     except OSError as error:
         if error.errno == errno.ENOTEMPTY:

@@ -360,6 +360,17 @@ def test_damage_at_the_target_is_mended(site: Any, mirrors: Any, target: Path) -
     assert held(target) == site.files()
 
 
+def test_a_signature_that_did_not_come_comes(site: Any, mirrors: Any, target: Path) -> None:
+    """Somebody copied the folder by half, or damaged it: hosts refuse what has no signature."""
+    mirrors.run(site.root, target)
+    for name in ("app-2.0/SHA256SUMS.gpg", "app/SHA256SUMS.gpg", "bakery/SHA256SUMS.asc"):
+        (target / name).unlink()
+    flip(target / "other-v3/SHA256SUMS.gpg")
+    assert "copied app-2.0: 1 file, " in "\n".join(mirrors.run(site.root, target))
+    assert held(target) == site.files()
+    assert mirrors.run(site.root, target) == ["all of it is there"]
+
+
 def test_an_older_list_takes_no_newer_ones_place(
     site: Any, mirrors: Any, target: Path, tmp_path: Path
 ) -> None:

@@ -249,3 +249,11 @@ def test_what_would_be_done_is_told(tmp_path: Path) -> None:
     publisher.upload(publisher.find(want.tag)[0], want.files[0].name, want.files[0].path)
     assert release.preview(want, publisher.find(want.tag))[0].startswith("keep app-1.0-x86-64.raw")
     assert not (tmp_path / "www/app-1.0").exists()
+
+
+def test_a_link_that_leads_nowhere_is_told_at_once(tmp_path: Path) -> None:
+    """What it leads to is not mounted, and no other try would help."""
+    place = tmp_path / "releases"
+    place.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(PublishError, match="a link that leads nowhere"):
+        Directory(place, "me").draft("app-1.0")
