@@ -120,7 +120,7 @@ class Choice:
         ]
 
     def _look(self, tag: str, *, listed: bool = False) -> None:
-        """Find what has a tag; say so where it is listed, and nowhere."""
+        """Find what has a tag; say so where it should be, and nowhere has a list."""
         if tag in self._found:
             return
         self._found[tag] = None
@@ -131,7 +131,7 @@ class Choice:
             self.failures[tag] = error
         else:
             if listed and self._found[tag] is None:
-                self.notes.append(f"{LEFT_OUT}{tag}, since it is listed, and not there")
+                self.notes.append(f"{LEFT_OUT}{tag}, since there is no {sums.FILE} of it")
 
     def _look_for_channels(self) -> None:
         """Look for channels that no list names: releases tell which they have."""

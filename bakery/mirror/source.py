@@ -160,9 +160,13 @@ class Folder(Served):
         self._folder = folder
 
     def tags(self) -> Collection[str]:
-        """Return the folders that have a list."""
+        """Return the folders that have a list, and those of images where it may be lost."""
         folders = sorted(path for path in self._folder.iterdir() if not path.name.startswith("."))
-        return [path.name for path in folders if os.access(path / sums.FILE, os.F_OK)]
+        return [
+            path.name
+            for path in folders
+            if os.access(path / sums.FILE, os.F_OK) or any(path.glob("*.raw"))
+        ]
 
     def size(self, tag: str, name: str) -> int:
         """Look at a file's bytes."""

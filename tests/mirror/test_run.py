@@ -208,7 +208,14 @@ def test_a_part_of_a_part(site: Any, mirrors: Any, target: Path, tmp_path: Path)
     with Mirror(tmp_path / "part") as server:
         said = mirrors.run(server.url, target)
     assert held(target) == held(tmp_path / "part")
-    assert "left out: app-1.0, since it is listed, and not there" in said
+    assert "left out: app-1.0, since there is no SHA256SUMS of it" in said
+
+
+def test_a_folder_that_was_copied_by_half_is_told(site: Any, mirrors: Any, target: Path) -> None:
+    (site.root / "app-1.0/SHA256SUMS").unlink()
+    said = mirrors.run(site.root, target)
+    assert said[0] == "left out: app-1.0, since there is no SHA256SUMS of it"
+    assert tags(target) == ALL - {"app-1.0"}
 
 
 def test_nothing_but_names_where_a_server_has_no_index(
