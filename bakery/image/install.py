@@ -149,7 +149,7 @@ class _Installer:
         if member.target is not None:
             pool.add_link(member.path, member.target, origin)
         elif stream is not None:
-            with pool.add_file(member.path, stream, origin).open("rb") as copy:
+            with pool.open(pool.add_file(member.path, stream, origin)) as copy:
                 self._install(member, copy, origin)
             return
         self._install(member, None, origin)

@@ -121,9 +121,10 @@ def _install(
         if image.contents.private_root is not None:
             private_root.assemble(tree, image.contents.name, image.contents.private_root)
         return ()
-    with tempfile.TemporaryDirectory(dir=tree.root.parent) as folder:
-        libraries = Path(folder, "libraries")
-        libraries.mkdir()
+    with (
+        tempfile.TemporaryDirectory(dir=tree.root.parent) as folder,
+        tempfile.TemporaryFile(dir=folder) as libraries,
+    ):
         pool = LibraryPool(libraries)
         install(tree, image, assets, pool, progress)
         _drop(tree, image, dropped)  # nobody needs the libraries of what is dropped

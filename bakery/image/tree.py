@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import re
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -76,6 +77,7 @@ class TreeBuilder:
         self.folded: set[str] = set()
         self.privileges: dict[str, str] = {}
         self._folders: set[str] = set()
+        self._made: set[str] = set()
 
     def add_stream(
         self, path: str, stream: BinaryIO, *, executable: bool, origin: str, progress: Progress
@@ -217,7 +219,7 @@ class TreeBuilder:
                     folder.rmdir()
 
     def _parent(self, path: str) -> None:
-        for parent in reversed([*parents(path)]):
+        for parent in reversed([*takewhile(lambda each: each not in self._made, parents(path))]):
             folder = self.root / parent
             if folder.is_symlink() or parent in self.entries:
                 raise ImageError(
@@ -225,6 +227,7 @@ class TreeBuilder:
                     fix="install one of them elsewhere, or drop one",
                 )
             folder.mkdir(mode=0o755, exist_ok=True)
+            self._made.add(parent)
 
     def _type(self, path: str) -> str:
         entry = self.entries.get(path)

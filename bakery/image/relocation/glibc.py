@@ -13,10 +13,11 @@ import re
 from bakery.image.errors import ImageError
 
 _LOADER = re.compile(r"ld-linux[\w-]*\.so\.\d+")
-_FOLDERS = re.compile(rb"(?:(?:/usr)?/lib(?:32|64|x32)?/(?:[a-z0-9_]+-linux-[a-z0-9_]+/)?\0){2,}")
-_FOLDER = re.compile(rb"(?<=/)lib(?:32|64|x32)?(?=/)")
-_FILE = re.compile(rb"(?<=\0/)etc(?=/ld\.so\.(?:cache|preload)\0)")
-_GCONV = re.compile(rb"(?<=\0/)usr/lib(?=/[a-z0-9_]+-linux-[a-z0-9_]+/gconv[/\0])")
+_LISTED = rb"/(?:usr/)?lib(?:32|64|x32)?/(?:[a-z0-9_]+-linux-[a-z0-9_]+/)?\0"
+_FOLDERS = re.compile(rb"%b(?:%b)+" % (_LISTED, _LISTED))  # a literal first is searched fast
+_FOLDER = re.compile(rb"(/)lib(?:32|64|x32)?(?=/)")
+_FILE = re.compile(rb"(\0/)etc(?=/ld\.so\.(?:cache|preload)\0)")
+_GCONV = re.compile(rb"(\0/)usr/lib(?=/[a-z0-9_]+-linux-[a-z0-9_]+/gconv[/\0])")
 
 
 def is_loader(name: str) -> bool:
@@ -51,4 +52,4 @@ def confine(name: str, data: bytes) -> bytes:
 
 
 def _nowhere(match: re.Match[bytes]) -> bytes:
-    return b"-" * len(match[0])  # no host has a folder of that name
+    return match[1].ljust(len(match[0]), b"-")  # no host has a folder of that name

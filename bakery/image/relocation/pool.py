@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
+
+from bakery.archive.stream import readable
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+    from io import BufferedReader
+    from typing import BinaryIO
 
+_CHUNK = 1 << 20
 _LIBRARY = re.compile(r"\.so(\.[\w.-]+)?$")
 
 
@@ -20,19 +26,21 @@ class Library:
     Attributes:
         path: its path in the asset.
         origin: the asset's address.
-        file: a copy of it; None for a link.
+        content: where its bytes lie among those of all; None for a link.
         target: where a link points, verbatim.
 
     """
 
     path: str
     origin: str
-    file: Path | None = None
+    content: range | None = None
     target: str = ""
 
 
 class LibraryPool:
     """The libraries of an image's assets, filled while these are unpacked.
+
+    Most are never shipped: their bytes share one file, since to make and remove many costs more.
 
     Attributes:
         paths: every path in the assets, as hosts with a merged /usr have it.
@@ -40,27 +48,34 @@ class LibraryPool:
 
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Keep libraries in an empty folder."""
+    def __init__(self, file: BinaryIO) -> None:
+        """Keep the bytes of libraries in an empty file, open to write and to read."""
         self.paths: set[str] = set()
         self.installed: dict[str, str] = {}
-        self._folder = folder
+        self._file = file
         self._libraries: dict[str, list[Library]] = {}
-        self._count = 0
 
     @staticmethod
     def keeps(path: str) -> bool:
         """Return whether a path of an asset may be a library that programs need."""
         return _LIBRARY.search(path) is not None
 
-    def add_file(self, path: str, stream: BinaryIO, origin: str) -> Path:
-        """Keep a library; return the copy."""
-        self._count += 1
-        copy = self._folder / str(self._count)
-        with copy.open("xb") as file:
-            shutil.copyfileobj(stream, file, 1 << 20)
-        self._add(Library(path, origin, file=copy))
-        return copy
+    def add_file(self, path: str, stream: BinaryIO, origin: str) -> Library:
+        """Keep a library; return it."""
+        start = self._file.seek(0, os.SEEK_END)
+        shutil.copyfileobj(stream, self._file, _CHUNK)
+        library = Library(path, origin, range(start, self._file.tell()))
+        self._add(library)
+        return library
+
+    def open(self, library: Library) -> BufferedReader:
+        """Open a library to read it; a link has no bytes of its own."""
+        return readable(self._pieces(library.content or range(0)))
+
+    def _pieces(self, content: range) -> Iterator[bytes]:
+        for start in content[::_CHUNK]:
+            self._file.seek(start)
+            yield self._file.read(min(_CHUNK, content.stop - start))
 
     def add_link(self, path: str, target: str, origin: str) -> None:
         """Remember a link that may lead to a library."""
@@ -79,10 +94,10 @@ class LibraryPool:
             seen.add(name)
             library = min(
                 self._libraries.get(name, ()),
-                key=lambda each: (each.file is None, each.path.count("/"), each.path),
+                key=lambda each: (each.content is None, each.path.count("/"), each.path),
                 default=None,
             )
-            if library is None or library.file is not None:
+            if library is None or library.content is not None:
                 return library
             name = _name(library.target)
         return None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from bakery.binary.elf import Elf
     from bakery.image.manifest import Reference
-    from bakery.image.relocation.pool import LibraryPool
+    from bakery.image.relocation.pool import Library, LibraryPool
     from bakery.image.tree import TreeBuilder
 
 _LIBRARY = re.compile(rb"[\w.+-]+\.so(?:\.[\w.]+)?")
@@ -119,8 +119,8 @@ class _Relocation:
             if path in self._tree.entries:
                 continue
             library = self._pool.find(name)
-            if library is not None and library.file is not None:
-                self._add_library(path, library.file, library.origin)
+            if library is not None and library.content is not None:
+                self._add_library(path, library)
                 self._pool.installed.setdefault(merged(library.path), path)
                 if added := self._read(path):
                     yield added
@@ -130,13 +130,13 @@ class _Relocation:
                     fix="add the package that has it to debian:, or take it out of exclude:",
                 )
 
-    def _add_library(self, path: str, file: Path, origin: str) -> None:
-        with file.open("rb") as stream:
+    def _add_library(self, path: str, library: Library) -> None:
+        with self._pool.open(library) as stream:
             self._tree.add_stream(
                 path,
                 stream,
                 executable=_name(path).startswith("ld-"),  # the kernel executes a loader
-                origin=origin,
+                origin=library.origin,
                 progress=Silent(),
             )
 

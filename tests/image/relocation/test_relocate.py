@@ -71,11 +71,10 @@ class Image:
 
     def __init__(self, folder: Path, built: Path) -> None:
         (folder / "tree").mkdir()
-        (folder / "kept").mkdir()
         self.folder = folder
         self.built = built
         self.tree = TreeBuilder(folder / "tree")
-        self.pool = LibraryPool(folder / "kept")
+        self.pool = LibraryPool(io.BytesIO())
         self.install("program", "usr/bin/program")
         for name in ("libfirst.so.1", "libsecond.so.1", "libplugin.so.1"):
             self.keep(built / name)
@@ -144,8 +143,7 @@ def test_the_same_bytes_every_time(built: Path, tmp_path: Path) -> None:
 
 
 def test_a_missing_library_is_named(image: Image, built: Path) -> None:
-    (image.folder / "fewer").mkdir()
-    image.pool = LibraryPool(image.folder / "fewer")
+    image.pool = LibraryPool(io.BytesIO())
     image.keep(Path(image.headers("usr/bin/program").interpreter or ""))
     image.keep(built / "libfirst.so.1")
     image.keep(LIBC)
