@@ -7,7 +7,7 @@ anything else that follows is damage.
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CHUNK = 1 << 20
 _INPUT = 1 << 18
 _HELD = 4  # chunks that are unpacked while earlier ones are used
+_SMALL = 4 << 20  # bytes of a part for which a thread costs more than it saves
 _ZSTD_INPUT = 1 << 10  # at worst, 4 bytes of zstd become 128 KiB, and all at once
 _XZ_MEMORY = 1 << 30
 
@@ -154,7 +155,8 @@ class Packed:
     def unpacked(self) -> Generator[bytes, None, None]:
         """Yield what it unpacks to, in chunks of about 1 MiB; as it is where it isn't compressed.
 
-        Another thread decompresses the next ones meanwhile; it has ended once this has.
+        Of a large part another thread decompresses the next ones meanwhile; it has ended once this
+        has.
 
         Raises:
             BrokenArchiveError: the data is damaged or cut short.
@@ -169,8 +171,9 @@ class Packed:
             else:
                 chunks = _decompressed(_slices(file.read, self.size, _INPUT), new)
             total = 0
+            large = (self.guard.archive.stat().st_size if self.size is None else self.size) > _SMALL
             try:
-                with closing(ahead(chunks, _HELD)) as made:
+                with closing(ahead(chunks, _HELD)) if large else nullcontext(chunks) as made:
                     for chunk in made:
                         total += len(chunk)
                         self.guard.weigh(total)
