@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bakery.archive import deflate
 from bakery.archive.ahead import ahead
+from bakery.archive.kept import SharedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -166,14 +167,19 @@ class Packed:
         with self._open() as file:
             new = self._decompressor(file)
             file.seek(self.start)
+            known = None
             if new is None:
                 chunks = _slices(file.read, self.size, CHUNK)
             else:
                 chunks = _decompressed(_slices(file.read, self.size, _INPUT), new)
+                if isinstance(self.guard.file, SharedFile):
+                    known = self.guard.file.known(self.start)
+                    chunks = known or self.guard.file.keeping(self.start, chunks)
             total = 0
-            large = (self.guard.archive.stat().st_size if self.size is None else self.size) > _SMALL
+            size = self.guard.archive.stat().st_size if self.size is None else self.size
+            small = known is not None or size <= _SMALL
             try:
-                with closing(ahead(chunks, _HELD)) if large else nullcontext(chunks) as made:
+                with nullcontext(chunks) if small else closing(ahead(chunks, _HELD)) as made:
                     for chunk in made:
                         total += len(chunk)
                         self.guard.weigh(total)

@@ -23,7 +23,8 @@ class Guard:
     """Knows which members of an archive are wanted, their paths so far, and their size.
 
     Attributes:
-        archive: the archive's file.
+        archive: the archive's path.
+        file: the same, or the file that hashes what is read of it.
         member: what is read at the moment, as the archive spells it; errors name it.
 
     """
@@ -36,7 +37,7 @@ class Guard:
         wanted: Callable[[str], bool],
     ) -> None:
         self.archive = archive = file.path if isinstance(file, HashedFile) else file
-        self._file = file
+        self.file = file
         self._wanted = wanted
         self.member: bytes | None = None
         self._filename = filename
@@ -48,9 +49,9 @@ class Guard:
 
     def open(self) -> FileIO:
         """Open the archive's file, without a buffer."""
-        if isinstance(self._file, HashedFile):
-            return self._file.open()
-        return self._file.open("rb", buffering=0)
+        if isinstance(self.file, HashedFile):
+            return self.file.open()
+        return self.file.open("rb", buffering=0)
 
     def choose(self, raw: bytes, *, is_folder: bool = False) -> str | None:
         """Return a member's path, normalised, if it is wanted; the tree's own root never is.

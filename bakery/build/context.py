@@ -12,6 +12,7 @@ from bakery.store.folder import Store
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bakery.archive.kept import Kept
     from bakery.recipe.plan import Image
     from bakery.release.signing import SigningKey
     from bakery.release.verity import VeritySigning
@@ -50,6 +51,13 @@ class Context:
     def has_verity(self, image: Image) -> bool:
         """Return whether an image has one for dm-verity beside it."""
         return image.format != "folder" and (image.verity or self.settings.verity)
+
+    @cached_property
+    def kept(self) -> Kept:
+        """What assets that several images have in common unpacked to."""
+        from bakery.archive.kept import Kept
+
+        return Kept(self.settings.dist)
 
     @classmethod
     def of(cls, settings: Settings) -> Context:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from bakery.archive.kept import Kept
     from bakery.archive.unpack import Member
     from bakery.image.relocation.pool import LibraryPool
     from bakery.image.tree import TreeBuilder
@@ -39,6 +40,8 @@ def install(
     archives: Mapping[str, Path],
     pool: LibraryPool | None,
     progress: Progress,
+    *,
+    kept: Kept | None,
 ) -> None:
     """Fill a tree with what an image's recipe installs of its assets.
 
@@ -48,6 +51,7 @@ def install(
         archives: a file for every asset, by its SHA-256.
         pool: keeps the libraries of a self-contained image; None for other images.
         progress: told of the bytes written.
+        kept: what other images' assets unpacked to, if they may have some in common.
 
     Raises:
         ImageError: a pattern matches nothing, or two members have the same path.
@@ -60,7 +64,7 @@ def install(
         bundle = list(assets)
         private = image.contents.private_root if bundle[0].bundle else None
         rest = private.folder if private else None
-        installer = _Installer(tree, bundle[0].install, pool, rest, progress)
+        installer = _Installer(tree, bundle[0].install, pool, rest, progress, kept=kept)
         for asset in bundle:
             installer.add(asset, archives[asset.sha256])
         if installer.unmatched:
@@ -103,6 +107,8 @@ class _Installer:
         pool: LibraryPool | None,
         rest: str | None,
         progress: Progress,
+        *,
+        kept: Kept | None,
     ) -> None:
         """Keep libraries in `pool`; put what no pattern matches below `rest`, if that is given."""
         self._tree = tree
@@ -110,6 +116,7 @@ class _Installer:
         self._pool = pool
         self._rest = rest
         self._progress = progress
+        self._kept = kept
         self.unmatched = {pattern for pattern, _ in patterns}
         self.seen: list[str] = []
 
@@ -118,7 +125,7 @@ class _Installer:
         before = len(self._tree.entries)
         with (
             trace.span(f"unpack {asset.filename}", bytes=archive.stat().st_size),
-            _unaltered(asset, archive) as file,
+            _unaltered(asset, archive, self._kept) as file,
             closing(members(file, asset.filename, self._wants, kind=asset.archive)) as unpacked,
         ):
             for member, stream in unpacked:
@@ -175,14 +182,14 @@ class _Installer:
 
 
 @contextmanager
-def _unaltered(asset: Asset, path: Path) -> Iterator[HashedFile]:
+def _unaltered(asset: Asset, path: Path, kept: Kept | None) -> Iterator[HashedFile]:
     """Yield an asset's file; what goes wrong with other bytes than the lock's is their fault.
 
     Raises:
         AlteredAssetError: it holds other bytes than the lock pins.
 
     """
-    file = HashedFile(path)
+    file = kept.file(path, asset.sha256) if kept else HashedFile(path)
     try:
         yield file
     except BakeryError:

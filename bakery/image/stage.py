@@ -27,6 +27,7 @@ from bakery.yaml.location import InvalidError, show
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from bakery.archive.kept import Kept
     from bakery.image.file_contexts import FileContexts
     from bakery.image.manifest import Reference
     from bakery.progress import Progress
@@ -43,6 +44,7 @@ def stage(
     progress: Progress,
     *,
     policy: FileContexts | None = None,
+    kept: Kept | None = None,
 ) -> Manifest:
     """Fill the empty folder `root` with an image's tree and return its manifest.
 
@@ -53,6 +55,7 @@ def stage(
         root: an empty folder.
         progress: told of the bytes written.
         policy: the labels of the policy of the hosts that it is for, if one is given.
+        kept: what other images' assets unpacked to, if they may have some in common.
 
     Raises:
         ImageError: the assets lack what the recipe asks for, or two things have the same path.
@@ -63,7 +66,7 @@ def stage(
     """
     tree = TreeBuilder(root)
     dropped: set[str] = set()
-    references = _install(tree, image, assets, dropped, progress)
+    references = _install(tree, image, assets, dropped, progress, kept=kept)
     _copy_local_files(tree, image)
     for path, text in image.contents.write:
         tree.add_bytes(path, text.encode(), origin="write")
@@ -115,9 +118,11 @@ def _install(
     assets: Mapping[str, Path],
     dropped: set[str],
     progress: Progress,
+    *,
+    kept: Kept | None,
 ) -> tuple[Reference, ...]:
     if not image.contents.self_contained:
-        install(tree, image, assets, None, progress)
+        install(tree, image, assets, None, progress, kept=kept)
         if image.contents.private_root is not None:
             private_root.assemble(tree, image.contents.name, image.contents.private_root)
         return ()
@@ -126,7 +131,7 @@ def _install(
         tempfile.TemporaryFile(dir=folder) as libraries,
     ):
         pool = LibraryPool(libraries)
-        install(tree, image, assets, pool, progress)
+        install(tree, image, assets, pool, progress, kept=kept)
         _drop(tree, image, dropped)  # nobody needs the libraries of what is dropped
         with trace.span("relocate"):
             return relocate(tree, image.contents.name, pool, Path(folder))

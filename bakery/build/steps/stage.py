@@ -30,6 +30,7 @@ def step(context: Context, image: Image, fetched: Iterable[AnyStep]) -> Step[Not
 
         return (patchelf.version(),)
 
+    context.kept.expect({asset.sha256 for asset in image.contents.assets})
     before = tuple(fetched)
     return Step(
         kind="stage",
@@ -58,13 +59,15 @@ def _run(context: Context, image: Image, work: Work) -> Made[Nothing]:
     from bakery.image.stage import stage
 
     path = context.settings.file_contexts
-    labels = {"policy": file_contexts.read(path)} if path else {}
+    policy = file_contexts.read(path) if path else None
     tree = work.scratch / "tree"
     tree.mkdir()
     try:
         with context.processors.take(1):
             assets = _assets(context, image)
-            manifest = stage(image, work.key, assets, tree, work.progress, **labels)
+            manifest = stage(
+                image, work.key, assets, tree, work.progress, policy=policy, kept=context.kept
+            )
     except AlteredAssetError as error:
         context.store.discard(error.sha256)
         error.fix = "run the same command again: it has been removed, and is then fetched anew"
