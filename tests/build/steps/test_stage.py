@@ -4,6 +4,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from bakery import settings
+from bakery.archive.hashed import HashedFile
+from bakery.archive.kept import SharedFile
 from bakery.build.context import Context
 from bakery.build.steps import stage
 from bakery.image.manifest import Manifest, ManifestEntry
@@ -25,7 +27,9 @@ def test_the_size_that_is_shown_is_that_of_all_that_is_in_the_tree(
     ]
     manifest = Manifest(image="app-1.0-x86-64", key="k", epoch=0, entries=tuple(entries))
 
-    def install(_image: Any, _key: str, _assets: Any, _tree: Path, progress: Any) -> Manifest:
+    def install(
+        _image: Any, _key: str, _assets: Any, _tree: Path, progress: Any, **_: Any
+    ) -> Manifest:
         progress.restart(10)
         return manifest
 
@@ -39,3 +43,29 @@ def test_the_size_that_is_shown_is_that_of_all_that_is_in_the_tree(
         ),
     )
     assert shown == [10, 5010]
+
+
+def test_images_with_an_asset_in_common_unpack_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = Context.of(settings.load(tmp_path, {}))
+    package = tmp_path / "package.deb"
+    package.write_bytes(b"!<arch>\n")
+    assets = (SimpleNamespace(sha256="0" * 64),)
+    image: Any = SimpleNamespace(id="app-1.0-x86-64", contents=SimpleNamespace(assets=assets))
+    stage.step(context, image, ())
+    assert type(context.kept.file(package, "0" * 64)) is HashedFile
+    stage.step(context, image, ())
+    assert type(context.kept.file(package, "0" * 64)) is SharedFile
+
+    given = []
+    manifest = Manifest(image=image.id, key="k", epoch=0, entries=())
+    monkeypatch.setattr(
+        "bakery.image.stage.stage", lambda *_, **named: given.append(named["kept"]) or manifest
+    )
+    monkeypatch.setattr(stage, "_assets", lambda *_: {})
+    (tmp_path / "scratch").mkdir()
+    progress = SimpleNamespace(restart=lambda _: None)
+    work: Any = SimpleNamespace(scratch=tmp_path / "scratch", key="k", progress=progress)
+    stage._run(context, image, work)
+    assert given == [context.kept]
