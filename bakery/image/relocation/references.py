@@ -56,20 +56,22 @@ class PathRewriter:
 
         """
         remaining: dict[str, Reference] = {}
-
-        def rewrite(match: re.Match[bytes]) -> bytes:
-            old = match[0].decode("ascii")
-            mentioned = self._known(old)
+        pieces: list[bytes | memoryview] = []
+        end = 0
+        for match in _PATH.finditer(data):
+            mentioned = self._known(match[0].decode("ascii"))
             if mentioned is None:
-                return match[0]
+                continue
             name = merged(mentioned[1:])
             new = self._installed.get(name)
             if new and len(new) < len(mentioned):
-                return (_padded(mentioned, f"/{new}") + old[len(mentioned) :]).encode()
-            remaining[name] = Reference(path=path, mentions=name, moved_to=new)
-            return match[0]
-
-        data = _PATH.sub(rewrite, data)
+                padded = _padded(mentioned, f"/{new}").encode()
+                pieces += [memoryview(data)[end : match.start()], padded]
+                end = match.start() + len(padded)
+            else:
+                remaining[name] = Reference(path=path, mentions=name, moved_to=new)
+        if pieces:  # most stay as they are, and large ones take long to copy
+            data = b"".join([*pieces, memoryview(data)[end:]])
         return data, tuple(remaining[name] for name in sorted(remaining))
 
     def _known(self, mentioned: str) -> str | None:

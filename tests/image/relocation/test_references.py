@@ -46,6 +46,17 @@ def test_a_place_that_is_too_long_remains_and_is_named() -> None:
     )
 
 
+def test_what_lies_between_paths_stays() -> None:
+    data, _ = redirected(b"a\0/usr/sbin/toold\0b/usr/x/y\0/usr/sbin/toold/c\0d")
+    assert data == b"a\0/usr/bin//toold\0b/usr/x/y\0/usr/bin//toold/c\0d"
+
+
+def test_a_binary_without_such_paths_is_not_copied() -> None:
+    before = b"\x7fELF\0/usr/share/nobody/knows\0"
+    data, _ = redirected(before)
+    assert data is before
+
+
 def test_what_is_left_out_is_named_once() -> None:
     mention = b"/usr/share/other/left.txt\0"
     data, left = redirected(mention * 2)
