@@ -64,6 +64,7 @@ class Plan:
         own: these and the others of the same source.
         install: pairs of a glob of members and the path for what it matches.
         private: why programs run in a private root; empty for a self-contained image.
+        plain: whether nothing needs a loader or libraries: scripts, static programs, data.
         files: the texts of files/, by path.
         shipped: the units that are installed, with their text.
         start: the units that it starts.
@@ -84,6 +85,7 @@ class Plan:
     own: list[Package]
     install: dict[str, str] = field(default_factory=dict)
     private: str = ""
+    plain: bool = False
     files: dict[str, str] = field(default_factory=dict)
     shipped: dict[str, str] = field(default_factory=dict)
     start: list[str] = field(default_factory=list)
@@ -240,7 +242,6 @@ def lay_out(plan: Plan, everything: Mapping[str, Package]) -> None:
     plan.install.clear()
     plan.shipped.clear()
     plan.files.clear()
-    plan.left = [] if plan.private else [f"{p}, a script" for p in sorted(plan.foreign)]
     if not plan.private:
         plan.install |= _programs(plan, everything)
         plan.install |= dict(_own_data(plan))
@@ -251,6 +252,9 @@ def lay_out(plan: Plan, everything: Mapping[str, Package]) -> None:
         plan.install = {origin: folder + default, **plan.install}
     plan.install["usr/share/doc/**/copyright"] = f"usr/share/licenses/{plan.name}/"
     plan.install |= plan.extra if not plan.private else {}
+    scripts = [] if plan.private else sorted(plan.foreign)
+    plan.left = [f"{path}, a script" for path in scripts if not _covered(plan.install, [path])]
+    plan.left += [f"{path}, a link to what is not there" for path in sorted(plan.dropped)]
     _add_units(plan)
 
 
@@ -390,7 +394,9 @@ def licences(
     plan: Plan, manifest: Manifest, everything: Mapping[str, Package]
 ) -> tuple[list[str], list[str]]:
     """Return the licences of the packages that are in an image, and the unclear packages."""
-    debs = (debian.parse(entry.origin or "") for entry in manifest.entries)
+    texts = "usr/share/licenses/"
+    origins = {each.origin for each in manifest.entries if not each.path.startswith(texts)}
+    debs = (debian.parse(origin or "") for origin in origins)
     names = {deb.name for deb in debs if deb} if not plan.private else {*everything}
     inside = [each.name for each in plan.own if each.name in names]
     inside += sorted(names - {*inside})

@@ -153,6 +153,27 @@ def test_a_script_that_hosts_can_not_run_gets_a_root_of_its_own(tmp_path: Path) 
     assert recipe["drop"] == ["usr/lib/app/root/usr/share/man/**"]
 
 
+def test_data_alone_brings_no_libraries_and_asks_no_program(tmp_path: Path) -> None:
+    plan = planned(
+        built(tmp_path, {"usr/share/app/table": "1\n", "usr/share/doc/app/copyright": ""})
+    )
+    plan.plain = True
+    recipe = yaml.safe_load(debian_texts.recipe(plan))
+    assert "self-contained" not in recipe
+    assert "private-root" not in recipe
+    assert yaml.safe_load(debian_texts.check(plan, None)) == {"files": ["/usr/share/app"]}
+    assert "REVIEW: " in debian_texts.check(plan, None)
+    readme = debian_texts.readme(plan)
+    assert "- **Brings** `/usr/share/app`." in readme
+    assert "libraries" not in readme
+
+
+def test_what_is_said_to_be_left_out_is_not_in_the_image(tmp_path: Path) -> None:
+    files = {"usr/bin/app": program("x86-64"), "usr/bin/old": "#!/usr/bin/perl\n"}
+    files |= {"usr/share/app/bin/tidy": "#!/usr/bin/perl\n"}
+    assert planned(built(tmp_path, files)).left == ["usr/bin/old, a script"]
+
+
 def test_a_service_in_a_private_root_sees_the_hosts_folders(tmp_path: Path) -> None:
     files = {
         "usr/sbin/appd": "#!/usr/bin/python3\n",
