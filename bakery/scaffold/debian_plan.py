@@ -73,7 +73,7 @@ class Plan:
         licences: those of what is in the image.
         unclear: the packages whose licence nobody but people can name.
         extra: what else is installed, since programs look for it.
-        dropped: the paths that are removed again: links to nothing.
+        dropped: the paths that are removed again: links to nothing, scripts that came along.
         broken: the units that can't run: what they run is not in the image.
         renamed: the paths of programs in sbin that a text names, by its path.
 
@@ -99,14 +99,23 @@ class Plan:
     renamed: dict[str, list[str]] = field(default_factory=dict)
 
     def renounce(self) -> bool:
-        """Do without links to nothing, and units that can't run if others are left; tell if any."""
+        """Do without what breaks the image: links to nothing, scripts that came along, units.
+
+        Of units, those that can't run, if others are left. Tell whether there was any.
+        """
         errors = [finding for finding in self.proposals if finding.severity == "error"]
-        links = {each.path for each in errors if each.rule == "broken-link"}
+        paths = {each.path for each in errors if each.rule == "broken-link"}
+        along = tuple(self.extra.values())
+        paths |= {
+            each.path
+            for each in errors
+            if each.rule == "script-interpreter" and each.path.startswith(along)
+        }
         found = {each.path.removeprefix(UNITS) for each in errors if each.rule == "unit-program"}
         if not [name for name in self.start if not {name, _triggered(name)} & found]:
             found = set()
-        more = bool(links - self.dropped or found - self.broken)
-        self.dropped |= links
+        more = bool(paths - self.dropped or found - self.broken)
+        self.dropped |= paths
         self.broken |= found
         return more
 
@@ -254,7 +263,9 @@ def lay_out(plan: Plan, everything: Mapping[str, Package]) -> None:
     plan.install |= plan.extra if not plan.private else {}
     scripts = [] if plan.private else sorted(plan.foreign)
     plan.left = [f"{path}, a script" for path in scripts if not _covered(plan.install, [path])]
-    plan.left += [f"{path}, a link to what is not there" for path in sorted(plan.dropped)]
+    plan.left += [
+        f"{path}, which leads nowhere, or no host can run" for path in sorted(plan.dropped)
+    ]
     _add_units(plan)
 
 
@@ -290,6 +301,8 @@ def _own_data(plan: Plan) -> Iterator[tuple[str, str]]:
                 yield f"{applied[0]}/**", f"{applied[0]}/"
             elif path.startswith("usr/libexec/") and len(steps) == 3:  # noqa: PLR2004  a file in it
                 yield path, "usr/libexec/"
+            elif path in package.programs and folder == "usr/lib/udev":  # its rules run that
+                yield path, f"{folder}/"
             elif len(steps) > 3 and _is_own(steps):  # noqa: PLR2004  below a folder of it
                 yield f"{folder}/**", f"{folder}/"
 

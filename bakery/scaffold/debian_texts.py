@@ -176,7 +176,8 @@ def _data(plan: Plan) -> list[str]:
     """Return the folders and files that an image without programs is for."""
     if plan.commands or plan.private:
         return []
-    kept = (to for to in plan.install.values() if not to.startswith("usr/share/licenses/"))
+    own = (to for pattern, to in plan.install.items() if pattern not in plan.extra)
+    kept = (to for to in own if not to.startswith("usr/share/licenses/"))
     return [*dict.fromkeys(f"/{to.rstrip('/')}" for to in kept if not to.startswith(UNITS))]
 
 

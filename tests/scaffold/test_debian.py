@@ -73,7 +73,7 @@ def built(folder: Path, files: Mapping[str, str | bytes], **control: str) -> Pac
         place = root / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content if isinstance(content, bytes) else content.encode())
-        runs = "bin/" in path or path == "DEBIAN/postinst"
+        runs = "bin/" in path or path.endswith("-helper") or path == "DEBIAN/postinst"
         place.chmod(0o755 if runs else 0o644)
     deb = folder / "app_1.0-1_amd64.deb"
     command = ["dpkg-deb", "--root-owner-group", "-b", root, deb]
@@ -289,6 +289,23 @@ def test_links_to_nothing_and_units_that_can_not_run_are_left_out(app: Package) 
     assert not plan.renounce()
     assert (plan.dropped, plan.broken) == ({link}, set())  # the only unit stays
     assert yaml.safe_load(debian_texts.recipe(plan))["drop"] == [link]
+
+
+def test_scripts_that_came_along_are_left_out_again(app: Package) -> None:
+    plan = planned(app)
+    plan.extra = {"usr/lib/ssl/**": "usr/lib/ssl/"}
+    about = {"severity": "error", "message": "", "fix": "", "reason": ""}
+    plan.proposals = [
+        Finding(rule="script-interpreter", path="usr/lib/ssl/misc/CA.pl", **about),
+        Finding(rule="script-interpreter", path="usr/share/app/own.pl", **about),
+    ]
+    assert plan.renounce()
+    assert yaml.safe_load(debian_texts.recipe(plan))["drop"] == ["usr/lib/ssl/misc/CA.pl"]
+
+
+def test_a_program_that_udevs_rules_run_comes_along(tmp_path: Path) -> None:
+    plan = planned(built(tmp_path, {"usr/lib/udev/app-helper": program("x86-64")}))
+    assert plan.install["usr/lib/udev/app-helper"] == "usr/lib/udev/"
 
 
 def test_a_folder_of_plug_ins_comes_along_for_any_processor(tmp_path: Path) -> None:
