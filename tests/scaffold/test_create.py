@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -227,6 +228,21 @@ def test_addresses_and_the_folder_that_lists_them(bench: Bench) -> None:
 def test_the_version_is_found_in_an_address(address: str, found: str, tag: str) -> None:
     host = "https://1.2.3.4"
     assert at_address._with_placeholders(host + address) == (host + found, tag)
+
+
+def test_what_programs_may_read_is_not_left_out_in_silence(bench: Bench) -> None:
+    texts = ("app/README.md", "app/LICENSE", "app/man/app.1", "app/package.json")
+    files = {"app/bin/app": X86, **dict.fromkeys(texts, b"x")}
+    bench.release({"app-linux-amd64.tar.gz": tarball(files)})
+    bench.make()
+    assert not [line for line in bench.said if "beware" in line]
+    bench.said.clear()
+    shutil.rmtree(bench.settings.recipes / "app")
+    more = {"app/lib/std.mod": b"x", "app/share/table": b"x"}
+    bench.release({"app-linux-amd64.tar.gz": tarball({**files, **more})})
+    bench.make()
+    (line,) = [line for line in bench.said if "beware" in line]
+    assert line.startswith("# beware: 2 more files, such as app/lib/std.mod: left out; `bakery ls")
 
 
 def test_the_address_of_one_file_is_enough(bench: Bench) -> None:
