@@ -245,6 +245,11 @@ def removing(path: Path) -> Iterator[None]:
         _process.leftovers.remove(path)
 
 
+def remove_at_end(path: Path) -> None:
+    """Remove a file or folder when the program ends, by itself or by a signal."""
+    _process.leftovers.append(path)
+
+
 @atexit.register
 def _end_all() -> None:
     """End what threads still run when the program ends otherwise than by a signal."""

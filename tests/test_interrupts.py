@@ -171,6 +171,19 @@ threading.Event().wait()
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_serves_until_the_end_is_removed_then(tmp_path: Path) -> None:
+    program = """
+interrupts.remove_at_end(folder / "index")
+(folder / "index").mkdir()
+(folder / "index" / "lists").touch()
+"""
+    waits = "begun()\nthreading.Event().wait()\n"
+    interrupted(program + waits, tmp_path, number=signal.SIGTERM, when=read)
+    assert list(tmp_path.iterdir()) == []
+    subprocess.run([sys.executable, "-c", BEGIN + program, tmp_path], check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_second_signal_kills_at_once(tmp_path: Path) -> None:
     program = """
 interrupts._GRACE = 1000

@@ -192,8 +192,12 @@ def _value(kind: Any) -> str:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
         titles = [meta.title for meta in arguments[1:] if meta.title]
-        least = [f" from {meta.ge} up" for meta in arguments[1:] if meta.ge is not None]
-        return titles[-1] if titles else _value(arguments[0]) + "".join(least)
+        ranges = [
+            f" from {meta.ge} {'up' if meta.le is None else f'to {meta.le}'}"
+            for meta in arguments[1:]
+            if meta.ge is not None
+        ]
+        return titles[-1] if titles else _value(arguments[0]) + "".join(ranges)
     if origin is Literal:
         return ", ".join(f"`{each}`" for each in arguments)
     if origin is tuple:

@@ -14,6 +14,16 @@ class ImageError(BakeryError):
     """An image can't be made: recipe and assets don't fit together, or a tree is not as staged."""
 
 
+class NothingDynamicError(ImageError):
+    """An image is to be self-contained, but no program in it needs a loader or libraries."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "self-contained: true, but nothing in the image is a dynamic program",
+            fix="remove it, or correct install:",
+        )
+
+
 class AlteredAssetError(ImageError):
     """A file that counts as an asset holds other bytes than the lock pins.
 

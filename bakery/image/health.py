@@ -118,13 +118,13 @@ def _file(file: FileExpectation) -> Iterator[str]:
 
 
 def _command(command: CommandExpectation) -> Iterator[str]:
-    words = ["sh", "-c", command.run] if isinstance(command.run, str) else [*command.run]
+    run = ["sh", "-c", command.run] if isinstance(command.run, str) else [*command.run]
     line = command.run if isinstance(command.run, str) else shlex.join(command.run)
     line = line.strip()
-    if command.user is not None:
-        become = ["setpriv", f"--reuid={command.user}", f"--regid={command.user}", "--init-groups"]
-        words = [*become, "--", *words]
-    yield f"run timeout {command.timeout} {shlex.join(words)}"
+    become = ""
+    if (user := command.user) is not None:  # whose group may be called otherwise, as nobody's is
+        become = f'setpriv --reuid={user} --regid="$(id -g {user})" --init-groups -- '
+    yield f"run timeout {command.timeout} {become}{shlex.join(run)}"
     right = f'[ "$status" = {command.status} ]'
     yield f'holds {shlex.quote(line)}": status $status, $err" {right}'
     yield from _text(f"{line}: output is not as it must be", '"$out"', command.stdout)

@@ -11,16 +11,9 @@ from msgspec import Meta
 
 from bakery.arch import Arch  # noqa: TC001  msgspec reads it at run time
 from bakery.recipe.condition import Condition  # noqa: TC001  msgspec reads it at run time
-from bakery.recipe.types import about
+from bakery.recipe.types import Unit, about
 from bakery.yaml.grammar import GrammarError
 
-UnitName = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Za-z0-9:_.\\@-]+\.(service|socket|target|timer|path|mount|automount|slice)$",
-        title="a unit with its suffix, such as docker.service",
-    ),
-]
 UserName = Annotated[
     str, Meta(pattern=r"^[a-z_][a-z0-9_-]*$", title="the name of a user, such as nobody")
 ]
@@ -149,7 +142,7 @@ class UnitExpectation(_Expectation, frozen=True, kw_only=True):
     ```
     """
 
-    name: Annotated[UnitName, about("the unit")]
+    name: Annotated[Unit, about("the unit")]
     state: Annotated[
         Literal["active", "inactive", "failed"], about("the state it must come to")
     ] = "active"
@@ -186,7 +179,7 @@ class CommandExpectation(_Expectation, frozen=True, kw_only=True):
     """
 
     run: Annotated[str | tuple[str, ...], about("a text for sh, or a list without a shell")]
-    status: Annotated[int, about("its exit status")] = 0
+    status: Annotated[int, Meta(ge=0, le=255), about("its exit status")] = 0
     stdout: Annotated[Text, about("what it prints")] = Text()
     stderr: Annotated[Text, about("what it prints as errors")] = Text()
     once: Annotated[bool, about("run it a single time: a second one would not do the same")] = False
@@ -260,7 +253,7 @@ class Expectations(_Model, frozen=True, kw_only=True):
         tuple[Device, ...], about("what a virtual machine has beside its system disk, empty")
     ] = ()
     units: Annotated[
-        tuple[UnitName | UnitExpectation, ...], about("units, active or as they must be")
+        tuple[Unit | UnitExpectation, ...], about("units, active or as they must be")
     ] = ()
     listen: Annotated[
         tuple[Socket | ListenExpectation, ...], about("sockets that somebody listens on")

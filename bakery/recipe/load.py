@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
     from bakery.yaml.location import Step
 
+_ANY_ENTRY = "~: ~"
+_SAY_ENTRY = 'write what the entry says, such as "app: failed to sync the clock"'
+
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """A recipe with all that its folder holds.
@@ -285,7 +288,24 @@ def _expected(path: Path) -> Expectations:
         for index, each in enumerate(getattr(expected, key)):
             for at, why in _beyond_hosts(each):
                 raise error(locate(node, [key, index, *at]), why, "remove it, or `on: host`")
+            for at, why, fix in _futile(each):
+                raise error(locate(node, [key, index, *at]), why, fix)
+    for index, pattern in enumerate(expected.journal.ignore):
+        if pattern.matches(_ANY_ENTRY):
+            place = locate(node, ["journal", "ignore", index])
+            raise error(place, "this fits any entry, so no error would count", _SAY_ENTRY)
     return expected
+
+
+def _futile(expectation: Any) -> Iterator[tuple[list[Step], str, str]]:
+    """Yield what a line says that can't fail, or that nobody looks at."""
+    run = getattr(expectation, "run", None)
+    if run is not None and not (run if isinstance(run, str) else "".join(run[:1])).strip():
+        yield ["run"], "this runs nothing", "write a command, such as app --version"
+    if not getattr(expectation, "exists", True):
+        for key in ("mode", "content"):
+            if getattr(expectation, key) not in (None, Text()):
+                yield [key], "what must not exist has none", "remove it, or `exists: false`"
 
 
 def _beyond_hosts(expectation: Any) -> Iterator[tuple[list[Step], str]]:

@@ -82,6 +82,7 @@ def _constraints(meta: msgspec.Meta, schema: _Schema) -> _Schema:
         "description": meta.description,
         "pattern": meta.pattern,
         "minimum": meta.ge,
+        "maximum": meta.le,
         least.get(schema.get("type", ""), ""): meta.min_length,
     }
     return {name: value for name, value in keywords.items() if value is not None}

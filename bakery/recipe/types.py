@@ -103,7 +103,7 @@ HostFolder = Literal[
 RootedPath = Annotated[
     str, _form(rf"^(?:/{STEP})+$", "an absolute path in the private root, such as /usr/bin/gdb")
 ]
-Package = Annotated[str, _form(r"^[a-z0-9][a-z0-9.+-]+$", "the name of a Debian package")]
+Package = Annotated[str, _form(r"^[a-z0-9][a-z0-9.+-]*[a-z0-9.+]$", "the name of a Debian package")]
 
 
 AccountName = Annotated[

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from bakery.files import move_tree, write_whole
 from bakery.image.stage import stage
@@ -14,6 +15,8 @@ from bakery.lock.pin import lock_version
 from bakery.progress import Silent
 from bakery.recipe import names
 from bakery.recipe.load import Recipes
+from bakery.recipe.npm import NpmPackage
+from bakery.recipe.types import Package, Project, Repository, Suite
 from bakery.scaffold import at_address, bakery, on_debian, on_github, on_index, on_npm, texts
 from bakery.scaffold.contents import fetched
 from bakery.scaffold.drafting import Drafting
@@ -24,7 +27,7 @@ from bakery.upstream.api import Api
 from bakery.yaml.location import show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from bakery.scaffold.observe import Observed
     from bakery.settings import Settings
@@ -34,6 +37,13 @@ _LOOK = {
     "npm": on_npm.look,
     "pypi": on_index.look,
     "url": at_address.look,
+}
+_FORMS: dict[str, Any] = {  # as recipes have them: tools take other words for options, files, URLs
+    "github": Repository,
+    "npm": NpmPackage,
+    "pypi": Project,
+    "debian": Package,
+    "suite": Suite,
 }
 
 
@@ -62,12 +72,12 @@ def create(
         echo: told what is chosen and why, and what to do next.
 
     Raises:
-        NewRecipeError: the name is taken or impossible, or the assets don't fit one recipe.
+        NewRecipeError: a name is taken or impossible, or the assets don't fit one recipe.
         BakeryError: upstream can't be asked, or has nothing that can be installed.
 
     """
     folder = settings.recipes / name
-    _check(name, folder, kind, project)
+    _check(name, folder, {kind: [project]})
     with Api(settings) as api:
         release = _LOOK[kind](project, name, version, api)
         for note in release.notes:
@@ -118,7 +128,7 @@ def _seen(
         return seen_in_a_boot(image, tree, draft.layout.programs, (), settings=settings, echo=echo)
 
 
-def _check(name: str, folder: Path, kind: str, project: str) -> None:
+def _check(name: str, folder: Path, given: Mapping[str, Iterable[str]]) -> None:
     refused = names.refusal(name)
     if refused:
         why, fix = refused
@@ -129,8 +139,22 @@ def _check(name: str, folder: Path, kind: str, project: str) -> None:
             where=show(folder),
             fix=f"bakery lock {folder.name} VERSION adds a version to it; or take another name",
         )
-    if kind == "github" and not re.fullmatch(r"[\w.-]+/[\w.-]+", project):
-        raise NewRecipeError(f"{project!r} is no repository", fix="write --github OWNER/REPO")
+    for option, words in given.items():
+        for word in words:
+            _check_form(option, word)
+
+
+def _check_form(option: str, word: str) -> None:
+    form = _FORMS.get(option)
+    if form is None:
+        return
+    try:
+        msgspec.convert(word, form)
+    except msgspec.ValidationError:
+        (meta,) = form.__metadata__
+        raise NewRecipeError(
+            f'--{option} does not take "{word}"', fix=f"write {meta.title}"
+        ) from None
 
 
 def create_of_packages(
@@ -153,12 +177,12 @@ def create_of_packages(
         echo: told what is chosen and why, and what to do next.
 
     Raises:
-        NewRecipeError: the name is taken or impossible.
+        NewRecipeError: a name is taken or impossible.
         BakeryError: the packages can't be had, or make no image.
 
     """
     folder = settings.recipes / name
-    _check(name, folder, "debian", "")
+    _check(name, folder, {"debian": asked, "suite": [suite]})
     drafter = on_debian.Drafter(
         name=name, asked=asked, suite=suite, settings=settings, echo=echo, boot=boot
     )

@@ -64,6 +64,7 @@ class Plan:
         own: these and the others of the same source.
         install: pairs of a glob of members and the path for what it matches.
         private: why programs run in a private root; empty for a self-contained image.
+        plain: whether nothing needs a loader or libraries: scripts, static programs, data.
         files: the texts of files/, by path.
         shipped: the units that are installed, with their text.
         start: the units that it starts.
@@ -72,7 +73,7 @@ class Plan:
         licences: those of what is in the image.
         unclear: the packages whose licence nobody but people can name.
         extra: what else is installed, since programs look for it.
-        dropped: the paths that are removed again: links to nothing.
+        dropped: the paths that are removed again: links to nothing, scripts that came along.
         broken: the units that can't run: what they run is not in the image.
         renamed: the paths of programs in sbin that a text names, by its path.
 
@@ -84,6 +85,7 @@ class Plan:
     own: list[Package]
     install: dict[str, str] = field(default_factory=dict)
     private: str = ""
+    plain: bool = False
     files: dict[str, str] = field(default_factory=dict)
     shipped: dict[str, str] = field(default_factory=dict)
     start: list[str] = field(default_factory=list)
@@ -97,14 +99,23 @@ class Plan:
     renamed: dict[str, list[str]] = field(default_factory=dict)
 
     def renounce(self) -> bool:
-        """Do without links to nothing, and units that can't run if others are left; tell if any."""
+        """Do without what breaks the image: links to nothing, scripts that came along, units.
+
+        Of units, those that can't run, if others are left. Tell whether there was any.
+        """
         errors = [finding for finding in self.proposals if finding.severity == "error"]
-        links = {each.path for each in errors if each.rule == "broken-link"}
+        paths = {each.path for each in errors if each.rule == "broken-link"}
+        along = tuple(self.extra.values())
+        paths |= {
+            each.path
+            for each in errors
+            if each.rule == "script-interpreter" and each.path.startswith(along)
+        }
         found = {each.path.removeprefix(UNITS) for each in errors if each.rule == "unit-program"}
         if not [name for name in self.start if not {name, _triggered(name)} & found]:
             found = set()
-        more = bool(links - self.dropped or found - self.broken)
-        self.dropped |= links
+        more = bool(paths - self.dropped or found - self.broken)
+        self.dropped |= paths
         self.broken |= found
         return more
 
@@ -240,7 +251,6 @@ def lay_out(plan: Plan, everything: Mapping[str, Package]) -> None:
     plan.install.clear()
     plan.shipped.clear()
     plan.files.clear()
-    plan.left = [] if plan.private else [f"{p}, a script" for p in sorted(plan.foreign)]
     if not plan.private:
         plan.install |= _programs(plan, everything)
         plan.install |= dict(_own_data(plan))
@@ -251,6 +261,11 @@ def lay_out(plan: Plan, everything: Mapping[str, Package]) -> None:
         plan.install = {origin: folder + default, **plan.install}
     plan.install["usr/share/doc/**/copyright"] = f"usr/share/licenses/{plan.name}/"
     plan.install |= plan.extra if not plan.private else {}
+    scripts = [] if plan.private else sorted(plan.foreign)
+    plan.left = [f"{path}, a script" for path in scripts if not _covered(plan.install, [path])]
+    plan.left += [
+        f"{path}, which leads nowhere, or no host can run" for path in sorted(plan.dropped)
+    ]
     _add_units(plan)
 
 
@@ -286,6 +301,8 @@ def _own_data(plan: Plan) -> Iterator[tuple[str, str]]:
                 yield f"{applied[0]}/**", f"{applied[0]}/"
             elif path.startswith("usr/libexec/") and len(steps) == 3:  # noqa: PLR2004  a file in it
                 yield path, "usr/libexec/"
+            elif path in package.programs and folder == "usr/lib/udev":  # its rules run that
+                yield path, f"{folder}/"
             elif len(steps) > 3 and _is_own(steps):  # noqa: PLR2004  below a folder of it
                 yield f"{folder}/**", f"{folder}/"
 
@@ -390,7 +407,9 @@ def licences(
     plan: Plan, manifest: Manifest, everything: Mapping[str, Package]
 ) -> tuple[list[str], list[str]]:
     """Return the licences of the packages that are in an image, and the unclear packages."""
-    debs = (debian.parse(entry.origin or "") for entry in manifest.entries)
+    texts = "usr/share/licenses/"
+    origins = {each.origin for each in manifest.entries if not each.path.startswith(texts)}
+    debs = (debian.parse(origin or "") for origin in origins)
     names = {deb.name for deb in debs if deb} if not plan.private else {*everything}
     inside = [each.name for each in plan.own if each.name in names]
     inside += sorted(names - {*inside})

@@ -70,7 +70,8 @@ def _conjuncts(part: str) -> list[str]:
 
 def _root(plan: Plan) -> dict[str, object]:
     if not plan.private:
-        return {"self-contained": True, **({"drop": sorted(plan.dropped)} if plan.dropped else {})}
+        contained = {} if plan.plain else {"self-contained": True}
+        return contained | ({"drop": sorted(plan.dropped)} if plan.dropped else {})
     enter = {
         f"usr/bin/{PurePosixPath(path).name}": f"/{path}".replace("/usr/sbin/", "/usr/bin/")
         for _, path in plan.commands
@@ -157,16 +158,27 @@ def check(plan: Plan, seen: Observed | None) -> str:
         values["listen"] = [*dict.fromkeys(listens)]
     if seen and seen.idle:
         values["units"] = [{"name": unit, "state": "inactive"} for unit in seen.idle]
-    if plan.config or plan.trees:
-        values["files"] = [f"/{path}" for path in (*plan.config, *plan.trees)]
-    works = seen.works if seen and not seen.failed else _work(plan)
-    values["commands"] = [*_versions(plan, seen), *map(_asks, works)]
-    comments = {
-        "units": "what they wait for is not there, or they have done their work",
-        "commands": f"{REVIEW} let the programs do what users want of them",
-    }
+    files = [*(f"/{path}" for path in (*plan.config, *plan.trees)), *_data(plan)]
+    if files:
+        values["files"] = files
+    comments = {"units": "what they wait for is not there, or they have done their work"}
+    if plan.commands:
+        works = seen.works if seen and not seen.failed else _work(plan)
+        values["commands"] = [*_versions(plan, seen), *map(_asks, works)]
+        comments["commands"] = f"{REVIEW} let the programs do what users want of them"
+    else:
+        comments["files"] = f"{REVIEW} look for what users want of it"
     lines = in_yaml(values, comments)
     return "".join(f"{line}\n" for line in lines)
+
+
+def _data(plan: Plan) -> list[str]:
+    """Return the folders and files that an image without programs is for."""
+    if plan.commands or plan.private:
+        return []
+    own = (to for pattern, to in plan.install.items() if pattern not in plan.extra)
+    kept = (to for to in own if not to.startswith("usr/share/licenses/"))
+    return [*dict.fromkeys(f"/{to.rstrip('/')}" for to in kept if not to.startswith(UNITS))]
 
 
 def _asks(question: Question) -> dict[str, object]:
@@ -190,8 +202,8 @@ def _versions(plan: Plan, seen: Observed | None) -> Iterator[dict[str, object]]:
                 compared = f" 2>&1 | grep --fixed-strings {_VERSION}" if told else ""
                 yield {"run": f"{name} {option}{compared}"}
                 return
-    names = [PurePosixPath(path).name for _, path in plan.commands][:1]
-    yield {"run": f"command -v {names[0] if names else 'true'}"}
+    for _, path in plan.commands[:1]:
+        yield {"run": f"command -v {PurePosixPath(path).name}"}
 
 
 def _option(package: Package, path: str, name: str, versed: set[str]) -> str | None:
@@ -220,17 +232,21 @@ def readme(plan: Plan) -> str:
     first = plan.own[0]
     suite = _SUITES.get(plan.suite, plan.suite)
     paths = (*plan.links, *(path for _, path in plan.commands))
-    programs = ", ".join(f"`/usr/bin/{PurePosixPath(path).name}`" for path in paths)
+    programs = [f"`/usr/bin/{PurePosixPath(path).name}`" for path in paths]
+    brings = ", ".join(programs or (f"`{path}`" for path in _data(plan)))
     starts = ", ".join(f"`{name}`" for name in plan.start) or "nothing"
     account = f", the account `{plan.account.name}`" if plan.account else ""
-    how = "in a root file system of its own" if plan.private else "with the libraries that it loads"
+    below = f"below `/usr/lib/{plan.name}`"
+    how = f", with the libraries that it loads {below}"
+    if plan.private or plan.plain:
+        how = f", in a root file system of its own {below}" if plan.private else ""
     paragraphs = [
         f"# {plan.name}",
         wrapped(
             f"[{plan.name}]({first.homepage}): {one_line(first.summary, plan.name)}, as {suite} "
-            f"builds it, {how} below `/usr/lib/{plan.name}`."
+            f"builds it{how}."
         ),
-        wrapped(f"- **Brings** {programs}{account}.", "  ") + f"\n- **Starts** {starts}.",
+        wrapped(f"- **Brings** {brings}{account}.", "  ") + f"\n- **Starts** {starts}.",
     ]
     if plan.config or plan.trees:
         files = ", ".join(f"`/{path}`" for path in (*plan.config, *plan.trees))

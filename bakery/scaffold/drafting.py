@@ -115,6 +115,12 @@ class Drafting:
             if paths:
                 more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""  # noqa: PLR2004  a few
                 self._echo(f"# other {what}, left out: {', '.join(paths[:3])}{more}")
+        if data := content.data:
+            such = f", such as {data[0]}" if len(data) > 1 else f": {data[0]}"
+            self._echo(
+                f"# beware: {len(data)} more file{'s' if len(data) > 1 else ''}{such}: left out; "
+                f"`bakery ls {self._name}` lists what install: can add, if programs need it"
+            )
 
     def _asset(
         self, files: Mapping[Arch, UpstreamFile], words: Mapping[Arch, str], label: str

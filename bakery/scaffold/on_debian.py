@@ -12,7 +12,7 @@ from bakery.arch import ARCHITECTURES
 from bakery.check.loader import load_folder
 from bakery.check.report import check_subject
 from bakery.check.subject import Context
-from bakery.image.errors import ImageError
+from bakery.image.errors import ImageError, NothingDynamicError
 from bakery.image.stage import stage
 from bakery.lock.pin import lock_version
 from bakery.progress import Silent
@@ -193,11 +193,15 @@ class Drafter:
     ) -> dict[str, str] | None:
         """Stage an image, see what it breaks, and return what else is to be installed.
 
-        None where its programs need a root of their own, and get it.
+        None where its programs need a root of their own, or no libraries, and get that.
         """
         assets = {each.sha256: fetched(each, self.settings) for each in image.contents.assets}
         try:
             manifest = stage(image, "", assets, tree, Silent())
+        except NothingDynamicError:
+            plan.plain = True
+            self.echo("# not self-contained: nothing needs a loader or libraries")
+            return None
         except ImageError as error:
             if plan.private:
                 raise

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from bakery.archive.unpack import Member
 
 _LICENCE = re.compile(r"(?:UN)?LICEN[SC]E\b.*|COPYING\b.*|NOTICE\b.*|COPYRIGHT", re.IGNORECASE)
+_FOR_PEOPLE = re.compile(  # and for package managers
+    r"\.dist-info/|(?:^|/)(?:docs?|man\d?|licen[sc]es|completions?|autocomplete)/|\.(?:md|txt|rst"
+    r"|html|[1-9]|py|pyi|js|[cm]js|d\.ts|typed)$|(?:^|/)(?:package\.json|[A-Z]{4,}[^/]*)$"
+)
 _LONGEST = 1 << 20
 
 
@@ -48,6 +52,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
         licences: the paths of licences.
         others: programs that lie where only other programs look.
         scripts: executable scripts.
+        data: all else, but texts for people and wrappers of the index's language.
         metadata: of a wheel: its METADATA file.
         wording: the text of the first licence.
 
@@ -59,6 +64,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     licences: tuple[str, ...]
     others: tuple[str, ...]
     scripts: tuple[str, ...]
+    data: tuple[str, ...]
     metadata: str
     wording: str
 
@@ -91,6 +97,7 @@ def peek(path: Path, filename: str, arch: Arch) -> Content:
         licences=tuple(_licences(seen.files)),
         others=tuple(program.path for program in seen.programs if program not in chosen),
         scripts=tuple(seen.scripts),
+        data=tuple(_data(seen)),
         metadata=seen.metadata,
         wording=seen.wording,
     )
@@ -140,6 +147,12 @@ def _in_sight(programs: list[Program]) -> list[Program]:
 
     best = min(map(depth, programs))
     return [program for program in programs if depth(program) == best]
+
+
+def _data(seen: _Seen) -> list[str]:
+    """Return what programs may read, as far as names tell."""
+    runs = {*seen.scripts, *(program.path for program in seen.programs)}
+    return [file for file in seen.files if file not in runs and not _FOR_PEOPLE.search(file)]
 
 
 def _licences(files: list[str]) -> list[str]:

@@ -7,10 +7,8 @@ configuration it keeps the proxies and logins.
 
 from __future__ import annotations
 
-import atexit
 import functools
 import re
-import shutil
 import tempfile
 import threading
 from collections import defaultdict
@@ -20,6 +18,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from bakery import interrupts
 from bakery.recipe import debian
 from bakery.tools import NETWORK_PATIENCE, Tool, execute, run
 from bakery.upstream import apt
@@ -144,7 +143,7 @@ def _index(suite: str, arch: str, mirrors: Mirrors) -> tuple[str, ...]:
     It serves until the process ends: unpacking and reading it takes seconds.
     """
     folder = Path(tempfile.mkdtemp(prefix="bakery-apt-"))
-    atexit.register(shutil.rmtree, folder)
+    interrupts.remove_at_end(folder)
     for name in ("lists/partial", "archives/partial"):
         (folder / name).mkdir(parents=True)
     (folder / "status").touch()

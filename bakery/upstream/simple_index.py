@@ -106,7 +106,10 @@ def _read(url: str) -> bytes:
         return Client().read(url)
     except RequestError as error:
         raise NotFoundError(
-            "the package index does not have the project", where=shown(url), why=str(error)
+            "the package index does not have the project",
+            where=shown(url),
+            why=str(error),
+            fix="correct its name; `pip config list` shows which index is asked",
         ) from None
 
 

@@ -257,6 +257,8 @@ def _constrained(node: yaml.Node, value: Any, metas: Iterable[msgspec.Meta]) -> 
             raise error(node, "this can't be empty", form)
         if meta.ge is not None and value < meta.ge:
             raise error(node, f"expected at least {meta.ge}")
+        if meta.le is not None and value > meta.le:
+            raise error(node, f"expected at most {meta.le}")
     return value
 
 

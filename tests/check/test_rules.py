@@ -216,6 +216,7 @@ def test_programs_of_udev_rules(good: Any) -> None:
         'KERNEL=="c", RUN+="$env{HELPER} x"',
         '# KERNEL=="d", RUN+="/usr/bin/none"',
         'KERNEL=="e", \\\n  PROGRAM=="own-helper"',
+        'KERNEL=="f", PROGRAM=="own-helper %k", RUN+=" "',
     ]
     good.file("usr/lib/udev/rules.d/91-demo.rules", "\n".join(lines) + "\n")
     finding = only(good)

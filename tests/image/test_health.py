@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import shlex
 import shutil
 import socket
@@ -66,6 +68,13 @@ def test_commands_end_as_expected(shell: str) -> None:
         "echo abc: output is not as it must be"
     )
     assert verdict(shell, command("echo 'a*b' >&2", stderr=Text(contains="*b"))) == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_a_command_runs_as_a_user_whose_group_has_another_name() -> None:
+    user = pwd.getpwnam("nobody")
+    says = Text(equals=f"{user.pw_uid} {user.pw_gid}")
+    assert verdict("sh", command('echo "$(id -u) $(id -g)"', user="nobody", stdout=says)) == ""
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -43,6 +43,7 @@ def read(tmp_path: Path, text: str) -> Expectations:
 def test_everything_can_be_said(tmp_path: Path) -> None:
     said = read(tmp_path, EXAMPLE)
     assert said.units[0] == "caddy.service"
+    assert read(tmp_path, "units: [dev-zram0.swap, dev-kvm.device]").units
     assert isinstance(said.units[1], UnitExpectation)
     assert said.units[1].timeout == 60
     assert said.listen[0] == Socket("tcp", "80")
@@ -67,6 +68,9 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         ("files: [etc/passwd]", ":1:9", "etc/passwd"),
         ("units: [{name: a.service, timeout: 0}]", ":1:36", "at least 1"),
         ("files: [{path: /a, on: boot}]", ":1:24", "not possible here"),
+        ("units: [app@.service]", ":1:9", "getty@tty2.service"),
+        ("commands: [{run: a, status: 256}]", ":1:29", "255"),
+        ("commands: [{run: a, status: -1}]", ":1:29", "0"),
     ],
 )
 def test_mistakes_are_shown_where_they_stand(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from bakery.recipe.folder import CHECK
 from bakery.recipe.load import load_all
 from bakery.recipe.plan import releases
 from bakery.scaffold import at_address
-from bakery.scaffold.create import create
+from bakery.scaffold.create import create, create_of_packages
 from bakery.scaffold.observe import Observed, Question
 from bakery.yaml import convert
 
@@ -229,6 +230,21 @@ def test_the_version_is_found_in_an_address(address: str, found: str, tag: str) 
     assert at_address._with_placeholders(host + address) == (host + found, tag)
 
 
+def test_what_programs_may_read_is_not_left_out_in_silence(bench: Bench) -> None:
+    texts = ("app/README.md", "app/LICENSE", "app/man/app.1", "app/package.json")
+    files = {"app/bin/app": X86, **dict.fromkeys(texts, b"x")}
+    bench.release({"app-linux-amd64.tar.gz": tarball(files)})
+    bench.make()
+    assert not [line for line in bench.said if "beware" in line]
+    bench.said.clear()
+    shutil.rmtree(bench.settings.recipes / "app")
+    more = {"app/lib/std.mod": b"x", "app/share/table": b"x"}
+    bench.release({"app-linux-amd64.tar.gz": tarball({**files, **more})})
+    bench.make()
+    (line,) = [line for line in bench.said if "beware" in line]
+    assert line.startswith("# beware: 2 more files, such as app/lib/std.mod: left out; `bakery ls")
+
+
 def test_the_address_of_one_file_is_enough(bench: Bench) -> None:
     for arch, content in (("amd64", X86), ("arm64", ARM)):
         bench.serve(f"https://dl.example.org/app/app-1.9-{arch}", content)
@@ -250,7 +266,12 @@ def test_a_version_may_be_chosen_where_nothing_lists_them(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("kind", "place", "problem"),
     [
-        ("github", "example", "is no repository"),
+        ("github", "example", '--github does not take "example"'),
+        ("github", "a/b/c", "write OWNER/REPO on GitHub"),
+        ("npm", "git+https://example.org/app.git", "write the name of an npm package"),
+        ("npm", "./app", '--npm does not take "./app"'),
+        ("npm", "esbuild@0.28.2", '--npm does not take "esbuild@0.28.2"'),
+        ("pypi", "../app", "write the name of a project on the package index"),
         ("url", "https://example.org/app", "does not say where its version stands"),
         ("url", "https://dl.example.org/{version}/app", "no page lists the versions"),
         ("github", "example/nothing", "refuses to answer"),
@@ -262,6 +283,22 @@ def test_what_can_not_be_found_is_explained(
     with pytest.raises(BakeryError, match=problem):
         bench.make(kind, place)
     assert list(bench.settings.recipes.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("packages", "suite", "problem"),
+    [
+        (("hello-",), "trixie", '--debian does not take "hello-"'),
+        (("hello", "jq=1"), "trixie", '--debian does not take "jq=1"'),
+        (("hello:i386",), "trixie", "write the name of a Debian package"),
+        (("hello",), "../x", '--suite does not take "../x"'),
+    ],
+)
+def test_what_apt_would_read_as_more_than_a_name_is_refused(
+    bench: Bench, packages: tuple[str, ...], suite: str, problem: str
+) -> None:
+    with pytest.raises(BakeryError, match=problem):
+        create_of_packages("app", packages, suite, settings=bench.settings, echo=print)
 
 
 def test_a_version_that_is_not_there_is_explained(bench: Bench) -> None:

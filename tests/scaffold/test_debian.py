@@ -73,7 +73,7 @@ def built(folder: Path, files: Mapping[str, str | bytes], **control: str) -> Pac
         place = root / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content if isinstance(content, bytes) else content.encode())
-        runs = "bin/" in path or path == "DEBIAN/postinst"
+        runs = "bin/" in path or path.endswith("-helper") or path == "DEBIAN/postinst"
         place.chmod(0o755 if runs else 0o644)
     deb = folder / "app_1.0-1_amd64.deb"
     command = ["dpkg-deb", "--root-owner-group", "-b", root, deb]
@@ -151,6 +151,27 @@ def test_a_script_that_hosts_can_not_run_gets_a_root_of_its_own(tmp_path: Path) 
     asked = recipe["assets"][0]["debian"]["packages"]
     assert asked == ["app", "perl", "perl-base", "dash", "coreutils"]
     assert recipe["drop"] == ["usr/lib/app/root/usr/share/man/**"]
+
+
+def test_data_alone_brings_no_libraries_and_asks_no_program(tmp_path: Path) -> None:
+    plan = planned(
+        built(tmp_path, {"usr/share/app/table": "1\n", "usr/share/doc/app/copyright": ""})
+    )
+    plan.plain = True
+    recipe = yaml.safe_load(debian_texts.recipe(plan))
+    assert "self-contained" not in recipe
+    assert "private-root" not in recipe
+    assert yaml.safe_load(debian_texts.check(plan, None)) == {"files": ["/usr/share/app"]}
+    assert "REVIEW: " in debian_texts.check(plan, None)
+    readme = debian_texts.readme(plan)
+    assert "- **Brings** `/usr/share/app`." in readme
+    assert "libraries" not in readme
+
+
+def test_what_is_said_to_be_left_out_is_not_in_the_image(tmp_path: Path) -> None:
+    files = {"usr/bin/app": program("x86-64"), "usr/bin/old": "#!/usr/bin/perl\n"}
+    files |= {"usr/share/app/bin/tidy": "#!/usr/bin/perl\n"}
+    assert planned(built(tmp_path, files)).left == ["usr/bin/old, a script"]
 
 
 def test_a_service_in_a_private_root_sees_the_hosts_folders(tmp_path: Path) -> None:
@@ -268,6 +289,23 @@ def test_links_to_nothing_and_units_that_can_not_run_are_left_out(app: Package) 
     assert not plan.renounce()
     assert (plan.dropped, plan.broken) == ({link}, set())  # the only unit stays
     assert yaml.safe_load(debian_texts.recipe(plan))["drop"] == [link]
+
+
+def test_scripts_that_came_along_are_left_out_again(app: Package) -> None:
+    plan = planned(app)
+    plan.extra = {"usr/lib/ssl/**": "usr/lib/ssl/"}
+    about = {"severity": "error", "message": "", "fix": "", "reason": ""}
+    plan.proposals = [
+        Finding(rule="script-interpreter", path="usr/lib/ssl/misc/CA.pl", **about),
+        Finding(rule="script-interpreter", path="usr/share/app/own.pl", **about),
+    ]
+    assert plan.renounce()
+    assert yaml.safe_load(debian_texts.recipe(plan))["drop"] == ["usr/lib/ssl/misc/CA.pl"]
+
+
+def test_a_program_that_udevs_rules_run_comes_along(tmp_path: Path) -> None:
+    plan = planned(built(tmp_path, {"usr/lib/udev/app-helper": program("x86-64")}))
+    assert plan.install["usr/lib/udev/app-helper"] == "usr/lib/udev/"
 
 
 def test_a_folder_of_plug_ins_comes_along_for_any_processor(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ class Even:
 class Cat(Struct, frozen=True):
     name: str
     colour: str
-    lives: Annotated[int, Meta(ge=1)] = 9
+    lives: Annotated[int, Meta(ge=1, le=9)] = 9
 
 
 class Dog(Struct, frozen=True):
@@ -90,6 +90,7 @@ def test_defaults_hold_where_nothing_is_said(tmp_path: Path) -> None:
             "expected {name: …, colour: …} or {name: …, tricks: …} or text, not a number (1)",
         ),
         ("pets: [{name: Tom, colour: red, lives: 0}]", "expected at least 1"),
+        ("pets: [{name: Tom, colour: red, lives: 10}]", "expected at most 9"),
         ("pets: [{name: Tom, colour: red, lives: 1e3}]", "expected a whole number, not text"),
         (
             "pets: [{name: Tom, colour: red, lives: 1_000}]",

@@ -32,13 +32,18 @@ def programs(subject: Subject) -> Iterator[Violation]:
     for node in subject.tree.below(RULES, ".rules"):
         text = (node.text or "").replace("\\\n", "")
         lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
-        for match in dict.fromkeys(m for line in lines for m in _COMMAND.finditer(line)):
-            name = match["line"].split()[0].strip("'")
-            if not _exists(subject, name):
+        found = (match for line in lines for match in _COMMAND.finditer(line))
+        for key, name in dict.fromkeys((each["key"], _program(each["line"])) for each in found):
+            if name and not _exists(subject, name):
                 yield Violation(
                     node.path,
-                    f"runs {name} with {match['key']}=, which neither the image nor every host has",
+                    f"runs {name} with {key}=, which neither the image nor every host has",
                 )
+
+
+def _program(line: str) -> str:
+    """Return the program of a command; nothing where that is blank."""
+    return line.strip().partition(" ")[0].strip("'")
 
 
 def _exists(subject: Subject, name: str) -> bool:

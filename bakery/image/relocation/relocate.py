@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakery.binary import elf
-from bakery.image.errors import ImageError
+from bakery.image.errors import ImageError, NothingDynamicError
 from bakery.image.relocation import glibc, patchelf
 from bakery.image.relocation.references import PathRewriter
 from bakery.image.tree import merged
@@ -61,7 +61,7 @@ def relocate(
         The references in binaries that don't lead to what upstream has there.
 
     Raises:
-        ImageError: a library is in none of the assets.
+        ImageError: a library is in none of the assets, or nothing needs one.
         ToolFailedError: patchelf can't handle a binary.
 
     """
@@ -78,10 +78,7 @@ class _Relocation:
     def run(self) -> tuple[Reference, ...]:
         queue = [binary for path in sorted(self._tree.entries) if (binary := self._read(path))]
         if not any(binary.headers.dynamic for binary in queue):
-            raise ImageError(
-                "self-contained: true, but nothing in the image is a dynamic program",
-                fix="remove it, or correct install:",
-            )
+            raise NothingDynamicError
         binaries: dict[str, _Binary] = {}
         while queue:
             binary = queue.pop()
