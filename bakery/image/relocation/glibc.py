@@ -13,10 +13,12 @@ import re
 from bakery.image.errors import ImageError
 
 _LOADER = re.compile(r"ld-linux[\w-]*\.so\.\d+")
-_FOLDERS = re.compile(rb"(?:(?:/usr)?/lib(?:32|64|x32)?/(?:[a-z0-9_]+-linux-[a-z0-9_]+/)?\0){2,}")
+# Each begins with plain bytes, which a search finds many times faster than anything else
+_ONE = rb"/(?:usr/)?lib(?:32|64|x32)?/(?:[a-z0-9_]+-linux-[a-z0-9_]+/)?\0"
+_FOLDERS = re.compile(_ONE + rb"(?:" + _ONE + rb")+")
 _FOLDER = re.compile(rb"(?<=/)lib(?:32|64|x32)?(?=/)")
-_FILE = re.compile(rb"(?<=\0/)etc(?=/ld\.so\.(?:cache|preload)\0)")
-_GCONV = re.compile(rb"(?<=\0/)usr/lib(?=/[a-z0-9_]+-linux-[a-z0-9_]+/gconv[/\0])")
+_FILE = re.compile(rb"etc(?<=\0/etc)(?=/ld\.so\.(?:cache|preload)\0)")
+_GCONV = re.compile(rb"usr/lib(?<=\0/usr/lib)(?=/[a-z0-9_]+-linux-[a-z0-9_]+/gconv[/\0])")
 
 
 def is_loader(name: str) -> bool:
