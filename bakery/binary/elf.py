@@ -6,37 +6,44 @@ loader read too (elf(5); System V gABI, chapters 4 and 5). Sections may be strip
 
 from __future__ import annotations
 
-import os
-from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from bakery.binary import headers
-from bakery.errors import BakeryError
+from bakery.binary.headers import ElfFile, damaged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from bakery.binary.headers import Segment
 
-MAGIC = b"\x7fELF"
-
-_MACHINES = {  # systemd's name of the architecture, ConditionArchitecture= in systemd.unit(5)
-    ("EM_X86_64", 64): "x86-64",
-    ("EM_386", 32): "x86",
-    ("EM_AARCH64", 64): "arm64",
-    ("EM_ARM", 32): "arm",
-    ("EM_RISCV", 64): "riscv64",
-    ("EM_PPC64", 64): "ppc64-le",
-    ("EM_S390", 64): "s390x",
-    ("EM_LOONGARCH", 64): "loongarch64",
+BPF = "EM_BPF"  # programs for the kernel's own machine, the same on every architecture
+_MACHINES = {  # by `e_machine`, bits and byte order: ConditionArchitecture= in systemd.unit(5)
+    (3, 32, "little"): "x86",
+    (8, 32, "big"): "mips",
+    (8, 32, "little"): "mips-le",
+    (8, 64, "big"): "mips64",
+    (8, 64, "little"): "mips64-le",
+    (15, 32, "big"): "parisc",
+    (20, 32, "big"): "ppc",
+    (21, 64, "big"): "ppc64",
+    (21, 64, "little"): "ppc64-le",
+    (22, 64, "big"): "s390x",
+    (40, 32, "little"): "arm",
+    (43, 64, "big"): "sparc64",
+    (62, 64, "little"): "x86-64",
+    (183, 64, "little"): "arm64",
+    (243, 64, "little"): "riscv64",
+    (247, 64, "little"): BPF,
+    (247, 64, "big"): BPF,
+    (258, 64, "little"): "loongarch64",
 }
+_ET_EXEC, _ET_DYN = 2, 3
+_PT_DYNAMIC, _PT_INTERP, _PT_NOTE = 2, 3, 4
+_PT_GNU_STACK, _PT_GNU_RELRO = 0x6474E551, 0x6474E552
+_DT_NULL, _DT_NEEDED, _DT_STRTAB, _DT_SONAME, _DT_RPATH = 0, 1, 5, 14, 15
+_DT_TEXTREL, _DT_RUNPATH, _DT_FLAGS, _DT_FLAGS_1 = 22, 29, 30, 0x6FFFFFFB
 _DF_TEXTREL = 0x4
 _DF_1_PIE = 0x08000000
 _PF_X = 1
-_DAMAGED = "is not a complete ELF file"
-
-
-class ElfError(BakeryError):
-    """A file begins like an ELF file and is none."""
+_MOST_TABLE = 1 << 16  # bytes of a dynamic table or of notes; the longest take a few thousand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +51,7 @@ class Elf:
     """The headers of one binary.
 
     Attributes:
-        machine: systemd's name of the architecture, or ELF's own where systemd has none.
+        machine: systemd's name of the architecture, or `EM_` and ELF's number where it has none.
         kind: an executable, position-independent or not; a library; an object for a linker.
         interpreter: the loader it asks for; None for a static binary.
         soname: the name a library gives itself.
@@ -87,75 +94,74 @@ def read(stream: BinaryIO) -> Elf:
         ElfError: the file is cut off or damaged.
 
     """
-    try:
-        return _parse(stream)
-    except ElfError:
-        raise
-    except Exception as error:
-        # whatever damaged bytes provoke in the parser, the file is what is wrong
-        raise ElfError(_DAMAGED, why=str(error) or type(error).__name__) from error
-
-
-def _parse(stream: BinaryIO) -> Elf:
-    elf = headers.segments(stream)
-    segments = list(elf.iter_segments())
-    missing = _missing_bytes(segments, stream.seek(0, os.SEEK_END))
-    if missing:
-        raise ElfError(_DAMAGED, why=f"{missing} bytes are missing at its end")
-    return _headers(elf, segments)
-
-
-def _missing_bytes(segments: list[Any], size: int) -> int:
-    loaded = (s.header for s in segments if s.header.p_type == "PT_LOAD")
-    lacking: list[int] = [h.p_offset + h.p_filesz - size for h in loaded]
-    return max(0, *lacking) if lacking else 0
-
-
-def _headers(elf: Any, segments: list[Any]) -> Elf:
-    by_type = {segment.header.p_type: segment for segment in segments}
-    tags = _tags(by_type)
-    soname = tags["DT_SONAME"][-1].soname if tags["DT_SONAME"] else None
-    interpreter = by_type["PT_INTERP"].get_interp_name() if "PT_INTERP" in by_type else None
-    stack = by_type.get("PT_GNU_STACK")
+    file = ElfFile(stream)
+    if file.missing:
+        raise damaged(f"{file.missing} bytes are missing at its end")
+    by_type = {segment.type: segment for segment in file.segments}
+    tags = _tags(file, by_type.get(_PT_DYNAMIC))
+    soname = next(reversed(_names(file, tags, _DT_SONAME)), None)
+    asked = by_type.get(_PT_INTERP)
+    interpreter = file.text(asked.offset) if asked and asked.size else None
+    stack = by_type.get(_PT_GNU_STACK)
     kind: Literal["executable", "library", "object"] = "library"
-    if elf.header.e_type == "ET_EXEC" or _has_flag(tags["DT_FLAGS_1"], _DF_1_PIE):
+    if file.type == _ET_EXEC or _has_flag(tags, _DT_FLAGS_1, _DF_1_PIE):
         kind = "executable"
-    elif elf.header.e_type != "ET_DYN":
+    elif file.type != _ET_DYN:
         kind = "object"
     elif interpreter is not None and soname is None:
         kind = "executable"
-    machine = elf.header.e_machine
+    built_for = file.machine, file.layout.bits, file.layout.order
     return Elf(
-        machine=_MACHINES.get((machine, elf.elfclass), str(machine)),
+        machine=_MACHINES.get(built_for, f"EM_{file.machine}"),
         kind=kind,
         # libc.so.6 names a loader as well, so that it can be started by hand
         interpreter=interpreter if kind == "executable" else None,
         soname=soname,
-        needed=tuple(tag.needed for tag in tags["DT_NEEDED"]),
-        runpath=tuple(tags["DT_RUNPATH"][-1].runpath.split(":")) if tags["DT_RUNPATH"] else (),
-        rpath=tuple(tags["DT_RPATH"][-1].rpath.split(":")) if tags["DT_RPATH"] else (),
-        pie=kind == "executable" and elf.header.e_type == "ET_DYN",
-        relro="PT_GNU_RELRO" in by_type,
-        execstack=stack is not None and bool(stack.header.p_flags & _PF_X),
-        textrel=bool(tags["DT_TEXTREL"]) or _has_flag(tags["DT_FLAGS"], _DF_TEXTREL),
-        go=any(note.n_name == "Go" for note in _notes(segments)),
+        needed=_names(file, tags, _DT_NEEDED),
+        runpath=_folders(_names(file, tags, _DT_RUNPATH)),
+        rpath=_folders(_names(file, tags, _DT_RPATH)),
+        pie=kind == "executable" and file.type == _ET_DYN,
+        relro=_PT_GNU_RELRO in by_type,
+        execstack=stack is not None and bool(stack.flags & _PF_X),
+        textrel=_DT_TEXTREL in tags or _has_flag(tags, _DT_FLAGS, _DF_TEXTREL),
+        go=_is_go(file),
     )
 
 
-def _notes(segments: list[Any]) -> Iterator[Any]:
-    for segment in segments:
-        if segment.header.p_type == "PT_NOTE":
-            yield from segment.iter_notes()
-
-
-def _tags(by_type: dict[str, Any]) -> dict[str, list[Any]]:
-    """Return the entries of the dynamic table by their tags."""
-    tags: dict[str, list[Any]] = defaultdict(list)
-    if "PT_DYNAMIC" in by_type:
-        for tag in by_type["PT_DYNAMIC"].iter_tags():
-            tags[tag.entry.d_tag].append(tag)
+def _tags(file: ElfFile, table: Segment | None) -> dict[int, list[int]]:
+    """Return the values in the dynamic table by their tags."""
+    tags: dict[int, list[int]] = {}
+    if table is None:
+        return tags
+    layout = file.layout.tag
+    data = file.read_some(table.offset, min(table.size, _MOST_TABLE))
+    for tag, value in layout.iter_unpack(data[: len(data) // layout.size * layout.size]):
+        if tag == _DT_NULL:
+            break
+        tags.setdefault(tag, []).append(value)
     return tags
 
 
-def _has_flag(tags: list[Any], flag: int) -> bool:
-    return any(tag.entry.d_val & flag for tag in tags)
+def _names(file: ElfFile, tags: dict[int, list[int]], wanted: int) -> tuple[str, ...]:
+    """Return the names whose places in the table of names a tag has."""
+    if wanted not in tags:
+        return ()
+    if _DT_STRTAB not in tags:
+        raise damaged("its dynamic table lacks the names")
+    table, _ = file.place(tags[_DT_STRTAB][-1])
+    return tuple(file.text(table + offset) for offset in tags[wanted])
+
+
+def _folders(lists: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(lists[-1].split(":")) if lists else ()
+
+
+def _has_flag(tags: dict[int, list[int]], tag: int, flag: int) -> bool:
+    return any(value & flag for value in tags.get(tag, ()))
+
+
+def _is_go(file: ElfFile) -> bool:
+    """Return whether there is a note of Go's linker, with the identity of the build (type 4)."""
+    note = (4).to_bytes(4, file.layout.order) + b"Go\0\0"
+    notes = (part for part in file.segments if part.type == _PT_NOTE)
+    return any(note in file.read_some(part.offset, min(part.size, _MOST_TABLE)) for part in notes)

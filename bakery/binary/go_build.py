@@ -7,14 +7,16 @@ before, the addresses of two of Go's strings.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from bakery.binary import headers
+from bakery.binary.headers import PT_LOAD, ElfError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from bakery.binary.headers import ElfFile
 
 _MAGIC = b"\xff Go buildinf:"
 _ALIGNED = 16
@@ -24,7 +26,7 @@ _BIG_ENDIAN = 0x1
 _TEXTS_AT = 32
 _SENTINEL = 16  # bytes before and behind the list of modules
 _LONGEST = 1 << 22  # bytes; a list of modules has a few thousand
-_WRITABLE_DATA = 0x2
+_PF_W = 0x2
 
 
 class GoModule(msgspec.Struct, frozen=True):
@@ -49,17 +51,11 @@ class GoBuild(msgspec.Struct, frozen=True, kw_only=True):
     modules: tuple[GoModule, ...] = ()
 
 
-def read(stream: BinaryIO) -> GoBuild | None:
-    """Return what Go's linker wrote into an ELF file; None if it is not Go's, or says nothing.
-
-    Args:
-        stream: the file, at any position; must be seekable.
-
-    """
+def read(file: ElfFile) -> GoBuild | None:
+    """Return what Go's linker wrote into a file; None if it is not Go's, or says nothing."""
     try:
-        memory = _Memory(stream)
-        texts = _texts(memory)
-    except Exception:  # noqa: BLE001  whatever a damaged binary provokes, it says nothing
+        texts = _texts(file)
+    except (ElfError, ValueError):  # a damaged binary says nothing
         return None
     if texts is None or not texts[0]:
         return None
@@ -67,77 +63,68 @@ def read(stream: BinaryIO) -> GoBuild | None:
     return GoBuild(go=texts[0], main=main, modules=modules)
 
 
-class _Memory:
-    """A binary as it is laid out when it runs."""
+def _memory(file: ElfFile, address: int, count: int) -> bytes:
+    """Return what lies at an address when the binary runs, and is in the file."""
+    if count > _LONGEST:
+        raise ValueError("a text of absurd length")
+    offset, size = file.place(address)
+    return file.read(offset, min(count, size))
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        elf = headers.segments(stream)
-        self._loaded = [segment.header for segment in elf.iter_segments("PT_LOAD")]
 
-    def read(self, address: int, count: int) -> bytes:
-        if not 0 <= count <= _LONGEST:
-            raise ValueError("a text of absurd length")
-        for header in self._loaded:
-            inside = address - header.p_vaddr
-            if 0 <= inside < header.p_filesz:
-                self._stream.seek(header.p_offset + inside)
-                return self._stream.read(min(count, header.p_filesz - inside))
-        raise ValueError("an address outside of the file")
-
-    def info(self) -> int | None:
-        """Return the address of the build information."""
-        section = headers.section(self._stream, ".go.buildinfo")
-        if section is not None:
-            start = section.header.sh_addr
-        else:
-            data = (h.p_vaddr for h in self._loaded if h.p_flags & _WRITABLE_DATA)
-            start = next(data, None)
-        if start is None:
+def _info(file: ElfFile) -> int | None:
+    """Return the address of the build information."""
+    section = file.section(".go.buildinfo")
+    if section is not None:
+        start = section.address
+    else:
+        parts = (each for each in file.segments if each.type == PT_LOAD and each.flags & _PF_W)
+        data = next(parts, None)
+        if data is None:
             return None
-        searched = self.read(start, _SEARCHED)
-        at = searched.find(_MAGIC)
-        while at >= 0 and at % _ALIGNED:
-            at = searched.find(_MAGIC, at + 1)
-        return None if at < 0 else int(start) + at
+        start = data.address
+    searched = _memory(file, start, _SEARCHED)
+    at = searched.find(_MAGIC)
+    while at >= 0 and at % _ALIGNED:
+        at = searched.find(_MAGIC, at + 1)
+    return None if at < 0 else start + at
 
 
-def _texts(memory: _Memory) -> tuple[str, str] | None:
-    info = memory.info()
+def _texts(file: ElfFile) -> tuple[str, str] | None:
+    info = _info(file)
     if info is None:
         return None
-    size, flags = memory.read(info, _ALIGNED)[len(_MAGIC) :]
+    size, flags = _memory(file, info, _ALIGNED)[len(_MAGIC) :]
     if flags & _INLINE:
-        version, behind = _inline(memory, info + _TEXTS_AT)
-        modules, _ = _inline(memory, behind)
+        version, behind = _inline(file, info + _TEXTS_AT)
+        modules, _ = _inline(file, behind)
     else:
-        order = "big" if flags & _BIG_ENDIAN else "little"
-        version = _string(memory, memory.read(info + _ALIGNED, size), order)
-        modules = _string(memory, memory.read(info + _ALIGNED + size, size), order)
+        order: Literal["big", "little"] = "big" if flags & _BIG_ENDIAN else "little"
+        version = _string(file, _memory(file, info + _ALIGNED, size), order)
+        modules = _string(file, _memory(file, info + _ALIGNED + size, size), order)
     return version.decode(), modules[_SENTINEL:-_SENTINEL].decode()
 
 
-def _inline(memory: _Memory, address: int) -> tuple[bytes, int]:
+def _inline(file: ElfFile, address: int) -> tuple[bytes, int]:
     """Return the text at an address, behind its length as a varint, and the address behind it."""
     length = 0
     for shift in range(0, 64, 7):
-        (byte,) = memory.read(address, 1)
+        (byte,) = _memory(file, address, 1)
         address += 1
         length |= (byte & 0x7F) << shift
         if not byte & 0x80:
-            return memory.read(address, length) if length else b"", address + length
+            return _memory(file, address, length) if length else b"", address + length
     raise ValueError("a length without an end")
 
 
-def _string(memory: _Memory, pointer: bytes, order: Any) -> bytes:
+def _string(file: ElfFile, pointer: bytes, order: Literal["big", "little"]) -> bytes:
     """Return the text that a pointer to one of Go's strings leads to: an address, a length."""
     address = int.from_bytes(pointer, order)
     if address == 0:
         return b""
     size = len(pointer)
-    header = memory.read(address, 2 * size)
+    header = _memory(file, address, 2 * size)
     length = int.from_bytes(header[size:], order)
-    return memory.read(int.from_bytes(header[:size], order), length) if length else b""
+    return _memory(file, int.from_bytes(header[:size], order), length) if length else b""
 
 
 def _modules(text: str) -> tuple[GoModule | None, tuple[GoModule, ...]]:

@@ -6,12 +6,15 @@ The format is told by the project's PARSING.md: a section `.dep-v0` holds JSON, 
 from __future__ import annotations
 
 import zlib
-from typing import BinaryIO
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from bakery.binary import headers
+from bakery.binary.headers import ElfError
 from bakery.decoding import from_json
+
+if TYPE_CHECKING:
+    from bakery.binary.headers import ElfFile
 
 _SECTION = ".dep-v0"
 _LARGEST = 8 << 20  # bytes of JSON; a thousand crates take a tenth of a megabyte
@@ -40,19 +43,19 @@ class _Dependencies(msgspec.Struct, frozen=True):
     packages: list[_Package]
 
 
-def read(stream: BinaryIO) -> tuple[Crate, ...]:
-    """Return the crates that an ELF file names; none if it names none, or is damaged.
-
-    Args:
-        stream: the file, at any position; must be seekable.
-
-    """
+def read(file: ElfFile) -> tuple[Crate, ...]:
+    """Return the crates that a file names; none if it names none, or is damaged."""
     try:
-        section = headers.section(stream, _SECTION)
+        section = file.section(_SECTION)
         if section is None:
             return ()
-        listed = _decode(section.data())
-    except Exception:  # noqa: BLE001  whatever a damaged binary provokes, it names nothing
+        listed = _decode(file.read(section.offset, min(section.size, _LARGEST)))
+    except (
+        ElfError,
+        zlib.error,
+        ValueError,
+        msgspec.DecodeError,
+    ):  # a damaged binary names nothing
         return ()
     return tuple(
         Crate(name=each.name, version=each.version, source=each.source)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from bakery.binary import elf
+from bakery.binary.headers import MAGIC, ElfError
 from bakery.check.fragment_files import is_tmpfiles
 from bakery.check.licenses import is_license_file
 from bakery.check.tree import Kind, Node, Tree
@@ -142,7 +144,7 @@ def _read(full: str, path: str, size: int) -> _Content:
             buffer = memoryview(bytearray(_CHUNK))
             while count := os.readv(descriptor, [buffer]):
                 digest.update(buffer[:count])
-        headers, defect = _binary(head, descriptor)
+        headers, defect = _binary(head, size, descriptor)
         return _Content(
             capabilities=_capabilities(descriptor),
             strict=not _is_parsed(path, size) or _is_strict(descriptor),
@@ -187,13 +189,13 @@ def _is_strict(descriptor: int) -> bool:
         return True
 
 
-def _binary(head: bytes, descriptor: int) -> tuple[elf.Elf | None, str | None]:
-    if not head.startswith(elf.MAGIC):
+def _binary(head: bytes, size: int, descriptor: int) -> tuple[elf.Elf | None, str | None]:
+    if not head.startswith(MAGIC):
         return None, None
-    with open(descriptor, "rb", closefd=False) as stream:
+    with io.BytesIO(head) if size <= _HEAD else open(descriptor, "rb", closefd=False) as stream:
         try:
             return elf.read(stream), None
-        except elf.ElfError as error:
+        except ElfError as error:
             return None, f"{error.what}: {error.why}"
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.binary import go_build, rust_build
-from bakery.binary.elf import MAGIC
 from bakery.binary.go_build import GoBuild  # noqa: TC001  msgspec reads it at run time
+from bakery.binary.headers import MAGIC, ElfError, ElfFile
 from bakery.binary.rust_build import Crate  # noqa: TC001  the same
 from bakery.decoding import from_json
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bakery.image.manifest import Manifest
+
+
+_CHUNK = 1 << 18  # bytes
 
 
 class FileDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -59,11 +62,18 @@ def take(tree: Path, manifest: Manifest) -> Inventory:
 
 
 def _details(path: Path) -> FileDetails:
-    with path.open("rb") as file:
-        sha1 = hashlib.file_digest(file, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
-        file.seek(0)
-        if file.read(len(MAGIC)) != MAGIC:
+    with path.open("rb") as stream:
+        head = stream.read(_CHUNK)
+        digest = hashlib.sha1(head, usedforsecurity=False)
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+        sha1 = digest.hexdigest()
+        if not head.startswith(MAGIC):
             return FileDetails(sha1=sha1)
+        try:
+            file = ElfFile(stream)
+        except ElfError:  # one that is damaged says no more
+            return FileDetails(sha1=sha1, binary=True)
         return FileDetails(
             sha1=sha1, binary=True, go=go_build.read(file), crates=rust_build.read(file)
         )

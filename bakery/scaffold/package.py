@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.archive.unpack import control, members
-from bakery.binary.elf import MAGIC
+from bakery.binary.headers import MAGIC
 from bakery.image.tree import merged
 from bakery.scaffold.release import UNKNOWN_LICENCE, expression
 

@@ -12,6 +12,7 @@ import msgspec
 
 from bakery.archive.unpack import kind_of, members
 from bakery.binary import elf
+from bakery.binary.headers import MAGIC
 from bakery.scaffold.errors import NewRecipeError
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class _Seen:
             self.metadata = stream.read(_LONGEST).decode(errors="replace")
         elif not self.wording and _licences([member.path]):
             self.wording = stream.read(_LONGEST).decode(errors="replace")
-        elif (start := stream.read(len(elf.MAGIC))) == elf.MAGIC:
+        elif (start := stream.read(len(MAGIC))) == MAGIC:
             headers = _headers(start, stream)
             self.machines.add(headers.machine)
             if headers.kind == "executable" and headers.machine == self._arch:

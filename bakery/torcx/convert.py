@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakery.arch import ARCHITECTURES
 from bakery.binary import elf
+from bakery.binary.headers import MAGIC
 from bakery.characters import visible
 from bakery.check import host
 from bakery.image.units import with_folded_programs
@@ -155,8 +156,7 @@ def _binaries(image: TorcxImage) -> Iterator[tuple[str, elf.Elf]]:
         if file.is_symlink():
             continue
         with file.open("rb") as stream:
-            if stream.read(len(elf.MAGIC)) == elf.MAGIC:
-                stream.seek(0)
+            if stream.read(len(MAGIC)) == MAGIC:
                 yield path, elf.read(stream)
 
 

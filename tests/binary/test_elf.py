@@ -8,7 +8,8 @@ from harness.elf_headers import make_elf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bakery.binary.elf import Elf, ElfError, read
+from bakery.binary.elf import Elf, read
+from bakery.binary.headers import ElfError
 
 
 def test_a_dynamic_program() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from bakery.binary import go_build
 from bakery.binary.go_build import GoBuild, GoModule
+from bakery.binary.headers import ElfError, ElfFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +77,7 @@ def pointers(version: str, modules: str) -> bytes:
 
 
 def read(data: bytes) -> GoBuild | None:
-    return go_build.read(io.BytesIO(data))
+    return go_build.read(ElfFile(io.BytesIO(data)))
 
 
 @pytest.mark.parametrize("written", [inline, pointers])
@@ -94,7 +96,6 @@ def test_a_program_without_modules_still_names_its_compiler() -> None:
 def test_other_programs_say_nothing() -> None:
     assert read(program("x86-64")) is None
     assert read(elf(b"\0" * 64)) is None
-    assert read(b"#!/bin/sh\n") is None
 
 
 @given(st.data())
@@ -102,4 +103,5 @@ def test_damage_never_breaks_the_reader(data: st.DataObject) -> None:
     whole = bytearray(elf(inline("go1.22.5", MODULES)))
     for _ in range(data.draw(st.integers(1, 4))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
-    read(bytes(whole[: data.draw(st.integers(0, len(whole)))]))
+    with contextlib.suppress(ElfError):
+        read(bytes(whole[: data.draw(st.integers(0, len(whole)))]))

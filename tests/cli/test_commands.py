@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 DATA = b"#!/bin/sh\n"
-HEAVY = {"doit", "elftools", "msgspec", "requests", "requests_cache", "rich", "yaml", "zstandard"}
+HEAVY = {"doit", "msgspec", "requests", "requests_cache", "rich", "yaml", "zstandard"}
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from bakery.binary.elf import BPF
 from bakery.check import host, linkage
 from bakery.check.rule import BUILT_ELSEWHERE, Severity, Skip, Violation, path_rule, rule
 from bakery.check.tree import binaries, inside
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from bakery.check.subject import Subject
     from bakery.check.tree import Node
 
-_NO_HOST = ("EM_BPF",)  # programs for the kernel's own machine, the same on every architecture
 _SELF_CONTAINED = (
     "use upstream's static build (often called musl), let `debian:` make it self-contained,"
     " or couple the image"
@@ -56,7 +56,7 @@ damaged = path_rule(
 def architecture(subject: Subject) -> Iterator[Violation]:
     """Find binaries for another architecture than the image's."""
     for node, elf in binaries(subject.tree):
-        if subject.arch not in (None, elf.machine) and elf.machine not in _NO_HOST:
+        if subject.arch not in (None, elf.machine) and elf.machine != BPF:
             yield Violation(
                 node.path, f"is a binary for {elf.machine}, in an image for {subject.arch}"
             )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakery.binary import elf
+from bakery.binary.headers import MAGIC
 from bakery.image.errors import ImageError, NothingDynamicError
 from bakery.image.relocation import glibc, patchelf
 from bakery.image.relocation.references import PathRewriter
@@ -100,7 +101,7 @@ class _Relocation:
         if self._tree.entries[path].type != "file":
             return None
         with (self._tree.root / path).open("rb") as file:
-            if file.read(len(elf.MAGIC)) != elf.MAGIC:
+            if file.read(len(MAGIC)) != MAGIC:
                 return None
             return _Binary(path, elf.read(file))
 
