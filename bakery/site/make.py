@@ -139,15 +139,15 @@ def write(folder: Path, files: Iterable[tuple[str, bytes]]) -> Written:
     changed, now, folders = 0, [], set[str]()
     for name, data in files:
         now.append(name)
-        path = f"{folder}/{name}"
-        if name in before and _holds(path, data):
+        file = f"{folder}/{name}"
+        if name in before and _holds(file, data):
             continue
-        parent = path.rpartition("/")[0]
+        parent = file.rpartition("/")[0]
         if parent not in folders:
             Path(parent).mkdir(parents=True, exist_ok=True)
             folders.add(parent)
-        with open(path, "wb") as file:  # noqa: PTH123  ten thousand of them
-            file.write(data)  # nothing is lost with it: it can be made again
+        with open(file, "wb") as written:  # noqa: PTH123  ten thousand of them
+            written.write(data)  # nothing is lost with it: it can be made again
         changed += 1
     gone = [path for path in map(folder.joinpath, before.difference(now)) if _is_in(path, folder)]
     for path in gone:
