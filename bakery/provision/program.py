@@ -73,12 +73,14 @@ def functions(name: str) -> str:
     return text.removeprefix("# shellcheck shell=sh\n")
 
 
+@functools.cache
 def file() -> HostFile:
     """Return the program as it is laid on a host."""
     contents = InlineContents(data=script().encode())
     return HostFile(path=PATH, contents=contents, mode=0o755, shared=True)
 
 
+@functools.cache
 def units() -> tuple[HostUnit, ...]:
     """Return what runs it."""
     return (

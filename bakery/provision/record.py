@@ -13,6 +13,7 @@ A thing is ours as long as it is what its line says, and nothing else is ever ch
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from fnmatch import fnmatchcase
@@ -149,9 +150,10 @@ def _file(file: HostFile) -> Laid:
     contents = file.contents
     if file.changes:
         return Laid(kind="file", path=file.path, proof="*")
-    digest = (
-        contents.sha256
-        if isinstance(contents, RemoteContents)
-        else hashlib.sha256(contents.data).hexdigest()
-    )
+    digest = contents.sha256 if isinstance(contents, RemoteContents) else _digest(contents.data)
     return Laid(kind="shared" if file.shared else "file", path=file.path, proof=digest)
+
+
+@functools.lru_cache(maxsize=16)
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

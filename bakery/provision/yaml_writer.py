@@ -15,8 +15,7 @@ import yaml
 _STEP = "  "
 _PLAIN = re.compile(r"(?:https?://|[a-z/])[a-z0-9/-]{5,}(?:[.:][a-z0-9/-]+)*")
 """Texts that nobody takes for something else: neither numbers nor words such as `no`."""
-_BLOCK = re.compile(r"[^ \n][!-~ \n]*[!-~]\n?")
-"""Lines in ASCII: the first is not indented, none is empty at the end."""
+_PRINTABLE = bytes([*b"\n", *range(0x20, 0x7F)])
 
 
 class Octal(int):
@@ -65,11 +64,25 @@ def _scalar(value: Any, indent: str) -> str:
         return _other(value)
     if "\n" not in value:
         return _line(value)
-    if _BLOCK.fullmatch(value) and " \n" not in value:
+    if _is_block(value):
         head, text = ("|", value[:-1]) if value.endswith("\n") else ("|-", value)
         lines = f"{head}\n{text}".replace("\n", f"\n{indent}")
-        return lines if "\n\n" not in text else re.sub(rf"\n{indent}(?=\n)", "\n", lines)
+        return lines.replace(f"{indent}\n", "\n") if "\n\n" in text else lines
     return _written(_Text(value)).replace(f"\n{_STEP}", f"\n{indent}")
+
+
+def _is_block(text: str) -> bool:
+    """Return whether these are lines in ASCII: none ends in a space, nor is the first indented.
+
+    Whole scripts are looked at here, which takes a regular expression long.
+    """
+    return (
+        text.isascii()
+        and not text.encode().translate(None, _PRINTABLE)
+        and not text.startswith((" ", "\n"))
+        and not text.endswith((" ", "\n\n"))
+        and " \n" not in text
+    )
 
 
 def _other(value: object) -> str:

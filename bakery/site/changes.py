@@ -80,8 +80,7 @@ class Changes:
     def between(cls, editions: Sequence[Edition]) -> Changes:
         """Compare releases, by the first image of each."""
         contents = [
-            {file.path: (file.size, file.sha256) for file in next(iter(each.files.values()), ())}
-            for each in editions
+            {file.path: (file.size, file.sha256) for file in each.files} for each in editions
         ]
         found: dict[str, list[Change]] = {"Images": _images(editions)}
         for each in _changes(contents):

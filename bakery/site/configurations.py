@@ -92,6 +92,7 @@ FORMS = (
     Form("cloud-init", "cloud-init", "any", "yaml", cloud_init.render, "--format cloud-init"),
     Form("shell", "Shell script", "any", "sh", shell.render, "--format shell"),
 )
+_HOSTS = dict.fromkeys(form.host for form in FORMS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +104,7 @@ class Choice:
         way: what updates do on the host; `pin` for none.
         what: the channel that it follows, or the version that it stays at.
         command: the command that writes them, but for the form.
-        texts: the configuration in each form that fits, by the form's key.
+        configs: what the host gets, by its system; those that fit.
 
     """
 
@@ -111,12 +112,16 @@ class Choice:
     way: Way
     what: str
     command: str
-    texts: Mapping[str, str]
+    configs: Mapping[HostSystem, HostConfig]
 
     @property
     def forms(self) -> list[Form]:
         """The forms that fit."""
-        return [form for form in FORMS if form.key in self.texts]
+        return [form for form in FORMS if form.host in self.configs]
+
+    def text(self, form: Form) -> str:
+        """Return the configuration in a form. Nothing keeps it: all together are large."""
+        return form.render(self.configs[form.host])
 
     def file(self, form: Form) -> str:
         """Return the name of a configuration, below the extension's folder."""
@@ -200,8 +205,7 @@ def _choice(chosen: _Chosen, beside: Sequence[_Chosen], way: Way) -> Choice:
     there = {each.name for each in others}
     alone = replace(found, requires=tuple(name for name in found.requires if name in there))
     policy = _POLICIES[way]
-    hosts = {form.host for form in FORMS}
-    configs = {host: _planned([alone, *others], host, policy) for host in hosts}
+    planned = {host: _planned([alone, *others], host, policy) for host in _HOSTS}
     words = ["bakery provision", chosen.reference, *(each.reference for each in beside)]
     words += [f"--policy {policy}"] * (policy != "reload")
     words += [f"--arch {chosen.arch}"] * (chosen.arch != "x86-64")
@@ -210,7 +214,7 @@ def _choice(chosen: _Chosen, beside: Sequence[_Chosen], way: Way) -> Choice:
         way=way,
         what=str(found.version) if way == "pin" else chosen.reference,
         command=" ".join(words),
-        texts={form.key: form.render(config) for form in FORMS if (config := configs[form.host])},
+        configs={host: config for host, config in planned.items() if config},
     )
 
 

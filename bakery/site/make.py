@@ -118,12 +118,12 @@ def make(
     site = site or Site(source=repository(settings))
     found = extensions(read(places(settings, given), keyring), sources, site.source)
     files = Renderer(site, found).files()
-    return write(folder, (each for each in files if not _is_a_channels(folder / each[0])))
+    return write(folder, (each for each in files if not _is_a_channels(folder, each[0])))
 
 
-def _is_a_channels(path: Path) -> bool:
+def _is_a_channels(folder: Path, name: str) -> bool:
     """Return whether a file is the signed list of a channel, which is served by the same folder."""
-    return path.name == sums.FILE and path.with_name(indexes.CHANNEL).is_file()
+    return name.endswith(sums.FILE) and (folder / name).with_name(indexes.CHANNEL).is_file()
 
 
 def repository(settings: Settings) -> str:
@@ -136,14 +136,19 @@ def write(folder: Path, files: Iterable[tuple[str, bytes]]) -> Written:
     """Write files into a folder, those that differ; remove what was written before and is gone."""
     listed = folder / LIST
     before = set(listed.read_text("utf-8").splitlines()) if listed.is_file() else set()
-    changed, now = 0, []
+    changed, now, folders = 0, [], set[str]()
     for name, data in files:
         now.append(name)
-        if not _holds(f"{folder}/{name}", data):
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)  # nothing is lost with it: it can be made again
-            changed += 1
+        file = f"{folder}/{name}"
+        if name in before and _holds(file, data):
+            continue
+        parent = file.rpartition("/")[0]
+        if parent not in folders:
+            Path(parent).mkdir(parents=True, exist_ok=True)
+            folders.add(parent)
+        with open(file, "wb") as written:  # noqa: PTH123  ten thousand of them
+            written.write(data)  # nothing is lost with it: it can be made again
+        changed += 1
     gone = [path for path in map(folder.joinpath, before.difference(now)) if _is_in(path, folder)]
     for path in gone:
         path.unlink()

@@ -76,8 +76,8 @@ class Edition:
         return self.document.version
 
     @cached_property
-    def files(self) -> Mapping[str, tuple[File, ...]]:
-        """The files in its images, by the name of each image (CycloneDX 1.6, `components`).
+    def files(self) -> tuple[File, ...]:
+        """The files in its first image (CycloneDX 1.6, `components`).
 
         Raises:
             ReleaseError: the bill of materials can't be read.
@@ -85,14 +85,11 @@ class Edition:
         """
         data = self.bill()
         if data is None:
-            return {}
+            return ()
         try:
             images = from_json(data, _Bill).components
-            return {
-                image.name: tuple(map(_file, image.components))
-                for image in images
-                if image.name.endswith(".raw")
-            }
+            first = next((image for image in images if image.name.endswith(".raw")), None)
+            return tuple(map(_file, first.components)) if first else ()
         except ValueError as error:
             raise ReleaseError(
                 "its bill of materials can't be read", where=self.reader.base, why=str(error)

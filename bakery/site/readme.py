@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from bakery.recipe.load import Source
 
+_SCROLLED = '<div class="scroll" tabindex="0" role="region" aria-label="Table">'
+
 
 @dataclass(frozen=True)
 class Place:
@@ -80,7 +82,8 @@ def html(source: Source | None, repository: str, known: Collection[str]) -> str:
     for token in tokens:
         token.children = [*_led(token.children or (), place, ids)]
     text: str = parser.renderer.render(tokens, parser.options, {})
-    return re.sub("<(pre|table)>", r'<\1 tabindex="0">', text)
+    text = text.replace("<pre>", '<pre tabindex="0">')
+    return text.replace("<table>", f"{_SCROLLED}<table>").replace("</table>", "</table></div>")
 
 
 def _name_headings(tokens: Sequence[Token]) -> set[str]:

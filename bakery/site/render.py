@@ -92,7 +92,7 @@ class Renderer:
                 yield page, self._page("changes.html", page=page, it=each)
             for choice in each.choices:
                 for form in choice.forms:
-                    yield f"{each.name}/{choice.file(form)}", choice.texts[form.key]
+                    yield f"{each.name}/{choice.file(form)}", choice.text(form)
             entries = [(each.name, edition) for edition in each.editions]
             yield f"{each.name}/feed.atom", self._feed(f"{each.name}/feed.atom", each.name, entries)
         everything = [(each.name, edition) for each in self.extensions for edition in each.editions]

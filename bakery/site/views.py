@@ -113,10 +113,10 @@ class Extension:
         """The configuration that is shown first."""
         return self.choices[0] if self.choices else None
 
-    @cached_property
+    @property
     def files(self) -> tuple[File, ...]:
         """The files of the newest version's first image."""
-        return next(iter(self.newest.files.values()), ())
+        return self.newest.files
 
     @cached_property
     def programs(self) -> list[File]:

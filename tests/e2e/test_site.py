@@ -10,7 +10,7 @@ import pytest
 import requests
 from harness import needs
 from harness.browser import browser
-from harness.catalogue import example
+from harness.catalogue import catalogue, example, release
 from harness.mirror import Mirror
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.select import Select
@@ -18,6 +18,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from bakery import settings as settings_module
 from bakery.provision import command
+from bakery.recipe.load import load_all
 from bakery.site.make import make
 
 if TYPE_CHECKING:
@@ -31,6 +32,14 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e, needs.programs("chromium", "chromedriver", "npm")]
 PAGES = ["index.html", "app/index.html", "app/changes.html", "status.html", "programs.html"]
+LONG = "a-very-long-name-" + "of-an-extension-" * 8 + "x"
+RECIPE = """\
+summary: An odd one
+homepage: https://example.com/
+license: MIT
+build: ["1.0"]
+arch: {arm64: arm64}
+"""
 PATIENCE = 60  # seconds, on the busiest machine
 
 
@@ -211,8 +220,7 @@ def test_everyone_can_use_it(
 
 @pytest.mark.parametrize("width", [360, 768, 1440])
 def test_nothing_is_wider_than_the_screen(width: int, driver: WebDriver, site: str) -> None:
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    screen(driver, width)
     try:
         for page in PAGES:
             driver.get(f"{site}/{page}")
@@ -220,6 +228,76 @@ def test_nothing_is_wider_than_the_screen(width: int, driver: WebDriver, site: s
             assert across <= width, page
     finally:
         driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+ODD_PAGES = ["index.html", "status.html", f"{LONG}/index.html", "many/index.html"]
+ODD_PAGES += ["many/changes.html", "bare/index.html"]
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The site of extensions with long names and texts, many versions, or nothing in them."""
+    root = tmp_path_factory.mktemp("odd")
+    published = root / "published"
+    published.mkdir()
+    versions = {LONG: ["1.0-rc2", "1.0+k3s1"], "bare": ["1.0"]}
+    versions["many"] = [f"1.{number}" for number in range(40)]
+    for name, tags in versions.items():
+        for tag in tags:
+            files = {f"/usr/bin/{'p' * 90}-{tag}": (9, tag)} if name != "bare" else {}
+            texts = {"summary": "word" * 60, "homepage": f"https://e.org/{'x' * 150}"}
+            release(published, name, tag, files, archs=["arm64"], **texts)
+    catalogue(published, versions, None)
+    recipe = root / "recipes" / LONG
+    recipe.mkdir(parents=True)
+    (recipe / "recipe.yaml").write_text(RECIPE)
+    (recipe / "lock.json").write_text('{"versions": {"1.0": {"assets": []}}}')
+    wide = "c" * 200
+    (recipe / "README.md").write_text(
+        f"# Odd\n\n{wide} `{wide}`\n\n| a | b |\n|---|---|\n| {wide} | d |\n\n```\n{wide}\n```\n"
+    )
+    environment = {"BAKERY_PUBLISHER": f"directory:{published}", "HOME": str(root)}
+    make(root / "site", settings_module.load(root, environment), load_all(root / "recipes"))
+    with Mirror(root / "site") as server:
+        yield server.url
+
+
+def screen(driver: WebDriver, width: int) -> None:
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+@pytest.mark.parametrize("width", [320, 1440])
+def test_odd_texts_are_not_wider_than_the_screen(width: int, driver: WebDriver, odd: str) -> None:
+    screen(driver, width)
+    try:
+        for page in ODD_PAGES:
+            driver.get(f"{odd}/{page}")
+            across = driver.execute_script("return document.documentElement.scrollWidth")
+            assert across <= width, page
+    finally:
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_nothing_is_cut_off_on_paper(driver: WebDriver, odd: str) -> None:
+    screen(driver, 720)
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        for page in ODD_PAGES:
+            driver.get(f"{odd}/{page}")
+            assert driver.execute_script(CUT_OFF) == [], page
+            assert not driver.find_element(By.TAG_NAME, "nav").is_displayed()
+    finally:
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+CUT_OFF = """\
+for (const each of document.querySelectorAll("details")) each.open = true;
+return [...document.querySelectorAll(".scroll, pre")]
+  .filter((e) => e.scrollHeight > e.clientHeight + 1 || e.scrollWidth > e.clientWidth + 1)
+  .map((e) => e.outerHTML.slice(0, 80));
+"""
 
 
 @pytest.mark.parametrize("page", PAGES)

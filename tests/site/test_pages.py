@@ -83,6 +83,8 @@ def test_an_extension_shows_what_it_is(site: Path) -> None:
     ):
         assert part in page.text, part
     assert "https://github.com/owner/repo/blob/main/.github/SUPPORT.md" in page.links
+    readme = (site / "app/index.html").read_text("utf-8").partition('id="readme"')[2]
+    assert re.search(r'<div class="scroll"[^>]*><table>.*</table></div>', readme, re.DOTALL)
     assert "../app/index.html" in Page(site / "plugin/index.html").links
 
 
