@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bakery import trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 _here = threading.local()
 
@@ -39,18 +41,43 @@ class Processors:
     def take(self, wanted: int) -> Iterator[int]:
         """Wait for `wanted` processors, at most all of them, and have them for a block."""
         granted = min(wanted, self.count)
+        self._get(granted, self._queue.append)
+        before, _here.lend = getattr(_here, "lend", None), partial(self._lent, granted)
+        try:
+            yield granted
+        finally:
+            _here.lend = before
+            self._give(granted)
+
+    @contextmanager
+    def _lent(self, granted: int) -> Iterator[None]:
+        self._give(granted)
+        try:
+            yield
+        finally:
+            self._get(granted, self._queue.appendleft)
+
+    def _get(self, granted: int, enqueue: Callable[[object], None]) -> None:
         turn = object()
         began = time.monotonic()
         with trace.span("waits for processors", wanted=granted), self._changed:
-            self._queue.append(turn)
+            enqueue(turn)
             self._changed.wait_for(lambda: self._queue[0] is turn and self._free >= granted)
             self._queue.popleft()
             self._free -= granted
             self._changed.notify_all()
         add_waited(time.monotonic() - began)
-        try:
-            yield granted
-        finally:
-            with self._changed:
-                self._free += granted
-                self._changed.notify_all()
+
+    def _give(self, granted: int) -> None:
+        with self._changed:
+            self._free += granted
+            self._changed.notify_all()
+
+
+def lent() -> AbstractContextManager[None]:
+    """Leave the processors that this thread has to others, for a block that only waits.
+
+    They are had again before anybody else gets one, since what was begun must be finished.
+    """
+    lend: Callable[[], AbstractContextManager[None]] | None = getattr(_here, "lend", None)
+    return lend() if lend else nullcontext()

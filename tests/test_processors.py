@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from bakery.processors import Processors, add_waited, waited
+from bakery.processors import Processors, add_waited, lent, waited
 
 
 def test_no_more_than_all_are_granted() -> None:
@@ -62,6 +62,42 @@ def test_who_wants_all_is_not_overtaken_for_ever() -> None:
     for thread in threads:
         thread.join(timeout=30)
     assert order == ["wide", "narrow"]
+
+
+def test_who_only_waits_leaves_them_to_others_and_has_them_again_first() -> None:
+    processors = Processors(1)
+    order: list[str] = []
+    lending, over = threading.Event(), threading.Event()
+
+    def boot() -> None:
+        with processors.take(1):
+            with lent():
+                lending.set()
+                assert over.wait(30)
+            order.append("boot")
+
+    def build(name: str) -> None:
+        with processors.take(1):
+            order.append(name)
+            while name == "one" and len(processors._queue) < 2:
+                over.set()
+
+    threads = [threading.Thread(target=boot)]
+    threads[0].start()
+    assert lending.wait(30)
+    for name in ("one", "two"):
+        threads.append(threading.Thread(target=build, args=(name,)))
+        threads[-1].start()
+        while not order:
+            pass
+    for thread in threads:
+        thread.join(30)
+    assert order == ["one", "boot", "two"]
+
+
+def test_there_is_nothing_to_leave_to_others_where_nothing_is_held() -> None:
+    with lent():
+        pass
 
 
 def test_they_come_back_after_a_failure() -> None:
