@@ -144,6 +144,7 @@ class Guest:
         reader: where answers are read.
         writer: where requests are written.
         slowdown: how many times longer everything may take than on a usual computer.
+        own_memory: whether it has memory of its own, so that only few can run at once.
 
     """
 
@@ -152,6 +153,7 @@ class Guest:
     reader: int
     writer: int
     slowdown: float = 1
+    own_memory: bool = False
 
     def wait_ready(self) -> None:
         """Return once the agent is there.

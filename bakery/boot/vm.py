@@ -224,6 +224,7 @@ def started(vm: Vm, load: Load) -> Iterator[guest.Guest]:
                 reader=ours.fileno(),
                 writer=ours.fileno(),
                 slowdown=slowdown(),
+                own_memory=True,
             )
             running.wait_ready()
             yield running
