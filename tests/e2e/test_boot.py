@@ -13,6 +13,8 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,7 @@ from harness.project import Project, digest
 from bakery.arch import native_arch
 from bakery.boot import vm
 from bakery.boot.debian import SUITES
+from bakery.boot.everywhere import Trial
 from bakery.boot.machine import BootImage, Load
 from bakery.boot.nspawn import Nspawn
 from bakery.boot.qemu import Qemu
@@ -31,6 +34,7 @@ from bakery.boot.report import BootReport, passed, render
 from bakery.boot.session import Deployment, boot
 from bakery.image.manifest import Manifest, ManifestEntry
 from bakery.image.squash import squash
+from bakery.processors import Processors
 from bakery.progress import Silent
 from bakery.recipe.expectations import (
     CommandExpectation,
@@ -39,6 +43,7 @@ from bakery.recipe.expectations import (
     ListenExpectation,
     Socket,
     Text,
+    UnitExpectation,
 )
 
 if TYPE_CHECKING:
@@ -311,6 +316,21 @@ def test_two_boots_at_once_are_no_matter(tree: Tree, tmp_path: Path) -> None:
         assert report.outcome == "passed", render(report)
 
 
+def test_one_processor_is_enough_for_two_boots_that_only_wait(tree: Tree, tmp_path: Path) -> None:
+    told: list[str] = []
+    watched = Expectations(units=(UnitExpectation(name="web.service", window=5),))
+    trial = Trial(
+        deployments=[Deployment(images=[tree.image()], expected=watched)],
+        folder=tmp_path / "journals",
+        turn=partial(Processors(1).take, 1),
+        tell=lambda machine, _, **__: told.append(machine),
+    )
+    reports = trial.on([nspawn(suite) for suite in SUITES[:2]])
+    assert [report.outcome for report in reports] == ["passed", "passed"], told
+    turns = [machine for machine, _ in groupby(told)]
+    assert len(turns) > len(reports), told
+
+
 def test_machines_know_nothing_of_each_others_units(tmp_path: Path) -> None:
     """They have units of the same names, whose control groups must not be the same."""
     with ExitStack() as stack:
@@ -353,6 +373,7 @@ import sys
 from pathlib import Path
 from bakery.recipe.expectations import CommandExpectation, Expectations
 from bakery.boot.debian import SUITES
+from bakery.boot.everywhere import Trial
 from bakery.arch import native_arch
 from bakery.boot.machine import BootImage, Load
 from bakery.boot.nspawn import Nspawn
