@@ -54,8 +54,11 @@ class Drafting:
 
         """
         release = self._release
-        contents = {arch: self._open(arch, file) for arch, file in release.files.items()}
-        files, words, label, layout = self._fitting(contents)
+        opened = {arch: self._open(arch, file) for arch, file in release.files.items()}
+        contents = {arch: content for arch, (_, content) in opened.items()}
+        files, words, label, layout = self._fitting(
+            {arch: file for arch, (file, _) in opened.items()}, contents
+        )
         self._explain(next(iter(contents.values())), layout)
         asset, trust = self._asset(files, words, label)
         return texts.Draft(
@@ -80,9 +83,18 @@ class Drafting:
         self._echo(f"# license: {licence}, as far as the text of the one inside tells")
         return msgspec.structs.replace(about, licence=licence)
 
-    def _open(self, arch: Arch, file: UpstreamFile) -> Content:
+    def _open(self, arch: Arch, file: UpstreamFile) -> tuple[UpstreamFile, Content]:
+        """Return a file, or what there is for glibc where it needs musl's loader, and its content.
+
+        Hosts have no loader of musl's.
+        """
         self._echo(f"# downloading {file.name}")
-        return peek(self._download(file.url).path, file.name, arch)
+        content = peek(self._download(file.url).path, file.name, arch)
+        if not content.for_musl or file.otherwise is None:
+            return file, content
+        other = file.otherwise()
+        self._echo(f"# {arch}: {other.label}: the other needs musl's loader, which hosts lack")
+        return self._open(arch, other)
 
     def _download(self, url: str) -> Blob:
         if url not in self.had:
@@ -90,10 +102,9 @@ class Drafting:
         return self.had[url]
 
     def _fitting(
-        self, contents: dict[Arch, Content]
+        self, files: dict[Arch, UpstreamFile], contents: dict[Arch, Content]
     ) -> tuple[Mapping[Arch, UpstreamFile], dict[Arch, str], str, Layout]:
         """Return what fits one recipe: all processors, or the first alone."""
-        files = dict(self._release.files)
         while True:
             labels = {a: versioned(file.label, self._release.version) for a, file in files.items()}
             label, words = worded(labels)

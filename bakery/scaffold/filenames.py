@@ -134,6 +134,11 @@ def pick(names: Iterable[str], project: Iterable[str], version: str) -> dict[Arc
     return by_arch
 
 
+def first_for_glibc(names: Iterable[str]) -> str | None:
+    """Return the first file, platform or package that is not named after musl, if any."""
+    return next((name for name in names if not _STATIC.search(name)), None)
+
+
 def _implied(reading: Reading) -> bool:
     return reading.linux or (not reading.extras and kind_of(reading.name) == "plain")
 

@@ -6,6 +6,7 @@ https://docs.github.com/rest/releases/releases and /rest/repos/repos#get-a-repos
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bakery.arch import ARCHITECTURES
@@ -49,7 +50,6 @@ def look(repository: str, name: str, version: str | None, api: Api) -> UpstreamR
     picked = filenames.pick(assets, (repository.partition("/")[2], name), parsed.bare)
     if not picked:
         raise _nothing_for_linux(repository, whole, list(assets))
-    chosen = {arch: names[0] for arch, names in picked.items()}
     notes = [f"{repository} {whole}" + ("" if version else ", its newest release")]
     notes += _reasons(picked, assets)
     keys = {"github": repository}
@@ -57,8 +57,8 @@ def look(repository: str, name: str, version: str | None, api: Api) -> UpstreamR
         version=parsed,
         upstream=keys if upstream.tag == "{version}" else {**keys, "tag": upstream.tag},
         about=about(repository, name, api),
-        files={arch: _file(assets, file, arch) for arch, file in chosen.items()},
-        digests=all(assets[file].digest for file in chosen.values()),
+        files={arch: _file(assets, names, arch) for arch, names in picked.items()},
+        digests=all(assets[names[0]].digest for names in picked.values()),
         notes=tuple(notes),
     )
 
@@ -87,14 +87,16 @@ def _upstream(repository: str, name: str, api: Api) -> GithubUpstream:
     return GithubUpstream(github=repository, tag=f"{(own or forms)[0]}{{version}}")
 
 
-def _file(assets: dict[str, GithubAsset], name: str, arch: Arch) -> UpstreamFile:
-    url = assets[name].browser_download_url
-    sums = filenames.checksum_files(assets, name, arch)
+def _file(assets: dict[str, GithubAsset], names: Sequence[str], arch: Arch) -> UpstreamFile:
+    url = assets[names[0]].browser_download_url
+    sums = filenames.checksum_files(assets, names[0], arch)
+    other = filenames.first_for_glibc(names[1:])
     return UpstreamFile(
-        name=name,
+        name=names[0],
         url=url,
         label=url,
         sums=tuple(assets[file].browser_download_url for file in sums),
+        otherwise=partial(_file, assets, [other], arch) if other else None,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bakery.arch import ARCHITECTURES
 from bakery.recipe.upstreams import PypiUpstream
 from bakery.recipe.version import Version
 from bakery.recipe.wheel import WheelName
+from bakery.scaffold.filenames import first_for_glibc
 from bakery.scaffold.release import About, UpstreamFile, UpstreamRelease
 from bakery.upstream import pypi, simple_index
 from bakery.upstream.errors import UpstreamError
@@ -37,8 +39,7 @@ def look(project: str, name: str, version: str | None, api: Api) -> UpstreamRele
     tag = version or offers(PypiUpstream(pypi=project), api)[-1].tag
     names = simple_index.wheels(project, tag, api)
     platforms = {arch: _platforms(names, arch) for arch in ARCHITECTURES}
-    chosen = {arch: tags[0] for arch, tags in platforms.items() if tags}
-    if not chosen:
+    if not any(platforms.values()):
         raise UpstreamError(
             "no wheel holds programs for Linux, as far as names tell",
             where=f"{project} {tag}",
@@ -53,7 +54,7 @@ def look(project: str, name: str, version: str | None, api: Api) -> UpstreamRele
             summary=f"{name}, from the wheels of {project}",
             homepage=f"https://example.com/{project}",  # unless the wheel says better
         ),
-        files={arch: _file(project, tag, platform) for arch, platform in chosen.items()},
+        files={arch: _file(project, tag, tags) for arch, tags in platforms.items() if tags},
         digests=True,
         notes=tuple(_notes(project, tag, platforms, newest=not version)),
     )
@@ -86,7 +87,12 @@ def _preference(tag: str) -> tuple[bool, str]:
     return "musllinux" not in tag, tag
 
 
-def _file(project: str, version: str, platform: str) -> UpstreamFile:
-    wheel = pypi.wheel(project, version, [platform])
-    name = wheel.address.rpartition("/")[2]
-    return UpstreamFile(name=name, url=wheel.url, label=platform)
+def _file(project: str, version: str, platforms: Sequence[str]) -> UpstreamFile:
+    wheel = pypi.wheel(project, version, platforms[:1])
+    other = first_for_glibc(platforms[1:])
+    return UpstreamFile(
+        name=wheel.address.rpartition("/")[2],
+        url=wheel.url,
+        label=platforms[0],
+        otherwise=partial(_file, project, version, [other]) if other else None,
+    )

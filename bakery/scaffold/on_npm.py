@@ -6,6 +6,7 @@ installs the one that fits: https://docs.npmjs.com/cli/configuring-npm/package-j
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bakery.recipe.npm import NpmVersion
@@ -18,6 +19,8 @@ from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bakery.upstream.api import Api
 
 
@@ -61,12 +64,18 @@ def look(package: str, name: str, version: str | None, api: Api) -> UpstreamRele
             homepage=known.homepage or f"https://example.com/{name}",
             licence=expression(known.license if isinstance(known.license, str) else None),
         ),
-        files={arch: _file(names[0], tag) for arch, names in picked.items()},
+        files={arch: _file(names, tag) for arch, names in picked.items()},
         digests=True,
         notes=tuple(notes),
     )
 
 
-def _file(package: str, tag: str) -> UpstreamFile:
-    offer = npm.offer(NpmVersion(package, tag).address)
-    return UpstreamFile(name=offer.address.rpartition("/")[2], url=offer.url, label=package)
+def _file(packages: Sequence[str], tag: str) -> UpstreamFile:
+    offer = npm.offer(NpmVersion(packages[0], tag).address)
+    other = filenames.first_for_glibc(packages[1:])
+    return UpstreamFile(
+        name=offer.address.rpartition("/")[2],
+        url=offer.url,
+        label=packages[0],
+        otherwise=partial(_file, [other], tag) if other else None,
+    )

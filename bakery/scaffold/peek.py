@@ -35,12 +35,19 @@ class Program(msgspec.Struct, frozen=True):
 
     Attributes:
         path: of the archive's member, or the name of the file.
-        dynamic: whether it needs a loader and libraries.
+        interpreter: the loader that it asks for; None where it needs none.
+        needed: the names of the libraries that it wants.
 
     """
 
     path: str
-    dynamic: bool
+    interpreter: str | None = None
+    needed: tuple[str, ...] = ()
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether it needs a loader and libraries."""
+        return self.interpreter is not None or bool(self.needed)
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +75,11 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     data: tuple[str, ...]
     metadata: str
     wording: str
+
+    @property
+    def for_musl(self) -> bool:
+        """Whether a program in it asks for musl's loader."""
+        return any("/ld-musl-" in (program.interpreter or "") for program in self.programs)
 
 
 def peek(path: Path, filename: str, arch: Arch) -> Content:
@@ -125,7 +137,7 @@ class _Seen:
             headers = _headers(start, stream)
             self.machines.add(headers.machine)
             if headers.kind == "executable" and headers.machine == self._arch:
-                self.programs.append(Program(member.path, headers.dynamic))
+                self.programs.append(Program(member.path, headers.interpreter, headers.needed))
         elif start.startswith(b"#!") and member.executable:
             self.scripts.append(member.path)
 

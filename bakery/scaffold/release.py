@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping  # noqa: TC003  types are read at run time
+from collections.abc import Callable, Mapping  # noqa: TC003  types are read at run time
 from email.parser import HeaderParser
 from typing import Literal
 
@@ -57,6 +57,7 @@ class UpstreamFile(msgspec.Struct, frozen=True, kw_only=True):
         label: what the recipe calls it: its address, the platform tag of a wheel, or the name of an
             npm package.
         sums: addresses of files that may tell its digest, the most likely first.
+        otherwise: gives the file to take if this one's programs turn out to need musl's loader.
 
     """
 
@@ -64,6 +65,7 @@ class UpstreamFile(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     label: str
     sums: tuple[str, ...] = ()
+    otherwise: Callable[[], UpstreamFile] | None = None
 
 
 class UpstreamRelease(msgspec.Struct, frozen=True, kw_only=True):

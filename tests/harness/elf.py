@@ -14,23 +14,27 @@ _MACHINES = {  # number: elf(5); code: exit(0), by the numbers of syscall(2); lo
 }
 
 
-def program(machine: str, label: str = "", *, dynamic: bool = False) -> bytes:
+def program(
+    machine: str, label: str = "", *, dynamic: bool = False, loader: str | None = None
+) -> bytes:
     """Return a program, as elf(5) has it.
 
     Args:
         machine: `x86-64`, `arm64` or `riscv64`.
         label: a text to carry, so that programs differ.
-        dynamic: let it ask for glibc's loader.
+        dynamic: let it ask for a loader.
+        loader: which one; None for glibc's.
 
     """
-    number, code, loader = _MACHINES[machine]
+    number, code, glibcs = _MACHINES[machine]
+    asked = glibcs if loader is None else loader.encode() + b"\0"
     start = _HEADER + 3 * _SEGMENT
-    content = loader + bytes.fromhex(code) + label.encode() + b"\0"
+    content = asked + bytes.fromhex(code) + label.encode() + b"\0"
     header = struct.pack(
         "<4s5B7xHHIQQQIHHHHHH",
         *(b"\x7fELF", 2, 1, 1, 0, 0),  # 64 bits, little-endian, version 1, System V
         *(2, number, 1),  # an executable
-        *(_BASE + start + len(loader), _HEADER, 0, 0),
+        *(_BASE + start + len(asked), _HEADER, 0, 0),
         *(_HEADER, _SEGMENT, 3 if dynamic else 2, 0, 0, 0),
     )
     return b"".join(
@@ -38,7 +42,7 @@ def program(machine: str, label: str = "", *, dynamic: bool = False) -> bytes:
             header,
             _segment(_PT_LOAD, 0, start + len(content), flags=5),
             _segment(_PT_GNU_STACK, 0, 0, flags=6),
-            _segment(_PT_INTERP, start, len(loader), flags=4),
+            _segment(_PT_INTERP, start, len(asked), flags=4),
             content,
         )
     )

@@ -199,6 +199,13 @@ def test_a_processor_with_another_layout_is_left_out(bench: Bench) -> None:
     assert any(line.startswith("# arm64: left out") for line in bench.said)
 
 
+def test_what_needs_musls_loader_gives_way_to_what_needs_glibcs(bench: Bench) -> None:
+    musls = program("x86-64", dynamic=True, loader="/lib/ld-musl-x86_64.so.1")
+    bench.release({"app-x86_64-linux-musl": musls, "app-x86_64-linux-gnu": X86})
+    assert yaml.safe_load(bench.make())["assets"][0]["url"].endswith("-linux-gnu")
+    assert any("the other needs musl's loader, which hosts lack" in line for line in bench.said)
+
+
 def test_addresses_and_the_folder_that_lists_them(bench: Bench) -> None:
     for version, word in (("1.9", "x86_64"), ("1.10", "x86_64"), ("1.10", "aarch64")):
         wheel = io.BytesIO()
