@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bakery.files import move_tree, write_whole
+from bakery.image.errors import ImageError
 from bakery.image.stage import stage
 from bakery.lock.pin import lock_version
 from bakery.progress import Silent
@@ -89,7 +90,7 @@ def create(
         sources = Recipes(scratch.parent)
         source, had = sources[name], drafting.had
         lock_version(source, release.version, sources=sources, settings=settings, parts={}, had=had)
-        seen = _seen(draft, scratch, settings, echo) if boot else None
+        seen = _seen(draft, scratch, settings, echo) if boot and draft.complete else None
         if seen and seen.licence:
             echo(f"# license: {seen.licence}, as the programs say themselves")
             draft = draft.licensed(seen.licence)
@@ -124,7 +125,11 @@ def _seen(
     with tempfile.TemporaryDirectory(prefix="bakery-new-") as scratch:
         tree = Path(scratch, "tree")
         tree.mkdir()
-        stage(image, "", assets, tree, Silent())
+        try:
+            stage(image, "", assets, tree, Silent())
+        except ImageError as error:
+            echo(f"# beware: it can't be built yet: {error.what}; {error.fix}")
+            return None
         return seen_in_a_boot(image, tree, draft.layout.programs, (), settings=settings, echo=echo)
 
 

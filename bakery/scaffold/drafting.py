@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.arch import ARCHITECTURES
+from bakery.errors import BakeryError
 from bakery.http.address import file_name
-from bakery.scaffold import texts
+from bakery.recipe.debian import Packages
+from bakery.scaffold import libraries, texts
 from bakery.scaffold.layout import lay_out
 from bakery.scaffold.patterns import versioned, with_words, worded
 from bakery.scaffold.peek import peek
@@ -15,10 +18,11 @@ from bakery.scaffold.release import UNKNOWN_LICENCE, from_metadata, licence_of
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
 from bakery.text import decoded
-from bakery.upstream import checksums, digests
+from bakery.upstream import apt, checksums, digests
+from bakery.upstream.debian import closure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from bakery.arch import Arch
     from bakery.scaffold.layout import Layout
@@ -60,6 +64,7 @@ class Drafting:
             {arch: file for arch, (file, _) in opened.items()}, contents
         )
         self._explain(next(iter(contents.values())), layout)
+        libraries = self._libraries(files, layout) if layout.needed else ()
         asset, trust = self._asset(files, words, label)
         return texts.Draft(
             name=self._name,
@@ -69,6 +74,7 @@ class Drafting:
             words=words,
             asset=asset,
             layout=layout,
+            libraries=libraries,
             trust=trust,
             unit=unit,
         )
@@ -113,15 +119,12 @@ class Drafting:
             if layout is not None:
                 return files, words, label, layout
             arch, file = files.popitem()
-            self._echo(f"# {arch}: left out, {file.name} is laid out otherwise; add it by hand")
+            self._echo(
+                f"# {arch}: left out, {file.name} is laid out or linked otherwise; add it by hand"
+            )
 
     def _explain(self, content: Content, layout: Layout) -> None:
         self._echo(f"# programs: {', '.join(layout.programs)}")
-        if layout.dynamic:
-            self._echo(
-                f"# {', '.join(layout.dynamic)}: linked dynamically; if the check or a boot says "
-                "what is missing, look at os: and self-contained: in the reference"
-            )
         for what, paths in (("programs", content.others), ("scripts", content.scripts)):
             if paths:
                 more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""  # noqa: PLR2004  a few
@@ -132,6 +135,31 @@ class Drafting:
                 f"# beware: {len(data)} more file{'s' if len(data) > 1 else ''}{such}: left out; "
                 f"`bakery ls {self._name}` lists what install: can add, if programs need it"
             )
+
+    def _libraries(self, arches: Iterable[Arch], layout: Layout) -> tuple[str, ...]:
+        """Return the Debian packages with what programs need; none where that can't be had."""
+        programs = ", ".join(layout.dynamic)
+        if layout.for_musl:
+            self._echo(
+                f"# beware: {programs}: linked for musl, whose loader hosts lack; it starts on "
+                "none, and the check refuses it: look for a static build, or one for glibc"
+            )
+            return ()
+        names = libraries.packages(layout.needed)
+        try:
+            mirrors = apt.mirrors(*self._settings.debian_archives)
+            for arch in arches:
+                word = ARCHITECTURES[arch].debian
+                closure(Packages(suite=libraries.SUITE, names=names, arch=word), mirrors)
+        except BakeryError as error:
+            self._echo(
+                f"# beware: {programs}: linked dynamically, and the check refuses that until "
+                f"self-contained: brings {', '.join(layout.needed)}, or os: names the host that "
+                f"has them; Debian's {', '.join(names)} can't be had: {error.what}"
+            )
+            return ()
+        self._echo(f"# {programs}: linked dynamically, so Debian's {', '.join(names)} come along")
+        return names
 
     def _asset(
         self, files: Mapping[Arch, UpstreamFile], words: Mapping[Arch, str], label: str

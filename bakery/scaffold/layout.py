@@ -24,6 +24,8 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         install: a path for a single file, or pairs of a pattern and a path.
         programs: the names of programs as hosts see them.
         dynamic: those that need a loader and libraries.
+        needed: which of these the assets have not.
+        for_musl: whether one of the loaders is musl's.
         licences: whether licences come along.
 
     """
@@ -31,13 +33,15 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     install: str | Mapping[str, str]
     programs: tuple[str, ...]
     dynamic: tuple[str, ...]
+    needed: tuple[str, ...]
+    for_musl: bool
     licences: bool
 
 
 def lay_out(
     contents: Mapping[Arch, Content], words: Mapping[Arch, str], version: Version, name: str
 ) -> Layout | None:
-    """Return where to install what assets hold; None if they don't hold the same.
+    """Return where to install what assets hold; None if they don't hold the same, linked alike.
 
     Args:
         contents: what the asset for each processor holds.
@@ -49,7 +53,12 @@ def lay_out(
     programs = [_by_name(content, version) for content in contents.values()]
     names = tuple(programs[0])
     kinds = {content.single for content in contents.values()}
-    if len(kinds) > 1 or any(set(each) != set(names) for each in programs):
+    needed = [content.needed() for content in contents.values()]
+    if (
+        len(set(map(bool, needed))) > 1
+        or len(kinds) > 1
+        or any(set(each) != set(names) for each in programs)
+    ):
         return None
     every_program = [program for content in contents.values() for program in content.programs]
     dynamic = {_called(program.path, version) for program in every_program if program.dynamic}
@@ -71,6 +80,8 @@ def lay_out(
         install=install,
         programs=names,
         dynamic=tuple(sorted(dynamic)),
+        needed=tuple(sorted(set.union(*needed))),
+        for_musl=any(content.for_musl for content in contents.values()),
         licences=any(target.startswith("usr/share/licenses/") for target in pairs.values()),
     )
 

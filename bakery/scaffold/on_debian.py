@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from bakery.settings import Settings
     from bakery.upstream.debian import Package as Offered
 
-SUITE = "trixie"
-
 
 @dataclass(frozen=True, kw_only=True)
 class _Asset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping  # noqa: TC003  types are read at run time
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
         others: programs that lie where only other programs look.
         scripts: executable scripts.
         data: all else, but texts for people and wrappers of the index's language.
+        libraries: what its libraries need, and its links point to, by name.
         metadata: of a wheel: its METADATA file.
         wording: the text of the first licence.
 
@@ -73,6 +75,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     others: tuple[str, ...]
     scripts: tuple[str, ...]
     data: tuple[str, ...]
+    libraries: Mapping[str, tuple[str, ...]] = {}
     metadata: str
     wording: str
 
@@ -80,6 +83,17 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     def for_musl(self) -> bool:
         """Whether a program in it asks for musl's loader."""
         return any("/ld-musl-" in (program.interpreter or "") for program in self.programs)
+
+    def needed(self) -> set[str]:
+        """Return the names of the loaders and libraries that its programs need and it has not."""
+        loaders = (PurePosixPath(each.interpreter or "").name for each in self.programs)
+        todo = [*filter(None, loaders), *(name for each in self.programs for name in each.needed)]
+        known: set[str] = set()
+        while todo:
+            if (name := PurePosixPath(todo.pop()).name) not in known:
+                known.add(name)
+                todo += self.libraries.get(name, ())
+        return known - self.libraries.keys()
 
 
 def peek(path: Path, filename: str, arch: Arch) -> Content:
@@ -100,6 +114,8 @@ def peek(path: Path, filename: str, arch: Arch) -> Content:
     for member, stream in members(path, filename, lambda _: True):
         if stream is not None:
             seen.add(member, stream)
+        elif member.target is not None:
+            seen.libraries[PurePosixPath(member.path).name] = (PurePosixPath(member.target).name,)
     if not seen.programs:
         raise _nothing(filename, arch, seen.machines, seen.scripts)
     chosen = _in_sight(seen.programs)
@@ -111,6 +127,7 @@ def peek(path: Path, filename: str, arch: Arch) -> Content:
         others=tuple(program.path for program in seen.programs if program not in chosen),
         scripts=tuple(seen.scripts),
         data=tuple(_data(seen)),
+        libraries=seen.libraries,
         metadata=seen.metadata,
         wording=seen.wording,
     )
@@ -125,6 +142,7 @@ class _Seen:
         self.files: list[str] = []
         self.scripts: list[str] = []
         self.machines: set[str] = set()
+        self.libraries: dict[str, tuple[str, ...]] = {}
         self.metadata = self.wording = ""
 
     def add(self, member: Member, stream: BinaryIO) -> None:
@@ -138,6 +156,8 @@ class _Seen:
             self.machines.add(headers.machine)
             if headers.kind == "executable" and headers.machine == self._arch:
                 self.programs.append(Program(member.path, headers.interpreter, headers.needed))
+            elif headers.kind == "library" and headers.machine == self._arch:
+                self.libraries[PurePosixPath(member.path).name] = headers.needed
         elif start.startswith(b"#!") and member.executable:
             self.scripts.append(member.path)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.recipe.debian import LATEST
+from bakery.scaffold.libraries import SUITE
 from bakery.scaffold.release import UNKNOWN_LICENCE
 
 if TYPE_CHECKING:
@@ -33,8 +35,9 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         upstream: where versions are listed.
         tag: the version to begin with.
         words: `{arch}` by processor.
-        asset: the keys of its one asset, less `install`.
+        asset: the keys of upstream's asset, less `install`.
         layout: what is installed.
+        libraries: the Debian packages with the libraries that its programs need.
         trust: the least that must be known about digests.
         unit: whether it has a service.
         told: whether the programs themselves name that licence.
@@ -48,9 +51,15 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     words: Mapping[Arch, str]
     asset: Mapping[str, object]
     layout: Layout
+    libraries: tuple[str, ...] = ()
     trust: str
     unit: bool
     told: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing that its programs need is left to the host."""
+        return bool(self.libraries) or not self.layout.needed
 
     def licensed(self, licence: str) -> Draft:
         """Return it with the licence that the programs themselves name.
@@ -95,7 +104,8 @@ def _recipe(draft: Draft) -> Iterator[str]:
         "upstream": draft.upstream,
         "build": [draft.tag, "latest"] if draft.upstream else [draft.tag],
         "arch": draft.words,
-        "assets": [{**draft.asset, "install": draft.layout.install}],
+        "assets": [{**draft.asset, "install": draft.layout.install}, *_libraries(draft)],
+        "self-contained": bool(draft.libraries),
         "start": [f"{draft.name}.service"] if draft.unit else None,
         "trust": draft.trust if draft.trust != "first-use" else None,
     }
@@ -104,7 +114,19 @@ def _recipe(draft: Draft) -> Iterator[str]:
         comments["license"] = f"{REVIEW} the wheel says so; is it the program's own licence, too?"
     if about.licence == UNKNOWN_LICENCE:
         comments["license"] = f"{REVIEW} write the SPDX expression of its licence"
+    if draft.libraries:
+        before = f"{comments['license']} and" if "license" in comments else REVIEW
+        comments["license"] = f"{before} add those of the libraries, as their copyright files say"
     yield from in_yaml({key: value for key, value in values.items() if value}, comments)
+
+
+def _libraries(draft: Draft) -> Iterator[dict[str, object]]:
+    if draft.libraries:
+        yield {
+            "debian": {"packages": [*draft.libraries], "suite": SUITE},
+            "version": LATEST,
+            "install": {"usr/share/doc/**/copyright": f"usr/share/licenses/{draft.name}/"},
+        }
 
 
 def in_yaml(values: Mapping[str, object], comments: Mapping[str, str]) -> Iterator[str]:
@@ -176,6 +198,8 @@ def _scalar(text: str, around: str) -> str:
 def _readme(draft: Draft) -> str:
     programs = ", ".join(f"`/usr/bin/{program}`" for program in draft.layout.programs)
     linkage = "static" if not draft.layout.dynamic else "with the host's C library"
+    if draft.libraries:
+        linkage = f"self-contained, with libraries of Debian {SUITE}"
     starts = (
         f"`{draft.name}.service`."
         if draft.unit
@@ -184,6 +208,8 @@ def _readme(draft: Draft) -> str:
     licence = draft.about.licence
     if draft.layout.licences:
         licence += f", in `/usr/share/licenses/{draft.name}/`"
+    if draft.libraries:
+        licence += f"; its libraries: as said in `/usr/share/licenses/{draft.name}/*/copyright`"
     name = draft.name
     paragraphs = [
         f"# {name}",
@@ -196,7 +222,7 @@ def _readme(draft: Draft) -> str:
             "adds one."
         ),
         "## Licence",
-        f"{name}: {licence}.",
+        wrapped(f"{name}: {licence}."),
     ]
     return "\n\n".join(paragraphs) + "\n"
 
