@@ -10,6 +10,7 @@ from bakery.arch import ARCHITECTURES
 from bakery.cli.failures import exit_on_failures
 from bakery.cli.project import Project
 from bakery.errors import BakeryError
+from bakery.scaffold.libraries import SUITE
 from bakery.text import fitted
 
 
@@ -20,7 +21,7 @@ from bakery.text import fitted
 @click.option("--npm", metavar="PACKAGE", help="Its packages for Linux on the npm registry.")
 @click.option("--url", metavar="ADDRESS", help="An address with {version}, and perhaps {arch}.")
 @click.option("--debian", metavar="PACKAGE…", help="Debian packages; the first gives the version.")
-@click.option("--suite", default="trixie", show_default=True, help="The release of Debian.")
+@click.option("--suite", default=SUITE, show_default=True, help="The release of Debian.")
 @click.argument("more", nargs=-1, metavar="")
 @click.option("--version", help="Which version; the newest by default.")
 @click.option("--unit", is_flag=True, help="Add a hardened service, to start from.")

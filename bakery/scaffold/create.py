@@ -128,7 +128,7 @@ def _seen(
         try:
             stage(image, "", assets, tree, Silent())
         except ImageError as error:
-            echo(f"# beware: it can't be built yet: {error.what}; {error.fix}")
+            echo("; ".join(filter(None, (f"# beware: it can't be built: {error.what}", error.fix))))
             return None
         return seen_in_a_boot(image, tree, draft.layout.programs, (), settings=settings, echo=echo)
 

@@ -64,7 +64,6 @@ class Drafting:
             {arch: file for arch, (file, _) in opened.items()}, contents
         )
         self._explain(next(iter(contents.values())), layout)
-        libraries = self._libraries(files, layout) if layout.needed else ()
         asset, trust = self._asset(files, words, label)
         return texts.Draft(
             name=self._name,
@@ -74,7 +73,7 @@ class Drafting:
             words=words,
             asset=asset,
             layout=layout,
-            libraries=libraries,
+            libraries=self._libraries(files, layout) if layout.needed else (),
             trust=trust,
             unit=unit,
         )
@@ -158,7 +157,9 @@ class Drafting:
                 f"has them; Debian's {', '.join(names)} can't be had: {error.what}"
             )
             return ()
-        self._echo(f"# {programs}: linked dynamically, so Debian's {', '.join(names)} come along")
+        self._echo(
+            f"# {programs}: linked dynamically, so self-contained, with Debian's {', '.join(names)}"
+        )
         return names
 
     def _asset(

