@@ -93,8 +93,11 @@ FAULTS: dict[str, tuple[dict[str, str], str, int]] = {
         5,
     ),
     "sysctl that must hold": (
-        {UNIT: service("sleep infinity"), "usr/lib/sysctl.d/app.conf": "net.ipv4.ip_forward = 1\n"},
-        "net.ipv4.ip_forward is 0, and not 1",
+        {
+            UNIT: service("sleep infinity"),
+            "usr/lib/sysctl.d/app.conf": "net.ipv4.ip_default_ttl = 65\n",
+        },
+        "net.ipv4.ip_default_ttl is 64, and not 65",
         5,
     ),
     "a file at /usr/bin": ({"usr/bin": "#!/bin/sh\n"}, "hides /usr/bin, a folder of every host", 5),
