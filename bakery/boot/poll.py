@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from bakery import trace
@@ -97,13 +98,10 @@ def _ask(guest: Guest, probe: Probe, exports: str, timeout: float) -> ProbeResul
             return None if probe.quiet else passed
         if probe.once or verdict.final or _since(began) >= timeout * guest.slowdown:
             break
-        if verdict.pending and not guest.own_memory:
-            before = waited()
-            with lent():
-                time.sleep(min(verdict.pending, _LONGEST))
-            began += waited() - before
-        else:
+        before = waited()
+        with lent() if verdict.pending and not guest.own_memory else nullcontext():
             time.sleep(min(verdict.pending, _LONGEST) or _INTERVAL)
+        began += waited() - before
     if verdict.pending and not timeout:
         return None
     detail = "\n".join(filter(None, [verdict.detail, _log(guest, probe.unit)]))

@@ -1,7 +1,7 @@
 """Which Debian packages have the libraries that programs from elsewhere need, as names tell.
 
-Packages of shared libraries are called after the SONAME: https://www.debian.org/doc/debian-policy/,
-chapter 8.1. What has another name for its history, or several libraries, is listed here.
+Packages of shared libraries are called after the SONAME (Debian Policy Manual, chapter 8.1). What
+has another name for its history, or several libraries, is listed here.
 """
 
 from __future__ import annotations
