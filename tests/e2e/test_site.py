@@ -22,7 +22,7 @@ from bakery.recipe.load import load_all
 from bakery.site.make import make
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from harness.openpgp import Person
@@ -218,16 +218,21 @@ def test_everyone_can_use_it(
     assert not named, json.dumps(named, indent=1)
 
 
-@pytest.mark.parametrize("width", [360, 768, 1440])
-def test_nothing_is_wider_than_the_screen(width: int, driver: WebDriver, site: str) -> None:
+def assert_fits(driver: WebDriver, width: int, pages: Sequence[str]) -> None:
+    """See that nothing on some pages is wider than a screen."""
     screen(driver, width)
     try:
-        for page in PAGES:
-            driver.get(f"{site}/{page}")
+        for page in pages:
+            driver.get(page)
             across = driver.execute_script("return document.documentElement.scrollWidth")
             assert across <= width, page
     finally:
         driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_nothing_is_wider_than_the_screen(width: int, driver: WebDriver, site: str) -> None:
+    assert_fits(driver, width, [f"{site}/{page}" for page in PAGES])
 
 
 ODD_PAGES = ["index.html", "status.html", f"{LONG}/index.html", "many/index.html"]
@@ -269,14 +274,7 @@ def screen(driver: WebDriver, width: int) -> None:
 
 @pytest.mark.parametrize("width", [320, 1440])
 def test_odd_texts_are_not_wider_than_the_screen(width: int, driver: WebDriver, odd: str) -> None:
-    screen(driver, width)
-    try:
-        for page in ODD_PAGES:
-            driver.get(f"{odd}/{page}")
-            across = driver.execute_script("return document.documentElement.scrollWidth")
-            assert across <= width, page
-    finally:
-        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert_fits(driver, width, [f"{odd}/{page}" for page in ODD_PAGES])
 
 
 def test_nothing_is_cut_off_on_paper(driver: WebDriver, odd: str) -> None:
