@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +16,6 @@ from harness.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +33,18 @@ def mirror(tmp_path: Path) -> Iterator[Mirror]:
     folder.mkdir()
     with Mirror(folder) as server:
         yield server
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Path]:
+    """Give root a folder on a file system of its own, with a longer name, that all may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="another place ", dir="/var/tmp"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+        folder.rmdir()
 
 
 @pytest.fixture

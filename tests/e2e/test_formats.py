@@ -10,7 +10,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -279,13 +278,6 @@ def test_systemd_merges_it(tmp_path: Path, form: Format) -> None:
     assert done.stdout.split()[0] == tool.sha256
 
 
-@pytest.fixture
-def elsewhere() -> Iterator[Path]:
-    """Give a folder of another user on another file system."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="another place ") as name:
-        yield Path(name)
-
-
 def squash_elsewhere(folder: Path, form: Format) -> Path:
     """Squash the sample with everything different that must not matter."""
     if form == "btrfs" and not shutil.which("fakeroot"):
@@ -298,15 +290,12 @@ def squash_elsewhere(folder: Path, form: Format) -> Path:
     output = folder / "written at night"
     subprocess.run(
         [
-            *("taskset", "--cpu-list", "0"),
+            *(*clock.alone(), *clock.later(), "taskset", "--cpu-list", "0"),
             *(sys.executable, "-c", SQUASH, folder / "tree", output),
             *(folder / "manifest.json", form, "1"),
         ],
         env={
             "PATH": clock.path_of_later_tools(folder / "bin"),
-            "LD_PRELOAD": str(clock.preload()),
-            "FAKETIME": clock.LATER,
-            "NO_FAKE_STAT": "1",
             "PYTHONPATH": str(Path(bakery.__file__).parent.parent),
             "TZ": "Pacific/Kiritimati",
             "LC_ALL": "tr_TR.UTF-8",

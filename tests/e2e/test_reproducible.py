@@ -7,19 +7,21 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from harness import clock
 from harness.project import REPOSITORY, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     from harness.project import Project
 
-pytestmark = pytest.mark.e2e
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(os.geteuid() != 0, reason="building as another user needs root"),
+]
 
 # Somebody else, who may read root's Python but not write anything of root's.
 AS_NOBODY = (
@@ -27,19 +29,6 @@ AS_NOBODY = (
     *("--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"),
     *("sh", "-c", 'umask 077; exec "$@"', "sh"),
 )
-
-
-@pytest.fixture
-def elsewhere() -> Iterator[Path]:
-    """A folder on another file system, that belongs to somebody else, with a longer name."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root, to build as another user")
-    if not shutil.which("faketime"):
-        pytest.skip("needs faketime, to build on another day")
-    folder = Path(tempfile.mkdtemp(prefix="another place ", dir="/dev/shm"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 def released(dist: Path) -> dict[str, str]:
@@ -64,8 +53,7 @@ def test_everything_varied_at_once_gives_the_same_release(
         os.chown(path, 65534, 65534, follow_symlinks=False)
     done = subprocess.run(
         [
-            *AS_NOBODY,
-            *("faketime", "-f", "+3456d", "taskset", "--cpu-list", "0"),
+            *(*clock.alone(), *AS_NOBODY, *clock.later(), "taskset", "--cpu-list", "0"),
             *(sys.executable, "-m", "doit", "build:docker"),
         ],
         cwd=clone,
