@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import hashlib
 import os
 import shutil
@@ -65,6 +66,7 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+@functools.cache
 def boot_id() -> str | None:
     """Return what names this boot of the system (random(4)); None where nothing does."""
     try:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.processors import Processors
 from bakery.store.folder import Store
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bakery.archive.kept import Kept
     from bakery.recipe.plan import Image
     from bakery.release.signing import SigningKey
@@ -68,7 +67,7 @@ class Context:
 
     def staged(self, image: Image) -> Path:
         """Return the folder of an image's tree and manifest.json."""
-        return self.settings.dist / "stage" / image.id
+        return Path(f"{self.settings.dist}/stage/{image.id}")
 
     def tree(self, image: Image) -> Path:
         """Return the root of an image's tree."""
@@ -80,7 +79,7 @@ class Context:
 
     def file(self, image: Image) -> Path:
         """Return where a finished image lies."""
-        return self.folder(image.release) / image.filename
+        return Path(f"{self.settings.dist}/{image.release}/{image.filename}")
 
     def shared(self, image: Image) -> tuple[Path, ...]:
         """Return what machines share of an image: its file, and nothing of a folder."""
@@ -88,4 +87,4 @@ class Context:
 
     def journals(self, image: Image) -> Path:
         """Return the folder of the journals of an image's boots."""
-        return self.settings.dist / "boot" / image.id
+        return Path(f"{self.settings.dist}/boot/{image.id}")

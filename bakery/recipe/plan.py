@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import unquote
 
@@ -130,7 +131,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     conflicts: tuple[str, ...] = ()
 
 
-class Image(msgspec.Struct, frozen=True, kw_only=True):
+class Image(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One recipe at one version for one architecture.
 
     Attributes:
@@ -146,17 +147,17 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     format: Format
     verity: bool = False
 
-    @property
+    @cached_property
     def name(self) -> ImageName:
         """What it is called."""
         return ImageName(self.contents.name, self.contents.version, self.contents.arch)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Its full name, such as `docker-20.10.13-x86-64`."""
         return str(self.name)
 
-    @property
+    @cached_property
     def release(self) -> str:
         """The name of the release it belongs to, such as `docker-20.10.13`."""
         return self.name.release
