@@ -187,8 +187,6 @@ class Graph:
             for group in self._groups.values()
             if group.problem and group.id.startswith("build:")
         }
-        gc.freeze()
-        gc.enable()
         return {
             "backend": "sqlite3",
             "dep_file": ":memory:",  # what is done is recorded beside the outputs, not by doit
@@ -428,7 +426,7 @@ def load(root: Path) -> Graph:
 
     """
     os.umask(0o022)
-    gc.disable()  # what is loaded stays; looking for garbage in it takes a tenth of the time
+    gc.disable()  # until the run begins: what is loaded stays
     arguments = sys.argv[1:]
     if arguments[:1] == ["list"]:  # who reads no further, as `head` does, ends it
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
