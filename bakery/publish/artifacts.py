@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 RELEASE = "application/vnd.sysext-bakery.release.v1"
 CHANNEL = "application/vnd.sysext-bakery.channel.v1"
+OURS = frozenset({RELEASE, CHANNEL})
 CHECKSUMS = "application/vnd.sysext-bakery.checksums.v1"
 _ABOUT = "org.opencontainers.image."
 _NO_PLATFORM = Platform(architecture="unknown", os="unknown")

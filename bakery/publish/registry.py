@@ -98,10 +98,10 @@ class RegistryPublisher:
         """Begin a release.
 
         Raises:
-            PublishError: something of another name has its tag.
+            PublishError: something of another name or kind has its tag.
 
         """
-        contents = self._contents(tag)
+        contents = self._ours(tag)
         if contents and contents.name != tag:
             raise PublishError(
                 f"{tag} and {contents.name} would have one tag in a registry",
@@ -124,7 +124,7 @@ class RegistryPublisher:
 
     def publish(self, draft: RemoteRelease, *, title: str, notes: str) -> None:  # noqa: ARG002  annotations say it
         """Give a draft its tag, unless a release has it."""
-        if self._contents(draft.tag):
+        if self._ours(draft.tag):
             raise UnsettledError("somebody else publishes it", where=draft.tag)
         self._write(draft.tag, self._drafts[draft.tag])
         del self._drafts[draft.tag]
@@ -176,6 +176,18 @@ class RegistryPublisher:
         with self._asking():
             return self._readable(_tag(tag))
 
+    def _ours(self, tag: str) -> Contents | None:
+        """Return what a tag holds, unless it is something else, which would be lost."""
+        contents = self._contents(tag)
+        if contents and contents.kind not in artifacts.OURS:
+            raise PublishError(
+                "a tag is taken by what is no release and no channel",
+                where=f"{self._where}:{tag_of(tag)}",
+                why=f"it is {contents.kind or 'an index of container images'}",
+                fix="publish in another repository, or remove that tag yourself",
+            )
+        return contents
+
     def _public(self, contents: Contents) -> RemoteRelease:
         self._digests[contents.name] = contents.digest
         files = {**contents.files, **self._staged.get(contents.name, {})}
@@ -189,10 +201,11 @@ class RegistryPublisher:
         """Return the files of a tag, which are to change.
 
         Raises:
+            PublishError: the tag is of something else, which would be lost.
             UnsettledError: the tag has moved since we looked.
 
         """
-        contents = self._contents(tag)
+        contents = self._ours(tag)
         if contents is None or contents.digest != self._digests.get(tag):
             raise UnsettledError("somebody else publishes there", where=f"{self._where}: {tag}")
         return dict(contents.files)

@@ -35,6 +35,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: what it is called.
         digest: of the manifest or index that has the tag.
+        kind: what that is for, by its artifact type.
         files: the files, by name.
         described: what is said of all of it.
 
@@ -42,6 +43,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     digest: str
+    kind: str
     files: Mapping[str, Descriptor]
     described: Mapping[str, str]
 
@@ -71,6 +73,7 @@ class Reader:
         return Contents(
             name=_name(tag, document.annotations),
             digest=digest,
+            kind=document.kind,
             files=self._known[digest],
             described=document.annotations,
         )

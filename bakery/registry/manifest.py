@@ -168,6 +168,11 @@ class Index(_Model, frozen=True, kw_only=True):
     manifests: tuple[Descriptor, ...]
     annotations: Annotations = {}
 
+    @property
+    def kind(self) -> str:
+        """What it is for; indexes of container images do not say it."""
+        return self.artifact_type or ""
+
     @classmethod
     def of(
         cls,

@@ -43,7 +43,7 @@ from bakery.recipe.names import INDEX
 from bakery.registry.client import Registry
 from bakery.registry.contents import FILES, Reader
 from bakery.registry.files import Files
-from bakery.registry.manifest import MANIFEST, Index, Stored
+from bakery.registry.manifest import MANIFEST, NOTHING, Index, Manifest, Stored
 from bakery.registry.reference import Reference
 from bakery.release import document, notes, signing, sums
 from bakery.release.index import CHANNEL
@@ -413,6 +413,25 @@ def test_what_others_leave_there_stops_nobody(place: Reference, tmp_path: Path) 
     assert [each.tag for each in publisher(place).releases()] == [TAG]
     follow(place, tmp_path / "scratch")
     assert [each.tag for each in publisher(place).releases()] == [INDEX, NAME, TAG]
+
+
+def test_what_others_have_under_our_tags_is_not_lost(place: Reference, tmp_path: Path) -> None:
+    registry = repository(place)
+    registry.push(b"{}", NOTHING.media_type)
+    image = Manifest.of("application/vnd.oci.image.config.v1+json", [])
+    theirs = registry.put(image)
+    registry.put(image, NAME)
+    registry.put(Index.of([theirs]), IN_REGISTRY)
+    before = [registry.manifest(tag) for tag in (NAME, IN_REGISTRY)]
+    release = built(tmp_path)
+    with pytest.raises(PublishError, match="taken by what is no release"):
+        transaction.publish(desired(release), publisher(place), NOW)
+    assert [registry.manifest(tag) for tag in (NAME, IN_REGISTRY)] == before
+    repository(place).put(Index.of([]), "other")
+    transaction.publish(desired(built(tmp_path, THREE[1])), publisher(place), NOW)
+    with pytest.raises(PublishError, match="taken by what is no release"):
+        follow(place, tmp_path / "scratch")
+    assert registry.manifest(NAME) == before[0]
 
 
 def test_half_a_manifest_is_written_anew(registries: dict[str, Running], tmp_path: Path) -> None:
