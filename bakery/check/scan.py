@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from bakery.binary import elf
 from bakery.binary.headers import MAGIC, ElfError
@@ -48,19 +48,6 @@ _KINDS: dict[int, Kind] = {
     stat.S_IFIFO: "fifo",
     stat.S_IFSOCK: "socket",
 }
-
-
-class _Content(NamedTuple):
-    capabilities: str | None = None
-    strict: bool = True
-    sha256: str | None = None
-    elf: elf.Elf | None = None
-    script: tuple[str, ...] = ()
-    text: str | None = None
-    defect: str | None = None
-
-
-_NOTHING = _Content()
 
 
 def scan(root: Path) -> Tree:
@@ -115,12 +102,12 @@ def _walk(root: str) -> Iterator[str]:
 
 def _examine(full: str, path: str, status: os.stat_result) -> Node:
     kind = _KINDS[stat.S_IFMT(status.st_mode)]
-    content = _NOTHING
+    content = {}
     if kind == "file":
         try:
             content = _read(full, path, status.st_size)
         except OSError as error:
-            content = _Content(defect=f"can't be read: {error.strerror}")
+            content = {"defect": f"can't be read: {error.strerror}"}
     return Node(
         path=path,
         type=kind,
@@ -131,11 +118,12 @@ def _examine(full: str, path: str, status: os.stat_result) -> Node:
         size=status.st_size if kind == "file" else 0,
         label=_label(full),
         target=os.readlink(full) if kind == "link" else None,  # noqa: PTH115  Path is slow
-        **content._asdict(),
+        **content,
     )
 
 
-def _read(full: str, path: str, size: int) -> _Content:
+def _read(full: str, path: str, size: int) -> dict[str, Any]:
+    """Return what a node has of its file's content and attributes."""
     descriptor = os.open(full, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         head = os.read(descriptor, min(size, _HEAD))
@@ -145,15 +133,15 @@ def _read(full: str, path: str, size: int) -> _Content:
             while count := os.readv(descriptor, [buffer]):
                 digest.update(buffer[:count])
         headers, defect = _binary(head, size, descriptor)
-        return _Content(
-            capabilities=_capabilities(descriptor),
-            strict=not _is_parsed(path, size) or _is_strict(descriptor),
-            sha256=digest.hexdigest(),
-            elf=headers,
-            script=_script(head),
-            text=head.decode("utf-8", "replace") if _is_parsed(path, size) else None,
-            defect=defect,
-        )
+        return {
+            "capabilities": _capabilities(descriptor),
+            "strict": not _is_parsed(path, size) or _is_strict(descriptor),
+            "sha256": digest.hexdigest(),
+            "elf": headers,
+            "script": _script(head),
+            "text": head.decode("utf-8", "replace") if _is_parsed(path, size) else None,
+            "defect": defect,
+        }
     finally:
         os.close(descriptor)
 
