@@ -93,8 +93,7 @@ class Subject:
     @cached_property
     def kind(self) -> Kind:
         """What the image extends: the system in /usr and /opt, or the configuration in /etc."""
-        both: tuple[Kind, ...] = ("sysext", "confext")
-        return next((kind for kind in both if self._release_files(kind)), "sysext")
+        return next((kind for kind in _RELEASE_FOLDERS if self._release_files(kind)), "sysext")
 
     @property
     def release_folder(self) -> str:
