@@ -41,8 +41,8 @@ class Extent:
     offset: int
     size: int
 
-    def chunks(self, size: int, skip: int = 0) -> Iterator[bytes]:
-        """Yield some of them, after some that are skipped, in chunks of whole blocks.
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """Yield the first ones, in chunks of whole blocks.
 
         Raises:
             ValueError: the file ends before.
@@ -50,7 +50,7 @@ class Extent:
 
         """
         with self.path.open("rb") as file:
-            file.seek(self.offset + skip)
+            file.seek(self.offset)
             while size:
                 chunk = file.read(min(size, 1 << 20))
                 if not chunk:
