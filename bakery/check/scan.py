@@ -151,30 +151,28 @@ def _is_parsed(path: str, size: int) -> bool:
     return size <= _HEAD and parsed
 
 
-def _capabilities(descriptor: int) -> str | None:
+def _attribute(file: str | int, name: str) -> bytes | None:
     try:
-        attribute = os.getxattr(descriptor, ATTRIBUTE)
+        return os.getxattr(file, name, follow_symlinks=isinstance(file, int))
     except OSError:  # there is none
+        return None
+
+
+def _capabilities(descriptor: int) -> str | None:
+    attribute = _attribute(descriptor, ATTRIBUTE)
+    if attribute is None:
         return None
     return str(Capabilities.decode(attribute) or "some that nobody can read")
 
 
 def _label(full: str) -> str | None:
     """Return a label; SELinux itself makes one up for what has none."""
-    try:
-        label = (
-            os.getxattr(full, LABEL, follow_symlinks=False).rstrip(b"\0").decode(errors="replace")
-        )
-    except OSError:  # there is none
-        return None
-    return None if ":unlabeled_t" in label else label
+    label = (_attribute(full, LABEL) or b"").rstrip(b"\0").decode(errors="replace")
+    return None if not label or ":unlabeled_t" in label else label
 
 
 def _is_strict(descriptor: int) -> bool:
-    try:
-        return os.getxattr(descriptor, _STRICT).strip().lower() not in _FALSE
-    except OSError:  # there is none
-        return True
+    return (_attribute(descriptor, _STRICT) or b"").strip().lower() not in _FALSE
 
 
 def _binary(head: bytes, size: int, descriptor: int) -> tuple[elf.Elf | None, str | None]:
