@@ -225,7 +225,9 @@ def test_programs_of_udev_rules(good: Any) -> None:
         "udev-program",
         "runs own-helper with PROGRAM=, which neither the image nor every host has",
     )
-    good.file("usr/lib/udev/own-helper", "#!/bin/sh\n", 0o755)
+    helper = good.file("usr/lib/udev/own-helper", "#!/bin/sh\n", 0o644)
+    assert only(good).message == "runs own-helper with PROGRAM=, which nobody may execute"
+    helper.chmod(0o755)
     assert findings(good) == ()
 
 
