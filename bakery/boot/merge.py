@@ -130,15 +130,11 @@ def results(guest: Guest, images: Iterable[Placed], names: Sequence[str]) -> Ite
             yield ProbeResult(title=title, passed=True)
             continue
         log = concise(guest.ask(_LOG).stdout)
-        releases = _releases(guest, path)
+        # none where it can't be mounted
+        releases = guest.ask(_LOOK.format(path=shlex.quote(path))).stdout.split()
         yield ProbeResult(
             title=title,
             passed=False,
             detail=log,
             meaning=hints.refusal(image.name, log, releases),
         )
-
-
-def _releases(guest: Guest, path: str) -> Sequence[str]:
-    """Return the names of an image's release files; none when it can't be mounted."""
-    return guest.ask(_LOOK.format(path=shlex.quote(path))).stdout.split()

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from bakery.check.subject import Subject
     from bakery.check.tree import Node
-    from bakery.tools import Tool
 
     Look = Callable[[Subject], Iterable["Violation | Skip"]]
 
@@ -54,11 +53,6 @@ class Skip:
 
     why: str
     fix: str
-
-    @classmethod
-    def without(cls, tool: Tool) -> Skip:
-        """Return what is reported where a program is not installed."""
-        return cls(f"{tool.program} is not installed", fix=f"apt install {tool.apt}")
 
 
 BUILT_ELSEWHERE = Skip(
