@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+from contextlib import closing, suppress
 from io import BufferedReader
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -14,7 +14,7 @@ from bakery.archive.model import Limits
 from bakery.errors import BakeryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from bakery.archive.model import Members
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MAGIC = b"!<arch>\n"
 _HEADER = re.compile(rb"(.{16}).{32}([0-9]+) *`\n", re.DOTALL)
 _HEADER_SIZE = 60
-_LONGEST_SCRIPT = 1 << 20
+_LONGEST = 16 << 20  # bytes of a file about a package
 _CAPABILITIES = re.compile(rb"\bcap_[a-z_]+(?:,cap_[a-z_]+)*[=+][eip]+\b")
 
 
@@ -38,16 +38,25 @@ def members(guard: Guard) -> Members:
     yield from tar.members(Packed(guard, start, size), guard, rooted=True)
 
 
-def control(guard: Guard) -> Members:
-    """Yield the wanted files of what a package says of itself: control, conffiles, scripts.
+def control(
+    package: Path, wanted: Callable[[str], bool] = lambda _: True
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and content of the wanted files that a package says of itself.
+
+    Of a file that is longer than any should be, it is the beginning.
 
     Raises:
         HostileArchiveError: a wanted file means harm.
-        BrokenArchiveError: the package is damaged.
+        BrokenArchiveError: it is no package, or a damaged one.
 
     """
+    guard = Guard(package, package.name, Limits(), wanted)
     start, size = _part(guard, b"control.tar")
-    yield from tar.members(Packed(guard, start, size), guard)
+    with closing(tar.members(Packed(guard, start, size), guard)) as unpacked:
+        for member, stream in unpacked:
+            if stream is not None:
+                with stream:
+                    yield member.path, stream.read(_LONGEST)
 
 
 def granted(package: Path) -> list[str]:
@@ -55,13 +64,11 @@ def granted(package: Path) -> list[str]:
 
     None where its scripts can't be read: nothing of them is wanted.
     """
-    guard = Guard(package, package.name, Limits(), lambda path: path == "postinst")
-    script = b""
     with suppress(BakeryError):
-        for _, stream in tar.members(Packed(guard, *_part(guard, b"control.tar")), guard):
-            script = stream.read(_LONGEST_SCRIPT) if stream else b""
-    found = _CAPABILITIES.findall(script) if b"setcap" in script else []
-    return sorted({text.decode() for text in found})
+        for _, script in control(package, lambda path: path == "postinst"):
+            if b"setcap" in script:
+                return sorted({text.decode() for text in _CAPABILITIES.findall(script)})
+    return []
 
 
 def _part(guard: Guard, name: bytes) -> tuple[int, int]:

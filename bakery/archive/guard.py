@@ -83,11 +83,11 @@ class Guard:
 
         """
         *folders, name = path.split("/")
-        self._charge(1)
+        self._charge()
         here = self._tree
         for folder in folders:
             if folder not in here:
-                self._charge(1)
+                self._charge()
             here = here.setdefault(folder, {})
             if not isinstance(here, dict):
                 raise self.hostile(f"it lies below a path that is a {here[0]}")
@@ -166,8 +166,8 @@ class Guard:
             "if it is not of the kind that its name says, name the kind in the recipe",
         )
 
-    def _charge(self, count: int) -> None:
-        self._count += count
+    def _charge(self) -> None:
+        self._count += 1
         if self._count > self._limits.members:
             raise self.hostile(f"the archive has more than {self._limits.members} members")
 

@@ -13,7 +13,7 @@ from bakery.archive.model import BrokenArchiveError, HostileArchiveError, Limits
 from bakery.archive.stream import readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from bakery.archive.hashed import HashedFile
@@ -83,22 +83,6 @@ def members(
         for member, stream in unpacked:
             with stream or nullcontext():
                 yield member, stream
-
-
-def control(package: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and content of each file that a Debian package says of itself (deb(5)).
-
-    Raises:
-        HostileArchiveError: one of them means harm.
-        BrokenArchiveError: it is no package, or a damaged one.
-
-    """
-    guard = Guard(package, package.name, _LIMITS, lambda _: True)
-    with closing(deb.control(guard)) as unpacked:
-        for member, stream in unpacked:
-            with stream or nullcontext():
-                if stream is not None:
-                    yield member.path, stream.read()
 
 
 def _unpacked(kind: Archive, filename: str, guard: Guard) -> Members:

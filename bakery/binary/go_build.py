@@ -59,8 +59,10 @@ def read(file: ElfFile) -> GoBuild | None:
         return None
     if texts is None or not texts[0]:
         return None
-    main, modules = _modules(texts[1])
-    return GoBuild(go=texts[0], main=main, modules=modules)
+    modules = list(_lines(texts[1]))
+    main = next((module for word, module in modules if word == "mod"), None)
+    linked = tuple(module for word, module in modules if word == "dep")
+    return GoBuild(go=texts[0], main=main, modules=linked)
 
 
 def _memory(file: ElfFile, address: int, count: int) -> bytes:
@@ -125,12 +127,6 @@ def _string(file: ElfFile, pointer: bytes, order: Literal["big", "little"]) -> b
     header = _memory(file, address, 2 * size)
     length = int.from_bytes(header[size:], order)
     return _memory(file, int.from_bytes(header[:size], order), length) if length else b""
-
-
-def _modules(text: str) -> tuple[GoModule | None, tuple[GoModule, ...]]:
-    modules = list(_lines(text))
-    main = next((module for word, module in modules if word == "mod"), None)
-    return main, tuple(module for word, module in modules if word == "dep")
 
 
 def _lines(text: str) -> Iterator[tuple[str, GoModule]]:

@@ -49,21 +49,13 @@ def read(file: ElfFile) -> tuple[Crate, ...]:
         section = file.section(_SECTION)
         if section is None:
             return ()
-        listed = _decode(file.read(section.offset, min(section.size, _LARGEST)))
-    except (
-        ElfError,
-        zlib.error,
-        ValueError,
-        msgspec.DecodeError,
-    ):  # a damaged binary names nothing
+        packed = file.read(section.offset, min(section.size, _LARGEST))
+        text = zlib.decompressobj().decompress(packed, _LARGEST)
+        listed = from_json(text, _Dependencies)
+    except (ElfError, zlib.error, ValueError, msgspec.DecodeError):  # it is damaged
         return ()
     return tuple(
         Crate(name=each.name, version=each.version, source=each.source)
         for each in listed.packages
         if each.kind == "runtime"
     )
-
-
-def _decode(data: bytes) -> _Dependencies:
-    text = zlib.decompressobj().decompress(data, _LARGEST)
-    return from_json(text, _Dependencies)

@@ -19,7 +19,7 @@ from bakery.recipe.expectations import Expectations
 from bakery.yaml.convert import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from bakery.progress import TellPart
@@ -63,8 +63,12 @@ def boot_files(
     made = [machine(name, arch, settings, expected=expectations) for name in machines]
     trial = Trial(
         deployments=[
-            _deployment(each, start, expectations)
-            for each in ([images, images | _by_name(then)] if then else [images])
+            Deployment(
+                images=[BootImage(path=path, name=name) for name, path in together.items()],
+                start=start,
+                expected=expectations,
+            )
+            for together in ([images, images | _by_name(then)] if then else [images])
         ],
         folder=settings.store / "boots" / "+".join(images),
         turn=partial(Processors(settings.jobs).take, 1),
@@ -113,13 +117,6 @@ def _look_into(path: Path) -> None:
             "this is not an image", where=str(path), why="it is neither a file nor a folder"
         )
     inspect.inspection(BootImage(path=path, name=_name(path)))
-
-
-def _deployment(
-    images: Mapping[str, Path], start: Sequence[str], expected: Expectations
-) -> Deployment:
-    together = [BootImage(path=path, name=name) for name, path in images.items()]
-    return Deployment(images=together, start=start, expected=expected)
 
 
 def _by_name(paths: Sequence[Path]) -> dict[str, Path]:

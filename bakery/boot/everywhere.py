@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -45,13 +46,11 @@ class Trial:
             BakeryError: a machine can't be made or started.
 
         """
-        boots = [_Boot(self, machine) for machine in machines]
-        for each in boots:
-            each.thread.start()
-        for each in boots:
-            each.thread.join()
-        add_waited(max((each.waited for each in boots), default=0.0))
-        return [each.result() for each in boots]
+        boots = [self._begun(machine) for machine in machines]
+        wait(boots)
+        shown = [each.result() for each in boots]
+        add_waited(max((seconds for _, seconds in shown), default=0.0))
+        return [report for report, _ in shown]
 
     def on_one(self, machine: Machine, *, shell: bool = False) -> BootReport:
         """Boot on one machine, with a shell in it for the user if that is asked for.
@@ -72,30 +71,18 @@ class Trial:
                 tell=partial(self.tell, name),
             )
 
+    def _begun(self, machine: Machine) -> Future[tuple[BootReport, float]]:
+        """Return what a boot is to show, and for how long it waited for its turn.
 
-@dataclass
-class _Boot:
-    """A boot in a thread of its own, which does not keep an interrupted program from ending."""
+        Its thread does not keep an interrupted program from ending.
+        """
+        future: Future[tuple[BootReport, float]] = Future()
 
-    trial: Trial
-    machine: Machine
-    thread: threading.Thread = field(init=False)
-    waited: float = 0.0
-    _report: BootReport | None = None
-    _error: BaseException | None = None
+        def run() -> None:
+            try:
+                future.set_result((self.on_one(machine), waited()))
+            except BaseException as error:  # noqa: BLE001  raised again by who waits
+                future.set_exception(error)
 
-    def __post_init__(self) -> None:
-        self.thread = threading.Thread(target=self._run, name=self.machine.system, daemon=True)
-
-    def _run(self) -> None:
-        try:
-            self._report = self.trial.on_one(self.machine)
-        except BaseException as error:  # noqa: BLE001  raised again by who waits
-            self._error = error
-        self.waited = waited()
-
-    def result(self) -> BootReport:
-        """Return what the boot showed, or raise what kept it from that."""
-        if self._report is None:
-            raise self._error or RuntimeError("the boot has not ended")
-        return self._report
+        threading.Thread(target=run, name=machine.system, daemon=True).start()
+        return future

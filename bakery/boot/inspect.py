@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -14,7 +14,8 @@ from bakery.check import os_release
 from bakery.check.loader import contents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
+    from contextlib import AbstractContextManager
 
     from bakery.boot.machine import BootImage
 
@@ -150,10 +151,5 @@ def _hides(entry: os.DirEntry[str], folder: Path) -> bool:
     return folder.is_symlink() or not entry.is_dir(follow_symlinks=False)
 
 
-@contextmanager
-def _opened(image: BootImage) -> Iterator[Path]:
-    if image.path.is_dir():
-        yield image.path
-        return
-    with contents(image.path) as root:
-        yield root
+def _opened(image: BootImage) -> AbstractContextManager[Path]:
+    return nullcontext(image.path) if image.path.is_dir() else contents(image.path)

@@ -42,17 +42,12 @@ _UPDATE_LIMIT = 120
 Placed = tuple["BootImage", str]  # an image and where the guest has it
 
 
-def setup(images: Iterable[Placed]) -> str:
+def setup(images: Sequence[Placed]) -> str:
     """Return the script that prepares the first merge: images in place.
 
-    Whose signatures for dm-verity they have is believed: the host has their certificates.
+    Whose signatures for dm-verity they have is believed: the host gets the certificates that these
+    bring along.
     """
-    images = list(images)
-    return certificates(images) + links(images)
-
-
-def certificates(images: Iterable[Placed]) -> str:
-    """Return the script that lays the certificates that images' signatures bring along."""
     lines = []
     for image, _ in images:
         for number, pem in enumerate(
@@ -60,7 +55,7 @@ def certificates(images: Iterable[Placed]) -> str:
         ):
             path = shlex.quote(f"/etc/verity.d/{image.name}-{number}.crt")
             lines.append(f"mkdir -p /etc/verity.d && printf %s {shlex.quote(pem)} >{path}\n")
-    return "".join(lines)
+    return "".join(lines) + links(images)
 
 
 def links(images: Iterable[Placed]) -> str:
@@ -135,15 +130,11 @@ def results(guest: Guest, images: Iterable[Placed], names: Sequence[str]) -> Ite
             yield ProbeResult(title=title, passed=True)
             continue
         log = concise(guest.ask(_LOG).stdout)
-        releases = _releases(guest, path)
+        # none where it can't be mounted
+        releases = guest.ask(_LOOK.format(path=shlex.quote(path))).stdout.split()
         yield ProbeResult(
             title=title,
             passed=False,
             detail=log,
             meaning=hints.refusal(image.name, log, releases),
         )
-
-
-def _releases(guest: Guest, path: str) -> Sequence[str]:
-    """Return the names of an image's release files; none when it can't be mounted."""
-    return guest.ask(_LOOK.format(path=shlex.quote(path))).stdout.split()

@@ -6,7 +6,10 @@ import hashlib
 import sys
 import time
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from bakery import trace
 from bakery.boot import inspect, merge, poll
@@ -118,15 +121,11 @@ def _refuse_impossible(deployments: Sequence[Deployment], *, shell: bool) -> Non
 
 def _placed(deployments: Sequence[Deployment], share: str) -> list[list[merge.Placed]]:
     """Return for every deployment its images, and where the guest has them."""
-    number = 0
-    everything = []
-    for deployment in deployments:
-        placed = []
-        for image in deployment.images:
-            placed.append((image, image_path(share, number, image.name)))
-            number += 1
-        everything.append(placed)
-    return everything
+    numbers = count()
+    return [
+        [(image, image_path(share, next(numbers), image.name)) for image in deployment.images]
+        for deployment in deployments
+    ]
 
 
 class _Session:
@@ -149,7 +148,8 @@ class _Session:
         unreadable = self._inspect(deployments)
         if unreadable:
             names = tuple(image.name for image in _images(deployments))
-            return self.report(rounds=[Round(images=names, merged=(), results=tuple(unreadable))])
+            self.rounds.append(Round(images=names, merged=(), results=tuple(unreadable)))
+            return self.report()
         if unfit := self._misfit():
             return self.report(unfit=unfit)
         placed = _placed(deployments, self._machine.share)
@@ -233,7 +233,6 @@ class _Session:
     def report(
         self,
         *,
-        rounds: Sequence[Round] = (),
         seconds: float = 0,
         skipped: str | None = None,
         unfit: str | None = None,
@@ -243,7 +242,7 @@ class _Session:
             backend=self._machine.backend,
             system=self._machine.system,
             systemd=self.systemd,
-            rounds=(*rounds, *self.rounds),
+            rounds=tuple(self.rounds),
             journal=str(self._journal) if self.digest else None,
             journal_sha256=self.digest,
             seconds=seconds,
@@ -252,10 +251,8 @@ class _Session:
         )
 
     def _add(self, result: ProbeResult) -> None:
-        last = self.rounds.pop()
-        self.rounds.append(
-            Round(images=last.images, merged=last.merged, results=(*last.results, result))
-        )
+        last = self.rounds[-1]
+        self.rounds[-1] = replace(last, results=(*last.results, result))
 
     def _round(
         self, guest: Guest, deployment: Deployment, placed: list[merge.Placed], first: ProbeResult

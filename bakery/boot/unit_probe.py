@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 from bakery.boot.verdict import Probe, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bakery.boot.guest import Answer
     from bakery.recipe.expectations import UnitExpectation
+
+    _Judge = Callable[[Mapping[str, str]], Verdict]
 
 WATCHED = ("service", "socket", "timer", "path", "mount", "automount", "swap")
 _GIVEN_UP = 3_000_000  # microseconds after which nobody restarts a failed unit any more
@@ -122,12 +124,6 @@ class Watch:
         if same_run and facts.get("InvocationID") != self._seen.get("InvocationID"):
             return "it did not stay up: it ended and was started again"
         return None
-
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    _Judge = Callable[[Mapping[str, str]], Verdict]
 
 
 def _facts(text: str) -> dict[str, str]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SHARE = "/run/bakery"
 _SERIAL = "bakery"  # the serial number of the disk that has agent and images
 _PORT = "bakery"
+_MEMORY = "2048"  # MiB
 
 # What check.yaml calls devices, as qemu's options. Disks are empty, and nothing of them is kept.
 _DISK = f"driver=null-co,read-zeroes=on,size={1 << 30}"
@@ -112,7 +113,6 @@ class Vm:
         disk: the disk that it boots from.
         options: further words of qemu's command line.
         devices: what it has beside its disk.
-        memory: in MiB.
 
     """
 
@@ -120,7 +120,6 @@ class Vm:
     disk: Path
     options: Sequence[str]
     devices: Sequence[Device] = ()
-    memory: int = 2048
 
 
 def accelerated(kvm: Path = Path("/dev/kvm"), processors: Path = Path("/proc/cpuinfo")) -> bool:
@@ -154,11 +153,6 @@ def units() -> dict[str, str]:
     return {**guest.units(SHARE, port, port, after=device), "run-bakery.mount": _MOUNT_UNIT}
 
 
-def image_path(number: int, name: str) -> str:
-    """Return where a virtual machine finds the image of that number and name."""
-    return guest.image_path(SHARE, number, name)
-
-
 def command(vm: Vm, share: Path, agent: int) -> list[str]:
     """Return the command line: see qemu(1).
 
@@ -169,6 +163,7 @@ def command(vm: Vm, share: Path, agent: int) -> list[str]:
 
     """
     platform = PLATFORMS[vm.arch]
+    form = "qcow2" if is_qcow2(vm.disk) else "raw"
     if accelerated():
         processors = ("-accel", "kvm", "-cpu", "host", "-smp", "2")
     else:
@@ -177,9 +172,9 @@ def command(vm: Vm, share: Path, agent: int) -> list[str]:
         platform.qemu.require(),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"),
         *("-machine", platform.machine, *processors),
-        *("-m", str(vm.memory), "-device", "virtio-rng-pci"),
+        *("-m", _MEMORY, "-device", "virtio-rng-pci"),
         *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
-        *_drive("root", vm.disk, f"format={_format(vm.disk)},snapshot=on"),
+        *_drive("root", vm.disk, f"format={form},snapshot=on"),
         *_drive(_SERIAL, share, "format=raw,readonly=on"),
         *("-chardev", f"socket,id=agent,fd={agent}", "-device", "virtio-serial-pci"),
         *("-device", f"virtserialport,chardev=agent,name={_PORT}"),
@@ -192,10 +187,6 @@ def _drive(name: str, file: Path, options: str) -> Sequence[str]:
     escaped = str(file).replace(",", ",,")
     drive = f"if=none,id={name},file={escaped},{options}"
     return ("-drive", drive, "-device", f"virtio-blk-pci,drive={name},serial={name}")
-
-
-def _format(disk: Path) -> str:
-    return "qcow2" if is_qcow2(disk) else "raw"
 
 
 def is_qcow2(disk: Path) -> bool:

@@ -45,9 +45,7 @@ def check_path(
 
 
 def check_paths(
-    paths: Iterable[Path],
-    waivers: Sequence[Waiver] = (),
-    certificates: Certificates | None = None,
+    paths: Iterable[Path], certificates: Certificates | None = None
 ) -> tuple[Report, ...]:
     """Check images and folders, each alone and all against each other.
 
@@ -55,7 +53,6 @@ def check_paths(
 
     Args:
         paths: the images and folders.
-        waivers: what is allowed.
         certificates: those by one of which all images must be signed; None where nobody says.
 
     Raises:
@@ -63,7 +60,7 @@ def check_paths(
 
     """
     results = [
-        check_path(image, replace(context, certificates=certificates), waivers)
+        check_path(image, replace(context, certificates=certificates))
         for path in paths
         for image, context in _images(path)
     ]

@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,22 +98,8 @@ def file_system(path: Path, start: int = 0) -> str | None:
     return None
 
 
-@dataclass(frozen=True)
-class _Contents:
-    """Where the file system of an image file is, and of which type it is.
-
-    Attributes:
-        kind: as in mount(8).
-        extent: its bytes; None for those of the whole file.
-
-    """
-
-    kind: str
-    extent: Extent | None = None
-
-
-def _inside(path: Path) -> _Contents:
-    """Return where the file system of an image file is.
+def _inside(path: Path) -> tuple[str, Extent | None]:
+    """Return the type of an image file's file system, and where it is if that is a part of it.
 
     Raises:
         ImageUnreadableError: there is none.
@@ -134,7 +120,7 @@ def _inside(path: Path) -> _Contents:
             why=why,
             fix="give an image such as `doit build` makes, or download it again",
         )
-    return _Contents(kind, extent)
+    return kind, extent
 
 
 def _is_root() -> bool:
@@ -151,7 +137,7 @@ def contents(path: Path) -> Iterator[Path]:
         MissingToolError: reading it needs a program that is not installed.
 
     """
-    kind = _inside(path).kind
+    kind, _ = _inside(path)
     if not _is_root() and kind != "squashfs":
         raise BakeryError(
             f"only root can look into an image of type {kind}",
@@ -177,10 +163,7 @@ def _mounted(path: Path) -> Iterator[Path]:
     image = path.resolve()
     with tempfile.TemporaryDirectory(prefix="bakery-check-") as folder:
         try:
-            run(
-                mount_command(image, Path(folder), _OPTIONS),
-                what="the image can't be mounted",
-            )
+            run(mount_command(image, Path(folder), _OPTIONS), what="the image can't be mounted")
         except ToolFailedError as error:
             raise _damaged("the kernel can't mount the image", path, error.why) from error
         try:
@@ -203,8 +186,7 @@ def mount_command(image: Path, folder: Path, options: str) -> list[str]:
         MissingToolError: it is not installed.
 
     """
-    found = _inside(image)
-    kind, extent = found.kind, found.extent
+    kind, extent = _inside(image)
     options += _NO_REPLAY.get(kind, "")
     if extent:
         options += f",offset={extent.offset},sizelimit={extent.size}"
@@ -228,7 +210,7 @@ def _unpack(path: Path, root: Path) -> None:
 
 
 def _offset(path: Path) -> list[str]:
-    extent = _inside(path).extent
+    _, extent = _inside(path)
     return ["-offset", str(extent.offset)] if extent else []
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bakery.image.verity import gpt
-from bakery.image.verity.comparison import compare
+from bakery.image.verity.comparison import Comparison, compare
 from bakery.image.verity.hash_tree import Superblock
 from bakery.image.verity.signature import PARTITION, Signature
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from bakery.image.verity.comparison import Comparison
     from bakery.image.verity.gpt import Partition, Role, Table
 
 _LARGEST = 1 << 20  # bytes of a root hash or signature
@@ -41,8 +41,8 @@ class Extent:
     offset: int
     size: int
 
-    def chunks(self, size: int, skip: int = 0) -> Iterator[bytes]:
-        """Yield some of them, after some that are skipped, in chunks of whole blocks.
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """Yield the first ones, in chunks of whole blocks.
 
         Raises:
             ValueError: the file ends before.
@@ -50,7 +50,7 @@ class Extent:
 
         """
         with self.path.open("rb") as file:
-            file.seek(self.offset + skip)
+            file.seek(self.offset)
             while size:
                 chunk = file.read(min(size, 1 << 20))
                 if not chunk:
@@ -83,6 +83,25 @@ class Verity:
     root_hash: str | None
     signature: bytes | None
     label: str
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """What came of comparing the hash tree with the file system, block by block.
+
+        Raises:
+            OSError: a file can't be read.
+
+        """
+        try:
+            superblock = Superblock.decode(self.hashes.read(_SUPERBLOCK))
+            if superblock.size > self.hashes.size or superblock.data_size > self.data.size:
+                return Comparison(problem="is of more than there is")
+            tree_size = superblock.size - superblock.hash_block
+            tree = self.hashes.read(superblock.size, superblock.hash_block)[:tree_size]
+            chunks = self.data.chunks(superblock.data_size)
+            return compare(superblock, chunks, tree, _bytes(self.root_hash))
+        except ValueError as error:
+            return Comparison(problem=str(error))
 
     def signed(self) -> Signature | None:
         """Return the signature.
@@ -183,43 +202,6 @@ def beside(path: Path) -> Verity | None:
         signature=signature.read_bytes()[:_LARGEST] if signature.is_file() else None,
         label="files beside it",
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Examined:
-    """What vouches for a file system, compared with it.
-
-    Attributes:
-        verity: what does.
-        problem: why the hash tree can't be read; None where it can.
-        comparison: what came of it; None where it can't be.
-
-    """
-
-    verity: Verity
-    problem: str | None = None
-    comparison: Comparison | None = None
-
-
-def examine(verity: Verity) -> Examined:
-    """Compare a hash tree with its file system, block by block.
-
-    Raises:
-        OSError: a file can't be read.
-
-    """
-    try:
-        superblock = Superblock.decode(verity.hashes.read(_SUPERBLOCK))
-        if superblock.size > verity.hashes.size or superblock.data_size > verity.data.size:
-            return Examined(verity=verity, problem="is of more than there is")
-        tree = verity.hashes.read(superblock.size, superblock.hash_block)
-        expected = _bytes(verity.root_hash)
-        chunks = verity.data.chunks(superblock.data_size)
-        tree = tree[: superblock.size - superblock.hash_block]
-        comparison = compare(superblock, chunks, tree, expected)
-    except ValueError as error:
-        return Examined(verity=verity, problem=str(error))
-    return Examined(verity=verity, comparison=comparison)
 
 
 def _bytes(root_hash: str | None) -> bytes | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from bakery.check.report import Report
+    from bakery.check.rule import Rule
 
 _Told = TypeVar("_Told", Finding, NotRun)
 
@@ -150,9 +151,7 @@ def sarif(reports: Iterable[Report]) -> str:
     """Return reports as one SARIF 2.1.0 run (OASIS standard), allowed findings as suppressed."""
     reports = tuple(reports)
     run = {
-        "tool": {
-            "driver": {"name": "bakery", "rules": [_sarif_rule(index) for index in _INDEX.values()]}
-        },
+        "tool": {"driver": {"name": "bakery", "rules": [_sarif_rule(rule) for rule in RULES]}},
         "results": [result for report in reports for result in _sarif_results(report)],
         "invocations": [
             {
@@ -175,8 +174,7 @@ def sarif(reports: Iterable[Report]) -> str:
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
 
-def _sarif_rule(index: int) -> dict[str, Any]:
-    rule = RULES[index]
+def _sarif_rule(rule: Rule) -> dict[str, Any]:
     return {
         "id": rule.id,
         "shortDescription": {"text": rule.reason},

@@ -122,13 +122,10 @@ def covers(waiver: Waiver, finding: Finding) -> bool:
 def _unused(waivers: Iterable[Waiver]) -> Iterator[Finding]:
     known = [rule.id for rule in RULES]
     for waiver in waivers:
-        if waiver.rule in known:
-            yield unused_waiver.finding(
-                Violation(waiver.path, f"is allowed to break {waiver.rule}, and does not")
-            )
-        else:
+        mistake = ", and does not"
+        if waiver.rule not in known:
             meant = nearest(waiver.rule, known)
             hint = f"did you mean {meant}?" if meant else "`bakery rules` lists them"
-            yield unused_waiver.finding(
-                Violation(waiver.path, f"is allowed to break {waiver.rule}: no such rule, {hint}")
-            )
+            mistake = f": no such rule, {hint}"
+        message = f"is allowed to break {waiver.rule}{mistake}"
+        yield unused_waiver.finding(Violation(waiver.path, message))

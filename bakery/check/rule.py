@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
     from bakery.check.subject import Subject
     from bakery.check.tree import Node
-    from bakery.tools import Tool
+
+    Look = Callable[[Subject], Iterable["Violation | Skip"]]
 
 Severity = Literal["error", "warning"]
 
@@ -52,11 +54,6 @@ class Skip:
     why: str
     fix: str
 
-    @classmethod
-    def without(cls, tool: Tool) -> Skip:
-        """Return what is reported where a program is not installed."""
-        return cls(f"{tool.program} is not installed", fix=f"apt install {tool.apt}")
-
 
 BUILT_ELSEWHERE = Skip(
     "nothing is known of its recipe, and of the tree that it was made of",
@@ -64,7 +61,7 @@ BUILT_ELSEWHERE = Skip(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Rule:
     """One thing that must hold in an image.
 
@@ -81,7 +78,7 @@ class Rule:
     severity: Severity
     reason: str
     fix: str
-    look: Callable[[Subject], Iterable[Violation | Skip]] | None = None
+    look: Look | None = None
 
     def finding(self, violation: Violation) -> Finding:
         """Return what is reported of a violation, without control characters for the terminal."""
@@ -116,15 +113,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-def rule(
-    name: str, severity: Severity, *, reason: str, fix: str
-) -> Callable[[Callable[[Subject], Iterable[Violation | Skip]]], Rule]:
+def rule(name: str, severity: Severity, *, reason: str, fix: str) -> Callable[[Look], Rule]:
     """Make a rule called `name` of a function that yields an image's violations."""
-
-    def register(look: Callable[[Subject], Iterable[Violation | Skip]]) -> Rule:
-        return Rule(id=name, severity=severity, reason=reason, fix=fix, look=look)
-
-    return register
+    return partial(Rule, name, severity, reason, fix)
 
 
 def path_rule(
@@ -146,4 +137,4 @@ def path_rule(
             if where(node):
                 yield Violation(node.path, says.format(node=node))
 
-    return Rule(id=name, severity=severity, reason=reason, fix=fix, look=look)
+    return Rule(name, severity, reason, fix, look)

@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from bakery.binary import elf
 from bakery.binary.headers import MAGIC, ElfError
@@ -48,19 +48,6 @@ _KINDS: dict[int, Kind] = {
     stat.S_IFIFO: "fifo",
     stat.S_IFSOCK: "socket",
 }
-
-
-class _Content(NamedTuple):
-    capabilities: str | None = None
-    strict: bool = True
-    sha256: str | None = None
-    elf: elf.Elf | None = None
-    script: tuple[str, ...] = ()
-    text: str | None = None
-    defect: str | None = None
-
-
-_NOTHING = _Content()
 
 
 def scan(root: Path) -> Tree:
@@ -115,12 +102,12 @@ def _walk(root: str) -> Iterator[str]:
 
 def _examine(full: str, path: str, status: os.stat_result) -> Node:
     kind = _KINDS[stat.S_IFMT(status.st_mode)]
-    content = _NOTHING
+    content = {}
     if kind == "file":
         try:
             content = _read(full, path, status.st_size)
         except OSError as error:
-            content = _Content(defect=f"can't be read: {error.strerror}")
+            content = {"defect": f"can't be read: {error.strerror}"}
     return Node(
         path=path,
         type=kind,
@@ -131,11 +118,12 @@ def _examine(full: str, path: str, status: os.stat_result) -> Node:
         size=status.st_size if kind == "file" else 0,
         label=_label(full),
         target=os.readlink(full) if kind == "link" else None,  # noqa: PTH115  Path is slow
-        **content._asdict(),
+        **content,
     )
 
 
-def _read(full: str, path: str, size: int) -> _Content:
+def _read(full: str, path: str, size: int) -> dict[str, Any]:
+    """Return what a node has of its file's content and attributes."""
     descriptor = os.open(full, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         head = os.read(descriptor, min(size, _HEAD))
@@ -145,15 +133,15 @@ def _read(full: str, path: str, size: int) -> _Content:
             while count := os.readv(descriptor, [buffer]):
                 digest.update(buffer[:count])
         headers, defect = _binary(head, size, descriptor)
-        return _Content(
-            capabilities=_capabilities(descriptor),
-            strict=not _is_parsed(path, size) or _is_strict(descriptor),
-            sha256=digest.hexdigest(),
-            elf=headers,
-            script=_script(head),
-            text=head.decode("utf-8", "replace") if _is_parsed(path, size) else None,
-            defect=defect,
-        )
+        return {
+            "capabilities": _capabilities(descriptor),
+            "strict": not _is_parsed(path, size) or _is_strict(descriptor),
+            "sha256": digest.hexdigest(),
+            "elf": headers,
+            "script": _script(head),
+            "text": head.decode("utf-8", "replace") if _is_parsed(path, size) else None,
+            "defect": defect,
+        }
     finally:
         os.close(descriptor)
 
@@ -163,30 +151,28 @@ def _is_parsed(path: str, size: int) -> bool:
     return size <= _HEAD and parsed
 
 
-def _capabilities(descriptor: int) -> str | None:
+def _attribute(file: str | int, name: str) -> bytes | None:
     try:
-        attribute = os.getxattr(descriptor, ATTRIBUTE)
+        return os.getxattr(file, name, follow_symlinks=isinstance(file, int))
     except OSError:  # there is none
+        return None
+
+
+def _capabilities(descriptor: int) -> str | None:
+    attribute = _attribute(descriptor, ATTRIBUTE)
+    if attribute is None:
         return None
     return str(Capabilities.decode(attribute) or "some that nobody can read")
 
 
 def _label(full: str) -> str | None:
     """Return a label; SELinux itself makes one up for what has none."""
-    try:
-        label = (
-            os.getxattr(full, LABEL, follow_symlinks=False).rstrip(b"\0").decode(errors="replace")
-        )
-    except OSError:  # there is none
-        return None
-    return None if ":unlabeled_t" in label else label
+    label = (_attribute(full, LABEL) or b"").rstrip(b"\0").decode(errors="replace")
+    return None if not label or ":unlabeled_t" in label else label
 
 
 def _is_strict(descriptor: int) -> bool:
-    try:
-        return os.getxattr(descriptor, _STRICT).strip().lower() not in _FALSE
-    except OSError:  # there is none
-        return True
+    return (_attribute(descriptor, _STRICT) or b"").strip().lower() not in _FALSE
 
 
 def _binary(head: bytes, size: int, descriptor: int) -> tuple[elf.Elf | None, str | None]:

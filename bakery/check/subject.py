@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from bakery.check.partitions import Examined
+    from bakery.check.partitions import Verity
     from bakery.check.root import Root
     from bakery.check.tree import Node, Tree
     from bakery.image.manifest import Manifest
@@ -93,8 +93,7 @@ class Subject:
     @cached_property
     def kind(self) -> Kind:
         """What the image extends: the system in /usr and /opt, or the configuration in /etc."""
-        both: tuple[Kind, ...] = ("sysext", "confext")
-        return next((kind for kind in both if self._release_files(kind)), "sysext")
+        return next((kind for kind in _RELEASE_FOLDERS if self._release_files(kind)), "sysext")
 
     @property
     def release_folder(self) -> str:
@@ -170,13 +169,13 @@ class Subject:
         return partitions.table(self.file).partitions if self.file and self.is_gpt else ()
 
     @cached_property
-    def vouched(self) -> tuple[Examined, ...]:
+    def vouched(self) -> tuple[Verity, ...]:
         """What vouches for its file system, in its partitions and beside it."""
         if self.file is None:
             return ()
         own = partitions.of_partitions(self.file, self.arch) if self.is_gpt else None
         found = (own, partitions.beside(self.file))
-        return tuple(partitions.examine(each) for each in found if each)
+        return tuple(each for each in found if each)
 
     def exists(self, root: Root, path: str) -> bool:
         """Return whether an absolute path exists for programs of a root."""

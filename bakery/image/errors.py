@@ -1,4 +1,4 @@
-"""What can go wrong between assets and a tree."""
+"""What can go wrong between assets and an image."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 class ImageError(BakeryError):
     """An image can't be made: recipe and assets don't fit together, or a tree is not as staged."""
+
+
+class VerityError(BakeryError):
+    """An image's partitions, hash tree or signature can't be made, or are not as they must be."""
 
 
 class NothingDynamicError(ImageError):

@@ -280,9 +280,9 @@ def _fold_units(tree: TreeBuilder) -> list[str]:
 def _set_modes(tree: TreeBuilder, image: Image) -> None:
     contents = image.contents
     done = [
-        *(("modes", path, tree.set_mode(path, int(mode, 8))) for path, mode in contents.modes),
+        *(("modes", path, tree.change(path, mode=int(mode, 8))) for path, mode in contents.modes),
         *(
-            ("capabilities", path, tree.set_capabilities(path, text))
+            ("capabilities", path, tree.change(path, capabilities=text))
             for path, text in contents.capabilities
         ),
     ]

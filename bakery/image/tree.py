@@ -166,15 +166,8 @@ class TreeBuilder:
         if self.entries.pop(path, None):
             (self.root / path).unlink()
 
-    def set_mode(self, path: str, mode: int) -> bool:
-        """Set a file's permission bits; return whether there is such a file."""
-        return self._change(path, mode=mode)
-
-    def set_capabilities(self, path: str, capabilities: str) -> bool:
-        """Set a file's capabilities; return whether there is such a file."""
-        return self._change(path, capabilities=capabilities)
-
-    def _change(self, path: str, **changes: int | str) -> bool:
+    def change(self, path: str, **changes: int | str) -> bool:
+        """Change a file's mode or capabilities; return whether there is such a file."""
         path = folded(path)
         entry = self.entries.get(path)
         if entry is None or entry.type != "file":

@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery.image.errors import VerityError
 from bakery.image.verity import image as verity_image
-from bakery.image.verity.errors import VerityError
 from bakery.image.verity.signing import Certificates
 from bakery.provision.errors import ProvisionError
 from bakery.provision.host_config import HostFile, InlineContents

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakery.files import move, sha256
-from bakery.image.verity.errors import VerityError
+from bakery.image.errors import VerityError
 from bakery.image.verity.image import join, make, read
 from bakery.image.verity.signing import Certificates, Signer
 from bakery.release.document import ReleasedVerity

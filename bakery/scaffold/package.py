@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bakery.archive.unpack import control, members
+from bakery.archive.deb import control
+from bakery.archive.unpack import members
 from bakery.binary.headers import MAGIC
 from bakery.image.tree import merged
 from bakery.scaffold.release import UNKNOWN_LICENCE, expression

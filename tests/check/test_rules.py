@@ -14,6 +14,7 @@ from bakery.check.command import check_path, check_paths
 from bakery.check.loader import load
 from bakery.check.rule import Violation
 from bakery.check.rules import paths
+from bakery.check.rules.verified import units
 from bakery.check.scan import scan
 from bakery.check.subject import Context, Subject
 from bakery.check.tree import Node, Tree
@@ -224,7 +225,9 @@ def test_programs_of_udev_rules(good: Any) -> None:
         "udev-program",
         "runs own-helper with PROGRAM=, which neither the image nor every host has",
     )
-    good.file("usr/lib/udev/own-helper", "#!/bin/sh\n", 0o755)
+    helper = good.file("usr/lib/udev/own-helper", "#!/bin/sh\n", 0o644)
+    assert only(good).message == "runs own-helper with PROGRAM=, which nobody may execute"
+    helper.chmod(0o755)
     assert findings(good) == ()
 
 
@@ -343,3 +346,11 @@ def test_programs_are_looked_for_in_the_root_of_the_unit(
     )
     found = {finding.rule for finding in findings(good, start=("inner.service",))}
     assert found & {"unit-program"} == broken
+
+
+def test_a_malformed_drop_in_is_found_where_the_image_has_no_unit() -> None:
+    drop_in = "usr/lib/systemd/system/multi-user.target.d/10-demo.conf"
+    node = Node(path=drop_in, type="file", mode=0o644, text="[Unit]\nUpholds\n")
+    subject = Subject(label="demo", names=("demo",), tree=Tree({drop_in: node}))
+    (violation,) = units.look(subject) if units.look else ()
+    assert violation == Violation(drop_in, "line 2 is neither a section nor an assignment: Upholds")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ from harness.virtual import booted
 
 from bakery import settings as settings_module
 from bakery.arch import native_arch
-from bakery.boot.vm import image_path
+from bakery.boot import guest, vm
 from bakery.files import sha256
 from bakery.image.verity.image import make, read
 from bakery.image.verity.signing import Certificates
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from harness.openpgp import Person
 
 ARCH = native_arch()
+image_path = partial(guest.image_path, vm.SHARE)
 SUITES = ["trixie", "forky"]
 POLICY = f"--image-policy={verity.POLICY}"
 pytestmark = [

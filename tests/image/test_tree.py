@@ -143,7 +143,7 @@ def test_removed_files_take_their_empty_folders_along(tree: TreeBuilder) -> None
 
 def test_modes_are_set_where_the_recipe_says_so(tree: TreeBuilder) -> None:
     add(tree, "usr/bin/tool")
-    assert tree.set_mode("usr/bin/tool", 0o4755)
-    assert not tree.set_mode("usr/bin/other", 0o4755)
+    assert tree.change("usr/bin/tool", mode=0o4755)
+    assert not tree.change("usr/bin/other", mode=0o4755)
     tree.finish(0)
     assert (tree.root / "usr/bin/tool").stat().st_mode & 0o7777 == 0o4755

@@ -33,18 +33,14 @@ def users(subject: Subject) -> Iterator[Violation]:
     units = tuple(unit_files.with_drop_ins(subject.tree))
     made_users, made_groups = fragment_files.users(subject)
     dynamic = frozenset().union(*(_dynamic_users(unit) for unit in units))
-    violations: dict[Violation, None] = {}
+    violations: list[Violation] = []
     for unit in units:
         named_users = [last for key in _USER_KEYS if (last := unit.last(key))]
         named_groups = [last for key in _GROUP_KEYS if (last := unit.last(key))]
         named_groups += unit.values("SupplementaryGroups")
-        violations |= dict.fromkeys(
-            _unknown(named_users, "user", made_users | host.USERS | dynamic)
-        )
-        violations |= dict.fromkeys(
-            _unknown(named_groups, "group", made_groups | host.GROUPS | dynamic)
-        )
-    yield from violations
+        violations += _unknown(named_users, "user", made_users | host.USERS | dynamic)
+        violations += _unknown(named_groups, "group", made_groups | host.GROUPS | dynamic)
+    yield from dict.fromkeys(violations)
 
 
 def _dynamic_users(unit: Unit) -> frozenset[str]:

@@ -51,12 +51,6 @@ _UNDECODED = re.compile("[\udc80-\udcff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def _top(subject: Subject) -> Iterator[Node]:
-    for node in subject.tree:
-        if node.path != "." and "/" not in node.path:
-            yield node
-
-
 @rule(
     "outside-usr-opt",
     "error",
@@ -68,7 +62,9 @@ def _top(subject: Subject) -> Iterator[Node]:
 )
 def outside(subject: Subject) -> Iterator[Violation]:
     """Find paths that a merge ignores."""
-    for node in _top(subject):
+    for node in subject.tree:
+        if node.path == "." or "/" in node.path:
+            continue
         if subject.kind == "sysext" and node.path in ("etc", "var"):
             yield Violation(
                 node.path,

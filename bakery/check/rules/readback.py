@@ -103,7 +103,7 @@ def dissect(subject: Subject) -> Iterator[Violation | Skip]:
         return  # the rule about these tells
     program = DISSECT.find()
     if program is None:
-        yield Skip.without(DISSECT)
+        yield Skip(f"{DISSECT.program} is not installed", fix=f"apt install {DISSECT.apt}")
     elif not subject.as_root:
         yield Skip("systemd-dissect needs root", fix=f"sudo bakery check {subject.file}")
     else:

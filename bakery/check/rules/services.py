@@ -1,7 +1,8 @@
-"""Rules about what services name: programs, and files with their environment."""
+"""Rules about what services and udev rules name: programs, and files with an environment."""
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from bakery.check.unit_files import Unit
 
 _SEARCH_PATH = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin")
+_UDEV_RULES = "usr/lib/udev/rules.d"
+_UDEV_HELPERS = "usr/lib/udev"
+_UDEV_COMMAND = re.compile(
+    r'(?P<key>RUN(?:\{program\})?|PROGRAM|IMPORT\{program\})\s*(?:\+=|:=|==|=)\s*e?"(?P<line>[^"]+)"'
+)
 _MADE_AT_RUN_TIME = ("/run/", "/dev/", "/proc/", "/sys/", "/tmp/")  # noqa: S108  no file is made
 
 
@@ -42,7 +48,8 @@ def programs(subject: Subject) -> Iterator[Violation]:
         own = next((each.tree for each in subject.roots if root and each.folder == root), None)
         if own is None and root:
             continue  # made on the host
-        if problem := _problem(subject.providers if own is None else [own], name, root):
+        trees = subject.providers if own is None else [own]
+        if problem := _problem(trees, name, _SEARCH_PATH, root):
             yield Violation(
                 setting.file.path,
                 f"runs {name}, {problem}",
@@ -57,10 +64,12 @@ def _root(unit: Unit) -> str:
     return inside(chosen.value) if chosen and chosen.value.strip("/") else ""
 
 
-def _problem(trees: Iterable[Tree], name: str, root: str) -> str | None:
+def _problem(
+    trees: Iterable[Tree], name: str, folders: Iterable[str], root: str = ""
+) -> str | None:
     if "%" in name or "$" in name:
         return None  # known on the host alone
-    paths = [inside(name)] if name.startswith("/") else [f"{path}/{name}" for path in _SEARCH_PATH]
+    paths = [inside(name)] if name.startswith("/") else [f"{path}/{name}" for path in folders]
     files = [node for tree in trees for path in paths if (node := tree.resolve(path))]
     if any(node.executable for node in files):
         return None
@@ -80,6 +89,27 @@ def _better(subject: Subject, name: str) -> str | None:
         if node.executable and node.name == last and node.path != inside(name):
             return f"write /{node.path}"
     return None
+
+
+@rule(
+    "udev-program",
+    "error",
+    reason="udev can't run a program that is missing, and says so in the journal alone",
+    fix="correct the path, or ship the program",
+)
+def udev_programs(subject: Subject) -> Iterator[Violation]:
+    """Find programs in udev(7) rules that neither the image nor every host has."""
+    for node in subject.tree.below(_UDEV_RULES, ".rules"):
+        text = (node.text or "").replace("\\\n", "")
+        lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+        found = (match for line in lines for match in _UDEV_COMMAND.finditer(line))
+        for key, name in dict.fromkeys((each["key"], _first_word(each["line"])) for each in found):
+            if name and (problem := _problem(subject.providers, name, [_UDEV_HELPERS])):
+                yield Violation(node.path, f"runs {name} with {key}=, {problem}")
+
+
+def _first_word(line: str) -> str:
+    return line.strip().partition(" ")[0].strip("'")
 
 
 @rule(

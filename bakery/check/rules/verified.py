@@ -135,11 +135,11 @@ def _texts(subject: Subject, folder: str, suffix: str) -> list[Node]:
 def units(subject: Subject) -> Iterator[Violation | Skip]:
     """Let systemd-analyze verify load the image's units beside those of this machine."""
     nodes = _units(subject.tree)
-    if not nodes:
-        return
     drop_ins = _texts(subject, SYSTEM, ".conf")
     malformed = list(_malformed([*nodes, *drop_ins], grammar.unit))
     yield from malformed
+    if not nodes:
+        return
     program = _ANALYZE.find()
     if program is None or not _HOST_UNITS.is_dir():
         yield _only_form(_ANALYZE)

@@ -40,12 +40,10 @@ def types(subject: Subject) -> Iterator[Violation]:
 def uuids(subject: Subject) -> Iterator[Violation]:
     """Compare the root hash that hosts go by with the file system's."""
     for each in subject.vouched:
-        comparison = each.comparison
-        if comparison and not comparison.tree and not comparison.data:
-            root = comparison.root.hex()
-            if root != each.verity.root_hash:
-                named = f"the root hash of its {each.verity.label} is {each.verity.root_hash}"
-                yield Violation(".", f"has the root hash {root}, and {named}")
+        compared, root = each.comparison, each.comparison.root.hex()
+        if not (compared.problem or compared.tree or compared.data) and root != each.root_hash:
+            named = f"the root hash of its {each.label} is {each.root_hash}"
+            yield Violation(".", f"has the root hash {root}, and {named}")
 
 
 @rule(
@@ -57,9 +55,9 @@ def uuids(subject: Subject) -> Iterator[Violation]:
 def tree(subject: Subject) -> Iterator[Violation]:
     """Compare the hash tree with what it must be."""
     for each in subject.vouched:
-        if each.problem:
-            yield Violation(".", f"has a hash tree that can't be used: {each.problem}")
-        elif each.comparison and each.comparison.tree:
+        if each.comparison.problem:
+            yield Violation(".", f"has a hash tree that can't be used: {each.comparison.problem}")
+        elif each.comparison.tree:
             yield Violation(".", f"has a damaged hash tree: {_blocks(each.comparison.tree)}")
 
 
@@ -72,7 +70,7 @@ def tree(subject: Subject) -> Iterator[Violation]:
 def data(subject: Subject) -> Iterator[Violation]:
     """Compare the file system with the hash tree."""
     for each in subject.vouched:
-        if each.comparison and each.comparison.data:
+        if each.comparison.data:
             blocks = _blocks(each.comparison.data)
             yield Violation(".", f"has another file system than its hash tree is of: {blocks}")
 
@@ -88,9 +86,9 @@ def signature(subject: Subject) -> Iterator[Violation | Skip]:
     certificates = subject.context.certificates
     for each in subject.vouched:
         try:
-            signed = each.verity.signed()
+            signed = each.signed()
             if signed:
-                yield from _verified(subject, each.verity, signed)
+                yield from _verified(subject, each, signed)
             elif certificates:
                 yield Violation(".", "is not signed")
         except ValueError as error:
@@ -131,7 +129,7 @@ def certificate(subject: Subject) -> Iterator[Violation]:
 
     for each in subject.vouched:
         try:
-            signed = each.verity.signed()
+            signed = each.signed()
             found = pkcs7.certificates(signed.pkcs7) if signed else []
         except ValueError:
             continue  # the rule about signatures tells

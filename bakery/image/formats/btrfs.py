@@ -37,15 +37,12 @@ _FILES = "5"  # the tree of files and folders: BTRFS_FS_TREE_OBJECTID
 _OWNER = re.compile(r" uid (\d+) gid (\d+) ")
 _ALWAYS = "--metadata single --data single --csum crc32c --nodesize 16384"
 
+unlabelled = folder.unlabelled  # where files get labels, so do images
+
 
 def describe(_profile: Profile) -> str:
     """Return the tool, version and options that decide what the image holds."""
     return f"{tool_version(MKFS_BTRFS, '--version')}; {_ALWAYS}"
-
-
-def unlabelled() -> str | None:
-    """Return why images get no SELinux labels here; None where files, and so images, get them."""
-    return folder.unlabelled()
 
 
 def write(job: Job) -> None:

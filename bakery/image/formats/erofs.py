@@ -45,13 +45,8 @@ def _options(profile: Profile) -> str:
 
 def describe(profile: Profile) -> str:
     """Return the tools, versions and options that decide the bytes of an image."""
-    return "; ".join(
-        (
-            tool_version(MKFS_EROFS, "-V"),
-            library_version("liblz4.so.1", "LZ4_versionNumber"),
-            _options(profile),
-        )
-    )
+    library = library_version("liblz4.so.1", "LZ4_versionNumber")
+    return f"{tool_version(MKFS_EROFS, '-V')}; {library}; {_options(profile)}"
 
 
 def unlabelled() -> str | None:

@@ -43,13 +43,8 @@ def _options(profile: Profile) -> str:
 
 def describe(profile: Profile) -> str:
     """Return the tools, versions and options that decide the bytes of an image."""
-    return "; ".join(
-        (
-            tool_version(MKSQUASHFS, "-version"),
-            library_version("libzstd.so.1", "ZSTD_versionNumber"),
-            _options(profile),
-        )
-    )
+    library = library_version("libzstd.so.1", "ZSTD_versionNumber")
+    return f"{tool_version(MKSQUASHFS, '-version')}; {library}; {_options(profile)}"
 
 
 def unlabelled() -> str | None:

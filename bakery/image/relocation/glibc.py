@@ -20,11 +20,6 @@ _FILE = re.compile(rb"(\0/)etc(?=/ld\.so\.(?:cache|preload)\0)")
 _GCONV = re.compile(rb"(\0/)usr/lib(?=/[a-z0-9_]+-linux-[a-z0-9_]+/gconv[/\0])")
 
 
-def is_loader(name: str) -> bool:
-    """Return whether a file's name is that of a loader, such as ld-linux-x86-64.so.2."""
-    return _LOADER.fullmatch(name) is not None
-
-
 def confine(name: str, data: bytes) -> bytes:
     """Return the C library's file without paths to the host's code; other files as they are.
 
@@ -39,7 +34,7 @@ def confine(name: str, data: bytes) -> bytes:
         ImageError: it is a loader in which these paths can't be found.
 
     """
-    if is_loader(name):
+    if _LOADER.fullmatch(name):
         data, folders = _FOLDERS.subn(lambda match: _FOLDER.sub(_nowhere, match[0]), data)
         data, files = _FILE.subn(_nowhere, data)
         if not folders or not files:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bakery.files import move
-from bakery.image.verity.errors import VerityError
+from bakery.image.errors import VerityError
 from bakery.image.verity.image import confirm, join, read
 from bakery.image.verity.signing import CERTIFICATE, KEY, Signer, made_elsewhere
 

@@ -16,13 +16,15 @@ class Comparison:
     """What came of it.
 
     Attributes:
+        problem: why they can't be compared; None where they were.
         root: the root hash of the data.
         tree: the blocks of the tree that are damaged.
         data: the blocks of data that are damaged, as far as the tree can be believed.
 
     """
 
-    root: bytes
+    problem: str | None = None
+    root: bytes = b""
     tree: tuple[int, ...] = ()
     data: tuple[int, ...] = ()
 

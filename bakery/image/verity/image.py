@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 from uuid import UUID
 
+from bakery.image.errors import VerityError
 from bakery.image.verity import gpt
-from bakery.image.verity.errors import VerityError
 from bakery.image.verity.gpt import SECTOR, Partition, PartitionType, Role, Table
 from bakery.image.verity.hash_tree import BLOCK, HashTreeError, Superblock
 from bakery.image.verity.layout import Layout, Wish, layout

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import re
-from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+
+from bakery.decoding import from_json
 
 PARTITION = 16 << 10
 """The bytes of a partition that has a signature."""
 
-_ROOT_HASH = re.compile(r"(?:[0-9a-f]{2}){16,64}")
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_Digits = Annotated[str, msgspec.Meta(pattern=r"\A(?:[0-9a-f]{2}){16,64}\Z")]
+_Fingerprint = Annotated[str, msgspec.Meta(pattern=r"\A(?:[0-9a-f]{64})?\Z")]
+_FIELDS = {
+    "root_hash": "rootHash",
+    "fingerprint": "certificateFingerprint",
+    "pkcs7": "signature",
+}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Signature:
+class Signature(msgspec.Struct, frozen=True, kw_only=True, rename=_FIELDS):
     """What the partition for a signature has: JSON, filled up with zeros (UAPI.2).
 
     Attributes:
         root_hash: what is signed, in hexadecimal.
-        fingerprint: the SHA-256 of the certificate in DER, in hexadecimal.
-        pkcs7: the signature in DER.
+        fingerprint: the SHA-256 of the certificate in DER, in hexadecimal; empty where it is
+            not told.
+        pkcs7: the signature in DER; base64 in JSON.
 
     """
 
-    root_hash: str
-    fingerprint: str
+    root_hash: _Digits
+    fingerprint: _Fingerprint = ""
     pkcs7: bytes
 
     def encode(self) -> bytes:
@@ -36,12 +42,7 @@ class Signature:
             ValueError: there is more than room for it.
 
         """
-        fields = {
-            "rootHash": self.root_hash,
-            "certificateFingerprint": self.fingerprint,
-            "signature": base64.b64encode(self.pkcs7).decode(),
-        }
-        data = json.dumps(fields, separators=(",", ":")).encode()
+        data = msgspec.json.encode(self)
         if len(data) >= PARTITION:
             raise ValueError(
                 f"the signature takes {len(data)} bytes, and there are {PARTITION}: leave"
@@ -58,15 +59,6 @@ class Signature:
 
         """
         try:
-            fields = json.loads(data.rstrip(b"\0"))
-            root_hash, fingerprint = fields["rootHash"], fields.get("certificateFingerprint", "")
-            pkcs7 = base64.b64decode(fields["signature"], validate=True)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            return from_json(data.rstrip(b"\0"), cls)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"it is no JSON with rootHash and signature: {error}") from None
-        if not isinstance(root_hash, str) or not _ROOT_HASH.fullmatch(root_hash):
-            raise ValueError("its rootHash is none")
-        if fingerprint and not (
-            isinstance(fingerprint, str) and _FINGERPRINT.fullmatch(fingerprint)
-        ):
-            raise ValueError("its certificateFingerprint is none")
-        return cls(root_hash=root_hash, fingerprint=fingerprint, pkcs7=pkcs7)

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.image.verity.errors import VerityError
+from bakery.image.errors import VerityError
 from bakery.image.verity.signature import Signature
 
 if TYPE_CHECKING:

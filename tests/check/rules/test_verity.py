@@ -15,6 +15,7 @@ from uuid import UUID
 import pytest
 from harness import labels, needs
 from harness.verity import Publisher
+from msgspec import structs
 
 from bakery.check.command import check_path
 from bakery.check.subject import Context
@@ -204,14 +205,14 @@ def flipped_signature(it: Broken) -> None:
     signature = it.signature
     data = bytearray(signature.pkcs7)
     data[-9] ^= 1
-    it.sign(replace(signature, pkcs7=bytes(data)))
+    it.sign(structs.replace(signature, pkcs7=bytes(data)))
 
 
 def flipped_certificate(it: Broken) -> None:
     signature = it.signature
     at = signature.pkcs7.index(b"publisher")
     data = signature.pkcs7[:at] + b"qublisher" + signature.pkcs7[at + 9 :]
-    it.sign(replace(signature, pkcs7=data))
+    it.sign(structs.replace(signature, pkcs7=data))
 
 
 def flipped_json(it: Broken) -> None:
@@ -223,7 +224,7 @@ def other_root_hash(it: Broken) -> None:
 
 
 def other_fingerprint(it: Broken) -> None:
-    it.sign(replace(it.signature, fingerprint="ab" * 32))
+    it.sign(structs.replace(it.signature, fingerprint="ab" * 32))
 
 
 def no_signature(it: Broken) -> None:

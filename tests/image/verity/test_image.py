@@ -7,8 +7,8 @@ import pytest
 from harness.verity import Publisher
 
 from bakery.files import sha256
+from bakery.image.errors import VerityError
 from bakery.image.verity import gpt, image
-from bakery.image.verity.errors import VerityError
 from bakery.image.verity.image import Seed, confirm, join, read
 
 if TYPE_CHECKING:

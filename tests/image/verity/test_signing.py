@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from harness import needs
 from harness.verity import Publisher
 
+from bakery.image.errors import VerityError
 from bakery.image.verity import pkcs7
-from bakery.image.verity.errors import VerityError
 from bakery.image.verity.pkcs7 import Pkcs7Error
 from bakery.image.verity.signature import PARTITION, Signature
 from bakery.image.verity.signing import KEY, Certificates, Signer, made_elsewhere
