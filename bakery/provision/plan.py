@@ -67,23 +67,12 @@ Environment="http_proxy={0}" "https_proxy={0}"
 """
 
 
-def plan(
-    extensions: Sequence[Extension],
-    *,
-    host: HostSystem,
-    policy: UpdatePolicy = "reload",
-    offline: bool = False,
-    unsigned: bool = False,
-    newest: bool = False,
-    proxy: str | None = None,
-    enforce: bool = False,
-    fetches: bool = True,
-) -> HostConfig:
-    """Return what a host gets.
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """How a host is to run extensions.
 
-    Args:
-        extensions: the extensions that it runs.
-        host: its operating system; `any` for others than the two.
+    Attributes:
+        host: its operating system; `any` for others than the two; None for what a format is for.
         policy: what it does after an update: as the image says, or merge it at the next reboot.
         offline: whether the images are part of the configuration.
         unsigned: whether to follow channels that are not signed.
@@ -92,29 +81,40 @@ def plan(
         enforce: whether it is to merge nothing but signed images from now on.
         fetches: whether who lays it can fetch from registries; else the host does when it boots.
 
+    """
+
+    host: HostSystem | None = None
+    policy: UpdatePolicy = "reload"
+    offline: bool = False
+    unsigned: bool = False
+    newest: bool = False
+    proxy: str | None = None
+    enforce: bool = False
+    fetches: bool = True
+
+    def later(self, each: Extension) -> bool:
+        """Return whether the host fetches an image from a registry when it first boots."""
+        settled = self.newest or self.offline or self.fetches
+        return each.url.startswith(SCHEME) and not settled
+
+
+def plan(extensions: Sequence[Extension], choices: Choices) -> HostConfig:
+    """Return what a host gets to run extensions.
+
     Raises:
         ProvisionError: the extensions don't fit the host or each other or lack one that they
             require, an image can't be embedded, or it or a channel is not signed.
 
     """
-    _refuse_misfits(extensions, host)
-    if enforce:
+    _refuse_misfits(extensions, choices.host)
+    if choices.enforce:
         verity.refuse_unsigned(extensions)
-    choices = _Choices(
-        host=host,
-        policy=policy,
-        offline=offline,
-        unsigned=unsigned,
-        newest=newest,
-        proxy=proxy,
-        fetches=fetches,
-    )
     own = [_own(each, choices) for each in extensions]
-    drop_ins = {} if host == "flatcar" else {"10-load-units.conf": _LOAD_UNITS}
-    drop_ins |= verity.DROP_INS if enforce else {}
+    drop_ins = {} if choices.host == "flatcar" else {"10-load-units.conf": _LOAD_UNITS}
+    drop_ins |= verity.DROP_INS if choices.enforce else {}
     merging = HostUnit(name="systemd-sysext.service", drop_ins=drop_ins, wanted_by="sysinit.target")
     files = [file for each in own for file in each.files]
-    files += [verity.configuration()] if enforce else []
+    files += [verity.configuration()] if choices.enforce else []
     units = (unit for each in own for unit in each.units)
     return HostConfig(
         extensions=tuple(each.name for each in extensions),
@@ -123,29 +123,11 @@ def plan(
         units=(merging, *{unit.name: unit for unit in units}.values()),
         records={name: data for each in own for name, data in each.records.items()},
         systems={each.name: each.os for each in extensions if each.os != "any"},
-        proxy=proxy,
+        proxy=choices.proxy,
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Choices:
-    """The arguments of `plan`."""
-
-    host: HostSystem
-    policy: UpdatePolicy
-    offline: bool
-    unsigned: bool
-    newest: bool
-    proxy: str | None
-    fetches: bool
-
-    def later(self, each: Extension) -> bool:
-        """Return whether the host fetches an image from a registry when it first boots."""
-        settled = self.newest or self.offline or self.fetches
-        return each.url.startswith(SCHEME) and not settled
-
-
-def _own(each: Extension, choices: _Choices) -> HostConfig:
+def _own(each: Extension, choices: Choices) -> HostConfig:
     """Return what is laid for one extension, with the record of it."""
     links = tuple(_links(each, choices))
     files = [*verity.certificates(each.name, each.certificates)]
@@ -180,7 +162,7 @@ def _own(each: Extension, choices: _Choices) -> HostConfig:
     )
 
 
-def _refuse_misfits(extensions: Sequence[Extension], host: HostSystem) -> None:
+def _refuse_misfits(extensions: Sequence[Extension], host: HostSystem | None) -> None:
     names = [each.name for each in extensions]
     for each in extensions:
         if names.count(each.name) > 1:
@@ -237,7 +219,7 @@ def _embedded(each: Extension) -> InlineContents:
     return InlineContents(data=data)
 
 
-def _links(each: Extension, choices: _Choices) -> Iterator[HostLink]:
+def _links(each: Extension, choices: Choices) -> Iterator[HostLink]:
     if not choices.newest:
         yield HostLink(path=f"{EXTENSIONS}/{each.name}.raw", target=_image(each))
     on_fcos = choices.host == "fcos"
@@ -249,7 +231,7 @@ def _links(each: Extension, choices: _Choices) -> Iterator[HostLink]:
         yield HostLink(path=_TORCX, target="/dev/null")
 
 
-def _component_files(name: str, component: Component, choices: _Choices) -> Iterator[HostFile]:
+def _component_files(name: str, component: Component, choices: Choices) -> Iterator[HostFile]:
     if component.keyring is None and not choices.unsigned:
         raise ProvisionError(
             f"nobody signs the channel that {name} would follow",
@@ -275,7 +257,7 @@ def _component_files(name: str, component: Component, choices: _Choices) -> Iter
         yield keys.program()
 
 
-def _component_units(name: str, component: Component, choices: _Choices) -> Iterator[HostUnit]:
+def _component_units(name: str, component: Component, choices: Choices) -> Iterator[HostUnit]:
     if registry.followed(component):
         yield from registry.units()
     yield from program.units()

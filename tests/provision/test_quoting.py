@@ -25,7 +25,7 @@ from bakery.provision.host_config import (
     InlineContents,
     RemoteContents,
 )
-from bakery.provision.plan import plan
+from bakery.provision.plan import Choices, plan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -199,7 +199,7 @@ def test_systemd_reads_the_units(tmp_path: Path, name: str) -> None:
     component = Component(
         transfers={f"{name}.conf": b"[Transfer]\n"}, images=f"{name}-*-x86-64.raw", keyring=b"keys"
     )
-    config = plan([extension(name=name, component=component)], host="any")
+    config = plan([extension(name=name, component=component)], Choices())
     for unit in config.units:
         if unit.text is not None:
             (tmp_path / unit.name).write_text(unit.text)
