@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 UNITS = "/etc/systemd/system"
 
 
-class RemoteContents(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class RemoteContents(msgspec.Struct, frozen=True, kw_only=True):
     """The content of a file that the host downloads.
 
     Attributes:
@@ -27,18 +27,12 @@ class RemoteContents(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     size: int | None = None
 
 
-class InlineContents(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The content of a file that is part of the configuration."""
-
-    data: bytes
-
-
 class HostFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file.
 
     Attributes:
         path: absolute, on the host.
-        contents: its content.
+        contents: its content, if that is part of the configuration, or where it is.
         mode: its permissions.
         shared: whether other extensions use it too, so that it stays when this one is removed.
         changes: whether it may be changed by the host's administrator.
@@ -46,7 +40,7 @@ class HostFile(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     path: str
-    contents: RemoteContents | InlineContents
+    contents: RemoteContents | bytes
     mode: int = 0o644
     shared: bool = False
     changes: bool = False
@@ -106,7 +100,7 @@ def unit_files(units: Iterable[HostUnit]) -> tuple[HostFile, ...]:
     return tuple(
         HostFile(
             path=f"{UNITS}/{path}",
-            contents=InlineContents(data=text.encode()),
+            contents=text.encode(),
             shared=unit.shared or unit.text is None,
         )
         for unit in units

@@ -152,7 +152,7 @@ def _write_file(file: HostFile, local: Path | None, host: HostRoot) -> None:
             source = local.absolute().as_uri() if local else file.contents.url
             _copy(source, target, file.contents)
         else:
-            target.write(file.contents.data)
+            target.write(file.contents)
 
 
 def _keys(extension: Extension) -> list[bytes]:

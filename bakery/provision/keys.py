@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bakery.provision import record
 from bakery.provision.errors import ProvisionError
-from bakery.provision.host_config import HostFile, HostUnit, InlineContents
+from bakery.provision.host_config import HostFile, HostUnit
 from bakery.tools import ToolFailedError
 from bakery.upstream.signature import gpg
 
@@ -49,7 +49,7 @@ def path(name: str) -> str:
 
 def program() -> HostFile:
     """Return the program that adds them on a host."""
-    return HostFile(path=PROGRAM, contents=InlineContents(data=TEXT), shared=True)
+    return HostFile(path=PROGRAM, contents=TEXT, shared=True)
 
 
 def unit() -> HostUnit:

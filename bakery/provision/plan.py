@@ -16,7 +16,6 @@ from bakery.provision.host_config import (
     HostFile,
     HostLink,
     HostUnit,
-    InlineContents,
     RemoteContents,
     unit_files,
 )
@@ -196,7 +195,7 @@ def _file(each: Extension, *, offline: bool) -> HostFile:
     return HostFile(path=_image(each), contents=_embedded(each) if offline else remote)
 
 
-def _embedded(each: Extension) -> InlineContents:
+def _embedded(each: Extension) -> bytes:
     if each.local is None:
         raise ProvisionError(
             f"{each.file} is not on this computer", fix="give the image file or its folder"
@@ -216,7 +215,7 @@ def _embedded(each: Extension) -> InlineContents:
             where=str(each.local),
             fix="build it again",
         )
-    return InlineContents(data=data)
+    return data
 
 
 def _links(each: Extension, choices: Choices) -> Iterator[HostLink]:
@@ -240,20 +239,18 @@ def _component_files(name: str, component: Component, choices: Choices) -> Itera
         )
     for file, text in component.transfers.items():
         if file.endswith(sysupdate.COMPONENT):
-            path = f"/etc/sysupdate.{name}{sysupdate.COMPONENT}"
-            yield HostFile(path=path, contents=InlineContents(data=text))
+            yield HostFile(path=f"/etc/sysupdate.{name}{sysupdate.COMPONENT}", contents=text)
             continue
         # What is merged is for the program to say: systemd-sysupdate only fetches and verifies.
         data = re.sub(rb"(?m)^CurrentSymlink=.*\n", b"", registry.reached(text))
         if not component.keyring:
             data = data.replace(b"\nVerify=yes\n", b"\nVerify=no\n")
-        yield HostFile(path=f"/etc/sysupdate.{name}.d/{file}", contents=InlineContents(data=data))
+        yield HostFile(path=f"/etc/sysupdate.{name}.d/{file}", contents=data)
     if choices.policy == "reboot":
         yield program.settings(name)
     yield program.file()
     if component.keyring:
-        ring = InlineContents(data=component.keyring)
-        yield HostFile(path=keys.path(name), contents=ring, changes=True)
+        yield HostFile(path=keys.path(name), contents=component.keyring, changes=True)
         yield keys.program()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-from bakery.provision.host_config import HostFile, HostUnit, InlineContents
+from bakery.provision.host_config import HostFile, HostUnit
 from bakery.provision.record import Laid
 
 # /usr is read-only where extensions are merged. Flatcar has this folder in its PATH.
@@ -76,8 +76,7 @@ def functions(name: str) -> str:
 @functools.cache
 def file() -> HostFile:
     """Return the program as it is laid on a host."""
-    contents = InlineContents(data=script().encode())
-    return HostFile(path=PATH, contents=contents, mode=0o755, shared=True)
+    return HostFile(path=PATH, contents=script().encode(), mode=0o755, shared=True)
 
 
 @functools.cache
@@ -104,6 +103,4 @@ def state(name: str) -> Laid:
 
 def settings(name: str) -> HostFile:
     """Return what has an extension's updates wait for a reboot, whatever its image says."""
-    return HostFile(
-        path=f"/etc/extensions.d/{name}.conf", contents=InlineContents(data=b"POLICY=reboot\n")
-    )
+    return HostFile(path=f"/etc/extensions.d/{name}.conf", contents=b"POLICY=reboot\n")

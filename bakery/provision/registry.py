@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.provision.errors import ProvisionError
-from bakery.provision.host_config import HostFile, HostUnit, InlineContents
+from bakery.provision.host_config import HostFile, HostUnit
 from bakery.registry.reference import SCHEME, Reference
 from bakery.release import sysupdate
 
@@ -134,7 +134,7 @@ def _parsed(address: str) -> Reference:
 
 def program() -> HostFile:
     """Return the program as it is laid on a host."""
-    return HostFile(path=PROGRAM, contents=InlineContents(data=TEXT), mode=0o755, shared=True)
+    return HostFile(path=PROGRAM, contents=TEXT, mode=0o755, shared=True)
 
 
 def units() -> tuple[HostUnit, ...]:
