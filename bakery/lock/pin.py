@@ -161,7 +161,7 @@ class _Locker:
         if asked not in (LATEST, expected) and not is_renewed(asked, expected):
             raise self._other_version(packages, asked, expected)
         return tuple(
-            LockedAsset(url=each.address, sha256=each.sha256, size=each.size, trust="apt")
+            LockedAsset(url=each.url, sha256=each.sha256, size=each.size, trust="apt")
             for each in closure
         )
 

@@ -41,13 +41,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Asset:
-    url: str
-    sha256: str
-    size: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Drafter:
     """Writes recipes of Debian packages.
 
@@ -96,8 +89,7 @@ class Drafter:
         return closure(wanted, apt.mirrors(*self.settings.debian_archives))
 
     def _read(self, offered: Offered) -> Package:
-        asset = _Asset(url=offered.address, sha256=offered.sha256, size=offered.size)
-        return packages.read(fetched(asset, self.settings), offered.address.rpartition("/")[2])
+        return packages.read(fetched(offered, self.settings), offered.url.rpartition("/")[2])
 
     def _plan(self, everything: Mapping[str, Package]) -> Plan:
         sources = {everything[name].source for name in self.asked}
