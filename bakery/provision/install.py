@@ -17,7 +17,7 @@ from bakery.provision.plan import IMAGES
 from bakery.recipe.names import release_name
 from bakery.recipe.version import Version
 from bakery.registry.files import Files
-from bakery.text import nearest
+from bakery.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -134,11 +134,10 @@ def uninstall(name: str, root: Path) -> list[str]:
         own = ownership.recorded(host, name)
         if own is None:
             known = ownership.installed(host)
-            near = nearest(name, known)
             raise ProvisionError(
                 f"{name} was not installed here with `bakery install`",
                 where=str(root),
-                fix=f"did you mean {near}?" if near else f"there are: {', '.join(known) or 'none'}",
+                fix=did_you_mean(name, known) or f"there are: {', '.join(known) or 'none'}",
             )
         removed = ownership.take_away(host, name, own, ())
         if keys.path(name) in removed:
