@@ -9,6 +9,7 @@ from bakery.arch import ARCHITECTURES
 from bakery.errors import BakeryError
 from bakery.http.address import file_name, split
 from bakery.http.errors import RequestError
+from bakery.recipe.types import VersionPattern
 from bakery.recipe.upstreams import ListingUpstream
 from bakery.recipe.version import Version
 from bakery.scaffold.release import About, UpstreamFile, UpstreamRelease
@@ -50,9 +51,8 @@ def look(address: str, name: str, version: str | None, api: Api) -> UpstreamRele
         upstream = _listed(address, found, api)
     _check(address)
     if version is None:
-        listing, version = _newest(address, api)
-        upstream = {"listing": listing.listing, "pattern": listing.pattern}
-        notes.append(f"{version}, the newest below {listing.listing}")
+        upstream, version = _newest(address, api)
+        notes.append(f"{version}, the newest below {upstream['listing']}")
     parsed = Version.parse(version)
     files = _files(_filled(address, {"version": parsed.tag, "bare": parsed.bare}), api)
     notes += [
@@ -103,10 +103,9 @@ def _listed(address: str, tag: str, api: Api) -> dict[str, str] | None:
     if not tag:
         return None
     try:
-        listing, _ = _newest(address, api)
+        return _newest(address, api)[0]
     except UpstreamError:
         return None
-    return {"listing": listing.listing, "pattern": listing.pattern}
 
 
 def _check(address: str) -> None:
@@ -141,8 +140,8 @@ def _filled(text: str, words: dict[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: words.get(match[1], match[0]), text)
 
 
-def _newest(address: str, api: Api) -> tuple[ListingUpstream, str]:
-    """Return the page that lists versions, above the first step with one, and the newest of them.
+def _newest(address: str, api: Api) -> tuple[dict[str, str], str]:
+    """Return the `upstream:` of the page above the first step with a version, and the newest one.
 
     Raises:
         UpstreamError: there is no such page.
@@ -153,7 +152,8 @@ def _newest(address: str, api: Api) -> tuple[ListingUpstream, str]:
     )
     for listing in map(_listing, addresses):
         try:
-            return listing, offers(listing, api)[-1].tag
+            newest = offers(listing, api)[-1].tag
+            return {"listing": listing.listing, "pattern": str(listing.pattern)}, newest
         except UpstreamError as error:
             refusal = error
     raise UpstreamError(
@@ -169,9 +169,8 @@ def _listing(address: str) -> ListingUpstream:
     folder, _, start = before.rpartition("/")
     version = "[0-9][0-9.]*" if placeholder == "{bare}" else "v?[0-9][0-9.]*"
     end = re.escape(re.split(r"[/{]", behind)[0]) + ("[^/]*" if "{" in behind.split("/")[0] else "")
-    return ListingUpstream(
-        listing=f"{folder}/", pattern=f"{re.escape(start)}(?P<version>{version}){end}"
-    )
+    pattern = VersionPattern(f"{re.escape(start)}(?P<version>{version}){end}")
+    return ListingUpstream(listing=f"{folder}/", pattern=pattern)
 
 
 def _existing(address: str, arch: Arch, api: Api) -> str | None:
