@@ -185,10 +185,5 @@ class _Verifier:
         )
 
     def _changed(self, pin: LockedAsset, locked: str, now: str) -> ChangedUpstreamError:
-        return ChangedUpstreamError(
-            "upstream has changed a file that is locked",
-            where=pin.url,
-            why=f"locked:  {locked}\nnow:     {now}",
-            fix="find out why before anything else; until then the store and "
-            f"{show(self._source.folder / LOCK)} have what was reviewed",
-        )
+        kept = f"the store and {show(self._source.folder / LOCK)} have what was reviewed"
+        return ChangedUpstreamError(pin.url, locked=locked, now=now, then=f"until then {kept}")
