@@ -54,7 +54,8 @@ def look(address: str, name: str, version: str | None, api: Api) -> UpstreamRele
         upstream, version = _newest(address, api)
         notes.append(f"{version}, the newest below {upstream['listing']}")
     parsed = Version.parse(version)
-    files = _files(_filled(address, {"version": parsed.tag, "bare": parsed.bare}), api)
+    address = address.replace("{version}", parsed.tag).replace("{bare}", parsed.bare)
+    files = _files(address, api)
     notes += [
         f"{arch}: {files[arch].name if arch in files else 'nothing'}" for arch in ARCHITECTURES
     ]
@@ -134,10 +135,6 @@ def _files(address: str, api: Api) -> dict[Arch, UpstreamFile]:
             fix="look at the address in a browser; another version: --version VERSION",
         )
     return files
-
-
-def _filled(text: str, words: dict[str, str]) -> str:
-    return re.sub(r"\{(\w+)\}", lambda match: words.get(match[1], match[0]), text)
 
 
 def _newest(address: str, api: Api) -> tuple[dict[str, str], str]:
