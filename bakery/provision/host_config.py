@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -93,6 +96,14 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     records: dict[str, bytes] = {}
     systems: dict[str, str] = {}
     proxy: str | None = None
+
+
+@functools.cache
+def shipped_unit(name: str) -> HostUnit:
+    """Return a unit that all extensions share, as it lies in the folder `units`."""
+    text = (Path(__file__).parent / "units" / name).read_text("utf-8")
+    target = re.search(r"^WantedBy=(.+)$", text, re.MULTILINE)
+    return HostUnit(name=name, text=text, wanted_by=target and target[1], shared=True)
 
 
 def unit_files(units: Iterable[HostUnit]) -> tuple[HostFile, ...]:

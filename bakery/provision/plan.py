@@ -17,6 +17,7 @@ from bakery.provision.host_config import (
     HostLink,
     HostUnit,
     RemoteContents,
+    shipped_unit,
     unit_files,
 )
 from bakery.registry.reference import SCHEME
@@ -42,23 +43,6 @@ _TORCX = "/etc/systemd/system-generators/torcx-generator"
 _LOAD_UNITS = """\
 [Service]
 ExecStartPost=/usr/bin/systemctl daemon-reload
-"""
-# For hosts that are to have the newest version when they first boot. It comes before all that waits
-# for multi-user.target; what needs the extension says After= this unit.
-_FIRST = """\
-[Unit]
-Description=Fetch the newest version of the extension {name}, which this host does not have yet
-ConditionPathExists=!{extensions}/{name}.raw
-Wants=network-online.target
-After=network-online.target extensions-keys.service
-Before=multi-user.target
-
-[Service]
-Type=oneshot
-ExecStart={program} first {name}
-
-[Install]
-WantedBy=multi-user.target
 """
 _PROXY = """\
 [Service]
@@ -144,7 +128,8 @@ def _own(each: Extension, choices: Choices) -> HostConfig:
         )
     later = choices.later(each)
     if later:
-        units.append(registry.first(each, _image(each)))
+        command = [registry.PROGRAM, "install", each.name, _image(each), each.url, str(each.size)]
+        units.append(_first(each.name, f"the extension {each.name} from a registry", command))
     if later or (each.component and registry.followed(each.component)):
         files.append(registry.program())
     if choices.proxy is not None:
@@ -259,11 +244,21 @@ def _component_units(name: str, component: Component, choices: Choices) -> Itera
         yield from registry.units()
     yield from program.units()
     if choices.newest:
-        text = _FIRST.format(name=name, extensions=EXTENSIONS, program=program.PATH)
-        first = f"extensions-first-{name}.service"
-        yield HostUnit(name=first, text=text, wanted_by="multi-user.target")
+        what = f"the newest version of the extension {name}"
+        yield _first(name, what, [program.PATH, "first", name])
     if component.keyring:
         yield keys.unit()
+
+
+def _first(name: str, what: str, command: Sequence[str]) -> HostUnit:
+    """Return what fetches an extension when a host first boots and does not have it yet.
+
+    It comes before all that waits for multi-user.target; what needs the extension says After= it.
+    """
+    unit = shipped_unit("extensions-first.service")
+    text = (unit.text or "").format(name=name, what=what, command=" ".join(command))
+    own = f"extensions-first-{name}.service"
+    return structs.replace(unit, name=own, text=text, shared=False)
 
 
 def _proxied(unit: HostUnit, proxy: str) -> HostUnit:

@@ -8,53 +8,21 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bakery.provision.host_config import HostFile, HostUnit
+from bakery.provision.host_config import HostFile, shipped_unit
 from bakery.provision.record import Laid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bakery.provision.host_config import HostUnit
 
 # /usr is read-only where extensions are merged. Flatcar has this folder in its PATH.
 PATH = "/opt/bin/extensions"
 
 _FOLDER = Path(__file__).parent
 _PARTS = {"# --- The record\n": "record", "# --- The rehearsal\n": "rehearse"}  # what goes where
-_UPDATE = f"""\
-[Unit]
-Description=Update the extensions that follow a channel
-Wants=network-online.target
-After=network-online.target
-
-[Service]
-Type=oneshot
-ExecStart={PATH} update
-"""
-_TIMER = """\
-[Unit]
-Description=Look for updates of extensions
-
-[Timer]
-OnBootSec=15min
-OnUnitActiveSec=6h
-RandomizedDelaySec=1h
-
-[Install]
-WantedBy=timers.target
-"""
-# Ordered after the target that starts it, so that nobody's boot waits until an update is watched.
-_TRANSACTIONS = f"""\
-[Unit]
-Description=End interrupted updates of extensions, and begin those that wait for a reboot
-After=multi-user.target systemd-sysext.service
-RequiresMountsFor=/opt /var/lib
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart={PATH} resume
-ExecStop={PATH} power-down
-
-[Install]
-WantedBy=multi-user.target
-"""
 
 
 @functools.cache
@@ -79,21 +47,14 @@ def file() -> HostFile:
     return HostFile(path=PATH, contents=script().encode(), mode=0o755, shared=True)
 
 
-@functools.cache
-def units() -> tuple[HostUnit, ...]:
-    """Return what runs it."""
-    return (
-        HostUnit(name="extensions-update.service", text=_UPDATE, shared=True),
-        HostUnit(
-            name="extensions-update.timer", text=_TIMER, wanted_by="timers.target", shared=True
-        ),
-        HostUnit(
-            name="extensions-transactions.service",
-            text=_TRANSACTIONS,
-            wanted_by="multi-user.target",
-            shared=True,
-        ),
-    )
+def units() -> Iterator[HostUnit]:
+    """Return what runs it.
+
+    What ends interrupted updates comes after the target that starts it, so that nobody's boot waits
+    until an update is watched.
+    """
+    names = ("update.service", "update.timer", "transactions.service")
+    return (shipped_unit(f"extensions-{name}") for name in names)
 
 
 def state(name: str) -> Laid:
