@@ -27,14 +27,11 @@ _SHARED_SUMS = ("SHA256SUMS", "sha256sum.txt", "sha256sums.txt", "checksums.txt"
 
 
 def look(address: str, name: str, version: str | None, api: Api) -> UpstreamRelease:
-    """Return a version with its files.
+    """Return a version with its files; see `create`.
 
-    Args:
-        address: of a file, with `{version}` or `{bare}`, and `{arch}` where it has the processor;
-            or of one version's file for one processor, whose words for both are found in it.
-        name: what the recipe will be called.
-        version: which version; None for the newest that the folder above it lists.
-        api: asks the server.
+    The address is of a file, with `{version}` or `{bare}`, and `{arch}` where it has the processor;
+    or of one version's file for one processor, whose words for both are found in it. The newest
+    version is that of the folder above.
 
     Raises:
         BakeryError: the address has no version in it, or nothing is there.

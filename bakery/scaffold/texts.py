@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -264,47 +265,11 @@ def _check(draft: Draft, seen: Observed | None) -> str:
 
 
 def _unit(draft: Draft) -> str:
-    return f"""# {REVIEW} say how the program starts, and let it do what it must and no more
-[Unit]
-Description={draft.about.summary.replace("%", "%%")}
-Documentation={draft.about.homepage}
-Wants=network-online.target
-After=network-online.target
-
-[Service]
-ExecStart=/usr/bin/{draft.layout.programs[0]}
-Restart=on-failure
-RestartSec=2
-
-DynamicUser=yes
-UMask=0077
-StateDirectory={draft.name}
-RuntimeDirectory={draft.name}
-WorkingDirectory=%S/{draft.name}
-
-CapabilityBoundingSet=
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-NoNewPrivileges=yes
-PrivateDevices=yes
-PrivateTmp=yes
-PrivateUsers=yes
-ProcSubset=pid
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHome=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-ProtectSystem=strict
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-SystemCallErrorNumber=EPERM
-SystemCallFilter=@system-service
-SystemCallFilter=~@privileged @resources
-"""
+    template = Path(__file__).with_name("service.txt").read_text("utf-8")
+    return template.format(
+        review=REVIEW,
+        name=draft.name,
+        summary=draft.about.summary.replace("%", "%%"),
+        homepage=draft.about.homepage,
+        program=draft.layout.programs[0],
+    )
