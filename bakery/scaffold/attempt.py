@@ -82,7 +82,7 @@ class Attempt:
         """Boot the image with those that it requires, and a shell in it."""
         files = [str(self._file(each)) for each in (*self.others, self.image)]
         if self._file(self.image).exists():
-            self._call(["bakery.cli", "boot", "--shell", "--on", self.on, *files], {})
+            self._call(["bakery", "boot", "--shell", "--on", self.on, *files], {})
 
     def _boot(self, tell: TellPart) -> BootReport:
         deployment = Deployment.of(self.image, self.others, self._file)
