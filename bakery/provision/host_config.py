@@ -12,6 +12,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bakery.provision.record import Laid
+
 UNITS = "/etc/systemd/system"
 
 
@@ -93,7 +95,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[HostFile, ...]
     links: tuple[HostLink, ...]
     units: tuple[HostUnit, ...]
-    records: dict[str, bytes] = {}
+    records: dict[str, tuple[Laid, ...]] = {}
     systems: dict[str, str] = {}
     proxy: str | None = None
 

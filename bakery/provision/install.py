@@ -65,8 +65,7 @@ def _install(extension: Extension, config: HostConfig, host: HostRoot) -> list[s
     name = extension.name
     before = ownership.recorded(host, name) or ()
     _refuse_older(extension, before, host)
-    planned = record.planned_by(config)
-    new = ownership.claim(host, name, planned)
+    new = ownership.claim(host, name, config.records[name])
     trusted = keys.changes(host, _keys(extension))
     for file in (*config.files, *unit_files(config.units)):
         _write_file(file, extension.local, host)

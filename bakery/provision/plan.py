@@ -104,7 +104,7 @@ def plan(extensions: Sequence[Extension], choices: Choices) -> HostConfig:
         files=tuple(dict.fromkeys(files)),
         links=tuple(dict.fromkeys(link for each in own for link in each.links)),
         units=(merging, *{unit.name: unit for unit in units}.values()),
-        records={name: data for each in own for name, data in each.records.items()},
+        records={name: laid for each in own for name, laid in each.records.items()},
         systems={each.name: each.os for each in extensions if each.os != "any"},
         proxy=choices.proxy,
     )
@@ -142,7 +142,7 @@ def _own(each: Extension, choices: Choices) -> HostConfig:
         files=tuple(file for file in files if not later or file.path != _image(each)),
         links=tuple(link for link in links if not later or link.target != _image(each)),
         units=tuple(units),
-        records={each.name: record.encode(laid)},
+        records={each.name: laid},
     )
 
 

@@ -94,15 +94,10 @@ def planned(
     )
 
 
-def planned_by(config: HostConfig) -> tuple[Laid, ...]:
-    """Return what a configuration lays for its extensions."""
-    return tuple(laid for data in config.records.values() for laid in decode(data))
-
-
 def files(config: HostConfig) -> Iterator[HostFile]:
     """Yield a configuration's records as files, for machines that are new."""
-    for name, data in config.records.items():
-        yield HostFile(path=path(name), contents=data)
+    for name, laid in config.records.items():
+        yield HostFile(path=path(name), contents=encode(laid))
 
 
 def wanted_link(unit: HostUnit) -> HostLink | None:

@@ -121,16 +121,16 @@ def _refusals(config: HostConfig) -> Iterator[str]:
         yield "has_curl"
     for name, system in config.systems.items():
         yield _words("fits", name, system)
-    for name, data in config.records.items():
-        followed = [each.path for each in record.decode(data) if each.kind == "images"]
+    for name, laid in config.records.items():
+        followed = [each.path for each in laid if each.kind == "images"]
         if followed:
             yield _words("can_follow", name)
             signed = any(file.path == keys.path(name) for file in config.files)
             yield from [_words("can_verify", name)] * signed
             for target in _images(config, name):
                 yield _words("keep_newer", name, target, *followed)
-    for name, data in config.records.items():
-        yield _given(_words("claim", name), data)
+    for name, laid in config.records.items():
+        yield _given(_words("claim", name), record.encode(laid))
     yield "nothing_foreign"
 
 
