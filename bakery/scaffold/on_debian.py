@@ -26,6 +26,7 @@ from bakery.scaffold import package as packages
 from bakery.scaffold.contents import fetched
 from bakery.scaffold.debian_plan import Plan
 from bakery.scaffold.observe import image_of, looked_into, seen_in_a_boot
+from bakery.scaffold.texts import write
 from bakery.upstream import apt
 from bakery.upstream.debian import closure
 from bakery.upstream.errors import UpstreamError
@@ -222,7 +223,4 @@ class Drafter:
             **{f"files/{path}": text for path, text in plan.files.items()},
         }
         shutil.rmtree(folder / "files", ignore_errors=True)  # of the plan before this one
-        for path, text in texts.items():
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, "utf-8")
+        write(texts, folder)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.files import write_whole
 from bakery.recipe.debian import LATEST
 from bakery.scaffold.libraries import SUITE
 from bakery.scaffold.release import UNKNOWN_LICENCE
@@ -128,6 +129,14 @@ def _libraries(draft: Draft) -> Iterator[dict[str, object]]:
             "version": LATEST,
             "install": {"usr/share/doc/**/copyright": f"usr/share/licenses/{draft.name}/"},
         }
+
+
+def write(files: Mapping[str, str], folder: Path) -> None:
+    """Write a recipe's files, by path, into its folder."""
+    for path, text in files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, text.encode())
 
 
 def in_yaml(values: Mapping[str, object], comments: Mapping[str, str]) -> Iterator[str]:
