@@ -46,6 +46,12 @@ def nearest(name: str, valid: Iterable[str]) -> str | None:
     return next(iter(difflib.get_close_matches(name, list(valid), n=1, cutoff=0.6)), None)
 
 
+def did_you_mean(name: str, valid: Iterable[str]) -> str | None:
+    """Return the question whether a valid name was meant, or None when nothing is near."""
+    near = nearest(name, valid)
+    return f"did you mean {near}?" if near else None
+
+
 def parse_size(text: str) -> int:
     """Return the bytes that a size such as `500M`, `1.5G` or `4096` stands for.
 

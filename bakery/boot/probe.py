@@ -14,11 +14,11 @@ from bakery.recipe.expectations import (
     Expectations,
     FileExpectation,
     ListenExpectation,
-    Pattern,
     Socket,
     Text,
     UnitExpectation,
 )
+from bakery.recipe.types import Pattern
 from bakery.recipe.version import Version
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bakery import interrupts
 from bakery.errors import BakeryError, explained
 from bakery.text import nearest
 
@@ -33,12 +32,6 @@ class CommandGroup(click.Group):
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             ctx.fail(_unknown(args, self.list_commands(ctx)))
         return super().resolve_command(ctx, args)
-
-    def main(self, *arguments: Any, **options: Any) -> Any:
-        """Parse the command line and run the command; Ctrl-C ends all that it has begun."""
-        if options.get("standalone_mode", True):
-            interrupts.install()
-        return super().main(*arguments, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; if it fails, report why and exit with status 1."""

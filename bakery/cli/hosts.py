@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +13,6 @@ from bakery.cli.project import Project
 if TYPE_CHECKING:
     from bakery.arch import Arch
     from bakery.provision.command import Output
-    from bakery.provision.plan import HostSystem, UpdatePolicy
 
 _arch = click.option(
     "--arch", type=click.Choice(list(ARCHITECTURES)), default="x86-64", show_default=True
@@ -83,17 +82,11 @@ def provision(
     references: tuple[str, ...],
     *,
     output: Output,
-    host: HostSystem | None,
     arch: Arch,
-    policy: UpdatePolicy,
-    keyring: Path | None,
-    offline: bool,
-    newest: bool,
-    mirror: str | None,
-    proxy: str | None,
-    unsigned: bool,
     verity: bool,
-    enforce: bool,
+    keyring: Path | None,
+    mirror: str | None,
+    **choices: Any,
 ) -> None:
     """Write what a new machine needs to run extensions.
 
@@ -101,24 +94,18 @@ def provision(
     followed. All may be paths or addresses as well.
     """
     from bakery.provision import command
+    from bakery.provision.extension import Wanted
+    from bakery.provision.plan import Choices
 
     project = Project()
     with project.explaining_names(references):
         text = command.provision(
             references,
+            Wanted(arch=arch, verity=verity, keyring=keyring),
+            Choices(**choices),
             settings=project.settings,
             output=output,
-            host=host,
-            arch=arch,
-            policy=policy,
-            offline=offline,
-            newest=newest,
             mirror=mirror,
-            proxy=proxy,
-            unsigned=unsigned,
-            verity=verity,
-            enforce=enforce,
-            keyring=keyring,
         )
     click.echo(text, nl=False)
 
@@ -137,33 +124,27 @@ def install(
     reference: str,
     root: Path,
     *,
-    host: HostSystem,
     arch: Arch,
-    policy: UpdatePolicy,
-    keyring: Path | None,
-    unsigned: bool,
     verity: bool,
-    enforce: bool,
+    keyring: Path | None,
+    **choices: Any,
 ) -> None:
     """Install an extension into a root file system, such as a golden image's.
 
     Of a channel, the files that make hosts follow it as well.
     """
     from bakery.provision import command
+    from bakery.provision.extension import Wanted
+    from bakery.provision.plan import Choices
 
     project = Project()
     with project.explaining_names([reference]):
         paths = command.install(
             reference,
             root,
-            settings=project.settings,
-            host=host,
-            arch=arch,
-            policy=policy,
-            unsigned=unsigned,
-            verity=verity,
-            enforce=enforce,
-            keyring=keyring,
+            Wanted(arch=arch, verity=verity, keyring=keyring),
+            Choices(**choices),
+            project.settings,
         )
     for path in paths:
         click.echo(path)

@@ -69,8 +69,6 @@ def mirror(
     from bakery.release.keyring import usual
 
     settings = Project().settings
-    if keyring is None and not unsigned:
-        keyring = usual(settings.signing_keyring)
     notes: list[str] = []
     failures: list[tuple[str, BakeryError]] = []
     with Display() as display:
@@ -87,7 +85,7 @@ def mirror(
             selection=Selection(
                 names=names, arches=arches or tuple(ARCHITECTURES), current=current
             ),
-            keyring=None if unsigned else keyring,
+            keyring=None if unsigned else keyring or usual(settings.signing_keyring),
             with_assets=assets,
             settings=settings,
             begun=begun,

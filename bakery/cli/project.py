@@ -12,7 +12,7 @@ import click
 
 from bakery import settings
 from bakery.errors import BakeryError
-from bakery.text import nearest
+from bakery.text import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -94,11 +94,9 @@ class Project:
     def refuse_unknown(self, name: str) -> None:
         """Raise a BakeryError if there is no recipe called `name`."""
         if name not in self.recipes:
-            near = nearest(name, self.recipes)
-            raise BakeryError(
-                f"there is no recipe {name}",
-                fix=f"did you mean {near}?" if near else f"there are: {', '.join(self.recipes)}",
-            )
+            known = f"there are: {', '.join(self.recipes)}"
+            fix = did_you_mean(name, self.recipes) or known
+            raise BakeryError(f"there is no recipe {name}", fix=fix)
 
     def image(self, name: str, version: str | None = None, arch: str | None = None) -> Image:
         """Return a recipe's image: of its newest locked version, for this machine's processor.

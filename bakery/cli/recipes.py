@@ -7,8 +7,8 @@ import sys
 import click
 
 from bakery.arch import ARCHITECTURES
-from bakery.cli.failures import exit_on_failures
 from bakery.cli.project import Project
+from bakery.cli.upstreams import lock_missing
 from bakery.errors import BakeryError
 from bakery.scaffold.libraries import SUITE
 from bakery.text import fitted
@@ -178,7 +178,7 @@ def try_recipe(name: str, machine: str | None, *, window: int, shell: bool | Non
 
     project = Project()
     if not releases(project.source(name)) or any(r.problem for r in releases(project.source(name))):
-        _lock(project, name)
+        lock_missing(project, {name: project.source(name)})
         project = Project()
     image, settings = project.image(name), project.settings
     attempt = Attempt(
@@ -199,12 +199,3 @@ def try_recipe(name: str, machine: str | None, *, window: int, shell: bool | Non
         attempt.look_around()
     if not passed:
         raise SystemExit(1)
-
-
-def _lock(project: Project, name: str) -> None:
-    from bakery.lock import tables, update
-
-    source = project.source(name)
-    for result in update.update({name: source}, sources=project.recipes, settings=project.settings):
-        click.echo(tables.update_line(result))
-        exit_on_failures([(name, error) for error in result.failures])

@@ -20,7 +20,7 @@ from bakery.recipe.expectations import Expectations
 from bakery.recipe.lock import Lock
 from bakery.recipe.model import Recipe
 from bakery.settings import Settings
-from bakery.yaml.convert import alternatives, described, fields
+from bakery.yaml.convert import alternatives, described, fields, is_struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -80,12 +80,12 @@ def _gather(kind: Any, seen: dict[type, None]) -> None:
         for part in typing.get_args(kind):
             _gather(part, seen)
     elif (
-        isinstance(kind, type) and (_is_struct(kind) or hasattr(kind, "parse")) and kind not in seen
+        isinstance(kind, type) and (is_struct(kind) or hasattr(kind, "parse")) and kind not in seen
     ):
         for base in _bases(kind):
             _gather(base, seen)
         seen[kind] = None
-        for info in fields(kind).values() if _is_struct(kind) else ():
+        for info in fields(kind).values() if is_struct(kind) else ():
             _gather(info.type, seen)
 
 
@@ -96,12 +96,8 @@ def _bases(kind: type) -> list[type]:
 
 def _own(kind: type) -> Iterable[str]:
     """Return the names of the fields that a model has itself."""
-    is_model = _is_struct(kind) and kind is not msgspec.Struct
+    is_model = is_struct(kind) and kind is not msgspec.Struct
     return inspect.get_annotations(kind) if is_model else ()
-
-
-def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 class _Page:
@@ -140,7 +136,7 @@ class _Page:
 
     def _nested(self, kind: Any) -> None:
         for each in kinds(kind):
-            if not _is_struct(each):
+            if not is_struct(each):
                 self._texts[each] = None
             elif each not in self._told:
                 self._told.add(each)
@@ -206,7 +202,7 @@ def _value(kind: Any) -> str:
         return f"a map of: {_value(arguments[0])} → {_value(arguments[1])}"
     if origin in (typing.Union, types.UnionType):
         options = [
-            (_bases(each) or [each])[0] if _is_struct(each) else each for each in alternatives(kind)
+            (_bases(each) or [each])[0] if is_struct(each) else each for each in alternatives(kind)
         ]
         return "; or ".join(dict.fromkeys(map(_value, options)))
     return _PLAIN.get(kind) or f"[{_name(kind)}](#{_anchor(_title(kind))})"

@@ -222,9 +222,8 @@ def verify_release(location: str, keyring: Path | None, *, unsigned: bool) -> No
     from bakery.release.keyring import usual
     from bakery.release.verify import verify
 
-    if keyring is None and not unsigned:
-        keyring = usual(Project().settings.signing_keyring)
-    for verified in verify(location, keyring=None if unsigned else keyring):
+    keys = None if unsigned else keyring or usual(Project().settings.signing_keyring)
+    for verified in verify(location, keyring=keys):
         click.echo(f"{verified.name:<44} {format_size(verified.size):>10}  {verified.what}")
     click.echo(f"{location} is as it should be{', but for a signature' if unsigned else ''}")
     if on_github := _ON_GITHUB.match(location):

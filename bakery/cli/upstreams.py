@@ -41,7 +41,7 @@ def lock(name: str, version: str | None, parts: tuple[str, ...]) -> None:
     project = Project()
     source = project.source(name)
     if version is None:
-        _update(project, {name: source}, parts=chosen)
+        lock_missing(project, {name: source}, parts=chosen)
         return
     locked = lock_version(
         source,
@@ -69,7 +69,7 @@ def update(names: tuple[str, ...], *, prune: bool, markdown: bool) -> None:
     then 1.
     """
     project = Project()
-    _update(project, project.chosen(names), prune=prune, markdown=markdown)
+    lock_missing(project, project.chosen(names), prune=prune, markdown=markdown)
 
 
 @click.command()
@@ -133,7 +133,7 @@ def sources(names: tuple[str, ...], *, markdown: bool) -> None:
     click.echo(sources.table(Project().chosen(names).values(), markdown=markdown))
 
 
-def _update(
+def lock_missing(
     project: Project,
     chosen: Mapping[str, Source],
     *,
@@ -141,6 +141,7 @@ def _update(
     prune: bool = False,
     markdown: bool = False,
 ) -> None:
+    """Lock what the `build:` of recipes asks for and their locks lack, and say so."""
     from bakery.lock import tables, update
 
     results = []

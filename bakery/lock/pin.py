@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -38,6 +39,14 @@ _DOWNLOADS = 6
 
 class ChangedUpstreamError(BakeryError):
     """Upstream publishes other bytes under an address that is locked already."""
+
+    def __init__(self, url: str, *, locked: str, now: str, then: str) -> None:
+        super().__init__(
+            "upstream has changed a file that is locked",
+            where=url,
+            why=f"locked:  {locked}\nnow:     {now}",
+            fix=f"find out why before anything else; {then}",
+        )
 
 
 def lock_version(
@@ -94,11 +103,11 @@ def unchanged(source: Source, pinned: LockedAsset, now: LockedAsset) -> LockedAs
     """
     if pinned.sha256 != now.sha256 or _says_otherwise(pinned.vouched, now.vouched):
         raise ChangedUpstreamError(
-            "upstream has changed a file that is locked",
-            where=pinned.url,
-            why=f"locked:  {_known(pinned)}\nnow:     {_known(now)}",
-            fix="find out why before anything else; if the new file is right, "
-            f"remove the line from {show(source.folder / LOCK)} and lock again",
+            pinned.url,
+            locked=_known(pinned),
+            now=_known(now),
+            then="if the new file is right, remove the line from "
+            f"{show(source.folder / LOCK)} and lock again",
         )
     best = pinned if pinned.is_trusted(now.level) else now
     return msgspec.structs.replace(best, size=now.size or pinned.size)
@@ -115,36 +124,36 @@ def _known(asset: LockedAsset) -> str:
     return f"{digest.replace(':', ' ')} ({asset.trust})"
 
 
+@dataclass(frozen=True)
 class _Locker:
-    def __init__(self, source: Source, settings: Settings, evidence: Evidence, api: Api) -> None:
-        self._source = source
-        self._settings = settings
-        self._evidence = evidence
-        self._api = api
+    source: Source
+    settings: Settings
+    evidence: Evidence
+    api: Api
 
     def parts(
         self, version: Version, sources: Mapping[str, Source], given: Mapping[str, str]
     ) -> dict[str, str]:
-        known = self._source.lock.versions.get(version.tag)
+        known = self.source.lock.versions.get(version.tag)
         locked = known.parts if known else {}
         for name in given:
-            if name not in self._source.recipe.parts:
+            if name not in self.source.recipe.parts:
                 raise LockError(
-                    f"{self._source.name} has no part {name}",
-                    fix=f"its parts: {', '.join(self._source.recipe.parts) or 'none'}",
+                    f"{self.source.name} has no part {name}",
+                    fix=f"its parts: {', '.join(self.source.recipe.parts) or 'none'}",
                 )
         chosen: dict[str, str] = {}
-        for name, kind in self._source.recipe.parts.items():
+        for name, kind in self.source.recipe.parts.items():
             if name in given:
                 chosen[name] = given[name]
             elif isinstance(kind, TextPart):
-                chosen[name] = self._text(kind.text.expand(values(self._source, version, chosen)))
+                chosen[name] = self._text(kind.text.expand(values(self.source, version, chosen)))
             elif isinstance(kind, RecipePart):
                 chosen[name] = self._newest(sources[kind.recipe])
             elif name in locked:
                 chosen[name] = locked[name]
             else:
-                chosen[name] = offers(kind, self._api)[-1].tag
+                chosen[name] = offers(kind, self.api)[-1].tag
             Version.parse(chosen[name])
         return chosen
 
@@ -155,19 +164,19 @@ class _Locker:
         return self._packages(request.packages, request.version or LATEST)
 
     def _packages(self, packages: Packages, asked: str) -> tuple[LockedAsset, ...]:
-        closure = debian.closure(packages, apt.mirrors(*self._settings.debian_archives))
+        closure = debian.closure(packages, apt.mirrors(*self.settings.debian_archives))
         version = next(package.version for package in closure if package.name == packages.names[0])
         expected = debian_tag(version)
         if asked not in (LATEST, expected) and not is_renewed(asked, expected):
             raise self._other_version(packages, asked, expected)
         return tuple(
-            LockedAsset(url=each.address, sha256=each.sha256, size=each.size, trust="apt")
+            LockedAsset(url=each.url, sha256=each.sha256, size=each.size, trust="apt")
             for each in closure
         )
 
     def _other_version(self, packages: Packages, asked: str, there: str) -> LockError:
-        first, name = packages.names[0], self._source.name
-        upstream = self._source.recipe.upstream
+        first, name = packages.names[0], self.source.name
+        upstream = self.source.recipe.upstream
         own = upstream.debian if isinstance(upstream, DebianUpstream) else name
         if own != first and own in packages.names:
             fix = f"the recipe's versions are {own}'s: put that first in packages:"
@@ -190,26 +199,26 @@ class _Locker:
         )
 
     def _asset(self, tag: str, request: Request) -> LockedAsset:
-        known = self._source.lock.versions.get(tag)
+        known = self.source.lock.versions.get(tag)
         pinned = next(iter(request.finds(known)), None) if known else None
-        asset = self._evidence.establish(request)
+        asset = self.evidence.establish(request)
         if pinned is not None:
-            if pinned.trust not in claims(self._source, request):
+            if pinned.trust not in claims(self.source, request):
                 pinned = LockedAsset(url=pinned.url, sha256=pinned.sha256, trust="first-use")
-            asset = unchanged(self._source, pinned, asset)
-        if not asset.is_trusted(self._source.recipe.trust):
-            key = "signature" if self._source.recipe.trust == "signature" else "checksum"
+            asset = unchanged(self.source, pinned, asset)
+        if not asset.is_trusted(self.source.recipe.trust):
+            key = "signature" if self.source.recipe.trust == "signature" else "checksum"
             raise LockError(
                 "too little is known about an asset",
                 where=asset.url,
                 why=f"it would be locked by `{asset.trust}`, "
-                f"but the recipe asks for `trust: {self._source.recipe.trust}`",
+                f"but the recipe asks for `trust: {self.source.recipe.trust}`",
                 fix=f"if upstream publishes a {key}, name it in the recipe's {key}:",
             )
         return asset
 
     def _text(self, url: str) -> str:
-        text = self._evidence.text(url).strip()
+        text = self.evidence.text(url).strip()
         try:
             return Version.parse(text).tag
         except ValueError as error:
@@ -224,7 +233,7 @@ class _Locker:
         lock = lockfile.read(source.folder / LOCK)  # may have grown since it was loaded
         if not lock.versions:
             raise LockError(
-                f"{self._source.name} follows {source.name}, which has no locked version",
+                f"{self.source.name} follows {source.name}, which has no locked version",
                 fix=f"bakery lock {source.name} VERSION",
             )
         return lock.ordered[-1].tag

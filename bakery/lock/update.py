@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, TypeVar
 
@@ -123,84 +123,78 @@ def standings(chosen: Mapping[str, Source], settings: Settings) -> list[Standing
         return list(pool.map(lambda source: _standing(source, api), chosen.values()))
 
 
+@dataclass(frozen=True)
 class _Updater:
-    def __init__(
-        self,
-        source: Source,
-        sources: Mapping[str, Source],
-        settings: Settings,
-        parts: Mapping[str, str],
-    ) -> None:
-        self._source = source
-        self._sources = sources
-        self._settings = settings
-        self._parts = parts
-        self._failures: list[BakeryError] = []
+    source: Source
+    sources: Mapping[str, Source]
+    settings: Settings
+    parts: Mapping[str, str]
+    failures: list[BakeryError] = field(default_factory=list)
 
     def run(self, api: Api, *, prune: bool) -> Update:
         """Lock what is missing and drop what is too much."""
         asked = self._asked(api)
-        missing = [tag for tag in asked if tag not in self._source.lock.versions]
+        missing = [tag for tag in asked if tag not in self.source.lock.versions]
         added = [tag for tag in missing if self._lock(tag)]
-        surplus = [tag for tag in self._source.lock.tags if tag not in asked]
-        pruned = surplus if prune and asked and not self._failures else []
+        surplus = [tag for tag in self.source.lock.tags if tag not in asked]
+        pruned = surplus if prune and asked and not self.failures else []
         if pruned:
             self._drop(pruned)
-        kept = [tag for tag in self._source.lock.tags if tag not in pruned]
+        kept = [tag for tag in self.source.lock.tags if tag not in pruned]
         mended = [tag for tag in kept if not self._fits(tag) and self._lock(tag)]
         sized = self._add_sizes(api)
         return Update(
-            name=self._source.name,
+            name=self.source.name,
             added=added,
             mended=mended,
             pruned=pruned,
             sized=sized,
-            failures=tuple(self._failures),
+            failures=tuple(self.failures),
         )
 
     def _asked(self, api: Api) -> list[str]:
-        recipe = self._source.recipe
+        recipe = self.source.recipe
         tags: list[str] = []
         try:
             if recipe.upstream and not (all(map(is_fixed, recipe.build)) or _is_own(recipe)):
-                tags = choice(recipe, offers(recipe.upstream, api), self._source.lock.tags)
+                tags = choice(recipe, offers(recipe.upstream, api), self.source.lock.tags)
         except BakeryError as error:
-            self._failures.append(error)
+            self.failures.append(error)
         return asked_for(recipe, tags)
 
     def _fits(self, tag: str) -> bool:
         """Return whether a build takes what is locked, or fails for the recipe's own fault."""
         try:
-            return fits(self._source, Version.parse(tag))
+            return fits(self.source, Version.parse(tag))
         except GrammarError as error:
-            self._failures.append(error)
+            self.failures.append(error)
             return True
 
     def _lock(self, tag: str) -> bool:
         try:
             lock_version(
-                self._source,
+                self.source,
                 Version.parse(tag),
-                sources=self._sources,
-                settings=self._settings,
-                parts=self._parts,
+                sources=self.sources,
+                settings=self.settings,
+                parts=self.parts,
             )
         except BakeryError as error:
-            self._failures.append(error)
+            self.failures.append(error)
             return False
         return True
 
     def _add_sizes(self, api: Api) -> list[str]:
-        path = self._source.folder / LOCK
+        path = self.source.folder / LOCK
         before = lockfile.read(path)
-        now, failures = with_sizes(before, self._settings, api)
-        self._failures += failures
+        now, failures = with_sizes(before, self.settings, api)
+        self.failures.extend(failures)
         if now != before:
             write_whole(path, lockfile.encode(now))
         return [tag for tag in now.tags if now.versions[tag] != before.versions[tag]]
 
     def _drop(self, tags: Sequence[str]) -> None:
-        path = self._source.folder / LOCK
+        path = self.source.folder / LOCK
         versions = lockfile.read(path).versions
         kept = {tag: locked for tag, locked in versions.items() if tag not in tags}
         write_whole(path, lockfile.encode(Lock(versions=kept)))

@@ -170,7 +170,7 @@ class _Verifier:
     def _is_listed(self, packages: Packages, pin: LockedAsset) -> bool:
         """Return whether the signed index of Debian has a package, as it has the newest alone."""
         newest = debian.closure(packages, apt.mirrors(*self._settings.debian_archives))
-        listed = next((each.sha256 for each in newest if each.address == pin.url), None)
+        listed = next((each.sha256 for each in newest if each.url == pin.url), None)
         if listed not in (None, pin.sha256):
             raise self._changed(pin, f"sha256 {pin.sha256}", f"sha256 {listed}")
         return listed is not None
@@ -185,10 +185,5 @@ class _Verifier:
         )
 
     def _changed(self, pin: LockedAsset, locked: str, now: str) -> ChangedUpstreamError:
-        return ChangedUpstreamError(
-            "upstream has changed a file that is locked",
-            where=pin.url,
-            why=f"locked:  {locked}\nnow:     {now}",
-            fix="find out why before anything else; until then the store and "
-            f"{show(self._source.folder / LOCK)} have what was reviewed",
-        )
+        kept = f"the store and {show(self._source.folder / LOCK)} have what was reviewed"
+        return ChangedUpstreamError(pin.url, locked=locked, now=now, then=f"until then {kept}")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from bakery.provision import ignition, record
-from bakery.provision.host_config import InlineContents
+from bakery.provision import ignition
 from bakery.provision.yaml_writer import Octal, dump
 
 if TYPE_CHECKING:
@@ -24,14 +23,7 @@ def render(config: HostConfig, variant: Variant) -> str:
         "variant": variant,
         "version": _VERSIONS[variant],
         **({"ignition": {"proxy": proxy}} if config.proxy else {}),
-        "storage": {
-            "files": [_file(file) for file in (*config.files, *record.files(config))],
-            "links": [
-                {"path": link.path, "target": link.target, "overwrite": True}
-                for link in config.links
-            ],
-        },
-        "systemd": {"units": [ignition.unit(each) for each in config.units]},
+        **ignition.laid(config, _file),
     }
     warned_of = config.proxy is not None and config.proxy.startswith("http:")
     return _HEAD.format(strict="" if warned_of else " --strict") + dump(document)
@@ -46,7 +38,7 @@ def _file(file: HostFile) -> dict[str, Any]:
     }
 
 
-def _contents(contents: RemoteContents | InlineContents) -> dict[str, Any]:
-    if isinstance(contents, InlineContents) and ignition.is_readable(contents.data):
-        return {"inline": contents.data.decode("ascii")}
+def _contents(contents: RemoteContents | bytes) -> dict[str, Any]:
+    if isinstance(contents, bytes) and ignition.is_readable(contents):
+        return {"inline": contents.decode("ascii")}
     return ignition.source(contents)

@@ -16,7 +16,6 @@ from bakery.provision import (
 )
 from bakery.provision import install as installing
 from bakery.provision.errors import ProvisionError
-from bakery.provision.extension import Wanted
 from bakery.provision.plan import plan
 from bakery.recipe.template import ADDRESS
 
@@ -24,76 +23,47 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bakery.arch import Arch
-    from bakery.provision.extension import Extension
-    from bakery.provision.plan import HostSystem, UpdatePolicy
+    from bakery.provision.extension import Extension, Wanted
+    from bakery.provision.plan import Choices, HostSystem
     from bakery.settings import Settings
 
-_SCRIPTS = ("shell", "cloud-init")
 Output = Literal["butane", "ignition", "cloud-init", "shell", "clc"]
 
 
 def provision(
     references: Sequence[str],
+    wanted: Wanted,
+    choices: Choices,
     *,
     settings: Settings,
     output: Output,
-    host: HostSystem | None,
-    arch: Arch,
-    policy: UpdatePolicy,
-    offline: bool,
-    unsigned: bool,
-    newest: bool = False,
-    keyring: Path | None = None,
     mirror: str | None = None,
-    proxy: str | None = None,
-    verity: bool = False,
-    enforce: bool = False,
 ) -> str:
     """Return a configuration as text; see `extension.resolve` and `plan.plan`.
 
     Args:
         references: what hosts are to run.
+        wanted: what of it.
+        choices: how they run it.
         settings: where it is, and where it is published.
         output: the format.
-        host: their system; None for any where a script looks by itself, and else for Flatcar.
-        arch: their architecture.
-        policy: what they do after an update.
-        offline: whether the images are in it.
-        unsigned: whether to follow channels that are not signed.
-        newest: whether hosts take what is newest when they first boot.
-        keyring: keys that must have signed it.
         mirror: where hosts download, `https://host/path` as `MIRROR/host/path`; None for there.
-        proxy: what they download with.
-        verity: whether they run the images that have dm-verity data.
-        enforce: whether they run those alone, if they are signed.
 
     Raises:
         ProvisionError: an extension does not exist, or can't be installed in this way.
         ReleaseError: a signature is missing or wrong.
 
     """
-    _refuse_addresses(output, mirror, proxy)
-    wanted = Wanted(arch=arch, verity=verity or enforce, keyring=keyring)
-    extensions = [extension.resolve(each, settings=settings, wanted=wanted) for each in references]
-    if not offline:
+    _refuse_addresses(output, mirror, choices.proxy)
+    extensions = _resolved(references, wanted, choices, settings)
+    if not choices.offline:
         _refuse_local_address(settings, extensions)
         _refuse_files(extensions, output)
     if mirror is not None:
         extensions = [extension.mirrored(each, mirror) for each in extensions]
-    if host is None:
-        host = "any" if output in _SCRIPTS else "flatcar"
-    config = plan(
-        extensions,
-        host=host,
-        policy=policy,
-        offline=offline,
-        unsigned=unsigned,
-        newest=newest,
-        proxy=proxy,
-        enforce=enforce,
-        fetches=output in _SCRIPTS,
-    )
+    script = output in ("shell", "cloud-init")
+    host = choices.host or ("any" if script else "flatcar")
+    config = plan(extensions, replace(choices, host=host, fetches=script))
     match output:
         case "butane":
             return butane.render(config, _variant(host))
@@ -108,17 +78,7 @@ def provision(
 
 
 def install(
-    reference: str,
-    root: Path,
-    *,
-    settings: Settings,
-    host: HostSystem,
-    arch: Arch,
-    policy: UpdatePolicy,
-    unsigned: bool,
-    keyring: Path | None = None,
-    verity: bool = False,
-    enforce: bool = False,
+    reference: str, root: Path, wanted: Wanted, choices: Choices, settings: Settings
 ) -> list[str]:
     """Install an extension into a root file system; see `extension.resolve`, `install.install`.
 
@@ -127,11 +87,17 @@ def install(
         ReleaseError: a signature is missing or wrong.
 
     """
-    wanted = Wanted(arch=arch, verity=verity or enforce, keyring=keyring)
-    resolved = extension.resolve(reference, settings=settings, wanted=wanted)
+    (resolved,) = _resolved([reference], wanted, choices, settings)
     alone = replace(resolved, requires=())  # those may be installed already
-    config = plan([alone], host=host, policy=policy, unsigned=unsigned, enforce=enforce)
-    return installing.install(resolved, config, root)
+    return installing.install(resolved, plan([alone], choices), root)
+
+
+def _resolved(
+    references: Sequence[str], wanted: Wanted, choices: Choices, settings: Settings
+) -> list[Extension]:
+    """Return what references name: hosts that enforce merge only what has dm-verity data."""
+    wanted = replace(wanted, verity=wanted.verity or choices.enforce)
+    return [extension.resolve(each, settings=settings, wanted=wanted) for each in references]
 
 
 def _variant(host: HostSystem) -> butane.Variant:

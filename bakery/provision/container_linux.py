@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bakery.provision import ignition, record
-from bakery.provision.host_config import InlineContents, RemoteContents
+from msgspec import structs
+
+from bakery.provision import ignition
+from bakery.provision.host_config import RemoteContents
 from bakery.provision.yaml_writer import Octal, dump
 
 if TYPE_CHECKING:
-    from bakery.provision.host_config import HostConfig, HostFile
+    from bakery.provision.host_config import HostConfig, HostFile, HostUnit
 
 _HEAD = "# ct --strict < THIS_FILE > config.ign\n"
 _MERGING = "systemd-sysext.service"
@@ -25,38 +27,29 @@ _VERIFY = (
 
 def render(config: HostConfig) -> str:
     """Return the configuration."""
-    document = {
-        "storage": {
-            "files": [_file(file) for file in (*config.files, *record.files(config))],
-            "links": [
-                {"path": link.path, "filesystem": "root", "target": link.target, "overwrite": True}
-                for link in config.links
-            ],
-        },
-        "systemd": {"units": [_unit(config, ignition.unit(each)) for each in config.units]},
-    }
-    return _HEAD + dump(document)
+    verifying = structs.replace(config, units=tuple(_unit(config, each) for each in config.units))
+    return _HEAD + dump(ignition.laid(verifying, _file, filesystem="root"))
 
 
 def _file(file: HostFile) -> dict[str, Any]:
     contents = file.contents
     if isinstance(contents, RemoteContents):
         source: dict[str, Any] = {"remote": {"url": contents.url}}
-    elif contents.data.isascii():
-        source = {"inline": contents.data.decode("ascii")}
+    elif contents.isascii():
+        source = {"inline": contents.decode("ascii")}
     else:
-        source = {"remote": {"url": ignition.base64_url(contents.data)}}
+        source = {"remote": {"url": ignition.base64_url(contents)}}
     mode = Octal(file.mode)
     return {"path": file.path, "filesystem": "root", "mode": mode, "contents": source}
 
 
-def _unit(config: HostConfig, unit: dict[str, Any]) -> dict[str, Any]:
-    if unit["name"] != _MERGING:
-        return unit
+def _unit(config: HostConfig, unit: HostUnit) -> HostUnit:
     checks = [
         _VERIFY.format(path=file.path, sha256=file.contents.sha256)
         for file in config.files
-        if not isinstance(file.contents, InlineContents)
+        if isinstance(file.contents, RemoteContents)
     ]
-    verify = {"name": "10-verify.conf", "contents": "[Service]\n" + "".join(checks)}
-    return unit | {"dropins": [*unit.get("dropins", []), *([verify] if checks else [])]}
+    if unit.name != _MERGING or not checks:
+        return unit
+    verify = {"10-verify.conf": "[Service]\n" + "".join(checks)}
+    return structs.replace(unit, drop_ins=unit.drop_ins | verify)

@@ -98,17 +98,14 @@ class Extension:
             ProvisionError: a name, digest or address holds other characters than such have.
 
         """
-        names = [
-            (name, EXTENSION_NAME)
-            for name in (self.name, *self.requires, *self.conflicts, *self.replaces)
-        ]
-        others = [
+        names = (self.name, *self.requires, *self.conflicts, *self.replaces)
+        for text, pattern in (
+            *((name, EXTENSION_NAME) for name in names),
             (self.file, sums.NAME),
             (self.host_file, sums.NAME),
             (self.sha256, "[0-9a-f]{64}"),
             (self.url, _URL),
-        ]
-        for text, pattern in (*names, *others):
+        ):
             if not re.fullmatch(pattern, text):
                 raise ProvisionError(
                     "hosts can't have an extension of this name, file or address",

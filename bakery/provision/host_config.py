@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,10 +12,12 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bakery.provision.record import Laid
+
 UNITS = "/etc/systemd/system"
 
 
-class RemoteContents(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class RemoteContents(msgspec.Struct, frozen=True, kw_only=True):
     """The content of a file that the host downloads.
 
     Attributes:
@@ -27,18 +32,12 @@ class RemoteContents(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     size: int | None = None
 
 
-class InlineContents(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The content of a file that is part of the configuration."""
-
-    data: bytes
-
-
 class HostFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file.
 
     Attributes:
         path: absolute, on the host.
-        contents: its content.
+        contents: its content, if that is part of the configuration, or where it is.
         mode: its permissions.
         shared: whether other extensions use it too, so that it stays when this one is removed.
         changes: whether it may be changed by the host's administrator.
@@ -46,7 +45,7 @@ class HostFile(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     path: str
-    contents: RemoteContents | InlineContents
+    contents: RemoteContents | bytes
     mode: int = 0o644
     shared: bool = False
     changes: bool = False
@@ -96,9 +95,17 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[HostFile, ...]
     links: tuple[HostLink, ...]
     units: tuple[HostUnit, ...]
-    records: dict[str, bytes] = {}
+    records: dict[str, tuple[Laid, ...]] = {}
     systems: dict[str, str] = {}
     proxy: str | None = None
+
+
+@functools.cache
+def shipped_unit(name: str) -> HostUnit:
+    """Return a unit that all extensions share, as it lies in the folder `units`."""
+    text = (Path(__file__).parent / "units" / name).read_text("utf-8")
+    target = re.search(r"^WantedBy=(.+)$", text, re.MULTILINE)
+    return HostUnit(name=name, text=text, wanted_by=target and target[1], shared=True)
 
 
 def unit_files(units: Iterable[HostUnit]) -> tuple[HostFile, ...]:
@@ -106,7 +113,7 @@ def unit_files(units: Iterable[HostUnit]) -> tuple[HostFile, ...]:
     return tuple(
         HostFile(
             path=f"{UNITS}/{path}",
-            contents=InlineContents(data=text.encode()),
+            contents=text.encode(),
             shared=unit.shared or unit.text is None,
         )
         for unit in units

@@ -12,7 +12,6 @@ import errno
 import hashlib
 import os
 import posixpath
-import shutil
 import stat
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
@@ -137,11 +136,6 @@ class HostRoot:
             except OSError as error:
                 if error.errno != errno.ENOTEMPTY:
                     raise
-
-    def remove(self, path: str) -> None:
-        """Remove a folder with all it holds; its links are removed, not followed."""
-        with self._parent(path) as (folder, name):
-            shutil.rmtree(name, dir_fd=folder)
 
     @contextmanager
     def _parent(self, path: str, *, create: bool = False) -> Iterator[tuple[int, str]]:

@@ -14,7 +14,9 @@ from bakery.provision import record
 from bakery.provision.host_config import RemoteContents
 
 if TYPE_CHECKING:
-    from bakery.provision.host_config import HostConfig, HostFile, HostUnit, InlineContents
+    from collections.abc import Callable
+
+    from bakery.provision.host_config import HostConfig, HostFile, HostUnit
 
 _READABLE = 4096  # bytes of text; longer ones are compressed
 
@@ -22,18 +24,29 @@ _READABLE = 4096  # bytes of text; longer ones are compressed
 def render(config: HostConfig) -> str:
     """Return the configuration as JSON."""
     proxy = {"httpProxy": config.proxy, "httpsProxy": config.proxy}
-    document = {
-        "ignition": {"version": "3.3.0"} | ({"proxy": proxy} if config.proxy else {}),
-        "storage": {
-            "files": [_file(file) for file in (*config.files, *record.files(config))],
-            "links": [
-                {"path": link.path, "target": link.target, "overwrite": True}
-                for link in config.links
-            ],
-        },
-        "systemd": {"units": [unit(each) for each in config.units]},
-    }
+    version = {"version": "3.3.0"} | ({"proxy": proxy} if config.proxy else {})
+    document = {"ignition": version, **laid(config, _file)}
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
+
+
+def laid(
+    config: HostConfig, file: Callable[[HostFile], dict[str, Any]], **link: str
+) -> dict[str, Any]:
+    """Return files, links and units as Ignition, Butane and Container Linux Config have them.
+
+    Args:
+        config: what the host gets.
+        file: returns a file as the format writes it.
+        link: what it says of each link.
+
+    """
+    links = [
+        {"path": each.path, **link, "target": each.target, "overwrite": True}
+        for each in config.links
+    ]
+    files = [file(each) for each in (*config.files, *record.files(config))]
+    units = [_unit(each) for each in config.units]
+    return {"storage": {"files": files, "links": links}, "systemd": {"units": units}}
 
 
 def _file(file: HostFile) -> dict[str, Any]:
@@ -45,12 +58,12 @@ def _file(file: HostFile) -> dict[str, Any]:
     }
 
 
-def source(contents: RemoteContents | InlineContents) -> dict[str, Any]:
+def source(contents: RemoteContents | bytes) -> dict[str, Any]:
     """Return a file's `contents`: an address with its digest, or a data URL (RFC 2397)."""
     if isinstance(contents, RemoteContents):
         verification = {"hash": f"sha256-{contents.sha256}"}
         return {"source": contents.url, "verification": verification}
-    return dict(_inline(contents.data))
+    return dict(_inline(contents))
 
 
 @functools.lru_cache(maxsize=64)
@@ -73,8 +86,7 @@ def base64_url(data: bytes) -> str:
     return f"data:;base64,{base64.b64encode(data).decode()}"
 
 
-def unit(each: HostUnit) -> dict[str, Any]:
-    """Return a unit as Ignition, Butane and Container Linux Config all write it."""
+def _unit(each: HostUnit) -> dict[str, Any]:
     document: dict[str, Any] = {"name": each.name}
     if each.wanted_by:
         document["enabled"] = True

@@ -17,7 +17,7 @@ from bakery.provision.plan import IMAGES
 from bakery.recipe.names import release_name
 from bakery.recipe.version import Version
 from bakery.registry.files import Files
-from bakery.text import nearest
+from bakery.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -65,8 +65,7 @@ def _install(extension: Extension, config: HostConfig, host: HostRoot) -> list[s
     name = extension.name
     before = ownership.recorded(host, name) or ()
     _refuse_older(extension, before, host)
-    planned = record.planned_by(config)
-    new = ownership.claim(host, name, planned)
+    new = ownership.claim(host, name, config.records[name])
     trusted = keys.changes(host, _keys(extension))
     for file in (*config.files, *unit_files(config.units)):
         _write_file(file, extension.local, host)
@@ -134,11 +133,10 @@ def uninstall(name: str, root: Path) -> list[str]:
         own = ownership.recorded(host, name)
         if own is None:
             known = ownership.installed(host)
-            near = nearest(name, known)
             raise ProvisionError(
                 f"{name} was not installed here with `bakery install`",
                 where=str(root),
-                fix=f"did you mean {near}?" if near else f"there are: {', '.join(known) or 'none'}",
+                fix=did_you_mean(name, known) or f"there are: {', '.join(known) or 'none'}",
             )
         removed = ownership.take_away(host, name, own, ())
         if keys.path(name) in removed:
@@ -152,7 +150,7 @@ def _write_file(file: HostFile, local: Path | None, host: HostRoot) -> None:
             source = local.absolute().as_uri() if local else file.contents.url
             _copy(source, target, file.contents)
         else:
-            target.write(file.contents.data)
+            target.write(file.contents)
 
 
 def _keys(extension: Extension) -> list[bytes]:

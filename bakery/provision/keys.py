@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from bakery.provision import record
 from bakery.provision.errors import ProvisionError
-from bakery.provision.host_config import HostFile, HostUnit, InlineContents
+from bakery.provision.host_config import HostFile, shipped_unit
 from bakery.tools import ToolFailedError
 from bakery.upstream.signature import gpg
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from bakery.provision.host_config import HostUnit
     from bakery.provision.host_root import HostRoot
 
 PROGRAM = "/opt/bin/extensions-keys"
@@ -27,19 +28,6 @@ TEXT = Path(__file__).with_name("keys.sh").read_bytes()
 _RINGS = ("/etc/systemd/import-pubring.gpg", "/etc/systemd/import-pubring.pgp")
 _VENDORS = ("/usr/lib/systemd/import-pubring.gpg", "/usr/lib/systemd/import-pubring.pgp")
 _ADDED = "/etc/systemd/extensions-keys"
-_UNIT = f"""\
-[Unit]
-Description=Add the keys of extensions to those that systemd-sysupdate believes
-ConditionPathExistsGlob=/opt/extensions/*/import-pubring.gpg
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/bin/sh {PROGRAM}
-
-[Install]
-WantedBy=multi-user.target
-"""
 
 
 def path(name: str) -> str:
@@ -49,14 +37,12 @@ def path(name: str) -> str:
 
 def program() -> HostFile:
     """Return the program that adds them on a host."""
-    return HostFile(path=PROGRAM, contents=InlineContents(data=TEXT), shared=True)
+    return HostFile(path=PROGRAM, contents=TEXT, shared=True)
 
 
 def unit() -> HostUnit:
     """Return the unit that runs it at boot."""
-    return HostUnit(
-        name="extensions-keys.service", text=_UNIT, wanted_by="multi-user.target", shared=True
-    )
+    return shipped_unit("extensions-keys.service")
 
 
 def changes(host: HostRoot, ours: Iterable[bytes] = ()) -> dict[str, bytes | None]:

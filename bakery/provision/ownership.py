@@ -54,7 +54,7 @@ def write(host: HostRoot, name: str, laid: Iterable[Laid]) -> None:
         file.write(record.encode(dict.fromkeys(laid)))
 
 
-def claim(host: HostRoot, name: str, planned: Iterable[Laid]) -> tuple[Laid, ...]:
+def claim(host: HostRoot, name: str, planned: tuple[Laid, ...]) -> tuple[Laid, ...]:
     """Return what will be an extension's own once it is laid as planned.
 
     That is all but what is there already, just as planned, and is no extension's.
@@ -64,7 +64,6 @@ def claim(host: HostRoot, name: str, planned: Iterable[Laid]) -> tuple[Laid, ...
             one can't run beside.
 
     """
-    planned = tuple(planned)
     records = _refuse_conflicts(host, name, planned)
     paths = {each.path for each in planned}
     same_name = (f"{folder}/{name}{end}" for folder in _FOLDERS for end in ("", ".raw"))

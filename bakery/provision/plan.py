@@ -16,8 +16,8 @@ from bakery.provision.host_config import (
     HostFile,
     HostLink,
     HostUnit,
-    InlineContents,
     RemoteContents,
+    shipped_unit,
     unit_files,
 )
 from bakery.registry.reference import SCHEME
@@ -44,46 +44,18 @@ _LOAD_UNITS = """\
 [Service]
 ExecStartPost=/usr/bin/systemctl daemon-reload
 """
-# For hosts that are to have the newest version when they first boot. It comes before all that waits
-# for multi-user.target; what needs the extension says After= this unit.
-_FIRST = """\
-[Unit]
-Description=Fetch the newest version of the extension {name}, which this host does not have yet
-ConditionPathExists=!{extensions}/{name}.raw
-Wants=network-online.target
-After=network-online.target extensions-keys.service
-Before=multi-user.target
-
-[Service]
-Type=oneshot
-ExecStart={program} first {name}
-
-[Install]
-WantedBy=multi-user.target
-"""
 _PROXY = """\
 [Service]
 Environment="http_proxy={0}" "https_proxy={0}"
 """
 
 
-def plan(
-    extensions: Sequence[Extension],
-    *,
-    host: HostSystem,
-    policy: UpdatePolicy = "reload",
-    offline: bool = False,
-    unsigned: bool = False,
-    newest: bool = False,
-    proxy: str | None = None,
-    enforce: bool = False,
-    fetches: bool = True,
-) -> HostConfig:
-    """Return what a host gets.
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """How a host is to run extensions.
 
-    Args:
-        extensions: the extensions that it runs.
-        host: its operating system; `any` for others than the two.
+    Attributes:
+        host: its operating system; `any` for others than the two; None for what a format is for.
         policy: what it does after an update: as the image says, or merge it at the next reboot.
         offline: whether the images are part of the configuration.
         unsigned: whether to follow channels that are not signed.
@@ -92,52 +64,16 @@ def plan(
         enforce: whether it is to merge nothing but signed images from now on.
         fetches: whether who lays it can fetch from registries; else the host does when it boots.
 
-    Raises:
-        ProvisionError: the extensions don't fit the host or each other or lack one that they
-            require, an image can't be embedded, or it or a channel is not signed.
-
     """
-    _refuse_misfits(extensions, host)
-    if enforce:
-        verity.refuse_unsigned(extensions)
-    choices = _Choices(
-        host=host,
-        policy=policy,
-        offline=offline,
-        unsigned=unsigned,
-        newest=newest,
-        proxy=proxy,
-        fetches=fetches,
-    )
-    own = [_own(each, choices) for each in extensions]
-    drop_ins = {} if host == "flatcar" else {"10-load-units.conf": _LOAD_UNITS}
-    drop_ins |= verity.DROP_INS if enforce else {}
-    merging = HostUnit(name="systemd-sysext.service", drop_ins=drop_ins, wanted_by="sysinit.target")
-    files = [file for each in own for file in each.files]
-    files += [verity.configuration()] if enforce else []
-    units = (unit for each in own for unit in each.units)
-    return HostConfig(
-        extensions=tuple(each.name for each in extensions),
-        files=tuple(dict.fromkeys(files)),
-        links=tuple(dict.fromkeys(link for each in own for link in each.links)),
-        units=(merging, *{unit.name: unit for unit in units}.values()),
-        records={name: data for each in own for name, data in each.records.items()},
-        systems={each.name: each.os for each in extensions if each.os != "any"},
-        proxy=proxy,
-    )
 
-
-@dataclass(frozen=True, kw_only=True)
-class _Choices:
-    """The arguments of `plan`."""
-
-    host: HostSystem
-    policy: UpdatePolicy
-    offline: bool
-    unsigned: bool
-    newest: bool
-    proxy: str | None
-    fetches: bool
+    host: HostSystem | None = None
+    policy: UpdatePolicy = "reload"
+    offline: bool = False
+    unsigned: bool = False
+    newest: bool = False
+    proxy: str | None = None
+    enforce: bool = False
+    fetches: bool = True
 
     def later(self, each: Extension) -> bool:
         """Return whether the host fetches an image from a registry when it first boots."""
@@ -145,7 +81,36 @@ class _Choices:
         return each.url.startswith(SCHEME) and not settled
 
 
-def _own(each: Extension, choices: _Choices) -> HostConfig:
+def plan(extensions: Sequence[Extension], choices: Choices) -> HostConfig:
+    """Return what a host gets to run extensions.
+
+    Raises:
+        ProvisionError: the extensions don't fit the host or each other or lack one that they
+            require, an image can't be embedded, or it or a channel is not signed.
+
+    """
+    _refuse_misfits(extensions, choices.host)
+    if choices.enforce:
+        verity.refuse_unsigned(extensions)
+    own = [_own(each, choices) for each in extensions]
+    drop_ins = {} if choices.host == "flatcar" else {"10-load-units.conf": _LOAD_UNITS}
+    drop_ins |= verity.DROP_INS if choices.enforce else {}
+    merging = HostUnit(name="systemd-sysext.service", drop_ins=drop_ins, wanted_by="sysinit.target")
+    files = [file for each in own for file in each.files]
+    files += [verity.configuration()] if choices.enforce else []
+    units = (unit for each in own for unit in each.units)
+    return HostConfig(
+        extensions=tuple(each.name for each in extensions),
+        files=tuple(dict.fromkeys(files)),
+        links=tuple(dict.fromkeys(link for each in own for link in each.links)),
+        units=(merging, *{unit.name: unit for unit in units}.values()),
+        records={name: laid for each in own for name, laid in each.records.items()},
+        systems={each.name: each.os for each in extensions if each.os != "any"},
+        proxy=choices.proxy,
+    )
+
+
+def _own(each: Extension, choices: Choices) -> HostConfig:
     """Return what is laid for one extension, with the record of it."""
     links = tuple(_links(each, choices))
     files = [*verity.certificates(each.name, each.certificates)]
@@ -163,7 +128,8 @@ def _own(each: Extension, choices: _Choices) -> HostConfig:
         )
     later = choices.later(each)
     if later:
-        units.append(registry.first(each, _image(each)))
+        command = [registry.PROGRAM, "install", each.name, _image(each), each.url, str(each.size)]
+        units.append(_first(each.name, f"the extension {each.name} from a registry", command))
     if later or (each.component and registry.followed(each.component)):
         files.append(registry.program())
     if choices.proxy is not None:
@@ -176,11 +142,11 @@ def _own(each: Extension, choices: _Choices) -> HostConfig:
         files=tuple(file for file in files if not later or file.path != _image(each)),
         links=tuple(link for link in links if not later or link.target != _image(each)),
         units=tuple(units),
-        records={each.name: record.encode(laid)},
+        records={each.name: laid},
     )
 
 
-def _refuse_misfits(extensions: Sequence[Extension], host: HostSystem) -> None:
+def _refuse_misfits(extensions: Sequence[Extension], host: HostSystem | None) -> None:
     names = [each.name for each in extensions]
     for each in extensions:
         if names.count(each.name) > 1:
@@ -214,7 +180,7 @@ def _file(each: Extension, *, offline: bool) -> HostFile:
     return HostFile(path=_image(each), contents=_embedded(each) if offline else remote)
 
 
-def _embedded(each: Extension) -> InlineContents:
+def _embedded(each: Extension) -> bytes:
     if each.local is None:
         raise ProvisionError(
             f"{each.file} is not on this computer", fix="give the image file or its folder"
@@ -234,10 +200,10 @@ def _embedded(each: Extension) -> InlineContents:
             where=str(each.local),
             fix="build it again",
         )
-    return InlineContents(data=data)
+    return data
 
 
-def _links(each: Extension, choices: _Choices) -> Iterator[HostLink]:
+def _links(each: Extension, choices: Choices) -> Iterator[HostLink]:
     if not choices.newest:
         yield HostLink(path=f"{EXTENSIONS}/{each.name}.raw", target=_image(each))
     on_fcos = choices.host == "fcos"
@@ -249,7 +215,7 @@ def _links(each: Extension, choices: _Choices) -> Iterator[HostLink]:
         yield HostLink(path=_TORCX, target="/dev/null")
 
 
-def _component_files(name: str, component: Component, choices: _Choices) -> Iterator[HostFile]:
+def _component_files(name: str, component: Component, choices: Choices) -> Iterator[HostFile]:
     if component.keyring is None and not choices.unsigned:
         raise ProvisionError(
             f"nobody signs the channel that {name} would follow",
@@ -258,33 +224,41 @@ def _component_files(name: str, component: Component, choices: _Choices) -> Iter
         )
     for file, text in component.transfers.items():
         if file.endswith(sysupdate.COMPONENT):
-            path = f"/etc/sysupdate.{name}{sysupdate.COMPONENT}"
-            yield HostFile(path=path, contents=InlineContents(data=text))
+            yield HostFile(path=f"/etc/sysupdate.{name}{sysupdate.COMPONENT}", contents=text)
             continue
         # What is merged is for the program to say: systemd-sysupdate only fetches and verifies.
         data = re.sub(rb"(?m)^CurrentSymlink=.*\n", b"", registry.reached(text))
         if not component.keyring:
             data = data.replace(b"\nVerify=yes\n", b"\nVerify=no\n")
-        yield HostFile(path=f"/etc/sysupdate.{name}.d/{file}", contents=InlineContents(data=data))
+        yield HostFile(path=f"/etc/sysupdate.{name}.d/{file}", contents=data)
     if choices.policy == "reboot":
         yield program.settings(name)
     yield program.file()
     if component.keyring:
-        ring = InlineContents(data=component.keyring)
-        yield HostFile(path=keys.path(name), contents=ring, changes=True)
+        yield HostFile(path=keys.path(name), contents=component.keyring, changes=True)
         yield keys.program()
 
 
-def _component_units(name: str, component: Component, choices: _Choices) -> Iterator[HostUnit]:
+def _component_units(name: str, component: Component, choices: Choices) -> Iterator[HostUnit]:
     if registry.followed(component):
         yield from registry.units()
     yield from program.units()
     if choices.newest:
-        text = _FIRST.format(name=name, extensions=EXTENSIONS, program=program.PATH)
-        first = f"extensions-first-{name}.service"
-        yield HostUnit(name=first, text=text, wanted_by="multi-user.target")
+        what = f"the newest version of the extension {name}"
+        yield _first(name, what, [program.PATH, "first", name])
     if component.keyring:
         yield keys.unit()
+
+
+def _first(name: str, what: str, command: Sequence[str]) -> HostUnit:
+    """Return what fetches an extension when a host first boots and does not have it yet.
+
+    It comes before all that waits for multi-user.target; what needs the extension says After= it.
+    """
+    unit = shipped_unit("extensions-first.service")
+    text = (unit.text or "").format(name=name, what=what, command=" ".join(command))
+    own = f"extensions-first-{name}.service"
+    return structs.replace(unit, name=own, text=text, shared=False)
 
 
 def _proxied(unit: HostUnit, proxy: str) -> HostUnit:

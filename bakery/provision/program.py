@@ -8,53 +8,21 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bakery.provision.host_config import HostFile, HostUnit, InlineContents
+from bakery.provision.host_config import HostFile, shipped_unit
 from bakery.provision.record import Laid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bakery.provision.host_config import HostUnit
 
 # /usr is read-only where extensions are merged. Flatcar has this folder in its PATH.
 PATH = "/opt/bin/extensions"
 
 _FOLDER = Path(__file__).parent
 _PARTS = {"# --- The record\n": "record", "# --- The rehearsal\n": "rehearse"}  # what goes where
-_UPDATE = f"""\
-[Unit]
-Description=Update the extensions that follow a channel
-Wants=network-online.target
-After=network-online.target
-
-[Service]
-Type=oneshot
-ExecStart={PATH} update
-"""
-_TIMER = """\
-[Unit]
-Description=Look for updates of extensions
-
-[Timer]
-OnBootSec=15min
-OnUnitActiveSec=6h
-RandomizedDelaySec=1h
-
-[Install]
-WantedBy=timers.target
-"""
-# Ordered after the target that starts it, so that nobody's boot waits until an update is watched.
-_TRANSACTIONS = f"""\
-[Unit]
-Description=End interrupted updates of extensions, and begin those that wait for a reboot
-After=multi-user.target systemd-sysext.service
-RequiresMountsFor=/opt /var/lib
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart={PATH} resume
-ExecStop={PATH} power-down
-
-[Install]
-WantedBy=multi-user.target
-"""
 
 
 @functools.cache
@@ -76,25 +44,17 @@ def functions(name: str) -> str:
 @functools.cache
 def file() -> HostFile:
     """Return the program as it is laid on a host."""
-    contents = InlineContents(data=script().encode())
-    return HostFile(path=PATH, contents=contents, mode=0o755, shared=True)
+    return HostFile(path=PATH, contents=script().encode(), mode=0o755, shared=True)
 
 
-@functools.cache
-def units() -> tuple[HostUnit, ...]:
-    """Return what runs it."""
-    return (
-        HostUnit(name="extensions-update.service", text=_UPDATE, shared=True),
-        HostUnit(
-            name="extensions-update.timer", text=_TIMER, wanted_by="timers.target", shared=True
-        ),
-        HostUnit(
-            name="extensions-transactions.service",
-            text=_TRANSACTIONS,
-            wanted_by="multi-user.target",
-            shared=True,
-        ),
-    )
+def units() -> Iterator[HostUnit]:
+    """Return what runs it.
+
+    What ends interrupted updates comes after the target that starts it, so that nobody's boot waits
+    until an update is watched.
+    """
+    names = ("update.service", "update.timer", "transactions.service")
+    return (shipped_unit(f"extensions-{name}") for name in names)
 
 
 def state(name: str) -> Laid:
@@ -104,6 +64,4 @@ def state(name: str) -> Laid:
 
 def settings(name: str) -> HostFile:
     """Return what has an extension's updates wait for a reboot, whatever its image says."""
-    return HostFile(
-        path=f"/etc/extensions.d/{name}.conf", contents=InlineContents(data=b"POLICY=reboot\n")
-    )
+    return HostFile(path=f"/etc/extensions.d/{name}.conf", contents=b"POLICY=reboot\n")

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from bakery.decoding import from_data
-from bakery.provision.host_config import UNITS, HostFile, HostLink, InlineContents, RemoteContents
+from bakery.provision.host_config import UNITS, HostFile, HostLink, RemoteContents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -94,15 +94,10 @@ def planned(
     )
 
 
-def planned_by(config: HostConfig) -> tuple[Laid, ...]:
-    """Return what a configuration lays for its extensions."""
-    return tuple(laid for data in config.records.values() for laid in decode(data))
-
-
 def files(config: HostConfig) -> Iterator[HostFile]:
     """Yield a configuration's records as files, for machines that are new."""
-    for name, data in config.records.items():
-        yield HostFile(path=path(name), contents=InlineContents(data=data))
+    for name, laid in config.records.items():
+        yield HostFile(path=path(name), contents=encode(laid))
 
 
 def wanted_link(unit: HostUnit) -> HostLink | None:
@@ -150,7 +145,7 @@ def _file(file: HostFile) -> Laid:
     contents = file.contents
     if file.changes:
         return Laid(kind="file", path=file.path, proof="*")
-    digest = contents.sha256 if isinstance(contents, RemoteContents) else _digest(contents.data)
+    digest = contents.sha256 if isinstance(contents, RemoteContents) else _digest(contents)
     return Laid(kind="shared" if file.shared else "file", path=file.path, proof=digest)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bakery.characters import visible
 from bakery.http.limits import ASSET
 from bakery.provision import keys, record, registry, verity
-from bakery.provision.host_config import InlineContents, RemoteContents, unit_files
+from bakery.provision.host_config import RemoteContents, unit_files
 from bakery.provision.plan import EXTENSIONS
 from bakery.provision.program import functions
 from bakery.registry.reference import SCHEME
@@ -91,8 +91,8 @@ def _install(config: HostConfig) -> Iterator[str]:
     yield from (_words("remember", name) for name in config.extensions)
     yield from (_words("place", path) for path in downloads)
     for file in own:
-        if isinstance(file.contents, InlineContents):
-            yield _write(file, file.contents.data, config)
+        if isinstance(file.contents, bytes):
+            yield _write(file, file.contents, config)
     yield from (_words("link", link.path, link.target) for link in config.links)
     yield "systemctl daemon-reload"
     yield "systemctl --quiet enable systemd-sysext.service"
@@ -121,16 +121,16 @@ def _refusals(config: HostConfig) -> Iterator[str]:
         yield "has_curl"
     for name, system in config.systems.items():
         yield _words("fits", name, system)
-    for name, data in config.records.items():
-        followed = [each.path for each in record.decode(data) if each.kind == "images"]
+    for name, laid in config.records.items():
+        followed = [each.path for each in laid if each.kind == "images"]
         if followed:
             yield _words("can_follow", name)
             signed = any(file.path == keys.path(name) for file in config.files)
             yield from [_words("can_verify", name)] * signed
             for target in _images(config, name):
                 yield _words("keep_newer", name, target, *followed)
-    for name, data in config.records.items():
-        yield _given(_words("claim", name), data)
+    for name, laid in config.records.items():
+        yield _given(_words("claim", name), record.encode(laid))
     yield "nothing_foreign"
 
 

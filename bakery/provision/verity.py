@@ -16,7 +16,7 @@ from bakery.image.errors import VerityError
 from bakery.image.verity import image as verity_image
 from bakery.image.verity.signing import Certificates
 from bakery.provision.errors import ProvisionError
-from bakery.provision.host_config import HostFile, InlineContents
+from bakery.provision.host_config import HostFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -64,21 +64,20 @@ def certificates(name: str, handed_out: bytes) -> Iterator[HostFile]:
     """
     for number, found in enumerate(_each(handed_out), 1):
         end = f".{number}" if number > 1 else ""
-        yield HostFile(path=f"{FOLDER}/{name}{end}.crt", contents=InlineContents(data=found))
+        yield HostFile(path=f"{FOLDER}/{name}{end}.crt", contents=found)
 
 
 def certified(files: Iterable[HostFile]) -> Iterator[tuple[str, bytes]]:
     """Yield the names of the files among others that hold certificates, and what they hold."""
     for file in files:
         folder, _, name = file.path.rpartition("/")
-        if folder == FOLDER and isinstance(file.contents, InlineContents):
-            yield name, file.contents.data
+        if folder == FOLDER and isinstance(file.contents, bytes):
+            yield name, file.contents
 
 
 def configuration() -> HostFile:
     """Return the file that enforces for whoever merges, the host's people included."""
-    contents = InlineContents(data=_CONFIGURATION.encode())
-    return HostFile(path=CONFIGURED, contents=contents, shared=True)
+    return HostFile(path=CONFIGURED, contents=_CONFIGURATION.encode(), shared=True)
 
 
 def refuse_unsigned(extensions: Sequence[Extension]) -> None:

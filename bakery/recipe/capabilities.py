@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bakery.text import nearest
+from bakery.text import did_you_mean
 from bakery.yaml.grammar import GrammarError
 
 ATTRIBUTE = "security.capability"
@@ -111,10 +111,9 @@ def _bits(names: str, start: int) -> int:
     bits = 0
     for name in names.split(","):
         if name.lower() not in _BITS:
-            near = nearest(name.lower(), _BITS)
             raise GrammarError(
                 f'Linux has no capability "{name}"',
-                fix=f"did you mean {near}?" if near else _FIX,
+                fix=did_you_mean(name.lower(), _BITS) or _FIX,
                 span=(start, start + len(name)),
             )
         bits |= 1 << _BITS[name.lower()]

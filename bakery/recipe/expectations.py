@@ -6,12 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
-from bakery.arch import Arch  # noqa: TC001  msgspec reads it at run time
-from bakery.recipe.condition import Condition  # noqa: TC001  msgspec reads it at run time
-from bakery.recipe.types import Unit, about
+from bakery.arch import Arch
+from bakery.recipe.condition import Condition
+from bakery.recipe.types import Model, Pattern, Unit, about
 from bakery.yaml.grammar import GrammarError
 
 UserName = Annotated[
@@ -19,37 +18,6 @@ UserName = Annotated[
 ]
 Device = Literal["disk", "network", "nvme"]
 GuestPath = Annotated[str, Meta(pattern="^/", title="an absolute path in the booted system")]
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """A regular expression of Python's, found anywhere in the text."""
-
-    text: str
-
-    @classmethod
-    def parse(cls, text: str) -> Pattern:
-        """Return the pattern that `text` spells.
-
-        Raises:
-            GrammarError: it is not a regular expression.
-
-        """
-        try:
-            re.compile(text)
-        except re.error as error:
-            raise GrammarError(
-                f"this is not a regular expression: {error}",
-                fix="write it as for Python's re; a sign that stands for itself has a \\ before it",
-            ) from None
-        return cls(text)
-
-    def matches(self, text: str) -> bool:
-        """Return whether the text has a part that fits; `^` and `$` fit at every line."""
-        return re.search(self.text, text, re.MULTILINE) is not None
-
-    def __str__(self) -> str:
-        return self.text
 
 
 @dataclass(frozen=True)
@@ -80,11 +48,7 @@ class Socket:
         return self.address if self.kind == "unix" else f"{self.kind}/{self.address}"
 
 
-class _Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Strict and unchangeable."""
-
-
-class Text(_Model, frozen=True, kw_only=True):
+class Text(Model, frozen=True):
     """What a text must be like; every key that is given must hold.
 
     ```yaml
@@ -111,7 +75,7 @@ class Text(_Model, frozen=True, kw_only=True):
         return None
 
 
-class _Expectation(_Model, frozen=True, kw_only=True):
+class _Expectation(Model, frozen=True):
     """What every expectation may say.
 
     The build compiles what is `on: host` into `usr/lib/NAME/health.sh` of the image, which
@@ -209,7 +173,7 @@ class FileExpectation(_Expectation, frozen=True, kw_only=True):
 HostExpectation = UnitExpectation | ListenExpectation | FileExpectation | CommandExpectation
 
 
-class Journal(_Model, frozen=True, kw_only=True):
+class Journal(Model, frozen=True):
     """The journal, which must have no entry of priority err or worse.
 
     ```yaml
@@ -222,7 +186,7 @@ class Journal(_Model, frozen=True, kw_only=True):
     ] = ()
 
 
-class Expectations(_Model, frozen=True, kw_only=True):
+class Expectations(Model, frozen=True):
     """What a booted host must show.
 
     Everything is tried again until it holds or its `timeout` is over. Even if nothing is said here,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from bakery.text import nearest
+from bakery.text import did_you_mean
 from bakery.yaml.location import TAG, error
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ def overlay(
         below = pairs.get(key.value, (key, None))[1]
         if value.tag == f"{TAG}null":
             if below is None:
-                near = nearest(key.value, pairs)
-                fix = f"did you mean {near}?" if near else "remove it"
+                fix = did_you_mean(key.value, pairs) or "remove it"
                 raise error(key, f'there is no "{key.value}" to take away', fix)
             del pairs[key.value]
         elif (

@@ -22,7 +22,7 @@ from bakery.recipe.model import Recipe
 from bakery.recipe.types import Name
 from bakery.recipe.upstreams import RecipePart
 from bakery.recipe.validate import validate
-from bakery.text import nearest
+from bakery.text import did_you_mean
 from bakery.yaml.convert import convert, fields, plain
 from bakery.yaml.location import InvalidError, error, explain, locate, show
 from bakery.yaml.reader import read
@@ -178,7 +178,7 @@ class Recipes(Mapping[str, Source]):
                 circle = " → ".join([*reversed(lineage[: lineage.index(base) + 1]), base])
                 raise error(extends, f"{base} extends itself: {circle}", "remove one extends:")
             if base not in self:
-                raise error(extends, f'"{base}" is not a recipe', _guess(base, self))
+                raise error(extends, f'"{base}" is not a recipe', did_you_mean(base, self))
             lineage.insert(0, base)
 
     def _check_references(self, source: Source) -> None:
@@ -199,7 +199,7 @@ class Recipes(Mapping[str, Source]):
                 )
             if name not in self:
                 raise source.invalid(
-                    InvalidError(path, f'"{name}" is not a recipe', fix=_guess(name, self))
+                    InvalidError(path, f'"{name}" is not a recipe', fix=did_you_mean(name, self))
                 )
 
 
@@ -321,18 +321,13 @@ def _beyond_hosts(expectation: Any) -> Iterator[tuple[list[Step], str]]:
         yield ["once"], "what holds on any host is asked again and again"
 
 
-def _guess(name: str, valid: Iterable[str]) -> str | None:
-    near = nearest(name, valid)
-    return f"did you mean {near}?" if near else None
-
-
 def _check_files(recipe: Recipe, origins: Mapping[str, Path]) -> None:
     for pattern in recipe.files:
         if not any(glob.matches(pattern, path) for path in origins):
             raise InvalidError(
                 ["files", pattern],
                 f"{pattern} matches nothing below files/",
-                fix=_guess(pattern, origins),
+                fix=did_you_mean(pattern, origins),
                 at_key=True,
             )
     for key, written in (("write", recipe.write), ("links", recipe.links)):

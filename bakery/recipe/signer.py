@@ -12,7 +12,6 @@ from bakery.yaml.grammar import GrammarError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Self
 
 GITHUB = "https://token.actions.githubusercontent.com"
 """The issuer that vouches for workflows of GitHub Actions."""
@@ -28,14 +27,7 @@ class Identity(Line):
     PATTERN = rf"^(?!.*\*\*)(?=(?:[^*]*|{_BEFORE_REF}.*)$){Line.PATTERN.removeprefix('^')}"
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Return the identity that `text` spells.
-
-        Raises:
-            GrammarError: a `*` leaves open whose identity it is, or spans several steps; or it is
-                no template on one line.
-
-        """
+    def _check(cls, text: str) -> None:
         regex = _REGEX.search(text)
         if regex:
             raise GrammarError(
@@ -59,7 +51,7 @@ class Identity(Line):
                 fix="write a * for each step, as in refs/heads/*",
                 span=(several, several + 2),
             )
-        return super().parse(text)
+        super()._check(text)
 
     def expand(self, values: Mapping[str, str]) -> str:
         """Return the identity with every placeholder replaced by its value.

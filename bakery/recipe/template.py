@@ -71,9 +71,11 @@ class Template:
         """Return the template that `text` spells.
 
         Raises:
-            GrammarError: a brace stands alone, or a placeholder's name is malformed.
+            GrammarError: a brace stands alone, a placeholder's name is malformed, or it has not the
+                form that the class is for.
 
         """
+        cls._check(text)
         parts: list[str | Field] = []
         end = 0
         for token in _TOKEN.finditer(text):
@@ -87,6 +89,10 @@ class Template:
                 parts.append(token[0][0])
         parts.append(text[end:])
         return cls(text, tuple(part for part in parts if part != ""))
+
+    @classmethod
+    def _check(cls, text: str) -> None:
+        """Refuse what has not the form that the class is for."""
 
     @property
     def names(self) -> frozenset[str]:
@@ -132,19 +138,12 @@ class Line(Template):
     PATTERN = rf"^(?!.*[\n\t]){_GRAMMAR}$"
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Return the template that `text` spells.
-
-        Raises:
-            GrammarError: it has several lines or a tab, or a brace stands alone.
-
-        """
+    def _check(cls, text: str) -> None:
         at = hidden_at(text)
         if at is not None:
             raise GrammarError(
                 f"this can't hold {visible(text[at])}", fix="write one line", span=(at, at + 1)
             )
-        return super().parse(text)
 
 
 class Url(Line):
@@ -153,13 +152,7 @@ class Url(Line):
     PATTERN = rf"^(?={ADDRESS}$)(?:https?://|file://|\{{url\}}){_GRAMMAR}$"
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Return the address that `text` spells.
-
-        Raises:
-            GrammarError: it has no scheme, or another one, or a blank in it.
-
-        """
+    def _check(cls, text: str) -> None:
         if not text.startswith(("https://", "http://", "file://", "{url}")):
             raise GrammarError(
                 "an address begins with https://, http:// or file://",
@@ -181,7 +174,7 @@ class Url(Line):
                 fix="remove it; a blank that belongs there is written %20",
                 span=(end, end + (3 if text[end] == "%" else 1)),
             )
-        return super().parse(text)
+        super()._check(text)
 
 
 class ImagePath(Template):
@@ -190,15 +183,42 @@ class ImagePath(Template):
     PATTERN = rf"^(?={_GRAMMAR}$)(?:usr|opt)/(?:{STEP}(?:/{STEP})*/?)?$"
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Return the path that `text` spells.
-
-        Raises:
-            GrammarError: it is absolute, not normalised, or outside of usr/ and opt/.
-
-        """
-        _check_path(text)
-        return super().parse(text)
+    def _check(cls, text: str) -> None:
+        relative = text.lstrip("/")
+        if relative in HOST_FOLDERS:
+            raise GrammarError(
+                f"hosts have a folder {relative}, and a file in its place would hide all that is "
+                "in it",
+                fix=f"write {relative}/ to install into the folder, or name the file in it",
+            )
+        if relative.partition("/")[0] in _BELOW_USR:
+            raise GrammarError(
+                "only usr/ and opt/ reach the host",
+                fix=f"write usr/{relative}",
+                span=(0, len(text) - len(relative) + len(relative.partition("/")[0])),
+            )
+        if not relative.startswith(("usr/", "opt/")):
+            raise GrammarError(
+                "only usr/ and opt/ reach the host",
+                fix="ship defaults below usr/share/{name}/ and copy them with `config:`",
+                span=(0, len(text) - len(relative) + len(relative.partition("/")[0])),
+            )
+        if text != relative:
+            raise GrammarError(
+                "a path in the image has no leading slash", fix=f"write {relative}", span=(0, 1)
+            )
+        start = 0
+        for step in text.removesuffix("/").split("/"):
+            if step in {"", ".", ".."}:
+                raise GrammarError(
+                    f'a path in the image has no step "{step}"',
+                    fix="write the path without detours",
+                    span=(start, start + max(len(step), 1)),
+                )
+            start += len(step) + 1
+        control = hidden_at(text)
+        if control is not None:
+            raise GrammarError("a path can't hold a control character", span=(control, control + 1))
 
     def expand(self, values: Mapping[str, str]) -> str:
         """Return the path with every placeholder replaced by its value.
@@ -211,7 +231,7 @@ class ImagePath(Template):
         path = super().expand(values)
         if len(self.parts) > 1:
             try:
-                _check_path(path)
+                self._check(path)
             except GrammarError as error:
                 raise GrammarError(f"{self} becomes {path}: {error.what}", fix=error.fix) from None
         return path
@@ -223,52 +243,9 @@ class FilePath(ImagePath):
     PATTERN = rf"^(?={_GRAMMAR}$)(?:usr|opt)/{STEP}(?:/{STEP})*$"
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Return the path that `text` spells.
-
-        Raises:
-            GrammarError: it ends with a slash, or is none that `ImagePath` takes.
-
-        """
+    def _check(cls, text: str) -> None:
         if text.endswith("/"):
             raise GrammarError(
                 "this is the path of a folder", fix="name the file: remove the slash at its end"
             )
-        return super().parse(text)
-
-
-def _check_path(text: str) -> None:
-    relative = text.lstrip("/")
-    if relative in HOST_FOLDERS:
-        raise GrammarError(
-            f"hosts have a folder {relative}, and a file in its place would hide all that is in it",
-            fix=f"write {relative}/ to install into the folder, or name the file in it",
-        )
-    if relative.partition("/")[0] in _BELOW_USR:
-        raise GrammarError(
-            "only usr/ and opt/ reach the host",
-            fix=f"write usr/{relative}",
-            span=(0, len(text) - len(relative) + len(relative.partition("/")[0])),
-        )
-    if not relative.startswith(("usr/", "opt/")):
-        raise GrammarError(
-            "only usr/ and opt/ reach the host",
-            fix="ship defaults below usr/share/{name}/ and copy them with `config:`",
-            span=(0, len(text) - len(relative) + len(relative.partition("/")[0])),
-        )
-    if text != relative:
-        raise GrammarError(
-            "a path in the image has no leading slash", fix=f"write {relative}", span=(0, 1)
-        )
-    start = 0
-    for step in text.removesuffix("/").split("/"):
-        if step in {"", ".", ".."}:
-            raise GrammarError(
-                f'a path in the image has no step "{step}"',
-                fix="write the path without detours",
-                span=(start, start + max(len(step), 1)),
-            )
-        start += len(step) + 1
-    control = hidden_at(text)
-    if control is not None:
-        raise GrammarError("a path can't hold a control character", span=(control, control + 1))
+        super()._check(text)

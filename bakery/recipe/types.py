@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+import warnings
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
 
 from msgspec import Meta, Struct
 
@@ -10,6 +13,7 @@ from bakery.arch import Arch
 from bakery.recipe.condition import Condition
 from bakery.recipe.names import NAME
 from bakery.recipe.template import ADDRESS, STEP, ImagePath, Template
+from bakery.yaml.grammar import GrammarError
 
 
 def _form(pattern: str, title: str) -> Meta:
@@ -132,6 +136,60 @@ DefaultPath = Annotated[
         "a path below usr/share/NAME, such as app.conf",
     ),
 ]
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A regular expression of Python's, found anywhere in the text."""
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the pattern that `text` spells.
+
+        Raises:
+            GrammarError: it is not a regular expression.
+
+        """
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # of what is to mean something else one day
+                re.compile(text)
+        except (re.error, RecursionError, OverflowError, Warning) as error:
+            at = getattr(error, "pos", None)
+            raise GrammarError(
+                f"this is not a regular expression: {error}",
+                fix="write it as for Python's re; a sign that stands for itself has a \\ before it",
+                span=None if at is None else (at, at + 1),
+            ) from None
+        return cls(text)
+
+    def matches(self, text: str) -> bool:
+        """Return whether the text has a part that fits; `^` and `$` fit at every line."""
+        return re.search(self.text, text, re.MULTILINE) is not None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class VersionPattern(Pattern):
+    """A regular expression of Python's with a group named version."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the pattern that `text` spells.
+
+        Raises:
+            GrammarError: it is not a regular expression, or has no such group.
+
+        """
+        pattern = super().parse(text)
+        if "version" not in re.compile(text).groupindex:
+            raise GrammarError(
+                "the pattern has no group named version", fix="mark it with (?P<version>…)"
+            )
+        return pattern
 
 
 class Decoded(Struct, frozen=True, kw_only=True):

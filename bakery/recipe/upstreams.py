@@ -18,6 +18,7 @@ from bakery.recipe.types import (
     Project,
     Repository,
     Suite,
+    VersionPattern,
     about,
 )
 
@@ -92,7 +93,7 @@ class ListingUpstream(_Upstream, frozen=True, kw_only=True):
     """
 
     listing: Annotated[Address, about("the page")]
-    pattern: Annotated[str, about("regular expression with a group named version")]
+    pattern: Annotated[VersionPattern, about("regular expression with a group named version")]
 
 
 class PypiUpstream(_Upstream, frozen=True, kw_only=True):

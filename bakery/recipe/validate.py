@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-import warnings
 from typing import TYPE_CHECKING, get_args
 
 import msgspec
@@ -14,7 +13,7 @@ from bakery.recipe.assets import DebianAsset, NpmAsset, PypiAsset, UrlAsset
 from bakery.recipe.condition import Condition
 from bakery.recipe.template import Template
 from bakery.recipe.types import Trust
-from bakery.recipe.upstreams import ListingUpstream, ListUpstream, is_on_github
+from bakery.recipe.upstreams import ListUpstream, is_on_github
 from bakery.recipe.version import Version
 from bakery.text import nearest
 from bakery.yaml.convert import fields
@@ -245,9 +244,7 @@ def _upstream(recipe: Recipe) -> None:
     upstreams: dict[tuple[str, ...], object] = {("upstream",): recipe.upstream}
     upstreams |= {("parts", name): part for name, part in recipe.parts.items()}
     for path, upstream in upstreams.items():
-        if isinstance(upstream, ListingUpstream):
-            _pattern(upstream.pattern, (*path, "pattern"))
-        elif isinstance(upstream, ListUpstream) and isinstance(upstream.versions, tuple):
+        if isinstance(upstream, ListUpstream) and isinstance(upstream.versions, tuple):
             for index, version in enumerate(upstream.versions):
                 _spelled(Version, version, [*path, "versions", index])
 
@@ -308,22 +305,3 @@ def _most_trust(recipe: Recipe, asset: UrlAsset | PypiAsset | NpmAsset) -> Trust
         return "signature"
     known = asset.checksum or is_on_github(recipe.upstream, str(asset.url))
     return "checksum" if known else "cited"
-
-
-def _pattern(pattern: str, path: tuple[str, ...]) -> None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            groups = re.compile(pattern).groupindex
-    except (re.error, RecursionError, OverflowError, Warning) as error:
-        at = getattr(error, "pos", None)
-        raise InvalidError(
-            path,
-            f"this is not a regular expression: {error}",
-            fix="write it as for Python's re; a sign that stands for itself has a \\ before it",
-            span=None if at is None else (at, at + 1),
-        ) from None
-    if "version" not in groups:
-        raise InvalidError(
-            path, "the pattern has no group named version", fix="mark it with (?P<version>…)"
-        )

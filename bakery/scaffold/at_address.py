@@ -9,6 +9,7 @@ from bakery.arch import ARCHITECTURES
 from bakery.errors import BakeryError
 from bakery.http.address import file_name, split
 from bakery.http.errors import RequestError
+from bakery.recipe.types import VersionPattern
 from bakery.recipe.upstreams import ListingUpstream
 from bakery.recipe.version import Version
 from bakery.scaffold.release import About, UpstreamFile, UpstreamRelease
@@ -26,14 +27,11 @@ _SHARED_SUMS = ("SHA256SUMS", "sha256sum.txt", "sha256sums.txt", "checksums.txt"
 
 
 def look(address: str, name: str, version: str | None, api: Api) -> UpstreamRelease:
-    """Return a version with its files.
+    """Return a version with its files; see `create`.
 
-    Args:
-        address: of a file, with `{version}` or `{bare}`, and `{arch}` where it has the processor;
-            or of one version's file for one processor, whose words for both are found in it.
-        name: what the recipe will be called.
-        version: which version; None for the newest that the folder above it lists.
-        api: asks the server.
+    The address is of a file, with `{version}` or `{bare}`, and `{arch}` where it has the processor;
+    or of one version's file for one processor, whose words for both are found in it. The newest
+    version is that of the folder above.
 
     Raises:
         BakeryError: the address has no version in it, or nothing is there.
@@ -50,11 +48,11 @@ def look(address: str, name: str, version: str | None, api: Api) -> UpstreamRele
         upstream = _listed(address, found, api)
     _check(address)
     if version is None:
-        listing, version = _newest(address, api)
-        upstream = {"listing": listing.listing, "pattern": listing.pattern}
-        notes.append(f"{version}, the newest below {listing.listing}")
+        upstream, version = _newest(address, api)
+        notes.append(f"{version}, the newest below {upstream['listing']}")
     parsed = Version.parse(version)
-    files = _files(_filled(address, {"version": parsed.tag, "bare": parsed.bare}), api)
+    address = address.replace("{version}", parsed.tag).replace("{bare}", parsed.bare)
+    files = _files(address, api)
     notes += [
         f"{arch}: {files[arch].name if arch in files else 'nothing'}" for arch in ARCHITECTURES
     ]
@@ -103,10 +101,9 @@ def _listed(address: str, tag: str, api: Api) -> dict[str, str] | None:
     if not tag:
         return None
     try:
-        listing, _ = _newest(address, api)
+        return _newest(address, api)[0]
     except UpstreamError:
         return None
-    return {"listing": listing.listing, "pattern": listing.pattern}
 
 
 def _check(address: str) -> None:
@@ -137,12 +134,8 @@ def _files(address: str, api: Api) -> dict[Arch, UpstreamFile]:
     return files
 
 
-def _filled(text: str, words: dict[str, str]) -> str:
-    return re.sub(r"\{(\w+)\}", lambda match: words.get(match[1], match[0]), text)
-
-
-def _newest(address: str, api: Api) -> tuple[ListingUpstream, str]:
-    """Return the page that lists versions, above the first step with one, and the newest of them.
+def _newest(address: str, api: Api) -> tuple[dict[str, str], str]:
+    """Return the `upstream:` of the page above the first step with a version, and the newest one.
 
     Raises:
         UpstreamError: there is no such page.
@@ -153,7 +146,8 @@ def _newest(address: str, api: Api) -> tuple[ListingUpstream, str]:
     )
     for listing in map(_listing, addresses):
         try:
-            return listing, offers(listing, api)[-1].tag
+            newest = offers(listing, api)[-1].tag
+            return {"listing": listing.listing, "pattern": str(listing.pattern)}, newest
         except UpstreamError as error:
             refusal = error
     raise UpstreamError(
@@ -169,9 +163,8 @@ def _listing(address: str) -> ListingUpstream:
     folder, _, start = before.rpartition("/")
     version = "[0-9][0-9.]*" if placeholder == "{bare}" else "v?[0-9][0-9.]*"
     end = re.escape(re.split(r"[/{]", behind)[0]) + ("[^/]*" if "{" in behind.split("/")[0] else "")
-    return ListingUpstream(
-        listing=f"{folder}/", pattern=f"{re.escape(start)}(?P<version>{version}){end}"
-    )
+    pattern = VersionPattern(f"{re.escape(start)}(?P<version>{version}){end}")
+    return ListingUpstream(listing=f"{folder}/", pattern=pattern)
 
 
 def _existing(address: str, arch: Arch, api: Api) -> str | None:

@@ -38,7 +38,7 @@ class Attempt:
         image: what is tried.
         others: the images that it requires.
         on: the machine's name.
-        window: the most seconds for which units are watched; None for all that check.yaml asks.
+        window: the most seconds for which units are watched.
         settings: where the project is.
 
     """
@@ -46,7 +46,7 @@ class Attempt:
     image: Image
     others: Sequence[Image]
     on: str
-    window: int | None
+    window: int
     settings: Settings
 
     def build(self) -> float | None:
@@ -82,14 +82,15 @@ class Attempt:
         """Boot the image with those that it requires, and a shell in it."""
         files = [str(self._file(each)) for each in (*self.others, self.image)]
         if self._file(self.image).exists():
-            self._call(["bakery.cli", "boot", "--shell", "--on", self.on, *files], {})
+            self._call(["bakery", "boot", "--shell", "--on", self.on, *files], {})
 
     def _boot(self, tell: TellPart) -> BootReport:
         deployment = Deployment.of(self.image, self.others, self._file)
-        expected = deployment.expected
-        if self.window is not None:
-            units = [_watched(unit, self.window) for unit in self._units(deployment)]
-            expected = msgspec.structs.replace(expected, units=tuple(units))
+        units = tuple(
+            msgspec.structs.replace(unit, window=min(unit.window, self.window))
+            for unit in self._units(deployment)
+        )
+        expected = msgspec.structs.replace(deployment.expected, units=units)
         trial = Trial(
             deployments=[replace(deployment, expected=expected)],
             folder=self.settings.dist / "try" / self.image.id,
@@ -122,7 +123,7 @@ class Attempt:
             return text
         deployment = Deployment.of(self.image, self.others, self._file)
         whole = max((u.window for u in self._units(deployment) if u.state == "active"), default=0)
-        less = f", units for {whole} s" if self.window is not None and whole > self.window else ""
+        less = f", units for {whole} s" if whole > self.window else ""
         return f"{text}\nnext: each machine{less}: doit boot:{self.image.id}"
 
     def _file(self, image: Image) -> Path:
@@ -135,8 +136,3 @@ class Attempt:
         process = subprocess.Popen(command, cwd=self.settings.root, env=env)
         with interrupts.handed_to(process):
             return process.wait()
-
-
-def _watched(unit: UnitExpectation, window: int) -> UnitExpectation:
-    """Return what is expected of a unit, watched for no longer than a window."""
-    return msgspec.structs.replace(unit, window=min(unit.window, window))

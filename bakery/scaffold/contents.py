@@ -19,7 +19,7 @@ from bakery.recipe.template import Template
 from bakery.recipe.version import Version
 from bakery.store.download import fetch
 from bakery.store.folder import Store
-from bakery.text import format_size, nearest, printable
+from bakery.text import did_you_mean, format_size, printable
 from bakery.upstream.resolve import resolve
 from bakery.yaml.location import error, locate, show
 
@@ -59,11 +59,10 @@ def listing(image: Image, pattern: str | None, settings: Settings) -> Iterator[s
                 head = ""
                 yield _line(member)
     if pattern is not None and not fits:
-        near = nearest(pattern, seen)
         raise BakeryError(
             f"nothing in the assets of {image.id} matches {pattern!r}",
             why="`*` stays within one step of a path, `**` spans several",
-            fix=f"did you mean {near}?" if near else f"bakery ls {image.contents.name}",
+            fix=did_you_mean(pattern, seen) or f"bakery ls {image.contents.name}",
         )
 
 
@@ -138,11 +137,10 @@ def cause(image: Image, path: str, settings: Settings) -> Cause:
     entry = entries.get(wanted)
     if entry is None or entry.type == "directory":
         below = [each for each in entries if each.startswith(f"{wanted}/")]
-        near = nearest(wanted, entries)
         raise BakeryError(
             f"{wanted} is a folder" if below else f"{image.id} has no {wanted}",
             why="\n".join(below[:12]) if below else None,
-            fix="name a file in it" if below else f"did you mean {near}?" if near else None,
+            fix="name a file in it" if below else did_you_mean(wanted, entries),
         )
     return _explained(image, entry, settings)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bakery.files import move_tree, write_whole
+from bakery.files import move_tree
 from bakery.image.errors import ImageError
 from bakery.image.stage import stage
 from bakery.lock.pin import lock_version
@@ -86,7 +86,7 @@ def create(
         drafting = Drafting(name, release, settings, echo)
         draft = drafting.draft(unit=unit)
     with _drafted(folder, settings, echo) as (scratch, schema):
-        _write(texts.files(draft, schema), scratch)
+        texts.write(texts.files(draft, schema), scratch)
         sources = Recipes(scratch.parent)
         source, had = sources[name], drafting.had
         lock_version(source, release.version, sources=sources, settings=settings, parts={}, had=had)
@@ -94,7 +94,7 @@ def create(
         if seen and seen.licence:
             echo(f"# license: {seen.licence}, as the programs say themselves")
             draft = draft.licensed(seen.licence)
-        _write(texts.files(draft, schema, seen), scratch)
+        texts.write(texts.files(draft, schema, seen), scratch)
     for line in _next_steps(draft, folder):
         echo(line)
 
@@ -195,13 +195,6 @@ def create_of_packages(
         drafter.write(scratch, schema)
     for line in _advice(name, f"what `bakery lint {name}` finds is for you to say"):
         echo(line)
-
-
-def _write(files: Mapping[str, str], folder: Path) -> None:
-    for path, text in files.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, text.encode())
 
 
 def _advice(name: str, first: str) -> Iterator[str]:

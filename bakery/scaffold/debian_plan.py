@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from bakery.check import host
 from bakery.image.setup import shared_tmpfiles
 from bakery.recipe import debian, glob
 from bakery.scaffold.package import Account
+from bakery.scaffold.patterns import common_start
 from bakery.scaffold.release import UNKNOWN_LICENCE
 
 if TYPE_CHECKING:
@@ -274,18 +274,13 @@ def _programs(plan: Plan, everything: Mapping[str, Package]) -> Iterator[tuple[s
     for folder in ("usr/bin", "usr/sbin"):
         own = [path for _, path in plan.commands if path.startswith(f"{folder}/")]
         every = [p for package in everything.values() for p in package.files if p not in own]
-        prefix = _prefix([PurePosixPath(path).name for path in own])
+        prefix = common_start([PurePosixPath(path).name for path in own])
         pattern = f"{folder}/{prefix}*"
-        if len(own) > 2 and prefix and not any(glob.matches(pattern, p) for p in every):  # noqa: PLR2004  a few
+        telling = len(own) > 2 and len(prefix) > 2  # noqa: PLR2004  a few, of which less says nothing
+        if telling and not any(glob.matches(pattern, p) for p in every):
             yield pattern, "usr/bin/"
         else:
             yield from ((path, "usr/bin/") for path in own)
-
-
-def _prefix(names: list[str]) -> str:
-    letters = takewhile(lambda each: len(set(each)) == 1, zip(*names, strict=False))
-    common = "".join(each[0] for each in letters)
-    return common if len(common) > 2 else ""  # noqa: PLR2004  less says nothing
 
 
 def _own_data(plan: Plan) -> Iterator[tuple[str, str]]:

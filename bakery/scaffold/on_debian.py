@@ -26,6 +26,7 @@ from bakery.scaffold import package as packages
 from bakery.scaffold.contents import fetched
 from bakery.scaffold.debian_plan import Plan
 from bakery.scaffold.observe import image_of, looked_into, seen_in_a_boot
+from bakery.scaffold.texts import write
 from bakery.upstream import apt
 from bakery.upstream.debian import closure
 from bakery.upstream.errors import UpstreamError
@@ -38,13 +39,6 @@ if TYPE_CHECKING:
     from bakery.scaffold.package import Package
     from bakery.settings import Settings
     from bakery.upstream.debian import Package as Offered
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Asset:
-    url: str
-    sha256: str
-    size: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +90,7 @@ class Drafter:
         return closure(wanted, apt.mirrors(*self.settings.debian_archives))
 
     def _read(self, offered: Offered) -> Package:
-        asset = _Asset(url=offered.address, sha256=offered.sha256, size=offered.size)
-        return packages.read(fetched(asset, self.settings), offered.address.rpartition("/")[2])
+        return packages.read(fetched(offered, self.settings), offered.url.rpartition("/")[2])
 
     def _plan(self, everything: Mapping[str, Package]) -> Plan:
         sources = {everything[name].source for name in self.asked}
@@ -230,7 +223,4 @@ class Drafter:
             **{f"files/{path}": text for path, text in plan.files.items()},
         }
         shutil.rmtree(folder / "files", ignore_errors=True)  # of the plan before this one
-        for path, text in texts.items():
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, "utf-8")
+        write(texts, folder)

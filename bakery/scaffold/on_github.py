@@ -30,13 +30,7 @@ _LISTED = 12
 
 
 def look(repository: str, name: str, version: str | None, api: Api) -> UpstreamRelease:
-    """Return a release with its files for Linux.
-
-    Args:
-        repository: OWNER/REPO.
-        name: what the recipe will be called.
-        version: which release; None for the newest.
-        api: asks GitHub.
+    """Return a release of a repository, OWNER/REPO, with its files for Linux; see `create`.
 
     Raises:
         UpstreamError: GitHub does not tell, or nothing in the release is for Linux.

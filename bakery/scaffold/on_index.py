@@ -23,13 +23,7 @@ if TYPE_CHECKING:
 
 
 def look(project: str, name: str, version: str | None, api: Api) -> UpstreamRelease:
-    """Return a version with its wheels for Linux.
-
-    Args:
-        project: the project's name on the index.
-        name: what the recipe will be called.
-        version: which version; None for the newest.
-        api: asks the index.
+    """Return a version of a project, with its wheels for Linux; see `create`.
 
     Raises:
         UpstreamError: the index does not have it, or no wheel that fits any Python on Linux, or

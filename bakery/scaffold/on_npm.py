@@ -25,13 +25,7 @@ if TYPE_CHECKING:
 
 
 def look(package: str, name: str, version: str | None, api: Api) -> UpstreamRelease:
-    """Return a version with its packages for Linux.
-
-    Args:
-        package: the package's name.
-        name: what the recipe will be called.
-        version: which version; None for the newest.
-        api: for settings.
+    """Return a version of a package, with its packages for Linux; see `create`.
 
     Raises:
         UpstreamError: the registry does not have it, or it has no packages for Linux.

@@ -6,7 +6,7 @@ import gzip
 import re
 import shlex
 import zlib
-from collections.abc import Mapping  # noqa: TC003  types are read at run time
+from dataclasses import dataclass, field
 from email.parser import HeaderParser
 from pathlib import PurePosixPath
 from posixpath import join, normpath
@@ -21,7 +21,7 @@ from bakery.image.tree import merged
 from bakery.scaffold.release import UNKNOWN_LICENCE, expression
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
     from typing import BinaryIO
 
@@ -65,9 +65,6 @@ _SPDX = {
     "boost-1.0": "BSL-1.0",
     "openssl": "OpenSSL",
 }
-_GNU = re.compile(
-    r"(a?gpl|lgpl|gfdl)-?(\d(?:\.\d)?)(?:\.0)?(\+|-or-later)?(?:-only)?", re.IGNORECASE
-)
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,7 +78,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     title: str | None = None
 
 
-class Package(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(kw_only=True)
+class Package:
     """One package.
 
     Attributes:
@@ -91,6 +89,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
         summary: the first line of its description.
         conffiles: the paths of its configuration files.
         scripts: the text of its maintainer scripts that run when it is installed.
+        recommends: the packages that it recommends.
         raw: all paths, as patterns have to name them; below, those of /lib are in usr/lib.
         files: the bytes of every file and link, by path.
         folders: the paths of its folders.
@@ -100,7 +99,6 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
         versed: the programs that know an option `--version`.
         holding: those that have the version in them, so may tell it.
         named: the paths below /usr that its scripts name.
-        recommends: the packages that it recommends.
 
     """
 
@@ -108,18 +106,18 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     homepage: str
     summary: str
-    conffiles: tuple[str, ...]
+    conffiles: list[str]
     scripts: str
-    raw: tuple[str, ...]
-    files: Mapping[str, int]
-    folders: frozenset[str]
-    texts: Mapping[str, str]
-    links: Mapping[str, str]
-    programs: Mapping[str, str]
-    versed: frozenset[str]
-    holding: frozenset[str]
-    named: frozenset[str]
-    recommends: tuple[str, ...]
+    recommends: list[str]
+    raw: list[str] = field(default_factory=list)
+    files: dict[str, int] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=set)
+    texts: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    programs: dict[str, str] = field(default_factory=dict)
+    versed: set[str] = field(default_factory=set)
+    holding: set[str] = field(default_factory=set)
+    named: set[str] = field(default_factory=set)
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -190,56 +188,34 @@ def read(path: Path, filename: str) -> Package:
     about = {name: data.decode(errors="replace") for name, data in control(path)}
     fields = HeaderParser().parsestr(about.get("control", ""))
     name = fields["Package"] or filename.partition("_")[0]
-    raw: list[str] = []
-    files: dict[str, int] = {}
-    folders: set[str] = set()
-    texts: dict[str, str] = {}
-    programs: dict[str, str] = {}
-    versed: set[str] = set()
-    holding: set[str] = set()
-    named: set[str] = set()
-    version = re.split(r"[-+~]", (fields["Version"] or "?").rpartition(":")[2])[0]
-    links: dict[str, str] = {}
-    for member, stream in members(path, filename, lambda _: True):
-        place = member.path if member.path.startswith("usr/sbin/") else merged(member.path)
-        raw.append(member.path)
-        if member.type == "directory":
-            folders.add(place)
-            continue
-        files[place] = member.size or 0
-        if member.target is not None:
-            links[place] = normpath(join("/", place, "..", member.target)).lstrip("/")
-        if stream is None:
-            continue
-        if _TEXTS.fullmatch(place):
-            texts[place] = _text(place, stream)
-        elif member.executable and ".so" not in PurePosixPath(place).name:
-            programs[place], knows, has, names = _program(stream, version.encode())
-            named |= names
-            versed |= {place} if knows else set()
-            holding |= {place} if has else set()
-    return Package(
+    scripts = f"{about.get('preinst', '')}\n{about.get('postinst', '')}"
+    package = Package(
         name=name,
         source=(fields["Source"] or name).split()[0],
         homepage=fields["Homepage"] or "",
         summary=(fields["Description"] or name).splitlines()[0],
-        conffiles=tuple(
-            line.strip().lstrip("/") for line in about.get("conffiles", "").split("\n")
-        ),
-        scripts=f"{about.get('preinst', '')}\n{about.get('postinst', '')}".replace("\\\n", " "),
-        raw=tuple(raw),
-        files=files,
-        folders=frozenset(folders),
-        texts=texts,
-        links=links,
-        programs=programs,
-        versed=frozenset(versed),
-        holding=frozenset(holding),
-        named=frozenset(named),
-        recommends=tuple(
-            re.findall(r"(?:^|,)\s*([a-z0-9][a-z0-9+.-]+)", fields["Recommends"] or "")
-        ),
+        conffiles=[line.strip().lstrip("/") for line in about.get("conffiles", "").split("\n")],
+        scripts=scripts.replace("\\\n", " "),
+        recommends=re.findall(r"(?:^|,)\s*([a-z0-9][a-z0-9+.-]+)", fields["Recommends"] or ""),
     )
+    version = re.split(r"[-+~]", (fields["Version"] or "?").rpartition(":")[2])[0]
+    for member, stream in members(path, filename, lambda _: True):
+        place = member.path if member.path.startswith("usr/sbin/") else merged(member.path)
+        package.raw.append(member.path)
+        if member.type == "directory":
+            package.folders.add(place)
+            continue
+        package.files[place] = member.size or 0
+        if member.target is not None:
+            target = normpath(join("/", place, "..", member.target))
+            package.links[place] = target.lstrip("/")
+        if stream is None:
+            continue
+        if _TEXTS.fullmatch(place):
+            package.texts[place] = _text(place, stream)
+        elif member.executable and ".so" not in PurePosixPath(place).name:
+            _add_program(package, place, stream, version.encode())
+    return package
 
 
 def _text(path: str, stream: BinaryIO) -> str:
@@ -252,11 +228,10 @@ def _text(path: str, stream: BinaryIO) -> str:
     return data.decode(errors="replace")
 
 
-def _program(stream: BinaryIO, version: bytes) -> tuple[str, bool, bool, set[str]]:
-    """Return a program's interpreter, whether it may know `--version`, and has its version in it.
+def _add_program(package: Package, path: str, stream: BinaryIO, version: bytes) -> None:
+    """Say of a program what interprets it, which paths it names, and what it knows of versions.
 
-    Of scripts the version may be in a module, so they count as having it; the last are the paths
-    that a script names.
+    Of scripts the version may be in a module, so they count as having it.
     """
     data = head = stream.read(_LONGEST)
     text = re.compile(rb"(?<![\d.])" + re.escape(version) + rb"(?=[\0\s)\"',;])")  # in no path
@@ -264,12 +239,16 @@ def _program(stream: BinaryIO, version: bytes) -> tuple[str, bool, bool, set[str
     while not (knows and has) and (more := stream.read(_LONGEST)):
         data = data[-64:] + more
         knows, has = knows or bool(_SAYS_VERSION.search(data)), has or bool(text.search(data))
-    if head.startswith(MAGIC):
-        return "", knows, has, set()
-    words = head.split(b"\n", 1)[0].decode(errors="replace").removeprefix("#!").split()
-    named = [word for word in words if not word.endswith("/env") and not word.startswith("-")]
-    paths = {*_PATH.findall(head.decode(errors="replace"))}
-    return PurePosixPath(named[0] if named else "sh").name, b"version" in head, True, paths
+    interpreter = ""
+    if not head.startswith(MAGIC):
+        words = head.split(b"\n", 1)[0].decode(errors="replace").removeprefix("#!").split()
+        named = [word for word in words if not word.endswith("/env") and not word.startswith("-")]
+        interpreter = PurePosixPath(named[0] if named else "sh").name
+        package.named |= {*_PATH.findall(head.decode(errors="replace"))}
+        knows, has = b"version" in head, True
+    package.programs[path] = interpreter
+    package.versed |= {path} if knows else set()
+    package.holding |= {path} if has else set()
 
 
 def _by_sysusers(lines: Iterable[list[str]]) -> Iterator[Account]:
@@ -344,9 +323,5 @@ def spdx(text: str) -> str:
 
 def _licence(name: str) -> str:
     plain = name.split(" with ", maxsplit=1)[0].strip()
-    match = _GNU.fullmatch(plain)
-    if match:
-        number = match[2] if "." in match[2] else f"{match[2]}.0"
-        return f"{match[1].upper()}-{number}-{'or-later' if match[3] else 'only'}"
     known = _SPDX.get(plain.lower())
     return (f"({known})" if known and " " in known else known) or expression(plain)

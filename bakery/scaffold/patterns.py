@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -75,9 +76,9 @@ def _put(text: str, word: str) -> str:
 
 def _around(texts: list[str]) -> tuple[str, str]:
     """Return how all texts begin and end: whole words of them, so that what differs is readable."""
-    before = _common(texts)
+    before = common_start(texts)
     rests = [text[len(before) :] for text in texts]
-    behind = _common([rest[::-1] for rest in rests])[::-1]
+    behind = common_start([rest[::-1] for rest in rests])[::-1]
     if all(len(rest) > len(behind) for rest in rests):
         before = before[: max((m.end() for m in _SEPARATOR.finditer(before)), default=0)]
         first = _SEPARATOR.search(behind)
@@ -85,10 +86,7 @@ def _around(texts: list[str]) -> tuple[str, str]:
     return before, behind
 
 
-def _common(texts: list[str]) -> str:
-    shared = 0
-    for characters in zip(*texts, strict=False):
-        if len(set(characters)) > 1:
-            break
-        shared += 1
-    return texts[0][:shared]
+def common_start(texts: list[str]) -> str:
+    """Return how all texts begin."""
+    alike = takewhile(lambda each: len(set(each)) == 1, zip(*texts, strict=False))
+    return "".join(each[0] for each in alike)

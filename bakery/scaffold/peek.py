@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping  # noqa: TC003  types are read at run time
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -51,33 +51,56 @@ class Program(msgspec.Struct, frozen=True):
         return self.interpreter is not None or bool(self.needed)
 
 
-class Content(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(kw_only=True)
+class Content:
     """What an asset holds.
 
     Attributes:
         single: whether it is one file, compressed or not.
         files: the paths of all files.
-        programs: those that hosts would run.
-        licences: the paths of licences.
-        others: programs that lie where only other programs look.
+        executables: all programs for the processor.
         scripts: executable scripts.
-        data: all else, but texts for people and wrappers of the index's language.
         libraries: what its libraries need, and its links point to, by name.
+        machines: what its ELF files are for.
         metadata: of a wheel: its METADATA file.
         wording: the text of the first licence.
 
     """
 
     single: bool
-    files: tuple[str, ...]
-    programs: tuple[Program, ...]
-    licences: tuple[str, ...]
-    others: tuple[str, ...]
-    scripts: tuple[str, ...]
-    data: tuple[str, ...]
-    libraries: Mapping[str, tuple[str, ...]] = {}
-    metadata: str
-    wording: str
+    files: list[str] = field(default_factory=list)
+    executables: list[Program] = field(default_factory=list)
+    scripts: list[str] = field(default_factory=list)
+    libraries: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    machines: set[str] = field(default_factory=set)
+    metadata: str = ""
+    wording: str = ""
+
+    @property
+    def programs(self) -> list[Program]:
+        """Those that people run: in a wheel's scripts, in bin/ or on top; else all."""
+        best = min(map(_depth, self.executables))
+        return [program for program in self.executables if _depth(program) == best]
+
+    @property
+    def others(self) -> list[str]:
+        """Programs that lie where only other programs look."""
+        programs = self.programs
+        return [each.path for each in self.executables if each not in programs]
+
+    @property
+    def licences(self) -> list[str]:
+        """The paths of licences: on top, or where wheels have them; the first of each name."""
+        by_name: dict[str, str] = {}
+        for path in filter(_is_licence, self.files):
+            by_name.setdefault(PurePosixPath(path).name, path)
+        return list(by_name.values())
+
+    @property
+    def data(self) -> list[str]:
+        """All else, but texts for people and wrappers of the index's language."""
+        runs = {*self.scripts, *(program.path for program in self.executables)}
+        return [file for file in self.files if file not in runs and not _FOR_PEOPLE.search(file)]
 
     @property
     def for_musl(self) -> bool:
@@ -110,56 +133,33 @@ def peek(path: Path, filename: str, arch: Arch) -> Content:
         BrokenArchiveError: it is cut short, altered, or no archive.
 
     """
-    seen = _Seen(arch)
+    content = Content(single=kind_of(filename) in {"plain", "compressed"})
     for member, stream in members(path, filename, lambda _: True):
         if stream is not None:
-            seen.add(member, stream)
+            _add(content, member, stream, arch)
         elif member.target is not None:
-            seen.libraries[PurePosixPath(member.path).name] = (PurePosixPath(member.target).name,)
-    if not seen.programs:
-        raise _nothing(filename, arch, seen.machines, seen.scripts)
-    chosen = _in_sight(seen.programs)
-    return Content(
-        single=kind_of(filename) in {"plain", "compressed"},
-        files=tuple(seen.files),
-        programs=tuple(chosen),
-        licences=tuple(_licences(seen.files)),
-        others=tuple(program.path for program in seen.programs if program not in chosen),
-        scripts=tuple(seen.scripts),
-        data=tuple(_data(seen)),
-        libraries=seen.libraries,
-        metadata=seen.metadata,
-        wording=seen.wording,
-    )
+            link = PurePosixPath(member.path).name
+            content.libraries[link] = (PurePosixPath(member.target).name,)
+    if not content.executables:
+        raise _nothing(filename, arch, content)
+    return content
 
 
-class _Seen:
-    """What the files of an asset are, as they come by."""
-
-    def __init__(self, arch: Arch) -> None:
-        self._arch = arch
-        self.programs: list[Program] = []
-        self.files: list[str] = []
-        self.scripts: list[str] = []
-        self.machines: set[str] = set()
-        self.libraries: dict[str, tuple[str, ...]] = {}
-        self.metadata = self.wording = ""
-
-    def add(self, member: Member, stream: BinaryIO) -> None:
-        self.files.append(member.path)
-        if member.path.endswith(".dist-info/METADATA"):
-            self.metadata = stream.read(_LONGEST).decode(errors="replace")
-        elif not self.wording and _licences([member.path]):
-            self.wording = stream.read(_LONGEST).decode(errors="replace")
-        elif (start := stream.read(len(MAGIC))) == MAGIC:
-            headers = _headers(start, stream)
-            self.machines.add(headers.machine)
-            if headers.kind == "executable" and headers.machine == self._arch:
-                self.programs.append(Program(member.path, headers.interpreter, headers.needed))
-            elif headers.kind == "library" and headers.machine == self._arch:
-                self.libraries[PurePosixPath(member.path).name] = headers.needed
-        elif start.startswith(b"#!") and member.executable:
-            self.scripts.append(member.path)
+def _add(content: Content, member: Member, stream: BinaryIO, arch: Arch) -> None:
+    content.files.append(member.path)
+    if member.path.endswith(".dist-info/METADATA"):
+        content.metadata = stream.read(_LONGEST).decode(errors="replace")
+    elif not content.wording and _is_licence(member.path):
+        content.wording = stream.read(_LONGEST).decode(errors="replace")
+    elif (start := stream.read(len(MAGIC))) == MAGIC:
+        headers = _headers(start, stream)
+        content.machines.add(headers.machine)
+        if headers.kind == "executable" and headers.machine == arch:
+            content.executables.append(Program(member.path, headers.interpreter, headers.needed))
+        elif headers.kind == "library" and headers.machine == arch:
+            content.libraries[PurePosixPath(member.path).name] = headers.needed
+    elif start.startswith(b"#!") and member.executable:
+        content.scripts.append(member.path)
 
 
 def _headers(start: bytes, stream: BinaryIO) -> elf.Elf:
@@ -169,42 +169,25 @@ def _headers(start: bytes, stream: BinaryIO) -> elf.Elf:
         return elf.read(copy)
 
 
-def _in_sight(programs: list[Program]) -> list[Program]:
-    """Return the programs that people run: in a wheel's scripts, in bin/ or on top; else all."""
-
-    def depth(program: Program) -> int:
-        folder = PurePosixPath(program.path).parent
-        if folder.match("*.data/scripts"):
-            return 0
-        return 1 if folder.name in {"bin", "sbin"} or len(folder.parts) <= 1 else 2
-
-    best = min(map(depth, programs))
-    return [program for program in programs if depth(program) == best]
+def _depth(program: Program) -> int:
+    folder = PurePosixPath(program.path).parent
+    if folder.match("*.data/scripts"):
+        return 0
+    return 1 if folder.name in {"bin", "sbin"} or len(folder.parts) <= 1 else 2
 
 
-def _data(seen: _Seen) -> list[str]:
-    """Return what programs may read, as far as names tell."""
-    runs = {*seen.scripts, *(program.path for program in seen.programs)}
-    return [file for file in seen.files if file not in runs and not _FOR_PEOPLE.search(file)]
+def _is_licence(file: str) -> bool:
+    path = PurePosixPath(file)
+    own = len(path.parts) <= 2 or path.parent.match("*.dist-info/licenses")  # noqa: PLR2004  on top or one below
+    return own and _LICENCE.fullmatch(path.name) is not None
 
 
-def _licences(files: list[str]) -> list[str]:
-    """Return licences on top, or where wheels have them; the first of each name."""
-    by_name: dict[str, str] = {}
-    for file in files:
-        path = PurePosixPath(file)
-        own = len(path.parts) <= 2 or path.parent.match("*.dist-info/licenses")  # noqa: PLR2004  on top or one below
-        if own and _LICENCE.fullmatch(path.name):
-            by_name.setdefault(path.name, file)
-    return list(by_name.values())
-
-
-def _nothing(filename: str, arch: Arch, machines: set[str], scripts: list[str]) -> NewRecipeError:
+def _nothing(filename: str, arch: Arch, content: Content) -> NewRecipeError:
     why = "it has no ELF file at all"
-    if machines:
-        why = f"its binaries are libraries, or for {', '.join(sorted(machines))}"
-    if scripts:
-        why += f"; it has scripts, which need an interpreter: {', '.join(scripts[:3])}"
+    if content.machines:
+        why = f"its binaries are libraries, or for {', '.join(sorted(content.machines))}"
+    if content.scripts:
+        why += f"; it has scripts, which need an interpreter: {', '.join(content.scripts[:3])}"
     return NewRecipeError(
         f"no program for {arch} is in it",
         where=filename,

@@ -36,8 +36,10 @@ _GNU = re.compile(
     r"(?P<later>\+|,? or (?:any |\(at [\w ]+\) )?later)?",
     re.IGNORECASE,
 )
-# Deprecated by SPDX, and in use
-_SUFFIXLESS = re.compile(r"\b((?:A|L)?GPL|GFDL)-(\d\.\d)(\+?)(?![\w.-])", re.IGNORECASE)
+# As Debian has them, and SPDX had: deprecated, and in use
+_SUFFIXLESS = re.compile(
+    r"\b([AL]?GPL|GFDL)-?(\d)(\.\d)?(?:\.0)?(\+|-or-later|-only)?(?![\w.-])", re.IGNORECASE
+)
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,15 +114,15 @@ def expression(text: str | None) -> str:
 
 def _suffixed(match: re.Match[str]) -> str:
     """Return a GNU licence as SPDX has it now: without a suffix, it meant this version alone."""
-    return f"{match[1]}-{match[2]}-{'or-later' if match[3] else 'only'}"
+    later = "only" if (match[4] or "-only").lower() == "-only" else "or-later"
+    return f"{match[1].upper()}-{match[2]}{match[3] or '.0'}-{later}"
 
 
 def licence_said(text: str) -> str | None:
     """Return the SPDX expression of the licence that a program names with its version, if any."""
     if match := _GNU.search(text):
         kind = (match["kind"] or match["name"])[:1].upper().replace("G", "")
-        version = match["version"] if "." in match["version"] else f"{match['version']}.0"
-        return f"{kind}GPL-{version}-{'or-later' if match['later'] else 'only'}"
+        return expression(f"{kind}GPL-{match['version']}{'+' if match['later'] else ''}")
     for line in re.findall(
         r"(?im)^\s*licen[sc]e(?:d under)?:? +(?:the )?(.+?)(?: licen[sc]e)?\.?$", text
     ):

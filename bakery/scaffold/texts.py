@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery.files import write_whole
 from bakery.recipe.debian import LATEST
 from bakery.scaffold.libraries import SUITE
 from bakery.scaffold.release import UNKNOWN_LICENCE
@@ -127,6 +129,14 @@ def _libraries(draft: Draft) -> Iterator[dict[str, object]]:
             "version": LATEST,
             "install": {"usr/share/doc/**/copyright": f"usr/share/licenses/{draft.name}/"},
         }
+
+
+def write(files: Mapping[str, str], folder: Path) -> None:
+    """Write a recipe's files, by path, into its folder."""
+    for path, text in files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, text.encode())
 
 
 def in_yaml(values: Mapping[str, object], comments: Mapping[str, str]) -> Iterator[str]:
@@ -264,47 +274,11 @@ def _check(draft: Draft, seen: Observed | None) -> str:
 
 
 def _unit(draft: Draft) -> str:
-    return f"""# {REVIEW} say how the program starts, and let it do what it must and no more
-[Unit]
-Description={draft.about.summary.replace("%", "%%")}
-Documentation={draft.about.homepage}
-Wants=network-online.target
-After=network-online.target
-
-[Service]
-ExecStart=/usr/bin/{draft.layout.programs[0]}
-Restart=on-failure
-RestartSec=2
-
-DynamicUser=yes
-UMask=0077
-StateDirectory={draft.name}
-RuntimeDirectory={draft.name}
-WorkingDirectory=%S/{draft.name}
-
-CapabilityBoundingSet=
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-NoNewPrivileges=yes
-PrivateDevices=yes
-PrivateTmp=yes
-PrivateUsers=yes
-ProcSubset=pid
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHome=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectProc=invisible
-ProtectSystem=strict
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-SystemCallErrorNumber=EPERM
-SystemCallFilter=@system-service
-SystemCallFilter=~@privileged @resources
-"""
+    template = Path(__file__).with_name("service.txt").read_text("utf-8")
+    return template.format(
+        review=REVIEW,
+        name=draft.name,
+        summary=draft.about.summary.replace("%", "%%"),
+        homepage=draft.about.homepage,
+        program=draft.layout.programs[0],
+    )

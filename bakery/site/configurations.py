@@ -12,7 +12,7 @@ from bakery.arch import ARCHITECTURES
 from bakery.provision import butane, cloud_init, extension, ignition, shell
 from bakery.provision.errors import ProvisionError
 from bakery.provision.extension import Wanted
-from bakery.provision.plan import HostSystem, UpdatePolicy, plan
+from bakery.provision.plan import Choices, HostSystem, UpdatePolicy, plan
 from bakery.release import sysupdate
 
 if TYPE_CHECKING:
@@ -205,7 +205,10 @@ def _choice(chosen: _Chosen, beside: Sequence[_Chosen], way: Way) -> Choice:
     there = {each.name for each in others}
     alone = replace(found, requires=tuple(name for name in found.requires if name in there))
     policy = _POLICIES[way]
-    planned = {host: _planned([alone, *others], host, policy) for host in _HOSTS}
+    planned = {
+        host: _planned([alone, *others], Choices(host=host, policy=policy, unsigned=True))
+        for host in _HOSTS
+    }
     words = ["bakery provision", chosen.reference, *(each.reference for each in beside)]
     words += [f"--policy {policy}"] * (policy != "reload")
     words += [f"--arch {chosen.arch}"] * (chosen.arch != "x86-64")
@@ -218,11 +221,9 @@ def _choice(chosen: _Chosen, beside: Sequence[_Chosen], way: Way) -> Choice:
     )
 
 
-def _planned(
-    extensions: Sequence[Extension], host: HostSystem, policy: UpdatePolicy
-) -> HostConfig | None:
+def _planned(extensions: Sequence[Extension], choices: Choices) -> HostConfig | None:
     """Return what a host gets; None where they don't fit its system."""
     try:
-        return plan(extensions, host=host, policy=policy, unsigned=True)
+        return plan(extensions, choices)
     except ProvisionError:
         return None

@@ -78,7 +78,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
     """A package that the mirror has.
 
     Attributes:
-        address: how locks call it; see `bakery.recipe.debian`.
+        url: how locks call it; see `bakery.recipe.debian`.
         name: the package's name.
         version: its version, an epoch included.
         sha256: its digest, from an index that the archive has signed.
@@ -86,7 +86,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True):
 
     """
 
-    address: str
+    url: str
     name: str
     version: str
     sha256: str
@@ -211,7 +211,7 @@ class _State:
         )
         for fields in _stanzas(said):
             yield Package(
-                address=f"{debian.SCHEME}{self._packages.suite}/{fields['Filename']}",
+                url=f"{debian.SCHEME}{self._packages.suite}/{fields['Filename']}",
                 name=fields["Package"],
                 version=fields["Version"],
                 sha256=fields["SHA256"],

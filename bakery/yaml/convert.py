@@ -79,7 +79,7 @@ def convert(node: yaml.Node, expected: Any) -> Any:  # noqa: PLR0911  one case p
     if origin is dict:
         key_type, value_type = arguments
         return {convert(k, key_type): convert(v, value_type) for k, v in _mapping(node)}
-    if _is_struct(expected):
+    if is_struct(expected):
         return _struct(node, expected)
     if expected in (str, int, bool):
         return _plain(node, expected)
@@ -183,7 +183,8 @@ def plain(kind: Any) -> Any:
     return arguments[0] if origin is Annotated else kind
 
 
-def _is_struct(kind: Any) -> bool:
+def is_struct(kind: Any) -> bool:
+    """Return whether a type is a struct."""
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
@@ -191,7 +192,7 @@ def _fits(node: yaml.Node, kind: Any) -> bool:
     kind = plain(kind)
     origin, arguments = _form(kind)
     if isinstance(node, yaml.MappingNode):
-        return origin is dict or _is_struct(kind)
+        return origin is dict or is_struct(kind)
     if isinstance(node, yaml.SequenceNode):
         return origin is tuple
     if origin is Literal:
@@ -206,7 +207,7 @@ def _name(kind: Any) -> str:
     origin, arguments = _form(kind)
     if origin is Literal:
         return " or ".join(arguments)
-    if _is_struct(kind):
+    if is_struct(kind):
         required = [name for name, info in fields(kind).items() if info.required]
         return f"{{{', '.join(f'{name}: …' for name in required)}}}"
     names = {dict: "a mapping", tuple: "a list", int: "a whole number", bool: "true or false"}

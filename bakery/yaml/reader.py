@@ -25,13 +25,6 @@ _DEEPEST = 16
 _CONFLICT = re.compile(r"(?:<{7}|>{7}) |={7}$")
 _NO_BLANK = re.compile(r"[ -]*(?:[\w-]+:)? *\xa0")
 _FLATTER = "close the brackets that are open, or write it with fewer levels"
-_OPENING = (
-    yaml.BlockSequenceStartToken,
-    yaml.BlockMappingStartToken,
-    yaml.FlowSequenceStartToken,
-    yaml.FlowMappingStartToken,
-)
-_CLOSING = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
 _LARGEST = 1 << 20
 _SURELY_SHALLOW = 1000
 """With so few opening signs no text nests deep enough to exhaust the stack of the parser in C."""
@@ -63,7 +56,7 @@ def read(path: Path) -> yaml.MappingNode:
             path, len(before) - 1, len(before[-1]), "a text can't hold this control character"
         ) from None
     except yaml.MarkedYAMLError as problem:
-        if _is_deep(text):  # later releases of the parser in C have a limit of their own
+        if _is_deep(text, yaml.SafeLoader):  # newer parsers in C have a limit, that in Python none
             raise _too_deep(path) from None
         raise syntax_error(path, problem) from None
     except RecursionError:  # the parser in Python, where the one in C is missing
@@ -139,22 +132,17 @@ def _refuse_tricks(text: str, path: Path) -> None:
                     f'write it out, or quote a text: "&{token.value}"',
                     width=token.end_mark.column - mark.column,
                 )
-    if sum(map(text.count, "[{-?")) > _SURELY_SHALLOW:
-        depth = 0
-        for event in yaml.parse(text, Loader=_LOADER):
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > _DEEPEST:
-                raise _too_deep(path)
+    if sum(map(text.count, "[{-?")) > _SURELY_SHALLOW and _is_deep(text, _LOADER):
+        raise _too_deep(path)
 
 
-def _is_deep(text: str) -> bool:
-    """Tell whether a text that can't be parsed is nested too deeply, up to where it goes wrong."""
+def _is_deep(text: str, loader: type) -> bool:
+    """Tell whether a text is nested too deeply, up to where it can't be parsed."""
     depth = 0
     with suppress(yaml.YAMLError):
-        for token in yaml.scan(text, Loader=yaml.SafeLoader):  # in Python: it has no limit
-            depth += isinstance(token, _OPENING)
-            depth -= isinstance(token, _CLOSING)
+        for event in yaml.parse(text, Loader=loader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > _DEEPEST:
                 return True
     return False

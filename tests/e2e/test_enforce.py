@@ -11,6 +11,7 @@ import pytest
 from harness import needs
 from harness.hosts import HERE, Host, Publisher, image
 from harness.project import REPOSITORY
+from harness.provisioning import asked
 from harness.verity import Publisher as Signer
 from harness.virtual import booted
 
@@ -44,14 +45,9 @@ def script(site: Path, *names: str, enforce: bool = True) -> str:
     """Return what a user would run on a host."""
     text = command.provision(
         [f"{site.as_uri()}/{name}" for name in names],
+        *asked(arch=ARCH, enforce=enforce),
         settings=settings_module.load(site, {"HOME": str(site)}),
         output="shell",
-        host=None,
-        arch=ARCH,
-        policy="reload",
-        offline=False,
-        unsigned=False,
-        enforce=enforce,
     )
     return text.replace(site.as_uri(), HERE)
 

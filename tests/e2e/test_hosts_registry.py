@@ -23,7 +23,7 @@ from bakery.arch import native_arch
 from bakery.boot.nspawn import image_path
 from bakery.provision import extension, ignition, registry, shell
 from bakery.provision.extension import Wanted
-from bakery.provision.plan import plan
+from bakery.provision.plan import Choices, plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +111,7 @@ def test_hosts_follow_a_registry(suite: str, tmp_path: Path, publisher: Registry
     disk = tmp_path / "disk"
     provision(disk, publisher, "app")
     found = resolved(publisher, "app-1.0")
-    (publisher.folder / "install").write_text(shell.render(plan([found], host="any")))
+    (publisher.folder / "install").write_text(shell.render(plan([found], Choices())))
     with booted(suite, disk, publisher, watch=1) as host:
         publisher.publish("app", "2.0")
         refused(host, "its token server 127.0.0.1:8100 answers 401; is it private")
@@ -192,7 +192,7 @@ def test_machines_come_up_with_what_is_in_a_registry(
     wanted = ("app-1.0", False), ("other", False), ("third", True)
     for reference, newest in wanted:
         found = resolved(publisher, reference)
-        text = ignition.render(plan([found], host="any", newest=newest, fetches=False))
+        text = ignition.render(plan([found], Choices(newest=newest, fetches=False)))
         laid = tmp_path / f"root-{reference}"
         assert apply.LAST_STEP in apply.apply(text, laid).stdout
         shutil.copytree(laid, disk, symlinks=True, dirs_exist_ok=True)

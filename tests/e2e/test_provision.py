@@ -13,6 +13,7 @@ import pytest
 from harness import ignition, needs
 from harness.mirror import Mirror
 from harness.project import REPOSITORY
+from harness.provisioning import asked
 from harness.released import channel, release
 from harness.sysupdate import follower, given
 
@@ -129,15 +130,9 @@ def abroad(published: Path, server: Mirror, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def provision(reference: str, url: str, output: Output, **options: Any) -> str:
-    usual: dict[str, Any] = {
-        "host": "any",
-        "arch": "x86-64",
-        "policy": "reload",
-        "offline": False,
-        "unsigned": True,
-    }
+    wanted = asked(**{"host": "any", "unsigned": True} | options)
     settings = settings_module.load(Path("/"), {"BAKERY_PUBLISH_URL": url, "HOME": "/root"})
-    return command.provision([reference], settings=settings, output=output, **usual | options)
+    return command.provision([reference], *wanted, settings=settings, output=output)
 
 
 def holds(guest: Guest, script: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from harness import needs
+from harness import needs, provisioning
 from harness.browser import browser
 from harness.catalogue import catalogue, example, release
 from harness.mirror import Mirror
@@ -126,13 +126,9 @@ def test_what_is_chosen_is_what_provision_writes(
     assert updates.first_selected_option.text == "none"  # as a version of one's choice has
     wanted = command.provision(
         ["app-1.0"],
+        *provisioning.asked(arch="arm64", host="fcos"),
         settings=project,
         output="butane",
-        host="fcos",
-        arch="arm64",
-        policy="reload",
-        offline=False,
-        unsigned=False,
     )
     code = driver.find_element(By.CSS_SELECTOR, "#configuration code")
     WebDriverWait(driver, PATIENCE).until(lambda _: code.get_property("textContent") == wanted)
@@ -156,14 +152,7 @@ def test_updates_can_wait_for_a_reboot(driver: WebDriver, site: str, project: Se
     driver.get(f"{site}/app/index.html")
     Select(driver.find_element(By.NAME, "way")).select_by_visible_text("at the next reboot")
     wanted = command.provision(
-        ["app"],
-        settings=project,
-        output="butane",
-        host="flatcar",
-        arch="x86-64",
-        policy="reboot",
-        offline=False,
-        unsigned=False,
+        ["app"], *provisioning.asked(policy="reboot"), settings=project, output="butane"
     )
     code = driver.find_element(By.CSS_SELECTOR, "#configuration code")
     WebDriverWait(driver, PATIENCE).until(lambda _: code.get_property("textContent") == wanted)

@@ -52,7 +52,7 @@ pytestmark = [
 def boot(image: Path, *options: str, start: str = "docker.service") -> None:
     """Boot an image, in which a unit must start."""
     done = subprocess.run(
-        [sys.executable, "-m", "bakery.cli", "boot", image, "--start", start, *options],
+        [sys.executable, "-m", "bakery", "boot", image, "--start", start, *options],
         env={**os.environ, "BAKERY_STORE": str(store())},
         cwd=image.parent,
         capture_output=True,
@@ -87,7 +87,7 @@ def test_flatcars_docker_runs_a_container_as_an_extension(tmp_path: Path, debian
         [
             sys.executable,
             "-m",
-            "bakery.cli",
+            "bakery",
             "torcx",
             image,
             "--os",

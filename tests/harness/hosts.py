@@ -21,6 +21,7 @@ from bakery.recipe.load import Recipes
 from bakery.recipe.plan import releases
 from bakery.release import sums
 from harness.debian import ROOTS
+from harness.provisioning import asked
 from harness.released import channel, release
 from harness.sysupdate import Follower, built, given
 
@@ -255,15 +256,7 @@ def provision(disk: Path, publisher: Publisher, *names: str, policy: Any = "relo
     url = publisher.folder.as_uri()
     settings = settings_module.load(disk, {"BAKERY_PUBLISH_URL": url, "HOME": str(disk)})
     for name in names:
-        command.install(
-            name,
-            disk,
-            settings=settings,
-            host="any",
-            arch=native_arch(),
-            policy=policy,
-            unsigned=False,
-        )
+        command.install(name, disk, *asked(arch=native_arch(), policy=policy), settings)
 
 
 @contextmanager

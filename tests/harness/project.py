@@ -81,8 +81,7 @@ class Project:
 
     def command(self, *words: str) -> list[str]:
         """Return the command line of doit or bakery."""
-        module = "bakery.cli" if words[0] == "bakery" else "doit"
-        return [sys.executable, "-m", module, *words[1:]]
+        return [sys.executable, "-m", *words]
 
     def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
         """Start doit or bakery; its output goes to pipes, unless `options` say otherwise."""

@@ -563,9 +563,7 @@ def test_advice_names_no_version_of_another_package(
     def closure(*_: object) -> list[debian.Package]:
         address = "debian:trixie/pool/main/g/glibc/libc6_2.41-12_amd64.deb"
         return [
-            debian.Package(
-                address=address, name="libc6", version="2.41-12", sha256="0" * 64, size=1
-            )
+            debian.Package(url=address, name="libc6", version="2.41-12", sha256="0" * 64, size=1)
         ]
 
     monkeypatch.setattr(debian, "closure", closure)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness.openpgp import Person
+from harness.provisioning import asked
 from harness.released import index, release
 
 from bakery.errors import BakeryError
@@ -24,19 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from bakery.provision.command import Output
     from bakery.settings import Settings
 
 
-def given(settings: Settings, reference: str, **options: Any) -> str:
-    usual: dict[str, Any] = {
-        "output": "ignition",
-        "host": "any",
-        "arch": "x86-64",
-        "policy": "reload",
-        "offline": False,
-        "unsigned": False,
-    }
-    return command.provision([reference], settings=settings, **usual | options)
+def given(settings: Settings, reference: str, output: Output = "ignition", **options: Any) -> str:
+    wanted = asked(**{"host": "any"} | options)
+    return command.provision([reference], *wanted, settings=settings, output=output)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from harness import needs
 from harness.host_configs import contents
+from harness.provisioning import asked
 from harness.released import channel, index, release
 
 from bakery import settings as settings_module
@@ -18,26 +19,31 @@ from bakery.provision import command, extension, program
 from bakery.provision.errors import ProvisionError
 from bakery.provision.extension import Wanted
 from bakery.provision.ignition import render
-from bakery.provision.plan import plan
+from bakery.provision.plan import Choices, plan
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.openpgp import Person
 
+    from bakery.provision.command import Output
     from bakery.settings import Settings
 
 
-def given(settings: Settings, *references: str, **options: Any) -> str:
-    usual: dict[str, Any] = {
-        "output": "ignition",
-        "host": "flatcar",
-        "arch": "x86-64",
-        "policy": "reload",
-        "offline": False,
-        "unsigned": False,
-    }
-    return command.provision(references, settings=settings, **usual | options)
+def given(
+    settings: Settings,
+    *references: str,
+    output: Output = "ignition",
+    mirror: str | None = None,
+    **options: Any,
+) -> str:
+    return command.provision(
+        references,
+        *asked(**{"host": "flatcar"} | options),
+        settings=settings,
+        output=output,
+        mirror=mirror,
+    )
 
 
 def ignition(settings: Settings, *references: str, **options: Any) -> dict[str, Any]:
@@ -404,7 +410,7 @@ def test_a_channel_in_a_registry_is_followed_by_loopback(
     there = replace(release, component=followed.component)
     with pytest.raises(ProvisionError, match="a registry has no mirror"):
         extension.mirrored(followed, "http://mirror.example")
-    config = json.loads(render(plan([there], host="any", proxy=proxy, fetches=False)))
+    config = json.loads(render(plan([there], Choices(proxy=proxy, fetches=False))))
     path = b"\nPath=http://127.0.0.1:17716/registry.example:5000/me/bakery/docker\n"
     for suffix in ("conf", "transfer"):
         assert path in files(config)[f"/etc/sysupdate.docker.d/docker.{suffix}"]

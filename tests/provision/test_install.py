@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import needs
 from harness.debian import Debian
+from harness.provisioning import asked
 from harness.registry import docker_registry
 from harness.released import channel, index, release
 
@@ -15,7 +16,7 @@ from bakery.provision import install as installing
 from bakery.provision.errors import ProvisionError
 from bakery.provision.extension import Wanted, resolve
 from bakery.provision.install import uninstall
-from bakery.provision.plan import plan
+from bakery.provision.plan import Choices, plan
 from bakery.registry.client import Registry
 
 if TYPE_CHECKING:
@@ -40,8 +41,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def install(settings: Settings, reference: str, root: Path, **options: Any) -> list[str]:
-    usual: dict[str, Any] = {"host": "any", "arch": "x86-64", "policy": "reload", "unsigned": False}
-    return command.install(reference, root, settings=settings, **usual | options)
+    return command.install(reference, root, *asked(**options), settings)
 
 
 def paths(root: Path) -> set[str]:
@@ -266,11 +266,11 @@ def test_an_image_comes_from_a_registry(
         there.push(data, "application/octet-stream")
         in_registry = replace(settings, publish_url=str(running.reference()), dist=published)
         found = resolve("caddy-v2.11.7", settings=in_registry, wanted=wanted)
-        config = plan([found], host="any")
+        config = plan([found], Choices())
         installing.install(replace(found, local=None), config, root)
         assert (root / f"var/opt/extensions/caddy/{image.name}").read_bytes() == data
         uninstall("caddy", root)
         other = replace(found, url=f"{found.url[:-4]}0000", local=None)
         with pytest.raises(ProvisionError, match="the image can't be read"):
-            installing.install(other, plan([other], host="any"), root)
+            installing.install(other, plan([other], Choices()), root)
     assert list(root.rglob("*.raw*")) == []

@@ -22,10 +22,9 @@ from bakery.provision.host_config import (
     HostFile,
     HostLink,
     HostUnit,
-    InlineContents,
     RemoteContents,
 )
-from bakery.provision.plan import plan
+from bakery.provision.plan import Choices, plan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +59,7 @@ configs = st.builds(
     HostConfig,
     extensions=st.just(()),
     files=st.lists(
-        st.builds(HostFile, path=paths, contents=st.builds(InlineContents, data=data) | remote),
+        st.builds(HostFile, path=paths, contents=data | remote),
         max_size=3,
         unique_by=lambda file: file.path,
     ).map(tuple),
@@ -104,7 +103,7 @@ def test_documents_say_what_they_are_given(config: HostConfig, writer: Writer) -
             assert found.get("url", found.get("source")) == given_file.contents.url
         else:
             source = {"source": found["url"]} if "url" in found else found
-            assert contents(source) == given_file.contents.data
+            assert contents(source) == given_file.contents
     units = document["systemd"]["units"]
     assert [unit["name"] for unit in units] == [unit.name for unit in config.units]
     assert [unit.get("contents") for unit in units] == [unit.text for unit in config.units]
@@ -152,7 +151,7 @@ def test_the_shell_sees_each_word_as_it_was_given(tmp_path: Path, config: HostCo
 @needs.programs("dash", "base64", "systemd-sysext")
 def test_the_shell_writes_the_bytes_that_it_was_given(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "file"
-    file = HostFile(path=str(path), contents=InlineContents(data=data))
+    file = HostFile(path=str(path), contents=data)
     config = HostConfig(extensions=(), files=(file,), links=(), units=())
     script = "systemctl() { :; }\n" + shell.render(config)
     subprocess.run(["dash", "-c", script], cwd=tmp_path, check=True)
@@ -199,7 +198,7 @@ def test_systemd_reads_the_units(tmp_path: Path, name: str) -> None:
     component = Component(
         transfers={f"{name}.conf": b"[Transfer]\n"}, images=f"{name}-*-x86-64.raw", keyring=b"keys"
     )
-    config = plan([extension(name=name, component=component)], host="any")
+    config = plan([extension(name=name, component=component)], Choices())
     for unit in config.units:
         if unit.text is not None:
             (tmp_path / unit.name).write_text(unit.text)

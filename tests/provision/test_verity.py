@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from harness.provisioning import asked
 from harness.released import channel, index, release
 from harness.verity import Publisher
 
@@ -55,8 +56,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def install(settings: Settings, reference: str, root: Path, **options: Any) -> list[str]:
-    usual: dict[str, Any] = {"host": "any", "arch": "x86-64", "policy": "reload", "unsigned": False}
-    return command.install(reference, root, settings=settings, **usual | options)
+    return command.install(reference, root, *asked(**options), settings)
 
 
 @pytest.mark.usefixtures("signed")
@@ -242,17 +242,7 @@ def test_masked_extensions_and_folders_are_none_of_it(settings: Settings, root: 
 @pytest.mark.parametrize("output", ["butane", "ignition", "cloud-init", "shell", "clc"])
 @pytest.mark.usefixtures("signed")
 def test_every_format_has_certificate_and_policy(settings: Settings, output: Any) -> None:
-    text = command.provision(
-        ["app-1.0"],
-        settings=settings,
-        output=output,
-        host=None,
-        arch="x86-64",
-        policy="reload",
-        offline=False,
-        unsigned=False,
-        enforce=True,
-    )
+    text = command.provision(["app-1.0"], *asked(enforce=True), settings=settings, output=output)
     for part in ("/etc/verity.d/app.crt", verity.CONFIGURED, "20-image-policy.conf"):
         assert part in text
     assert "app-1.0-x86-64.verity.raw" in text

@@ -64,7 +64,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         ("units: [docker]", ":1:9", "docker"),
         ("listen: [tcp/99999]", ":1:10", "write tcp/80"),
         ("commands: [{status: 1}]", ":1:12", "run"),
-        ("journal: {ignore: ['(']}", ":1:20", "not a regular expression"),
+        ("journal: {ignore: ['(']}", ":1:21", "not a regular expression"),
         ("files: [etc/passwd]", ":1:9", "etc/passwd"),
         ("units: [{name: a.service, timeout: 0}]", ":1:36", "at least 1"),
         ("files: [{path: /a, on: boot}]", ":1:24", "not possible here"),

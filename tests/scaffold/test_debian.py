@@ -344,7 +344,7 @@ def test_what_sbin_and_bin_both_have_is_installed_once(tmp_path: Path) -> None:
 def test_recommended_packages_are_known(tmp_path: Path) -> None:
     control = "Package: app\nVersion: 1\nArchitecture: all\nMaintainer: x <x@example.org>\n"
     control += "Recommends: keys, other (>= 2) | third\nDescription: x\n"
-    assert built(tmp_path, {}, control=control).recommends == ("keys", "other")
+    assert built(tmp_path, {}, control=control).recommends == ["keys", "other"]
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,7 @@ from bakery.scaffold.peek import Content, Program
 
 
 def content(*programs: Program, libraries: dict[str, tuple[str, ...]]) -> Content:
-    return Content(
-        single=False,
-        files=(),
-        programs=programs,
-        licences=(),
-        others=(),
-        scripts=(),
-        data=(),
-        libraries=libraries,
-        metadata="",
-        wording="",
-    )
+    return Content(single=False, executables=[*programs], libraries=libraries)
 
 
 def test_what_an_asset_has_itself_is_not_needed_but_what_that_needs_is() -> None:

@@ -13,7 +13,7 @@ import jsonschema
 import msgspec
 import pytest
 from click.testing import CliRunner
-from harness import released
+from harness import provisioning, released
 from harness.catalogue import catalogue, release
 from harness.page import Page, broken, pages
 
@@ -135,13 +135,9 @@ def test_a_configuration_is_what_provision_writes(
     for arch in ("x86-64", "arm64"):
         text = command.provision(
             references,
+            *provisioning.asked(arch=arch, host=host, policy=policy),
             settings=project,
             output=output,  # type: ignore[arg-type]
-            host=host,  # type: ignore[arg-type]
-            arch=arch,  # type: ignore[arg-type]
-            policy=policy,
-            offline=False,
-            unsigned=False,
         )
         assert (site / f"{start}-{arch}-{ending}").read_text() == text
 
