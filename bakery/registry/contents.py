@@ -36,14 +36,12 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
         name: what it is called.
         digest: of the manifest or index that has the tag.
         files: the files, by name.
-        described: what is said of all of it.
 
     """
 
     name: str
     digest: str
     files: Mapping[str, Descriptor]
-    described: Mapping[str, str]
 
 
 class Reader:
@@ -65,15 +63,10 @@ class Reader:
         if stored is None:
             return None
         document = stored.index() if stored.is_index else stored.manifest()
-        digest = stored.digest
+        digest, name = stored.digest, _name(tag, document.annotations)
         if digest not in self._known:
             self._known[digest] = _titled(self._layers(document))
-        return Contents(
-            name=_name(tag, document.annotations),
-            digest=digest,
-            files=self._known[digest],
-            described=document.annotations,
-        )
+        return Contents(name=name, digest=digest, files=self._known[digest])
 
     def _layers(self, document: Manifest | Index) -> Iterator[Descriptor]:
         if isinstance(document, Manifest):
