@@ -211,7 +211,7 @@ class Published:
     @cached_property
     def _public(self) -> dict[str, RemoteRelease]:
         found = self._settled(self._publisher.releases)
-        return {each.tag: each for each in found if each.visibility == "public"}
+        return {each.tag: each for each in found if each.is_public}
 
     def tags(self) -> Collection[str]:
         """Return all tags."""
@@ -222,7 +222,7 @@ class Published:
         if tag in self._read:
             found = self._settled(lambda: self._publisher.find(tag))
             self._public.pop(tag, None)
-            self._public.update((each.tag, each) for each in found if each.visibility == "public")
+            self._public.update((each.tag, each) for each in found if each.is_public)
         self._read.add(tag)
         if tag not in self._public:
             return None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bakery.characters import visible
 from bakery.publish.channel_steps import DesiredChannel
+from bakery.publish.model import public_of
 from bakery.publish.published import indexed
 from bakery.recipe.names import INDEX, release_name
 from bakery.release import index, sysupdate
@@ -18,7 +19,7 @@ from bakery.text import LEFT_OUT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bakery.publish.channel_steps import Scratch
+    from bakery.publish.channel_steps import Piece, Scratch
     from bakery.publish.model import RemoteRelease
     from bakery.publish.published import Catalogue, Edition
     from bakery.publish.signed_index import IndexSigner
@@ -114,7 +115,7 @@ class Channels:
         channel = DesiredChannel(
             tag=INDEX,
             notes=notes(INDEX),
-            pieces=self._signer.signed([text], _public(INDEX, found)),
+            pieces=self._signed(INDEX, [text], found),
             old=frozenset(),
         )
         return [channel]
@@ -150,7 +151,7 @@ class Channels:
         return DesiredChannel(
             tag=tag,
             notes=notes(tag),
-            pieces=self._signer.signed(pieces, _public(tag, found)),
+            pieces=self._signed(tag, pieces, found),
             old=frozenset(
                 [
                     *unvouched,
@@ -160,7 +161,8 @@ class Channels:
             ),
         )
 
-
-def _public(tag: str, found: Sequence[RemoteRelease]) -> RemoteRelease | None:
-    named = (release for release in found if release.tag == tag)
-    return next((release for release in named if release.visibility == "public"), None)
+    def _signed(
+        self, tag: str, pieces: Iterable[Piece], found: Sequence[RemoteRelease]
+    ) -> tuple[Piece, ...]:
+        public = public_of(release for release in found if release.tag == tag)
+        return self._signer.signed(pieces, public)

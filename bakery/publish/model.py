@@ -10,7 +10,7 @@ from bakery.errors import BakeryError
 from bakery.http.errors import RetriableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 NEXT = ".next"
@@ -88,9 +88,19 @@ class RemoteRelease(msgspec.Struct, frozen=True, kw_only=True):
     elsewhere: bool = False
     assets: tuple[RemoteAsset, ...] = ()
 
+    @property
+    def is_public(self) -> bool:
+        """Whether readers see it."""
+        return self.visibility == "public"
+
     def asset(self, name: str) -> RemoteAsset | None:
         """Return the file of a name, if it is there."""
         return next((asset for asset in self.assets if asset.name == name), None)
+
+
+def public_of(remote: Iterable[RemoteRelease]) -> RemoteRelease | None:
+    """Return the public one of releases that have one tag, if there is one."""
+    return next((release for release in remote if release.is_public), None)
 
 
 class Publisher(Protocol):

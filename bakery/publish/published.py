@@ -171,7 +171,7 @@ class Catalogue:
 def _releases(found: Iterable[RemoteRelease], name: str | None) -> Iterator[RemoteRelease]:
     """Yield what looks like a public release of a recipe's, or of any."""
     for posted in found:
-        if posted.visibility != "public" or posted.tag == INDEX or posted.asset(CHANNEL):
+        if not posted.is_public or posted.tag == INDEX or posted.asset(CHANNEL):
             continue
         if name is not None and not posted.tag.startswith(f"{name}-"):
             continue

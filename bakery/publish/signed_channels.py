@@ -84,7 +84,7 @@ class SignedChannel(Decoded, frozen=True, kw_only=True):
             read: reads a small file of a release there.
 
         """
-        public = {each.tag: each for each in remote if each.visibility == "public"}
+        public = {each.tag: each for each in remote if each.is_public}
         here = public.get(self.tag)
         stored = here and here.asset(sums.FILE)
         own = self.files[-1].sha256
@@ -205,7 +205,7 @@ def write(
         remote: what is at the publisher.
 
     """
-    public = {each.tag: each for each in remote if each.visibility == "public"}
+    public = {each.tag: each for each in remote if each.is_public}
     signed = [_signed(channel, public.get(channel.tag)) for channel in channels]
     data = msgspec.json.format(msgspec.json.encode(signed), indent=1)
     (folder / FILE).write_bytes(data + b"\n")
