@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from bakery.build.state import Origin
 from bakery.build.step import Made
 from bakery.characters import hidden_text
 from bakery.decoding import from_json
 from bakery.errors import BakeryError
 from bakery.files import replace
+from bakery.release.boots import Origin
 from bakery.remote.cache import Cache
 from bakery.remote.model import Blob
 from bakery.remote.open import FOLDER, remote

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bakery.image.manifest import Manifest
     from bakery.image.verity.signing import Certificates
     from bakery.recipe.plan import Release
-    from bakery.release.finished import Finished
+    from bakery.release.document import Finished
     from bakery.release.signing import SigningKey
     from bakery.settings import Settings
 
@@ -54,7 +54,7 @@ def assemble(
         BakeryError: the key can't be used.
 
     """
-    verity = any(image.verity for image in images)
+    verity = any(image.released.verity for image in images)
     transfers = sysupdate.files(release, settings.channels_url, verity=verity)
     files = {**transfers, **_sbom(release, images, settings)}
     described = document.describe(
@@ -96,7 +96,6 @@ def _json(value: object) -> bytes:
 
 
 def _digests(images: Sequence[Finished], files: Mapping[str, bytes]) -> dict[str, str]:
-    digests = {each.image.filename: each.sha256 for each in images if each.is_file}
-    digests |= {each.verity.file: each.verity.sha256 for each in images if each.verity}
+    digests = {file.file: file.sha256 for each in images for file in each.released.files}
     listed = {name: data for name, data in files.items() if name != notes.FILE}
     return digests | {name: hashlib.sha256(data).hexdigest() for name, data in listed.items()}
