@@ -56,7 +56,7 @@ class Github:
         repository: str,
         owner: str,
         *,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] = os.environ,
         client: Client | None = None,
     ) -> None:
         """Use a repository.
@@ -69,7 +69,6 @@ class Github:
                 all else, who looks at its effect first decides whether it is tried again.
 
         """
-        environment = os.environ if environment is None else environment
         self._api = github.base(environment)
         self._url = f"{self._api}/repos/{repository}"
         self._token = github.token(environment)

@@ -8,6 +8,7 @@ not made if somebody else has moved the tag since we looked.
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -55,7 +56,7 @@ class RegistryPublisher:
         images: str,
         about: Mapping[str, str],
         key: CosignKey | None = None,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] = os.environ,
         client: Client | None = None,
     ) -> None:
         """Use a repository.
@@ -65,7 +66,7 @@ class RegistryPublisher:
             images: the media type of images.
             about: annotations of all that is published.
             key: signs releases for cosign; None for nobody.
-            environment: says where logins are; None for the process's own.
+            environment: says where logins are.
             client: sends the requests; None for the usual retries and limits.
 
         """

@@ -11,7 +11,6 @@ from bakery.upstream.signature.errors import SignatureError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import date
 
     from bakery.publish.channel_steps import Piece, Scratch
     from bakery.publish.model import Publisher, RemoteRelease
@@ -31,7 +30,6 @@ class IndexSigner:
         keyring: Keyring | None,
         valid_days: int,
         pretend: bool = False,
-        today: date | None = None,
     ) -> None:
         """Sign with a key.
 
@@ -42,7 +40,6 @@ class IndexSigner:
             keyring: the keys that hosts are to have; None where nothing is signed.
             valid_days: how many days an index is to be believed.
             pretend: do without signatures where there is no key, to tell what would be done.
-            today: the day, in UTC; None for what the clock says.
 
         """
         self._publisher = publisher
@@ -51,7 +48,7 @@ class IndexSigner:
         self._keyring = keyring
         self._valid = timedelta(days=valid_days)
         self._pretend = pretend
-        self._today = today or datetime.now(UTC).date()
+        self._today = datetime.now(UTC).date()
         self._made: dict[bytes, Signature] = {}
 
     def signed(self, pieces: Iterable[Piece], public: RemoteRelease | None) -> tuple[Piece, ...]:

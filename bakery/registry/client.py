@@ -67,21 +67,20 @@ class Registry:
         reference: Reference,
         *,
         client: Client | None = None,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] = os.environ,
     ) -> None:
         """Use a repository, which need not be there yet.
 
         Args:
             reference: the repository.
             client: sends the requests; None for the usual retries and limits.
-            environment: says where logins are; None for the process's own.
+            environment: says where logins are.
 
         """
         self.reference = reference.whole
         self._url = reference.url
         self._client = client or Client()
         self._once = replace(self._client, retry=replace(self._client.retry, tries=1))
-        environment = os.environ if environment is None else environment
         self._tokens = Tokens(reference, self._client, environment)
 
     # Blobs
