@@ -91,16 +91,15 @@ class Source(Protocol):
 
 
 class Served:
-    """A web server's folder: no more is known of it than its own index says."""
+    """A web server's folder: no more is known of it than its own index says.
+
+    Args:
+        base: the address, without a slash at its end.
+        client: asks; None for the usual retries and limits.
+
+    """
 
     def __init__(self, base: str, client: Client | None = None) -> None:
-        """Read below an address.
-
-        Args:
-            base: the address, without a slash at its end.
-            client: asks; None for the usual retries and limits.
-
-        """
         self.where = base
         self._client = client or Client()
 
@@ -190,18 +189,17 @@ class Folder(Served):
 
 
 class Published:
-    """What a publisher with an interface of its own has, such as GitHub."""
+    """What a publisher with an interface of its own has, such as GitHub.
+
+    Args:
+        publisher: the publisher.
+        where: its address, for people.
+        store: keeps small files by their digests, so that they are asked for once.
+        retry: how often a failure is met with another try.
+
+    """
 
     def __init__(self, publisher: Publisher, where: str, store: Store, retry: RetryPolicy) -> None:
-        """Read from a publisher.
-
-        Args:
-            publisher: the publisher.
-            where: its address, for people.
-            store: keeps small files by their digests, so that they are asked for once.
-            retry: how often a failure is met with another try.
-
-        """
         self.where = where
         self._publisher = publisher
         self._store = store

@@ -14,7 +14,6 @@ from bakery.recipe.names import INDEX
 from bakery.release import index
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from bakery.publish.model import Publisher, RemoteAsset, RemoteRelease
@@ -31,6 +30,9 @@ class Apart:
     def __init__(self, releases: Publisher, channels: Publisher) -> None:
         self._releases = releases
         self._channels = channels
+        self.find, self.draft, self.upload = channels.find, channels.draft, channels.upload
+        self.publish, self.swap = channels.publish, channels.swap
+        self.delete, self.discard = channels.delete, channels.discard
 
     def releases(self) -> list[RemoteRelease]:
         """Return the channels, and the releases at the other place."""
@@ -40,34 +42,6 @@ class Apart:
             if not any(release.asset(name) for name in _CONTENTS)
         ]
         return [*self._channels.releases(), *others]
-
-    def find(self, tag: str) -> list[RemoteRelease]:
-        """Return the channels of one name."""
-        return self._channels.find(tag)
-
-    def draft(self, tag: str) -> None:
-        """Begin a channel."""
-        self._channels.draft(tag)
-
-    def upload(self, release: RemoteRelease, name: str, file: Path) -> None:
-        """Add a file to a channel."""
-        self._channels.upload(release, name, file)
-
-    def publish(self, draft: RemoteRelease, *, title: str, notes: str) -> None:
-        """Let readers see a new channel."""
-        self._channels.publish(draft, title=title, notes=notes)
-
-    def swap(self, release: RemoteRelease, names: Sequence[str]) -> None:
-        """Put newer files of a channel in the place of older ones."""
-        self._channels.swap(release, names)
-
-    def delete(self, release: RemoteRelease, asset: RemoteAsset) -> None:
-        """Remove a file from a channel."""
-        self._channels.delete(release, asset)
-
-    def discard(self, draft: RemoteRelease) -> None:
-        """Remove a draft of a channel."""
-        self._channels.discard(draft)
 
     def fetch(self, release: RemoteRelease, asset: RemoteAsset, target: Path) -> None:
         """Download a file from the place where it is, and check its digest."""

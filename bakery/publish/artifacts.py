@@ -82,19 +82,16 @@ class ReleaseArtifact:
         manifests: what the index is of.
         index: the index, which has the release's tag.
 
+    Args:
+        described: what its release.json says.
+        files: its files, by name.
+        about: more annotations.
+
     """
 
     def __init__(
         self, described: ReleaseDocument, files: Mapping[str, Descriptor], about: Mapping[str, str]
     ) -> None:
-        """Write a release.
-
-        Args:
-            described: what its release.json says.
-            files: its files, by name.
-            about: more annotations.
-
-        """
         self._files = files
         self._about = {
             f"{_ABOUT}title": described.name,

@@ -62,20 +62,19 @@ def notes(tag: str) -> str:
 
 
 class Channels:
-    """Says what channels and the index must hold."""
+    """Says what channels and the index must hold.
+
+    Args:
+        catalogue: reads what is published.
+        scratch: for files on their way.
+        signer: writes the indexes.
+        keep: how many versions a channel holds.
+
+    """
 
     def __init__(
         self, catalogue: Catalogue, scratch: Scratch, signer: IndexSigner, keep: int
     ) -> None:
-        """Use a place for files on their way.
-
-        Args:
-            catalogue: reads what is published.
-            scratch: the place.
-            signer: writes the indexes.
-            keep: how many versions a channel holds.
-
-        """
         self._catalogue = catalogue
         self._left_out: dict[str, str] = {}
         self._keep = keep

@@ -26,21 +26,15 @@ _PARTIAL = ".partial"
 
 
 class Directory:
-    """A folder that holds releases.
+    """A folder that holds releases, and need not be there yet.
 
-    Attributes:
+    Args:
         root: the folder.
+        owner: whose drafts are ours; a word without slashes.
 
     """
 
     def __init__(self, root: Path, owner: str) -> None:
-        """Use a folder, which need not be there yet.
-
-        Args:
-            root: the folder.
-            owner: whose drafts are ours; a word without slashes.
-
-        """
         self.root = root
         self._owner = owner
         self._digests: dict[tuple[int, int, int], str] = {}

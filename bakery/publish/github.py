@@ -49,7 +49,16 @@ _WAYS_OUT = {
 
 
 class Github:
-    """The releases of a repository."""
+    """The releases of a repository.
+
+    Args:
+        repository: OWNER/REPO.
+        owner: whose drafts are ours.
+        environment: where GITHUB_API_URL and GITHUB_TOKEN are looked for.
+        client: asks GitHub; None for the usual retries, of downloads alone, and limits. Of all
+            else, who looks at its effect first decides whether it is tried again.
+
+    """
 
     def __init__(
         self,
@@ -59,16 +68,6 @@ class Github:
         environment: Mapping[str, str] = os.environ,
         client: Client | None = None,
     ) -> None:
-        """Use a repository.
-
-        Args:
-            repository: OWNER/REPO.
-            owner: whose drafts are ours.
-            environment: where GITHUB_API_URL and GITHUB_TOKEN are looked for.
-            client: asks GitHub; None for the usual retries, of downloads alone, and limits. Of
-                all else, who looks at its effect first decides whether it is tried again.
-
-        """
         self._api = github.base(environment)
         self._url = f"{self._api}/repos/{repository}"
         self._token = github.token(environment)

@@ -60,17 +60,16 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Catalogue:
-    """Reads what public releases say of themselves, each once."""
+    """Reads what public releases say of themselves, each once.
+
+    Args:
+        publisher: where releases are.
+        store: keeps each small file by its digest.
+        keyring: our own keys, one of which must have signed; None where nothing is signed.
+
+    """
 
     def __init__(self, publisher: Publisher, store: Store, keyring: Keyring | None) -> None:
-        """Read from a publisher; what was read once is kept.
-
-        Args:
-            publisher: where releases are.
-            store: keeps each small file by its digest.
-            keyring: our own keys, one of which must have signed; None where nothing is signed.
-
-        """
         self._publisher = publisher
         self._store = store
         self._keyring = keyring

@@ -47,7 +47,17 @@ Files = dict[str, Descriptor]
 
 
 class RegistryPublisher:
-    """A repository that holds releases and channels."""
+    """A repository that holds releases and channels.
+
+    Args:
+        reference: the repository.
+        images: the media type of images.
+        about: annotations of all that is published.
+        key: signs releases for cosign; None for nobody.
+        environment: says where logins are.
+        client: sends the requests; None for the usual retries and limits.
+
+    """
 
     def __init__(
         self,
@@ -59,17 +69,6 @@ class RegistryPublisher:
         environment: Mapping[str, str] = os.environ,
         client: Client | None = None,
     ) -> None:
-        """Use a repository.
-
-        Args:
-            reference: the repository.
-            images: the media type of images.
-            about: annotations of all that is published.
-            key: signs releases for cosign; None for nobody.
-            environment: says where logins are.
-            client: sends the requests; None for the usual retries and limits.
-
-        """
         self._where = str(reference.whole)
         self._reference = reference.whole
         self._registry = Registry(reference, client=client, environment=environment)

@@ -45,6 +45,13 @@ class PublishSession:
     Attributes:
         publisher: where channels are, and releases seen.
 
+    Args:
+        settings: how many versions they keep, for how long they are signed, and our keys.
+        publisher: where releases are.
+        retry: how often a failure is met with another look.
+        key: signs them; None for none.
+        channels: where channels are; None for beside the releases.
+
     """
 
     def __init__(
@@ -55,16 +62,6 @@ class PublishSession:
         key: SigningKey | None,
         channels: Publisher | None = None,
     ) -> None:
-        """Use a publisher.
-
-        Args:
-            settings: how many versions they keep, for how long they are signed, and our keys.
-            publisher: where releases are.
-            retry: how often a failure is met with another look.
-            key: signs them; None for none.
-            channels: where channels are; None for beside the releases.
-
-        """
         self.publisher = channels or publisher
         self._releases = publisher
         self._settings = settings

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 
 
 class IndexSigner:
-    """Writes indexes, and signs them again only when their signatures or days don't hold."""
+    """Writes indexes, and signs them again only when their signatures or days don't hold.
+
+    Args:
+        publisher: where what is signed already is.
+        scratch: for files on their way.
+        key: signs; None where there is nothing to sign.
+        keyring: the keys that hosts are to have; None where nothing is signed.
+        valid_days: how many days an index is to be believed.
+        pretend: do without signatures where there is no key, to tell what would be done.
+
+    """
 
     def __init__(
         self,
@@ -31,17 +41,6 @@ class IndexSigner:
         valid_days: int,
         pretend: bool = False,
     ) -> None:
-        """Sign with a key.
-
-        Args:
-            publisher: where what is signed already is.
-            scratch: for files on their way.
-            key: signs; None where there is nothing to sign.
-            keyring: the keys that hosts are to have; None where nothing is signed.
-            valid_days: how many days an index is to be believed.
-            pretend: do without signatures where there is no key, to tell what would be done.
-
-        """
         self._publisher = publisher
         self._scratch = scratch
         self._key = key

@@ -56,10 +56,16 @@ class _Tags(msgspec.Struct):
 
 
 class Registry:
-    """A repository in a registry; may be used by several threads.
+    """A repository in a registry, which need not be there yet; may be used by several threads.
 
     Every method raises `TransientError` where another try may succeed, `RefusedError` where none
     will, and `SettingsError` where the logins of this computer can't be read.
+
+    Args:
+        reference: the repository.
+        client: sends the requests; None for the usual retries and limits.
+        environment: says where logins are.
+
     """
 
     def __init__(
@@ -69,14 +75,6 @@ class Registry:
         client: Client | None = None,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
-        """Use a repository, which need not be there yet.
-
-        Args:
-            reference: the repository.
-            client: sends the requests; None for the usual retries and limits.
-            environment: says where logins are.
-
-        """
         self.reference = reference.whole
         self._url = reference.url
         self._client = client or Client()

@@ -85,18 +85,15 @@ class Upload:
     Attributes:
         received: how many bytes the registry said it had when it was last asked.
 
+    Args:
+        source: what.
+        url: where the API has the repository.
+        ask: sends a request, of HTTP's method and address.
+        is_there: tells whether the registry has the blob.
+
     """
 
     def __init__(self, source: Source, url: str, ask: Ask, is_there: Callable[[], bool]) -> None:
-        """Prepare to send.
-
-        Args:
-            source: what.
-            url: where the API has the repository.
-            ask: sends a request, of HTTP's method and address.
-            is_there: tells whether the registry has the blob.
-
-        """
         self.received = 0
         self._source = source
         self._url = url
