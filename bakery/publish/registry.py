@@ -22,8 +22,7 @@ from bakery.publish.model import NEXT, PublishError, RemoteAsset, RemoteRelease,
 from bakery.registry.client import Registry
 from bakery.registry.contents import Reader
 from bakery.registry.manifest import NOTHING, Descriptor, UnreadableError
-from bakery.registry.reference import SCHEME, Reference
-from bakery.registry.tags import tag_of
+from bakery.registry.reference import SCHEME, Reference, tag_of
 from bakery.release import document
 from bakery.workers import Workers
 

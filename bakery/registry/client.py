@@ -30,7 +30,7 @@ from bakery.registry.manifest import (
     Stored,
     UnreadableError,
 )
-from bakery.registry.tags import fallback
+from bakery.registry.reference import fallback
 from bakery.registry.tokens import Tokens
 from bakery.registry.upload import Source, Upload
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.registry.manifest import Descriptor, Manifest, UnreadableError
-from bakery.registry.tags import tag_of
+from bakery.registry.reference import tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -14,7 +14,7 @@ from bakery.http.errors import RefusedError
 from bakery.registry.client import Registry
 from bakery.registry.manifest import EMPTY, TITLE, Descriptor, Manifest
 from bakery.registry.reference import SCHEME, Reference
-from bakery.remote.hasty import hasty
+from bakery.remote.http import hasty
 from bakery.remote.model import LARGEST_RESULT, GoneError
 
 if TYPE_CHECKING:

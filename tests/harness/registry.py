@@ -23,8 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from bakery.http.errors import RefusedError
 from bakery.registry.manifest import Descriptor, Stored
-from bakery.registry.reference import Reference
-from bakery.registry.tags import fallback
+from bakery.registry.reference import Reference, fallback
 from harness.debian import Debian
 from harness.server import Handler, Server
 
