@@ -373,15 +373,8 @@ class Graph:
         """Return the steps that `clean` undoes with one: of a release, all that made it."""
         if step.kind != "build":
             return [step]
-        names = (*self._images_of[step.name], step.name)
+        names = (*(checked.name for checked in step.after), step.name)
         return [each for name in names for each in self._by_name[name]]
-
-    @cached_property
-    def _images_of(self) -> dict[str, list[str]]:
-        return {
-            release.name: [image.id for image in release.images]
-            for release in self.project.releases
-        }
 
     @cached_property
     def _by_name(self) -> dict[str, list[AnyStep]]:

@@ -8,6 +8,8 @@ from math import ceil
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from bakery.build.steps import fetch
 from bakery.build.steps.fetch import Fetched
 from bakery.build.steps.squashed import KIND, Squashed
@@ -66,7 +68,7 @@ def gather(
         calls=tuple(_calls(sources, len(releases))),
         hints=(),
     )
-    return hints(costs)
+    return replace(costs, hints=tuple(hints(costs)))
 
 
 def _size(asset: Asset, state: State, store: Store) -> int | None:

@@ -110,21 +110,19 @@ class Client:
             TransientError, RefusedError: there is no answer.
 
         """
-        with self._opened(url, resume, size=size, token=token, headers=headers or {}) as answer:
+        scheme = split(url).scheme
+        opened: AbstractContextManager[Answer]
+        if scheme in ("http", "https"):
+            opened = self._over_http(url, resume, size=size, token=token, headers=headers or {})
+        elif scheme == "file":
+            opened = from_disk(url)
+        else:
+            kind = f"an address that begins with {scheme}:" if scheme else "what is no address"
+            raise RefusedError(f"{kind} can't be downloaded")
+        with opened as answer:
             if answer.total is not None and answer.total > size:
                 raise too_large(size)
             yield answer
-
-    def _opened(
-        self, url: str, resume: Resume | None, **options: Any
-    ) -> AbstractContextManager[Answer]:
-        scheme = split(url).scheme
-        if scheme in ("http", "https"):
-            return self._over_http(url, resume, **options)
-        if scheme == "file":
-            return from_disk(url)
-        kind = f"an address that begins with {scheme}:" if scheme else "what is no address"
-        raise RefusedError(f"{kind} can't be downloaded")
 
     @contextmanager
     def _over_http(

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 from msgspec import Meta
 
+from bakery.decoding import to_json
 from bakery.publish.channel_steps import DesiredChannel, Piece
 from bakery.publish.model import PublishError, no_keyring
 from bakery.publish.release import LocalFile
@@ -207,8 +207,7 @@ def write(
     """
     public = {each.tag: each for each in remote if each.is_public}
     signed = [_signed(channel, public.get(channel.tag)) for channel in channels]
-    data = msgspec.json.format(msgspec.json.encode(signed), indent=1)
-    (folder / FILE).write_bytes(data + b"\n")
+    (folder / FILE).write_bytes(to_json(signed))
 
 
 def read(folder: Path, keyring: Keyring | None) -> list[SignedChannel]:

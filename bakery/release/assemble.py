@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from bakery.decoding import to_json
 from bakery.release import cyclonedx, document, notes, signing, spdx, sums, sysupdate
 from bakery.release.bill import AUTHOR, bill
 from bakery.settings import CERTIFICATE
@@ -83,16 +82,12 @@ def _sbom(release: Release, images: Sequence[Finished], settings: Settings) -> d
     kind, _, repository = settings.publisher.partition(":")
     described = bill(release, images, repository if kind == "github" else AUTHOR)
     return {
-        f"{release.name}.{kind}.json": _json(made)
+        f"{release.name}.{kind}.json": to_json(made)
         for kind, made in (
             ("cdx", cyclonedx.document(described)),
             ("spdx", spdx.document(described)),
         )
     }
-
-
-def _json(value: object) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
 
 
 def _digests(images: Sequence[Finished], files: Mapping[str, bytes]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from msgspec import Meta
 from bakery.arch import Arch
 from bakery.boot.waiver import WaivedBoot
 from bakery.characters import hidden_text, visible
-from bakery.decoding import from_data, from_json
+from bakery.decoding import from_data, from_json, to_json
 from bakery.recipe.lock import TrustKind
 from bakery.recipe.model import normalised
 from bakery.recipe.names import ImageName, release_name
@@ -244,7 +244,7 @@ def _asset(locked: LockedAsset) -> ReleasedAsset:
 
 def encode(document: ReleaseDocument) -> bytes:
     """Return the document as JSON for people and programs."""
-    return msgspec.json.format(msgspec.json.encode(normalised(document)), indent=2) + b"\n"
+    return to_json(normalised(document), indent=2)
 
 
 def decode(data: bytes) -> ReleaseDocument:

@@ -144,9 +144,8 @@ def versions(upstream: DebianUpstream, api: Api) -> Iterator[Published]:
     for arch in ARCHITECTURES.values():
         index = _index(upstream.suite, arch.debian, mirrors)
         if stanza := _newest(index, [name]).get(name):
-            yield Published(
-                debian.tag(stanza["Version"]), prerelease=False
-            )  # its suite is released
+            tag = debian.tag(stanza["Version"])
+            yield Published(tag, prerelease=False)  # its suite is released
             return
     raise NotFoundError(
         f"{upstream.suite} has no package {name}",

@@ -18,15 +18,7 @@ from bakery.recipe.upstreams import (
     PypiUpstream,
 )
 from bakery.text import decoded
-from bakery.upstream import (
-    debian,
-    github,
-    hashicorp,
-    kubernetes,
-    listing,
-    npm,
-    simple_index,
-)
+from bakery.upstream import debian, github, hashicorp, kubernetes, listing, npm, simple_index
 from bakery.upstream.errors import UpstreamError
 
 if TYPE_CHECKING:

@@ -173,7 +173,7 @@ def test_what_a_running_task_does_is_counted(reporter: Reporter) -> None:
     progress.advance(60)
     progress.restart(10)
     progress.advance(5)
-    assert reporter._running["fetch:abc"].row.done == 15
+    assert reporter._running["fetch:abc"].done == 15
     reporter.progress("nobody").advance(1)
 
 
