@@ -222,7 +222,7 @@ def read(folder: Path, keyring: Keyring | None) -> list[SignedChannel]:
 
     """
     try:
-        channels = _decode((folder / FILE).read_bytes())
+        channels = decode_strictly((folder / FILE).read_bytes(), list[SignedChannel])
     except OSError as error:
         raise PublishError(
             "there are no signed channels",
@@ -235,14 +235,6 @@ def read(folder: Path, keyring: Keyring | None) -> list[SignedChannel]:
     for channel in channels:
         channel.check(folder, keyring)
     return channels
-
-
-class _SignedChannels(Decoded, frozen=True, kw_only=True):
-    channels: tuple[SignedChannel, ...]
-
-
-def _decode(data: bytes) -> list[SignedChannel]:
-    return list(decode_strictly(b'{"channels":' + data + b"}", _SignedChannels).channels)
 
 
 def _signed(channel: DesiredChannel, public: RemoteRelease | None) -> SignedChannel:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 FILE = "release.json"
 
-_T = TypeVar("_T", bound=Decoded)
+_T = TypeVar("_T")
 
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Meta(ge=0)]
