@@ -74,18 +74,16 @@ class Client:
             TransientError, RefusedError: there is no answer, or no success.
 
         """
-        retry = self.retry if method in _SAFE else replace(self.retry, tries=1)
-        return retry.run(
-            lambda: self._request(
-                method, url, token=token, headers=headers or {}, size=size, **content
-            )
-        )
+        options = {"token": token, "headers": headers or {}, "size": size, **content}
 
-    def _request(self, method: str, url: str, **options: Any) -> Response:
-        response = send(self.session or shared(), method, url, limits=self.limits, **options)
-        if not response.ok:
-            raise refusal(response, response.content)
-        return response
+        def attempt() -> Response:
+            response = send(self.session or shared(), method, url, limits=self.limits, **options)
+            if not response.ok:
+                raise refusal(response, response.content)
+            return response
+
+        retry = self.retry if method in _SAFE else replace(self.retry, tries=1)
+        return retry.run(attempt)
 
     @contextmanager
     def stream(
