@@ -14,6 +14,7 @@ from bakery.publish.model import public_of
 from bakery.publish.published import indexed
 from bakery.recipe.names import INDEX, release_name
 from bakery.release import index, sysupdate
+from bakery.settings import CERTIFICATE
 from bakery.text import LEFT_OUT
 
 if TYPE_CHECKING:
@@ -140,13 +141,10 @@ class Channels:
             for image in edition.files
         ]
         pieces.append(self._scratch.write(index.CHANNEL, index.encode(map(indexed, kept))))
-        for name in sysupdate.names(tag):
-            having = (each for each in editions if name in each.transfers)
-            newest = next(having, None)
+        for name in (*sysupdate.names(tag), CERTIFICATE):
+            newest = next((each for each in editions if name in each.assets), None)
             if newest is not None:
-                pieces.append(self._scratch.copy(newest.posted, newest.transfers[name]))
-        certificates = [(each.posted, each.certificates) for each in editions if each.certificates]
-        pieces += [self._scratch.copy(*newest) for newest in certificates[:1]]
+                pieces.append(self._scratch.copy(newest.posted, newest.assets[name]))
         return DesiredChannel(
             tag=tag,
             notes=notes(tag),

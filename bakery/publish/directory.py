@@ -66,7 +66,7 @@ class Directory:
             partial.chmod(0o644)
             move(partial, folder / name)
 
-    def publish(self, draft: RemoteRelease, *, title: str, notes: str) -> None:  # noqa: ARG002  has no place for text
+    def publish(self, draft: RemoteRelease, notes: str) -> None:  # noqa: ARG002  has no place for text
         """Move a draft to where readers look; a folder with files in it is never replaced."""
         with _changing(self.root):
             Path(draft.id).rename(self.root / draft.tag)

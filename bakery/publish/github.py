@@ -119,9 +119,9 @@ class Github:
                 fix="use letters, digits and .-_+ alone in names and versions",
             )
 
-    def publish(self, draft: RemoteRelease, *, title: str, notes: str) -> None:
+    def publish(self, draft: RemoteRelease, notes: str) -> None:
         """Publish a draft; GitHub refuses that while another release of its tag is public."""
-        fields = {"draft": False, "name": title, "body": notes}
+        fields = {"draft": False, "name": draft.tag, "body": notes}
         with self._looking_after(draft):
             self._request("PATCH", self._release(draft), json=fields)
 

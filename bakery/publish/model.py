@@ -122,12 +122,11 @@ class Publisher(Protocol):
     def upload(self, release: RemoteRelease, name: str, file: Path) -> None:
         """Add a file to a release."""
 
-    def publish(self, draft: RemoteRelease, *, title: str, notes: str) -> None:
+    def publish(self, draft: RemoteRelease, notes: str) -> None:
         """Let readers see a draft, all its files at once, unless a release of its name is public.
 
         Args:
             draft: one of ours.
-            title: its headline.
             notes: its description, in Markdown.
 
         """

@@ -121,7 +121,7 @@ class RegistryPublisher:
         else:
             self._write(release.tag, {**self._files(release.tag), name: stored})
 
-    def publish(self, draft: RemoteRelease, *, title: str, notes: str) -> None:  # noqa: ARG002  annotations say it
+    def publish(self, draft: RemoteRelease, notes: str) -> None:  # noqa: ARG002  annotations say it
         """Give a draft its tag, unless a release has it."""
         if self._contents(draft.tag):
             raise UnsettledError("somebody else publishes it", where=draft.tag)

@@ -126,7 +126,7 @@ def steps(desired: DesiredRelease, remote: Sequence[RemoteRelease]) -> list[Acti
     if wrong or missing:
         return [*_delete(own, wrong), *_upload(own, missing)]
     rest = [release for release in drafts if release is not own]
-    now = methodcaller("publish", own, title=desired.tag, notes=desired.notes)
+    now = methodcaller("publish", own, desired.notes)
     return [now, *_discard(rest)]
 
 
