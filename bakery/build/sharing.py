@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 KEY = "BAKERY_REMOTE_KEY"
 """The variable with the key that signs results; without it, the one that signs releases does."""
-PASSPHRASE = "BAKERY_REMOTE_PASSPHRASE"  # noqa: S105  a variable's name
 
 _AT_ONCE = 16
 _LARGEST_DOCUMENT = 256 << 20  # bytes; manifests of trees with a million files
@@ -283,8 +282,7 @@ class Sharing:
     def _key(self) -> SigningKey | None:
         from bakery.release.signing import SigningKey
 
-        own = SigningKey.configured(key=KEY, passphrase=PASSPHRASE)
-        return own or SigningKey.configured()
+        return SigningKey.configured(variable=KEY) or SigningKey.configured()
 
     # Digests
 
