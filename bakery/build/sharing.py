@@ -22,9 +22,8 @@ from bakery.decoding import from_json
 from bakery.errors import BakeryError
 from bakery.files import replace
 from bakery.release.boots import Origin
-from bakery.remote.cache import Cache
+from bakery.remote.cache import FOLDER, Cache
 from bakery.remote.model import Blob
-from bakery.remote.open import FOLDER, remote
 from bakery.workers import Workers
 
 if TYPE_CHECKING:
@@ -131,8 +130,7 @@ class Sharing:
         address = settings.remote
         if address is None or (settings.offline and not address.startswith(FOLDER)):
             return None
-        cache = Cache(remote(address))
-        return cls(cache, writes=settings.remote_write, trusted=settings.remote_trusted)
+        return cls(Cache.at(address), writes=settings.remote_write, trusted=settings.remote_trusted)
 
     def complaints(self) -> list[str]:
         """Return what is to be told of the cache since this was last asked."""

@@ -14,10 +14,10 @@ from bakery.http.client import Client
 from bakery.http.retry import RetryPolicy
 from bakery.publish import publishers
 from bakery.publish import release as transaction
-from bakery.publish.apart import Apart
 from bakery.publish.channel import Channels
 from bakery.publish.directory import Directory
 from bakery.publish.github import Github
+from bakery.publish.publishers import Apart
 from bakery.publish.release import DesiredRelease, LocalFile
 from bakery.publish.session import of_recipe
 from bakery.release import sums
