@@ -34,10 +34,7 @@ def code(text: str) -> str:
 def link(url: str, text: str | None = None) -> str:
     """Return a link to an address of http or https; other addresses are shown as code.
 
-    Args:
-        url: the address.
-        text: what is shown, in Markdown; None for the address.
-
+    What is shown is a text in Markdown, or the address.
     """
     if not url.startswith(("https://", "http://")):
         return code(url)

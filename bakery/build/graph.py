@@ -131,12 +131,8 @@ class Graph:
     ) -> None:
         """Let `build:NAME` stand for a recipe's releases, `boot:NAME` for its newest image here.
 
-        Args:
-            source: the recipe.
-            versions: its releases, oldest first.
-            built: the steps that complete its releases.
-            booted: the steps that boot images, by the images' names.
-
+        Releases come oldest first, with the steps that complete them and those that boot images, by
+        their names.
         """
         problem = None if versions else _unlocked(source)
         members = tuple([built[release.name] for release in versions])

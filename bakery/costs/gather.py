@@ -44,14 +44,8 @@ def gather(
 ) -> Costs:
     """Return what a catalogue costs.
 
-    Args:
-        settings: where things are.
-        state: what is on record.
-        store: the assets.
-        sources: the recipes.
-        releases: their releases, oldest first.
-        published: what the publisher lists; None where it was not asked.
-
+    Releases are given oldest first; `published` is what the publisher lists, None where it was not
+    asked.
     """
     images = [image for release in releases for image in release.images]
     assets = {asset.sha256: asset for image in images for asset in image.contents.assets}

@@ -46,13 +46,7 @@ _PLAIN = "application/octet-stream"
 
 
 def media_type(name: str, images: str) -> str:
-    """Return the media type of a file.
-
-    Args:
-        name: the file's name.
-        images: the media type of images.
-
-    """
+    """Return the media type of a file by its name; `images` is that of images."""
     endings = {".raw": images, **_ENDINGS}
     by_ending = (kind for ending, kind in endings.items() if name.endswith(ending))
     return _KINDS.get(name) or next(by_ending, _PLAIN)
@@ -64,14 +58,7 @@ def titled(descriptor: Descriptor, name: str) -> Descriptor:
 
 
 def channel(name: str, files: Iterable[Descriptor], about: Mapping[str, str]) -> Manifest:
-    """Return the manifest of a channel.
-
-    Args:
-        name: the channel's.
-        files: its files.
-        about: more annotations.
-
-    """
+    """Return the manifest of a channel, with more annotations `about` it."""
     return Manifest.of(CHANNEL, files, annotations={TITLE: name, NAME: name, **about})
 
 

@@ -125,10 +125,7 @@ class Publisher(Protocol):
     def publish(self, draft: RemoteRelease, notes: str) -> None:
         """Let readers see a draft, all its files at once, unless a release of its name is public.
 
-        Args:
-            draft: one of ours.
-            notes: its description, in Markdown.
-
+        The notes are Markdown.
         """
 
     def swap(self, release: RemoteRelease, names: Sequence[str]) -> None:

@@ -123,10 +123,9 @@ class ReleaseReader:
             return None
 
     def check_signature(self, keyring: Path) -> int:
-        """Refuse an index that none of some keys has signed; return the signature's bytes.
+        """Refuse an index that none of some public keys, armored or not, has signed.
 
-        Args:
-            keyring: public keys, armored or not.
+        Return the signature's bytes.
 
         Raises:
             ReleaseError: there is no signature by one of them.

@@ -48,16 +48,7 @@ class Remote:
 def step(
     context: Context, remote: Remote, release: Release, released: AnyStep, state: State
 ) -> Step[Nothing]:
-    """Return the step that publishes a finished release.
-
-    Args:
-        context: what steps share.
-        remote: where it goes.
-        release: what is published.
-        released: the step that finishes it.
-        state: tells whether it is finished.
-
-    """
+    """Return the step that publishes a release that another step finishes."""
     folder = context.folder(release.name)
 
     def run(work: Work) -> Made[Nothing]:
@@ -84,11 +75,7 @@ def step(
 def channel(remote: Remote, source: Source, published: Iterable[AnyStep]) -> Step[Nothing]:
     """Return the step that brings a recipe's channels up to what is published.
 
-    Args:
-        remote: where they are.
-        source: the recipe.
-        published: the steps of the same run that publish something.
-
+    It comes after the steps of the same run that publish something.
     """
     name, minors = source.name, "minor" in source.recipe.channels
     return _moving(
@@ -101,13 +88,7 @@ def channel(remote: Remote, source: Source, published: Iterable[AnyStep]) -> Ste
 
 
 def index(remote: Remote, published: Iterable[AnyStep]) -> Step[Nothing]:
-    """Return the step that brings the index of everything up to what is published.
-
-    Args:
-        remote: where it is.
-        published: the steps of the same run that publish something.
-
-    """
+    """Return the step that brings the index of everything up to what is published, likewise."""
     doc = "bakery.json, which lists everything that is published"
     return _moving(
         remote,
