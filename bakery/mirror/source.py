@@ -95,13 +95,12 @@ class Served:
 
     Args:
         base: the address, without a slash at its end.
-        client: asks; None for the usual retries and limits.
 
     """
 
-    def __init__(self, base: str, client: Client | None = None) -> None:
+    def __init__(self, base: str) -> None:
         self.where = base
-        self._client = client or Client()
+        self._client = Client()
 
     def tags(self) -> Collection[str]:
         """Return what the index lists, and the index's own tag; nothing where there is none."""

@@ -39,7 +39,7 @@ class IndexSigner:
         key: SigningKey | None,
         keyring: Keyring | None,
         valid_days: int,
-        pretend: bool = False,
+        pretend: bool,
     ) -> None:
         self._publisher = publisher
         self._scratch = scratch
