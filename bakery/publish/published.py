@@ -146,7 +146,7 @@ class Catalogue:
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != stored.sha256:
             self._store.discard(stored.sha256)
-            raise ValueError(f"its {document.FILE} has changed in the store; run again")
+            raise ValueError(f"its {name} has changed in the store; run again")
         return data
 
 
