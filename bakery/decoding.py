@@ -1,4 +1,4 @@
-"""JSON as typed values, whatever threads ask for them."""
+"""JSON as typed values, whatever threads ask for them; and values as JSON."""
 
 from __future__ import annotations
 
@@ -48,3 +48,8 @@ def from_data(value: object, kind: type[_T]) -> _T:
     """
     decoder(kind)
     return msgspec.convert(value, kind)
+
+
+def to_json(value: object, *, indent: int = 1) -> bytes:
+    """Return a value as JSON for people and programs: over several lines, the last one ended."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=indent) + b"\n"

@@ -34,10 +34,7 @@ def code(text: str) -> str:
 def link(url: str, text: str | None = None) -> str:
     """Return a link to an address of http or https; other addresses are shown as code.
 
-    Args:
-        url: the address.
-        text: what is shown, in Markdown; None for the address.
-
+    What is shown is a text in Markdown, or the address.
     """
     if not url.startswith(("https://", "http://")):
         return code(url)
@@ -54,16 +51,13 @@ def block(text: str) -> str:
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table; its cells are Markdown."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, row)) + " |" for row in lines)
+    cells = ([cell.replace("|", "\\|") for cell in row] for row in lines)
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
 def text_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table; its cells are texts."""
     return table(head, [[escape(cell) for cell in row] for row in rows])
-
-
-def _cell(markup: str) -> str:
-    return markup.replace("|", "\\|")
 
 
 def _longest_run(text: str) -> int:

@@ -268,18 +268,11 @@ def _archives(text: str, root: Path) -> str | None:
 
 
 def _switch(text: str, _root: Path) -> bool:
-    words = {
-        "1": True,
-        "true": True,
-        "yes": True,
-        "0": False,
-        "false": False,
-        "no": False,
-        "": False,
-    }
-    if text.lower() not in words:
-        raise ValueError("1 or 0")
-    return words[text.lower()]
+    if text.lower() in ("1", "true", "yes"):
+        return True
+    if text.lower() in ("0", "false", "no", ""):
+        return False
+    raise ValueError("1 or 0")
 
 
 def _profile(text: str, _root: Path) -> Profile:
@@ -404,18 +397,17 @@ _PARSERS: dict[str, Callable[[str, Path], Any]] = {
 NAMES = tuple(_PARSERS)
 
 
-def load(root: Path, environment: Mapping[str, str] | None = None) -> Settings:
+def load(root: Path, environment: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings that hold for the project in `root`. An empty variable counts as unset.
 
     Args:
         root: the project's folder.
-        environment: the variables to read; the process's own when None.
+        environment: the variables to read.
 
     Raises:
         SettingsError: a value makes no sense, or pyproject.toml has an unknown name.
 
     """
-    environment = os.environ if environment is None else environment
     root = root.resolve()
     project = root / "pyproject.toml"
     table = _project_table(project)

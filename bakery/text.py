@@ -31,12 +31,12 @@ def is_alarm(line: str) -> bool:
     return line.startswith((LEFT_OUT, STAYS, UNSIGNED))
 
 
-def alarms(lines: Iterable[str], title: str = "bakery") -> None:
+def alarms(lines: Iterable[str]) -> None:
     """Write lines that need attention to standard error; GitHub Actions shows them with the run."""
     for line in filter(is_alarm, lines):
         sys.stderr.write(f"{line}\n")
         if os.environ.get("GITHUB_ACTIONS") == "true":
-            sys.stdout.write(f"{annotation('warning', line, title=title)}\n")
+            sys.stdout.write(f"{annotation('warning', line, title='bakery')}\n")
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:

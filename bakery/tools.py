@@ -11,7 +11,7 @@ import threading
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from bakery import interrupts, trace
 from bakery.errors import BakeryError, MissingToolError
@@ -142,16 +142,18 @@ def environment(*, network: bool = False) -> dict[str, str]:
     return {**known, "LC_ALL": "C", "TZ": "UTC"}
 
 
+class Options(TypedDict, total=False):
+    """How a command is run; see `execute`."""
+
+    env: Mapping[str, str] | None
+    network: bool
+    stdin: bytes
+    cwd: Path | None
+    patience: float
+
+
 def run(
-    command: Sequence[str | Path],
-    *,
-    what: str,
-    env: Mapping[str, str] | None = None,
-    network: bool = False,
-    stdin: bytes = b"",
-    cwd: Path | None = None,
-    fix: str | None = None,
-    patience: float = PATIENCE,
+    command: Sequence[str | Path], *, what: str, fix: str | None = None, **options: Unpack[Options]
 ) -> str:
     """Run a command as `execute` does and return what it wrote to standard output.
 
@@ -160,16 +162,7 @@ def run(
         ToolHungError: it did nothing any more.
 
     """
-    outcome = execute(
-        command,
-        what=what,
-        env=env,
-        network=network,
-        stdin=stdin,
-        cwd=cwd,
-        fix=fix,
-        patience=patience,
-    )
+    outcome = execute(command, what=what, fix=fix, **options)
     if outcome.status != 0:
         raise outcome.failure(what, fix)
     return outcome.stdout

@@ -22,7 +22,6 @@ from bakery.files import write_whole
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-    from types import TracebackType
 
 Argument = str | int | float
 
@@ -34,12 +33,7 @@ class Span:
         """Begin."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """End."""
 
     def note(self, **arguments: Argument) -> None:
@@ -61,12 +55,7 @@ class _Recorded(Span):
         self.began = self._trace.now()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
             self.note(failed=kind.__name__)
         self._trace.leave(self)

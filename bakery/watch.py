@@ -79,16 +79,14 @@ class Watch:
 
     Waiting for a disk counts as work, and time in which the watcher itself stood still, as on a
     suspended machine, does not count. Where nothing can be seen, nothing is called idle.
+
+    Args:
+        leader: the process that leads the session.
+        patience: seconds in which it may do nothing.
+
     """
 
     def __init__(self, leader: int, patience: float) -> None:
-        """Begin to watch.
-
-        Args:
-            leader: the process that leads the session.
-            patience: seconds in which it may do nothing.
-
-        """
         self.family = Family(leader)
         self.patience = patience
         self.interval = patience / _LOOKS

@@ -9,7 +9,6 @@ from bakery import interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
 _T = TypeVar("_T")
 
@@ -27,11 +26,6 @@ class Workers(ThreadPoolExecutor):
 
         return super().submit(call)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Wait for what runs."""
         self.shutdown(cancel_futures=kind is not None)

@@ -54,7 +54,7 @@ def test_what_needs_attention_is_shown_by_github_actions(
     alarms(lines)
     assert capsys.readouterr() == ("", f"{lines[1]}\n")
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    alarms(lines, title="channel:app")
+    alarms(lines)
     assert capsys.readouterr().out == (
-        "::warning title=channel:app::left out: app-1, since 100%25 of it%0A::error::is odd\n"
+        "::warning title=bakery::left out: app-1, since 100%25 of it%0A::error::is odd\n"
     )

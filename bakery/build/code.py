@@ -61,12 +61,7 @@ class Code:
         self._digests: dict[str, str] = {}
 
     def digest(self, module: str) -> str:
-        """Return the digest of a module and all that it imports.
-
-        Args:
-            module: its full name, such as `bakery.image.stage`.
-
-        """
+        """Return the digest of a module, such as `bakery.image.stage`, and all that it imports."""
         known = self._digests.get(module)
         if known is None:
             files = self.files(module)

@@ -131,12 +131,8 @@ class Graph:
     ) -> None:
         """Let `build:NAME` stand for a recipe's releases, `boot:NAME` for its newest image here.
 
-        Args:
-            source: the recipe.
-            versions: its releases, oldest first.
-            built: the steps that complete its releases.
-            booted: the steps that boot images, by the images' names.
-
+        Releases come oldest first, with the steps that complete them and those that boot images, by
+        their names.
         """
         problem = None if versions else _unlocked(source)
         members = tuple([built[release.name] for release in versions])
@@ -373,15 +369,8 @@ class Graph:
         """Return the steps that `clean` undoes with one: of a release, all that made it."""
         if step.kind != "build":
             return [step]
-        names = (*self._images_of[step.name], step.name)
+        names = (*(checked.name for checked in step.after), step.name)
         return [each for name in names for each in self._by_name[name]]
-
-    @cached_property
-    def _images_of(self) -> dict[str, list[str]]:
-        return {
-            release.name: [image.id for image in release.images]
-            for release in self.project.releases
-        }
 
     @cached_property
     def _by_name(self) -> dict[str, list[AnyStep]]:

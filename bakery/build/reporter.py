@@ -10,8 +10,6 @@ import gc
 import os
 import sys
 import threading
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bakery import interrupts, trace, workflow_commands
@@ -38,14 +36,6 @@ _NAME = 52
 _RESULT = len(" 1023.9 MiB  9999.9 s")
 
 
-@dataclass
-class _Running:
-    """A task at work."""
-
-    row: Row
-    started: float
-
-
 class Reporter:
     """doit's reporter for builds.
 
@@ -64,7 +54,7 @@ class Reporter:
         self._context = context
         self._state = state
         self._images = {image.id: image for image in images}
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, Row] = {}
         self._bundles: dict[str, Bundle] = {}
         self._notes: dict[str, str] = {}
         self._failures: dict[tuple[str, str], str] = {}
@@ -76,10 +66,10 @@ class Reporter:
     def progress(self, task: str) -> Progress:
         """Return where a running task reports its progress."""
         with self._lock:
-            running, bundle = self._running.get(task), self._bundles.get(task)
-        if running is None:
+            row, bundle = self._running.get(task), self._bundles.get(task)
+        if row is None:
             return Silent()
-        return running.row if bundle is None else bundle.progress(running.row)
+        return row if bundle is None else bundle.progress(row)
 
     def note(self, task: str, text: str) -> None:
         """Show a text below the line of a task that is about to succeed."""
@@ -115,21 +105,18 @@ class Reporter:
                 row = self._display.begin(shown(task.name))
             else:
                 row = bundle.begin(self._display)
-            self._running[task.name] = _Running(row=row, started=time.monotonic())
+            self._running[task.name] = row
 
     def add_success(self, task: Any) -> None:
         """Show that a task has done its work."""
         with self._lock:
-            running = self._end(task.name, good=True)
-            if running is None:
+            row = self._end(task.name, good=True)
+            if row is None or task.name in self._bundles:
                 return
             step, _, name = task.name.partition(":")
-            size = self._count(name, running) if step == KIND else running.row.done
-            if task.name in self._bundles:
-                return
-            seconds = time.monotonic() - running.started
+            size = self._count(name, row) if step == KIND else row.done
             notes = self._notes.pop(task.name, "").splitlines()
-            self._succeeded(shown(task.name), size, seconds, notes)
+            self._succeeded(shown(task.name), size, row.age, notes)
 
     def add_failure(self, task: Any, fail: Any) -> None:
         """Show that a task has failed, or can't run since another one has."""
@@ -224,23 +211,22 @@ class Reporter:
         for complaint in self._state.complaints():
             self._say(complaint, bad=True)
 
-    def _end(self, name: str, *, good: bool = False) -> _Running | None:
+    def _end(self, name: str, *, good: bool = False) -> Row | None:
         """Take note that a task is over, or need not be done; the last of a bundle is told."""
         self._pace.end(name)
-        running, bundle = self._running.pop(name, None), self._bundles.get(name)
+        row, bundle = self._running.pop(name, None), self._bundles.get(name)
         if bundle is None:
-            if running is not None:
-                self._display.end(running.row)
-        elif row := bundle.end(self._display, good=good):
-            seconds = row.age
-            self._succeeded(bundle.name, row.done, seconds, [])
-        return running
+            if row is not None:
+                self._display.end(row)
+        elif last := bundle.end(self._display, good=good):
+            self._succeeded(bundle.name, last.done, last.age, [])
+        return row
 
-    def _count(self, image: str, running: _Running) -> int:
+    def _count(self, image: str, row: Row) -> int:
         """Count an image that was made here, or came from a shared cache; return its size."""
         record = self._state.record(KIND, image, Squashed)
         (self._tally.remote if record and record.origin else self._tally.built).add(image)
-        return record.facts.size if record else running.row.done
+        return record.facts.size if record else row.done
 
     def _succeeded(self, task: str, size: int, seconds: float, notes: Sequence[str]) -> None:
         amount = format_size(size) if size else ""

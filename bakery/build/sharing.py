@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from bakery.build.state import Origin
 from bakery.build.step import Made
 from bakery.characters import hidden_text
 from bakery.decoding import from_json
 from bakery.errors import BakeryError
 from bakery.files import replace
-from bakery.remote.cache import Cache
+from bakery.release.boots import Origin
+from bakery.remote.cache import FOLDER, Cache
 from bakery.remote.model import Blob
-from bakery.remote.open import FOLDER, remote
 from bakery.workers import Workers
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 
 KEY = "BAKERY_REMOTE_KEY"
 """The variable with the key that signs results; without it, the one that signs releases does."""
-PASSPHRASE = "BAKERY_REMOTE_PASSPHRASE"  # noqa: S105  a variable's name
 
 _AT_ONCE = 16
 _LARGEST_DOCUMENT = 256 << 20  # bytes; manifests of trees with a million files
@@ -132,8 +130,7 @@ class Sharing:
         address = settings.remote
         if address is None or (settings.offline and not address.startswith(FOLDER)):
             return None
-        cache = Cache(remote(address))
-        return cls(cache, writes=settings.remote_write, trusted=settings.remote_trusted)
+        return cls(Cache.at(address), writes=settings.remote_write, trusted=settings.remote_trusted)
 
     def complaints(self) -> list[str]:
         """Return what is to be told of the cache since this was last asked."""
@@ -283,8 +280,7 @@ class Sharing:
     def _key(self) -> SigningKey | None:
         from bakery.release.signing import SigningKey
 
-        own = SigningKey.configured(key=KEY, passphrase=PASSPHRASE)
-        return own or SigningKey.configured()
+        return SigningKey.configured(variable=KEY) or SigningKey.configured()
 
     # Digests
 

@@ -27,6 +27,7 @@ from bakery.decoding import from_json
 from bakery.errors import BakeryError
 from bakery.files import boot_id, remove, write_whole
 from bakery.interrupts import removing
+from bakery.release.boots import Origin  # noqa: TC001  msgspec reads the annotations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,20 +59,6 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     size: int
     mtime: int
-
-
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a result was taken from.
-
-    Attributes:
-        cache: the shared cache, as people call it.
-        signed_by: the fingerprint of the trusted key that has signed it; None where no key is
-            trusted more than others.
-
-    """
-
-    cache: str
-    signed_by: str | None = None
 
 
 class Record(msgspec.Struct, Generic[Facts], frozen=True, kw_only=True):
@@ -354,7 +341,12 @@ class State:
             return made
 
     def _record(
-        self, step: AnyStep, key: str, seconds: float, made: AnyMade, origin: Origin | None = None
+        self,
+        step: AnyStep,
+        key: str,
+        seconds: float,
+        made: AnyMade,
+        origin: Origin | None = None,
     ) -> AnyRecord:
         for attached, data in made.attachments.items():
             write_whole(self._attachment(step.kind, step.name, attached), data)

@@ -84,10 +84,6 @@ class Made(Generic[Facts_co]):
     boot: str | None = None
 
 
-def _nothing() -> tuple[str, ...]:
-    return ()
-
-
 class StepError(BakeryError):
     """A step can't be done, or finds that what it is about is not as it must be."""
 
@@ -123,8 +119,8 @@ class Step(Generic[Facts_co]):
     run: Callable[[Work], Made[Facts_co]]
     facts: type[Facts_co]
     after: tuple[AnyStep, ...] = ()
-    inputs: Callable[[], tuple[str, ...]] = _nothing
-    tools: Callable[[], tuple[str, ...]] = _nothing
+    inputs: Callable[[], tuple[str, ...]] = tuple
+    tools: Callable[[], tuple[str, ...]] = tuple
     replaces: tuple[AnyStep, ...] = ()
     shared: tuple[Path, ...] = ()
     fits: Callable[[Made[Facts_co], Sequence[Part]], bool] | None = None

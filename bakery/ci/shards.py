@@ -56,10 +56,14 @@ class Load:
     pieces: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
 
+    def more(self, pieces: Mapping[str, float]) -> float:
+        """Return the seconds that pieces of work would add."""
+        return sum(each for name, each in pieces.items() if name not in self.pieces)
+
     def take(self, other: Load) -> None:
         """Take over what another was to do."""
         self.jobs += other.jobs
-        self.seconds += sum(s for name, s in other.pieces.items() if name not in self.pieces)
+        self.seconds += self.more(other.pieces)
         self.pieces.update(other.pieces)
 
     @classmethod
@@ -130,18 +134,13 @@ def families(jobs: Iterable[Job]) -> list[list[Job]]:
 
 def _cut(family: Sequence[Job], largest: float) -> Iterator[Load]:
     """Yield a family in parts of so many seconds at most, or of one job."""
-    part: list[Job] = []
-    pieces: dict[str, float] = {}
-    seconds = 0.0
+    part = Load()
     for job in family:
-        more = sum(each for name, each in job.pieces.items() if name not in pieces)
-        if part and seconds + more > largest:
-            yield Load.of(part)
-            part, pieces, seconds, more = [], {}, 0.0, job.seconds
-        part.append(job)
-        pieces.update(job.pieces)
-        seconds += more
-    yield Load.of(part)
+        if part.jobs and part.seconds + part.more(job.pieces) > largest:
+            yield part
+            part = Load()
+        part.take(Load.of([job]))
+    yield part
 
 
 def _longest_first(parts: Iterable[Load], count: int) -> list[Load]:

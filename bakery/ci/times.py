@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.build.steps import fetch
-from bakery.decoding import from_json
+from bakery.decoding import from_json, to_json
 from bakery.errors import BakeryError
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def decode(data: bytes) -> dict[str, float]:
 
 def encode(times: Mapping[str, float]) -> bytes:
     """Return times as JSON, one a line."""
-    return msgspec.json.format(msgspec.json.encode(times, order="sorted"), indent=1) + b"\n"
+    return to_json(dict(sorted(times.items())))
 
 
 def of_catalogue(times: Mapping[str, float], images: Iterable[Image]) -> dict[str, float]:

@@ -27,11 +27,10 @@ def sign_channels(folder: Path, names: tuple[str, ...]) -> None:
     `bakery move-channels DIR` uploads what DIR says, wherever there are the rights to do so.
     """
     from bakery.publish.session import PublishSession
-    from bakery.release.keyring import signing_key
 
     project = Project()
-    key = signing_key(project.settings.signing_keyring)
-    alarms(PublishSession.of(project.settings, key).sign(folder, _desired(project, names)))
+    session = PublishSession.configured(project.settings)
+    alarms(session.sign(folder, _desired(project, names)))
 
 
 @click.command("move-channels")
@@ -49,7 +48,8 @@ def move_channels(folder: Path) -> None:
 
 
 def _desired(project: Project, names: tuple[str, ...]) -> list[DesiredChannels]:
-    from bakery.publish.session import of_index, of_recipe
+    from bakery.publish.channel import Channels
+    from bakery.publish.session import of_recipe
 
     recipes = [name for name in names if name != _INDEX]
     sources = project.chosen(recipes) if recipes or not names else {}
@@ -57,4 +57,4 @@ def _desired(project: Project, names: tuple[str, ...]) -> list[DesiredChannels]:
         of_recipe(source.name, minors="minor" in source.recipe.channels)
         for source in sources.values()
     ]
-    return [*desired, of_index] if _INDEX in names or not names else desired
+    return [*desired, Channels.index] if _INDEX in names or not names else desired

@@ -58,10 +58,9 @@ def matrix(
     if since is not None:
         images = dividing.touched(project.releases, project.recipes, project.settings, since)
     if unpublished:
-        from bakery.build.context import Context
-        from bakery.build.steps.publish import Remote
+        from bakery.publish.session import PublishSession
 
-        public = Remote(Context.of(project.settings)).public()
+        public = PublishSession.configured(project.settings).public()
         images = [image for image in images if image.release not in public]
     chosen = images if at_most is None else dividing.at_most(at_most, images)
     expected = Expected(_times(project, measured), project.images.values())
@@ -194,14 +193,13 @@ def restore(artifacts: Path, agreed: str, shard: str | None, *, boots: bool) -> 
 )
 def publish(folders: tuple[Path, ...], references: TextIO | None) -> None:
     """Publish finished release folders as they are, wherever they were made and signed."""
-    from bakery.build.context import Context
-    from bakery.build.steps.publish import Remote
+    from bakery.publish.session import PublishSession
 
-    remote = Remote(Context.of(Project().settings))
+    session = PublishSession.configured(Project().settings)
     for folder in folders:
-        click.echo(remote.publish(folder))
+        click.echo(session.publish(folder))
         if references is not None:  # at once, for a later release may fail
-            references.writelines(f"{each}\n" for each in remote.references([folder]))
+            references.writelines(f"{each}\n" for each in session.references(folder.name))
 
 
 @click.command("verify-release")

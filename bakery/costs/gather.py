@@ -8,6 +8,8 @@ from math import ceil
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from bakery.build.steps import fetch
 from bakery.build.steps.fetch import Fetched
 from bakery.build.steps.squashed import KIND, Squashed
@@ -42,14 +44,8 @@ def gather(
 ) -> Costs:
     """Return what a catalogue costs.
 
-    Args:
-        settings: where things are.
-        state: what is on record.
-        store: the assets.
-        sources: the recipes.
-        releases: their releases, oldest first.
-        published: what the publisher lists; None where it was not asked.
-
+    Releases are given oldest first; `published` is what the publisher lists, None where it was not
+    asked.
     """
     images = [image for release in releases for image in release.images]
     assets = {asset.sha256: asset for image in images for asset in image.contents.assets}
@@ -66,7 +62,7 @@ def gather(
         calls=tuple(_calls(sources, len(releases))),
         hints=(),
     )
-    return hints(costs)
+    return replace(costs, hints=tuple(hints(costs)))
 
 
 def _size(asset: Asset, state: State, store: Store) -> int | None:

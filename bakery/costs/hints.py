@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from bakery.text import format_size
 
 if TYPE_CHECKING:
@@ -23,12 +21,8 @@ _LARGE = 1.5  # times its oldest version
 _OTHERS = 1 << 30
 
 
-def hints(costs: Costs) -> Costs:
-    """Return costs with what to do about them."""
-    return replace(costs, hints=tuple(_hints(costs)))
-
-
-def _hints(costs: Costs) -> Iterator[str]:
+def hints(costs: Costs) -> Iterator[str]:
+    """Yield what to do about costs."""
     for each in costs.calls:
         if each.calls > HOURLY:
             yield (

@@ -16,13 +16,7 @@ _NAME = 34  # of a step's or a recipe's
 
 
 def show(costs: Costs, most: int | None) -> str:
-    """Return costs as tables, the largest first, and hints.
-
-    Args:
-        costs: what is shown.
-        most: of how many recipes; None for all.
-
-    """
+    """Return costs as tables, the largest first, of so many recipes at most, and hints."""
     return "\n\n".join(_sections(costs, most))
 
 

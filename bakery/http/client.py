@@ -74,18 +74,16 @@ class Client:
             TransientError, RefusedError: there is no answer, or no success.
 
         """
-        retry = self.retry if method in _SAFE else replace(self.retry, tries=1)
-        return retry.run(
-            lambda: self._request(
-                method, url, token=token, headers=headers or {}, size=size, **content
-            )
-        )
+        options = {"token": token, "headers": headers or {}, "size": size, **content}
 
-    def _request(self, method: str, url: str, **options: Any) -> Response:
-        response = send(self.session or shared(), method, url, limits=self.limits, **options)
-        if not response.ok:
-            raise refusal(response, response.content)
-        return response
+        def attempt() -> Response:
+            response = send(self.session or shared(), method, url, limits=self.limits, **options)
+            if not response.ok:
+                raise refusal(response, response.content)
+            return response
+
+        retry = self.retry if method in _SAFE else replace(self.retry, tries=1)
+        return retry.run(attempt)
 
     @contextmanager
     def stream(
@@ -110,21 +108,19 @@ class Client:
             TransientError, RefusedError: there is no answer.
 
         """
-        with self._opened(url, resume, size=size, token=token, headers=headers or {}) as answer:
+        scheme = split(url).scheme
+        opened: AbstractContextManager[Answer]
+        if scheme in ("http", "https"):
+            opened = self._over_http(url, resume, size=size, token=token, headers=headers or {})
+        elif scheme == "file":
+            opened = from_disk(url)
+        else:
+            kind = f"an address that begins with {scheme}:" if scheme else "what is no address"
+            raise RefusedError(f"{kind} can't be downloaded")
+        with opened as answer:
             if answer.total is not None and answer.total > size:
                 raise too_large(size)
             yield answer
-
-    def _opened(
-        self, url: str, resume: Resume | None, **options: Any
-    ) -> AbstractContextManager[Answer]:
-        scheme = split(url).scheme
-        if scheme in ("http", "https"):
-            return self._over_http(url, resume, **options)
-        if scheme == "file":
-            return from_disk(url)
-        kind = f"an address that begins with {scheme}:" if scheme else "what is no address"
-        raise RefusedError(f"{kind} can't be downloaded")
 
     @contextmanager
     def _over_http(

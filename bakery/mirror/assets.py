@@ -97,7 +97,7 @@ def missing(assets: Iterable[Asset], target: Target) -> list[Asset]:
     there = {
         (asset.name, asset.sha256)
         for release in target.seen(ASSETS)
-        if release.visibility == "public"
+        if release.is_public
         for asset in release.assets
         if asset.whole
     }

@@ -20,7 +20,7 @@ from bakery.progress import Silent
 from bakery.publish import channel_steps, release
 from bakery.publish.channel_steps import DesiredChannel, Piece
 from bakery.publish.directory import Directory
-from bakery.publish.model import NEXT
+from bakery.publish.model import NEXT, public_of
 from bakery.publish.reconcile import reconcile
 from bakery.publish.release import DesiredRelease, LocalFile
 from bakery.publish.release_folder import place
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from bakery.mirror.scratch import Scratch
     from bakery.progress import Progress
     from bakery.publish.model import Publisher, RemoteRelease
-    from bakery.publish.reconcile import Action
+    from bakery.publish.reconcile import Action, Plan
 
 _SETTLES = 5  # times that a channel may move on while it is copied
 
@@ -116,7 +116,7 @@ class Target:
             else each.size
             for each in lacking
         }
-        return Copied(tag=published.tag, sizes=sizes, note=work.newer_there(_public(seen)))
+        return Copied(tag=published.tag, sizes=sizes, note=work.newer_there(public_of(seen)))
 
     def local(self, tags: Iterable[str], wanted: Wanted) -> Path | None:
         """Return a file of these bytes that the target, a folder, has in one of some releases."""
@@ -134,29 +134,22 @@ class Target:
         """Add files to what has a tag at the target, and changes nothing else of it."""
         pieces = tuple(Piece(file=file) for file in files)
         channel = DesiredChannel(tag=tag, notes="", pieces=pieces, old=frozenset())
-        reconcile(
-            tag,
-            self.publisher,
-            self.retry,
-            look=partial(self.publisher.find, tag),
-            plan=partial(channel_steps.steps, channel),
-        )
+        self._reconcile(tag, partial(channel_steps.steps, channel))
 
     def _settled(self, work: _Copying, known: Sequence[RemoteRelease] | None) -> Copied:
         tag = work.published.tag
-        reconcile(
-            tag,
-            self.publisher,
-            self.retry,
-            look=partial(self.publisher.find, tag),
-            plan=work.plan,
-            known=known,
-        )
+        self._reconcile(tag, work.plan, known)
         for path in work.brought.values():
             if path.parent == self.scratch.folder:
                 path.unlink(missing_ok=True)
         work.published.reader.forget()  # a mirror may have thousands of releases
         return Copied(tag=tag, sizes={} if work.note else work.sizes, note=work.note)
+
+    def _reconcile(
+        self, tag: str, plan: Plan, known: Sequence[RemoteRelease] | None = None
+    ) -> None:
+        look = partial(self.publisher.find, tag)
+        reconcile(tag, self.publisher, self.retry, look=look, plan=plan, known=known)
 
 
 class _Copying:
@@ -181,7 +174,7 @@ class _Copying:
 
     def plan(self, remote: Sequence[RemoteRelease]) -> list[Action]:
         """Return what to do next; nothing when the target has it."""
-        public = _public(remote)
+        public = public_of(remote)
         self.note = self.newer_there(public)
         if self.note:
             return []
@@ -235,7 +228,7 @@ class _Copying:
     def _wanted(self, remote: Sequence[RemoteRelease]) -> list[Wanted]:
         """Return all files; those that no list names are asked for only where something is new."""
         wanted = self.published.listed(self._target.arches)
-        public = _public(remote)
+        public = public_of(remote)
         own = Wanted(name=sums.FILE, sha256=digest(self.published.reader.index))
         if public and self._has(public, [*wanted, own, *self.published.signatures()]):
             kept = (public.asset(name) for name in UNLISTED)
@@ -313,10 +306,6 @@ class _Copying:
         return steps
 
 
-def _public(remote: Iterable[RemoteRelease]) -> RemoteRelease | None:
-    return next((each for each in remote if each.visibility == "public"), None)
-
-
 def _names(public: RemoteRelease | None) -> set[str]:
     return {asset.name for asset in public.assets} if public else set()
 
@@ -324,7 +313,7 @@ def _names(public: RemoteRelease | None) -> set[str]:
 def _there(remote: Sequence[RemoteRelease]) -> dict[tuple[str, str | None], int]:
     """Return the bytes of what need not be brought: in what is public, else in our draft."""
     own = next((each for each in remote if each.visibility == "draft"), None)
-    base = _public(remote) or own
+    base = public_of(remote) or own
     return {
         (asset.name.removesuffix(NEXT), asset.sha256): asset.size
         for asset in (base.assets if base else ())

@@ -23,14 +23,7 @@ def gone(where: str) -> GoneError:
 
 
 def altered(where: str, listed: str, found: str) -> MirrorError:
-    """Return the error that a file is not the one that is listed.
-
-    Args:
-        where: the file.
-        listed: the digest that it must have, in hexadecimal.
-        found: what was found instead.
-
-    """
+    """Return the error that a file has not the digest that is listed."""
     return MirrorError(
         "a file at the source is not the one that its list names",
         where=where,

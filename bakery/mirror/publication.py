@@ -156,13 +156,10 @@ def find(source: Source, tag: str, keyring: Path | None) -> Publication | None:
 def _images(
     listed: tuple[IndexedRelease, ...], described: ReleaseDocument | None
 ) -> Iterator[tuple[str, Image]]:
-    for image in described.images if described else ():
+    images = described.images if described else [each for one in listed for each in one.images]
+    for image in images:
         for file in image.files:
             yield file.file, Image(arch=image.arch, size=file.size)
-    for release in listed:
-        for each in release.images:
-            for one in each.files:
-                yield one.file, Image(arch=each.arch, size=one.size)
 
 
 def digest(data: bytes) -> str:

@@ -91,18 +91,16 @@ class Source(Protocol):
 
 
 class Served:
-    """A web server's folder: no more is known of it than its own index says."""
+    """A web server's folder: no more is known of it than its own index says.
 
-    def __init__(self, base: str, client: Client | None = None) -> None:
-        """Read below an address.
+    Args:
+        base: the address, without a slash at its end.
 
-        Args:
-            base: the address, without a slash at its end.
-            client: asks; None for the usual retries and limits.
+    """
 
-        """
+    def __init__(self, base: str) -> None:
         self.where = base
-        self._client = client or Client()
+        self._client = Client()
 
     def tags(self) -> Collection[str]:
         """Return what the index lists, and the index's own tag; nothing where there is none."""
@@ -190,18 +188,17 @@ class Folder(Served):
 
 
 class Published:
-    """What a publisher with an interface of its own has, such as GitHub."""
+    """What a publisher with an interface of its own has, such as GitHub.
+
+    Args:
+        publisher: the publisher.
+        where: its address, for people.
+        store: keeps small files by their digests, so that they are asked for once.
+        retry: how often a failure is met with another try.
+
+    """
 
     def __init__(self, publisher: Publisher, where: str, store: Store, retry: RetryPolicy) -> None:
-        """Read from a publisher.
-
-        Args:
-            publisher: the publisher.
-            where: its address, for people.
-            store: keeps small files by their digests, so that they are asked for once.
-            retry: how often a failure is met with another try.
-
-        """
         self.where = where
         self._publisher = publisher
         self._store = store
@@ -211,7 +208,7 @@ class Published:
     @cached_property
     def _public(self) -> dict[str, RemoteRelease]:
         found = self._settled(self._publisher.releases)
-        return {each.tag: each for each in found if each.visibility == "public"}
+        return {each.tag: each for each in found if each.is_public}
 
     def tags(self) -> Collection[str]:
         """Return all tags."""
@@ -222,7 +219,7 @@ class Published:
         if tag in self._read:
             found = self._settled(lambda: self._publisher.find(tag))
             self._public.pop(tag, None)
-            self._public.update((each.tag, each) for each in found if each.visibility == "public")
+            self._public.update((each.tag, each) for each in found if each.is_public)
         self._read.add(tag)
         if tag not in self._public:
             return None

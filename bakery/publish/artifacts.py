@@ -47,13 +47,7 @@ _PLAIN = "application/octet-stream"
 
 
 def media_type(name: str, images: str) -> str:
-    """Return the media type of a file.
-
-    Args:
-        name: the file's name.
-        images: the media type of images.
-
-    """
+    """Return the media type of a file by its name; `images` is that of images."""
     endings = {".raw": images, **_ENDINGS}
     by_ending = (kind for ending, kind in endings.items() if name.endswith(ending))
     return _KINDS.get(name) or next(by_ending, _PLAIN)
@@ -65,14 +59,7 @@ def titled(descriptor: Descriptor, name: str) -> Descriptor:
 
 
 def channel(name: str, files: Iterable[Descriptor], about: Mapping[str, str]) -> Manifest:
-    """Return the manifest of a channel.
-
-    Args:
-        name: the channel's.
-        files: its files.
-        about: more annotations.
-
-    """
+    """Return the manifest of a channel, with more annotations `about` it."""
     return Manifest.of(CHANNEL, files, annotations={TITLE: name, NAME: name, **about})
 
 
@@ -83,19 +70,16 @@ class ReleaseArtifact:
         manifests: what the index is of.
         index: the index, which has the release's tag.
 
+    Args:
+        described: what its release.json says.
+        files: its files, by name.
+        about: more annotations.
+
     """
 
     def __init__(
         self, described: ReleaseDocument, files: Mapping[str, Descriptor], about: Mapping[str, str]
     ) -> None:
-        """Write a release.
-
-        Args:
-            described: what its release.json says.
-            files: its files, by name.
-            about: more annotations.
-
-        """
         self._files = files
         self._about = {
             f"{_ABOUT}title": described.name,

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 
 from bakery.characters import visible
 from bakery.publish.channel_steps import DesiredChannel
+from bakery.publish.model import public_of
 from bakery.publish.published import indexed
 from bakery.recipe.names import INDEX, release_name
 from bakery.release import index, sysupdate
+from bakery.settings import CERTIFICATE
 from bakery.text import LEFT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bakery.publish.channel_steps import Scratch
+    from bakery.publish.channel_steps import Piece, Scratch
     from bakery.publish.model import RemoteRelease
     from bakery.publish.published import Catalogue, Edition
     from bakery.publish.signed_index import IndexSigner
@@ -61,20 +63,19 @@ def notes(tag: str) -> str:
 
 
 class Channels:
-    """Says what channels and the index must hold."""
+    """Says what channels and the index must hold.
+
+    Args:
+        catalogue: reads what is published.
+        scratch: for files on their way.
+        signer: writes the indexes.
+        keep: how many versions a channel holds.
+
+    """
 
     def __init__(
         self, catalogue: Catalogue, scratch: Scratch, signer: IndexSigner, keep: int
     ) -> None:
-        """Use a place for files on their way.
-
-        Args:
-            catalogue: reads what is published.
-            scratch: the place.
-            signer: writes the indexes.
-            keep: how many versions a channel holds.
-
-        """
         self._catalogue = catalogue
         self._left_out: dict[str, str] = {}
         self._keep = keep
@@ -114,7 +115,7 @@ class Channels:
         channel = DesiredChannel(
             tag=INDEX,
             notes=notes(INDEX),
-            pieces=self._signer.signed([text], _public(INDEX, found)),
+            pieces=self._signed(INDEX, [text], found),
             old=frozenset(),
         )
         return [channel]
@@ -140,17 +141,14 @@ class Channels:
             for image in edition.files
         ]
         pieces.append(self._scratch.write(index.CHANNEL, index.encode(map(indexed, kept))))
-        for name in sysupdate.names(tag):
-            having = (each for each in editions if name in each.transfers)
-            newest = next(having, None)
+        for name in (*sysupdate.names(tag), CERTIFICATE):
+            newest = next((each for each in editions if name in each.assets), None)
             if newest is not None:
-                pieces.append(self._scratch.copy(newest.posted, newest.transfers[name]))
-        certificates = [(each.posted, each.certificates) for each in editions if each.certificates]
-        pieces += [self._scratch.copy(*newest) for newest in certificates[:1]]
+                pieces.append(self._scratch.copy(newest.posted, newest.assets[name]))
         return DesiredChannel(
             tag=tag,
             notes=notes(tag),
-            pieces=self._signer.signed(pieces, _public(tag, found)),
+            pieces=self._signed(tag, pieces, found),
             old=frozenset(
                 [
                     *unvouched,
@@ -160,7 +158,8 @@ class Channels:
             ),
         )
 
-
-def _public(tag: str, found: Sequence[RemoteRelease]) -> RemoteRelease | None:
-    named = (release for release in found if release.tag == tag)
-    return next((release for release in named if release.visibility == "public"), None)
+    def _signed(
+        self, tag: str, pieces: Iterable[Piece], found: Sequence[RemoteRelease]
+    ) -> tuple[Piece, ...]:
+        public = public_of(release for release in found if release.tag == tag)
+        return self._signer.signed(pieces, public)

@@ -14,7 +14,7 @@ from operator import methodcaller
 from typing import TYPE_CHECKING
 
 from bakery.publish import release
-from bakery.publish.model import NEXT, PublishError
+from bakery.publish.model import NEXT, PublishError, public_of
 from bakery.publish.release import DesiredRelease, LocalFile
 from bakery.release import sums
 from bakery.text import format_size
@@ -101,8 +101,8 @@ def preview(channel: DesiredChannel, remote: Iterable[RemoteRelease]) -> list[st
     """
     remote = _here(remote)
     _refuse_immutable(channel.tag, remote)
-    public = [each for each in remote if each.tag == channel.tag and _is_public(each)]
-    there = {asset.name: asset for each in public for asset in each.assets}
+    public = public_of(each for each in remote if each.tag == channel.tag)
+    there = {asset.name: asset for asset in (public.assets if public else ())}
     lines = [
         f"upload {channel.tag}/{piece.file.name} ({format_size(piece.file.size)})"
         for piece in channel.pieces
@@ -121,7 +121,7 @@ def steps(channel: DesiredChannel, remote: Iterable[RemoteRelease]) -> list[Acti
     remote = _here(remote)
     _refuse_immutable(channel.tag, remote)
     remote = [release for release in remote if release.tag == channel.tag]
-    public = next(filter(_is_public, remote), None)
+    public = public_of(remote)
     if public is None:
         return _bring(channel.pieces) or release.steps(_desired(channel), remote)
     discard = [methodcaller("discard", release) for release in remote if release is not public]
@@ -145,7 +145,7 @@ def interrupted(remote: Iterable[RemoteRelease]) -> list[Action]:
     return [
         methodcaller("swap", release, _staged(release))
         for release in _here(remote)
-        if _is_public(release) and _is_interrupted(release)
+        if release.is_public and _is_interrupted(release)
     ]
 
 
@@ -176,7 +176,7 @@ def _refuse_immutable(tag: str, remote: Sequence[RemoteRelease]) -> None:
     What was published before immutable releases were switched on, or off, stays as it was: so the
     channel itself tells, or else the newest release.
     """
-    public = [release for release in remote if _is_public(release)]
+    public = [release for release in remote if release.is_public]
     own = [release for release in public if release.tag == tag]
     newest = own or public
     if newest and newest[0].immutable:
@@ -187,10 +187,6 @@ def _refuse_immutable(tag: str, remote: Sequence[RemoteRelease]) -> None:
             "web server, or github:OWNER/OTHER for a repository without immutable releases;\n"
             "the guide on following a channel tells how",
         )
-
-
-def _is_public(release: RemoteRelease) -> bool:
-    return release.visibility == "public"
 
 
 def _old(channel: DesiredChannel, there: Mapping[str, RemoteAsset]) -> list[RemoteAsset]:

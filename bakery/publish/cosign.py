@@ -22,7 +22,7 @@ from msgspec import structs
 
 from bakery.publish.model import PublishError
 from bakery.registry.manifest import MANIFEST, Descriptor, Manifest, Stored, UnreadableError
-from bakery.registry.tags import fallback
+from bakery.registry.reference import fallback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

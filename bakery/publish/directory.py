@@ -26,21 +26,15 @@ _PARTIAL = ".partial"
 
 
 class Directory:
-    """A folder that holds releases.
+    """A folder that holds releases, and need not be there yet.
 
-    Attributes:
+    Args:
         root: the folder.
+        owner: whose drafts are ours; a word without slashes.
 
     """
 
     def __init__(self, root: Path, owner: str) -> None:
-        """Use a folder, which need not be there yet.
-
-        Args:
-            root: the folder.
-            owner: whose drafts are ours; a word without slashes.
-
-        """
         self.root = root
         self._owner = owner
         self._digests: dict[tuple[int, int, int], str] = {}
@@ -72,7 +66,7 @@ class Directory:
             partial.chmod(0o644)
             move(partial, folder / name)
 
-    def publish(self, draft: RemoteRelease, *, title: str, notes: str) -> None:  # noqa: ARG002  has no place for text
+    def publish(self, draft: RemoteRelease, notes: str) -> None:  # noqa: ARG002  has no place for text
         """Move a draft to where readers look; a folder with files in it is never replaced."""
         with _changing(self.root):
             Path(draft.id).rename(self.root / draft.tag)

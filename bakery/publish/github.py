@@ -49,27 +49,25 @@ _WAYS_OUT = {
 
 
 class Github:
-    """The releases of a repository."""
+    """The releases of a repository.
+
+    Args:
+        repository: OWNER/REPO.
+        owner: whose drafts are ours.
+        environment: where GITHUB_API_URL and GITHUB_TOKEN are looked for.
+        client: asks GitHub; None for the usual retries, of downloads alone, and limits. Of all
+            else, who looks at its effect first decides whether it is tried again.
+
+    """
 
     def __init__(
         self,
         repository: str,
         owner: str,
         *,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] = os.environ,
         client: Client | None = None,
     ) -> None:
-        """Use a repository.
-
-        Args:
-            repository: OWNER/REPO.
-            owner: whose drafts are ours.
-            environment: where GITHUB_API_URL and GITHUB_TOKEN are looked for.
-            client: asks GitHub; None for the usual retries, of downloads alone, and limits. Of
-                all else, who looks at its effect first decides whether it is tried again.
-
-        """
-        environment = os.environ if environment is None else environment
         self._api = github.base(environment)
         self._url = f"{self._api}/repos/{repository}"
         self._token = github.token(environment)
@@ -121,9 +119,9 @@ class Github:
                 fix="use letters, digits and .-_+ alone in names and versions",
             )
 
-    def publish(self, draft: RemoteRelease, *, title: str, notes: str) -> None:
+    def publish(self, draft: RemoteRelease, notes: str) -> None:
         """Publish a draft; GitHub refuses that while another release of its tag is public."""
-        fields = {"draft": False, "name": title, "body": notes}
+        fields = {"draft": False, "name": draft.tag, "body": notes}
         with self._looking_after(draft):
             self._request("PATCH", self._release(draft), json=fields)
 

@@ -10,7 +10,7 @@ from bakery.errors import BakeryError
 from bakery.http.errors import RetriableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 NEXT = ".next"
@@ -88,9 +88,19 @@ class RemoteRelease(msgspec.Struct, frozen=True, kw_only=True):
     elsewhere: bool = False
     assets: tuple[RemoteAsset, ...] = ()
 
+    @property
+    def is_public(self) -> bool:
+        """Whether readers see it."""
+        return self.visibility == "public"
+
     def asset(self, name: str) -> RemoteAsset | None:
         """Return the file of a name, if it is there."""
         return next((asset for asset in self.assets if asset.name == name), None)
+
+
+def public_of(remote: Iterable[RemoteRelease]) -> RemoteRelease | None:
+    """Return the public one of releases that have one tag, if there is one."""
+    return next((release for release in remote if release.is_public), None)
 
 
 class Publisher(Protocol):
@@ -112,14 +122,10 @@ class Publisher(Protocol):
     def upload(self, release: RemoteRelease, name: str, file: Path) -> None:
         """Add a file to a release."""
 
-    def publish(self, draft: RemoteRelease, *, title: str, notes: str) -> None:
+    def publish(self, draft: RemoteRelease, notes: str) -> None:
         """Let readers see a draft, all its files at once, unless a release of its name is public.
 
-        Args:
-            draft: one of ours.
-            title: its headline.
-            notes: its description, in Markdown.
-
+        The notes are Markdown.
         """
 
     def swap(self, release: RemoteRelease, names: Sequence[str]) -> None:

@@ -8,17 +8,15 @@ it and every other file, and the files are there as it names them.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from bakery.arch import Arch  # noqa: TC001  msgspec reads the annotations
 from bakery.http import limits
 from bakery.recipe.names import INDEX
 from bakery.recipe.version import Version
-from bakery.release import document, sums, sysupdate
+from bakery.release import document, sums
 from bakery.release.index import CHANNEL, IndexedFile, IndexedImage, IndexedRelease
-from bakery.settings import CERTIFICATE
 from bakery.text import format_size
 from bakery.upstream.signature.errors import SignatureError
 
@@ -26,51 +24,48 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from bakery.publish.model import Publisher, RemoteAsset, RemoteRelease
-    from bakery.release.document import ReleaseDocument
+    from bakery.release.document import ReleasedImage, ReleaseDocument, ReleasedVerity
     from bakery.release.keyring import Keyring
     from bakery.store.folder import Store
 
 
-class Edition(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class Edition:
     """A public release of a recipe at one version.
 
     Attributes:
-        name: the recipe's.
-        version: upstream's version.
+        document: what its release.json says, which its files bear out.
         posted: what the publisher has.
-        images: its images by architecture.
-        verity: those for dm-verity beside them, by architecture.
-        certificates: what hosts verify these with; None where it has none.
-        transfers: its transfer definitions by name.
+        assets: the files that its list names, by name.
 
     """
 
-    name: str
-    version: Version
+    document: ReleaseDocument
     posted: RemoteRelease
-    images: dict[Arch, RemoteAsset]
-    transfers: dict[str, RemoteAsset]
-    verity: dict[Arch, RemoteAsset] = {}
-    certificates: RemoteAsset | None = None
+    assets: Mapping[str, RemoteAsset]
+
+    @cached_property
+    def version(self) -> Version:
+        """Upstream's version."""
+        return Version.parse(self.document.version)
 
     @property
     def files(self) -> list[RemoteAsset]:
-        """The images of both kinds."""
-        return [*self.images.values(), *self.verity.values()]
+        """The images, and those for dm-verity beside them."""
+        return [self.assets[each.file] for image in self.document.images for each in image.files]
 
 
 class Catalogue:
-    """Reads what public releases say of themselves, each once."""
+    """Reads what public releases say of themselves, each once.
+
+    Args:
+        publisher: where releases are.
+        store: keeps each small file by its digest.
+        keyring: our own keys, one of which must have signed; None where nothing is signed.
+
+    """
 
     def __init__(self, publisher: Publisher, store: Store, keyring: Keyring | None) -> None:
-        """Read from a publisher; what was read once is kept.
-
-        Args:
-            publisher: where releases are.
-            store: keeps each small file by its digest.
-            keyring: our own keys, one of which must have signed; None where nothing is signed.
-
-        """
         self._publisher = publisher
         self._store = store
         self._keyring = keyring
@@ -90,8 +85,8 @@ class Catalogue:
         judged = (self._judge(posted) for posted in _releases(found, name))
         editions = [each for each in judged if isinstance(each, Edition)]
         editions.sort(key=lambda edition: (edition.version, edition.posted.tag), reverse=True)
-        editions.sort(key=lambda edition: edition.name)
-        return [edition for edition in editions if name in (None, edition.name)]
+        editions.sort(key=lambda edition: edition.document.name)
+        return [edition for edition in editions if name in (None, edition.document.name)]
 
     def refused(self, found: Iterable[RemoteRelease], name: str | None = None) -> dict[str, str]:
         """Return why public releases are left out by `editions`, by tag."""
@@ -113,23 +108,10 @@ class Catalogue:
         described = document.decode(self._read(posted, document.FILE))
         if described.tag != posted.tag:
             raise ValueError(f"its {document.FILE} is of {described.tag}")
-        images = [image for image in described.images if image.format != "folder"]
-        if not images:
+        if not any(image.files for image in described.images):
             raise ValueError(f"its {document.FILE} names no image file")
         _refuse_contradictions(described, posted, assets)
-        return Edition(
-            name=described.name,
-            version=Version.parse(described.version),
-            posted=posted,
-            images={image.arch: assets[image.file] for image in images},
-            verity={image.arch: assets[image.verity.file] for image in images if image.verity},
-            certificates=assets.get(CERTIFICATE),
-            transfers={
-                name: assets[name]
-                for name in described.transfers
-                if name.endswith(sysupdate.SUFFIXES)
-            },
-        )
+        return Edition(document=described, posted=posted, assets=assets)
 
     def _listed(self, posted: RemoteRelease) -> dict[str, RemoteAsset]:
         """Return the files that a release's list names, if it is signed and they are there."""
@@ -164,14 +146,14 @@ class Catalogue:
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != stored.sha256:
             self._store.discard(stored.sha256)
-            raise ValueError(f"its {document.FILE} has changed in the store; run again")
+            raise ValueError(f"its {name} has changed in the store; run again")
         return data
 
 
 def _releases(found: Iterable[RemoteRelease], name: str | None) -> Iterator[RemoteRelease]:
     """Yield what looks like a public release of a recipe's, or of any."""
     for posted in found:
-        if posted.visibility != "public" or posted.tag == INDEX or posted.asset(CHANNEL):
+        if not posted.is_public or posted.tag == INDEX or posted.asset(CHANNEL):
             continue
         if name is not None and not posted.tag.startswith(f"{name}-"):
             continue
@@ -192,20 +174,22 @@ def _refuse_contradictions(
 
 def indexed(edition: Edition) -> IndexedRelease:
     """Return a release as an index lists it."""
+    document = edition.document
     return IndexedRelease(
-        name=edition.name,
-        version=edition.version.tag,
+        name=document.name,
+        version=document.version,
         tag=edition.posted.tag,
         images=tuple(
-            IndexedImage(arch=arch, verity=_verity(edition, arch), **_file(image))
-            for arch, image in edition.images.items()
+            IndexedImage(
+                arch=image.arch,
+                verity=IndexedFile(**_file(image.verity)) if image.verity else None,
+                **_file(image),
+            )
+            for image in document.images
+            if image.files
         ),
     )
 
 
-def _verity(edition: Edition, arch: Arch) -> IndexedFile | None:
-    return IndexedFile(**_file(edition.verity[arch])) if arch in edition.verity else None
-
-
-def _file(asset: RemoteAsset) -> dict[str, Any]:
-    return {"file": asset.name, "size": asset.size, "sha256": asset.sha256 or ""}
+def _file(released: ReleasedImage | ReleasedVerity) -> dict[str, Any]:
+    return {"file": released.file, "size": released.size, "sha256": released.sha256}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakery.publish.model import PublishError, UnsettledError
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from bakery.publish.model import Publisher, RemoteRelease
 
     Action = Callable[[Publisher], None]
+    Look = Callable[[], Sequence[RemoteRelease]]
+    Plan = Callable[[Sequence[RemoteRelease]], list[Action]]
 
 _ROUNDS = 40  # of looking and doing; a handful is usual
 
@@ -22,8 +25,8 @@ def reconcile(
     publisher: Publisher,
     retry: RetryPolicy,
     *,
-    look: Callable[[], Sequence[RemoteRelease]],
-    plan: Callable[[Sequence[RemoteRelease]], list[Action]],
+    look: Look,
+    plan: Plan,
     known: Sequence[RemoteRelease] | None = None,
 ) -> bool:
     """Look, and take the steps that are planned, until there are none; return whether any were.
@@ -59,40 +62,37 @@ def reconcile(
     )
 
 
+@dataclass
 class _Rounds:
     """Looks and does, round by round.
 
     Attributes:
+        publisher, look, plan: as `reconcile` has them.
+        known: what was seen, and need not be looked for in the next round.
         taken: how many rounds have begun.
         shorter: how many of them had less to do than the one before.
+        left: how much the last one had to do.
 
     """
 
-    def __init__(
-        self,
-        publisher: Publisher,
-        look: Callable[[], Sequence[RemoteRelease]],
-        plan: Callable[[Sequence[RemoteRelease]], list[Action]],
-        known: Sequence[RemoteRelease] | None,
-    ) -> None:
-        self.taken = 0
-        self.shorter = 0
-        self._publisher = publisher
-        self._look = look
-        self._plan = plan
-        self._known = known
-        self._left = 0
+    publisher: Publisher
+    look: Look
+    plan: Plan
+    known: Sequence[RemoteRelease] | None
+    taken: int = 0
+    shorter: int = 0
+    left: int = 0
 
     def run(self) -> bool:
         """Go on until nothing is left to do; tell whether that came within the limit of rounds."""
         while self.taken < _ROUNDS:
             self.taken += 1
-            remote = self._look() if self._known is None else self._known
-            planned, self._known = self._plan(remote), None
+            remote = self.look() if self.known is None else self.known
+            planned, self.known = self.plan(remote), None
             if not planned:
                 return True
-            self.shorter += len(planned) < self._left
-            self._left = len(planned)
+            self.shorter += len(planned) < self.left
+            self.left = len(planned)
             for step in planned:
-                step(self._publisher)
+                step(self.publisher)
         return False

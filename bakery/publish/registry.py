@@ -8,6 +8,7 @@ not made if somebody else has moved the tag since we looked.
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -21,8 +22,7 @@ from bakery.publish.model import NEXT, PublishError, RemoteAsset, RemoteRelease,
 from bakery.registry.client import Registry
 from bakery.registry.contents import Reader
 from bakery.registry.manifest import NOTHING, Descriptor, UnreadableError
-from bakery.registry.reference import SCHEME, Reference
-from bakery.registry.tags import tag_of
+from bakery.registry.reference import SCHEME, Reference, tag_of
 from bakery.release import document
 from bakery.workers import Workers
 
@@ -46,7 +46,17 @@ Files = dict[str, Descriptor]
 
 
 class RegistryPublisher:
-    """A repository that holds releases and channels."""
+    """A repository that holds releases and channels.
+
+    Args:
+        reference: the repository.
+        images: the media type of images.
+        about: annotations of all that is published.
+        key: signs releases for cosign; None for nobody.
+        environment: says where logins are.
+        client: sends the requests; None for the usual retries and limits.
+
+    """
 
     def __init__(
         self,
@@ -55,20 +65,9 @@ class RegistryPublisher:
         images: str,
         about: Mapping[str, str],
         key: CosignKey | None = None,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] = os.environ,
         client: Client | None = None,
     ) -> None:
-        """Use a repository.
-
-        Args:
-            reference: the repository.
-            images: the media type of images.
-            about: annotations of all that is published.
-            key: signs releases for cosign; None for nobody.
-            environment: says where logins are; None for the process's own.
-            client: sends the requests; None for the usual retries and limits.
-
-        """
         self._where = str(reference.whole)
         self._reference = reference.whole
         self._registry = Registry(reference, client=client, environment=environment)
@@ -122,7 +121,7 @@ class RegistryPublisher:
         else:
             self._write(release.tag, {**self._files(release.tag), name: stored})
 
-    def publish(self, draft: RemoteRelease, *, title: str, notes: str) -> None:  # noqa: ARG002  annotations say it
+    def publish(self, draft: RemoteRelease, notes: str) -> None:  # noqa: ARG002  annotations say it
         """Give a draft its tag, unless a release has it."""
         if self._ours(draft.tag):
             raise UnsettledError("somebody else publishes it", where=draft.tag)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.files import sha256
-from bakery.publish.model import NEXT, PublishError
+from bakery.publish.model import NEXT, PublishError, public_of
 from bakery.publish.reconcile import reconcile
 from bakery.recipe.names import VERITY
 from bakery.release import sums
@@ -114,7 +114,7 @@ def steps(desired: DesiredRelease, remote: Sequence[RemoteRelease]) -> list[Acti
         PublishError: something else is public under its name.
 
     """
-    public = next((release for release in remote if release.visibility == "public"), None)
+    public = public_of(remote)
     drafts = [release for release in remote if release is not public]
     if public is not None:
         return [*_mend(desired, public), *_discard(drafts)]
@@ -126,7 +126,7 @@ def steps(desired: DesiredRelease, remote: Sequence[RemoteRelease]) -> list[Acti
     if wrong or missing:
         return [*_delete(own, wrong), *_upload(own, missing)]
     rest = [release for release in drafts if release is not own]
-    now = methodcaller("publish", own, title=desired.tag, notes=desired.notes)
+    now = methodcaller("publish", own, desired.notes)
     return [now, *_discard(rest)]
 
 
@@ -137,7 +137,7 @@ def preview(desired: DesiredRelease, remote: Sequence[RemoteRelease]) -> list[st
         PublishError: something else is public under its name.
 
     """
-    public = next((release for release in remote if release.visibility == "public"), None)
+    public = public_of(remote)
     own = next((release for release in remote if release.visibility == "draft"), None)
     base = public or own
     if public is not None:

@@ -18,16 +18,16 @@ from bakery.publish.reconcile import reconcile
 from bakery.publish.release_folder import presented, unsigned
 from bakery.publish.signed_index import IndexSigner
 from bakery.release import document, sums
-from bakery.release.keyring import Keyring
+from bakery.release.keyring import Keyring, signing_key
 from bakery.store.folder import Store
 from bakery.text import STAYS, alarms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bakery.publish.channel_steps import DesiredChannel
     from bakery.publish.model import Publisher, RemoteRelease
-    from bakery.publish.reconcile import Action
+    from bakery.publish.reconcile import Action, Plan
     from bakery.release.signing import SigningKey
     from bakery.settings import Settings
 
@@ -39,16 +39,18 @@ def of_recipe(name: str, *, minors: bool) -> DesiredChannels:
     return lambda channels, seen: channels.of(name, seen, minors=minors)
 
 
-def of_index(channels: Channels, seen: Sequence[RemoteRelease]) -> list[DesiredChannel]:
-    """Return how the index of everything must be."""
-    return channels.index(seen)
-
-
 class PublishSession:
     """Publishes releases, and moves channels or signs what others will move.
 
     Attributes:
         publisher: where channels are, and releases seen.
+
+    Args:
+        settings: how many versions they keep, for how long they are signed, and our keys.
+        publisher: where releases are.
+        retry: how often a failure is met with another look.
+        key: signs them; None for none.
+        channels: where channels are; None for beside the releases.
 
     """
 
@@ -60,16 +62,6 @@ class PublishSession:
         key: SigningKey | None,
         channels: Publisher | None = None,
     ) -> None:
-        """Use a publisher.
-
-        Args:
-            settings: how many versions they keep, for how long they are signed, and our keys.
-            publisher: where releases are.
-            retry: how often a failure is met with another look.
-            key: signs them; None for none.
-            channels: where channels are; None for beside the releases.
-
-        """
         self.publisher = channels or publisher
         self._releases = publisher
         self._settings = settings
@@ -97,6 +89,11 @@ class PublishSession:
         releases, channels = publisher(settings), channel_publisher(settings)
         return cls(settings, releases, RetryPolicy(), key, channels)
 
+    @classmethod
+    def configured(cls, settings: Settings) -> PublishSession:
+        """Return the publisher that the settings name, and the key that the environment does."""
+        return cls.of(settings, signing_key(settings.signing_keyring))
+
     def public(self) -> set[str]:
         """Return the names of the releases that are published, signed where we sign."""
         keyring = self._key or self._settings.signing_keyring
@@ -104,7 +101,7 @@ class PublishSession:
         return {
             posted.tag
             for posted in self.known()
-            if posted.visibility == "public" and needed <= {asset.name for asset in posted.assets}
+            if posted.is_public and needed <= {asset.name for asset in posted.assets}
         }
 
     def publish(self, folder: Path) -> str:
@@ -125,10 +122,9 @@ class PublishSession:
             self._seen = None
         return f"{self._settings.publish_url}/{desired.tag}"
 
-    def references(self, tags: Iterable[str]) -> list[str]:
-        """Return what the publisher calls releases, in a registry with their digests."""
-        posted = (each for tag in tags for each in self._releases.find(tag))
-        return [each.id for each in posted if each.visibility == "public"]
+    def references(self, tag: str) -> list[str]:
+        """Return what the publisher calls a release, in a registry with its digest."""
+        return [each.id for each in self._releases.find(tag) if each.is_public]
 
     def preview_publish(self, folder: Path) -> list[str]:
         """Return what publishing a release folder would do."""
@@ -216,9 +212,7 @@ class PublishSession:
         """End the changes of channels that another run has left in the middle."""
         self._reconcile("a channel in the middle of its change", channel_steps.interrupted)
 
-    def _reconcile(
-        self, what: str, plan: Callable[[Sequence[RemoteRelease]], list[Action]]
-    ) -> None:
+    def _reconcile(self, what: str, plan: Plan) -> None:
         look, known = self._look, self._seen
         reconcile(what, self.publisher, self._retry, look=look, plan=plan, known=known)
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 from msgspec import Meta
 
+from bakery.decoding import to_json
 from bakery.publish.channel_steps import DesiredChannel, Piece
 from bakery.publish.model import PublishError, no_keyring
 from bakery.publish.release import LocalFile
@@ -84,7 +84,7 @@ class SignedChannel(Decoded, frozen=True, kw_only=True):
             read: reads a small file of a release there.
 
         """
-        public = {each.tag: each for each in remote if each.visibility == "public"}
+        public = {each.tag: each for each in remote if each.is_public}
         here = public.get(self.tag)
         stored = here and here.asset(sums.FILE)
         own = self.files[-1].sha256
@@ -205,10 +205,9 @@ def write(
         remote: what is at the publisher.
 
     """
-    public = {each.tag: each for each in remote if each.visibility == "public"}
+    public = {each.tag: each for each in remote if each.is_public}
     signed = [_signed(channel, public.get(channel.tag)) for channel in channels]
-    data = msgspec.json.format(msgspec.json.encode(signed), indent=1)
-    (folder / FILE).write_bytes(data + b"\n")
+    (folder / FILE).write_bytes(to_json(signed))
 
 
 def read(folder: Path, keyring: Keyring | None) -> list[SignedChannel]:
@@ -223,7 +222,7 @@ def read(folder: Path, keyring: Keyring | None) -> list[SignedChannel]:
 
     """
     try:
-        channels = _decode((folder / FILE).read_bytes())
+        channels = decode_strictly((folder / FILE).read_bytes(), list[SignedChannel])
     except OSError as error:
         raise PublishError(
             "there are no signed channels",
@@ -236,14 +235,6 @@ def read(folder: Path, keyring: Keyring | None) -> list[SignedChannel]:
     for channel in channels:
         channel.check(folder, keyring)
     return channels
-
-
-class _SignedChannels(Decoded, frozen=True, kw_only=True):
-    channels: tuple[SignedChannel, ...]
-
-
-def _decode(data: bytes) -> list[SignedChannel]:
-    return list(decode_strictly(b'{"channels":' + data + b"}", _SignedChannels).channels)
 
 
 def _signed(channel: DesiredChannel, public: RemoteRelease | None) -> SignedChannel:

@@ -11,7 +11,6 @@ from bakery.upstream.signature.errors import SignatureError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import date
 
     from bakery.publish.channel_steps import Piece, Scratch
     from bakery.publish.model import Publisher, RemoteRelease
@@ -20,7 +19,17 @@ if TYPE_CHECKING:
 
 
 class IndexSigner:
-    """Writes indexes, and signs them again only when their signatures or days don't hold."""
+    """Writes indexes, and signs them again only when their signatures or days don't hold.
+
+    Args:
+        publisher: where what is signed already is.
+        scratch: for files on their way.
+        key: signs; None where there is nothing to sign.
+        keyring: the keys that hosts are to have; None where nothing is signed.
+        valid_days: how many days an index is to be believed.
+        pretend: do without signatures where there is no key, to tell what would be done.
+
+    """
 
     def __init__(
         self,
@@ -30,28 +39,15 @@ class IndexSigner:
         key: SigningKey | None,
         keyring: Keyring | None,
         valid_days: int,
-        pretend: bool = False,
-        today: date | None = None,
+        pretend: bool,
     ) -> None:
-        """Sign with a key.
-
-        Args:
-            publisher: where what is signed already is.
-            scratch: for files on their way.
-            key: signs; None where there is nothing to sign.
-            keyring: the keys that hosts are to have; None where nothing is signed.
-            valid_days: how many days an index is to be believed.
-            pretend: do without signatures where there is no key, to tell what would be done.
-            today: the day, in UTC; None for what the clock says.
-
-        """
         self._publisher = publisher
         self._scratch = scratch
         self._key = key
         self._keyring = keyring
         self._valid = timedelta(days=valid_days)
         self._pretend = pretend
-        self._today = today or datetime.now(UTC).date()
+        self._today = datetime.now(UTC).date()
         self._made: dict[bytes, Signature] = {}
 
     def signed(self, pieces: Iterable[Piece], public: RemoteRelease | None) -> tuple[Piece, ...]:

@@ -30,7 +30,7 @@ from bakery.registry.manifest import (
     Stored,
     UnreadableError,
 )
-from bakery.registry.tags import fallback
+from bakery.registry.reference import fallback
 from bakery.registry.tokens import Tokens
 from bakery.registry.upload import Source, Upload
 
@@ -48,7 +48,6 @@ LARGEST = 4 << 20
 """Bytes; registries need not take a larger manifest."""
 _PAGE = 1000
 _ATTEMPTS = 5  # at a list that several write at once
-_ABSENT = {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
 _T = TypeVar("_T")
 
 
@@ -57,10 +56,16 @@ class _Tags(msgspec.Struct):
 
 
 class Registry:
-    """A repository in a registry; may be used by several threads.
+    """A repository in a registry, which need not be there yet; may be used by several threads.
 
     Every method raises `TransientError` where another try may succeed, `RefusedError` where none
     will, and `SettingsError` where the logins of this computer can't be read.
+
+    Args:
+        reference: the repository.
+        client: sends the requests; None for the usual retries and limits.
+        environment: says where logins are.
+
     """
 
     def __init__(
@@ -68,21 +73,12 @@ class Registry:
         reference: Reference,
         *,
         client: Client | None = None,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] = os.environ,
     ) -> None:
-        """Use a repository, which need not be there yet.
-
-        Args:
-            reference: the repository.
-            client: sends the requests; None for the usual retries and limits.
-            environment: says where logins are; None for the process's own.
-
-        """
         self.reference = reference.whole
         self._url = reference.url
         self._client = client or Client()
         self._once = replace(self._client, retry=replace(self._client.retry, tries=1))
-        environment = os.environ if environment is None else environment
         self._tokens = Tokens(reference, self._client, environment)
 
     # Blobs
@@ -208,41 +204,20 @@ class Registry:
 
     # What refers to something
 
-    def referrers(self, digest: str, artifact_type: str | None = None) -> list[Descriptor]:
-        """Return the manifests that are attached to a manifest, and for what each is."""
-        listed = self._listed(digest)
-        if listed is None:
-            listed = self._fallback(digest)
-        return [each for each in listed if artifact_type in (None, each.artifact_type)]
-
-    def attach(self, *manifests: Manifest) -> list[Descriptor]:
+    def attach(self, *manifests: Manifest) -> None:
         """Store manifests that have one `subject`, and see that it knows of them."""
-        attached, unlisted = [], []
+        unlisted = []
         for manifest in manifests:
             described, response = self._put(Stored.of(manifest), None)
-            full = msgspec.structs.replace(
-                described, artifact_type=manifest.kind, annotations=manifest.annotations
-            )
-            attached.append(full)
             if "OCI-Subject" not in response.headers:
-                unlisted.append(full)
+                unlisted.append(
+                    msgspec.structs.replace(
+                        described, artifact_type=manifest.kind, annotations=manifest.annotations
+                    )
+                )
         subject = next((manifest.subject for manifest in manifests if manifest.subject), None)
         if unlisted and subject:
             self._list(subject.digest, unlisted)
-        return attached
-
-    def _listed(self, digest: str) -> list[Descriptor] | None:
-        """Return what the registry itself lists; None where it keeps no lists."""
-        try:
-            return [
-                each
-                for page in pages(self._page, f"{self._url}/referrers/{digest}")
-                for each in _decoded(page, Index).manifests
-            ]
-        except RefusedError as error:
-            if error.status in _ABSENT:
-                return None
-            raise
 
     def _fallback(self, digest: str) -> list[Descriptor]:
         stored = self.manifest(fallback(digest))

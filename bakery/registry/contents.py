@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bakery.registry.manifest import Descriptor, Manifest, UnreadableError
-from bakery.registry.tags import tag_of
+from bakery.registry.reference import tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -37,7 +37,6 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
         digest: of the manifest or index that has the tag.
         kind: what that is for, by its artifact type.
         files: the files, by name.
-        described: what is said of all of it.
 
     """
 
@@ -45,7 +44,6 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     kind: str
     files: Mapping[str, Descriptor]
-    described: Mapping[str, str]
 
 
 class Reader:
@@ -67,16 +65,11 @@ class Reader:
         if stored is None:
             return None
         document = stored.index() if stored.is_index else stored.manifest()
-        digest = stored.digest
+        digest, name = stored.digest, _name(tag, document.annotations)
         if digest not in self._known:
             self._known[digest] = _titled(self._layers(document))
-        return Contents(
-            name=_name(tag, document.annotations),
-            digest=digest,
-            kind=document.kind,
-            files=self._known[digest],
-            described=document.annotations,
-        )
+        files = self._known[digest]
+        return Contents(name=name, digest=digest, kind=document.kind, files=files)
 
     def _layers(self, document: Manifest | Index) -> Iterator[Descriptor]:
         if isinstance(document, Manifest):

@@ -17,8 +17,7 @@ from bakery.http.limits import too_large
 from bakery.registry.client import Registry
 from bakery.registry.contents import Contents, Reader
 from bakery.registry.manifest import Descriptor
-from bakery.registry.reference import SCHEME, Reference
-from bakery.registry.tags import tag_of
+from bakery.registry.reference import SCHEME, Reference, tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

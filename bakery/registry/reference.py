@@ -1,4 +1,4 @@
-"""Addresses in registries: oci://HOST[:PORT]/PATH[:TAG][@DIGEST]."""
+"""Addresses in registries: oci://HOST[:PORT]/PATH[:TAG][@DIGEST], and names as tags."""
 
 from __future__ import annotations
 
@@ -79,3 +79,24 @@ def is_loopback(url: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def tag_of(name: str) -> str:
+    """Return the tag that a name has in a registry.
+
+    It does not tell the name: `_` may have been `+`, as Helm does it. What has the tag says the
+    name.
+
+    Raises:
+        ValueError: no tag can stand for it; the text says why.
+
+    """
+    tag = name.replace("+", "_")
+    if not re.fullmatch(TAG, tag):
+        raise ValueError("a registry's tags have at most 128 of A-Z a-z 0-9 . _ - (and + as _)")
+    return tag
+
+
+def fallback(digest: str) -> str:
+    """Return the tag of the list of what refers to something, where a registry keeps no list."""
+    return digest.replace(":", "-")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from bakery.files import sha256
 from bakery.http.address import joined, split
@@ -47,6 +46,8 @@ class Source:
 
     def rest(self, offset: int) -> _Rest | bytes:
         """Return the bytes from some place on, for requests to send."""
+        if isinstance(self._content, bytes):
+            return self._content[offset:]
         left = self.size - offset
         return _Rest(self._content, offset, left) if left else b""
 
@@ -54,8 +55,8 @@ class Source:
 class _Rest:
     """Bytes of a file, read while they are sent."""
 
-    def __init__(self, content: Path | bytes, offset: int, size: int) -> None:
-        self._content = content
+    def __init__(self, path: Path, offset: int, size: int) -> None:
+        self._path = path
         self._offset = offset
         self._size = size
 
@@ -63,7 +64,7 @@ class _Rest:
         return self._size
 
     def __iter__(self) -> Iterator[bytes]:
-        with self._opened() as file:
+        with self._path.open("rb") as file:
             file.seek(self._offset)
             left = self._size
             while left:
@@ -73,11 +74,6 @@ class _Rest:
                 left -= len(chunk)
                 yield chunk
 
-    def _opened(self) -> IO[bytes]:
-        if isinstance(self._content, Path):
-            return self._content.open("rb")
-        return io.BytesIO(self._content)
-
 
 class Upload:
     """Sends a blob, in as many tries as it takes.
@@ -85,18 +81,15 @@ class Upload:
     Attributes:
         received: how many bytes the registry said it had when it was last asked.
 
+    Args:
+        source: what.
+        url: where the API has the repository.
+        ask: sends a request, of HTTP's method and address.
+        is_there: tells whether the registry has the blob.
+
     """
 
     def __init__(self, source: Source, url: str, ask: Ask, is_there: Callable[[], bool]) -> None:
-        """Prepare to send.
-
-        Args:
-            source: what.
-            url: where the API has the repository.
-            ask: sends a request, of HTTP's method and address.
-            is_there: tells whether the registry has the blob.
-
-        """
         self.received = 0
         self._source = source
         self._url = url

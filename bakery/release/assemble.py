@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from bakery.decoding import to_json
 from bakery.release import cyclonedx, document, notes, signing, spdx, sums, sysupdate
 from bakery.release.bill import AUTHOR, bill
 from bakery.settings import CERTIFICATE
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from bakery.image.manifest import Manifest
     from bakery.image.verity.signing import Certificates
     from bakery.recipe.plan import Release
-    from bakery.release.finished import Finished
+    from bakery.release.document import Finished
     from bakery.release.signing import SigningKey
     from bakery.settings import Settings
 
@@ -54,7 +53,7 @@ def assemble(
         BakeryError: the key can't be used.
 
     """
-    verity = any(image.verity for image in images)
+    verity = any(image.released.verity for image in images)
     transfers = sysupdate.files(release, settings.channels_url, verity=verity)
     files = {**transfers, **_sbom(release, images, settings)}
     described = document.describe(
@@ -83,7 +82,7 @@ def _sbom(release: Release, images: Sequence[Finished], settings: Settings) -> d
     kind, _, repository = settings.publisher.partition(":")
     described = bill(release, images, repository if kind == "github" else AUTHOR)
     return {
-        f"{release.name}.{kind}.json": _json(made)
+        f"{release.name}.{kind}.json": to_json(made)
         for kind, made in (
             ("cdx", cyclonedx.document(described)),
             ("spdx", spdx.document(described)),
@@ -91,12 +90,7 @@ def _sbom(release: Release, images: Sequence[Finished], settings: Settings) -> d
     }
 
 
-def _json(value: object) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
-
-
 def _digests(images: Sequence[Finished], files: Mapping[str, bytes]) -> dict[str, str]:
-    digests = {each.image.filename: each.sha256 for each in images if each.is_file}
-    digests |= {each.verity.file: each.verity.sha256 for each in images if each.verity}
+    digests = {file.file: file.sha256 for each in images for file in each.released.files}
     listed = {name: data for name, data in files.items() if name != notes.FILE}
     return digests | {name: hashlib.sha256(data).hexdigest() for name, data in listed.items()}

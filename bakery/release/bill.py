@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bakery.recipe.lock import LockedAsset
     from bakery.recipe.plan import Release
     from bakery.release.components import Component
-    from bakery.release.finished import Finished
+    from bakery.release.document import Finished
 
 CREATED = "2020-01-01T00:00:00Z"  # the formats want a time; any other would change the file
 AUTHOR = "sysext-bakery"
@@ -153,13 +153,14 @@ def bill(release: Release, images: Sequence[Finished], supplier: str = AUTHOR) -
         supplier=supplier,
         images=tuple(
             BilledImage(
-                filename=each.image.filename,
-                sha256=each.sha256,
-                verity=(each.verity.file, each.verity.sha256) if each.verity else None,
+                filename=each.released.file,
+                sha256=each.released.sha256,
+                verity=(verity.file, verity.sha256) if verity else None,
                 files=tuple(files(each)),
                 assets=tuple(asset.url for asset in each.image.contents.assets),
             )
             for each in images
+            for verity in (each.released.verity,)
         ),
         assets=tuple(_asset(asset, project) for asset in assets),
     )

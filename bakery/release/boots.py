@@ -1,4 +1,4 @@
-"""A boot that an image has passed."""
+"""What is on record of an image, and told in its release: boots, and the cache it came from."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Annotated
 import msgspec
 
 from bakery.recipe.types import Decoded, OneLine
+
+Fingerprint = Annotated[str, msgspec.Meta(pattern="^[0-9A-F]{40,64}$")]
 
 
 class Held(Decoded, frozen=True, kw_only=True):
@@ -33,3 +35,17 @@ class Boot(Decoded, frozen=True, kw_only=True):
     checks: Annotated[int, msgspec.Meta(ge=0)]
     held: tuple[Held, ...] = ()
     journal_sha256: Annotated[str, msgspec.Meta(pattern="^(?:[0-9a-f]{64})?$")]
+
+
+class Origin(Decoded, frozen=True, kw_only=True, omit_defaults=True):
+    """The shared cache that an image was taken from.
+
+    Attributes:
+        cache: its host, or its folder, as people call it.
+        signed_by: the fingerprint of the trusted key that has vouched for it there; None where
+            whoever took it believed the cache.
+
+    """
+
+    cache: OneLine
+    signed_by: Fingerprint | None = None

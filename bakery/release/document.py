@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import msgspec
@@ -10,7 +11,7 @@ from msgspec import Meta
 from bakery.arch import Arch
 from bakery.boot.waiver import WaivedBoot
 from bakery.characters import hidden_text, visible
-from bakery.decoding import from_data, from_json
+from bakery.decoding import from_data, from_json, to_json
 from bakery.recipe.lock import TrustKind
 from bakery.recipe.model import normalised
 from bakery.recipe.names import ImageName, release_name
@@ -29,24 +30,24 @@ from bakery.recipe.types import (
 )
 from bakery.recipe.version import Version
 from bakery.release import sums
-from bakery.release.boots import Boot
+from bakery.release.boots import Boot, Fingerprint, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from bakery.image.inventory import Inventory
+    from bakery.image.manifest import Manifest
     from bakery.recipe.lock import LockedAsset
-    from bakery.recipe.plan import Release
-    from bakery.release.finished import Finished
+    from bakery.recipe.plan import Image, Release
 
 
 FILE = "release.json"
 
-_T = TypeVar("_T", bound=Decoded)
+_T = TypeVar("_T")
 
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Meta(ge=0)]
 FileName = Annotated[str, Meta(pattern=f"^{sums.NAME}$")]
-Fingerprint = Annotated[str, Meta(pattern="^[0-9A-F]{40,64}$")]
 Tag = Annotated[str, Meta(pattern=f"^{Version.GRAMMAR}$")]
 
 
@@ -68,20 +69,6 @@ class ReleasedVerity(Decoded, frozen=True, kw_only=True, omit_defaults=True):
     sha256: Digest
     root_hash: Digest
     signed_by: Digest | None = None
-
-
-class ReleasedOrigin(Decoded, frozen=True, kw_only=True, omit_defaults=True):
-    """The shared cache that an image was taken from.
-
-    Attributes:
-        cache: its host, or its folder.
-        signed_by: the fingerprint of the key that has vouched for it there; None where whoever
-            completed the release believed the cache.
-
-    """
-
-    cache: OneLine
-    signed_by: Fingerprint | None = None
 
 
 class ReleasedImage(Decoded, frozen=True, kw_only=True, omit_defaults=True):
@@ -112,7 +99,7 @@ class ReleasedImage(Decoded, frozen=True, kw_only=True, omit_defaults=True):
     contents: Count
     tools: OneLine
     boots: tuple[Boot, ...]
-    origin: ReleasedOrigin | None = None
+    origin: Origin | None = None
     verity: ReleasedVerity | None = None
 
     @property
@@ -184,6 +171,24 @@ class ReleaseDocument(Decoded, frozen=True, kw_only=True):
         return release_name(self.name, self.version)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A finished image with everything that its release tells of it.
+
+    Attributes:
+        image: what was made.
+        released: what release.json says of it.
+        manifest: the paths in it.
+        inventory: what more is known about its files.
+
+    """
+
+    image: Image
+    released: ReleasedImage
+    manifest: Manifest
+    inventory: Inventory
+
+
 def describe(
     release: Release,
     images: Sequence[Finished],
@@ -218,28 +223,12 @@ def describe(
         requires=recipe.requires,
         conflicts=recipe.conflicts,
         replaces=recipe.replaces,
-        images=tuple(map(_image, images)),
+        images=tuple(each.released for each in images),
         assets=tuple(map(_asset, locked.assets)),
         waived_boots=tuple(waived_boots),
         sbom=tuple(sbom),
         transfers=tuple(transfers),
         signed_by=signed_by,
-    )
-
-
-def _image(finished: Finished) -> ReleasedImage:
-    return ReleasedImage(
-        file=finished.image.filename,
-        arch=finished.image.contents.arch,
-        format=finished.image.format,
-        size=finished.size,
-        sha256=finished.sha256,
-        key=finished.key,
-        contents=finished.contents,
-        tools=finished.tools,
-        boots=finished.boots,
-        origin=finished.origin,
-        verity=finished.verity,
     )
 
 
@@ -255,7 +244,7 @@ def _asset(locked: LockedAsset) -> ReleasedAsset:
 
 def encode(document: ReleaseDocument) -> bytes:
     """Return the document as JSON for people and programs."""
-    return msgspec.json.format(msgspec.json.encode(normalised(document)), indent=2) + b"\n"
+    return to_json(normalised(document), indent=2)
 
 
 def decode(data: bytes) -> ReleaseDocument:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from bakery.arch import Arch
 from bakery.characters import visible
+from bakery.decoding import to_json
 from bakery.recipe.names import release_name
 from bakery.recipe.types import Decoded, Name
 from bakery.release.document import Count, Digest, FileName, Tag, decode_strictly
@@ -62,8 +61,7 @@ class Index(Decoded, frozen=True, kw_only=True):
 
 def encode(releases: Iterable[IndexedRelease]) -> bytes:
     """Return an index as JSON for people and programs."""
-    data = msgspec.json.encode(Index(releases=tuple(releases)))
-    return msgspec.json.format(data, indent=1) + b"\n"
+    return to_json(Index(releases=tuple(releases)))
 
 
 def decode(data: bytes) -> Index:

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
     from bakery.image.manifest import Manifest, ManifestEntry
     from bakery.release.boots import Boot
-    from bakery.release.document import ReleaseDocument, ReleasedVerity
-    from bakery.release.finished import Finished
+    from bakery.release.document import Finished, ReleaseDocument, ReleasedVerity
 
 FILE = "notes.md"
 

@@ -123,10 +123,9 @@ class ReleaseReader:
             return None
 
     def check_signature(self, keyring: Path) -> int:
-        """Refuse an index that none of some keys has signed; return the signature's bytes.
+        """Refuse an index that none of some public keys, armored or not, has signed.
 
-        Args:
-            keyring: public keys, armored or not.
+        Return the signature's bytes.
 
         Raises:
             ReleaseError: there is no signature by one of them.
@@ -208,7 +207,11 @@ class ReleaseReader:
 
     def _small(self, name: str) -> bytes:
         if name not in self._kept:
-            self._kept[name] = _small(self._client, self.base, name)
+            data = bytearray()
+            with _explained(self.base, name):
+                url = f"{self.base}/{quote(name)}"
+                self._client.copy(url, data.extend, size=limits.DOCUMENT)
+            self._kept[name] = bytes(data)
         return self._kept[name]
 
     def forget(self) -> None:
@@ -246,13 +249,11 @@ class ReleaseReader:
             ReleaseError: it is missing, not what the index names, or does not follow its schema.
 
         """
-        if self._document is None:
-            self._document = self._decoded(self.read(document.FILE))
-        return self._document
-
-    def _decoded(self, data: bytes) -> ReleaseDocument:
+        if self._document is not None:
+            return self._document
+        data = self.read(document.FILE)
         try:
-            return document.decode(data)
+            self._document = document.decode(data)
         except ValueError as error:
             raise ReleaseError(
                 f"{document.FILE} does not follow its schema",
@@ -260,6 +261,7 @@ class ReleaseReader:
                 why=str(error),
                 fix="compare it with: bakery schema release",
             ) from None
+        return self._document
 
     def _compare(self, name: str, digest: str) -> None:
         listed = self.digests.get(name)
@@ -284,13 +286,6 @@ def _refuse_expired(base: str, best_before: date) -> None:
 
 class _NotThereError(ReleaseError):
     """There is no such file."""
-
-
-def _small(client: FileSource, base: str, name: str) -> bytes:
-    data = bytearray()
-    with _explained(base, name):
-        client.copy(f"{base}/{quote(name)}", data.extend, size=limits.DOCUMENT)
-    return bytes(data)
 
 
 @contextmanager

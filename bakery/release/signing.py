@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 KEY = "BAKERY_SIGNING_KEY"
-PASSPHRASE = "BAKERY_SIGNING_PASSPHRASE"  # noqa: S105  a variable's name
 KEYRING = "import-pubring.gpg"
 """The file that has the public key, as hosts name it."""
 
@@ -52,44 +52,43 @@ class SigningKey:
         public: what hosts put into /etc/systemd/import-pubring.gpg.
         secret: the armored private key.
         passphrase: opens it; empty where it has none.
+        variable: where it was given, for messages.
 
     """
 
     fingerprint: str
     public: bytes
+    variable: str
     secret: str = field(repr=False)
     passphrase: str = field(repr=False)
 
     @classmethod
     def configured(
-        cls,
-        environment: Mapping[str, str] = os.environ,
-        *,
-        key: str = KEY,
-        passphrase: str = PASSPHRASE,
+        cls, environment: Mapping[str, str] = os.environ, *, variable: str = KEY
     ) -> SigningKey | None:
         """Return the key that the environment names; None if it names none.
 
         Args:
             environment: the variables.
-            key: the one with the armored private key, or the path of one.
-            passphrase: the one that opens it.
+            variable: the one with the armored private key, or the path of one; what opens it is in
+                the one that ends in `_PASSPHRASE` in the place of `_KEY`.
 
         Raises:
             ReleaseError: it names something else.
             MissingToolError: gpg is not installed.
 
         """
-        text = environment.get(key, "").strip()
+        text = environment.get(variable, "").strip()
         if not text:
             return None
-        secret = _armored(text, key)
-        fingerprint, public = _inspected(secret)
+        secret = _armored(text, variable)
+        fingerprint, public = _inspected(secret, variable)
         return cls(
             fingerprint=fingerprint,
             public=public,
+            variable=variable,
             secret=secret,
-            passphrase=environment.get(passphrase, ""),
+            passphrase=environment.get(_passphrase(variable), ""),
         )
 
     def sign(self, data: bytes) -> Signature:
@@ -99,13 +98,14 @@ class SigningKey:
             ToolFailedError: gpg refuses to sign, as with a wrong passphrase.
 
         """
-        with _keyring(self.secret) as home:
+        with _keyring(self.secret, self.variable) as home:
             (home / "data").write_bytes(data)
             for option, output in (("--no-armor", "binary"), ("--armor", "armored")):
                 _gpg(
                     home,
                     *("--pinentry-mode=loopback", "--passphrase-fd=0", option),
                     *("--output", home / output, "--detach-sign", home / "data"),
+                    variable=self.variable,
                     stdin=self.passphrase + "\n",
                     what="the checksums can't be signed",
                 )
@@ -126,35 +126,40 @@ def _armored(text: str, variable: str) -> str:
         ) from None
 
 
-def _inspected(key: str) -> tuple[str, bytes]:
+def _passphrase(variable: str) -> str:
+    return f"{variable.removesuffix('_KEY')}_PASSPHRASE"
+
+
+def _inspected(key: str, variable: str) -> tuple[str, bytes]:
     """Return the fingerprint of a private key, and the public key that belongs to it."""
-    with _keyring(key) as home:
-        listed = _gpg(home, "--with-colons", "--list-secret-keys", what="gpg can't list the key")
+    with _keyring(key, variable) as home:
+        gpg = partial(_gpg, home, variable=variable)
+        listed = gpg("--with-colons", "--list-secret-keys", what="gpg can't list the key")
         lines = [line.split(":") for line in listed.splitlines()]
         primary = [lines[at + 1][9] for at, line in enumerate(lines[:-1]) if line[0] == "sec"]
         unfit = [_UNFIT[line[1]] for line in lines if line[0] == "sec" and line[1] in _UNFIT]
         if len(primary) != 1:
             raise ReleaseError(
                 f"{len(primary)} private keys are given to sign with",
-                where=KEY,
+                where=variable,
                 fix="give one: gpg --armor --export-secret-keys FINGERPRINT",
             )
         if unfit:
             raise ReleaseError(
                 f"the signing key {unfit[0]}",
-                where=KEY,
+                where=variable,
                 why=f"its fingerprint is {primary[0]}",
                 fix=f"prolong it: gpg --quick-set-expire {primary[0]} 1y, and export it again;\n"
                 "or give another one, whose public key hosts must then have too",
             )
         public = home / "public"
         minimal = "--export-options=export-minimal"
-        _gpg(home, minimal, "--output", public, "--export", what="gpg can't export the key")
+        gpg(minimal, "--output", public, "--export", what="gpg can't export the key")
         return primary[0], public.read_bytes()
 
 
 @contextmanager
-def _keyring(key: str) -> Iterator[Path]:
+def _keyring(key: str, variable: str) -> Iterator[Path]:
     sweep()
     with (
         tempfile.TemporaryDirectory(prefix=_PREFIX, dir=_in_memory()) as folder,
@@ -164,7 +169,8 @@ def _keyring(key: str) -> Iterator[Path]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         (home / "new").rename(home / _LOCK)  # locked before anybody else can lock it
         try:
-            _gpg(home, "--import", stdin=key + "\n", what=f"gpg takes no key from {KEY}")
+            what = f"gpg takes no key from {variable}"
+            _gpg(home, "--import", variable=variable, stdin=key + "\n", what=what)
             yield home
         finally:
             _wipe(home)
@@ -210,7 +216,7 @@ def _in_memory() -> str | None:
     return next((p for p in places if p in in_memory and os.access(p, os.W_OK | os.X_OK)), None)
 
 
-def _gpg(home: Path, *words: str | Path, what: str, stdin: str = "") -> str:
+def _gpg(home: Path, *words: str | Path, variable: str, what: str, stdin: str = "") -> str:
     command = [GPG.require(), "--homedir", str(home), "--batch", "--no-tty", "--quiet"]
-    fix = f"check {KEY} and {PASSPHRASE}"
+    fix = f"check {variable} and {_passphrase(variable)}"
     return run([*command, *words], what=what, fix=fix, stdin=stdin.encode())

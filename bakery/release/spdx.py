@@ -55,7 +55,7 @@ def _component_id(component: Component) -> str:
 
 
 def _verity(bill: Bill, name: str, sha256: str) -> _Json:
-    """Return the image for dm-verity, which has the files of the plain one."""
+    """Return what an image and the one for dm-verity, which has the same files, have in common."""
     return {
         "SPDXID": _id("Image", name),
         "name": bill.name,
@@ -77,22 +77,12 @@ def _image(bill: Bill, image: BilledImage) -> _Json:
     for sha1 in sorted(file.sha1 for file in image.files):
         verification.update(sha1.encode())
     return {
-        "SPDXID": _id("Image", image.filename),
-        "name": bill.name,
-        "versionInfo": bill.version,
-        "packageFileName": image.filename,
+        **_verity(bill, image.filename, image.sha256),
         "summary": bill.summary,
         "homepage": bill.homepage,
-        "downloadLocation": _UNKNOWN,
         "filesAnalyzed": True,
         "packageVerificationCode": {"packageVerificationCodeValue": verification.hexdigest()},
-        "checksums": _checksums(SHA256=image.sha256),
-        "licenseConcluded": _UNKNOWN,
-        "licenseDeclared": bill.license,
         "licenseInfoFromFiles": [_UNKNOWN],
-        "copyrightText": _UNKNOWN,
-        "supplier": f"Organization: {bill.supplier}",
-        "primaryPackagePurpose": "ARCHIVE",
     }
 
 

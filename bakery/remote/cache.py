@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from bakery.characters import visible
@@ -14,10 +15,12 @@ from bakery.remote.model import LARGEST_RESULT, GoneError, RemoteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from bakery.progress import Progress
     from bakery.remote.model import Blob, Remote
+
+FOLDER = "directory:"
+"""How the address of a folder begins."""
 
 _T = TypeVar("_T")
 _Use = Literal["read", "write"]
@@ -44,6 +47,26 @@ class Cache:
         self._told: set[str] = set()
         self._damaged: set[Blob] = set()
         self._guard = threading.Lock()
+
+    @classmethod
+    def at(cls, address: str) -> Cache:
+        """Return the shared cache at an address, as the setting `remote` has it.
+
+        Raises:
+            SettingsError: it is none.
+
+        """
+        if address.startswith(FOLDER):
+            from bakery.remote.folder import FolderRemote
+
+            return cls(FolderRemote(Path(address.removeprefix(FOLDER))))
+        if address.startswith("oci:"):
+            from bakery.remote.registry import RegistryRemote
+
+            return cls(RegistryRemote.at(address))
+        from bakery.remote.http import HttpRemote
+
+        return cls(HttpRemote(address))
 
     @property
     def name(self) -> str:

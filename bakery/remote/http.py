@@ -8,8 +8,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from bakery.http.address import shown, split
+from bakery.http.client import Client
 from bakery.http.errors import RequestError
-from bakery.remote.hasty import hasty
+from bakery.http.limits import Limits
+from bakery.http.retry import RetryPolicy
 from bakery.remote.model import LARGEST_RESULT, GoneError, RemoteError
 
 if TYPE_CHECKING:
@@ -17,8 +19,15 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from bakery.http.client import Client
     from bakery.remote.model import Blob
+
+
+def hasty() -> Client:
+    """Return a client that soon gives up: a cache is to save time, so nobody waits long for it."""
+    return Client(
+        retry=RetryPolicy(tries=2, first=0.5, longest=2, jitter=0.5),
+        limits=Limits(connect=5, stall=15, least_speed=64 << 10, window=15),
+    )
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from bakery.errors import SettingsError
 from bakery.http.errors import RefusedError
 from bakery.registry.client import Registry
 from bakery.registry.manifest import EMPTY, TITLE, Descriptor, Manifest
 from bakery.registry.reference import SCHEME, Reference
-from bakery.remote.hasty import hasty
+from bakery.remote.http import hasty
 from bakery.remote.model import LARGEST_RESULT, GoneError
 
 if TYPE_CHECKING:
@@ -79,13 +81,7 @@ class RegistryRemote:
     def put_result(self, key: str, data: bytes, blobs: Sequence[Blob]) -> None:
         """Bring there what lies under a key from now on."""
         result = self._registry.push(data, "application/json")
-        titled = Descriptor(
-            media_type=result.media_type,
-            digest=result.digest,
-            size=result.size,
-            annotations={TITLE: _TITLE},
-        )
-        layers = [titled, *map(_described, blobs)]
+        layers = [replace(result, annotations={TITLE: _TITLE}), *map(_described, blobs)]
         assert self._config  # noqa: S101  a manifest's configuration must be there before it
         self._registry.put(Manifest.of(_RESULT, layers), key)
 

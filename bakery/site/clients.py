@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-import msgspec
-
 from bakery.arch import ARCHITECTURES
+from bakery.decoding import to_json
 from bakery.release import signing, sums
 from bakery.site.views import plain
 
@@ -107,7 +106,7 @@ class Clients:
             for image in plain(each.newest):
                 version = each.newest.version.replace("-", "_")
                 stem = f"{each.name}-{version}.{image.arch}"
-                manifest = _json(_manifest(each, image, version))
+                manifest = to_json(_manifest(each, image, version))
                 yield f"{SYSEXTMGR}/{stem}.manifest", manifest
                 yield f"{SYSEXTMGR}/{stem}.manifest.gz", gzip.compress(manifest, mtime=0)
                 digests[f"{stem}.raw"] = image.sha256
@@ -136,7 +135,7 @@ class Clients:
             if signed:
                 yield f"{UPDEX}/{each.name}/{sums.SIGNATURE}", channel.reader.signature()
             self._lead_to_channel(each.name, channel)
-        yield f"{UPDEX}/list.json", _json(listed)
+        yield f"{UPDEX}/list.json", to_json(listed)
         catalogue = f"[Catalog]\nSiteURL={base}\nListURL={base}/list.json\n"
         yield f"{UPDEX}/bakery.catalog", catalogue.encode()
 
@@ -158,7 +157,7 @@ class Clients:
         layers = [_layer(each, self.site.source) for each in self.extensions]
         repository = self.site.source.removeprefix("https://github.com/")
         generated = f"{max(days)}T00:00:00Z" if days else ""
-        return _json(
+        return to_json(
             {"generated": generated, "repo": repository, "toolchain": "", "layers": layers}
         )
 
@@ -213,7 +212,3 @@ def _layer(each: Extension, source: str) -> Mapping[str, Any]:
             for edition in each.editions
         ],
     }
-
-
-def _json(value: object) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"

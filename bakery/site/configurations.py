@@ -131,10 +131,7 @@ class Choice:
 def choices(publication: Publication, others: Mapping[str, Publication]) -> Iterator[Choice]:
     """Yield the choices that an extension gives, the likeliest one first.
 
-    Args:
-        publication: the extension.
-        others: everything that is published, for what it requires.
-
+    `others` is everything that is published, for what it requires.
     """
     for arch in ARCHITECTURES:
         required = [others[each] for each in publication.newest.document.requires if each in others]

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import msgspec
 
 from bakery.arch import Arch  # noqa: TC001  msgspec reads it at run time
+from bakery.decoding import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,16 +76,12 @@ class SiteIndex(msgspec.Struct, frozen=True, kw_only=True):
 
 def catalogue(extensions: Sequence[Extension]) -> bytes:
     """Return bakery.json."""
-    return _json(SiteIndex(version=VERSION, extensions=tuple(map(_described, extensions))))
+    return to_json(SiteIndex(version=VERSION, extensions=tuple(map(_described, extensions))))
 
 
 def extension(of: Extension) -> bytes:
     """Return the index.json of an extension."""
-    return _json(SiteIndex(version=VERSION, extensions=(_described(of),)))
-
-
-def _json(value: SiteIndex) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
+    return to_json(SiteIndex(version=VERSION, extensions=(_described(of),)))
 
 
 def _described(of: Extension) -> IndexExtension:

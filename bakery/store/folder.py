@@ -52,7 +52,7 @@ class Store:
 
     def path(self, sha256: str) -> Path:
         """Return where the blob lies, if the store has it."""
-        return self.root / relative_path(sha256)
+        return self.root / f"sha256/{sha256[:2]}/{sha256}"
 
     def has(self, sha256: str, size: int | None = None) -> bool:
         """Tell whether the blob is there, sealed, and of this size where one is given."""
@@ -133,11 +133,6 @@ class Store:
                 why=error.strerror or str(error),
                 fix="set BAKERY_STORE to a folder that you may write",
             ) from error
-
-
-def relative_path(sha256: str) -> str:
-    """Return where a blob lies below the root of any store."""
-    return f"sha256/{sha256[:2]}/{sha256}"
 
 
 def is_sealed(status: os.stat_result) -> bool:

@@ -36,13 +36,7 @@ class Users:
 
 
 def register(store: Store, recipes: Path) -> None:
-    """Let a store know that a folder of recipes uses it; one that can't be written serves as well.
-
-    Args:
-        store: the store.
-        recipes: the folder, absolute.
-
-    """
+    """Let a store know that recipes use it; one that can't be written serves as well."""
     path = _path(store, recipes)
     if not os.path.lexists(path):  # a no-op build does this, too
         with suppress(OSError):

@@ -45,13 +45,13 @@ class Api:
         self,
         settings: Settings,
         *,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] = os.environ,
         client: Client | None = None,
     ) -> None:
         from bakery.http import remembered
 
         self.settings = settings
-        self.environment = os.environ if environment is None else environment
+        self.environment = environment
         self._answers = settings.store / "answers.sqlite"
         with self._kept():
             settings.store.mkdir(parents=True, exist_ok=True)

@@ -19,16 +19,20 @@ from urllib.parse import quote
 import msgspec
 
 from bakery import interrupts
+from bakery.arch import ARCHITECTURES
 from bakery.recipe import debian
+from bakery.recipe.policy import Published
 from bakery.tools import NETWORK_PATIENCE, Tool, execute, run
 from bakery.upstream import apt
-from bakery.upstream.errors import UpstreamError
+from bakery.upstream.errors import NotFoundError, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bakery.recipe.debian import Packages
+    from bakery.recipe.upstreams import DebianUpstream
     from bakery.tools import Outcome
+    from bakery.upstream.api import Api
     from bakery.upstream.apt import Mirrors
 
 _Arguments = TypeVarTuple("_Arguments")
@@ -123,17 +127,31 @@ def closure(packages: Packages, mirrors: Mirrors) -> tuple[Package, ...]:
         return tuple(state.describe(state.solve()))
 
 
-def candidate(name: str, suite: str, arch: str, mirrors: Mirrors) -> str | None:
-    """Return the version of a package that a suite has now, whatever it depends on; or None.
+def versions(upstream: DebianUpstream, api: Api) -> Iterator[Published]:
+    """Yield the one version that a suite has now, for the first architecture that has any.
+
+    It is written as images can carry it: without its epoch, and with `.` for `~`.
 
     Raises:
+        UpstreamError: no Debian mirror is known.
         ToolFailedError: the mirror can't be reached, or its index is not signed as it must be.
+        NotFoundError: the suite has no such package.
         MissingToolError: apt is not installed.
 
     """
     _GPGV.require()
-    stanza = _newest(_index(suite, arch, mirrors), [name]).get(name)
-    return stanza["Version"] if stanza else None
+    mirrors, name = apt.mirrors(*api.settings.debian_archives), upstream.debian
+    for arch in ARCHITECTURES.values():
+        index = _index(upstream.suite, arch.debian, mirrors)
+        if stanza := _newest(index, [name]).get(name):
+            tag = debian.tag(stanza["Version"])
+            yield Published(tag, prerelease=False)  # its suite is released
+            return
+    raise NotFoundError(
+        f"{upstream.suite} has no package {name}",
+        where=mirrors.main,
+        fix="look for its name with `apt-cache search`, and correct the recipe's upstream:",
+    )
 
 
 @_once

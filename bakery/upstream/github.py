@@ -154,11 +154,7 @@ def repository(name: str, api: Api) -> GithubRepository:
 
 
 def digest_of(url: str, api: Api) -> str | None:
-    """Return the SHA-256 that GitHub gives for an asset; None where it knows none.
-
-    Args:
-        url: the asset's address, of any host.
-        api: asks GitHub.
+    """Return the SHA-256 that GitHub gives for an asset, of any host; None where it knows none.
 
     Raises:
         UpstreamError: GitHub does not answer.

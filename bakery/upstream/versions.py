@@ -17,23 +17,28 @@ from bakery.recipe.upstreams import (
     NpmUpstream,
     PypiUpstream,
 )
-from bakery.upstream import (
-    debian_versions,
-    github,
-    hashicorp,
-    kubernetes,
-    listing,
-    npm,
-    plain,
-    simple_index,
-)
+from bakery.text import decoded
+from bakery.upstream import debian, github, hashicorp, kubernetes, listing, npm, simple_index
 from bakery.upstream.errors import UpstreamError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from bakery.recipe.upstreams import Upstream
     from bakery.upstream.api import Api
+
+
+def _named(upstream: ListUpstream, api: Api) -> Iterator[Published]:
+    """Yield the versions that the recipe names itself, or that a text file has, one a line.
+
+    In a file, text behind a # does not count.
+    """
+    listed = upstream.versions
+    if isinstance(listed, str):
+        lines = decoded(api.get(listed, accept="text/plain, */*").content).splitlines()
+        listed = tuple(word for line in lines if (word := line.partition("#")[0].strip()))
+    yield from map(Published, listed)
+
 
 _KINDS: dict[type, Callable[[Any, Api], Iterable[Published]]] = {
     GithubUpstream: github.versions,
@@ -42,8 +47,8 @@ _KINDS: dict[type, Callable[[Any, Api], Iterable[Published]]] = {
     ListingUpstream: listing.versions,
     PypiUpstream: simple_index.versions,
     NpmUpstream: npm.versions,
-    DebianUpstream: debian_versions.versions,
-    ListUpstream: plain.versions,
+    DebianUpstream: debian.versions,
+    ListUpstream: _named,
 }
 
 

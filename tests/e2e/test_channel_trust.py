@@ -25,9 +25,9 @@ from bakery.boot.nspawn import image_path
 from bakery.http.retry import RetryPolicy
 from bakery.provision import keys
 from bakery.publish import release as transaction
-from bakery.publish.apart import Apart
 from bakery.publish.directory import Directory
 from bakery.publish.github import Github
+from bakery.publish.publishers import Apart
 from bakery.publish.release import DesiredRelease, LocalFile
 from bakery.publish.session import of_recipe
 from bakery.release import signing, sums, sysupdate

@@ -21,13 +21,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
-from bakery.registry.reference import Reference
+from bakery.http.errors import RefusedError
+from bakery.registry.manifest import Descriptor, Stored
+from bakery.registry.reference import Reference, fallback
 from harness.debian import Debian
 from harness.server import Handler, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from bakery.registry.client import Registry
 
 USER, PASSWORD = "baker", "open sesame"
 _HTPASSWD = f"{USER}:$2b$04$c5dtychtmFznofq6GDuXUuTtt/fUNIDxEauejjD79ZBST5t6xhqey\n"
@@ -108,6 +112,17 @@ def docker_config(folder: Path, host: str, **entry: str) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps({"auths": {host: entry or {"auth": pair}}}))
     return {"DOCKER_CONFIG": str(folder)}
+
+
+def referrers(repository: Registry, digest: str) -> list[Descriptor]:
+    """Return what is attached to a manifest: by the registry's list, else by the one in a tag."""
+    try:
+        answer = repository._ask("GET", f"{repository._url}/referrers/{digest}")
+    except RefusedError:
+        listed = repository.manifest(fallback(digest))
+    else:
+        listed = Stored(data=answer.content, media_type="")
+    return [*listed.index().manifests] if listed else []
 
 
 class Tools:

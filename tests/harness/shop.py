@@ -24,7 +24,7 @@ from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
 from bakery.recipe.plan import releases
 from bakery.release import verity
 from bakery.release.assemble import assemble
-from bakery.release.finished import Finished
+from bakery.release.document import Finished, ReleasedImage
 
 if TYPE_CHECKING:
     from bakery.recipe.plan import Image, Release
@@ -110,17 +110,23 @@ class Shop:
         items["usr/bin/tool"] = msgspec.structs.replace(
             items["usr/bin/tool"], binary=True, go=GO, crates=(CRATE,)
         )
-        return Finished(
-            image=image,
-            key="key",
-            sha256=hashlib.sha256(image.id.encode()).hexdigest(),
+        released = ReleasedImage(
+            file=image.filename,
+            arch=image.contents.arch,
+            format=image.format,
             size=len(image.id),
+            sha256=hashlib.sha256(image.id.encode()).hexdigest(),
+            key="key",
             contents=manifest.size,
             tools="squashfs",
-            manifest=manifest,
-            inventory=inventory.Inventory(items),
             boots=(),
             verity=self._verity(image) if self.verity else None,
+        )
+        return Finished(
+            image=image,
+            released=released,
+            manifest=manifest,
+            inventory=inventory.Inventory(items),
         )
 
     def _verity(self, image: Image) -> ReleasedVerity:

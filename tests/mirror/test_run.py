@@ -411,8 +411,8 @@ class Watched(Directory):
 
     order: list[str]
 
-    def publish(self, draft: Any, *, title: str, notes: str) -> None:
-        super().publish(draft, title=title, notes=notes)
+    def publish(self, draft: Any, notes: str) -> None:
+        super().publish(draft, notes)
         self.order.append(draft.tag)
 
     def swap(self, release: Any, names: Any) -> None:

@@ -14,11 +14,12 @@ from bakery.http.client import Client
 from bakery.http.retry import RetryPolicy
 from bakery.publish import publishers
 from bakery.publish import release as transaction
-from bakery.publish.apart import Apart
+from bakery.publish.channel import Channels
 from bakery.publish.directory import Directory
 from bakery.publish.github import Github
+from bakery.publish.publishers import Apart
 from bakery.publish.release import DesiredRelease, LocalFile
-from bakery.publish.session import of_index, of_recipe
+from bakery.publish.session import of_recipe
 from bakery.release import sums
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def test_what_signs_needs_no_right_to_write(
     releases = client(github)
     publish(releases, tmp_path / "made", "1")
     signed = tmp_path / "signed"
-    mover(releases, channels, tmp_path / "work").sign(signed, [APP, of_index])
+    mover(releases, channels, tmp_path / "work").sign(signed, [APP, Channels.index])
     assert channels.releases() == []
     mover(releases, channels, tmp_path / "work").move_signed(signed)
     assert held(channels) == {"app-1-x86-64.raw"}

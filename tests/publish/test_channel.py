@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from harness.released import described
+
 from bakery.publish.channel import channels, previews
 from bakery.publish.model import RemoteRelease
 from bakery.publish.published import Edition
-from bakery.recipe.version import Version
+from bakery.release import document
 
 
 def edition(version: str) -> Edition:
     posted = RemoteRelease(tag=f"tool-{version}", id=version, visibility="public")
-    parsed = Version.parse(version)
-    return Edition(name="tool", version=parsed, posted=posted, images={}, transfers={})
+    said = document.decode(described("tool", version, {}))
+    return Edition(document=said, posted=posted, assets={})
 
 
 def versions(*tags: str, minors: bool = False) -> dict[str, list[str]]:

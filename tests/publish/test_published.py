@@ -11,10 +11,12 @@ import pytest
 from harness import channels
 from harness.released import index, release
 
+from bakery.files import sha256
 from bakery.http import limits
 from bakery.http.retry import RetryPolicy
 from bakery.publish.directory import Directory
 from bakery.release import index as indexes
+from bakery.store.folder import SEAL_MODE, SEAL_MTIME_NS, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,6 +148,17 @@ def test_what_does_not_hold_is_left_out_and_stops_nothing_else(
     assert list(listed(root, "docker")) == ["docker-20.10.13", "docker-20.10.9"]
     (alarm,) = [line for line in told if line.startswith("left out: ")]
     assert re.match(f"left out: docker-99.0, since .*({says})", alarm)
+
+
+def test_a_file_that_the_store_has_altered_is_named(root: Path, tmp_path: Path) -> None:
+    follow(root, "docker", tmp_path)
+    path = Store(tmp_path / "scratch/store").path(sha256(root / "docker-20.10.13/SHA256SUMS"))
+    path.chmod(0o644)
+    path.write_bytes(b"altered, and sealed all the same")
+    path.chmod(SEAL_MODE)
+    os.utime(path, ns=(SEAL_MTIME_NS, SEAL_MTIME_NS))
+    (alarm,) = [line for line in follow(root, "docker", tmp_path) if line.startswith("left out: ")]
+    assert "docker-20.10.13, since its SHA256SUMS has changed in the store" in alarm
 
 
 def test_transfer_files_come_from_the_newest_release_that_vouches_for_them(

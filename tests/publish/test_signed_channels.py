@@ -11,9 +11,10 @@ from harness import channels, needs
 from harness.released import release
 
 from bakery.http.retry import RetryPolicy
+from bakery.publish.channel import Channels
 from bakery.publish.directory import Directory
 from bakery.publish.model import PublishError
-from bakery.publish.session import PublishSession, of_index, of_recipe
+from bakery.publish.session import PublishSession, of_recipe
 from bakery.release import index as indexes
 from bakery.release import signing, sums
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = needs.programs("gpg")
 ONCE = RetryPolicy(tries=1)
-DESIRED = [of_recipe("app", minors=False), of_index]
+DESIRED = [of_recipe("app", minors=False), Channels.index]
 
 
 def images(text: str) -> dict[Arch, bytes]:

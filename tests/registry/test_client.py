@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from harness.registry import FAULTS
+from harness.registry import FAULTS, referrers
 from harness.server import Handler, Server
 
 from bakery.http.errors import RefusedError, TooLargeError, TransientError
@@ -66,7 +66,7 @@ def test_what_is_not_there(repository: Registry) -> None:
     assert repository.manifest("tag") is None
     assert repository.manifest(nothing.digest) is None
     assert repository.tags() == []
-    assert repository.referrers(nothing.digest) == []
+    assert referrers(repository, nothing.digest) == []
     with pytest.raises(RefusedError, match="404"):
         repository.read(nothing, 100)
 
@@ -102,10 +102,9 @@ def test_what_is_attached_is_found(repository: Registry) -> None:
     about = [Manifest.of(kind, [NOTHING], subject=subject) for kind in kinds]
     repository.attach(*about)
     repository.attach(about[0])
-    found = repository.referrers(subject.digest)
+    found = referrers(repository, subject.digest)
     assert sorted(each.artifact_type or "" for each in found) == [*kinds]
-    assert repository.referrers(subject.digest, kinds[1])[0].digest == Stored.of(about[1]).digest
-    assert repository.referrers(subject.digest, KIND) == []
+    assert {each.digest for each in found} == {Stored.of(each).digest for each in about}
 
 
 def test_bytes_are_compared_with_their_digest(line: Line, client: Client, tmp_path: Path) -> None:
@@ -146,7 +145,7 @@ def test_a_bad_line(
         repository.attach(Manifest.of(KIND, [NOTHING], subject=subject))
         repository.pull(layer, tmp_path / "back")
         assert (tmp_path / "back").read_bytes() == content
-        assert len(repository.referrers(subject.digest)) == 1
+        assert len(referrers(repository, subject.digest)) == 1
         if len(line.requests) < number:
             break
     else:

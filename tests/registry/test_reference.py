@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bakery.registry.reference import Reference
-from bakery.registry.tags import tag_of
+from bakery.registry.reference import Reference, tag_of
 
 DIGEST = f"sha256:{'0' * 64}"
 

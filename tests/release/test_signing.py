@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harness.shop import Shop
 
 SHM = Path("/dev/shm")
+PASSPHRASE = "BAKERY_SIGNING_PASSPHRASE"
 KILLED = """
 import sys
 from bakery.release import signing
@@ -55,7 +56,7 @@ def scratch(
     """A folder for temporary files, short enough for sockets, in which nothing must stay."""
     tmp_path_factory.getbasetemp()  # the tests' own is made where it belongs
     monkeypatch.delenv(signing.KEY, raising=False)
-    monkeypatch.delenv(signing.PASSPHRASE, raising=False)
+    monkeypatch.delenv(PASSPHRASE, raising=False)
     with tempfile.TemporaryDirectory(prefix="t-") as folder:
         monkeypatch.setattr(tempfile, "tempdir", folder)
         monkeypatch.setattr(signing, "_PREFIX", f"bakery-gpg-{Path(folder).name}-")
@@ -71,7 +72,7 @@ def left(folder: Path) -> list[Path]:
 
 def key(secret: str, passphrase: str = "") -> SigningKey:
     """Return the key of an environment."""
-    environment = {signing.KEY: secret, signing.PASSPHRASE: passphrase}
+    environment = {signing.KEY: secret, PASSPHRASE: passphrase}
     configured = SigningKey.configured(environment)
     assert configured is not None
     return configured
@@ -118,9 +119,21 @@ def test_a_key_may_be_a_file_and_have_a_passphrase(tmp_path: Path) -> None:
     someone.close()
     with pytest.raises(ToolFailedError, match="can't be signed") as caught:
         key(str(path)).sign(b"data")
-    assert signing.PASSPHRASE in (caught.value.fix or "")
+    assert PASSPHRASE in (caught.value.fix or "")
     signature = key(str(path), "open sesame").sign(b"data")
     assert signature.armored.startswith(b"-----BEGIN PGP SIGNATURE-----")
+
+
+def test_a_problem_names_the_variable_that_holds_the_key(person: Person, tmp_path: Path) -> None:
+    public = person.export(tmp_path / "public.asc")
+    with pytest.raises(ReleaseError) as caught:
+        SigningKey.configured({"BAKERY_REMOTE_KEY": str(public)}, variable="BAKERY_REMOTE_KEY")
+    assert caught.value.where == "BAKERY_REMOTE_KEY"
+    (tmp_path / "nothing").write_text("no key")
+    environment = {"BAKERY_REMOTE_KEY": str(tmp_path / "nothing")}
+    with pytest.raises(ToolFailedError, match="no key from BAKERY_REMOTE_KEY") as failed:
+        SigningKey.configured(environment, variable="BAKERY_REMOTE_KEY")
+    assert failed.value.fix == "check BAKERY_REMOTE_KEY and BAKERY_REMOTE_PASSPHRASE"
 
 
 def test_what_is_no_private_key_is_refused(person: Person, tmp_path: Path) -> None:
@@ -182,7 +195,7 @@ def signs(secret: str, passphrase: str) -> Iterator[tuple[subprocess.Popen[str],
     """Yield a process that stops in the middle of signing, and its keyring."""
     with subprocess.Popen(
         [sys.executable, "-c", KILLED, signing._PREFIX],
-        env={**os.environ, signing.KEY: secret, signing.PASSPHRASE: passphrase},
+        env={**os.environ, signing.KEY: secret, PASSPHRASE: passphrase},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -215,7 +228,7 @@ def test_without_a_place_in_memory_it_lies_among_temporary_files(
     secret: str, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(signing, "_in_memory", lambda: None)
-    with signing._keyring(secret) as home:
+    with signing._keyring(secret, signing.KEY) as home:
         assert home.parent == scratch
 
 

@@ -16,8 +16,7 @@ from bakery.progress import Silent
 from bakery.registry.reference import Reference
 from bakery.remote.cache import Cache
 from bakery.remote.folder import FolderRemote
-from bakery.remote.hasty import hasty
-from bakery.remote.http import HttpRemote
+from bakery.remote.http import HttpRemote, hasty
 from bakery.remote.model import LARGEST_RESULT, Blob
 from bakery.remote.registry import RegistryRemote
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import threading
-from functools import cached_property, partial
+from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bakery.build.step import Made, Nothing, Step, StepError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
 
     from bakery.build.context import Context
     from bakery.build.state import State
     from bakery.build.step import AnyStep, Work
-    from bakery.publish.channel import Channels
-    from bakery.publish.channel_steps import DesiredChannel
-    from bakery.publish.model import RemoteRelease
     from bakery.publish.session import DesiredChannels, PublishSession
     from bakery.recipe.load import Source
     from bakery.recipe.plan import Release
@@ -41,71 +38,28 @@ class Remote:
 
         return PublishSession.of(self._context.settings, self._context.signing_key)
 
-    def public(self) -> set[str]:
-        """Return the names of the releases that are published, signed where we sign."""
+    @contextmanager
+    def session(self) -> Iterator[PublishSession]:
+        """Provide this run's session for a block, to one thread at a time."""
         with self._alone:
-            return self._session.public()
-
-    def publish(self, folder: Path) -> str:
-        """Publish a release folder, or finish publishing it; return where it is.
-
-        Raises:
-            PublishError: an image has passed no boot as the bytes that it is, or the publisher
-                refuses the release.
-
-        """
-        with self._alone:
-            return self._session.publish(folder)
-
-    def references(self, folders: Iterable[Path]) -> list[str]:
-        """Return what the publisher calls published releases, in a registry with their digests."""
-        with self._alone:
-            return self._session.references(folder.name for folder in folders)
-
-    def preview(self, folder: Path) -> str:
-        """Return what publishing a release folder would do."""
-        with self._alone:
-            return "\n".join(self._session.preview_publish(folder))
-
-    def move(self, what: str, desired: DesiredChannels) -> str:
-        """Bring channels up to what is published; return where they are, and what is left out.
-
-        Raises:
-            PublishError: the publisher refuses it.
-
-        """
-        with self._alone:
-            return "\n".join(self._session.move(what, desired))
-
-    def preview_move(self, desired: DesiredChannels) -> str:
-        """Return what bringing channels up to date would do."""
-        with self._alone:
-            return "\n".join(self._session.preview(desired))
+            yield self._session
 
 
 def step(
     context: Context, remote: Remote, release: Release, released: AnyStep, state: State
 ) -> Step[Nothing]:
-    """Return the step that publishes a finished release.
-
-    Args:
-        context: what steps share.
-        remote: where it goes.
-        release: what is published.
-        released: the step that finishes it.
-        state: tells whether it is finished.
-
-    """
+    """Return the step that publishes a release that another step finishes."""
     folder = context.folder(release.name)
 
     def run(work: Work) -> Made[Nothing]:
-        with work.state.alone(released):
-            return Made(facts=Nothing(), note=remote.publish(folder))
+        with work.state.alone(released), remote.session() as session:
+            return Made(facts=Nothing(), note=session.publish(folder))
 
     def preview() -> str:
         if not state.is_done(released):
             raise StepError(f"{release.name} is not finished", fix=f"doit {released.id}")
-        return remote.preview(folder)
+        with remote.session() as session:
+            return "\n".join(session.preview_publish(folder))
 
     return Step(
         kind="publish",
@@ -121,34 +75,29 @@ def step(
 def channel(remote: Remote, source: Source, published: Iterable[AnyStep]) -> Step[Nothing]:
     """Return the step that brings a recipe's channels up to what is published.
 
-    Args:
-        remote: where they are.
-        source: the recipe.
-        published: the steps of the same run that publish something.
-
+    It comes after the steps of the same run that publish something.
     """
-    minors = "minor" in source.recipe.channels
-
-    def desired(channels: Channels, seen: Sequence[RemoteRelease]) -> list[DesiredChannel]:
-        return channels.of(source.name, seen, minors=minors)
-
-    return _moving(remote, source.name, desired, published, what=source.name)
+    name, minors = source.name, "minor" in source.recipe.channels
+    return _moving(
+        remote,
+        name,
+        lambda channels, seen: channels.of(name, seen, minors=minors),
+        published,
+        what=name,
+    )
 
 
 def index(remote: Remote, published: Iterable[AnyStep]) -> Step[Nothing]:
-    """Return the step that brings the index of everything up to what is published.
-
-    Args:
-        remote: where it is.
-        published: the steps of the same run that publish something.
-
-    """
-
-    def desired(channels: Channels, seen: Sequence[RemoteRelease]) -> list[DesiredChannel]:
-        return channels.index(seen)
-
+    """Return the step that brings the index of everything up to what is published, likewise."""
     doc = "bakery.json, which lists everything that is published"
-    return _moving(remote, "index", desired, published, what="the index", doc=doc)
+    return _moving(
+        remote,
+        "index",
+        lambda channels, seen: channels.index(seen),
+        published,
+        what="the index",
+        doc=doc,
+    )
 
 
 def _moving(
@@ -161,7 +110,12 @@ def _moving(
     doc: str = "",
 ) -> Step[Nothing]:
     def run(_work: Work) -> Made[Nothing]:
-        return Made(facts=Nothing(), note=remote.move(what, desired))
+        with remote.session() as session:
+            return Made(facts=Nothing(), note="\n".join(session.move(what, desired)))
+
+    def preview() -> str:
+        with remote.session() as session:
+            return "\n".join(session.preview(desired))
 
     return Step(
         kind="channel",
@@ -170,7 +124,7 @@ def _moving(
         facts=Nothing,
         after=tuple(published),
         is_done=_never,
-        preview=partial(remote.preview_move, desired),
+        preview=preview,
         doc=doc,
     )
 

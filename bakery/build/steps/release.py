@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from bakery.image.manifest import Manifest
     from bakery.recipe.plan import Image, Release
     from bakery.release.boots import Boot
-    from bakery.release.document import ReleasedVerity
-    from bakery.release.finished import Finished
+    from bakery.release.document import Finished, ReleasedVerity
     from bakery.release.signing import SigningKey
     from bakery.release.verity import VeritySigning
 
@@ -246,13 +245,10 @@ def _complete(
         raise release.problem
     folder = context.folder(release.name)
     previous, before = _before(work.state, release)
-    images = []
-    for image, step in zip(release.images, parts.squashed, strict=True):
-        finished = _finished(work.state, image, step, boots.get(image.id, ()))
-        if context.has_verity(image):
-            made = _verity(context, finished, work, verity)
-            finished = replace(finished, verity=made)
-        images.append(finished)
+    images = [
+        _finished(context, image, step, work, boots=boots.get(image.id, ()), signing=verity)
+        for image, step in zip(release.images, parts.squashed, strict=True)
+    ]
     files = assemble(
         release,
         images,
@@ -263,7 +259,8 @@ def _complete(
         previous=previous,
         before=before,
     )
-    written = [each.verity.file for each in images if each.verity]
+    made = [each.released.verity for each in images if each.released.verity]
+    written = [each.file for each in made]
     kept = {*written, *(image.filename for image in release.images)}
     for path in folder.iterdir():
         if path.name not in kept:
@@ -271,49 +268,56 @@ def _complete(
     for name, data in files.items():
         write_whole(folder / name, data)
     outputs = tuple(folder / name for name in sorted([*files, *written]))
-    return Made(facts=Nothing(), outputs=outputs, note=_note(images, verity))
+    return Made(facts=Nothing(), outputs=outputs, note=_note(made, verity))
 
 
-def _verity(
-    context: Context, finished: Finished, work: Work, signing: VeritySigning
-) -> ReleasedVerity:
-    from bakery.release import verity
-
-    plain = context.file(finished.image)
-    with context.processors.take(1):
-        return verity.write(finished.image, plain, finished.sha256, work.scratch, signing)
-
-
-def _note(images: Sequence[Finished], signing: VeritySigning) -> str:
+def _note(made: Sequence[ReleasedVerity], signing: VeritySigning) -> str:
     """Return what there is to say where hosts are to have certificates, and nobody has signed."""
-    unsigned = [each.verity for each in images if each.verity and not each.verity.signed_by]
     if not signing.certificates:
         return ""
     return "\n".join(
-        f"{each.file} is not signed; its root hash: {each.root_hash}" for each in unsigned
+        f"{each.file} is not signed; its root hash: {each.root_hash}"
+        for each in made
+        if not each.signed_by
     )
 
 
 def _finished(
-    state: State, image: Image, squashed: Step[Squashed], boots: tuple[Boot, ...]
+    context: Context,
+    image: Image,
+    squashed: Step[Squashed],
+    work: Work,
+    *,
+    boots: tuple[Boot, ...],
+    signing: VeritySigning,
 ) -> Finished:
     from bakery.image import inventory
-    from bakery.release.document import ReleasedOrigin
-    from bakery.release.finished import Finished
+    from bakery.release import verity
+    from bakery.release.document import Finished, ReleasedImage
 
-    record = state.required(squashed)
-    origin = record.origin
-    return Finished(
-        image=image,
-        key=record.key,
-        sha256=record.facts.sha256,
+    record = work.state.required(squashed)
+    sha256, made = record.facts.sha256, None
+    if context.has_verity(image):
+        with context.processors.take(1):
+            made = verity.write(image, context.file(image), sha256, work.scratch, signing)
+    released = ReleasedImage(
+        file=image.filename,
+        arch=image.contents.arch,
+        format=image.format,
         size=record.facts.size,
+        sha256=sha256,
+        key=record.key,
         contents=record.facts.contents,
         tools=record.facts.tools,
-        manifest=manifest(state, squashed),
-        inventory=inventory.decode(state.required_attachment(squashed, INVENTORY)),
         boots=boots,
-        origin=ReleasedOrigin(cache=origin.cache, signed_by=origin.signed_by) if origin else None,
+        origin=record.origin,
+        verity=made,
+    )
+    return Finished(
+        image=image,
+        released=released,
+        manifest=manifest(work.state, squashed),
+        inventory=inventory.decode(work.state.required_attachment(squashed, INVENTORY)),
     )
 
 

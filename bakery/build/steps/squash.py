@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from bakery import trace
 from bakery.build.step import Made, Step
 from bakery.build.steps.squashed import INVENTORY, KIND, MANIFEST, Squashed
@@ -73,9 +71,7 @@ def _run(context: Context, image: Image, work: Work) -> Made[Squashed]:
             processors=processors,
             work=work.scratch,
         )
-    facts = msgspec.structs.replace(
-        _facts(output, manifest, _tools(context, image)), unlabelled=why
-    )
+    facts = _facts(output, manifest, _tools(context, image), unlabelled=why)
     file = context.file(image)
     replace(output, file)
     attachments = {MANIFEST: manifests.encode(manifest), INVENTORY: inventory.result()}
@@ -106,10 +102,12 @@ def _fits(context: Context, image: Image, made: Made[Squashed], parts: Sequence[
     )
 
 
-def _facts(output: Path, manifest: Manifest, tools: str) -> Squashed:
-    if output.is_dir():
-        return Squashed(sha256="", size=manifest.size, contents=manifest.size, tools=tools)
-    size = output.stat().st_size
-    with trace.span("hash the image", bytes=size):
-        digest = sha256(output)
-    return Squashed(sha256=digest, size=size, contents=manifest.size, tools=tools)
+def _facts(output: Path, manifest: Manifest, tools: str, *, unlabelled: str | None) -> Squashed:
+    digest, size = "", manifest.size
+    if not output.is_dir():
+        size = output.stat().st_size
+        with trace.span("hash the image", bytes=size):
+            digest = sha256(output)
+    return Squashed(
+        sha256=digest, size=size, contents=manifest.size, tools=tools, unlabelled=unlabelled
+    )
