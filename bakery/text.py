@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.characters import visible
@@ -50,6 +51,14 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str | None:
     """Return the question whether a valid name was meant, or None when nothing is near."""
     near = nearest(name, valid)
     return f"did you mean {near}?" if near else None
+
+
+def show(path: Path) -> str:
+    """Return the path as short as it can be said from the current folder."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
 
 
 def parse_size(text: str) -> int:

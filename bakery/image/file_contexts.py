@@ -15,7 +15,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from bakery.image.errors import ImageError
-from bakery.yaml.location import show
+from bakery.text import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,8 +15,7 @@ from bakery.image.errors import AlteredAssetError, ImageError
 from bakery.image.tree import folded, is_macos_metadata, merged
 from bakery.recipe import glob
 from bakery.recipe.folder import FILE
-from bakery.text import printable
-from bakery.yaml.location import show
+from bakery.text import printable, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

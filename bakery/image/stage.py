@@ -21,8 +21,8 @@ from bakery.recipe import glob
 from bakery.recipe.model import Drop
 from bakery.recipe.plan import StartedUnit
 from bakery.recipe.template import Template, UnknownPlaceholderError
-from bakery.text import nearest
-from bakery.yaml.location import InvalidError, show
+from bakery.text import nearest, show
+from bakery.yaml.location import InvalidError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

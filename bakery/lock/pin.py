@@ -18,12 +18,12 @@ from bakery.recipe.pins import claims
 from bakery.recipe.requests import requests, values
 from bakery.recipe.upstreams import DebianUpstream, RecipePart, TextPart
 from bakery.recipe.version import Version
+from bakery.text import show
 from bakery.upstream import apt, debian
 from bakery.upstream.api import Api
 from bakery.upstream.evidence import Evidence
 from bakery.upstream.versions import offers
 from bakery.workers import Workers
-from bakery.yaml.location import show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

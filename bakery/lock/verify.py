@@ -13,12 +13,12 @@ from bakery.recipe.lock import LockError
 from bakery.recipe.requests import requests
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
+from bakery.text import show
 from bakery.upstream import apt, debian
 from bakery.upstream.api import Api
 from bakery.upstream.evidence import ContradictionError, Evidence
 from bakery.upstream.resolve import resolve
 from bakery.workers import Workers
-from bakery.yaml.location import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

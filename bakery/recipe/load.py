@@ -22,9 +22,9 @@ from bakery.recipe.model import Recipe
 from bakery.recipe.types import Name
 from bakery.recipe.upstreams import RecipePart
 from bakery.recipe.validate import validate
-from bakery.text import did_you_mean
+from bakery.text import did_you_mean, show
 from bakery.yaml.convert import convert, fields, plain
-from bakery.yaml.location import InvalidError, error, explain, locate, show
+from bakery.yaml.location import InvalidError, error, explain, locate
 from bakery.yaml.reader import read
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import msgspec
 
 from bakery.characters import hidden_at, visible
 from bakery.errors import BakeryError
-from bakery.yaml.location import show
+from bakery.text import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -15,8 +15,8 @@ from bakery.errors import BakeryError
 from bakery.recipe.template import ADDRESS
 from bakery.recipe.types import Trust
 from bakery.recipe.version import Version
+from bakery.text import show
 from bakery.yaml.grammar import GrammarError
-from bakery.yaml.location import show
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

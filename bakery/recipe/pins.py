@@ -9,7 +9,7 @@ from bakery.recipe.folder import LOCK
 from bakery.recipe.lock import LockError
 from bakery.recipe.requests import requests
 from bakery.recipe.upstreams import is_on_github
-from bakery.yaml.location import show
+from bakery.text import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -22,8 +22,8 @@ from bakery.recipe.names import ImageName, release_name
 from bakery.recipe.requests import applies, values
 from bakery.recipe.validate import is_fixed
 from bakery.recipe.version import Version
+from bakery.text import show
 from bakery.yaml.grammar import GrammarError
-from bakery.yaml.location import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

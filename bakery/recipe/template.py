@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
+VERSION_PLACEHOLDERS = ("version", "bare", "major", "minor", "name")
 _NAME = r"[A-Za-z][A-Za-z0-9_-]*(?:\.bare)?"
 PLACEHOLDER = r"\{" + _NAME + r"\}"
 _TOKEN = re.compile(r"\{\{|\}\}|\{(" + _NAME + r")\}|[{}]")

@@ -11,7 +11,7 @@ import msgspec
 from bakery.recipe import spdx
 from bakery.recipe.assets import DebianAsset, NpmAsset, PypiAsset, UrlAsset
 from bakery.recipe.condition import Condition
-from bakery.recipe.template import Template
+from bakery.recipe.template import VERSION_PLACEHOLDERS, Template
 from bakery.recipe.types import Trust
 from bakery.recipe.upstreams import ListUpstream, is_on_github
 from bakery.recipe.version import Version
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from bakery.recipe.types import Words
     from bakery.yaml.location import Step
 
-VERSION_PLACEHOLDERS = ("version", "bare", "major", "minor", "name")
 _USERS_OF_HOSTS = ("root", "nobody")
 _PLACEHOLDER = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 

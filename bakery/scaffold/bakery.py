@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.files import write_whole
-from bakery.yaml.location import show
+from bakery.text import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,9 +19,9 @@ from bakery.recipe.template import Template
 from bakery.recipe.version import Version
 from bakery.store.download import fetch
 from bakery.store.folder import Store
-from bakery.text import did_you_mean, format_size, printable
+from bakery.text import did_you_mean, format_size, printable, show
 from bakery.upstream.resolve import resolve
-from bakery.yaml.location import error, locate, show
+from bakery.yaml.location import error, locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

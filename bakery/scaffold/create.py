@@ -24,8 +24,8 @@ from bakery.scaffold.drafting import Drafting
 from bakery.scaffold.errors import NewRecipeError
 from bakery.scaffold.observe import image_of, seen_in_a_boot
 from bakery.scaffold.release import UNKNOWN_LICENCE
+from bakery.text import show
 from bakery.upstream.api import Api
-from bakery.yaml.location import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

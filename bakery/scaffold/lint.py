@@ -24,8 +24,9 @@ from bakery.recipe.plan import releases
 from bakery.recipe.template import Template
 from bakery.scaffold.release import UNKNOWN_LICENCE
 from bakery.scaffold.texts import REVIEW
+from bakery.text import show
 from bakery.workflow_commands import annotation
-from bakery.yaml.location import InvalidError, error_at, show, text_lines
+from bakery.yaml.location import InvalidError, error_at, text_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

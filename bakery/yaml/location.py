@@ -9,6 +9,7 @@ import yaml
 
 from bakery.characters import visible
 from bakery.errors import BakeryError
+from bakery.text import show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,11 +153,3 @@ def _excerpt(text: str, line: int, column: int, width: int) -> str:
     gutter = f"{line + 1:>5} | "
     indent = "".join(char if char == "\t" else " " for char in text[:column].ljust(column))
     return f"{gutter}{text}\n{'| ':>{len(gutter)}}{indent}{'^' * max(width, 1)}"
-
-
-def show(path: Path) -> str:
-    """Return the path as short as it can be said from the current folder."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import yaml
 
 from bakery.characters import hidden_at, visible
-from bakery.yaml.location import TAG, DocumentError, error, error_at, show
+from bakery.text import show
+from bakery.yaml.location import TAG, DocumentError, error, error_at
 from bakery.yaml.syntax_errors import syntax_error
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from bakery.yaml.location import DocumentError, error_at, show, text_lines
+from bakery.text import show
+from bakery.yaml.location import DocumentError, error_at, text_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ from bakery.cli import reference
 from bakery.recipe import lock
 from bakery.recipe.load import Recipes
 from bakery.recipe.model import Recipe
-from bakery.recipe.validate import VERSION_PLACEHOLDERS
+from bakery.recipe.template import VERSION_PLACEHOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bakery.yaml.location import InvalidError, explain, show
+from bakery.text import show
+from bakery.yaml.location import InvalidError, explain
 from bakery.yaml.reader import read
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bakery.check import licenses
 from bakery.check.rule import BUILT_ELSEWHERE, Rule, Skip, Violation, rule
 from bakery.recipe.folder import CHECK, README
-from bakery.yaml.location import show
+from bakery.text import show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

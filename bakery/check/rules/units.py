@@ -11,7 +11,7 @@ from bakery.check import host, unit_files
 from bakery.check.rule import Rule, Violation, rule
 from bakery.check.scan import PARSED
 from bakery.check.unit_files import COMMANDS
-from bakery.recipe.validate import VERSION_PLACEHOLDERS
+from bakery.recipe.template import VERSION_PLACEHOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,6 +11,8 @@ from bakery.check.rule import Skip, Violation, rule
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from cryptography.x509 import Certificate
+
     from bakery.check.partitions import Verity
     from bakery.check.subject import Subject
     from bakery.image.verity.signature import Signature
@@ -125,18 +127,22 @@ def _verified(subject: Subject, verity: Verity, signed: Signature) -> Iterator[V
 )
 def certificate(subject: Subject) -> Iterator[Violation]:
     """Look at how long certificates are valid, which hosts don't."""
-    from bakery.image.verity import pkcs7
-
     for each in subject.vouched:
-        try:
-            signed = each.signed()
-            found = pkcs7.certificates(signed.pkcs7) if signed else []
-        except ValueError:
-            continue  # the rule about signatures tells
-        for one in found:
+        for one in _brought(each):
             if one.not_valid_after_utc < datetime.now(UTC):
                 until = f"{one.not_valid_after_utc:%F}"
                 yield Violation(".", f"is signed with a certificate that was valid until {until}")
+
+
+def _brought(verity: Verity) -> list[Certificate]:
+    """Return the certificates in a signature; none of what the rule about signatures refuses."""
+    from bakery.image.verity import pkcs7
+
+    try:
+        signed = verity.signed()
+        return pkcs7.certificates(signed.pkcs7) if signed else []
+    except ValueError:
+        return []
 
 
 @rule(
