@@ -121,8 +121,18 @@ def _stored(settings: Settings, store: Store, assets: Mapping[str, Asset]) -> It
 
 
 def _files(folder: Path) -> Iterator[tuple[str, int]]:
-    """Yield the files below a folder, and their sizes; of those that vanish meanwhile, none."""
-    for root, _, names in os.walk(folder):
+    """Yield the files below a folder, and their sizes; of those that vanish meanwhile, none.
+
+    Raises:
+        OSError: a folder can't be read.
+
+    """
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    for root, _, names in os.walk(folder, onerror=refuse):
         for name in names:
             path = f"{root}/{name}"
             try:

@@ -108,6 +108,14 @@ def test_bytes_are_counted_where_they_lie(catalogue: Catalogue) -> None:
     }
 
 
+def test_a_folder_that_cant_be_read_does_not_count_as_empty(catalogue: Catalogue) -> None:
+    blobs = Store(catalogue.settings.store).blobs
+    blobs.parent.mkdir(parents=True, exist_ok=True)
+    blobs.write_text("no folder")
+    with pytest.raises(NotADirectoryError, match="sha256"):
+        catalogue.costs()
+
+
 def test_seconds_are_those_on_record(catalogue: Catalogue) -> None:
     for seconds, image in enumerate(catalogue.images.values(), 1):
         catalogue.record("boot", image.id, Booted(boots=(), sha256=""), float(seconds))
