@@ -61,6 +61,11 @@ def show(path: Path) -> str:
         return str(path)
 
 
+def counted(number: int, word: str) -> str:
+    """Return how many there are of what `word` names: `no errors`, `1 error`, `2 errors`."""
+    return f"{number or 'no'} {word}{'' if number == 1 else 's'}"
+
+
 def parse_size(text: str) -> int:
     """Return the bytes that a size such as `500M`, `1.5G` or `4096` stands for.
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from bakery.recipe.expectations import Expectations
     from bakery.settings import Settings
 
+_DEBIAN = ("nspawn", "qemu")
+
 
 def machine(
     name: str,
@@ -43,17 +45,29 @@ def machine(
         BakeryError: its disk image can't be downloaded.
 
     """
+    refuse_unknown(name)
     backend, _, system = name.partition(":")
     cache, mirror = settings.store / "machines", settings.debian_mirror
     devices = expected.devices
-    if backend == "flatcar" and system:
+    if backend == "flatcar":
         disk = flatcar.provide(system, settings) if "://" in system else Path(system)
         return flatcar.Flatcar(disk=disk, arch=arch, masked=masked, devices=devices)
-    if system in SUITES and backend == "nspawn" and expected.machine == "container":
+    if backend == "nspawn" and expected.machine == "container":
         return Nspawn(suite=system, cache=cache, arch=arch, mirror=mirror)
-    if system in SUITES and backend in {"nspawn", "qemu"}:
-        return Qemu(suite=system, cache=cache, arch=arch, mirror=mirror, devices=devices)
-    known = [f"{kind}:{suite}" for kind in ("nspawn", "qemu") for suite in SUITES]
+    return Qemu(suite=system, cache=cache, arch=arch, mirror=mirror, devices=devices)
+
+
+def refuse_unknown(name: str) -> None:
+    """Refuse a name that stands for no machine.
+
+    Raises:
+        MachineError: there is no such machine.
+
+    """
+    backend, _, system = name.partition(":")
+    if (backend == "flatcar" and system) or (backend in _DEBIAN and system in SUITES):
+        return
+    known = [f"{kind}:{suite}" for kind in _DEBIAN for suite in SUITES]
     raise MachineError(
         f"there is no machine {name!r}",
         fix=f"one of {', '.join(known)}, flatcar:DISK, flatcar:ADDRESS",

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from doit.cmd_base import DodoTaskLoader, check_tasks_exist
 from doit.cmd_clean import Clean as DoitClean
+from doit.cmd_dumpdb import DumpDB as DoitDumpDB
 from doit.cmd_info import Info as DoitInfo
 from doit.cmd_list import List as DoitList
 from doit.cmd_run import Run as DoitRun
 from doit.cmdparse import CmdParseError
 
+from bakery import surroundings
 from bakery.build.selection import PROFILE_TRACE
-from bakery.errors import BakeryError
+from bakery.errors import BakeryError, explained
 from bakery.settings import NAMES
 from bakery.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_NOTHING_RUN = 3
+"""doit's exit status where a command line is wrong."""
 _UNKNOWN = re.compile(r"option (?P<option>-\S+) not recognized")
 _WORDS = re.compile(r"Error parsing \w+: (?P<words>.*?) \(parsing options:", re.DOTALL)
 _VALUE = re.compile(r"Error parsing parameter '(?P<name>\w+)'[^.]*\.(?P<words>.*)", re.DOTALL)
@@ -37,6 +43,8 @@ class _Explaining:
             return super().parse_execute(arguments)  # type: ignore[misc]
         except CmdParseError as error:
             self._refuse(str(error))
+        except OSError as error:  # such as a full disk that its output goes to
+            raise CmdParseError(explained(error).render()) from None
 
     def _refuse(self, said: str) -> NoReturn:
         unknown = _UNKNOWN.search(said)
@@ -95,3 +103,31 @@ class Info(_Explaining, DoitInfo):  # type: ignore[misc]
     """Shows a task."""
 
     name = "info"
+
+    def _execute(self, pos_args: Sequence[str], hide_status: bool = False) -> Any:  # noqa: FBT001, FBT002  doit's way
+        check_tasks_exist({task.name: task for task in self.task_list}, pos_args)
+        return super()._execute(pos_args, hide_status)
+
+
+class DumpDB(DoitDumpDB):  # type: ignore[misc]
+    """Shows nothing."""
+
+    name = "dumpdb"
+
+    def parse_execute(self, _: Sequence[str]) -> NoReturn:
+        """Say why there is nothing to show."""
+        why = "what is done is recorded beside the outputs"
+        fix = "`doit list` shows what is locked, built, booted and published"
+        raise CmdParseError(BakeryError("doit has no database here", why=why, fix=fix).render())
+
+
+class Loader(DodoTaskLoader):  # type: ignore[misc]
+    """Reads dodo.py; first it refuses what doit would stumble over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        surroundings.prepare()
+        if "" in sys.argv[1:]:
+            fix = "name a task, such as build; `doit list` shows them"
+            sys.stderr.write(f"ERROR: {BakeryError('an argument is empty', fix=fix).render()}\n")
+            sys.exit(_NOTHING_RUN)

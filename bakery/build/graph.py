@@ -293,9 +293,9 @@ class Graph:
         return self._selection.command == "run" and self.state.is_done(step)
 
     def _task(self, step: AnyStep) -> Task:
-        def act(task: Any, dry_run: bool = False) -> TaskFailed | None:  # noqa: ARG001, FBT001, FBT002  doit's way
+        def act(task: Any, **_: Any) -> TaskFailed | None:  # noqa: ARG001  doit's way
             def work() -> str:
-                if dry_run and step.preview:
+                if self._selection.dry_run and step.preview:  # wherever the option stands
                     return step.preview()
                 return self.state.do(step, self._reporter.progress(step.id))
 
@@ -388,9 +388,20 @@ class Graph:
         for word in self._selection.arguments:
             if word in known:
                 raise BakeryError(f"there is no task {word}", fix=f"did you mean build:{word}?")
+        if self._selection.dry_run and self._selection.command == "run":
+            self._refuse_without_preview()
         for word in self._selection.words:
             if word not in _KINDS and not self._is_known(word):
                 raise self._unknown(word)
+
+    def _refuse_without_preview(self) -> None:
+        """Refuse to do for real, beside what is only previewed, what has no preview."""
+        groups = [g for name, g in self._groups.items() if self._selection.names(name)]
+        steps = [step for id_, step in self._steps.items() if self._selection.names(id_)]
+        for step in (*steps, *(each for group in groups for each in group.members)):
+            if not step.preview:
+                fix = "leave it out, or do it without --dry-run"
+                raise BakeryError(f"{step.id} would be done: it has no --dry-run", fix=fix)
 
     def _is_known(self, word: str) -> bool:
         names = (*self._steps, *self._groups)

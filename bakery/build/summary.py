@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bakery import markdown
 from bakery.build.steps.squashed import KIND, Squashed
-from bakery.text import format_size, plain_table, wrapped
+from bakery.text import counted, format_size, plain_table, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -85,7 +85,8 @@ def show(
         print(_fitting(rows, width))
         _write_step_summary(rows)
     elif tally.cached:
-        print(f"{len(tally.cached)} images are up to date in {_near(context.settings.dist)}")
+        there = counted(len(tally.cached), "image")
+        print(f"{there} up to date in {_near(context.settings.dist)}")
     if tally.failed:
         print(_wrapped(f"\n{len(tally.failed)} failed: {_first(tally.failed)}", width))
         if tally.skipped:

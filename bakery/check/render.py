@@ -13,6 +13,7 @@ from bakery.check.catalogue import RULES
 from bakery.check.report import NotRun
 from bakery.check.rule import Finding
 from bakery.errors import BakeryError
+from bakery.text import counted
 from bakery.workflow_commands import annotation
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _counts(reports: Sequence[Report]) -> str:
     findings = {finding for report in reports for finding in report.findings}
     errors = sum(finding.severity == "error" for finding in findings)
     allowed = len({waived for report in reports for waived in report.waived})
-    counts = [_count(errors, "error"), _count(len(findings) - errors, "warning")]
+    counts = [counted(errors, "error"), counted(len(findings) - errors, "warning")]
     return ", ".join(counts + ([f"{allowed} allowed"] if allowed else []))
 
 
@@ -104,17 +105,13 @@ def _sentence(finding: Finding) -> str:
     return visible(f"{where} {finding.message}")
 
 
-def _count(number: int, word: str) -> str:
-    return f"{number or 'no'} {word}{'' if number == 1 else 's'}"
-
-
 class BrokenRulesError(BakeryError):
     """An image breaks rules whose severity is error; rendered with all findings about it."""
 
     def __init__(self, report: Report) -> None:
         """Take the report of an image."""
         super().__init__(
-            f"{report.label} breaks {_count(len(report.broken), 'rule')}",
+            f"{report.label} breaks {counted(len(report.broken), 'rule')}",
             fix="mend the recipe, or accept a finding with `allow:`, its path and a reason",
         )
         self._findings = report.findings

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from bakery import surroundings
 from bakery.errors import BakeryError, explained
 from bakery.text import nearest
 
@@ -31,7 +33,22 @@ class CommandGroup(click.Group):
         """Return the command that is named; of one that is not there, say which was meant."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             ctx.fail(_unknown(args, self.list_commands(ctx)))
+        name, *given = args
+        for before, word in zip(args, given, strict=False):
+            if not word and not before.startswith("-"):
+                ctx.fail(f"an argument of {name} is empty: perhaps a variable that is not set")
         return super().resolve_command(ctx, args)
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Parse the command line and run the command."""
+        if not options.get("standalone_mode", True):
+            return super().main(*arguments, **options)
+        try:
+            surroundings.prepare()
+            return super().main(*arguments, **options)
+        except (BakeryError, OSError) as error:  # before a command runs, as --help does
+            _report("error", explained(error))
+            sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; if it fails, report why and exit with status 1."""

@@ -10,7 +10,7 @@ import click
 from bakery import settings
 from bakery.cli import schemas
 from bakery.cli.project import Project
-from bakery.text import format_size, parse_size
+from bakery.text import counted, format_size, parse_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,9 +71,10 @@ def gc(limit: str, *, everything: bool, dry_run: bool) -> None:
         users.forget(store, folder)
     for folder, locked in kept.items():
         held = sum(store.has(digest) for digest in locked)
-        click.echo(f"{held} assets are kept for {folder}, which shares the store")
+        click.echo(f"{counted(held, 'asset')} kept for {folder}, which shares the store")
     click.echo(
-        f"{verb}: {len(gone.blobs)} assets and {gone.partials} unfinished downloads, "
+        f"{verb}: {counted(len(gone.blobs), 'asset')} and"
+        f" {counted(gone.partials, 'unfinished download')}, "
         f"{format_size(gone.freed)}; {format_size(gone.left)} stay in {project.settings.store}"
     )
 

@@ -11,7 +11,7 @@ from bakery.cli.project import Project
 from bakery.cli.upstreams import lock_missing
 from bakery.errors import BakeryError
 from bakery.scaffold.libraries import SUITE
-from bakery.text import fitted
+from bakery.text import counted, fitted
 
 
 @click.command()
@@ -102,7 +102,7 @@ def lint(names: tuple[str, ...], output: str) -> None:
     project = Project()
     for name in names:
         project.refuse_unknown(name)
-    problems = list(linter.lint(project.recipes, names or project.recipes))
+    problems = list(linter.lint(project.recipes, dict.fromkeys(names) or project.recipes))
     formats = {"text": linter.text, "gcc": linter.gcc, "github": linter.github}
     if problems:
         text = formats[output](problems)
@@ -110,7 +110,8 @@ def lint(names: tuple[str, ...], output: str) -> None:
     errors = sum(problem.severity == "error" for problem in problems)
     if output == "text":
         warnings = len(problems) - errors
-        click.echo(f"{len(names or project.recipes)} recipes: {errors} errors, {warnings} warnings")
+        looked_at = counted(len(set(names) or project.recipes), "recipe")
+        click.echo(f"{looked_at}: {counted(errors, 'error')}, {counted(warnings, 'warning')}")
     if errors:
         raise SystemExit(1)
 
@@ -172,11 +173,13 @@ def try_recipe(name: str, machine: str | None, *, window: int, shell: bool | Non
     again builds only what has changed. That units stay up is seen for a moment alone: what a
     release needs, only `doit boot` proves. Needs root, as every boot does.
     """
+    from bakery.boot.machines import refuse_unknown
     from bakery.display import told
     from bakery.recipe.plan import releases
     from bakery.scaffold.attempt import Attempt
 
     project = Project()
+    refuse_unknown(machine or project.settings.machines[-1])
     if not releases(project.source(name)) or any(r.problem for r in releases(project.source(name))):
         lock_missing(project, {name: project.source(name)})
         project = Project()

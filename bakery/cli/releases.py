@@ -10,7 +10,7 @@ import click
 
 from bakery.cli.failures import exit_on_failures
 from bakery.cli.project import Project
-from bakery.text import format_size
+from bakery.text import counted, format_size
 
 
 @click.command()
@@ -68,7 +68,10 @@ def matrix(
         chosen, lambda some: dividing.matrix(some, expected, shards, project.required)
     )
     if late:
-        click.echo(f"left for another run, for want of time or room: {len(late)} images", err=True)
+        click.echo(
+            f"left for another run, for want of time or room: {counted(len(late), 'image')}",
+            err=True,
+        )
     if left_file:
         now = {name for _, booted in divided.images().values() for name in booted}
         names = [image.id for image in images if image.id not in now]

@@ -24,6 +24,7 @@ from bakery.upstream.api import Api
 from bakery.upstream.evidence import Evidence
 from bakery.upstream.versions import offers
 from bakery.workers import Workers
+from bakery.yaml.grammar import GrammarError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -221,11 +222,11 @@ class _Locker:
         text = self.evidence.text(url).strip()
         try:
             return Version.parse(text).tag
-        except ValueError as error:
+        except GrammarError as error:
             raise LockError(
                 "a part's version can't be read",
                 where=url,
-                why=str(error),
+                why=error.what,
                 fix="look at the file; correct parts: in the recipe, or give --part NAME=VERSION",
             ) from None
 

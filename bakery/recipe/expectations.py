@@ -37,7 +37,7 @@ class Socket:
         """
         if text.startswith("/"):
             return cls("unix", text)
-        match = re.fullmatch(r"(tcp|udp)/(\d{1,5})", text)
+        match = re.fullmatch(r"(tcp|udp)/([0-9]{1,5})", text)
         if match is None or not 0 < int(match[2]) < 65536:  # noqa: PLR2004  ports have 16 bits
             raise GrammarError(
                 f'"{text}" is not a socket', fix="write tcp/80, udp/53 or /run/name.sock"

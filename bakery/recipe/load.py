@@ -191,16 +191,22 @@ class Recipes(Mapping[str, Source]):
                 if isinstance(kind, RecipePart)
             ),
         ]
+        for key in ("replaces", "conflicts"):
+            for index, name in enumerate(getattr(recipe, key)):
+                self._refuse_itself(source, (key, index), name)
         for path, name in named:
-            if name == source.name:
-                itself = f'"{name}" is this recipe itself'
-                raise source.invalid(
-                    InvalidError(path, itself, fix="name another one, or remove it")
-                )
+            self._refuse_itself(source, path, name)
             if name not in self:
                 raise source.invalid(
                     InvalidError(path, f'"{name}" is not a recipe', fix=did_you_mean(name, self))
                 )
+
+    @staticmethod
+    def _refuse_itself(source: Source, path: Sequence[Step], name: str) -> None:
+        if name == source.name:
+            itself = f'"{name}" is this recipe itself'
+            fix = "name another one, or remove it"
+            raise source.invalid(InvalidError(path, itself, fix=fix))
 
 
 def load_all(folder: Path) -> dict[str, Source]:
@@ -306,6 +312,13 @@ def _futile(expectation: Any) -> Iterator[tuple[list[Step], str, str]]:
         for key in ("mode", "content"):
             if getattr(expectation, key) not in (None, Text()):
                 yield [key], "what must not exist has none", "remove it, or `exists: false`"
+    for key in ("content", "stdout", "stderr"):
+        text = getattr(expectation, key, Text())
+        fix = 'write a part of the text that must be there; equals: "" is for a text that is empty'
+        if text.contains == "":
+            yield [key, "contains"], "every text contains this", fix
+        if text.matches is not None and all(map(text.matches.matches, ("", "~"))):
+            yield [key, "matches"], "every text matches this", fix
 
 
 def _beyond_hosts(expectation: Any) -> Iterator[tuple[list[Step], str]]:

@@ -136,10 +136,12 @@ def _lone_brace(text: str, start: int) -> GrammarError:
 class Line(Template):
     """A text with placeholders on one line."""
 
-    PATTERN = rf"^(?!.*[\n\t]){_GRAMMAR}$"
+    PATTERN = rf"^(?=.)(?!.*[\n\t]){_GRAMMAR}$"
 
     @classmethod
     def _check(cls, text: str) -> None:
+        if not text:
+            raise GrammarError("this can't be empty", fix="give it a value, or remove the key")
         at = hidden_at(text)
         if at is not None:
             raise GrammarError(

@@ -24,7 +24,7 @@ from bakery.recipe.plan import releases
 from bakery.recipe.template import Template
 from bakery.scaffold.release import UNKNOWN_LICENCE
 from bakery.scaffold.texts import REVIEW
-from bakery.text import show
+from bakery.text import did_you_mean, show
 from bakery.workflow_commands import annotation
 from bakery.yaml.location import InvalidError, error_at, text_lines
 
@@ -152,7 +152,15 @@ def _texts(folder: Path) -> Iterator[Problem]:
 
 
 def _described(source: Source) -> Iterator[Problem]:
+    from bakery.check.catalogue import RULES
+
     recipe = source.recipe
+    known = [rule.id for rule in RULES]
+    for index, waiver in enumerate(recipe.allow):
+        if waiver.rule not in known:
+            fix = did_you_mean(waiver.rule, known) or "`bakery rules` lists them"
+            broken = InvalidError(["allow", index, "rule"], f"no rule is {waiver.rule}", fix=fix)
+            yield Problem(severity="error", rule="waiver-unused", error=source.invalid(broken))
     said = recipe.summary.casefold().strip()
     for key, wrong, message, fix in (
         ("license", UNKNOWN_LICENCE in recipe.license, "no licence is named", "write SPDX's name"),

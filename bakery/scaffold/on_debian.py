@@ -27,6 +27,7 @@ from bakery.scaffold.contents import fetched
 from bakery.scaffold.debian_plan import Plan
 from bakery.scaffold.observe import image_of, looked_into, seen_in_a_boot
 from bakery.scaffold.texts import write
+from bakery.text import counted
 from bakery.upstream import apt
 from bakery.upstream.debian import closure
 from bakery.upstream.errors import UpstreamError
@@ -81,7 +82,8 @@ class Drafter:
         plan.asked += self._recommended(plan, everything)
         if plan.asked != [*self.asked]:
             everything |= {e.name: self._read(e) for e in self._offered(plan.asked)}
-        self.echo(f"# {self.asked[0]} {version} of {self.suite}: {len(everything)} packages in all")
+        in_all = counted(len(everything), "package")
+        self.echo(f"# {self.asked[0]} {version} of {self.suite}: {in_all} in all")
         self._settle(plan, folder, schema, tag, everything)
 
     def _offered(self, asked: Iterable[str]) -> tuple[Offered, ...]:

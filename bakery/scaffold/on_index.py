@@ -11,6 +11,7 @@ from bakery.recipe.version import Version
 from bakery.recipe.wheel import WheelName
 from bakery.scaffold.filenames import first_for_glibc
 from bakery.scaffold.release import About, UpstreamFile, UpstreamRelease
+from bakery.text import nearest
 from bakery.upstream import pypi, simple_index
 from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
@@ -33,6 +34,8 @@ def look(project: str, name: str, version: str | None, api: Api) -> UpstreamRele
     tag = version or offers(PypiUpstream(pypi=project), api)[-1].tag
     names = simple_index.wheels(project, tag, api)
     platforms = {arch: _platforms(names, arch) for arch in ARCHITECTURES}
+    if version and not names:
+        raise _no_version(project, version, api)
     if not any(platforms.values()):
         raise UpstreamError(
             "no wheel holds programs for Linux, as far as names tell",
@@ -51,6 +54,16 @@ def look(project: str, name: str, version: str | None, api: Api) -> UpstreamRele
         files={arch: _file(project, tag, tags) for arch, tags in platforms.items() if tags},
         digests=True,
         notes=tuple(_notes(project, tag, platforms, newest=not version)),
+    )
+
+
+def _no_version(project: str, version: str, api: Api) -> UpstreamError:
+    """Return what to say of a version without wheels: perhaps there is no such version."""
+    newest = [each.tag for each in offers(PypiUpstream(pypi=project), api)]
+    meant = nearest(version, newest) or newest[-1]
+    return UpstreamError(
+        f"the index has no wheel of {project} {version}",
+        fix=f"did you mean {meant}? `pip index versions {project}` lists them all",
     )
 
 

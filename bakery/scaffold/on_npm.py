@@ -6,6 +6,7 @@ installs the one that fits: https://docs.npmjs.com/cli/configuring-npm/package-j
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from bakery.recipe.version import Version
 from bakery.scaffold import filenames
 from bakery.scaffold.release import About, UpstreamFile, UpstreamRelease, expression, one_line
 from bakery.upstream import npm
-from bakery.upstream.errors import UpstreamError
+from bakery.upstream.errors import NotFoundError, UpstreamError
 from bakery.upstream.versions import offers
 
 if TYPE_CHECKING:
@@ -44,7 +45,11 @@ def look(package: str, name: str, version: str | None, api: Api) -> UpstreamRele
             "hand (the reference has the language)",
         )
     notes = [f"{package} {tag}" + ("" if version else ", its newest version")]
+    files = {}
     for arch, names in picked.items():
+        files[arch], lacking = _published(names, tag)
+        notes += [f"{arch}: the registry does not have {each}@{tag}" for each in lacking]
+        del names[: len(lacking)]
         others = [each for each in names[1:] if filenames.PROCESSORS[arch].search(each)]
         notes.append(
             f"{arch}: {names[0]}" + (f" rather than {', '.join(others)}" if others else "")
@@ -58,10 +63,21 @@ def look(package: str, name: str, version: str | None, api: Api) -> UpstreamRele
             homepage=known.homepage or f"https://example.com/{name}",
             licence=expression(known.license if isinstance(known.license, str) else None),
         ),
-        files={arch: _file(names, tag) for arch, names in picked.items()},
+        files=files,
         digests=True,
         notes=tuple(notes),
     )
+
+
+def _published(packages: Sequence[str], tag: str) -> tuple[UpstreamFile, Sequence[str]]:
+    """Return the first package that the registry has, and those before it that it lacks.
+
+    Some are named ahead of their publication, or their publication has failed.
+    """
+    for index in range(len(packages)):
+        with suppress(NotFoundError):
+            return _file(packages[index:], tag), packages[:index]
+    return _file(packages, tag), ()
 
 
 def _file(packages: Sequence[str], tag: str) -> UpstreamFile:

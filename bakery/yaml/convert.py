@@ -41,6 +41,7 @@ _KINDS = {
 _YES = ("yes", "on", "true")  # in YAML 1.1
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+_MANY_DIGITS = re.compile(r"-?[1-9][0-9]{18,}")
 
 
 def load(path: Path, expected: type[_T]) -> _T:
@@ -219,6 +220,8 @@ def _plain(node: yaml.Node, expected: type) -> Any:
         raise error(node, f"expected {_name(expected)}, not {_kind(node)}", _hint(node, [expected]))
     if expected is int:
         if not _DECIMAL.fullmatch(node.value):
+            if _MANY_DIGITS.fullmatch(node.value):
+                raise error(node, "expected a number of 18 digits at most")
             raise error(node, "expected a whole number in decimal digits")
         return int(node.value)
     if expected is bool:

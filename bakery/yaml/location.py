@@ -124,8 +124,8 @@ def _spanned(
 def text_lines(path: Path) -> list[str]:
     """Return the lines of a text file; none where it can't be read any more."""
     try:
-        return path.read_text("utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError):
+        return path.read_text("utf-8-sig", errors="replace").split("\n")
+    except OSError:
         return []
 
 

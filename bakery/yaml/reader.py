@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from codecs import BOM_UTF8
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -91,12 +92,10 @@ def _text(path: Path) -> str:
             fix="put a file there that you may read",
         ) from None
     except UnicodeDecodeError as problem:
-        line = data.count(b"\n", 0, problem.start) + 1
-        raise DocumentError(
-            "this line is not UTF-8 text",
-            where=f"{show(path)}:{line}",
-            fix="save the file with the encoding UTF-8",
-        ) from None
+        before = data.removeprefix(BOM_UTF8)[: problem.start].decode().split("\n")
+        fix = "save the file with the encoding UTF-8"
+        what = "this is not UTF-8 text"
+        raise error_at(path, len(before) - 1, len(before[-1]), what, fix) from None
 
 
 def _refuse_hidden(text: str, path: Path) -> None:
@@ -140,7 +139,7 @@ def _refuse_tricks(text: str, path: Path) -> None:
 def _is_deep(text: str, loader: type) -> bool:
     """Tell whether a text is nested too deeply, up to where it can't be parsed."""
     depth = 0
-    with suppress(yaml.YAMLError):
+    with suppress(yaml.YAMLError, ValueError, OverflowError):  # escapes of no character
         for event in yaml.parse(text, Loader=loader):
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)

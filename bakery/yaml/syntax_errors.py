@@ -94,6 +94,12 @@ def _second_document(line: str, column: int) -> _Explanation:
     return "a second document begins here", "remove the line", (column, len(line))
 
 
+def _escape(line: str, column: int) -> _Explanation:
+    end = column + len(re.match(r"[0-9A-Za-z]*", line[column:])[0])  # type: ignore[index]
+    what = "this escape stands for no character"
+    return what, "write the character itself, or two \\ for one", (column, max(end, column + 1))
+
+
 def _other(_line: str, _column: int) -> None:
     return None
 
@@ -116,5 +122,6 @@ _COMPLAINTS: tuple[tuple[str, bool, Callable[[str, int], _Explanation | None]], 
     ("parsing a flow (mapping|sequence)", True, _open_bracket),
     ("expected key|expected '-' indicator", False, _no_key),
     ("single document", False, _second_document),
+    ("escape (character|code)", False, _escape),
     ("", False, _other),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from harness.project import REPOSITORY
@@ -29,6 +30,11 @@ def said(*words: str) -> str:
         (["clean", "--everything"], ["doit clean has no option --everything"]),
         (["info", "--all"], ["doit info has no option --all"]),
         (["--profile-trace", "t.json", "build"], ["doit build --profile-trace FILE"]),
+        ([""], ["an argument is empty"]),
+        (["list", ""], ["an argument is empty"]),
+        (["info", "nosuch"], ["nosuch"]),
+        (["dumpdb"], ["recorded beside the outputs"]),
+        (["publish:age", "build:age", "--dry-run"], ["would be done: it has no --dry-run"]),
     ],
 )
 def test_a_wrong_option_is_explained(words: list[str], parts: list[str]) -> None:
@@ -38,3 +44,13 @@ def test_a_wrong_option_is_explained(words: list[str], parts: list[str]) -> None
     for inside in ("CmdOption", "parsing options", "Traceback", "class"):
         assert inside not in text
     assert len(text.splitlines()) <= 3
+
+
+def test_a_full_output_is_explained() -> None:
+    command = [sys.executable, "-m", "doit", "list"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, cwd=REPOSITORY, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, "make room there" in done.stderr) == (3, True)
+    assert "Traceback" not in done.stderr

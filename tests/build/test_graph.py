@@ -289,11 +289,11 @@ def test_boots_come_before_a_release_unless_they_are_waived(
 
 
 def test_a_preview_does_nothing_before(root: Path) -> None:
-    made = tasks(root, "publish:base-1.0", "--dry-run", "channel:base", "--dry-run")
+    made = tasks(root, "publish:base-1.0", "channel:base", "--dry-run")
     assert sorted(made) == ["channel:base", "publish:base-1.0"]
     assert made["publish:base-1.0"]["task_dep"] == []
     ((act,),) = made["publish:base-1.0"]["actions"]
-    assert "doit release:base-1.0" in act(SimpleNamespace(name=""), dry_run=True).message
+    assert "doit release:base-1.0" in act(SimpleNamespace(name="")).message
 
 
 def test_what_the_computer_refuses_is_explained(root: Path) -> None:

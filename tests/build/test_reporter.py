@@ -220,7 +220,7 @@ def test_many_cached_images_are_one_line(
     for each in images:
         reporter.skip_uptodate(task(f"squash:{each.id}"))
     reporter.complete_run()
-    assert capsys.readouterr().out == "100 images are up to date in dist\n"
+    assert capsys.readouterr().out == "100 images up to date in dist\n"
 
 
 def test_recipes_that_are_left_out_are_shown_once(

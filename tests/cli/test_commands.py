@@ -158,9 +158,9 @@ def test_gc_keeps_what_locks_name(project: Project, tmp_path: Path) -> None:
     digest = hashlib.sha256(b"other").hexdigest()[:12]
     assert told[0].startswith(f"would go: {digest}     5 bytes  used ")
     assert told[0].endswith("locked nowhere")
-    assert told[-1].startswith("would go: 1 assets ")
+    assert told[-1].startswith("would go: 1 asset ")
     assert other.exists()
-    assert "removed: 1 assets " in bakery("gc", "--limit", "0").output
+    assert "removed: 1 asset " in bakery("gc", "--limit", "0").output
     assert (locked.exists(), other.exists()) == (True, False)
     assert "  tool-1.0" in bakery("gc", "--limit", "0", "--all").output
     assert not locked.exists()
@@ -176,12 +176,12 @@ def test_gc_keeps_what_the_locks_of_others_name(
     monkeypatch.chdir(other.root)
     for words in (["--limit", "0"], ["--limit", "0", "--all"]):
         told = bakery("gc", *words).output
-        assert f"1 assets are kept for {project.recipes}, which shares the store" in told
+        assert f"1 asset kept for {project.recipes}, which shares the store" in told
         assert locked.exists()
     moved = project.recipes.rename(tmp_path / "moved")
     assert f"nothing is kept for {project.recipes}" in bakery("gc", "--dry-run").output
     assert users.known(Store(project.store)).vanished == (project.recipes,)
-    assert "removed: 1 assets" in bakery("gc", "--limit", "0").output
+    assert "removed: 1 asset" in bakery("gc", "--limit", "0").output
     assert not locked.exists()
     moved.rename(project.recipes)
     assert users.known(Store(project.store)) == users.Users((), ())

@@ -46,5 +46,5 @@ def test_a_package_may_be_named_by_architecture() -> None:
 
 @pytest.mark.parametrize("text", ["", "a/b", "@a", "-a", ".a", "@a/b/c", "a b", "a@1", "git+ssh:x"])
 def test_what_is_no_name_of_a_package_is_refused(text: str) -> None:
-    with pytest.raises(GrammarError, match="npm package"):
+    with pytest.raises(GrammarError, match=r"npm package|can't be empty"):
         NpmName.parse(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 from bakery import settings
@@ -28,6 +29,14 @@ def test_an_empty_folder_becomes_a_bakery(tmp_path: Path) -> None:
     assert settings.load(tmp_path, {}).root == tmp_path
     schema = tmp_path / "recipes/app" / line.partition("$schema=")[2]
     assert schema.resolve().read_text() == schemas.text("recipe")
+
+
+def test_a_bakery_of_ones_own_has_the_same_commands_of_doit(tmp_path: Path) -> None:
+    prepare(tmp_path)
+    own, ours = (
+        tomllib.loads((root / "pyproject.toml").read_text()) for root in (tmp_path, REPOSITORY)
+    )
+    assert own["tool"]["doit"] == ours["tool"]["doit"]
 
 
 def test_what_is_there_is_left_alone(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_defaults_hold_where_nothing_is_said(tmp_path: Path) -> None:
         ),
         (
             "pets: [{name: Tom, colour: red, lives: 99999999999999999999}]",
-            "expected a whole number in decimal",
+            "expected a number of 18 digits at most",
         ),
         ("open: yes", "expected true or false, not yes"),
         ("open: 'true'", "expected true or false, not text"),

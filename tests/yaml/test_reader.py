@@ -96,3 +96,15 @@ def test_an_ampersand_inside_a_text_is_no_anchor(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     file.write_text("a: https://example.org/?a=1&b=2\nb: x & y\n")
     assert len(read(file).value) == 2
+
+
+@pytest.mark.parametrize("escape", [r"\UFFFFFFFF", r"\ud800", r"\q"])
+def test_an_escape_of_no_character_is_explained(tmp_path: Path, escape: str) -> None:
+    message = complaint(tmp_path, f'a: "{escape}"\n'.encode())
+    assert "this escape stands for no character" in message
+    assert "write the character itself" in message
+
+
+def test_where_a_text_is_not_utf8_is_shown(tmp_path: Path) -> None:
+    message = complaint(tmp_path, b"\xef\xbb\xbfa: \xc3\xa4\nb: K\xe4se\n")
+    assert message.startswith(":2:5: this is not UTF-8 text\n    2 | b: K")
