@@ -25,6 +25,7 @@ _RULES = "usr/lib/udev/rules.d"
 _SYSCTLS = "usr/lib/sysctl.d"
 # Templates are no units before an instance of them is there
 _UNIT = re.compile(r".+(?<!@)\.(service|socket|timer|path|mount|automount|target|swap)")
+_INSTANCE = re.compile(r"([\w.:\\-]+@)[\w.:\\-]+(\.(?:service|socket|timer|path|mount))\b")
 HIERARCHIES = ("usr", "opt")
 
 
@@ -33,7 +34,7 @@ class Shipped:
     """What images bring that acts on a host.
 
     Attributes:
-        units: names of units, templates excepted.
+        units: names of units, and of those instances of templates that a unit or drop-in names.
         rules: paths of udev's rules.
         sysctls: paths of files for systemd-sysctl.
 
@@ -51,11 +52,13 @@ class Inspection:
     Attributes:
         release: what its release file says; nothing where it has none of its name.
         paths: of its files that act on a host.
+        instances: the names of instances of templates that its units and drop-ins have in them.
 
     """
 
     release: Mapping[str, str]
     paths: tuple[str, ...]
+    instances: tuple[str, ...] = ()
 
 
 def inspection(image: BootImage) -> Inspection:
@@ -76,18 +79,36 @@ def inspection(image: BootImage) -> Inspection:
             if (root / folder).is_dir()
             for entry in os.scandir(root / folder)
         ]
-    return Inspection(release=os_release.parse(text).values, paths=tuple(sorted(paths)))
+        instances = _instances(root / _UNITS)
+    return Inspection(
+        release=os_release.parse(text).values,
+        paths=tuple(sorted(paths)),
+        instances=tuple(sorted(instances)),
+    )
+
+
+def _instances(units: Path) -> set[str]:
+    texts = [
+        path.name if path.is_symlink() else path.read_text("utf-8", "replace")
+        for path in units.rglob("*")
+        if path.is_symlink() or path.is_file()
+    ]
+    return {found[0] for text in texts for found in _INSTANCE.finditer(text)}
 
 
 def shipped(images: Iterable[Inspection]) -> Shipped:
     """Return what images bring together."""
+    images = list(images)
     paths = [Path(path) for path in dict.fromkeys(chain.from_iterable(i.paths for i in images))]
+    named = dict.fromkeys(chain.from_iterable(i.instances for i in images))
     by_folder = {
         folder: [path for path in paths if path.parent == Path("/", folder)]
         for folder in (_UNITS, _RULES, _SYSCTLS)
     }
+    units = dict.fromkeys(path.name for path in by_folder[_UNITS])
+    instances = [each for each in named if _INSTANCE.sub(r"\1\2", each) in units]
     return Shipped(
-        units=tuple(path.name for path in by_folder[_UNITS] if _UNIT.fullmatch(path.name)),
+        units=(*filter(_UNIT.fullmatch, units), *(i for i in instances if i not in units)),
         rules=tuple(str(path) for path in by_folder[_RULES] if path.suffix == ".rules"),
         sysctls=tuple(map(str, by_folder[_SYSCTLS])),
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bakery.boot.verdict import Probe, Verdict
+from bakery.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,8 +26,16 @@ _GIVEN_UP = 3_000_000  # microseconds after which nobody restarts a failed unit 
 _SLACK = 30  # seconds in which a unit comes back after a command that restarts it
 _PROPERTIES = (
     "LoadState,ActiveState,SubState,Result,StateChangeTimestampMonotonic,InvocationID,NRestarts,"
-    "Type,ConditionResult,UpheldBy,WantedBy,RequiredBy,TriggeredBy,ExecMainStatus,ExecMainCode"
+    "ActiveEnterTimestampMonotonic,ConditionTimestampMonotonic,ConditionResult,"
+    "Type,UpheldBy,WantedBy,RequiredBy,TriggeredBy,ExecMainStatus,ExecMainCode"
 )
+_SCRIPT = """\
+systemctl show --property={properties} -- {name}
+for each in $(systemctl show --value --property=UpheldBy -- {name}); do
+  systemctl --quiet is-active -- "$each" && echo UpheldNow=yes
+done
+read -r now rest </proc/uptime; echo "Now=$now"
+"""
 _STATES_ON_THE_WAY = {"activating", "reloading", "refreshing"}
 
 
@@ -71,8 +80,7 @@ class Watch:
 
         return Probe(
             title=title,
-            script=f"systemctl show --property={_PROPERTIES} -- {shlex.quote(name)}\n"
-            'read -r now rest </proc/uptime; echo "Now=$now"',
+            script=_SCRIPT.format(properties=_PROPERTIES, name=shlex.quote(name)),
             judge=judged,
             timeout=timeout,
             unit=name,
@@ -84,41 +92,47 @@ class Watch:
         if state == self.unit.state:
             self._seen.update(facts)
             return Verdict(True)
-        if self.implied and state == "inactive" and not _must_run(facts):
+        if self._may_rest(facts):
             return Verdict(True)
         if facts.get("LoadState") == "not-found":
             return Verdict(False, f"systemd knows no unit {self.unit.name}", final=True)
         result = facts.get("Result", "success")
-        given_up = state == "failed" and (result == "start-limit-hit" or _age(facts) >= _GIVEN_UP)
+        given_up = state == "failed" and (
+            result == "start-limit-hit" or _since(facts, "StateChange") >= _GIVEN_UP
+        )
         idle = state == "inactive" and not facts.get("InvocationID")
         nobody = ", and nothing has started it" if idle else ""
         return Verdict(False, f"it is {_described(facts)}{nobody}", final=given_up)
 
     def _judge_staying(self, facts: Mapping[str, str]) -> Verdict:
-        if not self._seen:
+        if not self._seen or self._may_rest(facts):
             return Verdict(True)
         if wrong := self._change(facts, same_run=True):
             return Verdict(False, wrong, final=True)
-        left = self.unit.window - _age(facts) / 1e6
+        active = _since(facts, "ActiveEnter") / 1e6
+        left = self.unit.window - active
         if left <= 0:
             return Verdict(True)
-        detail = f"it has been active for {_age(facts) / 1e6:.0f} s"
+        detail = f"it has been active for {active:.0f} s"
         return Verdict(False, detail, pending=left)
 
     def _judge_still(self, facts: Mapping[str, str]) -> Verdict:
-        if not self._seen:
+        if not self._seen or self._may_rest(facts):
             return Verdict(True)
         if facts.get("ActiveState") in _STATES_ON_THE_WAY:
             return Verdict(False, f"it is {_described(facts)}")
         wrong = self._change(facts, same_run=False)
         return Verdict(wrong is None, wrong or "", final=True)
 
+    def _may_rest(self, facts: Mapping[str, str]) -> bool:
+        return self.implied and facts.get("ActiveState") == "inactive" and not _must_run(facts)
+
     def _change(self, facts: Mapping[str, str], *, same_run: bool) -> str | None:
         """Return how a unit has changed for the worse since it was seen active."""
         before, now = (int(each.get("NRestarts") or 0) for each in (self._seen, facts))
         if now > before or facts.get("SubState") == "auto-restart":
-            now_is = _described(facts)
-            return f"it did not stay up: systemd restarted it {now} times, and it is {now_is}"
+            restarted = f"systemd restarted it {counted(now, 'time')}" if now else "it ended"
+            return f"it did not stay up: {restarted}, and it is {_described(facts)}"
         if facts.get("ActiveState") not in {"active", "reloading", "refreshing"}:
             return f"it did not stay up: it is {_described(facts)}"
         if same_run and facts.get("InvocationID") != self._seen.get("InvocationID"):
@@ -135,7 +149,8 @@ def _must_run(facts: Mapping[str, str]) -> bool:
     enabled = any(facts.get(each) for each in ("UpheldBy", "WantedBy", "RequiredBy"))
     started = bool(facts.get("InvocationID"))
     if facts.get("ConditionResult") == "no" and started is False:
-        return False  # its conditions were looked at, and do not hold
+        looked_at = int(facts.get("ConditionTimestampMonotonic") or 0) > 0
+        return not looked_at and "UpheldNow" in facts  # else they do not hold, or nothing starts it
     if facts.get("Type") == "oneshot" and started:
         return False  # it has done what it is for
     if facts.get("TriggeredBy") and not facts.get("UpheldBy"):
@@ -143,9 +158,12 @@ def _must_run(facts: Mapping[str, str]) -> bool:
     return enabled or started
 
 
-def _age(facts: Mapping[str, str]) -> float:
-    """Return for how many microseconds a unit has been in its state."""
-    return float(facts.get("Now", 0)) * 1e6 - int(facts.get("StateChangeTimestampMonotonic") or 0)
+def _since(facts: Mapping[str, str], event: str) -> float:
+    """Return how many microseconds ago something happened to a unit.
+
+    A timer or path that triggers changes its state, and stays active.
+    """
+    return float(facts.get("Now", 0)) * 1e6 - int(facts.get(f"{event}TimestampMonotonic") or 0)
 
 
 def _described(facts: Mapping[str, str]) -> str:

@@ -71,6 +71,23 @@ def test_what_acts_on_a_host_is_named_once(image: BootImage, tmp_path: Path) -> 
     )
 
 
+def test_instances_of_templates_that_an_image_names_are_its_units(image: BootImage) -> None:
+    units = image.path / "usr/lib/systemd/system"
+    for path, text in {
+        "app@.service": "[Unit]\nAfter=other@one.service app@%i.socket\n",
+        "multi-user.target.d/10-app.conf": "[Unit]\nUpholds=app@one.service app@a\\x2db.service\n",
+    }.items():
+        (units / path).parent.mkdir(parents=True, exist_ok=True)
+        (units / path).write_text(text)
+    (units / "timers.target.wants").mkdir()
+    (units / "timers.target.wants/app@two.service").symlink_to("../app@.service")
+    assert inspect.shipped([inspect.inspection(image)]).units == (
+        "app@a\\x2db.service",
+        "app@one.service",
+        "app@two.service",
+    )
+
+
 def test_folders_of_a_host_that_an_image_hides_are_named(image: BootImage, tmp_path: Path) -> None:
     host = tmp_path / "host/usr"
     for folder in ("bin", "lib/systemd", "share/doc"):

@@ -62,7 +62,7 @@ def unit_state(
     return (
         f"InvocationID={run}\nNRestarts={restarts}\n"
         f"LoadState={load}\nActiveState={state}\nSubState=x\nResult={result}\n"
-        f"StateChangeTimestampMonotonic={since}\n{NOW}"
+        f"StateChangeTimestampMonotonic={since}\nActiveEnterTimestampMonotonic={since}\n{NOW}"
     )
 
 
@@ -122,6 +122,13 @@ def test_a_unit_stays_active_for_its_window() -> None:
     assert old.holds
 
 
+def test_a_timer_that_has_just_gone_off_stays_active_all_the_same() -> None:
+    state = unit_state("active", 90_000_000)
+    gone_off = state.replace("StateChangeTimestampMonotonic=90", "StateChangeTimestampMonotonic=99")
+    (verdict,) = watched(9, gone_off)
+    assert verdict.holds
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
@@ -130,7 +137,11 @@ def test_a_unit_stays_active_for_its_window() -> None:
         (unit_state("active", 90_000_000, run="2", restarts=3), "restarted it 3 times"),
         (
             unit_state("activating", 99_000_000, run="1", restarts=1),
-            "restarted it 1 times",
+            "restarted it 1 time,",
+        ),
+        (
+            unit_state("activating", 99_000_000).replace("SubState=x", "SubState=auto-restart"),
+            "did not stay up: it ended, and it is activating (auto-restart",
         ),
     ],
 )
@@ -156,7 +167,9 @@ def test_a_command_may_restart_a_unit_and_systemd_may_not() -> None:
         ("UpheldBy=multi-user.target\n", False),
         ("WantedBy=multi-user.target\n", False),
         ("", True),
-        ("UpheldBy=multi-user.target\nConditionResult=no\n", True),
+        ("UpheldBy=multi-user.target\nConditionResult=no\nConditionTimestampMonotonic=9\n", True),
+        ("UpheldBy=multi-user.target\nConditionResult=no\nUpheldNow=yes\n", False),
+        ("UpheldBy=rescue.target\nConditionResult=no\nConditionTimestampMonotonic=0\n", True),
         ("UpheldBy=multi-user.target\nType=oneshot\nInvocationID=1\n", True),
         ("WantedBy=multi-user.target\nTriggeredBy=a.socket\n", True),
         ("InvocationID=1\n", False),
@@ -167,6 +180,14 @@ def test_what_an_image_ships_must_run_if_something_starts_it(facts: str, *, hold
     assert probe.title == "a.service runs"
     assert ask(probe, f"ActiveState=inactive\nResult=success\n{facts}{NOW}").holds == holds
     assert not ask(probe, f"ActiveState=failed\nResult=exit-code\n{facts}{NOW}").holds
+
+
+@pytest.mark.parametrize(("kind", "holds"), [("oneshot", True), ("simple", False)])
+def test_what_nobody_named_may_end_when_it_has_done_its_work(kind: str, *, holds: bool) -> None:
+    comes, stays, *_ = asked(Expectations(), shipped=Shipped(units=("app-setup@1.service",)))
+    assert ask(comes, unit_state("active", 99_000_000, run="1")).holds
+    ended = f"Type={kind}\n{unit_state('inactive', 99_500_000, run='1')}"
+    assert ask(stays, ended).holds == holds
 
 
 def test_a_variable_must_be_what_an_image_says() -> None:
