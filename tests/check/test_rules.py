@@ -88,6 +88,23 @@ def test_a_link_into_wants_is_answered_with_the_drop_in(good: Any) -> None:
     assert "[Unit] and Upholds=demo.service" in only(good).fix
 
 
+def test_a_target_that_hosts_have_reached_must_uphold_what_it_is_to_start(good: Any) -> None:
+    drop_in = "usr/lib/systemd/system/multi-user.target.d/10-demo.conf"
+    good.edit(drop_in, "Upholds=", "Wants=")
+    finding = only(good)
+    assert (finding.rule, finding.path) == ("wants-link", drop_in)
+    assert "Wants=demo.service for multi-user.target" in finding.message
+    assert finding.fix.startswith("write Upholds=demo.service")
+    good.file(f"{drop_in[:-7]}more.conf", "[Unit]\nUpholds=demo.service\n")
+    assert findings(good) == ()
+
+
+def test_a_target_that_comes_later_may_want_units(good: Any) -> None:
+    drop_in = "usr/lib/systemd/system/sleep.target.d/10-demo.conf"
+    good.file(drop_in, "[Unit]\nWants=demo.service\n")
+    assert findings(good) == ()
+
+
 def test_what_a_required_image_brings_is_there(good: Any, tmp_path: Path) -> None:
     good.edit(SERVICE, "/usr/bin/demo ", "/usr/bin/runtime ")
     good.edit(SERVICE, "[Unit]", "[Unit]\nRequires=runtime.service\nAfter=runtime.service")

@@ -24,6 +24,10 @@ _PULLS_IN = (
     *("Upholds", "Wants", "Requires", "BindsTo", "OnFailure", "OnSuccess"),
     *("Unit", "Service", "Sockets"),  # of timers and paths, of sockets, of services
 )
+_REACHED_AT_BOOT = frozenset(
+    f"{name}.target"
+    for name in ("sysinit", "basic", "multi-user", "sockets", "timers", "paths", "getty", "network")
+)
 _STARTABLE = (".service", ".socket", ".timer", ".path")
 _TRIGGERS = (".socket", ".timer", ".path")
 _BUS_SERVICES = "usr/share/dbus-1/system-services"
@@ -65,16 +69,33 @@ def _dependencies(kind: str, subject: Subject) -> Iterator[Violation]:
             )
 
 
-wants = Rule(
-    id="wants-link",
-    severity="error",
+@rule(
+    "wants-link",
+    "error",
     reason=(
         "systemd drops a link to a unit that does not exist yet when it first loads, so nothing"
         " is started"
     ),
     fix="use a drop-in with Upholds=",
-    look=partial(_dependencies, "wants"),
 )
+def wants(subject: Subject) -> Iterator[Violation]:
+    """Find what asks for units of the image once, before hosts know them."""
+    yield from _dependencies("wants", subject)
+    with_drop_ins = [*unit_files.with_drop_ins(subject.tree)]
+    upheld = {name for u in with_drop_ins for s in u.values("Upholds") for name in s.value.split()}
+    for unit in with_drop_ins:
+        if unit.file is not None or unit.name not in _REACHED_AT_BOOT:
+            continue
+        for setting in unit.values("Wants", "Requires"):
+            for name in setting.value.split():
+                if unit_files.provides(subject.tree, name) and name not in upheld:
+                    yield Violation(
+                        setting.file.path,
+                        f"has {setting.key}={name} for {unit.name}, which hosts start before the"
+                        f" image's {name} is known",
+                        fix=f"write Upholds={name}, which systemd heeds at any time",
+                    )
+
 
 requires = Rule(
     id="requires-link",
