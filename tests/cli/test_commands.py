@@ -206,3 +206,11 @@ def test_what_was_not_handed_over_is_left_out_and_said(tmp_path: Path) -> None:
     assert "left out: tool-1.0/tool-1.0-x86-64.raw was not handed over" in done.stderr
     done = bakery("restore", str(tmp_path), "--boots", "--agreed", "{}")
     assert (done.exit_code, done.output) == (0, "")
+
+
+@pytest.mark.usefixtures("project")
+def test_a_try_looks_at_the_machine_before_it_builds() -> None:
+    done = bakery("try", "tool", "--on", "nspawn:sid")
+    assert done.exit_code == 1
+    assert "there is no machine 'nspawn:sid'" in done.output
+    assert "nspawn:trixie" in done.output

@@ -74,6 +74,10 @@ def test_a_recipe_that_is_right(found: Found) -> None:
         ({"recipe.yaml": RECIPE + "start: [b.service]\n"}, "yaml:8:9: .*brings b.service"),
         ({"recipe.yaml": RECIPE + "write: {usr/lib64/x: y}\n"}, "yaml:8:9: error: usr/lib64"),
         ({"recipe.yaml": RECIPE + "write: {opt/x: y}\n"}, "yaml:8:9: warning: .*opt-shipped"),
+        (
+            {"recipe.yaml": RECIPE + "allow: [{rule: optship, path: opt, reason: x}]\n"},
+            "yaml:8:16: error: no rule is optship",
+        ),
         ({"lock.json": "{"}, "lock.json:1:.*recipe"),
         ({"lock.json": LOCK.replace('"size": 1, ', "")}, "lock.json:3:1: .*size"),
         ({"check.yaml": None}, "check.yaml:1:1: error: there is no"),

@@ -14,12 +14,13 @@ from harness.service import Reply
 
 from bakery.recipe.npm import NpmVersion
 from bakery.recipe.upstreams import NpmUpstream
+from bakery.scaffold import on_npm
 from bakery.upstream import npm
 from bakery.upstream.errors import NotFoundError, UpstreamError
 from bakery.upstream.versions import offers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from conftest import Clients
@@ -46,6 +47,7 @@ class Registry:
         name: str = "app",
         deprecated: Mapping[str, str] | None = None,
         integrity: str = INTEGRITY,
+        companions: Sequence[str] = (),
         **tags: str,
     ) -> None:
         """Publish versions, oldest first; the last one is the latest, unless a tag says so."""
@@ -53,6 +55,7 @@ class Registry:
             version: {
                 "name": name,
                 "version": version,
+                "optionalDependencies": dict.fromkeys(companions, version),
                 "dist": {
                     "tarball": f"{self.service.url}/kept/elsewhere/{version}",
                     "integrity": integrity,
@@ -98,6 +101,21 @@ def registry(
 
 def tags(published: list[Published]) -> list[str]:
     return [item.tag for item in published]
+
+
+def test_a_draft_passes_over_companions_that_are_named_and_not_there(
+    registry: Registry, clients: Clients
+) -> None:
+    registry.publish("1.0.0", companions=("app-linux-x64-musl", "app-linux-x64"))
+    registry.publish("1.0.0", name="app-linux-x64")
+    with clients.api() as api:
+        draft = on_npm.look("app", "app", "1.0.0", api)
+        assert draft.files["x86-64"].label == "app-linux-x64"
+        missing = "x86-64: the registry does not have app-linux-x64-musl@1.0.0"
+        assert draft.notes == ("app 1.0.0", missing, "x86-64: app-linux-x64")
+        registry.publish("1.0.0", companions=("app-linux-arm64",))
+        with pytest.raises(NotFoundError, match="app-linux-arm64"):
+            on_npm.look("app", "app", "1.0.0", api)
 
 
 def test_versions_are_those_up_to_the_latest(registry: Registry) -> None:

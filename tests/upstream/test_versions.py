@@ -17,6 +17,7 @@ from bakery.recipe.upstreams import (
     ListUpstream,
     PypiUpstream,
 )
+from bakery.scaffold import on_index
 from bakery.upstream import hashicorp, kubernetes, listing, simple_index
 from bakery.upstream.errors import UpstreamError
 from bakery.upstream.versions import offers
@@ -266,6 +267,12 @@ def test_package_index(
     day = DAY if form == "json" else None
     found = offered(clients, PypiUpstream(pypi="Some_App"))
     assert found == [Published("1.9"), Published("1.10", day)]
+    with (
+        clients.api() as api,
+        pytest.raises(UpstreamError, match="no wheel of some-app") as no,
+    ):
+        on_index.look("some-app", "app", "1.99", api)
+    assert "did you mean 1.9?" in str(no.value)
 
 
 def test_the_indexes_are_pips_own(
