@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from bakery.provision.record import Laid
 
 UNITS = "/etc/systemd/system"
 
@@ -75,6 +74,27 @@ class HostUnit(msgspec.Struct, frozen=True, kw_only=True):
     drop_ins: dict[str, str] = {}
     wanted_by: str | None = None
     shared: bool = False
+
+
+class Laid(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing on a host, as records have it; see `record`.
+
+    Attributes:
+        kind: what it is.
+        path: absolute; of images, a pattern.
+        proof: a file's SHA-256, or a pattern of a link's target; else empty.
+
+    """
+
+    kind: Literal["file", "shared", "link", "images", "conflicts"]
+    path: str
+    proof: str = ""
+
+    def names(self, path: str) -> bool:
+        """Return whether this is about what has a path."""
+        if self.kind == "conflicts":
+            return False
+        return fnmatchcase(path, self.path) if self.kind == "images" else path == self.path
 
 
 class HostConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bakery.provision.extension import Extension
-    from bakery.provision.host_config import HostConfig, HostFile, HostLink
-    from bakery.provision.record import Laid
+    from bakery.provision.host_config import HostConfig, HostFile, HostLink, Laid
 
 _MODE = 0o644
 _ENGINES = ("/usr/lib/systemd/systemd-sysupdate", "/usr/bin/systemd-sysupdate")

@@ -15,8 +15,8 @@ from bakery.recipe.types import EXTENSION_NAME
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from bakery.provision.host_config import Laid
     from bakery.provision.host_root import HostRoot
-    from bakery.provision.record import Laid
 
 _MODE = 0o644
 _FOLDERS = ("/etc/extensions", "/run/extensions", "/var/lib/extensions")  # systemd-sysext(8)

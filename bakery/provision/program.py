@@ -10,8 +10,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.provision.host_config import HostFile, shipped_unit
-from bakery.provision.record import Laid
+from bakery.provision.host_config import HostFile, Laid, shipped_unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

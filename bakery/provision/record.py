@@ -17,12 +17,10 @@ import functools
 import hashlib
 import re
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Literal
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from bakery.decoding import from_data
-from bakery.provision.host_config import UNITS, HostFile, HostLink, RemoteContents
+from bakery.provision.host_config import UNITS, HostFile, HostLink, Laid, RemoteContents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,27 +32,6 @@ _LINE = re.compile(
     r"(?P<kind>file|shared|link|images|conflicts) (?P<path>(?:/[^/\s]+)+)(?: (?P<proof>\S+))?",
     re.ASCII,
 )
-
-
-class Laid(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing on a host.
-
-    Attributes:
-        kind: what it is.
-        path: absolute; of images, a pattern.
-        proof: a file's SHA-256, or a pattern of a link's target; else empty.
-
-    """
-
-    kind: Literal["file", "shared", "link", "images", "conflicts"]
-    path: str
-    proof: str = ""
-
-    def names(self, path: str) -> bool:
-        """Return whether this is about what has a path."""
-        if self.kind == "conflicts":
-            return False
-        return fnmatchcase(path, self.path) if self.kind == "images" else path == self.path
 
 
 def path(name: str) -> str:

@@ -129,10 +129,12 @@ def abroad(published: Path, server: Mirror, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("no_proxy", "")
 
 
-def provision(reference: str, url: str, output: Output, **options: Any) -> str:
+def provision(
+    reference: str, url: str, output: Output, mirror: str | None = None, **options: Any
+) -> str:
     wanted = asked(**{"host": "any", "unsigned": True} | options)
     settings = settings_module.load(Path("/"), {"BAKERY_PUBLISH_URL": url, "HOME": "/root"})
-    return command.provision([reference], *wanted, settings=settings, output=output)
+    return command.provision([reference], *wanted, settings=settings, output=output, mirror=mirror)
 
 
 def holds(guest: Guest, script: str) -> str:

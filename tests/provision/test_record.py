@@ -12,8 +12,8 @@ from harness.shells import SHELLS
 
 from bakery.provision import ownership, record
 from bakery.provision.errors import ProvisionError
+from bakery.provision.host_config import Laid
 from bakery.provision.host_root import HostRoot
-from bakery.provision.record import Laid
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from harness.shells import SHELLS
 
 from bakery.cli import main
 from bakery.provision import record
-from bakery.provision.record import Laid
+from bakery.provision.host_config import Laid
 from bakery.provision.stays import stays
 
 FUNCTIONS = Path(record.__file__).with_name("record.sh")
