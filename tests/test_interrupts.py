@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,7 @@ from harness.server import Handler, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 BEGIN = """
 import sys, threading
@@ -97,6 +99,19 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def opened(started: Path) -> list[int]:
+    """Return descriptors of the programs that a file names, whatever their numbers are next."""
+    until(started.exists)
+    return [os.pidfd_open(int(number)) for number in started.read_text().split()]
+
+
+def has_ended(program: int) -> bool:
+    """Return whether a program ends, though nobody may have asked how."""
+    ended, _, _ = select.select([program], [], [], 60)
+    os.close(program)
+    return bool(ended)
+
+
 @pytest.mark.parametrize(
     ("number", "says"),
     [
@@ -114,13 +129,15 @@ def test_threads_unwind_and_one_line_is_all_that_is_said(
 
 @pytest.mark.parametrize("where", [IN_MAIN, IN_THREAD], ids=["main", "thread"])
 def test_programs_end_with_all_that_they_started(tmp_path: Path, where: str) -> None:
-    started = tmp_path / "started"
+    programs: list[int] = []
     said = interrupted(
-        RUNS + where, tmp_path, number=signal.SIGTERM, when=lambda _: until(started.exists)
+        RUNS + where,
+        tmp_path,
+        number=signal.SIGTERM,
+        when=lambda _: programs.extend(opened(tmp_path / "started")),
     )
     assert said == "ended by SIGTERM: the same command continues\n"
-    ids = started.read_text().split()
-    until(lambda: not any(Path("/proc", pid).exists() for pid in ids))
+    assert all(map(has_ended, programs))
 
 
 class Silent(Server):
@@ -200,14 +217,12 @@ try:
 finally:
     threading.Event().wait()
 """
-    started = tmp_path / "started"
     command = [sys.executable, "-c", BEGIN + program, tmp_path]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        until(started.exists)
+        programs = opened(tmp_path / "started")
         until(lambda: process.poll() is not None or process.send_signal(signal.SIGINT))
         assert process.returncode == -signal.SIGINT
-    ids = started.read_text().split()
-    until(lambda: not any(Path("/proc", pid).exists() for pid in ids))
+    assert all(map(has_ended, programs))
 
 
 def test_what_is_ignored_stays_ignored(tmp_path: Path) -> None:
