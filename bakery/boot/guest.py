@@ -51,14 +51,17 @@ while read -r mark seconds script <&3; do
 done
 """
 
-# Before anything else, so that even a system that hangs while it boots can be asked why.
+# Before anything else, so that even a system that hangs while it boots can be asked why; and before
+# the merge, which may hide the shell from it.
 AGENT_UNIT = """\
 [Unit]
 DefaultDependencies=no
 RequiresMountsFor={share}
 After=bakery-setup.service {after}
+Before=systemd-sysext.service
 Wants={after}
 [Service]
+Type=exec
 Environment=HOME=/root PATH={path}
 RuntimeDirectory=bakery-agent
 WorkingDirectory=/run/bakery-agent
