@@ -398,10 +398,12 @@ class Graph:
         """Refuse to do for real, beside what is only previewed, what has no preview."""
         groups = [g for name, g in self._groups.items() if self._selection.names(name)]
         steps = [step for id_, step in self._steps.items() if self._selection.names(id_)]
-        for step in (*steps, *(each for group in groups for each in group.members)):
-            if not step.preview:
-                fix = "leave it out, or do it without --dry-run"
-                raise BakeryError(f"{step.id} would be done: it has no --dry-run", fix=fix)
+        steps += [step for group in groups for step in group.members]
+        done = ["site"] if self._selection.names("site") else []
+        done += [step.id for step in steps if not step.preview]
+        if done:
+            fix = "leave it out, or do it without --dry-run"
+            raise BakeryError(f"{done[0]} would be done: it has no --dry-run", fix=fix)
 
     def _is_known(self, word: str) -> bool:
         names = (*self._steps, *self._groups)

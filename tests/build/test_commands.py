@@ -35,6 +35,7 @@ def said(*words: str) -> str:
         (["info", "nosuch"], ["nosuch"]),
         (["dumpdb"], ["recorded beside the outputs"]),
         (["publish:age", "build:age", "--dry-run"], ["would be done: it has no --dry-run"]),
+        (["site", "channel:index", "--dry-run"], ["site would be done: it has no --dry-run"]),
     ],
 )
 def test_a_wrong_option_is_explained(words: list[str], parts: list[str]) -> None:
