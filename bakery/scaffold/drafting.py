@@ -17,7 +17,7 @@ from bakery.scaffold.peek import peek
 from bakery.scaffold.release import UNKNOWN_LICENCE, from_metadata, licence_of
 from bakery.store.download import download_unpinned
 from bakery.store.folder import Store
-from bakery.text import decoded
+from bakery.text import counted, decoded
 from bakery.upstream import apt, checksums, digests
 from bakery.upstream.debian import closure
 
@@ -131,7 +131,7 @@ class Drafting:
         if data := content.data:
             such = f", such as {data[0]}" if len(data) > 1 else f": {data[0]}"
             self._echo(
-                f"# beware: {len(data)} more file{'s' if len(data) > 1 else ''}{such}: left out; "
+                f"# beware: {counted(len(data), 'more file')}{such}: left out; "
                 f"`bakery ls {self._name}` lists what install: can add, if programs need it"
             )
 
