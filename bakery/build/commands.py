@@ -44,6 +44,7 @@ class _Explaining:
         except CmdParseError as error:
             self._refuse(str(error))
         except OSError as error:  # such as a full disk that its output goes to
+            surroundings.drop_unwritten()
             raise CmdParseError(explained(error).render()) from None
 
     def _refuse(self, said: str) -> NoReturn:

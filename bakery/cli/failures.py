@@ -77,4 +77,5 @@ def _unknown(args: Sequence[str], commands: Sequence[str]) -> str:
 
 
 def _report(subject: str, error: BakeryError) -> None:
+    surroundings.drop_unwritten()
     click.echo(f"{click.style(f'{subject}:', fg='red', bold=True)} {error.render()}", err=True)

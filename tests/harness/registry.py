@@ -287,7 +287,6 @@ class _Line(Handler):
         if how == "busy":
             self.send_response(502)
             self.send_header("Content-Length", "0")
-            self.send_header("Connection", "close")
             self.end_headers()
         elif how != "before":
             self._pass_on(sent, how)
@@ -319,7 +318,6 @@ class _Line(Handler):
         for name, value in response.getheaders():
             if name not in ("Date", "Server", "Connection", "Transfer-Encoding"):
                 self.send_header(name, value)
-        self.send_header("Connection", "close")
         if response.getheader("Transfer-Encoding"):
             self.send_header("Content-Length", str(len(data)))
         self.end_headers()

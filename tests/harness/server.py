@@ -51,5 +51,11 @@ class Handler(BaseHTTPRequestHandler):
         """Answer."""
         raise NotImplementedError
 
+    def end_headers(self) -> None:
+        """Tell a client that its connection ends here: it would send the next request into it."""
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        super().end_headers()
+
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -82,7 +82,7 @@ class _Handler(Handler):
         if reply.meet:
             reply.meet.wait()
         self.send_response(reply.status)
-        headers = {"Connection": "close", "Content-Length": str(len(reply.body)), **reply.headers}
+        headers = {"Content-Length": str(len(reply.body)), **reply.headers}
         if reply.status == 304:
             del headers["Content-Length"]
         elif reply.validated:

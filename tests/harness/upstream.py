@@ -41,7 +41,7 @@ class Handler(server.Handler):
 
     def answer(self, status: int, headers: Mapping[str, object], body: bytes = b"") -> None:
         self.send_response(status)
-        for name, value in {"Connection": "close", **headers}.items():
+        for name, value in headers.items():
             self.send_header(name, str(value))
         self.end_headers()
         self.wfile.write(body)

@@ -235,7 +235,7 @@ class _Keeper(Handler):
             self.server.sent.append(self.command)
         self.close_connection = True
         self.send_response(status)
-        for name, value in {"Connection": "close", "Content-Length": "0", **headers}.items():
+        for name, value in {"Content-Length": "0", **headers}.items():
             if status != 204 or name != "Content-Length":
                 self.send_header(name, value)
         self.end_headers()
