@@ -51,6 +51,7 @@ class _Interrupts:
         self.deputies: list[End] = []
         self.waking: threading.Thread | None = None
         self._came = 0.0
+        self._held = 0.0
         self._advice = ""
         self._stream: TextIO | None = None
 
@@ -101,6 +102,8 @@ class _Interrupts:
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         now = time.monotonic()
+        if self.number is None and self._starts_here(now):
+            return  # `_wake` sends it again
         if self.number is not None:
             if now - self._came > _ECHO:
                 self.end(signal.SIGKILL)
@@ -118,6 +121,11 @@ class _Interrupts:
         if not self.deputies:
             self._tell()
         raise Interrupted
+
+    def _starts_here(self, now: float) -> bool:
+        """Return whether this thread starts a program just now, which nobody could end yet."""
+        self._held = self._held or now
+        return threading.get_ident() in self.starting and now < self._held + _START
 
     def end(self, number: signal.Signals) -> None:
         if number == signal.SIGKILL:

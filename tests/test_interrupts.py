@@ -140,6 +140,29 @@ def test_programs_end_with_all_that_they_started(tmp_path: Path, where: str) -> 
     assert all(map(has_ended, programs))
 
 
+def test_a_program_that_starts_just_now_ends_too(tmp_path: Path) -> None:
+    starts = """
+import os, signal, subprocess
+
+class Popen(subprocess.Popen):
+    def __init__(self, *words, **options):
+        super().__init__(*words, **options)
+        while not (folder / "seen").exists():
+            threading.Event().wait(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+subprocess.Popen = Popen
+"""
+    programs: list[int] = []
+
+    def see(_: object) -> None:
+        programs.extend(opened(tmp_path / "started"))
+        (tmp_path / "seen").touch()
+
+    interrupted(RUNS + starts + IN_MAIN, tmp_path, number=signal.SIGTERM, when=see)
+    assert all(map(has_ended, programs))
+
+
 class Silent(Server):
     """Takes requests, and answers none before it is released."""
 
