@@ -35,12 +35,14 @@ class Shipped:
 
     Attributes:
         units: names of units, and of those instances of templates that a unit or drop-in names.
+        unit_files: the names of all that lies beside them: templates and folders of drop-ins, too.
         rules: paths of udev's rules.
         sysctls: paths of files for systemd-sysctl.
 
     """
 
     units: tuple[str, ...] = ()
+    unit_files: frozenset[str] = frozenset()
     rules: tuple[str, ...] = ()
     sysctls: tuple[str, ...] = ()
 
@@ -109,6 +111,7 @@ def shipped(images: Iterable[Inspection]) -> Shipped:
     instances = [each for each in named if _INSTANCE.sub(r"\1\2", each) in units]
     return Shipped(
         units=(*filter(_UNIT.fullmatch, units), *(i for i in instances if i not in units)),
+        unit_files=frozenset(units),
         rules=tuple(str(path) for path in by_folder[_RULES] if path.suffix == ".rules"),
         sysctls=tuple(map(str, by_folder[_SYSCTLS])),
     )

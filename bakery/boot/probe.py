@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bakery.boot import system_probe, unit_probe
+from bakery.boot import host_probe, system_probe, unit_probe
 from bakery.boot.verdict import Probe, Verdict
 from bakery.recipe.expectations import (
     CommandExpectation,
@@ -82,8 +82,11 @@ def probes(
     yield from (probe(each) for each, probe in everything if _applies(each, host))
     lasting = [watch for watch in watches if watch.lasting]
     yield from (watch.stays() for watch in lasting)
+    yield host_probe.probe(shipped, named)
     commands = [_command(each) for each in expected.commands if _applies(each, host)]
     yield from commands
+    if commands:
+        yield host_probe.probe(shipped, named, caused=True)
     if commands or len(lasting) > 1:  # else it was seen a moment ago
         yield from (watch.still() for watch in lasting)
     yield _journal((*expected.journal.ignore, *map(Pattern, host.known_errors)))

@@ -191,8 +191,10 @@ class Expectations(Model, frozen=True):
 
     Everything is tried again until it holds or its `timeout` is over. Even if nothing is said here,
     units of `start:` must be active, every other unit of the image that anything starts must run,
-    what it ships in sysctl.d must be set, udev must understand its rules, and the journal must have
-    no errors. An active unit stays so for its `window`: systemd may not restart it.
+    no unit of the host may be stopped or fail, what the image ships in sysctl.d must be set, udev
+    must understand its rules, and the journal must have no errors. An active unit stays so for its
+    `window`: systemd may not restart it. Where the image takes the place of a service of the host,
+    that one is `state: inactive`.
 
     ```yaml
     machine: vm

@@ -66,6 +66,9 @@ def test_what_acts_on_a_host_is_named_once(image: BootImage, tmp_path: Path) -> 
             file.touch()
     assert inspect.shipped(map(inspect.inspection, (image, other))) == inspect.Shipped(
         units=("app.service", "app@one.socket"),
+        unit_files=frozenset(
+            {"app.service", "app@.service", "app@one.socket", "app.service.d"},
+        ),
         rules=("/usr/lib/udev/rules.d/60-app.rules",),
         sysctls=("/usr/lib/sysctl.d/app.conf",),
     )

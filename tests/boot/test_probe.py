@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 NOW = "Now=100.00\n"
 NOTHING = Shipped()
+HOSTS = "the host's own units stay up"  # asked always; test_host_probe.py is about it
 
 
 def ask(probe: Probe, stdout: str = "", *, status: int = 0, stderr: str = "") -> Verdict:
@@ -47,7 +48,8 @@ def asked(
     errors: Sequence[str] = (),
 ) -> list[Probe]:
     host = Host(arch="x86-64", systemd=systemd, virtual=virtual, known_errors=errors)
-    return list(probes(expected, start=start, shipped=shipped, host=host))
+    asking = probes(expected, start=start, shipped=shipped, host=host)
+    return [probe for probe in asking if probe.title != HOSTS]
 
 
 def unit_state(
@@ -95,6 +97,16 @@ def test_the_units_of_start_come_first_and_once() -> None:
         "the journal has no errors",
     ]
     assert asking[1].timeout == 99
+
+
+def test_the_hosts_units_are_looked_at_before_commands_may_stop_some_and_again_afterwards() -> None:
+    host = Host(arch="x86-64", systemd=257, virtual=False)
+    expected = Expectations(units=("a.service",), commands=(CommandExpectation(run="true"),))
+    asking = [each.title for each in probes(expected, start=(), shipped=NOTHING, host=host)]
+    assert asking[2:5] == [HOSTS, "command: true", HOSTS]
+    assert HOSTS in [
+        each.title for each in probes(Expectations(), start=(), shipped=NOTHING, host=host)
+    ]
 
 
 def test_what_is_for_another_systemd_is_left_out() -> None:

@@ -1,4 +1,4 @@
-"""Twelve faults, each caught on every machine with words that name its cause."""
+"""Faults, each caught on every machine with words that name its cause."""
 
 from __future__ import annotations
 
@@ -99,6 +99,11 @@ FAULTS: dict[str, tuple[dict[str, str], str, int]] = {
             "usr/lib/sysctl.d/app.conf": "net.ipv4.ip_default_ttl = 300\n",
         },
         "net.ipv4.ip_default_ttl is 64, and not 300",
+        5,
+    ),
+    "stops a service of the host": (
+        {UNIT: "[Unit]\nConflicts=dbus.service\n" + service("sleep infinity")},
+        "dbus.service was stopped by app.service, which has Conflicts=dbus.service",
         5,
     ),
     "a file at /usr/bin": ({"usr/bin": "#!/bin/sh\n"}, "hides /usr/bin, a folder of every host", 5),
