@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ class TmpfilesLine:
         file: the file it is in.
         number: the line's number, from 1.
         type: the letter that says what it does, without modifiers.
+        modifiers: what follows the letter.
         path: the path that it makes.
         argument: what it copies, links to or writes; empty without one.
         mode: the mode as written, or `-`.
@@ -46,6 +48,7 @@ class TmpfilesLine:
     file: Node
     number: int
     type: str
+    modifiers: str
     path: str
     argument: str
     mode: str
@@ -66,12 +69,28 @@ def tmpfiles(subject: Subject) -> Iterator[TmpfilesLine]:
                 file=node,
                 number=number,
                 type=kind[0],
+                modifiers=kind[1:],
                 path=path.rstrip("/"),
                 argument=" ".join(argument).removeprefix("-"),
                 mode=mode,
                 user=user,
                 group=group,
             )
+
+
+def own_tmpfiles(subject: Subject) -> Iterator[TmpfilesLine]:
+    """Yield the lines of tmpfiles.d in the image itself."""
+    for line in tmpfiles(subject):
+        if subject.tree.get(line.file.path) is line.file:
+            yield line
+
+
+def source(line: TmpfilesLine) -> str | None:
+    """Return the absolute path that a line copies or links to; None if only a host knows it."""
+    if line.type not in "CL" or set(line.modifiers) & set("?^~") or "%" in line.argument:
+        return None
+    default = f"/usr/share/factory{line.path}"
+    return posixpath.join(posixpath.dirname(line.path), line.argument or default)
 
 
 def makes(subject: Subject, path: str) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import posixpath
 import re
 
+from bakery.recipe.host_folders import HOST_FOLDERS
+
 # each from coreutils, util-linux, bash, grep, sed, findutils, gzip, tar, procps, iproute2, systemd
 _IN_BIN = """
     awk base64 basename bash cat chgrp chmod chown cmp comm cp cut date dd df diff dirname dmesg du
@@ -34,6 +36,7 @@ _BASIC_GROUPS = """
 """
 _SYSTEMD = re.compile(r"usr/lib/systemd/systemd(-[a-z0-9-]+)?")
 _UDEV_HELPERS = re.compile(r"usr/lib/udev/(ata_id|cdrom_id|dmi_memory_id|mtd_probe|scsi_id|v4l_id)")
+_FILES = re.compile(r"usr/lib/(os-release|systemd/resolv\.conf)|usr/share/zoneinfo/.+")
 _UNITS = re.compile(
     r"(systemd-|dbus|-\.|(basic|sysinit|multi-user|graphical|default|sockets|timers|network"
     r"|local-fs)\.target$)"
@@ -53,6 +56,16 @@ def has_program(path: str) -> bool:
     if folder == "usr/sbin":
         return name in _SYSTEM_PROGRAMS
     return bool(_SYSTEMD.fullmatch(path) or _UDEV_HELPERS.fullmatch(path))
+
+
+def has_file(path: str) -> bool:
+    """Return whether every host has a file or folder at a path that is no program."""
+    folder, name = posixpath.split(path)
+    return (
+        path in HOST_FOLDERS
+        or bool(_FILES.fullmatch(path))
+        or (folder == "usr/lib/systemd/system" and has_unit(name))
+    )
 
 
 def knows_program(name: str) -> bool:

@@ -113,17 +113,23 @@ class Tree:
         The tree's links are followed. /bin, /sbin, /lib and /lib64 are links into /usr, as on
         every host that can merge an image.
         """
+        node = self.get(self.followed(path))
+        return None if node is None or node.type == "link" else node
+
+    def followed(self, path: str) -> str:
+        """Return the path of a tree to which an absolute path of a host leads by this tree's links.
+
+        Links that lead in a circle end at one of them.
+        """
+        path = inside(path)
         for _ in range(_MOST_LINKS):
-            path = inside(path)
             node = self.get(path)
-            if node is not None and node.type != "link":
-                return node
-            step = self._first_link(path)
+            step = self._first_link(path) if node is None or node.type == "link" else None
             if step is None:
-                return None
+                break
             link, rest = step
-            path = posixpath.join("/", link.folder, link.target or "", rest)
-        return None
+            path = inside(posixpath.join("/", link.folder, link.target or "", rest))
+        return path
 
     def _first_link(self, path: str) -> tuple[Node, str] | None:
         parts = path.split("/")

@@ -131,6 +131,9 @@ BROKEN: dict[str, Callable[[Any, Any], object]] = {
     "unit-program": lambda t, _: t.edit(SERVICE, "/usr/bin/demo ", "/usr/local/bin/demo "),
     "unit-user": lambda t, _: t.edit(SERVICE, "User=demo", "User=domo"),
     "tmpfiles-user": lambda t, _: t.edit("usr/lib/tmpfiles.d/demo.conf", "demo demo", "domo demo"),
+    "tmpfiles-source": lambda t, _: t.edit(
+        "usr/lib/tmpfiles.d/demo.conf", "demo/config.toml", "demo/konfig.toml"
+    ),
     "unit-verify": lambda t, _: t.edit(SERVICE, "[Service]", "[Service]\nType=sometimes"),
     "sysusers-syntax": lambda t, _: t.file("usr/lib/sysusers.d/demo.conf", "u demo\nz demo\n"),
     "tmpfiles-syntax": lambda t, _: t.file("usr/lib/tmpfiles.d/more.conf", "QQ /var/lib/more\n"),

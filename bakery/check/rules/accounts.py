@@ -70,19 +70,12 @@ def _unknown(settings: Iterable[Setting], kind: str, known: frozenset[str]) -> I
 def tmpfiles_users(subject: Subject) -> Iterator[Violation]:
     """Find owners in tmpfiles.d that neither the image nor every host has."""
     made_users, made_groups = fragment_files.users(subject)
-    for line in own_lines(subject):
+    for line in fragment_files.own_tmpfiles(subject):
         for name in dict.fromkeys(strangers(line)):
             if name not in made_users | made_groups:
                 yield Violation(
                     line.file.path, f"gives {line.path} to {name}, whom nothing in the image makes"
                 )
-
-
-def own_lines(subject: Subject) -> Iterator[TmpfilesLine]:
-    """Yield the lines of tmpfiles.d in the image itself."""
-    for line in fragment_files.tmpfiles(subject):
-        if subject.tree.get(line.file.path) is line.file:
-            yield line
 
 
 def strangers(line: TmpfilesLine) -> Iterator[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bakery.check import fragment_files, unit_files
+from bakery.check import fragment_files, host, unit_files
 from bakery.check.rule import Violation, rule
-from bakery.check.rules.accounts import own_lines, strangers
+from bakery.check.rules.accounts import strangers
 from bakery.check.unit_files import COMMANDS
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def tmpfiles_setup(subject: Subject) -> Iterator[Violation]:
     """Find owners in tmpfiles.d whom the image makes itself, where no unit applies the file."""
     made_users, made_groups = fragment_files.users(subject)
     applied = _applied(subject, _TMPFILES)
-    for line in own_lines(subject):
+    for line in fragment_files.own_tmpfiles(subject):
         if applied & {line.file.name, "*"}:
             continue
         for name in strangers(line):
@@ -110,6 +110,38 @@ def tmpfiles_setup(subject: Subject) -> Iterator[Violation]:
                     line.file.path,
                     f"gives {line.path} to {name}, whom the image makes, and no unit applies it",
                 )
+
+
+@rule(
+    "tmpfiles-source",
+    "error",
+    reason=(
+        "systemd-tmpfiles copies nothing where there is nothing, and says nothing about it; a link"
+        " leads nowhere"
+    ),
+    fix="correct the path, or ship what it names, such as below usr/share/NAME",
+)
+def tmpfiles_source(subject: Subject) -> Iterator[Violation]:
+    """Find what tmpfiles.d copies or links to, and neither the image nor every host has."""
+    for_all = subject.release.get("ID") in ("", "_any")
+    for line in fragment_files.own_tmpfiles(subject):
+        source = fragment_files.source(line)
+        if source is None or _is_there(subject, source):
+            continue
+        verb = "copies" if line.type == "C" else "links to"
+        yield Violation(
+            line.file.path,
+            f"{verb} {source} for {line.path}, which neither the image nor every host has",
+            severity=None if for_all else "warning",
+            line=line.number,
+        )
+
+
+def _is_there(subject: Subject, path: str) -> bool:
+    """Return whether there is something at a path, or only a host knows it: not below /usr."""
+    ends = [tree.followed(path) for tree in subject.providers]
+    outside = any(not f"{end}/".startswith("usr/") for end in ends)
+    return outside or subject.exists(subject.roots[0], path) or host.has_file(ends[0])
 
 
 @rule(

@@ -91,3 +91,43 @@ def test_the_setup_that_the_bakery_writes_leaves_nothing_to_find(good: Any) -> N
     assert unit is not None
     tree.finish(0)
     assert findings(good.root) == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "C /etc/demo.d - - - - /usr/share/demo",
+        "C /etc/demo.toml - - - - /usr/share/demo/state/demo.toml",  # a link to /var
+        "L /etc/localtime - - - - ../usr/share/zoneinfo/Etc/UTC",
+        "L+ /etc/systemd/system/d.service - - - - /usr/lib/systemd/system/dbus.service",
+        "L /usr/local/bin/d - - - - /bin/sh",
+        "L? /etc/demo.d - - - - /usr/share/other",
+        "C /etc/demo.%b - - - - /usr/share/demo/%b",
+        "L /etc/mtab - - - - ../proc/self/mounts",
+        "L /var/demo - - - - -/srv/demo",
+        "f /etc/demo.d - - - - /usr/share/demo/of/its/own",
+    ],
+)
+def test_what_a_line_copies_or_links_to_may_be_there(good: Any, line: str) -> None:
+    good.file("usr/share/demo/tmpfiles.conf", f"{line}\n")
+    good.edit(UNIT, "create demo.conf", "create demo.conf /usr/share/demo/tmpfiles.conf")
+    assert findings(good.root) == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("C /etc/d.toml - - - - /usr/share/demo/d.toml", "copies /usr/share/demo/d.toml for /etc"),
+        ("C+! /etc/demo/", "copies /usr/share/factory/etc/demo for /etc/demo"),
+        ("L /etc/d - - - - ../usr/share/d", "links to /etc/../usr/share/d for /etc/d"),
+        ("L+ /etc/d - - - - /lib/demo/d", "links to /lib/demo/d for /etc/d"),
+        ('C /etc/d - - - - "/usr/share/a b"', "copies /usr/share/a b for /etc/d"),
+    ],
+)
+def test_what_a_line_copies_or_links_to_must_be_there(good: Any, line: str, words: str) -> None:
+    good.edit("usr/lib/tmpfiles.d/demo.conf", "d /var", f"{line}\nd /var")
+    (finding,) = check_path(good.root)[0].findings
+    assert (finding.rule, finding.severity) == ("tmpfiles-source", "error")
+    assert words in finding.message
+    good.edit("usr/lib/extension-release.d/extension-release.demo", "_any", "debian\nVERSION_ID=13")
+    assert check_path(good.root)[0].findings[0].severity == "warning"
