@@ -22,6 +22,7 @@ from bakery.recipe.folder import CHECK, FILE, LOCK, README
 from bakery.recipe.model import Start
 from bakery.recipe.plan import releases
 from bakery.recipe.template import Template
+from bakery.scaffold import shell
 from bakery.scaffold.release import UNKNOWN_LICENCE
 from bakery.scaffold.texts import REVIEW
 from bakery.text import did_you_mean, show
@@ -112,6 +113,7 @@ def github(problems: Iterable[Problem]) -> str:
 
 def lint(recipes: Recipes, names: Iterable[str]) -> Iterator[Problem]:
     """Yield what is wrong with recipes."""
+    sources = []
     for name in names:
         yield from _texts(recipes.folder / name)
         try:
@@ -121,6 +123,9 @@ def lint(recipes: Recipes, names: Iterable[str]) -> Iterator[Problem]:
             continue
         for look in (_described, _locked, _expected, _documented, _started, _files):
             yield from look(source)
+        sources.append(source)
+    for fault in shell.faults(sources):
+        yield Problem(severity="error", rule="shell-syntax", error=fault)
 
 
 def _error(path: Path, rule: str, message: str, fix: str, *, line: int = 0) -> Problem:

@@ -126,3 +126,50 @@ def test_people_and_github_are_told_what_to_do(tmp_path: Path) -> None:
     assert re.match(
         r"::error title=recipe,file=.*/recipe.yaml,line=8,col=1::", lint.github(problems)
     )
+
+
+@pytest.mark.parametrize(
+    ("check", "place"),
+    [
+        ("commands: [{run: app work}, {run: 'echo (a)'}]", "1:36"),
+        ("commands:\n  - run: |\n      app work\n      if true; then (\n      fi\n", "5:7"),
+        (
+            "commands:\n  - run: >-\n      app\n      'work\n",
+            "2:10",
+        ),  # folded: the shell sees one line
+        ('commands: [{run: [sh, -ec, "app work )"]}]', "1:29"),
+        ("commands: [{run: [/bin/bash, -c, 'app <(work']}]", "1:35"),
+    ],
+)
+def test_a_command_that_no_shell_can_read(found: Found, check: str, place: str) -> None:
+    (problem,) = found({"check.yaml": check})
+    where = f"check.yaml:{place}: error: no shell can read this: "
+    assert problem.startswith(where)
+    assert problem.endswith("[shell-syntax]")
+    assert len(problem) > len(f"{where} [shell-syntax]")
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "commands: [{run: touch ran && false}, {run: '${x?}; exit 3'}]",  # nothing is run
+        "commands: [{run: [app, -c, '(']}, {run: [sh, work.sh, '(']}]",
+        "commands: [{run: [bash, -c, 'app <(work)']}]",
+        "commands:\n  - run: |\n      cat <<END\n      (\n      END\n",
+    ],
+)
+def test_commands_that_shells_can_read(found: Found, check: str, tmp_path: Path) -> None:
+    assert found({"check.yaml": check}) == []
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("first", ["#!/bin/sh", "#!/usr/bin/env bash", "#! /bin/sh -e"])
+def test_a_script_that_no_shell_can_read(found: Found, first: str) -> None:
+    path = "files/usr/libexec/app/go"
+    (problem,) = found({path: f"{first}\necho one\necho two)\n"})
+    assert problem.startswith(f"{path}:3:1: error: no shell can read this: ")
+    assert found({path: f"{first}\necho one\n"}) == []
+
+
+def test_what_is_for_another_program_is_no_shells_business(found: Found) -> None:
+    assert found({"files/usr/libexec/app/go": "#!/usr/bin/python3\nprint('sh')\n"}) == []
