@@ -18,6 +18,7 @@ from bakery.check.rules import (
     services,
     setup,
     units,
+    upheld,
     verified,
     verity,
 )
@@ -38,6 +39,7 @@ _MODULES = (
     binaries,
     hardening,
     units,
+    upheld,
     services,
     accounts,
     setup,

@@ -154,6 +154,11 @@ def program(command: str) -> tuple[str, bool]:
     return first, "-" in prefixes
 
 
+def is_true(value: str) -> bool:
+    """Return whether a value means yes (systemd.syntax(7))."""
+    return value.lower() in ("1", "yes", "true", "on", "y", "t")
+
+
 def template(name: str) -> str:
     """Return the name of the file that defines a unit: `a@.service` for `a@b.service`."""
     return re.sub(r"@[^.]+(?=\.[a-z]+$)", "@", name)

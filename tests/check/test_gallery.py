@@ -128,6 +128,7 @@ BROKEN: dict[str, Callable[[Any, Any], object]] = {
     "start-unit": lambda t, _: t.edit(
         f"{UNITS}/multi-user.target.d/10-demo.conf", "demo.service", "domo.service"
     ),
+    "start-repeated": lambda t, _: t.edit(SERVICE, "[Service]", "[Service]\nType=oneshot"),
     "unit-program": lambda t, _: t.edit(SERVICE, "/usr/bin/demo ", "/usr/local/bin/demo "),
     "unit-user": lambda t, _: t.edit(SERVICE, "User=demo", "User=domo"),
     "tmpfiles-user": lambda t, _: t.edit("usr/lib/tmpfiles.d/demo.conf", "demo demo", "domo demo"),

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _USER_KEYS = ("User", "SocketUser")
 _GROUP_KEYS = ("Group", "SocketGroup")
-_TRUE = ("1", "yes", "true", "on", "y", "t")
 
 
 @rule(
@@ -46,7 +45,7 @@ def users(subject: Subject) -> Iterator[Violation]:
 def _dynamic_users(unit: Unit) -> frozenset[str]:
     """Return the names that a unit with DynamicUser= makes itself."""
     dynamic = unit.last("DynamicUser")
-    if dynamic is None or dynamic.value.lower() not in _TRUE:
+    if dynamic is None or not unit_files.is_true(dynamic.value):
         return frozenset()
     return frozenset(last.value for key in ("User", "Group") if (last := unit.last(key)))
 

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from bakery.check import host, unit_files
+from bakery.check import unit_files
 from bakery.check.rule import Rule, Violation, rule
 from bakery.check.scan import PARSED
 from bakery.check.unit_files import COMMANDS
@@ -132,24 +132,6 @@ def install_section(subject: Subject) -> Iterator[Violation]:
             f"has an [Install] section: {', '.join(texts)}",
             line=((node and node.text) or "").partition("[Install]")[0].count("\n") + 1,
         )
-
-
-@rule(
-    "start-unit",
-    "error",
-    reason="a unit that does not exist can't be started, and systemd tries again and again",
-    fix="correct the name in `start:`, or ship the unit",
-)
-def start(subject: Subject) -> Iterator[Violation]:
-    """Find units to start that do not exist."""
-    started = dict.fromkeys(subject.context.start, unit_files.SYSTEM)
-    for unit in unit_files.with_drop_ins(subject.tree):
-        for setting in unit.values("Upholds"):
-            started |= dict.fromkeys(setting.value.split(), setting.file.path)
-    for name, path in started.items():
-        provided = any(unit_files.provides(tree, name) for tree in subject.providers)
-        if not (provided or host.has_unit(name)):
-            yield Violation(path, f"is to start {name}, which is not there")
 
 
 @rule(
