@@ -16,6 +16,8 @@ _UDEV_TOKEN = r'[A-Z_]+(?:\{[^}"]*\})?\s*(?:==|!=|\+=|-=|:=|=)\s*[ei]{0,2}"(?:\\
 _UDEV_LINE = re.compile(rf"[\s,]*(?:{_UDEV_TOKEN}[\s,]*)+")
 _SYSUSERS_TYPE = re.compile(r"[ugmr]!?")
 _TMPFILES_TYPE = re.compile(r"[a-zA-Z][-+!=~^$?]*")
+_SYSCTL = re.compile(r"-?\s*[^\s=]+\s*=.*|-\s*[^\s=]+")
+_MODULE = re.compile(r"[\w-]+")
 _TMPFILES_PATH = re.compile(r"[/%\"']")
 
 
@@ -56,6 +58,38 @@ def tmpfiles(text: str) -> Iterator[Fault]:
         text,
         lambda kind, path: bool(_TMPFILES_TYPE.fullmatch(kind) and _TMPFILES_PATH.match(path)),
     )
+
+
+def sysctl(text: str) -> Iterator[Fault]:
+    """Yield lines that assign nothing, as sysctl.d(5) has it."""
+    for number, line in _single(text):
+        if not _SYSCTL.fullmatch(line):
+            yield Fault(number, f"is no NAME=VALUE: {line}")
+
+
+def modules(text: str) -> Iterator[Fault]:
+    """Yield lines that are not the name of one module: modules-load.d(5)."""
+    for number, line in _single(text):
+        if not _MODULE.fullmatch(line):
+            yield Fault(number, f"is not the name of one module: {line}")
+
+
+def binfmt(text: str) -> Iterator[Fault]:
+    """Yield lines that the kernel takes for no format: binfmt.d(5)."""
+    for number, line in _single(text):
+        fields = line[1:].split(line[0])
+        name, kind, offset, magic, _mask, interpreter, *flags = (*fields, *[""] * 6)
+        right = name and kind in ("E", "M") and magic and interpreter.startswith("/")
+        places = not offset or (offset.isdecimal() and kind == "M")
+        if not (right and places and len(fields) == 7 and set(flags[0]) <= set("POCF")):  # noqa: PLR2004  as the kernel has it
+            yield Fault(number, f"is no :name:type:offset:magic:mask:interpreter:flags: {line}")
+
+
+def _single(text: str) -> Iterator[tuple[int, str]]:
+    """Yield lines with their numbers, blanks and comments left out."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not _COMMENT.match(line):
+            yield number, line.strip()
 
 
 def _columns(text: str, fits: Callable[[str, str], bool]) -> Iterator[Fault]:

@@ -37,9 +37,18 @@ _BASIC_GROUPS = """
 _SYSTEMD = re.compile(r"usr/lib/systemd/systemd(-[a-z0-9-]+)?")
 _UDEV_HELPERS = re.compile(r"usr/lib/udev/(ata_id|cdrom_id|dmi_memory_id|mtd_probe|scsi_id|v4l_id)")
 _FILES = re.compile(r"usr/lib/(os-release|systemd/resolv\.conf)|usr/share/zoneinfo/.+")
+_TARGETS = """
+    basic bluetooth boot-complete ctrl-alt-del default emergency exit final first-boot-complete
+    getty getty-pre graphical halt hibernate hybrid-sleep initrd kexec local-fs local-fs-pre
+    machines multi-user network network-online network-pre nss-lookup nss-user-lookup paths
+    poweroff printer reboot remote-fs remote-fs-pre rescue rpcbind shutdown sleep slices smartcard
+    sockets sound suspend suspend-then-hibernate swap sysinit system-update system-update-pre
+    time-set time-sync timers umount
+"""
 _UNITS = re.compile(
-    r"(systemd-|dbus|-\.|(basic|sysinit|multi-user|graphical|default|sockets|timers|network"
-    r"|local-fs)\.target$)"
+    r"systemd-.*|dbus.*|-\..*|syslog\.socket|(debug-shell|emergency|kmod-static-nodes|rescue)\.service"
+    r"|((console|container|serial)-)?getty(@.*)?\.service|(modprobe|user|user-runtime-dir)@.*\.service"
+    rf"|({'|'.join(_TARGETS.split())})\.target"
 )
 _PROGRAMS = frozenset(_IN_BIN.split())
 _SYSTEM_PROGRAMS = frozenset(_IN_SBIN.split())
@@ -75,4 +84,4 @@ def knows_program(name: str) -> bool:
 
 def has_unit(name: str) -> bool:
     """Return whether every host has a unit of that name."""
-    return bool(_UNITS.match(name))
+    return bool(_UNITS.fullmatch(name))

@@ -29,7 +29,11 @@ PARSED = (
     "usr/lib/sysusers.d/",
     "usr/lib/tmpfiles.d/",
     "usr/lib/udev/rules.d/",
+    "usr/lib/sysctl.d/",
+    "usr/lib/modules-load.d/",
+    "usr/lib/binfmt.d/",
     "usr/share/dbus-1/",
+    "usr/share/polkit-1/actions/",
 )
 _HEAD = 256 * 1024  # a text longer than this is no configuration file
 _CHUNK = 1024 * 1024

@@ -181,7 +181,15 @@ class Subject:
         """Return whether an absolute path exists for programs of a root."""
         if root.private:
             return root.tree.resolve(path) is not None
-        return any(tree.resolve(path) for tree in self.providers) or host.has_program(inside(path))
+        there = any(tree.resolve(path) for tree in self.providers)
+        return there or host.has_program(inside(path)) or host.has_file(inside(path))
+
+    def is_outside(self, path: str) -> bool:
+        """Return whether an absolute path is outside /usr, where only a host knows what there is.
+
+        Links of the image and of those that it requires may lead there.
+        """
+        return any(not f"{tree.followed(path)}/".startswith("usr/") for tree in self.providers)
 
 
 def released_name(node: Node) -> str:

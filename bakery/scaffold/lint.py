@@ -10,7 +10,7 @@ from bakery.characters import visible
 from bakery.check import fragment_files, grammar, unit_files
 from bakery.check.report import covers
 from bakery.check.rule import Violation
-from bakery.check.rules import accounts, paths, setup, units
+from bakery.check.rules import accounts, hosts_units, paths, setup, units, unread
 from bakery.check.scan import node_of
 from bakery.check.subject import Context, Subject
 from bakery.check.tree import Node, Tree
@@ -44,7 +44,7 @@ _ALONE: tuple[Rule, ...] = (  # rules that hold for each file, whatever else is 
     *(paths.over_link, paths.host_folder, paths.opt, paths.usr_local, paths.os_release),
     *(paths.caches, paths.databases, paths.owned, paths.macos, paths.case, paths.encoding),
     *(units.suffix, units.wants, units.requires, units.install_section, units.placeholder),
-    setup.unread,
+    *(setup.unread, unread.unread, hosts_units.changed),
 )
 _FORMS: tuple[tuple[str, str, Callable[[str], Iterable[grammar.Fault]]], ...] = (
     ("unit-verify", r"usr/lib/systemd/system/.*\.[a-z]+", grammar.unit),
@@ -55,6 +55,9 @@ _FORMS: tuple[tuple[str, str, Callable[[str], Iterable[grammar.Fault]]], ...] = 
         grammar.tmpfiles,
     ),
     ("udev-syntax", r"usr/lib/udev/rules\.d/.*\.rules", grammar.udev),
+    ("settings-syntax", r"usr/lib/sysctl\.d/.*\.conf", grammar.sysctl),
+    ("settings-syntax", r"usr/lib/modules-load\.d/.*\.conf", grammar.modules),
+    ("settings-syntax", r"usr/lib/binfmt\.d/.*\.conf", grammar.binfmt),
 )
 
 

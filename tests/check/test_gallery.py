@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 RELEASE = "usr/lib/extension-release.d/extension-release.demo"
 UNITS = "usr/lib/systemd/system"
 SERVICE = f"{UNITS}/demo.service"
+BINFMT = "/usr/lib/systemd/systemd-binfmt demo.conf"
+SLEEPS = "[Service]\nExecStart=/bin/sleep infinity\n"
 HOST_LOADER = "/lib64/ld-linux-x86-64.so.2"
 
 BROKEN: dict[str, Callable[[Any, Any], object]] = {
@@ -127,6 +129,32 @@ BROKEN: dict[str, Callable[[Any, Any], object]] = {
     ),
     "start-unit": lambda t, _: t.edit(
         f"{UNITS}/multi-user.target.d/10-demo.conf", "demo.service", "domo.service"
+    ),
+    "host-unit": lambda t, _: t.link(f"{UNITS}/systemd-timesyncd.service", "/dev/null"),
+    "name-unread": lambda t, _: t.file("usr/lib/systemd/sytem/more.service", SLEEPS),
+    "unit-missing": lambda t, _: (
+        t.file(f"{UNITS}/more.timer", "[Timer]\nOnCalendar=daily\n"),
+        t.file(f"{UNITS}/timers.target.d/10-demo.conf", "[Unit]\nUpholds=more.timer\n"),
+    ),
+    "unit-path": lambda t, _: t.edit(
+        SERVICE, "[Service]", "[Service]\nWorkingDirectory=/usr/share/demmo"
+    ),
+    "unit-shell": lambda t, _: t.edit(SERVICE, "--serve", "--serve >/dev/null 2>&1"),
+    "bus-service": lambda t, _: t.file(
+        "usr/share/dbus-1/system-services/org.demo.service",
+        "[D-BUS Service]\nName=org.demo\nExec=/usr/bin/demmo\nUser=root\n",
+    ),
+    "binfmt-program": lambda t, _: (
+        t.file("usr/lib/binfmt.d/demo.conf", ":demo:M::DEMO::/usr/bin/demmo:\n"),
+        t.edit(f"{UNITS}/demo-setup.service", "[Service]", f"[Service]\nExecStart={BINFMT}"),
+    ),
+    "settings-syntax": lambda t, _: (
+        t.file("usr/lib/binfmt.d/demo.conf", ":demo:X::DEMO::/usr/bin/demo:\n"),
+        t.edit(f"{UNITS}/demo-setup.service", "[Service]", f"[Service]\nExecStart={BINFMT}"),
+    ),
+    "udev-user": lambda t, _: t.edit("usr/lib/udev/rules.d/90-demo.rules", '"disk"', '"domo"'),
+    "dbus-user": lambda t, _: t.edit(
+        "usr/share/dbus-1/system.d/demo.conf", "<policy/>", '<policy user="domo"/>'
     ),
     "start-repeated": lambda t, _: t.edit(SERVICE, "[Service]", "[Service]\nType=oneshot"),
     "unit-program": lambda t, _: t.edit(SERVICE, "/usr/bin/demo ", "/usr/local/bin/demo "),

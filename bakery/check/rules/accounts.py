@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from bakery.check import fragment_files, host, unit_files
@@ -12,9 +13,12 @@ if TYPE_CHECKING:
 
     from bakery.check.fragment_files import TmpfilesLine
     from bakery.check.subject import Subject
+    from bakery.check.tree import Node
     from bakery.check.unit_files import Setting, Unit
 
 _USER_KEYS = ("User", "SocketUser")
+_UDEV_OWNER = re.compile(r'\b(OWNER|GROUP)\s*:?=\s*"([^"]+)"')
+_BUS_OWNER = re.compile(r"<policy\s+(user|group)\s*=\s*[\"']([^\"']+)[\"']")
 _GROUP_KEYS = ("Group", "SocketGroup")
 
 
@@ -75,6 +79,43 @@ def tmpfiles_users(subject: Subject) -> Iterator[Violation]:
                 yield Violation(
                     line.file.path, f"gives {line.path} to {name}, whom nothing in the image makes"
                 )
+
+
+@rule(
+    "udev-user",
+    "error",
+    reason="udev ignores an owner whom it does not know, and the device stays root's",
+    fix="ship a line in usr/lib/sysusers.d that makes the group (`account:` in a recipe does it)",
+)
+def udev_users(subject: Subject) -> Iterator[Violation]:
+    """Find owners of devices whom neither the image nor every host has."""
+    for node in subject.tree.below("usr/lib/udev/rules.d", ".rules"):
+        text = re.sub(r"(?m)^\s*#.*$", "", node.text or "")
+        yield from _named(subject, node, _UDEV_OWNER, text)
+
+
+@rule(
+    "dbus-user",
+    "warning",
+    reason="the bus leaves out a policy for somebody whom it does not know",
+    fix="ship a line in usr/lib/sysusers.d that makes the user (`account:` in a recipe does it)",
+)
+def dbus_users(subject: Subject) -> Iterator[Violation]:
+    """Find users and groups in policies of the bus that neither the image nor every host has."""
+    for node in subject.tree.below("usr/share/dbus-1/system.d", ".conf"):
+        text = re.sub(r"(?s)<!--.*?-->", "", node.text or "")
+        yield from _named(subject, node, _BUS_OWNER, text)
+
+
+def _named(
+    subject: Subject, node: Node, pattern: re.Pattern[str], text: str
+) -> Iterator[Violation]:
+    users, groups = fragment_files.users(subject)
+    for key, name in dict.fromkeys((each[1].lower(), each[2]) for each in pattern.finditer(text)):
+        known = groups | host.GROUPS if key == "group" else users | host.USERS
+        if not (name == "*" or name.isdecimal() or set("$%") & set(name) or name in known):
+            kind = "group" if key == "group" else "user"
+            yield Violation(node.path, f"names the {kind} {name}, whom nothing in the image makes")
 
 
 def strangers(line: TmpfilesLine) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bakery.check import fragment_files
 from bakery.check.rule import Violation, rule
 from bakery.check.tree import destination
+from bakery.check.unit_files import SYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,8 @@ def broken(subject: Subject) -> Iterator[Violation]:
     """Find links to nothing."""
     for root in subject.roots:
         for link in (node for node in root.nodes if node.type == "link"):
+            if link.folder.startswith(SYSTEM) and link.folder.endswith((".wants", ".requires")):
+                continue  # rules about units answer these
             if not _leads_somewhere(subject, root, destination(link)):
                 yield Violation(
                     root.path(link),

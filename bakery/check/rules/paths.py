@@ -35,7 +35,7 @@ _DATABASES = re.compile(
     r"|(.*/)?var/lib/(dpkg|rpm)(/.*)?)"
 )
 _LIBRARIES = r"usr/lib(64|32|/[a-z0-9_]+-linux-(gnu|musl)[a-z0-9]*)?/"
-_OWNED = re.compile(
+OWNED = re.compile(
     _LIBRARIES + r"(ld-linux.*\.so\.\d|ld-\d.*\.so|ld-musl-.*"
     r"|lib(c|m|dl|rt|pthread|resolv|util|nss_[a-z]+)(-2\.\d+)?\.so(\.\d+)?"
     r"|lib(systemd|udev)\.so.*)"
@@ -43,7 +43,9 @@ _OWNED = re.compile(
     r"|libsystemd-(shared|core)-.*)"
     r"|usr/lib/systemd/system/(basic|sysinit|multi-user|graphical|default|sockets|timers|network|local-fs"
     r"|network-online|shutdown|initrd)\.target"
-    r"|usr/lib/systemd/system/(systemd-(journald|udevd|logind|networkd|resolved|sysext)|dbus)\.(service|socket)"
+    r"|usr/lib/systemd/system/(systemd-(journald|udevd|logind|networkd|resolved|sysext|sysctl|sysusers"
+    r"|modules-load|binfmt|remount-fs|user-sessions|(tmpfiles|udev|journal)-[a-z-]+)|dbus)\.(service|socket)"
+    r"|usr/lib/systemd/system/(getty|serial-getty|user|user-runtime-dir|modprobe)@\.service"
     r"|usr/bin/(sh|bash|env|ls|cat|cp|mv|rm|mount|umount|login|su|systemctl|journalctl|busctl|systemd-sysext"
     r"|systemd-tmpfiles|systemd-sysusers|init|udevadm)"
 )
@@ -181,7 +183,7 @@ databases = path_rule(
 owned = path_rule(
     "host-owned",
     "error",
-    where=lambda node: _OWNED.fullmatch(node.path),
+    where=lambda node: OWNED.fullmatch(node.path),
     says="replaces what every host has",
     reason="every host has it in the version that fits it; replaced, the host does not boot or run",
     fix="leave it out; a library that the image's programs need belongs into usr/lib/NAME",

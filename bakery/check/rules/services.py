@@ -24,6 +24,9 @@ _UDEV_HELPERS = "usr/lib/udev"
 _UDEV_COMMAND = re.compile(
     r'(?P<key>RUN(?:\{program\})?|PROGRAM|IMPORT\{program\})\s*(?:\+=|:=|==|=)\s*e?"(?P<line>[^"]+)"'
 )
+_BINFMT_FIELDS = 7
+_QUOTED = re.compile(r"""'[^']*'|"(?:\\.|[^"])*\"""")
+_SHELL_OPERATORS = re.compile(r"(?<=\s)(?:\|\|?|&&?|[0-9]?>>?(?:&[0-9]|/\S+)?|<)(?=\s|$)")
 _MADE_AT_RUN_TIME = ("/run/", "/dev/", "/proc/", "/sys/", "/tmp/")  # noqa: S108  no file is made
 
 
@@ -92,6 +95,19 @@ def _better(subject: Subject, name: str) -> str | None:
 
 
 @rule(
+    "unit-shell",
+    "error",
+    reason="systemd runs no shell: it gives the program the operator, and the rest, as arguments",
+    fix="write ExecStart=/bin/sh -c '…', or use StandardOutput= and another Exec line",
+)
+def shells(subject: Subject) -> Iterator[Violation]:
+    """Find operators of a shell among the words of a command line."""
+    for setting in dict.fromkeys(s for u in _all_units(subject) for s in u.values(*COMMANDS)):
+        for word in dict.fromkeys(_SHELL_OPERATORS.findall(_QUOTED.sub("", setting.value))):
+            yield Violation(setting.file.path, f"has {word} in {setting.key}={setting.value}")
+
+
+@rule(
     "udev-program",
     "error",
     reason="udev can't run a program that is missing, and says so in the journal alone",
@@ -106,6 +122,23 @@ def udev_programs(subject: Subject) -> Iterator[Violation]:
         for key, name in dict.fromkeys((each["key"], _first_word(each["line"])) for each in found):
             if name and (problem := _problem(subject.providers, name, [_UDEV_HELPERS])):
                 yield Violation(node.path, f"runs {name} with {key}=, {problem}")
+
+
+@rule(
+    "binfmt-program",
+    "error",
+    reason="the kernel registers the format, and runs nothing of it: «No such file or directory»",
+    fix="correct the path, or ship the interpreter",
+)
+def interpreters(subject: Subject) -> Iterator[Violation]:
+    """Find interpreters in binfmt.d(5) that neither the image nor every host has."""
+    for node in subject.tree.below("usr/lib/binfmt.d", ".conf"):
+        for line in (node.text or "").splitlines():
+            fields = line.strip()[1:].split(line.strip()[:1] or None)
+            if len(fields) != _BINFMT_FIELDS or not fields[5].startswith("/"):
+                continue  # another rule is about the form
+            if problem := _problem(subject.providers, fields[5], ()):
+                yield Violation(node.path, f"gives files to {fields[5]}, {problem}")
 
 
 def _first_word(line: str) -> str:

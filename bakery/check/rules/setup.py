@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bakery.check import fragment_files, host, unit_files
+from bakery.check import fragment_files, unit_files
 from bakery.check.rule import Violation, rule
 from bakery.check.rules.accounts import strangers
 from bakery.check.unit_files import COMMANDS
@@ -126,7 +126,8 @@ def tmpfiles_source(subject: Subject) -> Iterator[Violation]:
     for_all = subject.release.get("ID") in ("", "_any")
     for line in fragment_files.own_tmpfiles(subject):
         source = fragment_files.source(line)
-        if source is None or _is_there(subject, source):
+        known = source is None or subject.is_outside(source)
+        if known or subject.exists(subject.roots[0], source or ""):
             continue
         verb = "copies" if line.type == "C" else "links to"
         yield Violation(
@@ -135,13 +136,6 @@ def tmpfiles_source(subject: Subject) -> Iterator[Violation]:
             severity=None if for_all else "warning",
             line=line.number,
         )
-
-
-def _is_there(subject: Subject, path: str) -> bool:
-    """Return whether there is something at a path, or only a host knows it: not below /usr."""
-    ends = [tree.followed(path) for tree in subject.providers]
-    outside = any(not f"{end}/".startswith("usr/") for end in ends)
-    return outside or subject.exists(subject.roots[0], path) or host.has_file(ends[0])
 
 
 @rule(

@@ -40,7 +40,8 @@ _UDEV_RULES = "usr/lib/udev/rules.d"
 _MODE = re.compile(r"-|[~:]*[0-7]{3,4}")
 # what other rules report, is no fault of the unit's, or only sums up
 _NOT_OURS = re.compile(
-    r"is not executable: No such file|Failed to prepare filename|rules check failed|^\s*$"
+    r"is not executable: No such file|not loaded, socket cannot be started"
+    r"|Failed to prepare filename|rules check failed|^\s*$"
 )
 
 
@@ -217,6 +218,19 @@ def udev(subject: Subject) -> Iterator[Violation | Skip]:
         yield from _said(lines, program, root, nodes)
 
 
+@rule(
+    "settings-syntax",
+    "error",
+    reason="systemd and the kernel skip a line that they can't parse, and what it sets is not set",
+    fix="correct the line: sysctl.d(5), modules-load.d(5), binfmt.d(5)",
+)
+def settings(subject: Subject) -> Iterator[Violation]:
+    """Look at the form of lines that set variables of the kernel, and name modules and formats."""
+    yield from _malformed(_texts(subject, "usr/lib/sysctl.d", ".conf"), grammar.sysctl)
+    yield from _malformed(_texts(subject, "usr/lib/modules-load.d", ".conf"), grammar.modules)
+    yield from _malformed(_texts(subject, "usr/lib/binfmt.d", ".conf"), grammar.binfmt)
+
+
 @cache
 def systemd_version(program: str) -> int:
     """Return the version of systemd that one of its programs is of; 0 if it does not tell."""
@@ -228,25 +242,32 @@ def systemd_version(program: str) -> int:
 @rule(
     "dbus-syntax",
     "error",
-    reason="the bus ignores a file that it can't parse, and the service gets no name on it",
-    fix="correct the XML: dbus-daemon(1) describes it",
+    reason="who reads a file that is no XML ignores it: the service gets no name, or no rights",
+    fix="correct the XML: dbus-daemon(1) and polkit(8) describe it",
 )
 def dbus(subject: Subject) -> Iterator[Violation]:
-    """Parse the image's bus policies."""
+    """Parse the image's policies for the bus and polkit."""
+    for folder, suffix, top in (
+        ("usr/share/dbus-1/system.d", ".conf", "busconfig"),
+        ("usr/share/dbus-1/session.d", ".conf", "busconfig"),
+        ("usr/share/polkit-1/actions", ".policy", "policyconfig"),
+    ):
+        for node in _texts(subject, folder, suffix):
+            if problem := _no_xml(node.text or "", top):
+                yield Violation(node.path, problem)
+
+
+def _no_xml(text: str, top: str) -> str | None:
     from xml.parsers import expat
 
-    for folder in ("usr/share/dbus-1/system.d", "usr/share/dbus-1/session.d"):
-        for node in _texts(subject, folder, ".conf"):
-            names: list[str] = []
-            parser = expat.ParserCreate()
-            parser.StartElementHandler = lambda name, _attributes, names=names: names.append(name)
-            try:
-                parser.Parse(node.text or "", True)
-            except expat.ExpatError as error:
-                yield Violation(node.path, f"is not XML: {error}")
-                continue
-            if names[0] != "busconfig":
-                yield Violation(node.path, f"is about <{names[0]}>, not <busconfig>")
+    names: list[str] = []
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = lambda name, _attributes: names.append(name)
+    try:
+        parser.Parse(text, True)
+    except expat.ExpatError as error:
+        return f"is not XML: {error}"
+    return None if names[0] == top else f"is about <{names[0]}>, not <{top}>"
 
 
 def _only_form(tool: Tool) -> Skip:
