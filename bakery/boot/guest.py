@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bakery.boot.console import Console
     from bakery.boot.process import Child
 
+AGENT_NAME = "bakery-agent.service"
 OVER = "/run/bakery-over"  # is there once the system was told to power off
 _START = 90.0
 _STOP = 60.0
@@ -108,7 +109,7 @@ def units(share: str, requests: str, answers: str, *, after: str = "") -> dict[s
         share=share, path=_PATH, requests=requests, answers=answers, after=after
     )
     return {
-        "bakery-agent.service": agent,
+        AGENT_NAME: agent,
         "bakery-setup.service": SETUP_UNIT.format(share=share, path=_PATH),
         BOOTED: _BOOTED_UNIT,
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from bakery.boot.guest import AGENT_NAME
 from bakery.boot.verdict import Probe, Verdict
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ units=$(
   journalctl --boot --quiet --output=cat --output-fields=UNIT \\
     --cursor-file=/run/bakery-host-cursor {messages}
 )
-[ -z "$units" ] || systemctl show --property={properties} -- $units {shipped}
+[ -z "$units" ] || systemctl show --property={properties} -- {agent} $units {shipped}
 """
 # Properties of a unit, and what another unit says that stops it
 _STOPPED_BY = {
@@ -43,7 +44,7 @@ _DOWN = ("inactive", "failed")
 _STARTED_BY = ("WantedBy", "RequiredBy", "UpheldBy", "TriggeredBy")
 _PROPERTIES = (
     *("Id", "LoadState", "ActiveState", "SubState", "FragmentPath", "Transient", "InvocationID"),
-    *("StopWhenUnneeded", "ActiveEnterTimestampMonotonic"),
+    *("StopWhenUnneeded", "ActiveEnterTimestampMonotonic", "StateChangeTimestampMonotonic"),
     *(*_STARTED_BY, *_STOPPED_BY),
 )
 _ADVICE = (
@@ -65,10 +66,12 @@ def probe(shipped: Shipped, named: Collection[str], *, caused: bool = False) -> 
 
     def judge(answer: Answer) -> Verdict:
         units = {facts.get("Id", ""): facts for facts in _blocks(answer.stdout)}
+        merge = _time(units.get(AGENT_NAME, {}), "ActiveEnter")  # it comes up right before that
         started = {each for each in shipped.units if units.get(each, {}).get("InvocationID")}
         wrong, advice = [], ""
         for name, facts in units.items():
-            if name in named or not _is_the_hosts(facts, shipped):
+            changed = _time(facts, "StateChange") > merge  # else in the initial RAM disk
+            if name in named or not (changed and _is_the_hosts(facts, shipped)):
                 continue
             reason = _cause(name, facts, started) or ("" if caused else _downfall(facts))
             if reason:
@@ -81,6 +84,7 @@ def probe(shipped: Shipped, named: Collection[str], *, caused: bool = False) -> 
         script=_SCRIPT.format(
             messages=" ".join(f"MESSAGE_ID={each}" for each in _LOGGED),
             properties=",".join(_PROPERTIES),
+            agent=AGENT_NAME,
             shipped=shlex.join(shipped.units),
         ),
         judge=judge,
@@ -92,6 +96,10 @@ def probe(shipped: Shipped, named: Collection[str], *, caused: bool = False) -> 
 def _blocks(text: str) -> Iterator[Mapping[str, str]]:
     for block in text.split("\n\n"):
         yield dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+
+
+def _time(facts: Mapping[str, str], event: str) -> int:
+    return int(facts.get(f"{event}TimestampMonotonic") or 0)
 
 
 def _is_the_hosts(facts: Mapping[str, str], shipped: Shipped) -> bool:
@@ -111,7 +119,7 @@ def _cause(name: str, facts: Mapping[str, str], started: Collection[str]) -> str
 
 def _downfall(facts: Mapping[str, str]) -> str | None:
     """Return how a unit went down that was up, and that the host wants to be."""
-    was_up = int(facts.get("ActiveEnterTimestampMonotonic") or 0) > 0
+    was_up = _time(facts, "ActiveEnter") > 0
     if not was_up or facts["ActiveState"] not in _DOWN or facts.get("StopWhenUnneeded") == "yes":
         return None
     if facts["ActiveState"] == "failed":

@@ -16,12 +16,14 @@ def unit(state: str, more: str = "", *, name: str = "dbus.service", file: str = 
     return (
         f"Id={name}\nLoadState=loaded\nActiveState={state}\nSubState=x\nTransient=no\n"
         f"FragmentPath=/usr/lib/systemd/system/{file or name}\n"
-        f"ActiveEnterTimestampMonotonic=9\nWantedBy=multi-user.target\n{more}"
+        f"ActiveEnterTimestampMonotonic=9\nStateChangeTimestampMonotonic=9\nWantedBy=multi-user.target\n{more}"
     )
 
 
 def said(*blocks: str, named: tuple[str, ...] = (), caused: bool = False) -> str:
-    verdict = probe(SHIPPED, named, caused=caused).judge(Answer(0, "\n".join(blocks), ""))
+    agent = "Id=bakery-agent.service\nActiveEnterTimestampMonotonic=5\n"
+    answer = Answer(0, "\n".join((agent, *blocks)), "")
+    verdict = probe(SHIPPED, named, caused=caused).judge(answer)
     assert verdict.final
     assert verdict.holds == (not verdict.detail)
     return verdict.detail
@@ -53,6 +55,7 @@ def test_who_was_not_started_has_stopped_nothing() -> None:
         (unit("inactive", "Transient=yes\n"), ""),
         (unit("inactive", "LoadState=not-found\n"), ""),  # of images that are gone
         (unit("failed", "ActiveEnterTimestampMonotonic=0\n"), ""),  # the journal says so
+        (unit("inactive", "StateChangeTimestampMonotonic=4\n"), ""),  # before the images came
         (unit("inactive", file="app-setup@.service"), ""),
     ],
 )
