@@ -59,6 +59,11 @@ class Restorer:
     required: Callable[[Image], Sequence[Image]]
     taken: set[str] = field(default_factory=set)
 
+    @property
+    def shards(self) -> list[str]:
+        """The names of the shards whose images may be taken over."""
+        return sorted({each.shard for each in self.agreed.values()})
+
     def images(self, images: Iterable[Image]) -> list[HandoverError]:
         """Take over what was built, as far as it is agreed on; return what is wrong with others."""
         chosen = [image for image in images if image.id in self.agreed]

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bakery.errors import BakeryError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-_NAMED = 5  # in one message
 
 
 class MirrorError(BakeryError):
@@ -18,24 +11,6 @@ class MirrorError(BakeryError):
 
 class GoneError(MirrorError):
     """A source has no such file."""
-
-
-class GivenUpError(MirrorError):
-    """A source can't be reached any more."""
-
-    def __init__(self, where: str, last: BaseException) -> None:
-        super().__init__(
-            "this can't be reached any more, and is asked for nothing else",
-            where=where,
-            why=(last.why or last.what) if isinstance(last, BakeryError) else str(last),
-            fix="run it again when it can be: it goes on from here",
-        )
-
-    def about(self, tags: Sequence[str]) -> GivenUpError:
-        """Return this error with what is not copied for it."""
-        more = f" and {len(tags) - _NAMED} more" if len(tags) > _NAMED else ""
-        self.why = f"{self.why}\nnot copied: {', '.join(tags[:_NAMED])}{more}"
-        return self
 
 
 def gone(where: str) -> GoneError:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
+from bakery.http.breaker import GivenUpError
 from bakery.http.retry import RetryPolicy
 from bakery.mirror.assets import Assets, missing
 from bakery.mirror.choice import Choice
 from bakery.mirror.copy import Target
-from bakery.mirror.errors import GivenUpError, MirrorError
+from bakery.mirror.errors import MirrorError
 from bakery.mirror.scratch import scratch
 from bakery.mirror.source import Folder, Published, Served
 from bakery.publish.model import UnsettledError

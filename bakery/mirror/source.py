@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, unquote
 
 from bakery.files import sha256
+from bakery.http.breaker import Breaker
 from bakery.http.client import Client
 from bakery.http.errors import RefusedError, RequestError, TransientError
 from bakery.http.limits import too_large
 from bakery.http.ranges import number
-from bakery.mirror.breaker import Breaker
 from bakery.mirror.errors import MirrorError, altered, gone
 from bakery.publish.model import UnsettledError
 from bakery.recipe.names import INDEX

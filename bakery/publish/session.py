@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
+from bakery.http.breaker import Breaker, GivenUpError
 from bakery.http.retry import RetryPolicy
 from bakery.publish import channel_steps, release, signed_channels
 from bakery.publish.channel import Channels
@@ -106,7 +107,8 @@ class PublishSession:
     def of(cls, settings: Settings, key: SigningKey | None) -> PublishSession:
         """Return the publisher that the settings name, with the usual patience."""
         releases, channels = publisher(settings), channel_publisher(settings)
-        return cls(settings, releases, RetryPolicy(), key, channels)
+        retry = Breaker.of(settings.publisher, RetryPolicy())
+        return cls(settings, releases, retry, key, channels)
 
     @classmethod
     def configured(cls, settings: Settings) -> PublishSession:
@@ -211,9 +213,14 @@ class PublishSession:
         wanted: list[DesiredChannel] = []
         failures: list[tuple[str, BakeryError]] = []
         with signed_channels.writing(folder), self._channels(Scratch(folder)) as channels:
+            once = Breaker.of(self._settings.publisher, replace(self._retry, tries=1))
             for name, each in desired.items():
                 try:
-                    wanted += each(channels, seen)
+                    wanted += once.run(partial(each, channels, seen))
+                except GivenUpError as error:
+                    left = [*desired][[*desired].index(name) :]
+                    failures.append((self._settings.publisher, error.about(left)))
+                    break
                 except BakeryError as error:
                     failures.append((name, error))
             if failures and not wanted:

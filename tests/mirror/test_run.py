@@ -19,12 +19,12 @@ from harness.github import REPOSITORY, GitHub
 from harness.mirror import Mirror
 
 from bakery.errors import BakeryError
+from bakery.http.breaker import Breaker, GivenUpError
 from bakery.http.client import Client
 from bakery.http.errors import TransientError
 from bakery.http.retry import RetryPolicy
 from bakery.mirror import choice, copy, publication, source
-from bakery.mirror.breaker import Breaker
-from bakery.mirror.errors import GivenUpError, MirrorError
+from bakery.mirror.errors import MirrorError
 from bakery.publish.directory import Directory
 from bakery.publish.model import UnsettledError
 from bakery.recipe.names import INDEX
@@ -245,7 +245,7 @@ def test_a_source_that_is_lost_half_way_is_given_up_and_told_of_once(
     assert len(waits) == 3
     assert list(failures) == ["app-1.1", "app-2.0", "app-2.1", url]
     assert "can't be reached any more" in failures[url].what
-    assert (failures[url].why or "").endswith("not copied: app-2.2, other-v3, other")
+    assert (failures[url].why or "").endswith("left out: app-2.2, other-v3, other")
     mirrors.run(site.root, target)
     assert held(target) == site.files()
 

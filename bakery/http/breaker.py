@@ -1,7 +1,7 @@
 """A place that can't be reached any more is asked for nothing else.
 
-Each request is tried again for half a minute, which a mirror of a thousand releases can't do for
-each of them once the network is gone.
+Each request is tried again for half a minute, which nobody can wait for each of a thousand releases
+once the network is gone.
 """
 
 from __future__ import annotations
@@ -9,18 +9,39 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from bakery.errors import BakeryError
 from bakery.http.causes import is_unreachable
 from bakery.http.errors import RetriableError, TransientError
 from bakery.http.retry import RetryPolicy
-from bakery.mirror.errors import GivenUpError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     _T = TypeVar("_T")
 
 _LIMIT = 3
 """Requests in a row that find no connection, however often each is tried."""
+
+
+_NAMED = 5  # in one message
+
+
+class GivenUpError(BakeryError):
+    """A place can't be reached any more."""
+
+    def __init__(self, where: str, last: BaseException) -> None:
+        super().__init__(
+            "this can't be reached any more, and is asked for nothing else",
+            where=where,
+            why=(last.why or last.what) if isinstance(last, BakeryError) else str(last),
+            fix="run it again when it can be: it goes on from here",
+        )
+
+    def about(self, names: Sequence[str]) -> GivenUpError:
+        """Return this error with what is not done for it."""
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        self.why = f"{self.why}\nleft out: {', '.join(names[:_NAMED])}{more}"
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)
