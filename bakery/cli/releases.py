@@ -12,6 +12,7 @@ from bakery.cli.failures import exit_on_failures
 from bakery.cli.paths import Existing, meant
 from bakery.cli.project import Project
 from bakery.errors import BakeryError
+from bakery.recipe.names import VERITY
 from bakery.text import counted, did_you_mean, format_size
 
 if TYPE_CHECKING:
@@ -262,4 +263,5 @@ def verify_release(location: str, keyring: Path | None, *, unsigned: bool) -> No
         click.echo(
             f"where an image was built: gh attestation verify FILE --repo {repository} "
             f"--signer-workflow {repository}/.github/workflows/bake.yaml"
+            f"; for FILE{VERITY}, release.yaml"
         )
