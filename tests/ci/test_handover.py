@@ -17,12 +17,14 @@ from bakery.build.sharing import Sharing
 from bakery.build.state import Record, State
 from bakery.build.steps.booted import Booted
 from bakery.build.steps.check import Checked
+from bakery.build.steps.release import Parts, _refuse_unbooted
 from bakery.build.steps.squashed import Squashed
 from bakery.ci import handover, matrix
 from bakery.ci.handover import Agreed, HandoverError
 from bakery.ci.restore import Restorer
 from bakery.ci.times import Expected
 from bakery.release.boots import Boot, Held
+from bakery.release.errors import ReleaseError
 from bakery.remote.cache import Cache
 from bakery.remote.folder import FolderRemote
 
@@ -317,6 +319,22 @@ def test_a_poisoned_job_hands_over_no_boots_of_fewer_machines(workflow: Workflow
         complete, problems = restorer.boots(workflow.repository.releases)
         assert [release.name for release in complete] == ["top-2.0"]
         assert why in str(problems[0])
+
+
+def test_a_release_is_made_of_no_boots_that_were_not_asked_for(workflow: Workflow) -> None:
+    agreed, _ = workflow.agree()
+    restorer = workflow.restorer(agreed)
+    restorer.images([*workflow.images.values()])
+    restorer.boots(workflow.repository.releases)
+    steps = restorer._steps(workflow.images["other-1.0-arm64"])
+    parts = Parts(squashed=(steps.squashed,), checked=(steps.checked,), booted=(steps.booted,))
+    _refuse_unbooted(parts.booted, parts, restorer.state)
+    path = restorer.state.dist / ".bakery/boot/other-1.0-arm64.json"
+    record = msgspec.json.decode(path.read_bytes())
+    path.write_bytes(msgspec.json.encode({**record, "facts": {**record["facts"], "boots": []}}))
+    _refuse_unbooted((), parts, restorer.state)
+    with pytest.raises(ReleaseError, match="it was booted nowhere"):
+        _refuse_unbooted(parts.booted, parts, restorer.state)
 
 
 def test_a_poisoned_job_changes_no_record_of_another_and_names_no_key(
