@@ -12,6 +12,7 @@ import yaml
 from harness.project import REPOSITORY
 
 from bakery.ci.matrix import MINUTES
+from bakery.recipe.names import VERITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,22 +83,78 @@ def test_one_job_signs_in_the_name_of_the_workflow_and_runs_nothing_else() -> No
     assert "id-token" not in release["publish"]["permissions"]
 
 
-def test_what_is_published_is_signed_though_another_release_is_not(tmp_path: Path) -> None:
-    release = jobs("release.yaml")
-    (step,) = (step for step in steps(release["publish"]) if step.get("id") == "publish")
-    (tmp_path / "dist").mkdir()
-    bakery = tmp_path / "bakery"
-    bakery.write_text("#!/bin/sh\necho ghcr.io/me/it@sha256:0 >../references\nexit 1\n")
-    bakery.chmod(0o755)
-    environment = {
-        "PATH": f"{tmp_path}:/usr/bin:/bin",
-        "SIGNED": "one-1 two-2",
-        "GITHUB_OUTPUT": str(tmp_path / "output"),
-    }
+def run(job: str, id_: str, folder: Path, programs: dict[str, str], **variables: str) -> int:
+    """Run a step of a release in a folder, with stand-ins for programs; return its status.
+
+    What it hands on is in the file `output`.
+    """
+    (step,) = (step for step in steps(jobs("release.yaml")[job]) if step.get("id") == id_)
+    for name, script in programs.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    own = {"PATH": f"{folder}:/usr/bin:/bin", "GITHUB_OUTPUT": str(folder / "output")}
     command = ["bash", "-e", "-c", step["run"]]
-    assert subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode
-    assert (tmp_path / "output").read_text() == "references=ghcr.io/me/it@sha256:0\n"
-    assert "publish.outputs.references" in release["cosign"]["if"]
+    return subprocess.run(command, cwd=folder, env={**own, **variables}, check=False).returncode
+
+
+def test_what_is_published_is_signed_though_another_release_is_not(tmp_path: Path) -> None:
+    (tmp_path / "dist").mkdir()
+    bakery = """echo ghcr.io/me/it@sha256:0 >../references
+    echo ::warning::beware; echo oci://ghcr.io/me/one-1; echo https://example.com/two-2; exit 1"""
+    assert run("publish", "publish", tmp_path, {"bakery": bakery}, SIGNED="one-1 two-2 three-3")
+    assert (tmp_path / "output").read_text().splitlines() == [
+        "published=one-1 two-2",
+        "references=ghcr.io/me/it@sha256:0",
+    ]
+    assert "publish.outputs.references" in jobs("release.yaml")["cosign"]["if"]
+
+
+def test_a_release_that_is_not_signed_holds_no_other_back(tmp_path: Path) -> None:
+    for name in ("one-1", "two-2", "three-3"):
+        (tmp_path / "dist" / name).mkdir(parents=True)
+        (tmp_path / "dist" / name / "SHA256SUMS").write_text(name)
+    (tmp_path / "ready").write_text("release:one-1\nrelease:two-2\nrelease:three-3\n")
+    doit = 'echo "$@"; case "$*" in *two*) exit 1; esac'
+    assert run("sign", "sign", tmp_path, {"doit": doit})
+    assert not run("sign", "gather", tmp_path, {})
+    assert {path.name for path in (tmp_path / "signed").iterdir()} == {"one-1", "three-3"}
+    told = (tmp_path / "output").read_text()
+    assert told.startswith("signed=one-1 three-3\nsums<<END\n")
+    assert len(re.findall(r"(?m)^[0-9a-f]{64}  (one-1|three-3)/SHA256SUMS$", told)) == 2
+    sign = jobs("release.yaml")["sign"]
+    assert [step["continue-on-error"] for step in steps(sign) if step.get("id") == "sign"] == [True]
+    assert "steps.sign.outcome == 'failure'" in [*steps(sign)][-1]["if"]
+    assert "sign.result" not in jobs("release.yaml")["publish"]["if"]
+
+
+def test_where_nothing_is_signed_nothing_is_handed_on(tmp_path: Path) -> None:
+    (tmp_path / "ready").write_text("")
+    assert not run("sign", "sign", tmp_path, {"doit": "exit 1"})
+    assert not run("sign", "gather", tmp_path, {})
+    assert (tmp_path / "output").read_text() == "signed=\n"
+
+
+def test_images_for_dm_verity_are_attested_as_they_were_signed_by_a_job_without_a_key() -> None:
+    job = jobs("release.yaml")["attest-verity"]
+    assert job["permissions"] == {"id-token": "write", "attestations": "write"}
+    assert job["needs"] == "sign"
+    assert "environment" not in job
+    fetched, compared, attested = steps(job)
+    assert fetched["with"] == {"name": "signed", "path": "dist"}
+    assert "sha256sum --check --strict" in compared["run"]
+    assert compared["env"] == {"SUMS": "${{ needs.sign.outputs.sums }}"}
+    assert attested["with"]["subject-path"] == f"dist/*/*{VERITY}"
+    assert VERITY in attested["if"]
+
+
+def test_a_channel_that_is_not_signed_holds_no_other_back() -> None:
+    release = jobs("release.yaml")
+    step, found, upload, fail = [*steps(release["sign-channels"])][-4:]
+    assert step["continue-on-error"]
+    assert "channels.json" in found["if"]
+    assert upload["if"] == "steps.found.outputs.signed == 'true'"
+    assert "steps.sign.outcome == 'failure'" in fail["if"]
+    assert "sign-channels.outputs.signed == 'true'" in release["channels"]["if"]
 
 
 def test_main_alone_writes_to_the_shared_cache_and_releases_are_not_made_of_it() -> None:

@@ -19,6 +19,7 @@ import msgspec
 from bakery.arch import ARCHITECTURES
 from bakery.boot import guest
 from bakery.boot.errors import MachineError
+from bakery.boot.machine import System
 from bakery.check import os_release
 from bakery.files import move_tree
 from bakery.tools import NETWORK_PATIENCE, Tool, run
@@ -30,7 +31,15 @@ if TYPE_CHECKING:
     from bakery.arch import Arch
     from bakery.progress import Tell
 
-SUITES = ("bookworm", "trixie", "forky")
+_DEBIAN = {"ID": "debian"}  # before a release, that is all
+SYSTEMS = {
+    "bookworm": System(os_releases=[{**_DEBIAN, "VERSION_ID": "12"}], systemd=range(252, 253)),
+    "trixie": System(os_releases=[{**_DEBIAN, "VERSION_ID": "13"}], systemd=range(257, 258)),
+    "forky": System(
+        os_releases=[_DEBIAN, {**_DEBIAN, "VERSION_ID": "14"}], systemd=range(258, 1000)
+    ),
+}
+SUITES = tuple(SYSTEMS)
 
 _DEBOOTSTRAP = Tool(program="debootstrap", apt="debootstrap")
 _SCRIPTS = Path("/usr/share/debootstrap/scripts")

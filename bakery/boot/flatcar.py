@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bakery.boot import vm
 from bakery.boot.errors import MachineError
+from bakery.boot.machine import System
 from bakery.check.loader import GPT, file_system
 from bakery.files import move
 from bakery.http.address import file_name
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from bakery.recipe.expectations import Device
     from bakery.settings import Settings
 
+SYSTEM = System(
+    os_releases=[{"ID": "flatcar", "SYSEXT_LEVEL": "1.0"}],
+    systemd=range(252, 1000),  # the first with `ID=_any`
+)
 _FIRMWARE_CONFIG = "opt/org.flatcar-linux/config"
 
 
@@ -64,7 +69,7 @@ class Flatcar:
 
     def os_release(self) -> Mapping[str, str]:
         """Return what all releases of Flatcar say: which one the disk has is not known."""
-        return {"ID": "flatcar", "SYSEXT_LEVEL": "1.0"}
+        return SYSTEM.os_releases[0]
 
     def hierarchies(self) -> None:
         """Return None: its /usr is a partition of the disk."""

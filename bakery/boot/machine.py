@@ -16,6 +16,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
+class System:
+    """What is known of a system before anybody has it.
+
+    Attributes:
+        os_releases: what its os-release may say, as far as that decides which images are for it.
+        systemd: the versions that it may have.
+
+    """
+
+    os_releases: Sequence[Mapping[str, str]]
+    systemd: range
+
+
+@dataclass(frozen=True, kw_only=True)
 class BootImage:
     """An image and the name that the host knows it by.
 

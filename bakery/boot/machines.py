@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.boot import flatcar
-from bakery.boot.debian import SUITES
+from bakery.boot.debian import SUITES, SYSTEMS
 from bakery.boot.errors import MachineError
 from bakery.boot.nspawn import Nspawn
 from bakery.boot.qemu import Qemu
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bakery.arch import Arch
-    from bakery.boot.machine import Machine
+    from bakery.boot.machine import Machine, System
     from bakery.recipe.expectations import Expectations
     from bakery.settings import Settings
 
@@ -55,6 +55,20 @@ def machine(
     if backend == "nspawn" and expected.machine == "container":
         return Nspawn(suite=system, cache=cache, arch=arch, mirror=mirror)
     return Qemu(suite=system, cache=cache, arch=arch, mirror=mirror, devices=devices)
+
+
+def recorded_name(name: str, expected: Expectations) -> str:
+    """Return what the machine that a name stands for is called on record: `qemu:flatcar`."""
+    backend, _, system = name.partition(":")
+    if backend == "flatcar":
+        return f"{flatcar.Flatcar.backend}:{flatcar.Flatcar.system}"
+    return name if backend == "nspawn" and expected.machine == "container" else f"qemu:{system}"
+
+
+def known_system(name: str) -> System:
+    """Return what is known of the system that a name stands for, by either of its names."""
+    backend, _, system = name.partition(":")
+    return SYSTEMS[system] if backend in _DEBIAN and system in SYSTEMS else flatcar.SYSTEM
 
 
 def refuse_unknown(name: str) -> None:

@@ -84,8 +84,13 @@ class Merged:
     @property
     def version(self) -> int:
         """The number of systemd's version; 0 where it did not say one."""
-        number = re.match(r"\d+", self.systemd)
-        return int(number[0]) if number else 0
+        return version(self.systemd)
+
+
+def version(systemd: str) -> int:
+    """Return the number of a version of systemd; 0 where there is none."""
+    number = re.match(r"\d+", systemd)
+    return int(number[0]) if number else 0
 
 
 def merged(guest: Guest) -> Merged:
@@ -122,10 +127,15 @@ def parse_status(text: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def is_merged(name: str) -> str:
+    """Return what must hold of every image."""
+    return f"{name} is merged"
+
+
 def results(guest: Guest, images: Iterable[Placed], names: Sequence[str]) -> Iterator[ProbeResult]:
     """Yield for every image whether it is among the merged `names`, and why not."""
     for image, path in images:
-        title = f"{image.name} is merged"
+        title = is_merged(image.name)
         if image.name in names:
             yield ProbeResult(title=title, passed=True)
             continue

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bakery.boot.verdict import Probe
     from bakery.progress import Tell
 
+BOOTS = "the system boots"
 _INTERVAL = 0.1
 _LONGEST = 1.0  # seconds until something new is noticed where only time will tell
 _BOOTING = 90.0
@@ -36,18 +37,17 @@ def booted(guest: Guest) -> ProbeResult:
 
     """
     began = time.monotonic()
-    title = "the system boots"
     while _since(began) < _BOOTING * guest.slowdown:
         answer = guest.ask(_STATE)
         if answer.stdout.split()[-1:] in (["running"], ["degraded"], ["active"]):
-            return ProbeResult(title=title, passed=True, seconds=_since(began))
+            return ProbeResult(title=BOOTS, passed=True, seconds=_since(began))
         if answer.status == _NO_PROGRAM:
             raise guest.lost("the host lost its own programs: not even systemctl is there")
         if "maintenance" in answer.stdout:
             raise guest.lost("the host ended in emergency mode")
         time.sleep(_INTERVAL)
     jobs = guest.ask("systemctl list-jobs --no-pager; systemctl --failed --no-pager").stdout
-    return ProbeResult(title=title, passed=False, detail=jobs, seconds=_since(began))
+    return ProbeResult(title=BOOTS, passed=False, detail=jobs, seconds=_since(began))
 
 
 def results(

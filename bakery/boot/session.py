@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bakery.progress import Tell
     from bakery.recipe.plan import Image
 
+_POWERS_OFF = "the system powers off"
 _SHELL = """\
 systemd-run --quiet --wait --collect --service-type=exec --setenv=HOME=/root \\
   --setenv=TERM=xterm --property=StandardInput=tty-force --property=StandardOutput=tty \\
@@ -109,6 +110,16 @@ def boot(
     return session.boot(deployments, shell=shell)
 
 
+def demanded(deployment: Deployment, host: Host) -> list[str]:
+    """Return what a boot must have shown at least, whatever else the images ship."""
+    asked = probes(
+        deployment.expected, start=deployment.start, shipped=inspect.Shipped(), host=host
+    )
+    merged = [merge.is_merged(image.name) for image in deployment.images]
+    shown = [probe.title for probe in asked if not probe.quiet]
+    return [poll.BOOTS, *merged, *shown, _POWERS_OFF]
+
+
 def _refuse_impossible(deployments: Sequence[Deployment], *, shell: bool) -> None:
     if shell and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise MachineError("a shell needs a terminal", fix="leave out the shell, or use a terminal")
@@ -169,7 +180,7 @@ class _Session:
             try:
                 self._inspections[image] = inspect.inspection(image)
             except ImageUnreadableError as error:
-                title = f"{image.name} is merged"
+                title = merge.is_merged(image.name)
                 unreadable.append(ProbeResult(title=title, passed=False, detail=str(error)))
         return unreadable
 
@@ -309,4 +320,4 @@ def _powered_off(guest: Guest) -> ProbeResult:
     with trace.span("power off"):
         passed = guest.power_off()
     detail = "" if passed else f"it is still there:\n{guest.console.tail()}"
-    return ProbeResult(title="the system powers off", passed=passed, detail=detail)
+    return ProbeResult(title=_POWERS_OFF, passed=passed, detail=detail)

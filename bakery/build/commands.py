@@ -1,4 +1,4 @@
-"""doit's commands, with one clear message for a wrong option; pyproject.toml has doit use them."""
+"""doit's commands, with one clear message for what is wrong; doit finds them as entry points."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from doit.cmd_base import DodoTaskLoader, check_tasks_exist
 from doit.cmd_clean import Clean as DoitClean
+from doit.cmd_completion import TabCompletion as DoitTabCompletion
 from doit.cmd_dumpdb import DumpDB as DoitDumpDB
+from doit.cmd_forget import Forget as DoitForget
+from doit.cmd_help import Help as DoitHelp
+from doit.cmd_ignore import Ignore as DoitIgnore
 from doit.cmd_info import Info as DoitInfo
 from doit.cmd_list import List as DoitList
+from doit.cmd_resetdep import ResetDep as DoitResetDep
 from doit.cmd_run import Run as DoitRun
 from doit.cmdparse import CmdParseError
 
@@ -22,6 +27,7 @@ from bakery.text import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import TracebackType
 
 _NOTHING_RUN = 3
 """doit's exit status where a command line is wrong."""
@@ -40,12 +46,15 @@ class _Explaining:
     def parse_execute(self, arguments: Sequence[str]) -> Any:
         """Parse the arguments, and do what they say."""
         try:
-            return super().parse_execute(arguments)  # type: ignore[misc]
+            surroundings.prepare()
+            result = super().parse_execute(arguments)  # type: ignore[misc]
+            sys.stdout.flush()
         except CmdParseError as error:
             self._refuse(str(error))
-        except OSError as error:  # such as a full disk that its output goes to
+        except (BakeryError, OSError) as error:  # such as a full disk that its output goes to
             surroundings.drop_unwritten()
             raise CmdParseError(explained(error).render()) from None
+        return result
 
     def _refuse(self, said: str) -> NoReturn:
         unknown = _UNKNOWN.search(said)
@@ -93,6 +102,17 @@ class List(_Explaining, DoitList):  # type: ignore[misc]
 
     name = "list"
 
+    def _print_task(self, template: str, task: Any, status: bool, *more: Any) -> None:  # noqa: FBT001  doit's way
+        fields = dict.fromkeys(("name", "doc", *(["status"] if status else [])), "")
+        try:
+            template.format(**fields)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            what = f"--template can't be {template.removesuffix(chr(10))!r}"
+            known = ", ".join(f"{{{field}}}" for field in fields)
+            why = f"there is no field {error}" if isinstance(error, KeyError) else str(error)
+            raise BakeryError(what, why=why, fix=f"it may have {known}") from None
+        super()._print_task(template, task, status, *more)
+
 
 class Clean(_Explaining, DoitClean):  # type: ignore[misc]
     """Removes what tasks have made."""
@@ -110,6 +130,36 @@ class Info(_Explaining, DoitInfo):  # type: ignore[misc]
         return super()._execute(pos_args, hide_status)
 
 
+class Help(_Explaining, DoitHelp):  # type: ignore[misc]
+    """Shows what commands and tasks take."""
+
+    name = "help"
+
+
+class TabCompletion(_Explaining, DoitTabCompletion):  # type: ignore[misc]
+    """Prints a script for a shell."""
+
+    name = "tabcompletion"
+
+
+class Forget(_Explaining, DoitForget):  # type: ignore[misc]
+    """Forgets what doit itself knows of tasks."""
+
+    name = "forget"
+
+
+class Ignore(_Explaining, DoitIgnore):  # type: ignore[misc]
+    """Has doit leave tasks out."""
+
+    name = "ignore"
+
+
+class ResetDep(_Explaining, DoitResetDep):  # type: ignore[misc]
+    """Has doit take tasks for done."""
+
+    name = "reset-dep"
+
+
 class DumpDB(DoitDumpDB):  # type: ignore[misc]
     """Shows nothing."""
 
@@ -122,12 +172,24 @@ class DumpDB(DoitDumpDB):  # type: ignore[misc]
         raise CmdParseError(BakeryError("doit has no database here", why=why, fix=fix).render())
 
 
+def _explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    try:
+        said = explained(error) if isinstance(error, (BakeryError, OSError)) else None
+    except OSError:
+        said = None
+    if said is None:
+        sys.__excepthook__(kind, error, trace)
+    else:
+        surroundings.drop_unwritten()
+        sys.stderr.write(f"ERROR: {said.render()}\n")
+
+
 class Loader(DodoTaskLoader):  # type: ignore[misc]
     """Reads dodo.py; first it refuses what doit would stumble over."""
 
     def __init__(self) -> None:
         super().__init__()
-        surroundings.prepare()
+        sys.excepthook = _explain  # of --help and --version, which are no commands
         if "" in sys.argv[1:]:
             fix = "name a task, such as build; `doit list` shows them"
             sys.stderr.write(f"ERROR: {BakeryError('an argument is empty', fix=fix).render()}\n")

@@ -158,7 +158,7 @@ class Reporter:
 
     def _passed_before(self, task: str, name: str) -> None:
         """Show on which machines an image has passed earlier."""
-        from bakery.build.steps.boot import Booted
+        from bakery.build.steps.booted import Booted
 
         record = self._state.record("boot", name, Booted)
         for boot in record.facts.boots if record else ():

@@ -45,7 +45,7 @@ class Selection:
         self.words = tuple(
             word
             for word in words
-            if word in kinds or (":" in word and not word.startswith(("-", "/", ".")))
+            if word in kinds or (":" in word and "{" not in word and word[0] not in "-/.")
         )
         self._exact = frozenset(self.words)
         self._patterns = [word for word in self.words if _WILD.search(word)]

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from bakery.build.step import Made
-from bakery.characters import hidden_text
+from bakery.build.step import Made, objection
 from bakery.decoding import from_json
 from bakery.errors import BakeryError
 from bakery.files import replace
@@ -175,8 +174,6 @@ class Sharing:
         if any(part.blob.size > _LARGEST_DOCUMENT for part in result.attachments):
             raise _RefusedError("its documents are too large")
         facts = from_json(result.facts, step.facts)
-        if hidden_text(msgspec.to_builtins(facts)) is not None:
-            raise _RefusedError("it holds characters that are not shown")
         origin = Origin(cache=self._cache.name, signed_by=signer)
         return Found(result=result, facts=facts, origin=origin)
 
@@ -222,8 +219,8 @@ class Sharing:
             },
             note=f"from the cache {self._cache.name}",
         )
-        if step.fits and not step.fits(made, result.outputs):
-            raise _RefusedError("its parts don't belong together")
+        if why := objection(made, result.outputs, step.misfit):
+            raise _RefusedError(why)
         for path, part in files.items():
             replace(work.scratch / part.name, path)
             self._digests[_stamp(path, path.stat())] = part.blob

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 import msgspec
 
+from bakery.characters import hidden_text
 from bakery.errors import BakeryError
 from bakery.files import remove
 from bakery.processors import waited
@@ -103,8 +104,8 @@ class Step(Generic[Facts_co]):
         replaces: steps before that need not be done again once this one is.
         shared: its outputs, where other machines may have made them for the same key; those that a
             step before has made are the ones that it is about.
-        fits: tells whether what another machine has made is what this step could have made, given
-            with the parts that `shared` names.
+        misfit: tells why this step can't have made what another machine has, given with the parts
+            that `shared` names; see `objection`.
         content: the digest of its result where that is known beforehand; then it is the key.
         is_done: tells whether there is nothing to do; None for a step that is recorded.
         attached: the documents that may be kept beside its record.
@@ -123,7 +124,7 @@ class Step(Generic[Facts_co]):
     tools: Callable[[], tuple[str, ...]] = tuple
     replaces: tuple[AnyStep, ...] = ()
     shared: tuple[Path, ...] = ()
-    fits: Callable[[Made[Facts_co], Sequence[Part]], bool] | None = None
+    misfit: Callable[[Made[Facts_co], Sequence[Part]], str | None] | None = None
     content: str | None = None
     is_done: Callable[[], bool] | None = None
     preview: Callable[[], str] | None = None
@@ -145,6 +146,24 @@ class Step(Generic[Facts_co]):
     def code(self) -> str:
         """The module that `run` stands in."""
         return str(getattr(self.run, "func", self.run).__module__)
+
+
+def objection(
+    made: Made[Facts_co],
+    parts: Sequence[Part],
+    misfit: Callable[[Made[Facts_co], Sequence[Part]], str | None] | None,
+) -> str | None:
+    """Return why what another machine has made is not to be taken; None where it is.
+
+    Args:
+        made: what it says that it has made.
+        parts: the files that this is about, as they are here.
+        misfit: tells why the step can't have made it.
+
+    """
+    if hidden_text(msgspec.to_builtins(made.facts)) is not None:
+        return "it holds characters that are not shown"
+    return misfit(made, parts) if misfit else None
 
 
 AnyStep: TypeAlias = Step[msgspec.Struct]

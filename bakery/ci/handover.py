@@ -15,7 +15,7 @@ import msgspec
 
 from bakery import files
 from bakery.build.state import decode
-from bakery.build.steps.boot import Booted
+from bakery.build.steps.booted import Booted
 from bakery.build.steps.check import Checked
 from bakery.build.steps.squashed import INVENTORY, KIND, MANIFEST, Squashed
 from bakery.decoding import from_json
@@ -46,6 +46,7 @@ class Agreed(msgspec.Struct, frozen=True, kw_only=True):
         shard: whose files are taken; where it is to be booted, the one that boots it.
         sha256: the digest of the image's file.
         manifest, inventory: the digests of the documents beside its record.
+        records: the digest of what its shard has on record of writing and checking it.
         boot: whether it is to be booted and published, or only required by another.
 
     """
@@ -54,6 +55,7 @@ class Agreed(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     manifest: str
     inventory: str
+    records: str
     boot: bool
 
     @property
@@ -73,6 +75,7 @@ class Shard:
     """
 
     def __init__(self, artifacts: Path, kind: str, name: str) -> None:
+        self.name = name
         self._folder = artifacts / f"{kind}-{name}"
 
     def has_built(self, image: Image) -> bool:
@@ -99,6 +102,11 @@ class Shard:
     def checked(self, image: Image) -> Record[Checked]:
         """Return what is on record of an image's rules."""
         return self._record("check", image, Checked)
+
+    def records(self, image: Image) -> str:
+        """Return the digest of both."""
+        both = [self._read(f"{_RECORDS}/{kind}/{image.id}.json") for kind in (KIND, "check")]
+        return hashlib.sha256(b"\0".join(both)).hexdigest()
 
     def booted(self, image: Image) -> Record[Booted]:
         """Return what is on record of an image's boots."""
@@ -185,13 +193,20 @@ def _agreed(artifacts: Path, name: str, image: Image, *, rebuilt: bool) -> Agree
     built = Shard(artifacts, BUILT, name)
     path = built.image(image)
     sha256 = files.sha256(path)
-    claim = _claim(built, name, image)
-    if claim.sha256 != sha256:
+    claim = _claim(built, image)
+    if claim["image"] != sha256:
         raise HandoverError(f"{image.id} is not as its record says", where=str(path))
     built.checked(image)
-    if rebuilt and _claim(Shard(artifacts, REBUILT, name), name, image) != claim:
+    if rebuilt and _claim(Shard(artifacts, REBUILT, name), image) != claim:
         raise _differs(image, "when it was built again", sha256)
-    return claim
+    return Agreed(
+        shard=name,
+        sha256=sha256,
+        manifest=claim[MANIFEST],
+        inventory=claim[INVENTORY],
+        records=built.records(image),
+        boot=False,
+    )
 
 
 def _differs(image: Image, when: str, sha256: str) -> HandoverError:
@@ -202,14 +217,8 @@ def _differs(image: Image, when: str, sha256: str) -> HandoverError:
     )
 
 
-def _claim(shard: Shard, name: str, image: Image) -> Agreed:
-    documents = {
-        kind: hashlib.sha256(data).hexdigest() for kind, data in shard.attachments(image).items()
-    }
-    return Agreed(
-        shard=name,
-        sha256=shard.squashed(image).facts.sha256,
-        manifest=documents[MANIFEST],
-        inventory=documents[INVENTORY],
-        boot=False,
-    )
+def _claim(shard: Shard, image: Image) -> dict[str, str]:
+    """Return the digests of an image and its documents, as a shard tells them."""
+    documents = shard.attachments(image).items()
+    digests = {kind: hashlib.sha256(data).hexdigest() for kind, data in documents}
+    return {"image": shard.squashed(image).facts.sha256, **digests}

@@ -8,10 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bakery.build.step import Made
+import msgspec
+
+from bakery.build.sharing import Part
+from bakery.build.step import Made, objection
 from bakery.build.steps import boot, check, fetch, squash, stage
 from bakery.ci.handover import BOOTED, BUILT, HandoverError, Shard
 from bakery.files import sha256
+from bakery.remote.model import Blob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from bakery.build.context import Context
     from bakery.build.state import State
     from bakery.build.step import Step
-    from bakery.build.steps.boot import Booted
+    from bakery.build.steps.booted import Booted
     from bakery.build.steps.check import Checked
     from bakery.build.steps.squashed import Squashed
     from bakery.ci.handover import Agreed
@@ -54,6 +58,11 @@ class Restorer:
     agreed: Mapping[str, Agreed]
     required: Callable[[Image], Sequence[Image]]
     taken: set[str] = field(default_factory=set)
+
+    @property
+    def shards(self) -> list[str]:
+        """The names of the shards whose images may be taken over."""
+        return sorted({each.shard for each in self.agreed.values()})
 
     def images(self, images: Iterable[Image]) -> list[HandoverError]:
         """Take over what was built, as far as it is agreed on; return what is wrong with others."""
@@ -123,7 +132,8 @@ class Restorer:
         _link(shard.image(image), path)
         digests = {name: hashlib.sha256(data).hexdigest() for name, data in attachments.items()}
         digests["image"] = sha256(path)
-        if digests != agreed.digests or record.facts.sha256 != agreed.sha256:
+        told = shard.name != agreed.shard or shard.records(image) == agreed.records
+        if digests != agreed.digests or record.facts.sha256 != agreed.sha256 or not told:
             path.unlink()
             raise HandoverError(f"{image.id} is not what was agreed on", where=str(self.artifacts))
         made = Made(facts=record.facts, outputs=(path,), attachments=attachments)
@@ -134,14 +144,19 @@ class Restorer:
     def _boot(self, image: Image) -> None:
         agreed = self.agreed[image.id]
         record = Shard(self.artifacts, BOOTED, agreed.shard).booted(image)
-        if record.facts.sha256 != agreed.sha256:
+        step, path = self._steps(image).booted, self.context.file(image)
+        made = Made(facts=record.facts, outputs=(path,))
+        blob = Blob(sha256=agreed.sha256, size=path.stat().st_size)
+        if why := objection(made, [Part(name=path.name, blob=blob)], step.misfit):
             raise HandoverError(
-                f"{image.id} was booted as other bytes than were agreed on",
+                f"{image.id} has not passed the boots that were asked for",
                 where=str(self.artifacts),
+                why=why,
                 fix="run the job that boots it again",
             )
-        made = Made(facts=record.facts, outputs=(self.context.file(image),))
-        self.state.take_over(self._steps(image).booted, record, made)
+        # for the key that it has here: whoever ran upstream's code names none
+        key = self.state.key(step)
+        self.state.take_over(step, msgspec.structs.replace(record, key=key), made)
 
     def _steps(self, image: Image) -> _Steps:
         context, others = self.context, self.required(image)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bakery.cli.failures import exit_on_failures
 from bakery.cli.project import Project
-from bakery.text import alarms, is_alarm
+from bakery.errors import BakeryError
+from bakery.text import alarms, counted, is_alarm
 
 if TYPE_CHECKING:
     from bakery.publish.session import DesiredChannels
@@ -29,8 +31,22 @@ def sign_channels(folder: Path, names: tuple[str, ...]) -> None:
     from bakery.publish.session import PublishSession
 
     project = Project()
-    session = PublishSession.configured(project.settings)
-    alarms(session.sign(folder, _desired(project, names)))
+    _refuse_missing(project, folder, names)
+    signed = PublishSession.configured(project.settings).sign(folder, _desired(project, names))
+    click.echo(f"{counted(len(signed.tags), 'channel')} signed: {' '.join(signed.tags)}")
+    alarms(signed.left_out)
+    exit_on_failures(signed.failures)
+
+
+def _refuse_missing(project: Project, folder: Path, names: tuple[str, ...]) -> None:
+    """Refuse a recipe's name in the place of the folder: it would be taken for one."""
+    name = str(folder)
+    if not folder.exists() and (name == _INDEX or name in project.recipes):
+        raise BakeryError(
+            f"no folder is named before {name}",
+            fix=f"bakery sign-channels DIR {' '.join([name, *names])}\n"
+            f"or, for a folder of this name: mkdir {name}",
+        )
 
 
 @click.command("move-channels")
@@ -47,14 +63,14 @@ def move_channels(folder: Path) -> None:
     alarms(told)
 
 
-def _desired(project: Project, names: tuple[str, ...]) -> list[DesiredChannels]:
+def _desired(project: Project, names: tuple[str, ...]) -> dict[str, DesiredChannels]:
     from bakery.publish.channel import Channels
     from bakery.publish.session import of_recipe
 
     recipes = [name for name in names if name != _INDEX]
     sources = project.chosen(recipes) if recipes or not names else {}
-    desired = [
-        of_recipe(source.name, minors="minor" in source.recipe.channels)
-        for source in sources.values()
-    ]
-    return [*desired, Channels.index] if _INDEX in names or not names else desired
+    desired = {
+        name: of_recipe(name, minors="minor" in source.recipe.channels)
+        for name, source in sources.items()
+    }
+    return {**desired, _INDEX: Channels.index} if _INDEX in names or not names else desired

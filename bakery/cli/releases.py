@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from bakery.cli.failures import exit_on_failures
+from bakery.cli.paths import Existing, meant
 from bakery.cli.project import Project
-from bakery.text import counted, format_size
+from bakery.errors import BakeryError
+from bakery.recipe.names import VERITY
+from bakery.text import counted, did_you_mean, format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @click.command()
@@ -88,7 +94,7 @@ def _times(project: Project, file: Path | None) -> dict[str, float]:
 
 
 @click.command()
-@click.argument("folders", nargs=-1, type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folders", nargs=-1, type=Existing(file_okay=False))
 @click.option(
     "--known",
     metavar="FILE",
@@ -111,9 +117,7 @@ def times(folders: tuple[Path, ...], known: Path | None) -> None:
 _ON_GITHUB = re.compile(
     r"https://github\.com/(?P<repository>[\w.-]+/[\w.-]+)/releases/download/", re.ASCII
 )
-_ARTIFACTS = click.argument(
-    "artifacts", type=click.Path(path_type=Path, exists=True, file_okay=False)
-)
+_ARTIFACTS = click.argument("artifacts", type=Existing(file_okay=False))
 
 
 @click.command()
@@ -166,6 +170,7 @@ def restore(artifacts: Path, agreed: str, shard: str | None, *, boots: bool) -> 
         required=project.required,
     )
     if shard:
+        _refuse_unknown(shard, restorer.shards)
         images, problems = restorer.shard(shard, project.images.values())
         for image in images:
             click.echo(f"boot:{image.id}")
@@ -181,13 +186,16 @@ def restore(artifacts: Path, agreed: str, shard: str | None, *, boots: bool) -> 
     exit_on_failures([("left out", problem) for problem in problems])
 
 
+def _refuse_unknown(shard: str, shards: Sequence[str]) -> None:
+    if shard not in shards:
+        known = f"there are: {', '.join(shards)}" if shards else "run the jobs that build again"
+        raise BakeryError(
+            f"nothing of a shard {shard} is agreed on", fix=did_you_mean(shard, shards) or known
+        )
+
+
 @click.command()
-@click.argument(
-    "folders",
-    nargs=-1,
-    required=True,
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-)
+@click.argument("folders", nargs=-1, required=True, type=Existing(file_okay=False))
 @click.option(
     "--references",
     metavar="FILE",
@@ -195,14 +203,28 @@ def restore(artifacts: Path, agreed: str, shard: str | None, *, boots: bool) -> 
     help="Write what the publisher calls them, a line each: in a registry HOST/PATH@DIGEST.",
 )
 def publish(folders: tuple[Path, ...], references: TextIO | None) -> None:
-    """Publish finished release folders as they are, wherever they were made and signed."""
+    """Publish finished release folders as they are, wherever they were made and signed.
+
+    What can't be published holds nothing else back.
+    """
+    from bakery.http.breaker import GivenUpError
     from bakery.publish.session import PublishSession
 
     session = PublishSession.configured(Project().settings)
-    for folder in folders:
-        click.echo(session.publish(folder))
-        if references is not None:  # at once, for a later release may fail
-            references.writelines(f"{each}\n" for each in session.references(folder.name))
+    failures: list[tuple[str, BakeryError]] = []
+    for number, folder in enumerate(folders):
+        try:
+            click.echo(session.publish(folder))
+            if references is not None:  # at once, for a later release may fail
+                references.writelines(f"{each}\n" for each in session.references(folder.name))
+        except GivenUpError as error:
+            failures.append(
+                (error.where or "", error.about([each.name for each in folders[number:]]))
+            )
+            break
+        except BakeryError as error:
+            failures.append((folder.name, error))
+    exit_on_failures(failures)
 
 
 @click.command("verify-release")
@@ -223,6 +245,15 @@ def verify_release(location: str, keyring: Path | None, *, unsigned: bool) -> No
     from bakery.release.keyring import usual
     from bakery.release.verify import verify
 
+    if "://" not in location and not Path(location).is_dir():
+        near = meant(Path(location))
+        raise BakeryError(
+            "there is no such folder",
+            where=location,
+            fix=f"did you mean {near}?"
+            if near
+            else "give the address or folder of a whole release or channel",
+        )
     keys = None if unsigned else keyring or usual(Project().settings.signing_keyring)
     for verified in verify(location, keyring=keys):
         click.echo(f"{verified.name:<44} {format_size(verified.size):>10}  {verified.what}")
@@ -232,4 +263,5 @@ def verify_release(location: str, keyring: Path | None, *, unsigned: bool) -> No
         click.echo(
             f"where an image was built: gh attestation verify FILE --repo {repository} "
             f"--signer-workflow {repository}/.github/workflows/bake.yaml"
+            f"; for FILE{VERITY}, release.yaml"
         )

@@ -51,6 +51,14 @@ def is_untrusted(error: BaseException) -> bool:
     return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain(error))
 
 
+def is_unreachable(error: BaseException) -> bool:
+    """Tell whether there was no connection, or nothing came over it."""
+    from requests import exceptions
+
+    lost = (exceptions.ConnectionError, exceptions.Timeout)
+    return any(isinstance(cause, lost) for cause in chain(error))
+
+
 def is_permanent(error: BaseException) -> bool:
     """Tell whether trying again is pointless: an unknown host, no trust, a proxy that refuses."""
     unknown = any(

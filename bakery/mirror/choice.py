@@ -51,6 +51,7 @@ class Choice:
     """What is found at sources, and why the rest is not.
 
     Attributes:
+        sources: where is looked.
         failures: what can't be believed or read, by its tag.
         notes: for people, what is left out.
 
@@ -73,7 +74,7 @@ class Choice:
         """
         self.failures: dict[str, BakeryError] = {}
         self.notes: list[str] = []
-        self._sources = sources
+        self.sources = sources
         self._selection = selection
         self._keyring = keyring
         self._found: dict[str, Publication | None] = {}
@@ -125,7 +126,7 @@ class Choice:
             return
         self._found[tag] = None
         try:
-            looks = (publication.find(source, tag, self._keyring) for source in self._sources)
+            looks = (publication.find(source, tag, self._keyring) for source in self.sources)
             self._found[tag] = next(filter(None, looks), None)
         except BakeryError as error:
             self.failures[tag] = error
@@ -143,7 +144,7 @@ class Choice:
                         self._look(stem)
 
     def _refuse_unknown(self, tags: Collection[str]) -> None:
-        where = " ".join(source.where for source in self._sources)
+        where = " ".join(source.where for source in self.sources)
         chosen = [*self.releases, *self.channels]
         for name in self._selection.names:
             known = any(name == each.tag or name in each.recipes for each in chosen)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.errors import BakeryError
+from bakery.http.breaker import GivenUpError
 from bakery.http.retry import RetryPolicy
 from bakery.mirror.assets import Assets, missing
 from bakery.mirror.choice import Choice
@@ -25,7 +26,7 @@ from bakery.store.folder import Store
 from bakery.text import STAYS, format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bakery.mirror.choice import Selection
     from bakery.mirror.copy import Copied
@@ -76,33 +77,34 @@ class Mirroring:
         """
         with self._opened() as (choice, target):
             yield from choice.notes
-            failed = dict(choice.failures)
-            yield from failed.items()
+            failed = _Failures()
+            yield from failed.several(choice.failures.items())
             total = _Total()
             if self.with_assets:
-                yield from self._assets(choice, target, total)
+                yield from self._assets(choice, target, total, failed)
             for each in (*choice.releases, *choice.channels, *choice.index):
-                if lost := _lost(each, failed):
-                    yield f"{STAYS}{each.tag}, since {lost} could not be copied"
+                if lost := failed.needed(each):
+                    yield from failed.without(each.tag, lost)
                     continue
                 progress = self.begun(each.tag)
                 try:
                     done = replace(target, progress=progress).copy(each)
                 except BakeryError as error:
-                    failed[each.tag] = error
-                    yield each.tag, error
+                    yield from failed.several([(each.tag, error)])
                 else:
                     total.add(done)
                     yield from _told("copied", done)
-            if not failed:
+            if not failed.by_tag:
                 target.scratch.clear()
+            yield from failed.outages()
             yield total.told()
 
     def preview(self) -> Iterator[str | tuple[str, BakeryError]]:
         """Yield what `run` would do, likewise."""
         with self._opened() as (choice, target):
             yield from choice.notes
-            yield from choice.failures.items()
+            failed = _Failures()
+            yield from failed.several(choice.failures.items())
             total = _Total("to copy")
             if self.with_assets:
                 for asset in missing(_assets(choice), target):
@@ -112,18 +114,19 @@ class Mirroring:
                 try:
                     done = target.preview(each)
                 except BakeryError as error:
-                    yield each.tag, error
+                    yield from failed.several([(each.tag, error)])
                 else:
                     total.add(done)
                     yield from _told("copy", done)
+            yield from failed.outages()
             yield total.told()
 
     def _assets(
-        self, choice: Choice, target: Target, total: _Total
+        self, choice: Choice, target: Target, total: _Total, failed: _Failures
     ) -> Iterator[str | tuple[str, BakeryError]]:
         failures: list[tuple[str, BakeryError]] = []
         finder = Assets(
-            sources=self._sources(target.scratch),
+            sources=choice.sources,
             store=Store(self.settings.store),
             settings=self.settings,
         )
@@ -137,7 +140,7 @@ class Mirroring:
             failures.append((ASSETS, error))
         if count:
             yield f"copied {ASSETS}: {_counted(count)}, {format_size(size)}"
-        yield from failures
+        yield from failed.several(failures, needed=False)
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Choice, Target]]:
@@ -211,11 +214,48 @@ def _assets(choice: Choice) -> list[ReleasedAsset]:
     return [asset for document in documents if document for asset in document.assets]
 
 
-def _lost(each: Publication, failed: dict[str, BakeryError]) -> str | None:
-    """Return what can't be copied of that which a channel lists, or of all beside the index."""
-    if each.kind == "index":
-        return next(iter(failed), None)
-    return next((tag for tag in sorted(each.releases) if tag in failed), None)
+class _Failures:
+    """What could not be copied; a place that could not be reached is told of once.
+
+    Attributes:
+        by_tag: why, by the tags of what others need.
+
+    """
+
+    def __init__(self) -> None:
+        self.by_tag: dict[str, BakeryError] = {}
+        self._outages: dict[str, tuple[GivenUpError, list[str]]] = {}
+
+    def several(
+        self, failures: Iterable[tuple[str, BakeryError]], *, needed: bool = True
+    ) -> Iterator[tuple[str, BakeryError]]:
+        """Take note of failures, with the names of what failed; yield those to tell of now."""
+        for name, error in failures:
+            if needed:
+                self.by_tag[name] = error
+            if isinstance(error, GivenUpError):
+                self._outages.setdefault(str(error.where), (error, []))[1].append(name)
+            else:
+                yield name, error
+
+    def needed(self, each: Publication) -> str | None:
+        """Return what failed of that which a channel lists, or of all beside the index."""
+        if each.kind == "index":
+            return next(iter(self.by_tag), None)
+        return next((tag for tag in sorted(each.releases) if tag in self.by_tag), None)
+
+    def without(self, tag: str, lost: str) -> Iterator[str | tuple[str, BakeryError]]:
+        """Yield what there is to say of what stays as it is for what has failed."""
+        error = self.by_tag[lost]
+        if isinstance(error, GivenUpError):
+            yield from self.several([(tag, error)])
+        else:
+            yield f"{STAYS}{tag}, since {lost} could not be copied"
+
+    def outages(self) -> Iterator[tuple[str, BakeryError]]:
+        """Yield why places could not be reached any more, and what is not copied for that."""
+        for place, (error, names) in self._outages.items():
+            yield place, error.about(names)
 
 
 def _counted(files: int) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote, unquote
 
 from bakery.files import sha256
+from bakery.http.breaker import Breaker
 from bakery.http.client import Client
 from bakery.http.errors import RefusedError, RequestError, TransientError
 from bakery.http.limits import too_large
@@ -100,7 +101,8 @@ class Served:
 
     def __init__(self, base: str) -> None:
         self.where = base
-        self._client = Client()
+        client = Client()
+        self._client = replace(client, retry=Breaker.of(base, client.retry))
 
     def tags(self) -> Collection[str]:
         """Return what the index lists, and the index's own tag; nothing where there is none."""
@@ -202,7 +204,7 @@ class Published:
         self.where = where
         self._publisher = publisher
         self._store = store
-        self._retry = retry
+        self._retry = Breaker.of(where, retry)
         self._read: set[str] = set()
 
     @cached_property

@@ -174,7 +174,7 @@ def _copy(source: str, target: IO[bytes], expected: RemoteContents) -> None:
         target.write(chunk)
 
     try:
-        Files().copy(source, write, size=ASSET if expected.size is None else expected.size)
+        size = Files().copy(source, write, size=ASSET if expected.size is None else expected.size)
     except RequestError as error:
         raise ProvisionError(
             "the image can't be read",
@@ -182,11 +182,12 @@ def _copy(source: str, target: IO[bytes], expected: RemoteContents) -> None:
             why=str(error),
             fix="try again, or build it",
         ) from None
-    if digest.hexdigest() != expected.sha256:
+    if digest.hexdigest() != expected.sha256 or expected.size not in (None, size):
         raise ProvisionError(
             f"{source.rpartition('/')[2]} is not the file it should be",
             where=source,
-            why=f"its SHA-256 is {digest.hexdigest()}\nthe release has {expected.sha256}",
+            why=f"its SHA-256 is {digest.hexdigest()}, of {size} bytes\n"
+            f"the release has {expected.sha256}, of {expected.size or 'any number of'}",
             fix="build or publish it again",
         )
 

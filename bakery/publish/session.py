@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery.errors import BakeryError
+from bakery.http.breaker import Breaker, GivenUpError
 from bakery.http.retry import RetryPolicy
 from bakery.publish import channel_steps, release, signed_channels
 from bakery.publish.channel import Channels
 from bakery.publish.channel_steps import Scratch
+from bakery.publish.model import PublishError
 from bakery.publish.published import Catalogue
 from bakery.publish.publishers import channel_publisher, publisher
 from bakery.publish.reconcile import reconcile
@@ -23,7 +27,7 @@ from bakery.store.folder import Store
 from bakery.text import STAYS, alarms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from bakery.publish.channel_steps import DesiredChannel
     from bakery.publish.model import Publisher, RemoteRelease
@@ -32,6 +36,22 @@ if TYPE_CHECKING:
     from bakery.settings import Settings
 
     DesiredChannels = Callable[[Channels, Sequence[RemoteRelease]], list[DesiredChannel]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signing:
+    """What came of signing channels.
+
+    Attributes:
+        tags: the channels that are signed.
+        left_out: for people, which releases are in none, and why.
+        failures: what can't be signed, and why.
+
+    """
+
+    tags: Sequence[str]
+    left_out: Sequence[str]
+    failures: Sequence[tuple[str, BakeryError]]
 
 
 def of_recipe(name: str, *, minors: bool) -> DesiredChannels:
@@ -87,7 +107,8 @@ class PublishSession:
     def of(cls, settings: Settings, key: SigningKey | None) -> PublishSession:
         """Return the publisher that the settings name, with the usual patience."""
         releases, channels = publisher(settings), channel_publisher(settings)
-        return cls(settings, releases, RetryPolicy(), key, channels)
+        retry = Breaker.of(settings.publisher, RetryPolicy())
+        return cls(settings, releases, retry, key, channels)
 
     @classmethod
     def configured(cls, settings: Settings) -> PublishSession:
@@ -166,23 +187,47 @@ class PublishSession:
             lines = [line for each in wanted for line in channel_steps.preview(each, seen)]
             return [*(lines or ["nothing is to be done"]), *channels.left_out()]
 
-    def sign(self, folder: Path, desired: Sequence[DesiredChannels]) -> list[str]:
-        """Write to a folder all that moving channels takes but the token; return what is left out.
+    def sign(self, folder: Path, desired: Mapping[str, DesiredChannels]) -> Signing:
+        """Write to a folder all that moving channels takes but the token.
+
+        What can't be signed holds nothing else back: of a recipe all channels are there, or none.
 
         Args:
-            folder: an empty folder, or none yet.
-            desired: says how channels must be.
+            folder: an empty folder, or none yet; nothing stays in it where nothing can be signed.
+            desired: says how channels must be, by what people call them.
 
         Raises:
-            PublishError: the publisher refuses to be read, or the folder is in use.
+            PublishError: the publisher refuses to be read or has nothing, or the folder is in use.
+            BakeryError: nothing at all can be signed, for this first reason.
 
         """
-        scratch = Scratch(signed_channels.begin(folder))
+        signed_channels.refuse_used(folder)
         seen = self.known()
-        with self._channels(scratch) as channels:
-            wanted = [channel for each in desired for channel in each(channels, seen)]
+        if not any(each.is_public for each in seen):
+            raise PublishError(
+                "nothing is published, so no channel can be signed",
+                where=self._settings.publish_url,
+                fix="publish something: doit publish:NAME-VERSION; or say with BAKERY_PUBLISHER"
+                " where it is",
+            )
+        wanted: list[DesiredChannel] = []
+        failures: list[tuple[str, BakeryError]] = []
+        with signed_channels.writing(folder), self._channels(Scratch(folder)) as channels:
+            once = Breaker.of(self._settings.publisher, replace(self._retry, tries=1))
+            for name, each in desired.items():
+                try:
+                    wanted += once.run(partial(each, channels, seen))
+                except GivenUpError as error:
+                    left = [*desired][[*desired].index(name) :]
+                    failures.append((self._settings.publisher, error.about(left)))
+                    break
+                except BakeryError as error:
+                    failures.append((name, error))
+            if failures and not wanted:
+                raise failures[0][1]
             signed_channels.write(folder, wanted, seen)
-            return channels.left_out()
+            tags = tuple(channel.tag for channel in wanted)
+            return Signing(tags=tags, left_out=channels.left_out(), failures=failures)
 
     def move_signed(self, folder: Path) -> list[str]:
         """Move channels as `sign` has written them; return where they are, and what stays.

@@ -8,11 +8,13 @@ every channel what it must hold, and from which release its other files are copi
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
 from bakery.decoding import to_json
+from bakery.files import remove, write_whole
 from bakery.publish.channel_steps import DesiredChannel, Piece
 from bakery.publish.model import PublishError, no_keyring
 from bakery.publish.release import LocalFile
@@ -24,7 +26,7 @@ from bakery.release.document import Count, Digest, FileName, decode_strictly
 from bakery.upstream.signature.errors import SignatureError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from bakery.publish.model import RemoteRelease
@@ -177,21 +179,32 @@ class SignedChannel(Decoded, frozen=True, kw_only=True):
                 raise _altered(folder, f"{error.what}: {error.why}") from None
 
 
-def begin(folder: Path) -> Path:
-    """Return a folder for signed channels, which must be empty.
+def refuse_used(folder: Path) -> None:
+    """Refuse a folder for signed channels that has anything in it.
 
     Raises:
-        PublishError: it is not.
+        PublishError: it has.
 
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
+    if folder.is_dir() and any(folder.iterdir()):
         raise PublishError(
             "the folder for signed channels is not empty",
             where=str(folder),
             fix="name a new one, or remove what is in it",
         )
-    return folder
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Have a folder for signed channels, of which nothing is left if the block fails."""
+    new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for path in [folder] if new else folder.iterdir():
+            remove(path)
+        raise
 
 
 def write(
@@ -207,7 +220,7 @@ def write(
     """
     public = {each.tag: each for each in remote if each.is_public}
     signed = [_signed(channel, public.get(channel.tag)) for channel in channels]
-    (folder / FILE).write_bytes(to_json(signed))
+    write_whole(folder / FILE, to_json(signed))
 
 
 def read(folder: Path, keyring: Keyring | None) -> list[SignedChannel]:

@@ -165,6 +165,12 @@ class ReleaseDocument(Decoded, frozen=True, kw_only=True):
     transfers: tuple[FileName, ...]
     signed_by: Fingerprint | None
 
+    def __post_init__(self) -> None:
+        """Refuse an image that is told of twice, and an extension that needs or excludes itself."""
+        refuse_twice(each.file for each in self.images)
+        if self.name in (*self.requires, *self.conflicts, *self.replaces):
+            raise ValueError(f"{self.name} neither needs nor excludes itself")
+
     @property
     def tag(self) -> str:
         """The release's name, under which it is published."""
@@ -274,6 +280,20 @@ def decode_strictly(data: bytes, kind: type[_T]) -> _T:
     return decoded
 
 
+def refuse_twice(names: Iterable[str]) -> None:
+    """Refuse a list that names something twice.
+
+    Raises:
+        ValueError: it does.
+
+    """
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{visible(name)} is there twice")
+        seen.add(name)
+
+
 def contradictions(
     document: ReleaseDocument, files: Mapping[str, tuple[int | None, str]]
 ) -> Iterator[str]:
@@ -299,6 +319,8 @@ def contradictions(
             yield f"{name} has another digest there, {image.sha256}"
         if size not in (None, image.size):
             yield f"{name} has {size} bytes, and {image.size} there"
+        if not image.size:
+            yield f"{name} is empty"
 
 
 def _misnamed(document: ReleaseDocument) -> Iterator[str]:

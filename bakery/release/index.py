@@ -9,7 +9,7 @@ from bakery.characters import visible
 from bakery.decoding import to_json
 from bakery.recipe.names import release_name
 from bakery.recipe.types import Decoded, Name
-from bakery.release.document import Count, Digest, FileName, Tag, decode_strictly
+from bakery.release.document import Count, Digest, FileName, Tag, decode_strictly, refuse_twice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,17 +46,22 @@ class IndexedRelease(Decoded, frozen=True, kw_only=True):
     images: tuple[IndexedImage, ...]
 
     def __post_init__(self) -> None:
-        """Refuse a tag that is another release's."""
+        """Refuse a tag that is another release's, and an image that is there twice."""
         if self.tag != release_name(self.name, self.version):
             raise ValueError(
                 f"{visible(self.tag)} is not the tag of {visible(self.name)} {self.version}"
             )
+        refuse_twice(each.file for each in self.images)
 
 
 class Index(Decoded, frozen=True, kw_only=True):
     """Releases, newest first within each recipe."""
 
     releases: tuple[IndexedRelease, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a release that is there twice."""
+        refuse_twice(each.tag for each in self.releases)
 
 
 def encode(releases: Iterable[IndexedRelease]) -> bytes:

@@ -31,14 +31,6 @@ loader = "bakery"
 
 [tool.doit.plugins.loader]
 bakery = "bakery.build.commands:Loader"
-
-[tool.doit.plugins.command]
-# doit's own, whose messages about what is wrong are for people
-run = "bakery.build.commands:Run"
-list = "bakery.build.commands:List"
-clean = "bakery.build.commands:Clean"
-info = "bakery.build.commands:Info"
-dumpdb = "bakery.build.commands:DumpDB"
 """
 
 

@@ -62,23 +62,29 @@ class Clients:
     _moved: dict[str, str] = field(default_factory=dict)
 
     def files(self) -> Iterator[tuple[str, bytes]]:
-        """Yield the path of every file below the site's root, and its bytes."""
+        """Yield the path of every file below the site's root, and its bytes.
+
+        Clients that ask the site for images are led on by it, which can't lead to a registry.
+        """
         yield from self._sysexts_manager()
         yield from self._sysextmgr()
         if self.site.url:
             yield from self._updex()
         yield "releases.json", self._kairos()
         prefix = urlsplit(self.site.url).path
-        moved = {path: url for path, url in self._moved.items() if url.startswith("http")}
-        lines = (f"{quote(prefix + path)} {url} 302\n" for path, url in moved.items())
+        lines = (f"{quote(prefix + path)} {url} 302\n" for path, url in self._moved.items())
         yield REDIRECTS, "".join(lines).encode()
+
+    @property
+    def _served(self) -> Iterator[Extension]:
+        return (each for each in self.extensions if each.newest.url.startswith("http"))
 
     def _sysexts_manager(self) -> Iterator[tuple[str, bytes]]:
         """Yield a list for each extension: it names hosts' VERSION_ID, and takes the newest alone.
 
         The source of this format is `lib/src/image.rs` in github.com/travier/sysexts-manager.
         """
-        for each in self.extensions:
+        for each in self._served:
             digests = {}
             for host in self._fedoras(each.newest):
                 for image in plain(each.newest):
@@ -102,7 +108,7 @@ class Clients:
         the last `.` of an image's name are its version and architecture.
         """
         digests = {}
-        for each in self.extensions:
+        for each in self._served:
             for image in plain(each.newest):
                 version = each.newest.version.replace("-", "_")
                 stem = f"{each.name}-{version}.{image.arch}"
@@ -122,7 +128,8 @@ class Clients:
         base = f"{self.site.url}/{UPDEX}"
         listed = []
         for each in self.extensions:
-            channel = next((c for c in each.followed if c.name == each.name and c.reader), None)
+            own = (c for c in each.followed if c.name == each.name and c.url.startswith("http"))
+            channel = next(own, None)
             if channel is None or channel.reader is None:
                 continue
             listed.append({"name": each.name, "type": "dir"})

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
+from bakery.arch import ARCHITECTURES
+from bakery.registry.reference import SCHEME, tag_of
 from bakery.site import index, pictures, views
 from bakery.site.clients import Clients
 from bakery.site.configurations import FORMS, WAYS
@@ -176,13 +178,23 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        environment.globals.update(address=address, size=format_size)
+        environment.globals.update(address=address, pull=pull, size=format_size)
         return environment
 
 
 def address(edition: Edition, name: str) -> str:
     """Return the address of a file of a release."""
     return f"{edition.url}/{quote(name)}"
+
+
+def pull(edition: Edition) -> str:
+    """Return how an image of a release is pulled from a registry; empty where it is elsewhere."""
+    repository, _, name = edition.url.rpartition("/")
+    if not repository.startswith(SCHEME):
+        return ""
+    arch = ARCHITECTURES[edition.document.images[0].arch].debian
+    place = f"{repository.removeprefix(SCHEME)}:{tag_of(unquote(name))}"
+    return f"oras pull --platform linux/{arch} {place}"
 
 
 def _root(page: str) -> str:

@@ -63,10 +63,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @property
     def published(self) -> list[str]:
         """The releases that it published."""
-        publish = self.needs.get("publish")
-        if publish is None or publish.result != "success":
-            return []
-        return sorted(self._output("sign", "signed").split())
+        return sorted(self._output("publish", "published").split())
 
     @property
     def left(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,12 @@ def said(*words: str) -> str:
         (["list", ""], ["an argument is empty"]),
         (["info", "nosuch"], ["nosuch"]),
         (["dumpdb"], ["recorded beside the outputs"]),
+        (["list", "--template", "{x}"], ["--template can't be '{x}'", "it may have {name}, {doc}"]),
+        (["list", "--template", "{name"], ["--template can't be '{name'", "expected '}'"]),
+        (["list", "--template", "{0}{name.x}"], ["--template can't be"]),
+        (["list", "--template", "{name:%}"], ["--template can't be '{name:%}'", "format code"]),
+        (["list", "--template", "{status}"], ["it may have {name}, {doc}"]),
+        (["tabcompletion", "--shell", "x"], ["--shell: provided 'x'"]),
         (["publish:age", "build:age", "--dry-run"], ["would be done: it has no --dry-run"]),
         (["site", "channel:index", "--dry-run"], ["site would be done: it has no --dry-run"]),
     ],
@@ -47,11 +54,34 @@ def test_a_wrong_option_is_explained(words: list[str], parts: list[str]) -> None
     assert len(text.splitlines()) <= 3
 
 
-def test_a_full_output_is_explained() -> None:
-    command = [sys.executable, "-m", "doit", "list"]
+@pytest.mark.parametrize(
+    "words",
+    ["list", "help", "help list", "help build:age", "tabcompletion", "--help", "--version"],
+)
+def test_a_full_output_is_explained(words: str) -> None:
+    command = [sys.executable, "-m", "doit", *words.split()]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            command, cwd=REPOSITORY, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            command,
+            cwd=REPOSITORY,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
-    assert (done.returncode, "make room there" in done.stderr) == (3, True)
+    assert (done.returncode != 0, "make room there" in done.stderr) == (True, True)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", ["", "list", "build:age", "clean", "help build:age", "info x"])
+def test_a_folder_that_is_gone_is_explained(tmp_path: Path, words: str) -> None:
+    script = f'rmdir "$PWD"; exec {sys.executable} -m doit {words}'
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    assert done.stderr.splitlines() == [
+        "ERROR: the folder that this was started in is gone",
+        "  fix:   change to one that is there",
+    ]

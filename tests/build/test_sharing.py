@@ -54,7 +54,9 @@ class Machine:
             replaces=(self.stage,),
             attached=("manifest",),
             shared=(self.image,),
-            fits=lambda made, parts: made.facts.size == parts[0].blob.size,
+            misfit=lambda made, parts: (
+                "its parts don't belong together" if made.facts.size != parts[0].blob.size else None
+            ),
         )
         self.check = self._step("check", Sized, after=(self.squash,), shared=(self.image,))
         for step in (self.fetch, self.stage, self.squash, self.check):

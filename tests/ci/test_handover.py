@@ -15,14 +15,16 @@ from bakery import settings
 from bakery.build.context import Context
 from bakery.build.sharing import Sharing
 from bakery.build.state import Record, State
-from bakery.build.steps.boot import Booted
+from bakery.build.steps.booted import Booted
 from bakery.build.steps.check import Checked
+from bakery.build.steps.release import Parts, _refuse_unbooted
 from bakery.build.steps.squashed import Squashed
 from bakery.ci import handover, matrix
 from bakery.ci.handover import Agreed, HandoverError
 from bakery.ci.restore import Restorer
 from bakery.ci.times import Expected
-from bakery.release.boots import Boot
+from bakery.release.boots import Boot, Held
+from bakery.release.errors import ReleaseError
 from bakery.remote.cache import Cache
 from bakery.remote.folder import FolderRemote
 
@@ -31,12 +33,27 @@ if TYPE_CHECKING:
 
     from bakery.recipe.plan import Image
 
-BOOT = Boot(machine="nspawn:trixie", systemd="257", checks=3, journal_sha256="1" * 64)
+VERSIONS = {
+    "nspawn:bookworm": "252 (252.39-1~deb12u2)",
+    "nspawn:trixie": "257 (257.8-1)",
+}
 
 
 def passed(id_: str) -> Booted:
     """Return what is on record of an image whose bytes are its name."""
-    return Booted(boots=(BOOT,), sha256=hashlib.sha256(id_.encode()).hexdigest())
+    names = {"top": ["base", "top"]}.get(id_.partition("-")[0], [id_.partition("-")[0]])
+    shown = [
+        "the system boots",
+        *(f"{name} is merged" for name in names),
+        "the journal has no errors",
+        "the system powers off",
+    ]
+    held = tuple(Held(title=title, seconds=0.1) for title in shown)
+    boots = [
+        Boot(machine=machine, systemd=systemd, checks=len(held), held=held, journal_sha256="1" * 64)
+        for machine, systemd in VERSIONS.items()
+    ]
+    return Booted(boots=tuple(boots), sha256=hashlib.sha256(id_.encode()).hexdigest())
 
 
 class Workflow:
@@ -287,13 +304,70 @@ def test_a_boot_of_other_bytes_is_none(workflow: Workflow) -> None:
     restorer.images([*workflow.images.values()])
     complete, problems = restorer.boots(workflow.repository.releases)
     assert [release.name for release in complete] == ["top-2.0"]
-    assert "was booted as other bytes" in str(problems[0])
+    assert "it is about other bytes" in str(problems[0])
+
+
+def test_a_poisoned_job_hands_over_no_boots_of_fewer_machines(workflow: Workflow) -> None:
+    agreed, _ = workflow.agree()
+    id_ = "other-1.0-arm64"
+    boots = passed(id_).boots
+    restorer = workflow.restorer(agreed)
+    restorer.images([*workflow.images.values()])
+    for few, why in (((), "booted nowhere"), (boots[:1], "no boot on nspawn:trixie")):
+        facts = msgspec.structs.replace(passed(id_), boots=few)
+        workflow.record("booted", workflow.shard_of(id_), "boot", id_, facts)
+        complete, problems = restorer.boots(workflow.repository.releases)
+        assert [release.name for release in complete] == ["top-2.0"]
+        assert why in str(problems[0])
+
+
+def test_a_release_is_made_of_no_boots_that_were_not_asked_for(workflow: Workflow) -> None:
+    agreed, _ = workflow.agree()
+    restorer = workflow.restorer(agreed)
+    restorer.images([*workflow.images.values()])
+    restorer.boots(workflow.repository.releases)
+    steps = restorer._steps(workflow.images["other-1.0-arm64"])
+    parts = Parts(squashed=(steps.squashed,), checked=(steps.checked,), booted=(steps.booted,))
+    _refuse_unbooted(parts.booted, parts, restorer.state)
+    path = restorer.state.dist / ".bakery/boot/other-1.0-arm64.json"
+    record = msgspec.json.decode(path.read_bytes())
+    path.write_bytes(msgspec.json.encode({**record, "facts": {**record["facts"], "boots": []}}))
+    _refuse_unbooted((), parts, restorer.state)
+    with pytest.raises(ReleaseError, match="it was booted nowhere"):
+        _refuse_unbooted(parts.booted, parts, restorer.state)
+
+
+def test_a_poisoned_job_changes_no_record_of_another_and_names_no_key(
+    workflow: Workflow, tmp_path: Path
+) -> None:
+    remote = FolderRemote(tmp_path / "cache")
+    agreed, _ = workflow.agree()
+    restorer = dataclasses.replace(
+        workflow.restorer(agreed),
+        state=State(workflow.context.settings.dist, sharing=Sharing(Cache(remote), writes=True)),
+    )
+    victim, shard = "top-2.0-arm64", workflow.shard_of("top-2.0-arm64")
+    workflow.record("built", shard, "check", victim, Checked(warnings=0, not_run=7))
+    problems = restorer.images([*workflow.images.values()])
+    assert [problem.what for problem in problems] == [f"{victim} is not what was agreed on"]
+    restorer.boots(workflow.repository.releases)
+    image = workflow.images["other-1.0-arm64"]
+    shared = {path.name for path in (remote.folder / "ac").iterdir()}
+    assert restorer.state.key(restorer._steps(image).booted) in shared
+    assert "boot elsewhere" not in shared
 
 
 def test_what_a_run_of_64_images_agrees_on_fits_into_a_variable() -> None:
     digest = "f" * 64
     name = "a" * 40 + "-100.100.100-x86-64"
-    claim = Agreed(shard="x86-64-100", sha256=digest, manifest=digest, inventory=digest, boot=True)
+    claim = Agreed(
+        shard="x86-64-100",
+        sha256=digest,
+        manifest=digest,
+        inventory=digest,
+        records=digest,
+        boot=True,
+    )
     assert 64 * len(msgspec.json.encode({name: claim})) < 128 << 10  # execve(2), MAX_ARG_STRLEN
 
 

@@ -50,7 +50,6 @@ def test_every_command_has_help(name: str) -> None:
     assert f"Usage: main {name} " in done.output
 
 
-@pytest.mark.usefixtures("project")
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -62,6 +61,20 @@ def test_every_command_has_help(name: str) -> None:
         (["provision", "tol-1.0", "--format", "shell"], "did you mean tool?"),
         (["install", "toll", "--root", "."], "did you mean tool?"),
         (["boot", "tool"], "to build and boot it: doit boot:tool"),
+        (["sign-channels", "tool"], "bakery sign-channels DIR tool"),
+        (["sign-channels", "index", "tool"], "bakery sign-channels DIR index tool"),
+        (["sign-channels", "new", "tol"], "did you mean tool?"),
+        (["sign-channels", "new"], "nothing is published, so no channel can be signed"),
+        (["publish", "tool-1.1"], "did you mean dist/tool-1.0?"),
+        (["publish", "recipes/tol"], "did you mean recipes/tool?"),
+        (["publish", "nowhere"], "'nowhere' does not exist"),
+        (["verify-release", "tool-1.1"], "did you mean dist/tool-1.0?"),
+        (["verify-release", "nowhere"], "there is no such folder"),
+        (["agree", "recipe", "--matrix", "{}"], "did you mean recipes?"),
+        (["restore", "nowhere", "--agreed", "{}"], "'nowhere' does not exist"),
+        (["restore", ".", "--agreed", "{}", "--shard", "x"], "nothing of a shard x is agreed on"),
+        (["times", "nowhere"], "'nowhere' does not exist"),
+        (["move-channels", "nowhere"], "there are no signed channels"),
         (["boot", "tool-1.0-x86-64"], "to build and boot it: doit boot:tool-1.0-x86-64"),
         *(([each, "tol"], "did you mean tool?") for each in ("lint", "ls", "try", "verify")),
         *(([each, "tol"], "did you mean tool?") for each in ("update", "outdated")),
@@ -69,8 +82,13 @@ def test_every_command_has_help(name: str) -> None:
     ],
     ids=" ".join,
 )
-def test_names_that_are_none_bring_the_nearest(words: list[str], says: str) -> None:
+def test_names_that_are_none_bring_the_nearest(
+    project: Project, words: list[str], says: str
+) -> None:
+    (project.root / "dist/tool-1.0").mkdir(parents=True)
+    before = {*project.root.rglob("*")}
     done = bakery(*words)
+    assert {*project.root.rglob("*")} == before
     assert done.exit_code in (1, 2)
     assert done.output.count(says) == 1
     assert "Traceback" not in done.output

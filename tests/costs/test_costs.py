@@ -12,7 +12,7 @@ from harness.repository import Repository
 from bakery import settings
 from bakery.build.state import Output, Record, State
 from bakery.build.steps import fetch
-from bakery.build.steps.boot import Booted
+from bakery.build.steps.booted import Booted
 from bakery.build.steps.fetch import Fetched
 from bakery.build.steps.squashed import Squashed
 from bakery.costs.gather import gather

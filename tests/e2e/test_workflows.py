@@ -232,6 +232,7 @@ def test_three_recipes_are_baked_booted_signed_published_and_followed(
         assert release.files["verity.crt"] == publisher.certificates.pem
         digest = hashlib.sha256(release.files[verity["file"]]).hexdigest()
         assert digest == verity["sha256"]
+        assert digest in " ".join(runner.attested)
 
 
 def test_the_key_reaches_only_what_signs(released: Run, secret: str) -> None:

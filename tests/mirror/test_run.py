@@ -7,16 +7,23 @@ import shutil
 import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import date
+from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 from harness.github import REPOSITORY, GitHub
 from harness.mirror import Mirror
 
 from bakery.errors import BakeryError
+from bakery.http.breaker import Breaker, GivenUpError
+from bakery.http.client import Client
+from bakery.http.errors import TransientError
 from bakery.http.retry import RetryPolicy
-from bakery.mirror import copy
+from bakery.mirror import choice, copy, publication, source
 from bakery.mirror.errors import MirrorError
 from bakery.publish.directory import Directory
 from bakery.publish.model import UnsettledError
@@ -26,6 +33,8 @@ from bakery.release import sums
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from bakery.mirror.run import Mirroring
 
 ALL = {"app-1.0", "app-1.1", "app-2.0", "other-v3", "app", "other", INDEX}
 SMALL = ("/SHA256SUMS", "/SHA256SUMS.gpg", "/release.json", "/channel.json", "/bakery.json")
@@ -200,6 +209,90 @@ def test_a_server_that_does_not_answer(site: Any, mirrors: Any, target: Path) ->
     with pytest.raises(BakeryError, match="check the address, the network") as caught:
         mirrors.run(gone.url, target)
     assert "whole release" not in str(caught.value)
+
+
+def lost(
+    plan: Mirroring, server: ExitStack, waits: list[float], *, after: str
+) -> dict[str, BakeryError]:
+    """Run a mirror whose server goes away after a line; return the failures by their names."""
+    failures: dict[str, BakeryError] = {}
+    for line in plan.run():
+        if isinstance(line, tuple):
+            failures[line[0]] = line[1]
+        elif line.startswith(after):
+            server.close()
+            waits.clear()
+    return failures
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits of whoever asks a web server, and tries twice."""
+    waits: list[float] = []
+    retry = RetryPolicy(tries=2, sleep=waits.append)
+    monkeypatch.setattr(source, "Client", partial(Client, retry=retry))
+    return waits
+
+
+def test_a_source_that_is_lost_half_way_is_given_up_and_told_of_once(
+    site: Any, mirrors: Any, target: Path, waits: list[float]
+) -> None:
+    for version in ("2.1", "2.2"):
+        site.publish("app", version)
+    with ExitStack() as stack:
+        url = stack.enter_context(Mirror(site.root)).url
+        failures = lost(mirrors.plan(url, target), stack, waits, after="copied app-1.0")
+    assert len(waits) == 3
+    assert list(failures) == ["app-1.1", "app-2.0", "app-2.1", url]
+    assert "can't be reached any more" in failures[url].what
+    assert (failures[url].why or "").endswith("left out: app-2.2, other-v3, other")
+    mirrors.run(site.root, target)
+    assert held(target) == site.files()
+
+
+def test_a_source_that_is_lost_while_it_is_read_is_given_up_too(
+    site: Any,
+    mirrors: Any,
+    target: Path,
+    waits: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[str] = []
+    with ExitStack() as stack:
+        url = stack.enter_context(Mirror(site.root)).url
+
+        def find(place: Any, tag: str, keyring: Path | None) -> Any:
+            if len(read) == 1:
+                stack.close()
+            read.append(tag)
+            return publication.find(place, tag, keyring)
+
+        monkeypatch.setattr(choice, "publication", SimpleNamespace(find=find))
+        failures = lost(mirrors.plan(url, target), stack, waits, after="never")
+    assert len(read) > 4
+    assert len(waits) == 3
+    assert len(failures) == 4
+    assert "can't be reached any more" in failures[url].what
+
+
+def test_answers_of_any_kind_keep_a_source(waits: list[float]) -> None:
+    breaker = Breaker.of("here", RetryPolicy(tries=2, sleep=waits.append))
+    down, up = TransientError("no"), TransientError("busy", status=503)
+    down.__cause__ = requests.ConnectionError()
+
+    def fails(error: Exception) -> None:
+        with pytest.raises(type(error)):
+            breaker.run(partial(_raise, error))
+
+    for error in (down, down, up, down, down, up, down, down, down):
+        fails(error)
+    assert len(waits) == 9
+    fails(GivenUpError("here", down))
+    assert len(waits) == 9
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def test_a_part_of_a_part(site: Any, mirrors: Any, target: Path, tmp_path: Path) -> None:

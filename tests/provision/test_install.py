@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,21 @@ def test_no_more_is_read_than_is_signed(settings: Settings, published: Path, roo
     image.write_bytes(image.read_bytes() + b"more")
     with pytest.raises(ProvisionError, match="more than 391 bytes"):
         install(settings, "docker", root)
+    assert not list(root.rglob("docker-*.raw*"))
+
+
+def test_a_release_that_says_another_size_is_refused(
+    settings: Settings, published: Path, root: Path
+) -> None:
+    path = published / "docker-20.10.13/release.json"
+    told = json.loads(path.read_bytes())
+    for image in told["images"]:
+        image["size"] += 1
+    path.write_text(json.dumps(told))
+    index(path.parent)
+    with pytest.raises(ProvisionError, match="is not the file it should be") as caught:
+        install(settings, "docker-20.10.13", root)
+    assert "of 391 bytes" in str(caught.value)
     assert not list(root.rglob("docker-*.raw*"))
 
 

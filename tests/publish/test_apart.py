@@ -92,7 +92,7 @@ def test_what_signs_needs_no_right_to_write(
     releases = client(github)
     publish(releases, tmp_path / "made", "1")
     signed = tmp_path / "signed"
-    mover(releases, channels, tmp_path / "work").sign(signed, [APP, Channels.index])
+    mover(releases, channels, tmp_path / "work").sign(signed, {"app": APP, "index": Channels.index})
     assert channels.releases() == []
     mover(releases, channels, tmp_path / "work").move_signed(signed)
     assert held(channels) == {"app-1-x86-64.raw"}

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import shutil
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 from harness import channels, needs
 from harness.released import index
+from harness.server import Handler, Server
 from harness.shop import Shop
 
+from bakery.cli import main
+from bakery.http.client import Client
 from bakery.http.retry import RetryPolicy
+from bakery.publish import github, session
 from bakery.publish.directory import Directory
 from bakery.publish.model import PublishError
 from bakery.publish.release_folder import presented
@@ -143,3 +150,38 @@ def test_bytes_that_are_not_those_on_record_are_refused(waived: Path) -> None:
 def test_a_folder_that_is_no_release_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PublishError, match="is no finished release"):
         presented(tmp_path / "nothing", None)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that a project publishes to, without keys."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BAKERY_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("BAKERY_PUBLISHER", "directory:www")
+    return tmp_path / "www"
+
+
+def test_a_release_that_is_refused_holds_no_other_back(waived: Path, elsewhere: Path) -> None:
+    other = shutil.copytree(waived, waived.with_name("other-1"))
+    done = CliRunner().invoke(main, ["publish", str(other), str(waived)])
+    assert done.exit_code == 1
+    assert "http://localhost:8000/tool-v1.1.0" in done.output
+    assert "other-1: release.json is not about the files beside it" in done.output
+    assert {path.name for path in elsewhere.iterdir() if path.name[0] != "."} == {waived.name}
+
+
+def test_a_publisher_that_is_lost_is_given_up_and_told_of_once(
+    waived: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server(Handler) as gone:
+        pass
+    retry = RetryPolicy(tries=2, sleep=lambda _seconds: None)
+    monkeypatch.setenv("BAKERY_PUBLISHER", "github:me/it")
+    monkeypatch.setenv("GITHUB_API_URL", gone.url)
+    monkeypatch.setattr(github, "Client", partial(Client, retry=retry))
+    monkeypatch.setattr(session, "RetryPolicy", lambda: retry)
+    done = CliRunner().invoke(main, ["publish", *[str(waived)] * 5])
+    assert (done.exit_code, elsewhere.exists()) == (1, False)
+    assert done.output.count("GitHub can't be asked") == 3
+    assert done.output.count("this can't be reached any more") == 1
+    assert "left out: tool-v1.1.0, tool-v1.1.0\n" in done.output

@@ -17,18 +17,20 @@ from bakery.publish.model import PublishError
 from bakery.publish.session import PublishSession, of_recipe
 from bakery.release import index as indexes
 from bakery.release import signing, sums
+from bakery.release.errors import ReleaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from harness.openpgp import Person
 
     from bakery.arch import Arch
+    from bakery.errors import BakeryError
 
 pytestmark = needs.programs("gpg")
 ONCE = RetryPolicy(tries=1)
-DESIRED = [of_recipe("app", minors=False), Channels.index]
+DESIRED = {"app": of_recipe("app", minors=False), "index": Channels.index}
 
 
 def images(text: str) -> dict[Arch, bytes]:
@@ -48,6 +50,7 @@ class Site:
     ) -> None:
         self.folder = folder
         self.root = folder / "www"
+        self.failures: Sequence[tuple[str, BakeryError]] = ()
         self.ring = person.export(folder / "ring.gpg", key, armour=False)
         self._person = person
         self._key = key
@@ -62,8 +65,10 @@ class Site:
         """Write signed channels to a folder; return it."""
         words = ("--armor", "--export-secret-keys", self._key)
         self._monkeypatch.setenv(signing.KEY, self._person.gpg(*words).decode())
-        self._remote().sign(self.folder / name, DESIRED)
-        self._monkeypatch.delenv(signing.KEY)
+        try:
+            self.failures = self._remote().sign(self.folder / name, DESIRED).failures
+        finally:
+            self._monkeypatch.delenv(signing.KEY)
         return self.folder / name
 
     def move(self, folder: Path, *, ring: bool = True) -> list[str]:
@@ -154,6 +159,50 @@ def test_a_release_that_goes_before_its_channel_moves(site: Site) -> None:
     told = site.move(signed)
     assert "is gone since it was signed" in told[0]
     assert not (site.root / "app").exists()
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Have the key fail to sign so many times."""
+    sign, failures = signing.SigningKey.sign, iter(range(times))
+
+    def signs(key: signing.SigningKey, data: bytes) -> signing.Signature:
+        for _ in failures:
+            raise ReleaseError("the key can't sign now")
+        return sign(key, data)
+
+    monkeypatch.setattr(signing.SigningKey, "sign", signs)
+
+
+def test_a_signature_that_fails_holds_no_other_channel_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.publish("1")
+    failing(monkeypatch, 1)
+    folder = site.sign("signed")
+    assert [(name, error.what) for name, error in site.failures] == [
+        ("app", "the key can't sign now")
+    ]
+    assert site.move(folder) == ["http://localhost:8000/bakery"]
+    assert not (site.root / "app").exists()
+    site.move(site.sign("again"))
+    assert site.versions == ["1"]
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_where_nothing_can_be_signed_nothing_is_written(
+    site: Site, monkeypatch: pytest.MonkeyPatch, *, made: bool
+) -> None:
+    folder = site.folder / "signed"
+    if made:
+        folder.mkdir()
+    with pytest.raises(PublishError, match="nothing is published, so no channel can be signed"):
+        site.sign("signed")
+    site.publish("1")
+    failing(monkeypatch, 2)
+    with pytest.raises(ReleaseError, match="the key can't sign now"):
+        site.sign("signed")
+    assert folder.exists() == made
+    assert not made or not [*folder.iterdir()]
 
 
 def test_a_folder_in_use_is_refused(site: Site) -> None:

@@ -199,6 +199,7 @@ def rename(described: Any) -> None:
         (change("file", "tool-v1.1.0-riscv64.raw"), "does not name tool-v1.1.0-riscv64.raw"),
         (drop, f"does not describe {IMAGE}"),
         (rename, "is not what tool v9 is called"),
+        (change("size", 0), "tool-v1.1.0-arm64.raw is empty"),
     ],
 )
 def test_a_release_json_that_tells_something_else(
@@ -210,6 +211,30 @@ def test_a_release_json_that_tells_something_else(
     path.write_text(json.dumps(described))
     index(release)
     with pytest.raises(ReleaseError, match=r"release\.json contradicts") as caught:
+        check(release)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("act", "says"),
+    [
+        (
+            lambda told: told["images"].extend(told["images"] * 9999),
+            "tool-v1.1.0-x86-64.raw is there twice",
+        ),
+        (lambda told: told["requires"].append("tool"), "neither needs nor excludes itself"),
+        (lambda told: told["conflicts"].append("tool"), "neither needs nor excludes itself"),
+    ],
+)
+def test_a_release_json_that_makes_no_sense(
+    release: Path, act: Callable[[Any], None], says: str
+) -> None:
+    path = release / document.FILE
+    described = json.loads(path.read_bytes())
+    act(described)
+    path.write_text(json.dumps(described))
+    index(release)
+    with pytest.raises(ReleaseError, match="does not follow its schema") as caught:
         check(release)
     assert says in str(caught.value)
 
@@ -250,6 +275,27 @@ def test_a_channel(tmp_path: Path) -> None:
     made(tmp_path, "app", "2.0.1", {"x86-64": b"app 2.0.1"})
     folder = channel(tmp_path, "app", "https://example.com", "2.0.1")
     assert {"channel.json", "app-2.0.1-x86-64.raw", "app.transfer"} < set(check(folder))
+
+
+@pytest.mark.parametrize(
+    ("act", "says"),
+    [
+        (lambda told: told.extend(told), "app-2.0.1 is there twice"),
+        (lambda told: told[0]["images"].extend(told[0]["images"]), "x86-64.raw is there twice"),
+    ],
+)
+def test_a_channel_that_lists_something_twice(
+    tmp_path: Path, act: Callable[[Any], None], says: str
+) -> None:
+    made(tmp_path, "app", "2.0.1", {"x86-64": b"app 2.0.1"})
+    folder = channel(tmp_path, "app", "https://example.com", "2.0.1")
+    listed = json.loads((folder / "channel.json").read_bytes())
+    act(listed["releases"])
+    (folder / "channel.json").write_text(json.dumps(listed))
+    index(folder)
+    with pytest.raises(ReleaseError) as caught:
+        check(folder)
+    assert says in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["other", "app-2.0", "app-2.0.1"])

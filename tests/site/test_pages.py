@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -57,6 +58,29 @@ def test_every_link_leads_somewhere(site: Path) -> None:
     found = pages(site)
     assert len(found) == 7
     assert not broken(found)
+
+
+def test_what_is_in_a_registry_is_no_link_and_told_how_to_pull(
+    project: Settings, tmp_path: Path
+) -> None:
+    own = dataclasses.replace(
+        project,
+        publish_url="oci://ghcr.io/me/bakery",
+        channels_url="oci://ghcr.io/me/bakery",
+    )
+    published = project.publisher.removeprefix("directory:")
+    folder = tmp_path / "site"
+    described = make.Site(url="https://example.com/site")
+    make.make(folder, own, load_all(project.recipes), given=[published], site=described)
+    assert not broken(pages(folder))
+    for path in folder.rglob("*.html"):
+        assert not re.findall('(?:href|src)="oci:', path.read_text("utf-8"))
+    text = (folder / "app/index.html").read_text("utf-8")
+    assert "oras pull --platform linux/amd64 ghcr.io/me/bakery:app-1.2</code>" in text
+    assert "bakery mirror oci://ghcr.io/me/bakery FOLDER --only app-1.2</code>" in text
+    assert "<td>app-1.2-x86-64.raw</td>" in text
+    assert (folder / "_redirects").read_bytes() == b""
+    assert not (folder / "app/SHA256SUMS").exists()
 
 
 def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:

@@ -36,11 +36,8 @@ def done(**outputs: str) -> dict[str, Any]:
 
 def test_what_was_not_published_is_told(tmp_path: Path) -> None:
     bake = {"result": "failure", "outputs": {"agreed": "app"}}
-    run = read(
-        write(
-            tmp_path, plan=planned(MATRIX), bake=bake, sign=done(signed="app-1.2"), publish=done()
-        )
-    )
+    needs = {"bake": bake, "sign": done(signed="app-1.2"), "publish": done(published="app-1.2")}
+    run = read(write(tmp_path, plan=planned(MATRIX), **needs))
     assert run.wanted == ["app-1.2", "plugin-0.9"]
     assert (run.published, run.left) == (["app-1.2"], ["plugin-0.9"])
     assert run.failed == {"bake": "failure"}
@@ -52,6 +49,9 @@ def test_what_was_signed_and_not_uploaded_is_not_published(tmp_path: Path) -> No
     run = read(write(tmp_path, **needs, publish=publish))
     assert (run.published, run.left) == ([], ["app-1.2", "plugin-0.9"])
     assert run.failed == {"publish": "cancelled"}
+    publish = {"result": "failure", "outputs": {"published": "app-1.2"}}
+    run = read(write(tmp_path, **needs, publish=publish))
+    assert (run.published, run.left) == (["app-1.2"], ["plugin-0.9"])
 
 
 def test_a_run_without_work_has_not_failed(tmp_path: Path) -> None:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from bakery.build.step import Made, Step, StepError
-from bakery.characters import visible
+from bakery.build.steps.booted import Booted, recorded, shortfall
 from bakery.recipe.folder import CHECK
-from bakery.release.boots import Boot, Held
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,19 +18,6 @@ if TYPE_CHECKING:
     from bakery.build.step import Work
     from bakery.build.steps.squashed import Squashed
     from bakery.recipe.plan import Image
-
-
-class Booted(msgspec.Struct, frozen=True, kw_only=True):
-    """What is on record of an image that has been booted.
-
-    Attributes:
-        boots: what it has passed, machine by machine.
-        sha256: the digest of the file that was booted; empty for a folder.
-
-    """
-
-    boots: tuple[Boot, ...]
-    sha256: str
 
 
 def step(
@@ -62,7 +46,7 @@ def step(
         after=tuple(squashed),
         inputs=inputs,
         shared=context.shared(image),
-        fits=lambda made, parts: _fits(machines(context, image), made.facts, parts),
+        misfit=partial(_misfit, context, image, others),
         leftovers=(context.journals(image),),
     )
 
@@ -138,31 +122,14 @@ def machines(context: Context, image: Image) -> tuple[str, ...]:
     return demanded(context.settings, image=image.id, arch=image.contents.arch)
 
 
-def _fits(machines: Sequence[str], booted: Booted, parts: Sequence[Part]) -> bool:
-    """Return whether boots are of this image, on the machines that are asked for.
-
-    One may have been virtual that is a container's by name; see `bakery.boot.machines`.
-    """
-    systems = [boot.machine.partition(":")[2] for boot in booted.boots]
-    asked = {word for name in machines for word in name.split(":", 1)}
-    return (
-        [part.blob.sha256 for part in parts] == [booted.sha256]
-        and bool(systems) == bool(machines)
-        and len(systems) <= len(machines)
-        and asked >= {*systems}
-    )
-
-
-def recorded(report: BootReport) -> Boot:
-    """Return what goes on record of a boot that has been passed."""
-    return Boot(
-        machine=f"{report.backend}:{report.system}",
-        systemd=report.systemd or "unknown",
-        checks=sum(len(each.results) for each in report.rounds),
-        held=tuple(
-            Held(title=visible(result.title), seconds=round(result.seconds, 1))
-            for each in report.rounds
-            for result in each.results
-        ),
-        journal_sha256=report.journal_sha256 or "",
-    )
+def _misfit(
+    context: Context,
+    image: Image,
+    others: Sequence[Image],
+    made: Made[Booted],
+    parts: Sequence[Part],
+) -> str | None:
+    """Return why boots are not those of this image; see `Step.misfit`."""
+    if [part.blob.sha256 for part in parts] != [made.facts.sha256]:
+        return "it is about other bytes"
+    return shortfall(image, others, machines(context, image), made.facts.boots)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bakery.build.step import Made, Nothing, Step
+from bakery.build.step import Made, Nothing, Step, objection
 from bakery.build.steps.squashed import INVENTORY, KIND, MANIFEST, manifest
 from bakery.files import remove, write_whole
 from bakery.image import manifest as manifests
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bakery.build.context import Context
     from bakery.build.state import State
     from bakery.build.step import AnyStep, Work
-    from bakery.build.steps.boot import Booted
+    from bakery.build.steps.booted import Booted
     from bakery.build.steps.squashed import Squashed
     from bakery.image.manifest import Manifest
     from bakery.recipe.plan import Image, Release
@@ -127,7 +127,7 @@ def step(
     )
 
 
-def _demanded(context: Context, release: Release, parts: Parts) -> tuple[AnyStep, ...]:
+def _demanded(context: Context, release: Release, parts: Parts) -> tuple[Step[Booted], ...]:
     """Return the boots that must have been passed."""
     from bakery.boot.waiver import demanded
 
@@ -151,12 +151,37 @@ def _unsigned(context: Context, release: Release, parts: Parts, work: Work) -> M
 
 def _run(context: Context, release: Release, parts: Parts, work: Work) -> Made[Nothing]:
     boots = parts.boots(work.state)
+    _refuse_unbooted(_demanded(context, release, parts), parts, work.state)
     if context.signing_key:
         _refuse_unvouched(release, parts, work.state)
     waived, key, verity = _waived(context, release), context.signing_key, _signing(context, release)
     return _complete(
         context, release, parts, work, boots=boots, waived=waived, key=key, verity=verity
     )
+
+
+def _refuse_unbooted(demanded: Sequence[Step[Booted]], parts: Parts, state: State) -> None:
+    """Refuse a record of boots that are not those of an image, wherever it comes from.
+
+    Raises:
+        ReleaseError: there is one.
+
+    """
+    from bakery.build.sharing import Part
+    from bakery.release.errors import ReleaseError
+    from bakery.remote.model import Blob
+
+    for squashed, booted in zip(parts.squashed, parts.booted, strict=True):
+        if booted not in demanded:
+            continue
+        facts, made = state.required(squashed).facts, Made(facts=state.required(booted).facts)
+        blob = Blob(sha256=facts.sha256, size=facts.size)
+        if why := objection(made, [Part(name=booted.name, blob=blob)], booted.misfit):
+            raise ReleaseError(
+                f"{booted.name} has not passed the boots that were asked for",
+                why=why,
+                fix=f"doit clean {booted.id}, and run the same again",
+            )
 
 
 def _refuse_unvouched(release: Release, parts: Parts, state: State) -> None:

@@ -38,7 +38,7 @@ def step(context: Context, image: Image, staged: AnyStep) -> Step[Squashed]:
         replaces=(staged,),
         attached=(MANIFEST, INVENTORY),
         shared=context.shared(image),
-        fits=partial(_fits, context, image),
+        misfit=partial(_misfit, context, image),
         leftovers=(context.file(image),),
     )
 
@@ -85,21 +85,25 @@ def _inventory(tree: Path, manifest: Manifest) -> bytes:
         return inventories.encode(inventories.take(tree, manifest))
 
 
-def _fits(context: Context, image: Image, made: Made[Squashed], parts: Sequence[Part]) -> bool:
-    """Return whether an image from elsewhere is described as this step would have."""
+def _misfit(
+    context: Context, image: Image, made: Made[Squashed], parts: Sequence[Part]
+) -> str | None:
+    """Return why this step can't have described an image from elsewhere so; see `Step.misfit`."""
     from bakery.image import inventory as inventories
     from bakery.image.squash import unlabelled
 
     manifest = manifests.decode(made.attachments[MANIFEST])
     inventories.decode(made.attachments[INVENTORY])
     (blob,) = [part.blob for part in parts]
-    return manifest.image == image.id and made.facts == Squashed(
+    described = Squashed(
         sha256=blob.sha256,
         size=blob.size,
         contents=manifest.size,
         tools=_tools(context, image),
         unlabelled=unlabelled(image.format),
     )
+    fits = manifest.image == image.id and made.facts == described
+    return None if fits else "its parts don't belong together"
 
 
 def _facts(output: Path, manifest: Manifest, tools: str, *, unlabelled: str | None) -> Squashed:
