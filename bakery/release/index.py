@@ -59,10 +59,6 @@ class Index(Decoded, frozen=True, kw_only=True):
 
     releases: tuple[IndexedRelease, ...]
 
-    def __post_init__(self) -> None:
-        """Refuse a release that is there twice."""
-        refuse_twice(each.tag for each in self.releases)
-
 
 def encode(releases: Iterable[IndexedRelease]) -> bytes:
     """Return an index as JSON for people and programs."""

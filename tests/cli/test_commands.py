@@ -72,7 +72,6 @@ def test_every_command_has_help(name: str) -> None:
         (["verify-release", "nowhere"], "there is no such folder"),
         (["agree", "recipe", "--matrix", "{}"], "did you mean recipes?"),
         (["restore", "nowhere", "--agreed", "{}"], "'nowhere' does not exist"),
-        (["restore", ".", "--agreed", "{}", "--shard", "x"], "nothing of a shard x is agreed on"),
         (["times", "nowhere"], "'nowhere' does not exist"),
         (["move-channels", "nowhere"], "there are no signed channels"),
         (["boot", "tool-1.0-x86-64"], "to build and boot it: doit boot:tool-1.0-x86-64"),
@@ -92,6 +91,13 @@ def test_names_that_are_none_bring_the_nearest(
     assert done.exit_code in (1, 2)
     assert done.output.count(says) == 1
     assert "Traceback" not in done.output
+
+
+@pytest.mark.usefixtures("project")
+def test_a_shard_that_has_left_nothing_is_told_of() -> None:
+    done = bakery("restore", ".", "--agreed", "{}", "--shard", "x86-64-1")
+    assert done.exit_code == 0  # runners may be lost
+    assert done.output == "nothing of a shard x86-64-1 is agreed on; there are: none\n"
 
 
 def test_a_channel_that_is_not_published_brings_the_nearest_recipe(
