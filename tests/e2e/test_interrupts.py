@@ -7,7 +7,11 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from subprocess import PIPE
 from threading import Event
 from typing import IO, TYPE_CHECKING
 
@@ -160,3 +164,44 @@ def test_other_commands_end_as_builds_do(tmp_path: Path, mirror: Mirror, words: 
     assert process.returncode == -signal.SIGINT
     mirror.held = {}
     assert project.run(*words.split()).returncode == 0
+
+
+PREPARE = """\
+import sys
+from pathlib import Path
+
+from bakery import interrupts
+from bakery.arch import native_arch
+from bakery.boot.nspawn import Nspawn
+
+interrupts.install()
+machine = Nspawn(suite="trixie", cache=Path(sys.argv[1]), arch=native_arch())
+machine.prepare(lambda *_, **__: None)
+"""
+
+
+@pytest.mark.nightly
+@needs.ROOT
+@needs.programs("debootstrap", "systemd-nspawn")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_system_that_is_made_leaves_no_mount(tmp_path: Path, number: signal.Signals) -> None:
+    def mounted() -> bool:
+        return any(str(tmp_path) in mounts(each) for each in Path("/proc").glob("[0-9]*"))
+
+    with subprocess.Popen([sys.executable, "-c", PREPARE, tmp_path], stderr=PIPE) as process:
+        while process.poll() is None and not mounted():
+            time.sleep(0.1)
+        process.send_signal(number)
+        process.communicate()
+    assert process.returncode == -number
+    until(lambda: processes_in(tmp_path) == [])
+    assert str(tmp_path) not in mounts(Path("/proc/self"))
+    if number != signal.SIGKILL:
+        assert list(tmp_path.glob(".*.partial")) == []
+
+
+def mounts(process: Path) -> str:
+    try:
+        return (process / "mounts").read_text()
+    except OSError:  # it has ended
+        return ""
