@@ -14,7 +14,7 @@ from harness.debian import ROOTS
 from harness.verity import Publisher, Repart
 
 from bakery.arch import native_arch
-from bakery.boot import merge, vm
+from bakery.boot import guest, merge, vm
 from bakery.boot.debian import SUITES
 from bakery.boot.machine import BootImage, Load
 from bakery.boot.qemu import Qemu
@@ -111,7 +111,7 @@ def test_a_machine_merges_a_signed_image_over_dm_verity(
     machine = Qemu(suite=suite, cache=ROOTS, arch=arch)
     machine.prepare(Silent().tell)
     demo = BootImage(path=signed, name="demo")
-    placed = [(demo, vm.image_path(0, "demo"))]
+    placed = [(demo, guest.image_path(vm.SHARE, 0, "demo"))]
     log = journals / f"{suite}.console"
     with machine.start(Load(setup=merge.setup(placed), images=[demo], log=log)) as host:
         host.ask("systemctl start systemd-sysext.service")  # or wait until it has
