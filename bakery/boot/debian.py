@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery import interrupts
 from bakery.arch import ARCHITECTURES
 from bakery.boot import guest
 from bakery.boot.errors import MachineError
 from bakery.boot.machine import System
 from bakery.check import os_release
-from bakery.files import move_tree
+from bakery.files import move_tree, remove
 from bakery.tools import NETWORK_PATIENCE, Tool, run
 from bakery.upstream import apt
 
@@ -41,6 +42,7 @@ SYSTEMS = {
 }
 SUITES = tuple(SYSTEMS)
 
+UNSHARE = Tool(program="unshare", apt="util-linux")
 _DEBOOTSTRAP = Tool(program="debootstrap", apt="debootstrap")
 _SCRIPTS = Path("/usr/share/debootstrap/scripts")
 _REPORT_INTERVAL = 0.5  # seconds
@@ -179,7 +181,7 @@ class Debian(ABC):
         Raises:
             MachineError: it can't be made here.
             UpstreamError: no Debian mirror is known.
-            MissingToolError: debootstrap is not installed.
+            MissingToolError: debootstrap or unshare is not installed.
             ToolFailedError: debootstrap failed.
 
         """
@@ -194,10 +196,11 @@ class Debian(ABC):
         with FileLock(self.cache / f".{root.name}.lock"):
             if not folder.is_dir():
                 partial = self.cache / f".{root.name}.partial"
-                _remove(partial)
-                _bootstrap(root, partial, apt.mirrors(self.mirror).main, tell)
-                _configure(root, partial)
-                move_tree(partial, folder)
+                remove(partial)  # of a run that was killed
+                with interrupts.removing(partial):
+                    _bootstrap(root, partial, apt.mirrors(self.mirror).main, tell)
+                    _configure(root, partial)
+                    move_tree(partial, folder)
 
 
 def _bootstrap(root: Root, folder: Path, mirror: str, tell: Tell) -> None:
@@ -211,6 +214,8 @@ def _bootstrap(root: Root, folder: Path, mirror: str, tell: Tell) -> None:
         run(
             [
                 *("/bin/sh", "-c", 'exec >"$0" 2>&1; exec "$@"', log),
+                # what it mounts goes when it does, however it ends
+                *(UNSHARE.require(), "--mount", "--propagation=slave", "--"),
                 _DEBOOTSTRAP.require(),
                 "--variant=minbase",
                 "--force-check-gpg",
@@ -296,16 +301,6 @@ def _cleared(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     return path
-
-
-def _remove(folder: Path) -> None:
-    """Remove what an interrupted debootstrap left, the file systems it mounted included."""
-    if not folder.exists():
-        return
-    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text("utf-8").splitlines()]
-    for mount in sorted((m for m in mounts if m.startswith(f"{folder}/")), reverse=True):
-        run(["umount", mount], what="what an earlier debootstrap mounted can't be unmounted")
-    shutil.rmtree(folder)
 
 
 def systemd_version(folder: Path) -> int:

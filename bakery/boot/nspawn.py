@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from bakery.boot.machine import Load
 
 _NSPAWN = Tool(program="systemd-nspawn", apt="systemd-container")
-_UNSHARE = Tool(program="unshare", apt="util-linux")
 _LINUX = (6, 3)  # the first that maps owners of squashfs (6.2) and tmpfs
 # The last range of users that systemd sets apart for containers: see its UIDS-GIDS document
 _OWNER = 0x6FFF0000
@@ -127,7 +126,7 @@ class Nspawn(debian.Debian):
             with _opened(share) as (reader, writer), _groups(folder.name) as groups:
                 command = [
                     *("/bin/sh", "-c", _IN_GROUPS, "sh", *map(str, groups), "--"),
-                    *(_UNSHARE.require(), "--mount", "--net", "--propagation=slave", "--"),
+                    *(debian.UNSHARE.require(), "--mount", "--net", "--propagation=slave", "--"),
                     *("/bin/sh", "-c", self._mounts(folder, load), "sh"),
                     *(nspawn, *_ARGUMENTS, f"--directory={root}"),
                     f"--machine=bakery-{secrets.token_hex(4)}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import tempfile
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from bakery.check.partitions import Extent
 
 _MOUNT = Tool(program="mount", apt="mount", dnf="util-linux", zypper="util-linux")
-_UMOUNT = Tool(program="umount", apt="mount", dnf="util-linux", zypper="util-linux")
 GPT = "gpt"
 _MAGICS = (  # file system, offset of its magic number, the number: linux/magic.h
     ("squashfs", 0, b"hsqs"),
@@ -32,6 +32,7 @@ _MAGICS = (  # file system, offset of its magic number, the number: linux/magic.
     ("ext4", 1024 + 56, b"\x53\xef"),
     ("btrfs", 65536 + 64, b"_BHRfS_M"),
 )
+_MNT_DETACH = 2  # of umount(2)
 _OPTIONS = "loop,ro,nodev,nosuid,noexec"
 _LISTED = re.compile(r"^\S{10} (\d+)/(\d+) .*? squashfs-root/?(.*)$", re.MULTILINE)
 _NO_REPLAY = {"ext4": ",noload"}  # a journal is not replayed: the image must not be written to
@@ -158,18 +159,17 @@ def _mounted(path: Path) -> Iterator[Path]:
     """Mount an image where nobody else sees it.
 
     The mount is detached from its folder once that is open: it then ends with the descriptor, so
-    also when the process is killed (umount(8), --lazy).
+    also when the process is killed: umount(2).
     """
     image = path.resolve()
     with tempfile.TemporaryDirectory(prefix="bakery-check-") as folder:
         try:
             run(mount_command(image, Path(folder), _OPTIONS), what="the image can't be mounted")
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except ToolFailedError as error:
             raise _damaged("the kernel can't mount the image", path, error.why) from error
-        try:
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        finally:
-            run([_UMOUNT.require(), "--lazy", folder], what="the image can't be unmounted")
+        finally:  # by no program, which a signal that comes just then would end
+            ctypes.CDLL(None).umount2(os.fsencode(folder), _MNT_DETACH)
     try:
         yield Path(f"/proc/self/fd/{descriptor}")
     finally:

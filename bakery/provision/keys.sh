@@ -11,6 +11,8 @@ vendor=${root-}/usr/lib/systemd/import-pubring
 added=${root-}/etc/systemd/extensions-keys
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# dash and busybox end by a signal without the above
+trap 'exit 129' HUP && trap 'exit 130' INT && trap 'exit 143' TERM
 
 hex() { # FILE
   od -An -v -tx1 "$1" | tr -d ' \n'

@@ -18,6 +18,8 @@ logins=${CREDENTIALS_DIRECTORY:-/etc/extensions.d}/registries.json # as docker's
 grant=''                                                           # the header Authorization
 work=$(mktemp -d) || exit
 trap 'rm -rf "$work"' EXIT
+# dash and busybox end by a signal without the above
+trap 'exit 129' HUP && trap 'exit 130' INT && trap 'exit 143' TERM
 
 json() { # a line for each text and number of a document: the keys that lead there, and it
   # shellcheck disable=SC2016 # awk's

@@ -6,6 +6,8 @@ work=$(mktemp -d)
 scratch=$work
 links=$extensions
 trap 'clean' EXIT
+# dash and busybox end by a signal without the above
+trap 'exit 129' HUP && trap 'exit 130' INT && trap 'exit 143' TERM
 parts=
 
 clean() {

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -144,6 +145,30 @@ def test_a_killed_check_leaves_no_mount(tmp_path: Path) -> None:
         assert process.stdout.readline() == "#!/bin/sh\n"
         assert loops(image) != ""
         process.kill()
+    wait_until_free(image)
+
+
+@root_only
+def test_an_interrupted_check_leaves_no_mount(tmp_path: Path) -> None:
+    image = image_with(tmp_path, lambda folder: script(folder, "/bin/sh"))
+    scratch, programs = tmp_path / "scratch", tmp_path / "programs"
+    scratch.mkdir()
+    programs.mkdir()
+    mount = programs / "mount"
+    mount.write_text(
+        f'#!/bin/sh\n{shutil.which("mount")} "$@"\nkill -INT $PPID\nexec sleep infinity\n'
+    )
+    mount.chmod(0o755)
+    path = f"{programs}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [sys.executable, "-m", "bakery", "check", image],
+        env={**os.environ, "PATH": path, "TMPDIR": str(scratch)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "interrupted\n")
+    assert list(scratch.iterdir()) == []
     wait_until_free(image)
 
 

@@ -7,7 +7,11 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from subprocess import PIPE
 from threading import Event
 from typing import IO, TYPE_CHECKING
 
@@ -68,6 +72,9 @@ def interrupted(
     lines = [line for line in (said + more).splitlines() if " running: " not in line]
     assert err == ""
     assert process.returncode in (0, -number)
+    if process.returncode and not more:  # it came while Python itself ended: all was done
+        assert finished(project.doit(*words[1:]).splitlines()) == []
+        return 0, finished(lines)
     if process.returncode:
         assert lines[-1] == SAYS[number]
         assert finished(lines[:-1]) == [FINISHED.sub(r"\1", line) for line in lines[:-1]]
@@ -115,9 +122,19 @@ self-contained: true
 """
 
 
+def unending(folder: Path) -> Path:
+    """Return a folder with a mksquashfs that does its work, and does not end then."""
+    program = folder / "mksquashfs"
+    real = shutil.which(program.name)
+    text = f'#!/bin/sh\n{real} "$@" || exit\n[ "$1" = -version ] || exec sleep infinity\n'
+    program.write_text(text)
+    program.chmod(0o755)
+    return folder
+
+
 @pytest.mark.parametrize("where", ["stage@*/*/*/*", "squash@*/*.raw"])
 def test_interrupted_within_a_step_it_leaves_nothing(
-    project: Project, mirror: Mirror, debian: Debian, where: str
+    project: Project, mirror: Mirror, debian: Debian, tmp_path: Path, where: str
 ) -> None:
     """While libraries are kept for a self-contained image, and while mksquashfs writes."""
     digests = {}
@@ -135,7 +152,10 @@ def test_interrupted_within_a_step_it_leaves_nothing(
         until(lambda: any((project.dist / ".bakery/scratch").glob(where)))
         return ""
 
+    path = project.environment["PATH"]
+    project.environment["PATH"] = f"{unending(tmp_path)}:{path}"
     status, done = interrupted(project, *tasks, number=signal.SIGINT, when=begun)
+    project.environment["PATH"] = path
     assert status
     again = finished(project.doit(*tasks[1:]).splitlines())
     assert not set(done) & set(again)
@@ -160,3 +180,44 @@ def test_other_commands_end_as_builds_do(tmp_path: Path, mirror: Mirror, words: 
     assert process.returncode == -signal.SIGINT
     mirror.held = {}
     assert project.run(*words.split()).returncode == 0
+
+
+PREPARE = """\
+import sys
+from pathlib import Path
+
+from bakery import interrupts
+from bakery.arch import native_arch
+from bakery.boot.nspawn import Nspawn
+
+interrupts.install()
+machine = Nspawn(suite="trixie", cache=Path(sys.argv[1]), arch=native_arch())
+machine.prepare(lambda *_, **__: None)
+"""
+
+
+@pytest.mark.nightly
+@needs.ROOT
+@needs.programs("debootstrap", "systemd-nspawn")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_system_that_is_made_leaves_no_mount(tmp_path: Path, number: signal.Signals) -> None:
+    def mounted() -> bool:
+        return any(str(tmp_path) in mounts(each) for each in Path("/proc").glob("[0-9]*"))
+
+    with subprocess.Popen([sys.executable, "-c", PREPARE, tmp_path], stderr=PIPE) as process:
+        while process.poll() is None and not mounted():
+            time.sleep(0.1)
+        process.send_signal(number)
+        process.communicate()
+    assert process.returncode == -number
+    until(lambda: processes_in(tmp_path) == [])
+    assert str(tmp_path) not in mounts(Path("/proc/self"))
+    if number != signal.SIGKILL:
+        assert list(tmp_path.glob(".*.partial")) == []
+
+
+def mounts(process: Path) -> str:
+    try:
+        return (process / "mounts").read_text()
+    except OSError:  # it has ended
+        return ""

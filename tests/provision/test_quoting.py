@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any, Literal
@@ -130,7 +131,10 @@ def test_the_shell_sees_each_word_as_it_was_given(tmp_path: Path, config: HostCo
     head, _, rest = script.partition("\ninstall() {")
     program = f"{head}\n{RECORDING}\ninstall() {{{rest}"
     (folder / "program").write_bytes(program.encode())
-    subprocess.run(["dash", "program"], cwd=folder, check=True, capture_output=True)
+    environment = {**os.environ, "TMPDIR": str(folder)}  # its own rm only records
+    subprocess.run(
+        ["dash", "program"], cwd=folder, env=environment, check=True, capture_output=True
+    )
     calls = (folder / "words").read_bytes().decode().removesuffix("end\0").split("end\0")
     words = [call.removesuffix("\0").split("\0") for call in calls]
     for file in config.files:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,7 @@ class Machine:
         return subprocess.run(
             [*self.shell.split(), "-c", "\n".join((head, *parts, script))],
             capture_output=True,
+            env={**os.environ, "TMPDIR": str(self.root)},
             text=True,
             check=False,
         )
@@ -110,3 +113,15 @@ def test_what_is_newer_stays(machine: Machine, runs: str, floor: str, *, stays: 
     )
     assert done.returncode == 0, done.stderr
     assert ("old" in done.stdout.split()) == stays
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_who_interrupts_a_download_leaves_nothing(machine: Machine, number: int) -> None:
+    image = machine.images / "app/app-1.0-x86-64.raw"
+    done = machine.run(
+        f'get() {{ echo part >"$1"; kill -{number} $$; }}\nfetch {image} https://example.com/ 0 5'
+    )
+    assert done.returncode in {128 + number, -number}, done.stderr
+    assert [path for path in machine.root.rglob("*") if not path.is_dir()] == []
+    assert sorted(path.name for path in machine.root.iterdir()) == ["etc", "opt"]
+    assert list(machine.images.iterdir()) == []
