@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bakery.files import remove
@@ -22,7 +23,6 @@ from bakery.files import remove
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator
-    from pathlib import Path
     from types import FrameType, TracebackType
     from typing import TextIO
 
@@ -251,6 +251,16 @@ def removing(path: Path) -> Iterator[None]:
         with suppress(OSError):
             remove(path)
         _process.leftovers.remove(path)
+
+
+@contextmanager
+def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
+    """Make a folder that is removed after the block, or when the program ends within it."""
+    from tempfile import TemporaryDirectory
+
+    temporary = TemporaryDirectory(prefix=prefix, dir=parent)
+    with removing(Path(temporary.name)), temporary as folder:
+        yield Path(folder)
 
 
 def remove_at_end(path: Path) -> None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from bakery import interrupts
 from bakery.boot import vm
 from bakery.boot.errors import MachineError
 from bakery.boot.machine import System
@@ -25,6 +24,7 @@ from bakery.store.folder import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from bakery.arch import Arch
     from bakery.boot.guest import Guest
@@ -98,8 +98,8 @@ class Flatcar:
     @contextmanager
     def start(self, load: Load) -> Iterator[Guest]:
         """Start the machine; see `Machine.start`."""
-        with tempfile.TemporaryDirectory(prefix="bakery-flatcar-") as folder:
-            config = Path(folder, "config.ign")
+        with interrupts.temporary_folder("bakery-flatcar-") as folder:
+            config = folder / "config.ign"
             config.write_text(ignition(self.masked), "utf-8")
             escaped = str(config).replace(",", ",,")
             machine = vm.Vm(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery import interrupts
 from bakery.check import partitions
 from bakery.check.subject import Context, Subject, subject_of
 from bakery.check.tree import Tree
@@ -149,9 +149,9 @@ def contents(path: Path) -> Iterator[Path]:
         with _mounted(path) as root:
             yield root
     else:
-        with tempfile.TemporaryDirectory(prefix="bakery-check-") as scratch:
-            _unpack(path, Path(scratch, "root"))
-            yield Path(scratch, "root")
+        with interrupts.temporary_folder("bakery-check-") as scratch:
+            _unpack(path, scratch / "root")
+            yield scratch / "root"
 
 
 @contextmanager
@@ -162,9 +162,9 @@ def _mounted(path: Path) -> Iterator[Path]:
     also when the process is killed: umount(2).
     """
     image = path.resolve()
-    with tempfile.TemporaryDirectory(prefix="bakery-check-") as folder:
+    with interrupts.temporary_folder("bakery-check-") as folder:
         try:
-            run(mount_command(image, Path(folder), _OPTIONS), what="the image can't be mounted")
+            run(mount_command(image, folder, _OPTIONS), what="the image can't be mounted")
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except ToolFailedError as error:
             raise _damaged("the kernel can't mount the image", path, error.why) from error

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery import interrupts
 from bakery.errors import BakeryError
 from bakery.http.breaker import Breaker, GivenUpError
 from bakery.http.retry import RetryPolicy
@@ -28,6 +27,7 @@ from bakery.text import STAYS, alarms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from bakery.publish.channel_steps import DesiredChannel
     from bakery.publish.model import Publisher, RemoteRelease
@@ -271,8 +271,8 @@ class PublishSession:
         stored = release.asset(name)
         if stored is None or not stored.whole or not stored.sha256:
             return None
-        with tempfile.TemporaryDirectory(prefix="bakery-move-") as folder:
-            path = Path(folder, "file")
+        with interrupts.temporary_folder("bakery-move-") as folder:
+            path = folder / "file"
             self.publisher.fetch(release, stored, path)
             return path.read_bytes()
 
@@ -282,8 +282,8 @@ class PublishSession:
     ) -> Iterator[Channels]:
         dist = self._settings.dist
         dist.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=dist, prefix=".channel-") as folder:
-            scratch = scratch or Scratch(Path(folder))
+        with interrupts.temporary_folder(".channel-", dist) as folder:
+            scratch = scratch or Scratch(folder)
             signer = IndexSigner(
                 self.publisher,
                 scratch,

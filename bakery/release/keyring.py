@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
+from bakery import interrupts
 from bakery.release import signing
 from bakery.release.errors import ReleaseError
 from bakery.release.signing import SigningKey
@@ -75,16 +75,16 @@ class Keyring:
                 why=error.strerror,
                 fix=f"name a file of public keys, such as {signing.KEYRING}",
             ) from error
-        with tempfile.TemporaryDirectory(prefix="gpg-") as home:
-            command = [gpg.GPG.require(), "--homedir", home, "--batch", "--no-tty", "--quiet"]
-            command += ["--no-autostart"]
+        with interrupts.temporary_folder("gpg-") as home:
+            command: list[str | Path] = [gpg.GPG.require(), "--homedir", home, "--batch"]
+            command += ["--no-tty", "--quiet", "--no-autostart"]
             what = "the keyring can't be read"
             fix = f"write {path} with: gpg --export FINGERPRINT..."
-            ring = Path(home, "ring")
+            ring = home / "ring"
             ring.write_bytes(gpg.packets(unmarked(data)))
             run([*command, "--import", ring], what=what, fix=fix)
             listed = run([*command, "--with-colons", "--list-keys"], what=what, fix=fix)
-            packets = Path(home, "packets")
+            packets = home / "packets"
             minimal = "--export-options=export-minimal"
             run([*command, minimal, "--output", packets, "--export"], what=what, fix=fix)
             return cls(packets.read_bytes(), tuple(_primaries(listed)))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery import interrupts
 from bakery.archive.unpack import members
 from bakery.errors import BakeryError
 from bakery.image.install import destination
@@ -25,6 +24,7 @@ from bakery.yaml.location import error, locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from bakery.archive.unpack import Member
     from bakery.image.manifest import ManifestEntry
@@ -129,8 +129,8 @@ def cause(image: Image, path: str, settings: Settings) -> Cause:
     """
     wanted = folded(path.strip("/"))
     assets = {a.sha256: fetched(a, settings) for a in image.contents.assets}
-    with tempfile.TemporaryDirectory(prefix="bakery-why-") as folder:
-        tree = Path(folder, "tree")
+    with interrupts.temporary_folder("bakery-why-") as folder:
+        tree = folder / "tree"
         tree.mkdir()
         manifest = stage(image, "", assets, tree, Silent())
     entries = {entry.path: entry for entry in manifest.entries}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bakery import interrupts
 from bakery.files import move_tree
 from bakery.image.errors import ImageError
 from bakery.image.stage import stage
@@ -29,6 +28,7 @@ from bakery.upstream.api import Api
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from bakery.scaffold.observe import Observed
     from bakery.settings import Settings
@@ -105,8 +105,8 @@ def _drafted(
 ) -> Iterator[tuple[Path, str]]:
     """Give a recipe's folder to write in, and its first line; it appears whole, or not at all."""
     near = next(each for each in (settings.recipes, *settings.recipes.parents) if each.is_dir())
-    with tempfile.TemporaryDirectory(dir=near, prefix=".new-") as scratch:
-        draft = Path(scratch, folder.name)
+    with interrupts.temporary_folder(".new-", near) as scratch:
+        draft = scratch / folder.name
         draft.mkdir()
         yield draft, bakery.first_line(settings)
         bakery.prepare(settings, echo)
@@ -122,8 +122,8 @@ def _seen(
     """Return what a new recipe's image does in a boot; None where that can't be seen."""
     image = image_of(Recipes(folder.parent), draft.name)
     assets = {each.sha256: fetched(each, settings) for each in image.contents.assets}
-    with tempfile.TemporaryDirectory(prefix="bakery-new-") as scratch:
-        tree = Path(scratch, "tree")
+    with interrupts.temporary_folder("bakery-new-") as scratch:
+        tree = scratch / "tree"
         tree.mkdir()
         try:
             stage(image, "", assets, tree, Silent())

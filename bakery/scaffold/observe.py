@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 import shlex
-import tempfile
 from collections.abc import Mapping, Sequence  # noqa: TC003  types are read at run time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from bakery import interrupts
 from bakery.arch import ARCHITECTURES, native_arch
 from bakery.boot import merge, poll
 from bakery.boot.errors import MachineError
@@ -29,6 +28,7 @@ from bakery.scaffold.release import licence_said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from bakery.arch import Arch
     from bakery.boot.guest import Guest
@@ -226,8 +226,8 @@ def _booted(
     chosen.prepare(tell)
     image = BootImage(path=tree, name=name)
     placed = [(image, image_path(chosen.share, 0, name))]
-    with tempfile.TemporaryDirectory(prefix="bakery-new-") as scratch:
-        load = Load(setup=merge.setup(placed), images=[image], log=Path(scratch, "console"))
+    with interrupts.temporary_folder("bakery-new-") as scratch:
+        load = Load(setup=merge.setup(placed), images=[image], log=scratch / "console")
         with chosen.start(load) as guest:
             poll.booted(guest)
             yield guest

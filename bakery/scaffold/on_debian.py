@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery import interrupts
 from bakery.arch import ARCHITECTURES
 from bakery.check.loader import load_folder
 from bakery.check.report import check_subject
@@ -34,6 +33,7 @@ from bakery.upstream.errors import UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from bakery.recipe.plan import Image
     from bakery.scaffold.observe import Observed
@@ -141,8 +141,8 @@ class Drafter:
         everything: Mapping[str, Package],
     ) -> None:
         """Write and stage the recipe until what it lacks is in it, or is left to people."""
-        with tempfile.TemporaryDirectory(prefix="bakery-new-") as scratch:
-            tree = Path(scratch, "tree")
+        with interrupts.temporary_folder("bakery-new-") as scratch:
+            tree = scratch / "tree"
             self._write(plan, folder, schema, None)
             self._lock(folder, tag)
             for _ in range(4):

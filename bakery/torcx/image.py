@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from bakery import interrupts
 from bakery.archive.unpack import members
 from bakery.check.loader import file_system
 from bakery.decoding import from_data, from_json
@@ -96,8 +96,8 @@ def open_image(file: Path) -> Iterator[TorcxImage]:
             fix="copy it from a host: they are below /var/lib/torcx/store",
         )
     privileged: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="bakery-torcx-") as scratch:
-        root = Path(scratch, "root")
+    with interrupts.temporary_folder("bakery-torcx-") as scratch:
+        root = scratch / "root"
         if file_system(file) == "squashfs":
             command = [UNSQUASHFS.require(), "-no-progress", "-quiet", "-no-xattrs"]
             run([*command, "-dest", root, file.absolute()], what="the image can't be unpacked")

@@ -122,8 +122,8 @@ def closure(packages: Packages, mirrors: Mirrors) -> tuple[Package, ...]:
     """
     _GPGV.require()
     index = _index(packages.suite, packages.arch, mirrors)
-    with tempfile.TemporaryDirectory(prefix="bakery-apt-") as folder:
-        state = _State(Path(folder), packages, index)
+    with interrupts.temporary_folder("bakery-apt-") as folder:
+        state = _State(folder, packages, index)
         return tuple(state.describe(state.solve()))
 
 

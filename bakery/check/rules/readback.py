@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery import interrupts
 from bakery.check import partitions
 from bakery.check.rule import BUILT_ELSEWHERE, Rule, Skip, Violation, rule
 from bakery.check.rules.verified import systemd_version
@@ -15,6 +14,7 @@ from bakery.tools import Tool, ToolFailedError, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from bakery.check.subject import Kind, Subject
     from bakery.check.tree import Node
@@ -112,9 +112,9 @@ def dissect(subject: Subject) -> Iterator[Violation | Skip]:
 
 
 def _dissected(program: str, file: Path, name: str, kind: Kind) -> Iterator[Violation | Skip]:
-    with tempfile.TemporaryDirectory(prefix="bakery-check-") as scratch:
+    with interrupts.temporary_folder("bakery-check-") as scratch:
         # hosts take the name from the link, as with NAME.raw that leads to NAME-VERSION-ARCH.raw
-        link = Path(scratch) / f"{name}.raw"
+        link = scratch / f"{name}.raw"
         link.symlink_to(file.resolve())
         try:
             description = json.loads(

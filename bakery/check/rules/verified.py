@@ -11,12 +11,12 @@ root's rights.
 from __future__ import annotations
 
 import re
-import tempfile
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery import interrupts
 from bakery.check import fragment_files, grammar, host, unit_files
 from bakery.check.rule import Skip, Violation, rule
 from bakery.check.unit_files import SYSTEM
@@ -47,8 +47,8 @@ _NOT_OURS = re.compile(
 
 @contextmanager
 def _laid_out(nodes: Sequence[Node]) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="bakery-check-") as scratch:
-        root = Path(scratch).resolve()
+    with interrupts.temporary_folder("bakery-check-") as scratch:
+        root = scratch.resolve()
         for node in nodes:
             place = root / node.path
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -6,9 +6,9 @@ from gpg's status lines (GnuPG's doc/DETAILS), never from its exit status or its
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
+from bakery import interrupts
 from bakery.errors import BakeryError
 from bakery.text import unmarked
 from bakery.tools import Tool, execute, run
@@ -51,9 +51,10 @@ def verify(signed: Path, signature: Path, key: Path, *, where: str) -> str:
 
     """
     gpg = GPG.require()
-    with tempfile.TemporaryDirectory(prefix="gpg-") as home:
-        command = [gpg, "--homedir", home, "--batch", "--no-tty", "--no-autostart"]
-        command += ["--no-auto-key-retrieve", "--trust-model=always", "--status-fd=1"]
+    with interrupts.temporary_folder("gpg-") as home:
+        command: list[str | Path] = [gpg, "--homedir", home, "--batch", "--no-tty"]
+        command += ["--no-autostart", "--no-auto-key-retrieve"]
+        command += ["--trust-model=always", "--status-fd=1"]
         imported = _status([*command, "--import", _as_packets(key, home)])
         fingerprints = sorted({words[2] for words in imported if words[0] == "IMPORT_OK"})
         if not fingerprints:
@@ -79,8 +80,8 @@ def packets(data: bytes) -> bytes:
     """
     if not data or data[0] in _KEYS:
         return data
-    with tempfile.TemporaryDirectory(prefix="gpg-") as home:
-        ring, written = Path(home, "ring"), Path(home, "packets")
+    with interrupts.temporary_folder("gpg-") as home:
+        ring, written = home / "ring", home / "packets"
         ring.write_bytes(data)
         command: list[str | Path] = [GPG.require(), "--homedir", home, "--batch", "--no-tty"]
         command += ["--quiet", "--no-autostart", "--output", written]
@@ -104,10 +105,8 @@ def verify_bytes(data: bytes, signature: bytes, keys: bytes | Path, *, where: st
         MissingToolError: gpg is not installed.
 
     """
-    with tempfile.TemporaryDirectory(prefix="bakery-verify-") as folder:
-        signed, detached, ring = (
-            Path(folder, name) for name in (Path(where).stem, "signature", "keys")
-        )
+    with interrupts.temporary_folder("bakery-verify-") as folder:
+        signed, detached, ring = (folder / name for name in (Path(where).stem, "signature", "keys"))
         signed.write_bytes(data)
         detached.write_bytes(signature)
         if isinstance(keys, bytes):
@@ -139,7 +138,7 @@ def _judge(verdicts: list[list[str]], fingerprints: list[str], signed: Path, whe
     )
 
 
-def _as_packets(key: Path, folder: str) -> Path:
+def _as_packets(key: Path, folder: Path) -> Path:
     """Return a copy of keys that gpg imports, which it does not from its own keybox."""
     copy = _unmarked(key, folder)
     data = copy.read_bytes()
@@ -148,9 +147,9 @@ def _as_packets(key: Path, folder: str) -> Path:
     return copy
 
 
-def _unmarked(file: Path, folder: str) -> Path:
+def _unmarked(file: Path, folder: Path) -> Path:
     """Return a copy without a byte order mark, with which gpg sees no armour."""
-    copy = Path(folder, f"unmarked-{file.name}")
+    copy = folder / f"unmarked-{file.name}"
     copy.write_bytes(unmarked(file.read_bytes()))
     return copy
 
