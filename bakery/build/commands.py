@@ -18,9 +18,10 @@ from doit.cmd_list import List as DoitList
 from doit.cmd_resetdep import ResetDep as DoitResetDep
 from doit.cmd_run import Run as DoitRun
 from doit.cmdparse import CmdParseError
+from doit.exceptions import InvalidCommand
 
 from bakery import surroundings
-from bakery.build.selection import PROFILE_TRACE
+from bakery.build.selection import COMMANDS, PROFILE_TRACE
 from bakery.errors import BakeryError, explained
 from bakery.settings import NAMES
 from bakery.text import nearest
@@ -51,10 +52,22 @@ class _Explaining:
             sys.stdout.flush()
         except CmdParseError as error:
             self._refuse(str(error))
+        except InvalidCommand as error:
+            self._refuse_unknown(error)
         except (BakeryError, OSError) as error:  # such as a full disk that its output goes to
             surroundings.drop_unwritten()
             raise CmdParseError(explained(error).render()) from None
         return result
+
+    def _refuse_unknown(self, error: InvalidCommand) -> NoReturn:
+        """Name the command or task that was meant, which doit does not."""
+        from bakery.build.graph import KINDS
+        from bakery.build.unknown import no_command
+
+        if error.not_found is None:
+            raise error
+        text = no_command(error.not_found, [*COMMANDS, *KINDS]).render()
+        raise InvalidCommand(text) from None
 
     def _refuse(self, said: str) -> NoReturn:
         unknown = _UNKNOWN.search(said)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Task = dict[str, Any]
 SomeStep = TypeVar("SomeStep", bound="AnyStep")
 
-_KINDS = (
+KINDS = (
     "build",
     "fetch",
     "stage",
@@ -256,7 +256,7 @@ class Graph:
 
     @cached_property
     def _named(self) -> Selection:
-        return self._selection if self._selection.words else Selection(DEFAULT, _KINDS)
+        return self._selection if self._selection.words else Selection(DEFAULT, KINDS)
 
     @cached_property
     def _needed(self) -> dict[str, list[AnyStep]]:
@@ -391,7 +391,7 @@ class Graph:
         if self._selection.dry_run and self._selection.command == "run":
             self._refuse_without_preview()
         for word in self._selection.words:
-            if word not in _KINDS and not self._is_known(word):
+            if word not in KINDS and not self._is_known(word):
                 raise self._unknown(word)
 
     def _refuse_without_preview(self) -> None:
@@ -433,7 +433,7 @@ def load(root: Path) -> Graph:
     if arguments[:1] == ["list"]:  # who reads no further, as `head` does, ends it
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        selection = Selection(arguments, _KINDS)
+        selection = Selection(arguments, KINDS)
         return Graph(Project(root, selection), selection)
     except BakeryError as error:
         raise InvalidDodoFile(error.render()) from None

@@ -18,7 +18,7 @@ PROFILE_TRACE = "--profile-trace"
 DEFAULT = ("build", "check")
 """What is done where no task is named."""
 
-_COMMANDS = (
+COMMANDS = (
     *("auto", "clean", "dumpdb", "forget", "help", "ignore", "info", "list", "reset-dep"),
     *("run", "strace", "tabcompletion"),
 )
@@ -38,7 +38,7 @@ class Selection:
 
     def __init__(self, arguments: Sequence[str], kinds: Sequence[str]) -> None:
         given = arguments[0] if arguments else ""
-        self.command = given if given in _COMMANDS else "run"
+        self.command = given if given in COMMANDS else "run"
         self.dry_run = "--dry-run" in arguments
         self.arguments = arguments
         words, self.profile_trace = _without_trace(arguments)

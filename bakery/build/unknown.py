@@ -44,6 +44,13 @@ def no_task(word: str, tasks: Sequence[str], recipe: str, locked: Sequence[str])
     return BakeryError(f"there is no task {word}", fix=fix)
 
 
+def no_command(word: str, known: Sequence[str]) -> BakeryError:
+    """Return the error about a first word that is none of the commands and kinds of tasks."""
+    near = nearest(word, known)
+    fix = f"did you mean {near}?" if near else "`doit help` lists commands, `doit list` tasks"
+    return BakeryError(f"there is no command or task {word}", fix=fix)
+
+
 def _near(name: str, tasks: Sequence[str]) -> str | None:
     by_name = {_plain(each.partition(":")[2]): each for each in tasks}
     return by_name.get(nearest(_plain(name), by_name) or "")
