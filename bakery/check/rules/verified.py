@@ -42,6 +42,7 @@ _MODE = re.compile(r"-|[~:]*[0-7]{3,4}")
 _NOT_OURS = re.compile(
     r"is not executable: No such file|not loaded, socket cannot be started"
     r"|Failed to prepare filename|rules check failed|^\s*$"
+    r"|(Unknown|Failed to resolve) (user|group) '[^']*', ignoring"
 )
 
 
