@@ -140,8 +140,7 @@ def test_programs_end_with_all_that_they_started(tmp_path: Path, where: str) -> 
     assert all(map(has_ended, programs))
 
 
-def test_a_program_that_starts_just_now_ends_too(tmp_path: Path) -> None:
-    starts = """
+STARTS = """
 import os, signal, subprocess
 
 class Popen(subprocess.Popen):
@@ -153,13 +152,30 @@ class Popen(subprocess.Popen):
 
 subprocess.Popen = Popen
 """
+HANDED = """
+from types import SimpleNamespace
+from bakery.scaffold.attempt import Attempt
+
+(folder / "child.py").write_text('''
+import os, time
+with open("ids", "w") as file:
+    file.write(str(os.getpid()))
+os.rename("ids", "started")
+time.sleep(1000)
+''')
+Attempt._call(SimpleNamespace(settings=SimpleNamespace(root=folder)), ["child"], {})
+"""
+
+
+@pytest.mark.parametrize("program", [RUNS + STARTS + IN_MAIN, STARTS + HANDED], ids=["run", "hand"])
+def test_a_program_that_starts_just_now_ends_too(tmp_path: Path, program: str) -> None:
     programs: list[int] = []
 
     def see(_: object) -> None:
         programs.extend(opened(tmp_path / "started"))
         (tmp_path / "seen").touch()
 
-    interrupted(RUNS + starts + IN_MAIN, tmp_path, number=signal.SIGTERM, when=see)
+    interrupted(program, tmp_path, number=signal.SIGTERM, when=see)
     assert all(map(has_ended, programs))
 
 

@@ -133,6 +133,8 @@ class Attempt:
         """Run a module of Python on the terminal of this process, and return its status."""
         command = [sys.executable, "-m", *words]
         env = {**os.environ, **environment}
-        process = subprocess.Popen(command, cwd=self.settings.root, env=env)
-        with interrupts.handed_to(process):
+        with contextlib.ExitStack() as handed:
+            with interrupts.starting():
+                process = subprocess.Popen(command, cwd=self.settings.root, env=env)
+                handed.enter_context(interrupts.handed_to(process))
             return process.wait()
