@@ -254,7 +254,7 @@ def removing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
+def temporary_folder(prefix: str, parent: Path | str | None = None) -> Iterator[Path]:
     """Make a folder that is removed after the block, or when the program ends within it."""
     from tempfile import TemporaryDirectory
 

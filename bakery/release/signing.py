@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery import interrupts
 from bakery.release.errors import ReleaseError
 from bakery.tools import Tool, run
 from bakery.upstream.signature.gpg import GPG
@@ -162,10 +163,9 @@ def _inspected(key: str, variable: str) -> tuple[str, bytes]:
 def _keyring(key: str, variable: str) -> Iterator[Path]:
     sweep()
     with (
-        tempfile.TemporaryDirectory(prefix=_PREFIX, dir=_in_memory()) as folder,
-        Path(folder, "new").open("wb") as lock,
+        interrupts.temporary_folder(_PREFIX, _in_memory()) as home,
+        (home / "new").open("wb") as lock,
     ):
-        home = Path(folder)
         fcntl.flock(lock, fcntl.LOCK_EX)
         (home / "new").rename(home / _LOCK)  # locked before anybody else can lock it
         try:
