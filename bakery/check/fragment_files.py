@@ -89,8 +89,7 @@ def source(line: TmpfilesLine) -> str | None:
     """Return the absolute path that a line copies or links to; None if only a host knows it."""
     if line.type not in "CL" or set(line.modifiers) & set("?^~") or "%" in line.argument:
         return None
-    default = f"/usr/share/factory{line.path}"
-    return posixpath.join(posixpath.dirname(line.path), line.argument or default)
+    return _source(line)
 
 
 def makes(subject: Subject, path: str) -> bool:
@@ -111,9 +110,13 @@ def _makes(subject: Subject, line: TmpfilesLine, path: str) -> bool:
     """Return whether one line makes a file, or a folder that it copies or links to has it."""
     if line.path == path:
         return True
-    source = line.argument or f"/usr/share/factory{line.path}"
     rest = path.removeprefix(f"{line.path}/")
-    return rest != path and subject.exists(subject.roots[0], f"{source}/{rest}")
+    return rest != path and subject.exists(subject.roots[0], f"{_source(line)}/{rest}")
+
+
+def _source(line: TmpfilesLine) -> str:
+    default = f"/usr/share/factory{line.path}"
+    return posixpath.join(posixpath.dirname(line.path), line.argument or default)
 
 
 def users(subject: Subject) -> tuple[frozenset[str], frozenset[str]]:

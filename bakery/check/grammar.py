@@ -77,12 +77,23 @@ def modules(text: str) -> Iterator[Fault]:
 def binfmt(text: str) -> Iterator[Fault]:
     """Yield lines that the kernel takes for no format: binfmt.d(5)."""
     for number, line in _single(text):
-        fields = line[1:].split(line[0])
-        name, kind, offset, magic, _mask, interpreter, *flags = (*fields, *[""] * 6)
-        right = name and kind in ("E", "M") and magic and interpreter.startswith("/")
-        places = not offset or (offset.isdecimal() and kind == "M")
-        if not (right and places and len(fields) == 7 and set(flags[0]) <= set("POCF")):  # noqa: PLR2004  as the kernel has it
+        if _interpreter(line) is None:
             yield Fault(number, f"is no :name:type:offset:magic:mask:interpreter:flags: {line}")
+
+
+def interpreters(text: str) -> Iterator[str]:
+    """Yield the programs that lines of binfmt.d(5) give files to, as far as their form is right."""
+    return filter(None, (_interpreter(line) for _, line in _single(text)))
+
+
+def _interpreter(line: str) -> str | None:
+    """Return the program that a line gives files to; None where the kernel does not take it."""
+    fields = line[1:].split(line[0])
+    name, kind, offset, magic, _mask, interpreter, *flags = (*fields, *[""] * 6)
+    right = name and kind in ("E", "M") and magic and interpreter.startswith("/")
+    places = not offset or (offset.isdecimal() and kind == "M")
+    fits = right and places and len(fields) == 7 and set(flags[0]) <= set("POCF")  # noqa: PLR2004  as the kernel has it
+    return interpreter if fits else None
 
 
 def _single(text: str) -> Iterator[tuple[int, str]]:

@@ -104,7 +104,7 @@ class Shard:
         return self._record("check", image, Checked)
 
     def records(self, image: Image) -> str:
-        """Return the digest of both."""
+        """Return the digest of what is on record of writing and checking an image."""
         both = [self._read(f"{_RECORDS}/{kind}/{image.id}.json") for kind in (KIND, "check")]
         return hashlib.sha256(b"\0".join(both)).hexdigest()
 

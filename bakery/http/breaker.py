@@ -6,7 +6,7 @@ once the network is gone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, TypeVar
 
 from bakery.errors import BakeryError
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 _LIMIT = 3
 """Requests in a row that find no connection, however often each is tried."""
-
-
 _NAMED = 5  # in one message
 
 
@@ -59,14 +57,8 @@ class Breaker(RetryPolicy):
     @classmethod
     def of(cls, where: str, retry: RetryPolicy) -> Breaker:
         """Return one for a place, which tries as often as another policy."""
-        return cls(
-            where=where,
-            tries=retry.tries,
-            first=retry.first,
-            longest=retry.longest,
-            jitter=retry.jitter,
-            sleep=retry.sleep,
-        )
+        same = {each.name: getattr(retry, each.name) for each in fields(RetryPolicy)}
+        return cls(where=where, **same)
 
     def run(
         self,

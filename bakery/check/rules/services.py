@@ -6,7 +6,7 @@ import re
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from bakery.check import fragment_files, host, unit_files
+from bakery.check import fragment_files, grammar, host, unit_files
 from bakery.check.rule import Violation, rule
 from bakery.check.tree import inside
 from bakery.check.unit_files import COMMANDS
@@ -24,7 +24,6 @@ _UDEV_HELPERS = "usr/lib/udev"
 _UDEV_COMMAND = re.compile(
     r'(?P<key>RUN(?:\{program\})?|PROGRAM|IMPORT\{program\})\s*(?:\+=|:=|==|=)\s*e?"(?P<line>[^"]+)"'
 )
-_BINFMT_FIELDS = 7
 _QUOTED = re.compile(r"""'[^']*'|"(?:\\.|[^"])*\"""")
 _SHELL_OPERATORS = re.compile(r"(?<=\s)(?:\|\|?|&&?|[0-9]?>>?(?:&[0-9]|/\S+)?|<)(?=\s|$)")
 _MADE_AT_RUN_TIME = ("/run/", "/dev/", "/proc/", "/sys/", "/tmp/")  # noqa: S108  no file is made
@@ -133,12 +132,9 @@ def udev_programs(subject: Subject) -> Iterator[Violation]:
 def interpreters(subject: Subject) -> Iterator[Violation]:
     """Find interpreters in binfmt.d(5) that neither the image nor every host has."""
     for node in subject.tree.below("usr/lib/binfmt.d", ".conf"):
-        for line in (node.text or "").splitlines():
-            fields = line.strip()[1:].split(line.strip()[:1] or None)
-            if len(fields) != _BINFMT_FIELDS or not fields[5].startswith("/"):
-                continue  # another rule is about the form
-            if problem := _problem(subject.providers, fields[5], ()):
-                yield Violation(node.path, f"gives files to {fields[5]}, {problem}")
+        for program in grammar.interpreters(node.text or ""):
+            if problem := _problem(subject.providers, program, ()):
+                yield Violation(node.path, f"gives files to {program}, {problem}")
 
 
 def _first_word(line: str) -> str:
