@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bakery import interrupts
+from bakery import interrupts, surroundings
 from bakery.characters import visible
 from bakery.text import format_size, format_time, task_columns, task_width, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import Self
+    from typing import Self, TextIO
 
     from rich.console import Console
     from rich.live import Live
@@ -255,10 +255,20 @@ class Display:
                 return
             self._said = self._clock()
             shown = visible(text, allowed="\n\t")
-            if (width := self.width) is not None:
-                shown = wrapped(shown, width)
+            if (width := self.width) is None:
+                self._write(shown)
+                return
             with self._drawing:
-                self.console.print(shown, style="red" if bad else None, markup=False)
+                style = "red" if bad else None
+                self.console.print(wrapped(shown, width), style=style, markup=False)
+
+    def _write(self, text: str) -> None:
+        """Write a line where there is no terminal; who reads no further, as `head`, ends it all."""
+        try:
+            print(text, file=self._stream, flush=True)
+        except BrokenPipeError:
+            surroundings.drop_unwritten()
+            raise SystemExit(1) from None
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -304,9 +314,12 @@ class Display:
         self._watching = threading.Thread(target=watch, daemon=True)
         self._watching.start()
 
+    @property
+    def _stream(self) -> TextIO:
+        return sys.stderr if self._error else sys.stdout
+
     def _is_terminal(self) -> bool:
-        stream = sys.stderr if self._error else sys.stdout
-        return stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+        return self._stream.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
 
     def _remind(self) -> None:
         while not self._closed.wait(1):

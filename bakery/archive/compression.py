@@ -7,7 +7,7 @@ anything else that follows is damage.
 
 from __future__ import annotations
 
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -167,25 +167,34 @@ class Packed:
         with self._open() as file:
             new = self._decompressor(file)
             file.seek(self.start)
-            known = None
-            if new is None:
-                chunks = _slices(file.read, self.size, CHUNK)
-            else:
-                chunks = _decompressed(_slices(file.read, self.size, _INPUT), new)
-                if isinstance(self.guard.file, SharedFile):
-                    known = self.guard.file.known(self.start)
-                    chunks = known or self.guard.file.keeping(self.start, chunks)
             total = 0
-            size = self.guard.archive.stat().st_size if self.size is None else self.size
-            small = known is not None or size <= _SMALL
             try:
-                with nullcontext(chunks) if small else closing(ahead(chunks, _HELD)) as made:
-                    for chunk in made:
+                with ExitStack() as threads:
+                    for chunk in self._chunks(file, new, threads):
                         total += len(chunk)
                         self.guard.weigh(total)
                         yield chunk
             except DamagedError as error:
                 raise self.guard.broken(str(error)) from None
+
+    def _chunks(
+        self, file: FileIO, new: Callable[[], Decompressor] | None, threads: ExitStack
+    ) -> Iterator[bytes]:
+        """Return what a file unpacks to: read and hashed, and decompressed, by threads."""
+        size = self.guard.archive.stat().st_size if self.size is None else self.size
+
+        def by_thread(items: Iterator[bytes]) -> Iterator[bytes]:
+            if size <= _SMALL:
+                return items
+            return threads.enter_context(closing(ahead(items, _HELD)))
+
+        if new is None:
+            return by_thread(_slices(file.read, self.size, CHUNK))
+        shared = self.guard.file if isinstance(self.guard.file, SharedFile) else None
+        if shared and (known := shared.known(self.start)):
+            return known
+        chunks = _decompressed(by_thread(_slices(file.read, self.size, _INPUT)), new)
+        return by_thread(shared.keeping(self.start, chunks) if shared else chunks)
 
     def _open(self) -> FileIO:
         file = self.guard.open()

@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from bakery import interrupts, trace, workflow_commands
+from bakery import interrupts, surroundings, trace, workflow_commands
 from bakery.build.bundles import Bundle, bundles
 from bakery.build.pace import Pace
 from bakery.build.steps.fetch import shown
@@ -183,7 +183,7 @@ class Reporter:
             self._sum_up()
             sys.stdout.flush()
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            surroundings.drop_unwritten()
 
     def _sum_up(self) -> None:
         self._display.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,30 +18,23 @@ if TYPE_CHECKING:
     from bakery.image.manifest import Manifest
 
 
-_CHUNK = 1 << 18  # bytes
-
-
-class FileDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One file.
+class BinaryDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One ELF file.
 
     Attributes:
-        sha1: its SHA-1 in hexadecimal, which SPDX 2.3 requires beside the SHA-256.
-        binary: whether it is an ELF file.
         go: the build information that Go's linker wrote into it, if any.
         crates: the Rust crates that it says are in it.
 
     """
 
-    sha1: str
-    binary: bool = False
     go: GoBuild | None = None
     crates: tuple[Crate, ...] = ()
 
 
 class Inventory(msgspec.Struct, frozen=True):
-    """The files of one tree by their paths."""
+    """The ELF files of one tree by their paths."""
 
-    files: dict[str, FileDetails]
+    binaries: dict[str, BinaryDetails]
 
 
 def take(tree: Path, manifest: Manifest) -> Inventory:
@@ -52,31 +44,23 @@ def take(tree: Path, manifest: Manifest) -> Inventory:
         OSError: a file can't be read.
 
     """
-    return Inventory(
-        {
-            entry.path: _details(tree / entry.path)
-            for entry in manifest.entries
-            if entry.type == "file"
-        }
-    )
+    found = {
+        entry.path: _details(tree / entry.path)
+        for entry in manifest.entries
+        if entry.type == "file"
+    }
+    return Inventory({path: details for path, details in found.items() if details})
 
 
-def _details(path: Path) -> FileDetails:
+def _details(path: Path) -> BinaryDetails | None:
     with path.open("rb") as stream:
-        head = stream.read(_CHUNK)
-        digest = hashlib.sha1(head, usedforsecurity=False)
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-        sha1 = digest.hexdigest()
-        if not head.startswith(MAGIC):
-            return FileDetails(sha1=sha1)
+        if stream.read(len(MAGIC)) != MAGIC:
+            return None
         try:
             file = ElfFile(stream)
         except ElfError:  # one that is damaged says no more
-            return FileDetails(sha1=sha1, binary=True)
-        return FileDetails(
-            sha1=sha1, binary=True, go=go_build.read(file), crates=rust_build.read(file)
-        )
+            return BinaryDetails()
+        return BinaryDetails(go=go_build.read(file), crates=rust_build.read(file))
 
 
 def encode(inventory: Inventory) -> bytes:

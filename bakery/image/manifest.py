@@ -37,6 +37,7 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         mode: permission bits, setuid, setgid and sticky included; 0o777 for a link.
         size: bytes of a file; 0 for everything else.
         sha256: digest of a file's content.
+        sha1: its SHA-1 in hexadecimal, which SPDX 2.3 requires beside the SHA-256.
         target: where a link points, verbatim.
         capabilities: rights of root's that a program gives whoever starts it, as setcap(8) spells
             them; None for none.
@@ -50,6 +51,7 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     mode: int
     size: int = 0
     sha256: str | None = None
+    sha1: str | None = None
     target: str | None = None
     capabilities: str | None = None
     label: str | None = None

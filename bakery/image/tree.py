@@ -96,11 +96,12 @@ class TreeBuilder:
 
         """
         path = self._fold(path)
-        digest = hashlib.sha256()
+        sha256, sha1 = hashlib.sha256(), hashlib.sha1(usedforsecurity=False)
         size = 0
         with self._create(path) as file:
             while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
+                sha256.update(chunk)
+                sha1.update(chunk)
                 file.write(chunk)
                 size += len(chunk)
                 progress.advance(len(chunk))
@@ -109,7 +110,8 @@ class TreeBuilder:
             type="file",
             mode=0o755 if executable or _is_program(path) else 0o644,
             size=size,
-            sha256=digest.hexdigest(),
+            sha256=sha256.hexdigest(),
+            sha1=sha1.hexdigest(),
             origin=origin,
         )
 

@@ -15,7 +15,7 @@ from bakery.release import components
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from bakery.image.inventory import FileDetails
+    from bakery.image.inventory import BinaryDetails
     from bakery.recipe.lock import LockedAsset
     from bakery.recipe.plan import Release
     from bakery.release.components import Component
@@ -131,17 +131,17 @@ def bill(release: Release, images: Sequence[Finished], supplier: str = AUTHOR) -
     def files(finished: Finished) -> Iterator[BilledFile]:
         for entry in finished.manifest.entries:
             if entry.type == "file":
-                details = finished.inventory.files[entry.path]
+                binary = finished.inventory.binaries.get(entry.path)
                 yield BilledFile(
                     path=entry.path,
                     size=entry.size,
                     sha256=entry.sha256 or "",
-                    sha1=details.sha1,
+                    sha1=entry.sha1 or "",
                     origin=entry.origin or "",
                     license=recipe.license if entry.origin in origins else None,
-                    binary=details.binary,
-                    compiler=details.go.go if details.go else None,
-                    libraries=_libraries(details, project),
+                    binary=binary is not None,
+                    compiler=binary.go.go if binary and binary.go else None,
+                    libraries=_libraries(binary, project) if binary else (),
                 )
 
     return Bill(
@@ -171,11 +171,11 @@ def identity(*words: str) -> str:
     return hashlib.sha256("\0".join(words).encode()).hexdigest()[:20]
 
 
-def _libraries(details: FileDetails, project: Component) -> tuple[Component, ...]:
-    modules = details.go.modules if details.go else ()
+def _libraries(binary: BinaryDetails, project: Component) -> tuple[Component, ...]:
+    modules = binary.go.modules if binary.go else ()
     return (
         *(components.go_module(module) for module in modules),
-        *(components.rust_crate(crate, project) for crate in details.crates),
+        *(components.rust_crate(crate, project) for crate in binary.crates),
     )
 
 

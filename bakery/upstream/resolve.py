@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bakery.recipe.debian import SCHEME as DEBIAN
 from bakery.recipe.npm import SCHEME as NPM
-from bakery.upstream import apt, debian, npm, pypi
+from bakery.upstream import pypi
 
 if TYPE_CHECKING:
     from bakery.settings import Settings
@@ -22,7 +22,11 @@ def resolve(address: str, settings: Settings) -> str:
 
     """
     if address.startswith(DEBIAN):
+        from bakery.upstream import apt, debian
+
         return debian.resolve(address, apt.mirrors(*settings.debian_archives))
     if address.startswith(NPM):
+        from bakery.upstream import npm
+
         return npm.resolve(address)
     return pypi.resolve(address)

@@ -8,8 +8,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from bakery import settings
 from bakery.binary.go_build import GoBuild, GoModule
 from bakery.binary.rust_build import Crate
@@ -106,10 +104,7 @@ class Shop:
         tree = Path(tempfile.mkdtemp(dir=self._folder))
         assets = {asset.sha256: self._folder / asset.sha256 for asset in image.contents.assets}
         manifest = stage(image, "key", assets, tree, Silent())
-        items = dict(inventory.take(tree, manifest).files)
-        items["usr/bin/tool"] = msgspec.structs.replace(
-            items["usr/bin/tool"], binary=True, go=GO, crates=(CRATE,)
-        )
+        tool = inventory.BinaryDetails(go=GO, crates=(CRATE,))
         released = ReleasedImage(
             file=image.filename,
             arch=image.contents.arch,
@@ -126,7 +121,7 @@ class Shop:
             image=image,
             released=released,
             manifest=manifest,
-            inventory=inventory.Inventory(items),
+            inventory=inventory.Inventory({"usr/bin/tool": tool}),
         )
 
     def _verity(self, image: Image) -> ReleasedVerity:

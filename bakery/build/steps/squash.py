@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bakery import trace
 from bakery.build.step import Made, Step
 from bakery.build.steps.squashed import INVENTORY, KIND, MANIFEST, Squashed
-from bakery.files import replace, sha256
+from bakery.files import replace, sha256, sync
 from bakery.image import manifest as manifests
 from bakery.workers import Workers
 
@@ -57,11 +57,7 @@ def _run(context: Context, image: Image, work: Work) -> Made[Squashed]:
     if why := unlabelled(image.format):
         manifest = manifest.unlabelled
     output = work.scratch / image.filename
-    with (
-        context.processors.take(1 + manifest.size // _BYTES_PER_PROCESSOR) as processors,
-        Workers(1) as aside,
-    ):
-        inventory = aside.submit(_inventory, tree, manifest)
+    with context.processors.take(1 + manifest.size // _BYTES_PER_PROCESSOR) as processors:
         squash(
             tree,
             output,
@@ -71,10 +67,12 @@ def _run(context: Context, image: Image, work: Work) -> Made[Squashed]:
             processors=processors,
             work=work.scratch,
         )
-    facts = _facts(output, manifest, _tools(context, image), unlabelled=why)
+    with Workers(1) as aside:
+        aside.submit(sync, output)  # while it is hashed; `replace` then has nothing to wait for
+        facts = _facts(output, manifest, _tools(context, image), unlabelled=why)
     file = context.file(image)
     replace(output, file)
-    attachments = {MANIFEST: manifests.encode(manifest), INVENTORY: inventory.result()}
+    attachments = {MANIFEST: manifests.encode(manifest), INVENTORY: _inventory(tree, manifest)}
     return Made(facts=facts, outputs=(file,), attachments=attachments)
 
 
