@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _VERIFIES = 254  # the first systemd with `udevadm verify`
 _TIMEOUT = 10
 # A line of comments, or of a condition alone; and what sums up, even such lines
+# The account that a rule names, which the image's setup may still be making
+_NO_ACCOUNT = re.compile(r"\b(user|group) '.*, ignoring")
 _HARMLESS = re.compile(r"line (has|takes) no effect|udev rules check failed")
 # Every line that sets a variable, as PATH|VALUE|NOW; sysctl.d(5). Globs and `-name` are left out.
 _SYSCTLS = r"""
@@ -79,7 +81,8 @@ def _grammar(path: str, systemd: int) -> Probe:
         said = [line for line in named if not _HARMLESS.search(line)]
         if systemd >= _VERIFIES and answer.status != 0 and not named:
             said = [output.strip() or f"udevadm ends with status {answer.status}"]
-        return Verdict(not said, "\n".join(said), final=True)
+        lasting = not all(_NO_ACCOUNT.search(line) for line in said)
+        return Verdict(not said, "\n".join(said), final=lasting)
 
     quoted = shlex.quote(path)
     read = "udevadm test /sys/class/net/lo 2>&1 | grep -E 'Invalid|Unknown|unknown|ignoring'"
@@ -87,7 +90,7 @@ def _grammar(path: str, systemd: int) -> Probe:
         title=f"udev understands {path}",
         script=f"udevadm verify {quoted}" if systemd >= _VERIFIES else read,
         judge=judge,
-        timeout=0,
+        timeout=_TIMEOUT,
     )
 
 

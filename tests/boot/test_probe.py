@@ -212,6 +212,23 @@ def test_a_variable_must_be_what_an_image_says() -> None:
         assert ("say `machine: vm`" in said) != virtual
 
 
+@pytest.mark.parametrize(
+    ("systemd", "said"),
+    [
+        (252, "Unknown user 'app', ignoring"),
+        (257, "Unknown group 'app', ignoring."),
+        (262, "Failed to resolve group 'app', ignoring: Unknown group"),
+    ],
+)
+def test_an_account_that_rules_name_may_come_a_moment_later(systemd: int, said: str) -> None:
+    shipped = Shipped(rules=("/usr/lib/udev/rules.d/90-a.rules",))
+    probe = asked(Expectations(), shipped=shipped, systemd=systemd)[0]
+    verdict = ask(probe, f"/usr/lib/udev/rules.d/90-a.rules:1 {said}\n", status=1)
+    assert not verdict.holds
+    assert not verdict.final
+    assert probe.timeout > 0
+
+
 def test_rules_are_read_and_where_there_is_udev_applied() -> None:
     shipped = Shipped(rules=("/usr/lib/udev/rules.d/90-a.rules",))
     old, new = (asked(Expectations(), shipped=shipped, systemd=each)[0] for each in (252, 257))
@@ -222,6 +239,7 @@ def test_rules_are_read_and_where_there_is_udev_applied() -> None:
     dumb = "Failed to parse rules file: No such file or directory\n"
     assert ask(new, status=1, stderr=dumb).detail == dumb.strip()
     assert ask(new, status=1).detail == "udevadm ends with status 1"
+    assert ask(new, "/usr/lib/udev/rules.d/90-a.rules:1 Invalid key\n", status=1).final
     harmless = "90-a.rules:1 The line takes no effect, ignoring.\n"
     assert ask(new, status=1, stderr=harmless).holds
     assert ask(new).holds

@@ -24,7 +24,7 @@ from bakery.boot.nspawn import Nspawn
 from bakery.boot.report import render
 from bakery.boot.session import Deployment, boot
 from bakery.recipe import debian as words
-from bakery.recipe.expectations import CommandExpectation, Expectations
+from bakery.recipe.expectations import CommandExpectation, Expectations, Journal
 from bakery.recipe.load import load_all
 from bakery.yaml.convert import load
 
@@ -67,7 +67,7 @@ NIGHTLY = {
     "iperf3": ("iperf3 --version",),
     "jq": ("jq --null-input 6*7",),
     "just": ("just --version",),
-    "kubectx": ("kubectx --help",),
+    "kubectx": ("kubens --help",),
     "lldpd": ("lldpd -v", "lldpcli -v"),
     "lsof": ("lsof -h",),
     "mosh": ("mosh-server --version",),
@@ -287,6 +287,9 @@ def attend(
             listen=tuple(socket for check in checks for socket in check.listen),
             files=tuple(file for check in checks for file in check.files),
             commands=(*(command for check in checks for command in check.commands), *expected),
+            journal=Journal(
+                ignore=tuple(pattern for check in checks for pattern in check.journal.ignore)
+            ),
         ),
     )
     machine = Nspawn(suite=suite, cache=ROOTS, arch=native_arch())
