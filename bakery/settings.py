@@ -46,6 +46,9 @@ class BootWaiver:
     subject: str
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.reason}"
+
     def covers(self, *, image: str, arch: str, machine: str) -> bool:
         """Return whether an image need not be booted on a machine."""
         return self.subject in {arch, machine} or fnmatchcase(image, self.subject)

@@ -26,7 +26,7 @@ def show_settings() -> None:
     for name in settings.NAMES:
         value = getattr(held, name)
         if isinstance(value, tuple):
-            value = " ".join(value)
+            value = ("; " if name == "boot_waiver" else " ").join(map(str, value))
         elif isinstance(value, bool):
             value = "yes" if value else "no"
         shown = "-" if value is None or value == "" else value
