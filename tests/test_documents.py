@@ -145,6 +145,17 @@ def test_each_release_and_channel_that_is_named_is_one() -> None:
             assert version in source.lock.tags or followed or not source.lock.tags, (path, name)
 
 
+def test_each_command_and_task_that_messages_name_is_one() -> None:
+    named = re.compile(r'(?:`|fix=f?"|run: )(bakery|doit) ([a-z][a-z-]+)')
+    known = {
+        "bakery": set(cli.main.list_commands(click.Context(cli.main))),
+        "doit": {*TASKS, "squash", "check", "fetch", "ignore", "help"},
+    }
+    for path in (ROOT / "bakery").rglob("*.py"):
+        for program, word in named.findall(path.read_text("utf-8")):
+            assert word in known[program], (path, word)
+
+
 def test_each_variable_that_is_named_is_read() -> None:
     code = [*(ROOT / "bakery").rglob("*.py"), *(ROOT / ".github/workflows").iterdir()]
     read = {f"BAKERY_{name.upper()}" for name in settings.NAMES}
