@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 import pytest
+from click.testing import CliRunner
 from harness import needs
 
 from bakery import cli, settings
@@ -125,6 +126,14 @@ def test_each_task_is_one(line: str) -> None:
     arguments, _ = selection._without_trace(shlex.split(line)[1:])
     tasks = {each.partition(":")[0] for each in arguments if not each.startswith("-")}
     assert tasks <= {*TASKS, "tabcompletion", "bash", "all"}
+
+
+def test_the_readme_counts_rules_and_recipes() -> None:
+    assert "Over ninety rules" in TEXTS["README.md"]
+    assert "over a hundred recipes" in TEXTS["README.md"]
+    listed = CliRunner().invoke(cli.main, ["rules"]).output
+    assert 90 < len(re.findall(r"^[a-z-]+ \(", listed, re.MULTILINE)) < 100
+    assert len(RECIPES) > 100
 
 
 def test_what_is_drafted_is_in_no_catalogue_yet() -> None:
