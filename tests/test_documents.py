@@ -126,6 +126,7 @@ def test_each_task_is_one(line: str) -> None:
     arguments, _ = selection._without_trace(shlex.split(line)[1:])
     tasks = {each.partition(":")[0] for each in arguments if not each.startswith("-")}
     assert tasks <= {*TASKS, "tabcompletion", "bash", "all"}
+    assert "--dry-run" not in arguments or line.split()[1].startswith(("publish:", "channel:"))
 
 
 def test_the_readme_counts_rules_and_recipes() -> None:
