@@ -122,7 +122,7 @@ TESTING_PROGRAMS = {
 def bake(session: nox.Session) -> None:
     """Build images: the default ones, or the tasks named after `--`, as in `doit`."""
     need(session, BAKING_PROGRAMS)
-    if any(task.startswith(("boot", "publish")) for task in session.posargs):
+    if any(task.startswith(("boot", "release", "publish")) for task in session.posargs):
         need(session, BOOTING_PROGRAMS)
     if any(task.startswith(("channel", "publish")) for task in session.posargs):
         need(session, SIGNING_PROGRAMS)

@@ -46,6 +46,9 @@ class BootWaiver:
     subject: str
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.reason}"
+
     def covers(self, *, image: str, arch: str, machine: str) -> bool:
         """Return whether an image need not be booted on a machine."""
         return self.subject in {arch, machine} or fnmatchcase(image, self.subject)
@@ -141,7 +144,7 @@ class Settings:
             all; unset, that of the signing key alone.
         valid_days: how many days the signed list of a channel is to be believed.
         file_contexts: a SELinux policy's table of labels (selabel_file(5)), where hosts have a
-            policy that images are to be labelled for; None for labels that suit most hosts.
+            policy that images are to be labelled for; unset, they suit most hosts.
         boot_waiver: what can't be booted here; all other boots must have passed before images are
             published.
         profile_trace: takes a timeline of each run of doit, for ui.perfetto.dev; unset, there is

@@ -19,16 +19,6 @@ def test_it_goes_from_nothing_to_a_merged_recipe() -> None:
     assert len(CONTRIBUTING.splitlines()) < 150
 
 
-def test_its_links_lead_somewhere() -> None:
-    for path in (DOCS / "CONTRIBUTING.md", *(DOCS / "docs").glob("*.md")):
-        for target, anchor in re.findall(r"\]\((?!https?:)([^#)]*)#?([^)]*)\)", path.read_text()):
-            there = path.parent / target if target else path
-            assert there.exists(), (path.name, target)
-            titles = re.findall(r"^#+ (.+)$", there.read_text() if anchor else "", re.MULTILINE)
-            anchors = {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in titles}
-            assert not anchor or anchor in anchors, (path.name, target, anchor)
-
-
 def test_the_map_of_the_code_is_what_lint_imports_enforces() -> None:
     (contract,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
         "contracts"

@@ -45,6 +45,18 @@ def test_upstream_s_code_runs_where_nothing_can_be_written() -> None:
             assert not with_variable(job, secret), name
 
 
+def test_the_guide_tells_of_each_job_and_whether_it_may_write() -> None:
+    guide = (REPOSITORY / ".github/docs/your-own-bakery.md").read_text("utf-8")
+    table = guide.partition("| job | runs | may |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| ([a-z, -]+) \| .+ \| (.+) \|$", table, re.MULTILINE)
+    told = {job: may for cell, may in rows for job in cell.split(", ")}
+    called = {**jobs("release.yaml"), **jobs("bake.yaml")}
+    del called["bake"]
+    assert set(told) == set(called)
+    for name, job in called.items():
+        assert (told[name] == "read") == (set(job["permissions"].values()) == {"read"}), name
+
+
 def test_nothing_is_installed_where_the_key_or_the_token_is() -> None:
     for path in WORKFLOWS:
         for name, job in jobs(path.name).items():

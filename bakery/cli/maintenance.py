@@ -22,13 +22,15 @@ _SHOWN = 20  # recipes, the largest; the others in one line
 def show_settings() -> None:
     """Print every setting, its value, and where it comes from."""
     held = Project().settings
+    width = max(map(len, settings.NAMES))
     for name in settings.NAMES:
         value = getattr(held, name)
         if isinstance(value, tuple):
-            value = " ".join(value)
-        if value is None or isinstance(value, bool):
-            value = {None: "-", True: "yes", False: "no"}[value]
-        click.echo(f"{name:<15} {value!s:<44} {held.origins[name]}")
+            value = ("; " if name == "boot_waiver" else " ").join(map(str, value))
+        elif isinstance(value, bool):
+            value = "yes" if value else "no"
+        shown = "-" if value is None or value == "" else value
+        click.echo(f"{name:<{width}} {shown!s:<44} {held.origins[name]}")
 
 
 @click.command()

@@ -96,6 +96,13 @@ def _compare(folder: Path, files: Mapping[str, LocalFile], listed: Mapping[str, 
 def _check_signatures(
     folder: Path, files: Mapping[str, LocalFile], keyring: Keyring | None
 ) -> None:
+    if keyring and sums.SIGNATURE not in files:
+        raise PublishError(
+            f"{folder.name} is not signed, and there are keys that should have",
+            where=str(folder),
+            why="what is published without a signature gets into no channel",
+            fix=f"set {signing.KEY}, and sign it: doit release:{folder.name}",
+        )
     for name in (sums.ARMORED, sums.SIGNATURE):
         if name not in files:
             continue

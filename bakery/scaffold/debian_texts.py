@@ -246,7 +246,8 @@ def readme(plan: Plan) -> str:
             f"[{plan.name}]({first.homepage}): {one_line(first.summary, plan.name)}, as {suite} "
             f"builds it{how}."
         ),
-        wrapped(f"- **Brings** {brings}{account}.", "  ") + f"\n- **Starts** {starts}.",
+        wrapped(f"- **Brings** {brings}{account}.", "  ") + f"\n- **Starts** {starts}."
+        "\n- **Tier** community.",
     ]
     if plan.config or plan.trees:
         files = ", ".join(f"`/{path}`" for path in (*plan.config, *plan.trees))

@@ -167,6 +167,20 @@ def test_settings_tell_where_they_come_from(
     lines = {line.split()[0]: line.split()[1:] for line in bakery("settings").output.splitlines()}
     assert lines["recipes"] == [str(project.recipes), "default"]
     assert lines["store"] == [str(project.store), "BAKERY_STORE"]
+    assert lines["mirror"] == ["-", "default"]
+
+
+def test_settings_that_are_lists_are_printed_as_they_are_written(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.recipes)
+    waivers = "arm64: no machine; nspawn:forky: too new"
+    monkeypatch.setenv("BAKERY_BOOT_WAIVER", waivers)
+    monkeypatch.setenv("BAKERY_MACHINES", "nspawn:bookworm nspawn:forky")
+    done = bakery("settings")
+    assert done.exit_code == 0
+    assert f" {waivers} " in done.output
+    assert " nspawn:bookworm nspawn:forky " in done.output
 
 
 def test_the_schema_of_recipes_is_the_one_in_the_package() -> None:

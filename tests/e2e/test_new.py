@@ -58,12 +58,12 @@ def test_a_github_project_with_a_service(project: Project, mirror: Mirror) -> No
 
 def test_a_project_of_the_real_package_index(project: Project) -> None:
     del project.environment["BAKERY_MIRROR"]
-    said = run(project, "just", "--pypi", "rust-just", "--no-boot")
-    assert "# programs: just\n" in said
-    project.doit("build:just")
-    recipe = (project.recipes / "just" / "recipe.yaml").read_text()
+    said = run(project, "ruff", "--pypi", "ruff", "--no-boot")
+    assert "# programs: ruff\n" in said
+    project.doit("build:ruff")
+    recipe = (project.recipes / "ruff" / "recipe.yaml").read_text()
     assert "platform: musllinux_" in recipe
-    assert len(list(project.dist.glob("just-*/just-*.raw"))) == 2
+    assert len(list(project.dist.glob("ruff-*/ruff-*.raw"))) == 2
 
 
 @needs.programs("npm")

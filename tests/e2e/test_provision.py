@@ -365,7 +365,7 @@ def test_an_extension_is_laid_into_a_disk_of_flatcars(tmp_path: Path, server: Mi
     guide = (REPOSITORY / ".github/docs/first-boot.md").read_text()
     (lines,) = re.findall(r"```sh\n(set -e\npart.*?)```", guide, re.DOTALL)
     look = 'mount --options "$(part 9)" flatcar.img /mnt\nls /mnt/opt/extensions/greeter\n'
-    script.write_text(lines.replace("caddy-v2.11.7", "greeter-1.0") + look)
+    script.write_text(lines.replace("caddy-2.11.7", "greeter-1.0") + look)
     programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {**os.environ, "BAKERY_PUBLISH_URL": server.url, "PATH": programs}
     done = subprocess.run(

@@ -41,7 +41,7 @@ def person(person: Person) -> Person:
 def published(tmp_path: Path, person: Person) -> Path:
     """The folder that is published."""
     root = tmp_path / "published"
-    release(root, "caddy", "v2.11.7", images("caddy v2.11.7"))
+    release(root, "caddy", "2.11.7", images("caddy 2.11.7"))
     built_in = ("docker-flatcar", "containerd-flatcar")
     versions = ("20.10.9", "20.10.13")
     for version in versions:

@@ -96,28 +96,28 @@ def test_a_channel_that_machines_would_refuse_is_refused_here(
 def test_other_keys_are_refused(
     settings: Settings, published: Path, person: Person, tmp_path: Path
 ) -> None:
-    index(published / "caddy-v2.11.7", person)
+    index(published / "caddy-2.11.7", person)
     with closing(Person()) as other:
         other.key("Somebody else")
         keyring = other.export(tmp_path / "other")
     with pytest.raises(ReleaseError, match="it is by the key"):
-        given(settings, "caddy-v2.11.7", keyring=keyring)
+        given(settings, "caddy-2.11.7", keyring=keyring)
 
 
 def test_keys_are_no_use_for_what_nobody_has_signed(
     settings: Settings, published: Path, keyring: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(ReleaseError, match=r"SHA256SUMS\.gpg can't be read"):
-        given(settings, "caddy-v2.11.7", keyring=keyring)
-    lone = shutil.copy(published / "caddy-v2.11.7/caddy-v2.11.7-x86-64.raw", tmp_path)
+        given(settings, "caddy-2.11.7", keyring=keyring)
+    lone = shutil.copy(published / "caddy-2.11.7/caddy-2.11.7-x86-64.raw", tmp_path)
     with pytest.raises(ProvisionError, match="nobody has signed the image"):
         given(settings, str(lone), keyring=keyring)
 
 
 def test_the_description_of_a_release_is_compared(settings: Settings, published: Path) -> None:
-    change(published / "caddy-v2.11.7", "release.json")
+    change(published / "caddy-2.11.7", "release.json")
     with pytest.raises(ReleaseError, match=r"release\.json is not the file"):
-        given(settings, "caddy-v2.11.7")
+        given(settings, "caddy-2.11.7")
 
 
 def test_an_image_that_the_channel_does_not_list(
@@ -136,7 +136,7 @@ def test_an_image_that_the_channel_does_not_list(
     ("change", "says"),
     [
         (("docker-20.10.13", "docker-20.10.12"), "is not the tag of docker"),
-        (("docker-20.10.13", "../caddy-v2.11.7"), "regex"),
+        (("docker-20.10.13", "../caddy-2.11.7"), "regex"),
         (('"name": "docker"', '"name": "docker\\n"'), "is not the tag of docker"),
         (('"releases"', '"release"'), "missing required field"),
     ],
@@ -158,7 +158,7 @@ def test_a_channel_that_says_something_else(
 
 
 def test_a_channel_whose_release_is_another_one(settings: Settings, published: Path) -> None:
-    shutil.copytree(published / "caddy-v2.11.7", published / "docker-20.10.13", dirs_exist_ok=True)
+    shutil.copytree(published / "caddy-2.11.7", published / "docker-20.10.13", dirs_exist_ok=True)
     with pytest.raises(ReleaseError, match=r"not docker-20\.10\.13, but another release"):
         given(settings, "docker")
 

@@ -62,9 +62,9 @@ def meaning(config: dict[str, Any]) -> list[Any]:
 
 
 def test_a_release_is_downloaded_verified_and_linked(settings: Settings, published: Path) -> None:
-    config = ignition(settings, "caddy-v2.11.7")
-    image = "/opt/extensions/caddy/caddy-v2.11.7-x86-64.raw"
-    made = published / "caddy-v2.11.7/caddy-v2.11.7-x86-64.raw"
+    config = ignition(settings, "caddy-2.11.7")
+    image = "/opt/extensions/caddy/caddy-2.11.7-x86-64.raw"
+    made = published / "caddy-2.11.7/caddy-2.11.7-x86-64.raw"
     digest = hashlib.sha256(made.read_bytes()).hexdigest()
     record = config["storage"]["files"].pop()
     assert (record["path"], contents(record["contents"]).decode().splitlines()) == (
@@ -80,7 +80,7 @@ def test_a_release_is_downloaded_verified_and_linked(settings: Settings, publish
                     "mode": 0o644,
                     "overwrite": True,
                     "contents": {
-                        "source": f"{settings.publish_url}/caddy-v2.11.7/caddy-v2.11.7-x86-64.raw",
+                        "source": f"{settings.publish_url}/caddy-2.11.7/caddy-2.11.7-x86-64.raw",
                         "verification": {"hash": f"sha256-{digest}"},
                     },
                 }
@@ -144,7 +144,7 @@ def test_what_flatcar_has_built_in_is_masked_there(settings: Settings) -> None:
 def test_butane_and_ignition_say_the_same(
     settings: Settings, published: Path, host: str, version: str, *, offline: bool
 ) -> None:
-    references = [str(published / "caddy-v2.11.7"), str(published / "docker-20.10.13")]
+    references = [str(published / "caddy-2.11.7"), str(published / "docker-20.10.13")]
     options = {"host": host, "offline": offline}
     written = yaml.safe_load(given(settings, *references, output="butane", **options))
     assert (written["variant"], written["version"]) == (host, version)
@@ -154,7 +154,7 @@ def test_butane_and_ignition_say_the_same(
 
 
 def test_embedded_images_are_whole(settings: Settings, published: Path) -> None:
-    image = published / "caddy-v2.11.7/caddy-v2.11.7-arm64.raw"
+    image = published / "caddy-2.11.7/caddy-2.11.7-arm64.raw"
     laid = files(ignition(settings, str(image), offline=True))
     assert laid[f"/opt/extensions/caddy/{image.name}"] == image.read_bytes()
 
@@ -162,8 +162,8 @@ def test_embedded_images_are_whole(settings: Settings, published: Path) -> None:
 def test_other_bytes_than_the_releases_are_not_embedded(
     settings: Settings, published: Path
 ) -> None:
-    folder = published / "caddy-v2.11.7"
-    (folder / "caddy-v2.11.7-x86-64.raw").write_bytes(b"something else")
+    folder = published / "caddy-2.11.7"
+    (folder / "caddy-2.11.7-x86-64.raw").write_bytes(b"something else")
     with pytest.raises(ProvisionError, match="not the file that its release has"):
         given(settings, str(folder), offline=True)
 
@@ -181,10 +181,10 @@ def test_container_linux_config_compares_before_it_merges(settings: Settings) ->
 
 
 def test_cloud_init_runs_the_shell_script(settings: Settings) -> None:
-    text = given(settings, "docker", "caddy-v2.11.7", output="cloud-init")
+    text = given(settings, "docker", "caddy-2.11.7", output="cloud-init")
     assert text.startswith("#cloud-config\n")
     config = yaml.safe_load(text)
-    script = given(settings, "docker", "caddy-v2.11.7", output="shell")
+    script = given(settings, "docker", "caddy-2.11.7", output="shell")
     (written,) = config["write_files"]
     assert written["content"] == script
     assert config["runcmd"] == [[written["path"]]]
@@ -194,8 +194,8 @@ def test_cloud_init_runs_the_shell_script(settings: Settings) -> None:
     ("references", "options", "what"),
     [
         (["nothing"], {}, "no release and no channel nothing"),
-        (["caddy-v2.11.7", "caddy-v2.11.7"], {}, "caddy is asked for twice"),
-        (["caddy-v2.11.7"], {"offline": True}, "is not on this computer"),
+        (["caddy-2.11.7", "caddy-2.11.7"], {}, "caddy is asked for twice"),
+        (["caddy-2.11.7"], {"offline": True}, "is not on this computer"),
         (["missing.raw"], {}, "there is no such image"),
     ],
 )
@@ -220,14 +220,14 @@ def test_unsigned_channels_are_refused_unless_asked_for(
 def test_machines_are_not_sent_to_their_own_localhost(tmp_path: Path, published: Path) -> None:
     settings = settings_module.load(tmp_path, {"HOME": str(tmp_path)})
     with pytest.raises(ProvisionError, match="where machines find the images"):
-        given(settings, str(published / "caddy-v2.11.7"))
-    assert given(settings, str(published / "caddy-v2.11.7"), offline=True)
+        given(settings, str(published / "caddy-2.11.7"))
+    assert given(settings, str(published / "caddy-2.11.7"), offline=True)
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="needs shellcheck")
 def test_shellcheck_has_nothing_to_say(settings: Settings, tmp_path: Path) -> None:
     script = tmp_path / "install"
-    script.write_text(given(settings, "docker", "caddy-v2.11.7", output="shell", host="any"))
+    script.write_text(given(settings, "docker", "caddy-2.11.7", output="shell", host="any"))
     done = subprocess.run(["shellcheck", script], capture_output=True, text=True, check=False)
     assert done.stdout == ""
 
@@ -237,7 +237,7 @@ def test_shellcheck_has_nothing_to_say(settings: Settings, tmp_path: Path) -> No
 def test_ignition_accepts_it(settings: Settings, tmp_path: Path, host: str) -> None:
     config = tmp_path / "config.ign"
     proxy = "https://proxy.example:3128"
-    config.write_text(given(settings, "docker", "caddy-v2.11.7", host=host, proxy=proxy))
+    config.write_text(given(settings, "docker", "caddy-2.11.7", host=host, proxy=proxy))
     done = subprocess.run(
         ["ignition-validate", config], capture_output=True, text=True, check=False
     )
@@ -245,15 +245,15 @@ def test_ignition_accepts_it(settings: Settings, tmp_path: Path, host: str) -> N
 
 
 def test_scripts_look_where_they_run(settings: Settings) -> None:
-    script = given(settings, "caddy-v2.11.7", output="shell", host=None)
+    script = given(settings, "caddy-2.11.7", output="shell", host=None)
     assert "! unlike flatcar || write /etc/systemd/system/systemd-sysext.service.d/" in script
-    flatcar = ignition(settings, "caddy-v2.11.7", host=None)
-    assert flatcar == ignition(settings, "caddy-v2.11.7", host="flatcar")
+    flatcar = ignition(settings, "caddy-2.11.7", host=None)
+    assert flatcar == ignition(settings, "caddy-2.11.7", host="flatcar")
 
 
 def test_butane_is_for_two_systems(settings: Settings) -> None:
     with pytest.raises(ProvisionError, match="for Flatcar or for Fedora CoreOS"):
-        given(settings, "caddy-v2.11.7", output="butane", host="any")
+        given(settings, "caddy-2.11.7", output="butane", host="any")
 
 
 @pytest.mark.parametrize("output", ["butane", "ignition", "cloud-init", "clc"])
@@ -263,8 +263,8 @@ def test_machines_are_not_sent_to_folders_of_this_computer(
     address = {"BAKERY_PUBLISH_URL": published.as_uri(), "HOME": str(tmp_path)}
     settings = settings_module.load(tmp_path, address)
     with pytest.raises(ProvisionError, match="can't download from a folder"):
-        given(settings, "caddy-v2.11.7", output=output)
-    assert given(settings, "caddy-v2.11.7", output=output, offline=True)
+        given(settings, "caddy-2.11.7", output=output)
+    assert given(settings, "caddy-2.11.7", output=output, offline=True)
 
 
 def test_a_mirror_has_all_that_is_downloaded(settings: Settings) -> None:
@@ -312,13 +312,13 @@ def test_the_newest_at_first_boot_names_no_version(settings: Settings) -> None:
     assert first["enabled"]
     assert "ConditionPathExists=!/etc/extensions/docker.raw" in first["contents"]
     with pytest.raises(ProvisionError, match="follows no channel"):
-        given(settings, "caddy-v2.11.7", newest=True)
+        given(settings, "caddy-2.11.7", newest=True)
 
 
 def test_what_conflicts_is_not_provisioned_together(settings: Settings, published: Path) -> None:
     release(published, "engine", "1.0", {"x86-64": b"engine"}, conflicts=("caddy",))
     with pytest.raises(ProvisionError, match="engine can't run beside caddy"):
-        given(settings, "engine-1.0", "caddy-v2.11.7")
+        given(settings, "engine-1.0", "caddy-2.11.7")
     script = given(settings, "engine-1.0", output="shell")
     assert "conflicts /etc/extensions/caddy.raw" in script
 
@@ -376,8 +376,8 @@ def image(published: Path, name: str, version: str) -> tuple[str, str, int]:
 def test_what_is_in_a_registry_is_fetched_by_the_machine(
     in_registry: Settings, published: Path, output: str
 ) -> None:
-    config = yaml.safe_load(given(in_registry, "caddy-v2.11.7", output=output))
-    path, url, size = image(published, "caddy", "v2.11.7")
+    config = yaml.safe_load(given(in_registry, "caddy-2.11.7", output=output))
+    path, url, size = image(published, "caddy", "2.11.7")
     laid = files(config)
     assert laid.keys() == {"/opt/bin/extensions-registry", "/opt/extensions/caddy/installed"}
     record = laid["/opt/extensions/caddy/installed"].decode()
@@ -391,8 +391,8 @@ def test_what_is_in_a_registry_is_fetched_by_the_machine(
 
 
 def test_a_script_fetches_it_itself(in_registry: Settings, published: Path) -> None:
-    script = given(in_registry, "caddy-v2.11.7", output="shell")
-    path, url, size = image(published, "caddy", "v2.11.7")
+    script = given(in_registry, "caddy-2.11.7", output="shell")
+    path, url, size = image(published, "caddy", "2.11.7")
     assert f"  fetch {path} {url} {url.rpartition(':')[2]} {size}\n" in script
     assert "\n  has_curl\n" in script
     assert "extensions-first-caddy" not in script
@@ -423,7 +423,7 @@ def test_a_channel_in_a_registry_is_followed_by_loopback(
 
 def test_what_a_registry_can_not_be_is_explained(in_registry: Settings) -> None:
     with pytest.raises(ProvisionError, match="a registry has no mirror"):
-        given(in_registry, "caddy-v2.11.7", mirror="http://mirror.example")
+        given(in_registry, "caddy-2.11.7", mirror="http://mirror.example")
     for address, why in {
         "oci://registry.example/Bakery": "can't find a registry at this address",
         "oci://[::1]:5000/bakery": "ask registries by their names",
@@ -431,4 +431,4 @@ def test_what_a_registry_can_not_be_is_explained(in_registry: Settings) -> None:
     }.items():
         settings = replace(in_registry, publish_url=address)
         with pytest.raises(ProvisionError, match=why):
-            given(settings, "caddy-v2.11.7")
+            given(settings, "caddy-2.11.7")

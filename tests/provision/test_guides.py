@@ -56,9 +56,3 @@ def test_a_guide_shows_what_is_written(guide: Path, settings: Settings, publishe
         shown = shown.replace(way(keys), way(b"public keys"))
     parts = [re.escape(part) for part in re.split(r"^ *…\n", found[2], flags=re.MULTILINE)]
     assert re.fullmatch(".*".join(parts), shown, re.DOTALL), shown
-
-
-def test_links_between_guides_lead_somewhere() -> None:
-    for guide in GUIDES:
-        for link in re.findall(r"\]\(([\w./-]+)\)", guide.read_text("utf-8")):
-            assert (guide.parent / link).exists(), f"{guide.name}: {link}"

@@ -157,21 +157,21 @@ def test_what_an_extension_requires_comes_first(
     release(published, "tool", "1.0", {"x86-64": b"tool"}, requires=("caddy",))
     with pytest.raises(ProvisionError, match="tool needs caddy beside it"):
         install(settings, "tool-1.0", root)
-    install(settings, "caddy-v2.11.7", root)
+    install(settings, "caddy-2.11.7", root)
     assert install(settings, "tool-1.0", root)
 
 
 def test_a_wrong_digest_is_refused(settings: Settings, published: Path, root: Path) -> None:
-    (published / "caddy-v2.11.7/caddy-v2.11.7-x86-64.raw").write_bytes(b"something else")
+    (published / "caddy-2.11.7/caddy-2.11.7-x86-64.raw").write_bytes(b"something else")
     before = paths(root)
     with pytest.raises(ProvisionError, match="not the file it should be"):
-        install(settings, "caddy-v2.11.7", root)
+        install(settings, "caddy-2.11.7", root)
     assert paths(root) == before
 
 
 def test_only_roots_and_what_was_installed(settings: Settings, tmp_path: Path, root: Path) -> None:
     with pytest.raises(ProvisionError, match="no root file system"):
-        install(settings, "caddy-v2.11.7", tmp_path)
+        install(settings, "caddy-2.11.7", tmp_path)
     install(settings, "docker-20.10.13", root)
     with pytest.raises(ProvisionError, match="was not installed here") as caught:
         uninstall("caddy", root)
@@ -204,7 +204,7 @@ def test_links_that_lead_out_of_the_root_are_an_error(
 
 
 def test_a_record_that_is_a_link_or_damaged(settings: Settings, root: Path, tmp_path: Path) -> None:
-    install(settings, "caddy-v2.11.7", root)
+    install(settings, "caddy-2.11.7", root)
     record = root / "var/opt/extensions/caddy/installed"
     written = record.read_bytes()
     for damage in (b"\xff", b"etc/passwd", b"/a\0b", b"\n"):
@@ -215,7 +215,7 @@ def test_a_record_that_is_a_link_or_damaged(settings: Settings, root: Path, tmp_
     elsewhere.write_bytes(written)
     record.unlink()
     record.symlink_to(elsewhere)
-    install(settings, "caddy-v2.11.7", root)
+    install(settings, "caddy-2.11.7", root)
     assert elsewhere.read_bytes() == written
     assert not record.is_symlink()
     uninstall("caddy", root)
@@ -246,7 +246,7 @@ def test_a_channel_does_not_go_back(
 
 def test_what_conflicts_is_refused(settings: Settings, published: Path, root: Path) -> None:
     release(published, "engine", "1.0", {"x86-64": b"engine"}, conflicts=("caddy",))
-    install(settings, "caddy-v2.11.7", root)
+    install(settings, "caddy-2.11.7", root)
     before = paths(root)
     with pytest.raises(ProvisionError, match="engine can't run beside caddy"):
         install(settings, "engine-1.0", root)
@@ -254,7 +254,7 @@ def test_what_conflicts_is_refused(settings: Settings, published: Path, root: Pa
     uninstall("caddy", root)
     install(settings, "engine-1.0", root)
     with pytest.raises(ProvisionError, match="caddy can't run beside engine"):
-        install(settings, "caddy-v2.11.7", root)
+        install(settings, "caddy-2.11.7", root)
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
@@ -274,14 +274,14 @@ def test_an_image_of_somebody_else_is_left_alone(settings: Settings, root: Path,
 def test_an_image_comes_from_a_registry(
     settings: Settings, published: Path, root: Path, tmp_path: Path
 ) -> None:
-    image = published / "caddy-v2.11.7/caddy-v2.11.7-x86-64.raw"
+    image = published / "caddy-2.11.7/caddy-2.11.7-x86-64.raw"
     data = image.read_bytes()
     wanted = Wanted(arch="x86-64")
     with docker_registry(Debian("bookworm"), tmp_path / "registry") as running:
         there = Registry(running.reference())
         there.push(data, "application/octet-stream")
         in_registry = replace(settings, publish_url=str(running.reference()), dist=published)
-        found = resolve("caddy-v2.11.7", settings=in_registry, wanted=wanted)
+        found = resolve("caddy-2.11.7", settings=in_registry, wanted=wanted)
         config = plan([found], Choices())
         installing.install(replace(found, local=None), config, root)
         assert (root / f"var/opt/extensions/caddy/{image.name}").read_bytes() == data

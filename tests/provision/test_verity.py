@@ -145,10 +145,10 @@ def test_nothing_that_would_stop_every_merge_is_installed(
     if enforced_before:
         install(settings, "app", root, enforce=True)
         with pytest.raises(ProvisionError, match="caddy is not signed, and this system enforces"):
-            install(settings, "caddy-v2.11.7", root)
+            install(settings, "caddy-2.11.7", root)
         assert not (root / "etc/extensions/caddy.raw").exists()
         return
-    install(settings, "caddy-v2.11.7", root)
+    install(settings, "caddy-2.11.7", root)
     with pytest.raises(ProvisionError, match="would not merge any more") as caught:
         install(settings, "app", root, enforce=True)
     assert str(root / "etc/extensions/caddy.raw") in str(caught.value.where)

@@ -136,6 +136,10 @@ def test_a_signature_by_somebody_else_is_refused_and_one_that_nobody_can_judge(
         presented(waived, Keyring.read(ring))
     whole = Keyring.read(person.export(tmp_path / "whole"))
     assert presented(waived, whole).files[-1].name == sums.FILE
+    (waived / sums.SIGNATURE).unlink()
+    with pytest.raises(PublishError, match="is not signed, and there are keys") as caught:
+        presented(waived, whole)
+    assert caught.value.fix == "set BAKERY_SIGNING_KEY, and sign it: doit release:tool-v1.1.0"
 
 
 def test_bytes_that_are_not_those_on_record_are_refused(waived: Path) -> None:

@@ -130,6 +130,8 @@ def test_a_service_sets_itself_up_and_is_asked_to_work(app: Package) -> None:
     assert recipe["account"] == {"name": "app", "home": "/srv/app", "title": "The app"}
     assert recipe["config"] == {"etc/app/app.conf": "app.conf"}
     assert recipe["start"] == ["app.service"]
+    readme = debian_texts.readme(plan)
+    assert "\n- **Starts** `app.service`.\n- **Tier** community.\n" in readme
     assert recipe["edit"]["usr/lib/systemd/system/app.service"] == [
         {"replace": "[Install]\nWantedBy=multi-user.target\n", "with": ""},
         {"replace": "EnvironmentFile=/", "with": "EnvironmentFile=-/"},
