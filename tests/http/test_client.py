@@ -189,6 +189,16 @@ def test_a_token_is_told_to_its_server_alone(client: Client, upstream: Upstream)
     assert asked_by(upstream) == ["Bearer secret", None, None]
 
 
+@pytest.mark.parametrize("value", ["a b", "a\nHost: b", "secret\n", "ä"])
+def test_what_is_no_token_is_told_nobody(client: Client, upstream: Upstream, value: str) -> None:
+    url = upstream.offer("/a", upstream.whole(BODY))
+    with pytest.raises(RefusedError, match="what X gives is no token") as caught:
+        client.request("GET", url, token=Token(value=value, variable="X", api=url))
+    assert value not in str(caught.value)
+    client.request("GET", url, token=Token(value=None, variable="X", api=url))
+    assert asked_by(upstream) == [None]
+
+
 def test_a_redirect_takes_no_token_along(client: Client, upstream: Upstream) -> None:
     there = upstream.offer("/b", upstream.whole(BODY))
     url = upstream.offer("/a", upstream.status(302, Location=elsewhere(there)))

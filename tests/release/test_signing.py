@@ -125,7 +125,7 @@ def test_a_key_may_be_a_file_and_have_a_passphrase(tmp_path: Path) -> None:
 
 
 def test_a_problem_names_the_variable_that_holds_the_key(person: Person, tmp_path: Path) -> None:
-    public = person.export(tmp_path / "public.asc")
+    public = person.export(tmp_path / "public.asc", person.key("somebody"))
     with pytest.raises(ReleaseError) as caught:
         SigningKey.configured({"BAKERY_REMOTE_KEY": str(public)}, variable="BAKERY_REMOTE_KEY")
     assert caught.value.where == "BAKERY_REMOTE_KEY"
@@ -139,7 +139,7 @@ def test_a_problem_names_the_variable_that_holds_the_key(person: Person, tmp_pat
 def test_what_is_no_private_key_is_refused(person: Person, tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match="can't be read"):
         key("/nowhere/key.asc")
-    public = person.export(tmp_path / "public.asc")
+    public = person.export(tmp_path / "public.asc", person.key("somebody"))
     with pytest.raises(ReleaseError, match="0 private keys"):
         key(str(public))
     for name in ("one", "another"):
