@@ -56,23 +56,33 @@ def release(reader: ReleaseReader) -> ReleaseDocument:
     return described
 
 
-def compare(
-    reader: ReleaseReader, described: ReleaseDocument, sizes: Mapping[str, int] | None = None
-) -> None:
-    """Refuse a release.json that says something else than the files beside it.
-
-    Args:
-        reader: reads them.
-        described: what it says.
-        sizes: the bytes of files, as far as they have been read.
+def compare(reader: ReleaseReader, described: ReleaseDocument) -> None:
+    """Refuse a release.json that says something else than the list of digests beside it.
 
     Raises:
         ReleaseError: it does.
 
     """
-    known = sizes or {}
-    files = {name: (known.get(name), digest) for name, digest in reader.digests.items()}
+    files = {name: (None, digest) for name, digest in reader.digests.items()}
     _refuse(reader, document.FILE, document.contradictions(described, files))
+
+
+def compare_size(reader: ReleaseReader, file: str, name: str, *, size: int, told: int) -> None:
+    """Refuse a release.json or channel.json that tells another size of an image.
+
+    Args:
+        reader: reads them.
+        file: which of the two it is.
+        name: the image's file.
+        size: its bytes.
+        told: how many it has by that file.
+
+    Raises:
+        ReleaseError: it does.
+
+    """
+    if size != told:
+        _refuse(reader, file, [f"{name} has {size} bytes, and {told} there"])
 
 
 def channel(reader: ReleaseReader) -> tuple[IndexedRelease, ...]:

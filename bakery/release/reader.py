@@ -296,7 +296,7 @@ def _explained(base: str, name: str, expected: int | None = None) -> Iterator[No
         yield
     except TooLargeError as error:
         if expected is not None:
-            why = f"it has more than the {expected} bytes that {document.FILE} gives"
+            why = f"it has more than the {expected} bytes that are told of it"
             raise _altered(base, name, why) from None
         raise ReleaseError(
             f"{name} is too large to be true", where=url, why=str(error), fix=_DONT

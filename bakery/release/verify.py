@@ -63,21 +63,21 @@ def verify(
         yield Verified(sums.SIGNATURE, size, f"signature by a key of {keyring}")
     _refuse_no_image(reader)
     described = identity.release(reader) if identity.is_release(reader) else None
+    file = document.FILE if described else index.CHANNEL
     if described:
         sizes = {each.file: each.size for image in described.images for each in image.files}
         what = f"describes {described.name} {described.version}, as its files are"
         waived = "".join(f"\n  not booted: {each}" for each in described.waived_boots)
-        yield Verified(document.FILE, len(reader.read(document.FILE)), f"{what}{waived}")
+        yield Verified(file, len(reader.read(file)), f"{what}{waived}")
     else:
         listed = identity.channel(reader)
         images = [image for each in listed for image in each.images]
         sizes = {each.file: each.size for image in images for each in image.files}
         what = f"lists {', '.join(each.tag for each in listed)}, as its files are"
-        yield Verified(index.CHANNEL, len(reader.read(index.CHANNEL)), what)
+        yield Verified(file, len(reader.read(file)), what)
     for name, digest in reader.digests.items():
         size = reader.check(name, sizes.get(name))
-        if described:
-            identity.compare(reader, described, {name: size})
+        identity.compare_size(reader, file, name, size=size, told=sizes.get(name, size))
         yield Verified(name, size, f"SHA-256 {digest}")
     if not is_address:
         _refuse_unlisted(folder, reader.digests)

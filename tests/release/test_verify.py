@@ -229,6 +229,7 @@ def test_a_release_json_that_tells_something_else(
         ),
         (lambda told: told["requires"].append("tool"), "neither needs nor excludes itself"),
         (lambda told: told["conflicts"].append("tool"), "neither needs nor excludes itself"),
+        (lambda told: told["replaces"].append("tool"), "neither needs nor excludes itself"),
     ],
 )
 def test_a_release_json_that_makes_no_sense(
@@ -288,6 +289,22 @@ def test_a_channel_that_lists_an_image_twice(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match=r"can't be read") as caught:
         check(folder)
     assert "app-2.0.1-x86-64.raw is there twice" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("size", "says"),
+    [(99, "app-2.0.1-x86-64.raw has 9 bytes, and 99 there"), (8, "more than the 8 bytes")],
+)
+def test_a_channel_that_tells_another_size(tmp_path: Path, size: int, says: str) -> None:
+    made(tmp_path, "app", "2.0.1", {"x86-64": b"app 2.0.1"})
+    folder = channel(tmp_path, "app", "https://example.com", "2.0.1")
+    listed = json.loads((folder / "channel.json").read_bytes())
+    listed["releases"][0]["images"][0]["size"] = size
+    (folder / "channel.json").write_text(json.dumps(listed))
+    index(folder)
+    with pytest.raises(ReleaseError) as caught:
+        check(folder)
+    assert says in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["other", "app-2.0", "app-2.0.1"])
