@@ -15,6 +15,7 @@ from harness.openpgp import LONG_AGO, Person
 
 from bakery.release import signing, sums
 from bakery.release.errors import ReleaseError
+from bakery.release.reader import ReleaseReader
 from bakery.release.signing import SigningKey
 from bakery.release.verify import verify
 from bakery.tools import ToolFailedError
@@ -170,6 +171,19 @@ def test_somebody_else_s_signature_is_refused(
     other = person.export(tmp_path / "other.asc", person.key("a third one"))
     with pytest.raises(ReleaseError, match="signature of SHA256SUMS does not hold"):
         list(verify(str(release), keyring=other))
+
+
+def test_what_holds_by_one_key_in_one_file_says_nothing_of_others(
+    release: Path, person: Person, tmp_path: Path
+) -> None:
+    own = release / signing.KEYRING
+    other = person.export(tmp_path / "other.asc", person.key("a fourth one"))
+    (release / sums.ARMORED).write_bytes(person.sign(tmp_path / "other.asc").read_bytes())
+    reader = ReleaseReader.open(release.as_uri())
+    assert reader.signed_by(own) == (release / sums.SIGNATURE).stat().st_size
+    for keys, name in ((other, sums.SIGNATURE), (own, sums.ARMORED)):
+        with pytest.raises(ReleaseError, match="signature of SHA256SUMS does not hold"):
+            reader.signed_by(keys, name)
 
 
 def test_an_altered_index_is_refused(release: Path) -> None:
