@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -371,7 +372,7 @@ def test_what_a_run_of_64_images_agrees_on_fits_into_a_variable() -> None:
     assert 64 * len(msgspec.json.encode({name: claim})) < 128 << 10  # execve(2), MAX_ARG_STRLEN
 
 
-@pytest.mark.parametrize("damage", ["nothing", "no-record", "not-json", "deep", "link", "claim"])
+@pytest.mark.parametrize("damage", ["nothing", "no-record", "not-json", "deep", "claim"])
 def test_a_shard_may_hand_over_anything(workflow: Workflow, damage: str) -> None:
     id_ = "other-1.0-arm64"
     folder = workflow.artifacts / f"built-{workflow.shard_of(id_)}"
@@ -384,15 +385,42 @@ def test_a_shard_may_hand_over_anything(workflow: Workflow, damage: str) -> None
         record.write_text('{"key": 1}')
     elif damage == "deep":
         record.write_text('{"more": ' + "[" * 100_000 + "]" * 100_000 + "}")
-    elif damage == "link":
-        path = folder / "other-1.0" / f"{id_}.raw"
-        path.unlink()
-        path.symlink_to("/etc/passwd")
     else:
         (folder / "other-1.0" / f"{id_}.raw").write_text("not as recorded")
     agreed, problems = workflow.agree()
     assert id_ not in agreed
     assert problems
+
+
+@pytest.mark.parametrize("name", ["other-1.0", "other-1.0/other-1.0-arm64.raw", ".bakery"])
+def test_no_link_is_followed_even_to_the_right_bytes(
+    workflow: Workflow, tmp_path: Path, name: str
+) -> None:
+    path = workflow.artifacts / f"built-{workflow.shard_of('other-1.0-arm64')}" / name
+    path.symlink_to(path.rename(tmp_path / "elsewhere"))
+    agreed, problems = workflow.agree()
+    assert "other-1.0-arm64" not in agreed
+    assert "leads elsewhere" in str(problems[0])
+
+
+def test_a_record_without_end_is_not_read(workflow: Workflow) -> None:
+    id_ = "other-1.0-arm64"
+    folder = workflow.artifacts / f"built-{workflow.shard_of(id_)}"
+    os.truncate(folder / f".bakery/squash/{id_}.json", (256 << 20) + 1)
+    agreed, (problem,) = workflow.agree()
+    assert id_ not in agreed
+    assert "is too large" in str(problem)
+
+
+@pytest.mark.parametrize("kind", ["squash", "check"])
+def test_either_record_is_part_of_the_agreement(workflow: Workflow, kind: str) -> None:
+    agreed, _ = workflow.agree()
+    victim = workflow.images["top-2.0-x86-64"]
+    folder = workflow.artifacts / f"built-{workflow.shard_of(victim.id)}"
+    with (folder / f".bakery/{kind}/{victim.id}.json").open("a") as record:
+        record.write(" ")
+    problems = workflow.restorer(agreed).images([victim])
+    assert "is not what was agreed on" in str(problems[0])
 
 
 def test_an_agreement_that_can_not_be_read_is_refused() -> None:
