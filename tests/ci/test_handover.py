@@ -372,7 +372,9 @@ def test_what_a_run_of_64_images_agrees_on_fits_into_a_variable() -> None:
     assert 64 * len(msgspec.json.encode({name: claim})) < 128 << 10  # execve(2), MAX_ARG_STRLEN
 
 
-@pytest.mark.parametrize("damage", ["nothing", "no-record", "not-json", "deep", "claim"])
+@pytest.mark.parametrize(
+    "damage", ["nothing", "no-record", "not-json", "no-check", "deep", "claim"]
+)
 def test_a_shard_may_hand_over_anything(workflow: Workflow, damage: str) -> None:
     id_ = "other-1.0-arm64"
     folder = workflow.artifacts / f"built-{workflow.shard_of(id_)}"
@@ -383,6 +385,8 @@ def test_a_shard_may_hand_over_anything(workflow: Workflow, damage: str) -> None
         record.unlink()
     elif damage == "not-json":
         record.write_text('{"key": 1}')
+    elif damage == "no-check":
+        (folder / ".bakery/check" / f"{id_}.json").write_text("{}")
     elif damage == "deep":
         record.write_text('{"more": ' + "[" * 100_000 + "]" * 100_000 + "}")
     else:
