@@ -272,6 +272,27 @@ def test_a_shard_boots_what_it_has_built_and_takes_nothing_from_others(workflow:
     assert not state.is_done(restorer._steps(images[0]).booted)
 
 
+def test_what_several_have_built_each_takes_from_itself(workflow: Workflow) -> None:
+    shard = spread(workflow)
+    agreed, _ = workflow.agree()
+    assert agreed["base-2.0-x86-64"].shard != shard
+    for other in workflow.artifacts.iterdir():
+        if other.name != f"built-{shard}":
+            shutil.rmtree(other)
+    restorer = workflow.restorer(agreed)
+    images, problems = restorer.shard(shard, workflow.images.values())
+    assert problems == []
+    assert [image.id for image in images] == ["other-1.0-x86-64"]
+    assert restorer.taken == {"other-1.0-x86-64", "base-2.0-x86-64"}
+
+
+def test_nothing_is_booted_without_what_it_requires(workflow: Workflow) -> None:
+    agreed, _ = workflow.agree()
+    name = agreed.pop("base-2.0-x86-64").shard
+    assert name == workflow.shard_of("top-2.0-x86-64")
+    assert workflow.restorer(agreed).shard(name, workflow.images.values()) == ([], [])
+
+
 def test_a_job_that_is_run_again_takes_over_the_boots_of_these_very_bytes(
     workflow: Workflow,
 ) -> None:
