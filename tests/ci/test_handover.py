@@ -209,13 +209,31 @@ def test_of_a_poisoned_shard_only_what_was_asked_of_it_is_taken(workflow: Workfl
     assert workflow.context.file(workflow.images[victim]).read_text() == victim
 
 
-def test_bytes_that_change_after_the_agreement_are_refused(workflow: Workflow) -> None:
+@pytest.mark.parametrize("what", ["everything", "image", "manifest", "inventory"])
+def test_bytes_that_change_after_the_agreement_are_refused(workflow: Workflow, what: str) -> None:
     agreed, _ = workflow.agree()
     victim = workflow.images["top-2.0-x86-64"]
-    workflow.build("built", workflow.shard_of(victim.id), victim, "poison")
+    shard = workflow.shard_of(victim.id)
+    folder = workflow.artifacts / f"built-{shard}"
+    if what == "everything":
+        workflow.build("built", shard, victim, "poison")
+    elif what == "image":
+        (folder / victim.release / victim.filename).write_text("poison")
+    else:
+        (folder / f".bakery/squash/{victim.id}.{what}").write_text("poison")
     problems = workflow.restorer(agreed).images([victim])
     assert "is not what was agreed on" in str(problems[0])
     assert not workflow.context.file(victim).exists()
+
+
+def test_what_is_taken_over_is_held_against_its_record(workflow: Workflow) -> None:
+    agreed, _ = workflow.agree()
+    restorer, image = workflow.restorer(agreed), workflow.images["other-1.0-arm64"]
+    restorer.images([image])
+    steps = restorer._steps(image)
+    assert restorer.state.required_attachment(steps.squashed, "manifest") == b"manifest "
+    workflow.context.file(image).write_text("altered")
+    assert not State(workflow.context.settings.dist).is_done(steps.squashed)
 
 
 def test_an_image_whose_boot_failed_is_not_ready(workflow: Workflow) -> None:
@@ -279,11 +297,17 @@ def test_what_several_have_built_each_takes_from_itself(workflow: Workflow) -> N
     for other in workflow.artifacts.iterdir():
         if other.name != f"built-{shard}":
             shutil.rmtree(other)
+    record = workflow.artifacts / f"built-{shard}" / ".bakery/squash/base-2.0-x86-64.json"
+    told = record.read_bytes()
+    record.write_bytes(told.replace(b"1.5", b"2.5"))  # no two jobs take the same time
     restorer = workflow.restorer(agreed)
     images, problems = restorer.shard(shard, workflow.images.values())
     assert problems == []
     assert [image.id for image in images] == ["other-1.0-x86-64"]
     assert restorer.taken == {"other-1.0-x86-64", "base-2.0-x86-64"}
+    record.write_bytes(told.replace(agreed["base-2.0-x86-64"].sha256.encode(), b"f" * 64))
+    _, (problem,) = workflow.restorer(agreed).shard(shard, workflow.images.values())
+    assert problem.what == "base-2.0-x86-64 is not what was agreed on"
 
 
 def test_nothing_is_booted_without_what_it_requires(workflow: Workflow) -> None:
