@@ -245,8 +245,10 @@ def test_a_channel_is_signed_once_and_a_damaged_signature_heals(site: Site, old:
     before = (signature.read_bytes(), signature.stat().st_mtime_ns)
     site.follow()
     assert (signature.read_bytes(), signature.stat().st_mtime_ns) == before
-    signature.write_bytes(b"rotten")
-    site.follow()
+    for damaged in (signature, signature.with_name(sums.ARMORED)):
+        damaged.write_bytes(b"rotten")
+        site.follow()
+        assert damaged.read_bytes() != b"rotten"
     assert site.signed_by(old)
 
 
