@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import json
 import shutil
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -18,11 +19,12 @@ from bakery.publish import github, session
 from bakery.publish.directory import Directory
 from bakery.publish.model import PublishError
 from bakery.publish.release_folder import presented
-from bakery.release import signing, sums
+from bakery.release import document, signing, sums
 from bakery.release.keyring import Keyring
 from bakery.release.verify import verify
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from harness.openpgp import Person
@@ -58,6 +60,42 @@ def test_an_image_that_has_not_booted_is_refused(shop: Shop) -> None:
         presented(folder, None)
     assert "doit boot:tool-v1.1.0-" in str(caught.value)
     assert "BAKERY_BOOT_WAIVER='x86-64: REASON'" in str(caught.value)
+
+
+def retell(folder: Path, act: Callable[[Any], object]) -> None:
+    """Have release.json tell something else of its images, and the list of digests fit."""
+    path = folder / document.FILE
+    described = json.loads(path.read_bytes())
+    act(described["images"])
+    path.write_text(json.dumps(described))
+    index(folder)
+
+
+def test_what_is_published_has_to_boot_whatever_its_format_is_called(shop: Shop) -> None:
+    folder = shop.publish(shop.assembled("v1.1.0"), "v1.1.0")
+    retell(folder, lambda images: [image.update(format="folder") for image in images])
+    with pytest.raises(PublishError, match="has passed no boot"):
+        presented(folder, None)
+
+
+@pytest.mark.parametrize(
+    ("act", "says"),
+    [
+        (lambda images: images.pop(), f"it does not describe {IMAGE}"),
+        (lambda images: images[1].update(size=99), f"{IMAGE} has 17 bytes, and 99 there"),
+        (
+            lambda images: [image.update(sha256="") for image in images],
+            "has no image that is a file",
+        ),
+    ],
+)
+def test_a_release_json_that_tells_something_else(
+    waived: Path, act: Callable[[Any], object], says: str
+) -> None:
+    retell(waived, act)
+    with pytest.raises(PublishError) as caught:
+        presented(waived, None)
+    assert says in str(caught.value)
 
 
 def test_a_waiver_for_one_architecture_leaves_the_other_demanded(shop: Shop) -> None:
@@ -136,6 +174,10 @@ def test_a_signature_by_somebody_else_is_refused_and_one_that_nobody_can_judge(
         presented(waived, Keyring.read(ring))
     whole = Keyring.read(person.export(tmp_path / "whole"))
     assert presented(waived, whole).files[-1].name == sums.FILE
+    shutil.copy(waived / "notes.md", waived / sums.ARMORED)
+    with pytest.raises(PublishError, match="is not signed by one of our keys"):
+        presented(waived, whole)
+    (waived / sums.ARMORED).unlink()
     (waived / sums.SIGNATURE).unlink()
     with pytest.raises(PublishError, match="is not signed, and there are keys") as caught:
         presented(waived, whole)
