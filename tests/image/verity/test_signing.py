@@ -69,12 +69,19 @@ def test_signatures_are_those_of_openssl(publisher: Publisher, tmp_path: Path) -
     ],
 )
 @pytest.mark.parametrize("curve", [False, True])
-def test_signatures_made_elsewhere(words: str, curve: bool, tmp_path: Path) -> None:  # noqa: FBT001
+def test_signatures_made_elsewhere(
+    words: str,
+    curve: bool,  # noqa: FBT001
+    stranger: Publisher,
+    tmp_path: Path,
+) -> None:
     publisher = Publisher(tmp_path, curve=curve)
     data = openssl(publisher, tmp_path, *words.split())
     made = made_elsewhere(ROOT_HASH, data, publisher.certificates)
     assert (made.root_hash, made.fingerprint) == (ROOT_HASH, publisher.signer.fingerprint)
     assert publisher.certificates.verify(made) == publisher.signer.fingerprint
+    several = [*stranger.certificates.all, *publisher.certificates.all]
+    assert pkcs7.verify(made.pkcs7, ROOT_HASH.encode(), several) == several[1]
     if "-nocerts" not in words:
         assert made_elsewhere(ROOT_HASH, data, None) == made
     with pytest.raises(VerityError, match="has not signed this root hash"):
@@ -153,6 +160,22 @@ def test_no_byte_of_a_signature_makes_the_reader_fail_or_lie(publisher: Publishe
     for size in range(len(good)):
         with pytest.raises(Pkcs7Error):
             pkcs7.verify(good[:size], ROOT_HASH.encode(), certificates)
+
+
+@pytest.mark.parametrize(
+    ("label", "says"),
+    [
+        (pkcs7._SIGNED_DATA, "it is no PKCS#7 signature"),
+        (pkcs7._DATA, "it is of something else than data"),
+    ],
+)
+def test_what_is_called_something_else_is_no_signature(
+    publisher: Publisher, label: bytes, says: str
+) -> None:
+    enveloped = label[:-1] + b"\x03"  # RFC 2315, 14
+    good = publisher.signer.sign(ROOT_HASH).pkcs7
+    with pytest.raises(Pkcs7Error, match=says):
+        pkcs7.verify(good.replace(label, enveloped), ROOT_HASH.encode(), publisher.certificates.all)
 
 
 def test_a_key_is_text_or_a_path_and_is_not_shown(publisher: Publisher) -> None:
