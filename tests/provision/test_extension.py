@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from contextlib import closing
@@ -19,6 +20,7 @@ from bakery.provision import command
 from bakery.provision.errors import ProvisionError
 from bakery.release import sums
 from bakery.release.errors import ReleaseError
+from bakery.release.index import CHANNEL
 from bakery.settings import load as load_settings
 
 if TYPE_CHECKING:
@@ -120,6 +122,18 @@ def test_the_description_of_a_release_is_compared(settings: Settings, published:
         given(settings, "caddy-2.11.7")
 
 
+def test_a_description_of_other_bytes_is_refused(settings: Settings, published: Path) -> None:
+    folder = published / "caddy-2.11.7"
+    image = next(folder.glob("*.raw"))
+    digest = sums.decode((folder / sums.FILE).read_bytes())[image.name]
+    described = folder / "release.json"
+    described.write_text(described.read_text().replace(digest, "0" * 64))
+    index(folder)
+    for reference in (folder.name, str(image)):
+        with pytest.raises(ReleaseError, match=r"release\.json contradicts the files beside it"):
+            given(settings, reference)
+
+
 def test_an_image_that_the_channel_does_not_list(
     settings: Settings, published: Path, person: Person
 ) -> None:
@@ -168,6 +182,19 @@ def test_a_channel_whose_release_has_other_files(settings: Settings, published: 
     release(published, "docker", "20.10.13", {"x86-64": b"something else"})
     with pytest.raises(ProvisionError, match="have different files"):
         given(settings, "docker")
+
+
+def test_the_newest_version_is_taken_in_whichever_order_they_are_listed(
+    settings: Settings, published: Path, person: Person
+) -> None:
+    folder = index(published / "docker", person)
+    newest = given(settings, "docker")
+    listed = json.loads((folder / CHANNEL).read_bytes())
+    listed["releases"].reverse()
+    (folder / CHANNEL).write_text(json.dumps(listed))
+    index(folder, person)
+    assert given(settings, "docker") == newest
+    assert "docker-20.10.13" in newest
 
 
 def test_a_channel_may_be_apart_from_its_releases(settings: Settings, published: Path) -> None:
