@@ -44,7 +44,7 @@ def unpacked(kept: Kept, archive: Path, expected: str) -> dict[str, bytes]:
         member.path: stream.read() if stream else b""
         for member, stream in members(file, "a.tar.xz", lambda _: True)
     }
-    file.sha256()
+    assert file.sha256() == digest(archive)
     return contents
 
 
