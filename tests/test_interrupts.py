@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pytest
 from harness.server import Handler, Server
@@ -73,7 +73,7 @@ with Workers(2) as pool:
 
 
 def interrupted(
-    program: str, *words: Path | str, number: signal.Signals, when: Callable[[str], None]
+    program: str, *words: Path | str, number: signal.Signals, when: Callable[[IO[str]], None]
 ) -> str:
     """Send a program a signal, which must end it by just that; return what it said."""
     command = [sys.executable, "-c", BEGIN + program, *words]
@@ -81,15 +81,15 @@ def interrupted(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         assert process.stdout
-        when(process.stdout.readline if "begun()" in program else str)
+        when(process.stdout)
         process.send_signal(number)
         said, _ = process.communicate(timeout=60)
     assert process.returncode == -number
     return said
 
 
-def read(line: Callable[[], str]) -> None:
-    assert line() == "begun\n"
+def read(said: IO[str]) -> None:
+    assert said.readline() == "begun\n"
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -256,10 +256,15 @@ try:
 finally:
     threading.Event().wait()
 """
-    command = [sys.executable, "-c", BEGIN + program, tmp_path]
+    command: list[str | Path] = [sys.executable, "-c", BEGIN + program, tmp_path]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         programs = opened(tmp_path / "started")
-        until(lambda: process.poll() is not None or process.send_signal(signal.SIGINT))
+
+        def asked() -> bool:
+            process.send_signal(signal.SIGINT)
+            return process.poll() is not None
+
+        until(asked)
         assert process.returncode == -signal.SIGINT
     assert all(map(has_ended, programs))
 

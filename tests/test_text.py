@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bakery.errors import SettingsError
-from bakery.text import alarms, format_size, parse_size, plain_table
+from bakery.text import alarms, format_size, parse_size, plain_table, printable
 
 
 @pytest.mark.parametrize(
@@ -58,3 +60,10 @@ def test_what_needs_attention_is_shown_by_github_actions(
     assert capsys.readouterr().out == (
         "::warning title=bakery::left out: app-1, since 100%25 of it%0A::error::is odd\n"
     )
+
+
+@given(st.binary())
+def test_whatever_a_name_holds_can_be_printed(name: bytes) -> None:
+    shown = printable(name.decode("utf-8", "surrogateescape"))
+    assert shown.isprintable()
+    shown.encode("utf-8")

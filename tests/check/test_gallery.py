@@ -541,4 +541,4 @@ class TestImages:
         assert [(each.rule, each.path) for each in findings] == (
             [("selinux-label", path)] if message else []
         )
-        assert all(message in each.message for each in findings)
+        assert all((message or "") in each.message for each in findings)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import needs
 from harness.debian import ROOTS
+from harness.native import ARCH
 
-from bakery.arch import native_arch
 from bakery.boot.debian import SUITES
 from bakery.boot.machine import BootImage, Load
 from bakery.boot.nspawn import Nspawn
@@ -111,7 +111,7 @@ def host(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(params=SUITES)
 def guest(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Guest]:
-    machine = Nspawn(suite=request.param, cache=ROOTS, arch=native_arch())
+    machine = Nspawn(suite=request.param, cache=ROOTS, arch=ARCH)
     machine.prepare(Silent().tell)
     (tmp_path / "image/usr/share/app").mkdir(parents=True)
     images = [BootImage(path=tmp_path / "image", name="app")]

@@ -41,7 +41,8 @@ assets:
 
 def newest(project: Project, name: str) -> str:
     lock = (project.recipes / name / "lock.json").read_text()
-    return re.findall(r'^    "([^"]+)": \{', lock, flags=re.MULTILINE)[-1]
+    *_, tag = re.findall(r'^    "([^"]+)": \{', lock, flags=re.MULTILINE)
+    return str(tag)
 
 
 def test_recipes_from_the_package_index_boot_and_work(tmp_path: Path) -> None:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import needs
 from harness.debian import ROOTS
+from harness.native import ARCH
 from harness.project import TOOL, TOOL_URL, digest
-
-from bakery.arch import native_arch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +34,7 @@ SECRETS = {
 _STARTED = re.compile(r'execve\("[^"]*/([^"/]+)", (\[.*?\]), (\[.*)')
 
 
-@pytest.mark.skipif(native_arch() != "x86-64", reason="the recipe is for x86-64")
+@pytest.mark.skipif(ARCH != "x86-64", reason="the recipe is for x86-64")
 def test_no_program_of_a_build_and_a_boot_is_told_a_secret(
     project: Project, mirror: Mirror, tmp_path: Path
 ) -> None:

@@ -244,7 +244,7 @@ def test_systemd_takes_it_for_an_extension(tmp_path: Path, form: Format) -> None
     if not shutil.which("systemd-dissect"):
         pytest.skip("systemd-dissect is not installed")
     image = make(tmp_path, form)
-    command = ["systemd-dissect", "--json=short", image]
+    command: list[str | Path] = ["systemd-dissect", "--json=short", image]
     said = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     assert said["useSystemExtension"]
 
@@ -401,7 +401,7 @@ def seen(path: Path) -> tuple[list[tuple[object, ...]], set[tuple[str, str]]]:
     context = Context(name="sample", arch="x86-64", manifest=manifest_of(sample()))
     report, _ = check_path(path, context)
     judged = {"image-content", "owner", "directory-mode", "image-mount"}
-    nodes = [
+    nodes: list[tuple[object, ...]] = [
         (n.path, n.type, n.mode, n.uid, n.gid, n.mtime, n.size, n.sha256, n.target)
         for n in load(path, context).tree
     ]
@@ -455,7 +455,7 @@ def test_a_btrfs_image_of_somebody_elses_files_is_refused_by_who_writes_it(tmp_p
     plant(tree, sample(), seed=1)
     image.touch()
     path = f"/usr/sbin:/sbin:{os.environ['PATH']}"
-    command = ["mkfs.btrfs", "-q", "--rootdir", tree, image]
+    command: list[str | Path] = ["mkfs.btrfs", "-q", "--rootdir", tree, image]
     subprocess.run(command, check=True, env={"PATH": path})
     btrfs._refuse_others_files(image)
     os.chown(tree / "usr/bin/tool", 65534, 0)

@@ -15,11 +15,11 @@ from harness import host_registry, needs
 from harness import ignition as apply
 from harness.host_registry import ADDRESS, HOST, LOGINS, RegistryPublisher
 from harness.hosts import Host, booted, provision
+from harness.native import ARCH
 from harness.openpgp import Person
 from harness.registry import docker_registry
 
 from bakery import settings as settings_module
-from bakery.arch import native_arch
 from bakery.boot.nspawn import image_path
 from bakery.provision import extension, ignition, registry, shell
 from bakery.provision.extension import Wanted
@@ -37,9 +37,8 @@ pytestmark = [
     pytest.mark.e2e,
     needs.ROOT,
     needs.programs("systemd-nspawn", "debootstrap", "mksquashfs", "gpg", "apt-get"),
-    pytest.mark.skipif(native_arch() != "x86-64", reason="the registry is for x86-64"),
+    pytest.mark.skipif(ARCH != "x86-64", reason="the registry is for x86-64"),
 ]
-ARCH = native_arch()
 LONG = [
     pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
     for suite in ("bookworm", "trixie", "forky")  # systemd 252, 257 and 262

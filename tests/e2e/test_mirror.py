@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness import needs, small
+from harness import elf, needs, small
 from harness.debian import ROOTS
 from harness.hosts import HERE, Publisher, booted
 from harness.mirror import Mirror
+from harness.native import ARCH
 from harness.project import REPOSITORY, Project, digest
 
-from bakery.arch import native_arch
 from bakery.boot.debian import SUITES
 from bakery.recipe import debian
 from bakery.recipe import lock as lockfile
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from harness.openpgp import Person
 
-ARCH = native_arch()
 GUIDE = REPOSITORY / ".github/docs/air-gap.md"
 LONG = [
     pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
@@ -115,7 +114,7 @@ def recipe(project: Project) -> None:
         (folder / "run").write_text(RUN.format(version=version))
         with zipfile.ZipFile(folder / "wheel", "w") as wheel:
             wheel.writestr(zipfile.ZipInfo("app_data/text"), f"text of {version}\n")
-        small._pack(folder / "tool.deb", "tool", small.elf.program(ARCH, "tool"), _deb_arch())
+        small._pack(folder / "tool.deb", "tool", elf.program(ARCH, "tool"), _deb_arch())
         assets = {
             f"https://example.com/app-{version}": folder / "run",
             f"pypi:app-data/app_data-{version}-py3-none-any.whl": folder / "wheel",

@@ -56,6 +56,8 @@ if TYPE_CHECKING:
 
     from harness.openpgp import Person
 
+    from bakery.arch import Arch
+
 pytestmark = pytest.mark.e2e
 
 NOW = RetryPolicy(tries=1)
@@ -66,7 +68,7 @@ KAIROS = "application/vnd.kairos.sysext.raw"
 NAME, VERSION = "k3s", "v1.32.2+k3s1"
 TAG, IN_REGISTRY = f"{NAME}-{VERSION}", "k3s-v1.32.2_k3s1"
 THREE = ("v1.31.9+k3s1", "v1.32.1+k3s1", VERSION)
-PLATFORMS = {"linux/amd64": "x86-64", "linux/arm64": "arm64"}
+PLATFORMS: dict[str, Arch] = {"linux/amd64": "x86-64", "linux/arm64": "arm64"}
 ABOUT = {"org.opencontainers.image.source": "https://example.org/bakery"}
 RUN = {"docker": (docker_registry, "bookworm"), "crane": (crane_registry, "forky")}
 
@@ -482,7 +484,7 @@ def test_a_run_that_was_killed_is_continued(registry: Running, tmp_path: Path) -
             "transaction.publish(desired(Path(sys.argv[1])),"
             " publisher(Reference.parse(sys.argv[2])), NOW)"
         )
-        command = [sys.executable, "-c", program, folder, str(place)]
+        command = [sys.executable, "-c", program, str(folder), str(place)]
         child: list[subprocess.Popen[bytes]] = []
         begun = threading.Event()
 

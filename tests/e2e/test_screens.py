@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import labels, needs
 from harness.debian import ROOTS, store
+from harness.native import ARCH
 from harness.small import small_project
 from harness.terminal import Terminal, until
-
-from bakery.arch import native_arch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,7 +166,7 @@ def test_a_boot_that_fails(project: Project, width: int, *, renew: bool) -> None
     release = tree / "usr/lib/extension-release.d/extension-release.note"
     release.parent.mkdir(parents=True)
     release.write_text("ID=_any\n")
-    image = f"note-1.0-{native_arch()}.raw"
+    image = f"note-1.0-{ARCH}.raw"
     subprocess.run(["mksquashfs", tree, project.root / image, "-all-root", "-quiet"], check=True)
     check = "commands: [{run: echo what is wrong >&2; false, timeout: 1}]\n"
     (project.root / "check.yaml").write_text(check)

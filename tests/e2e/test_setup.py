@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import needs
 from harness.debian import ROOTS
+from harness.native import ARCH
 
-from bakery.arch import native_arch
 from bakery.boot import vm
 from bakery.boot.debian import SUITES
 from bakery.boot.guest import image_path
@@ -125,7 +125,7 @@ def _build(folder: Path, files: dict[str, str]) -> Path:
     (recipe / "lock.json").write_text(f'{{"versions": {{"{folder.name}": {{"assets": []}}}}}}')
     (release,) = releases(load_all(folder / "recipes")["app"])
     assert release.problem is None
-    image = next(image for image in release.images if image.contents.arch == native_arch())
+    image = next(image for image in release.images if image.contents.arch == ARCH)
     (folder / "tree").mkdir()
     manifest = stage(image, "", {}, folder / "tree", Silent())
     built = folder / "app.raw"
@@ -174,7 +174,7 @@ def _state(guest: Guest) -> str:
 
 
 def container(suite: str) -> Nspawn:
-    return Nspawn(suite=suite, cache=ROOTS, arch=native_arch())
+    return Nspawn(suite=suite, cache=ROOTS, arch=ARCH)
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -235,9 +235,9 @@ def test_a_service_is_up_after_200_merges_and_restarts(suite: str, images: list[
 def test_a_machine_of_its_own_gets_modules_formats_and_devices(
     suite: str, images: list[Path]
 ) -> None:
-    if vm.PLATFORMS[native_arch()].qemu.find() is None:
+    if vm.PLATFORMS[ARCH].qemu.find() is None:
         pytest.skip("needs qemu")
-    with booted(Qemu(suite=suite, cache=ROOTS, arch=native_arch()), images) as guest:
+    with booted(Qemu(suite=suite, cache=ROOTS, arch=ARCH), images) as guest:
         assert said(guest, "readlink /dev/app-null") == "null"
         assert said(guest, "head -2 /proc/sys/fs/binfmt_misc/app") == (
             "enabled\ninterpreter /usr/bin/app"

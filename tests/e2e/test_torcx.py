@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import needs, torcx
 from harness.debian import SUITES, store
+from harness.native import ARCH
 
 from bakery import settings as settings_module
-from bakery.arch import native_arch
 from bakery.torcx import build
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ pytestmark = [
     pytest.mark.e2e,
     needs.ROOT,
     needs.programs("systemd-nspawn"),
-    pytest.mark.skipif(native_arch() != "x86-64", reason="the images are for x86-64"),
+    pytest.mark.skipif(ARCH != "x86-64", reason="the images are for x86-64"),
 ]
 
 

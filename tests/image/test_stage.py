@@ -88,9 +88,9 @@ class Kitchen:
         self.root = self.folder / "tree"
         self.root.mkdir()
         if self.flip is not None:
-            data = bytearray(archive.read_bytes())
-            data[self.flip] ^= 1
-            archive.write_bytes(data)
+            flipped = bytearray(archive.read_bytes())
+            flipped[self.flip] ^= 1
+            archive.write_bytes(flipped)
         return stage(release.images[0], "key", {digest: archive}, self.root, Silent())
 
     def text(self, path: str) -> str:

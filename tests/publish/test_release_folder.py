@@ -114,9 +114,9 @@ def test_a_signature_is_added_to_these_images_alone(
     remote.publish(waived)
     person.key("the publisher's")
     index(waived, person)
-    ring = str(person.export(tmp_path / "ring"))
+    ring = person.export(tmp_path / "ring")
     once = RetryPolicy(tries=1)
-    remote = channels.session(publisher, tmp_path / "scratch", once, BAKERY_SIGNING_KEYRING=ring)
+    remote = channels.session(publisher, tmp_path / "scratch", once, ring=ring)
     (tmp_path / "www/tool-v1.1.0" / IMAGE).write_bytes(b"swapped")
     with pytest.raises(PublishError, match="is published with other files"):
         remote.publish(waived)

@@ -17,7 +17,7 @@ from bakery.recipe.plan import releases
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Bakery
+    from recipe.conftest import Bakery
 
 WHOLE = r"""# yaml-language-server: $schema=../../bakery/recipe/recipe.schema.json
 summary: Something useful

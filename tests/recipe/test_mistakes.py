@@ -8,7 +8,7 @@ from bakery.recipe.load import load_all
 from bakery.recipe.plan import releases
 
 if TYPE_CHECKING:
-    from conftest import Bakery, Mistake
+    from recipe.conftest import Bakery, Mistake
 
 
 def message_of(bakery: Bakery) -> str:

@@ -13,7 +13,7 @@ from bakery.recipe.model import OsLevel
 from bakery.recipe.plan import Asset, Image, StartedUnit, releases
 
 if TYPE_CHECKING:
-    from conftest import Bakery
+    from recipe.conftest import Bakery
 
 X86, ARM = "x86_64", "aarch64"
 SHA = hashlib.sha256(b"a").hexdigest()

@@ -8,7 +8,7 @@ from bakery.recipe.load import load_all
 from bakery.yaml.location import DocumentError
 
 if TYPE_CHECKING:
-    from conftest import Bakery
+    from recipe.conftest import Bakery
 
 ASSET = """\
 parts: {cni: {github: example/cni}}

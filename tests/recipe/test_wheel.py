@@ -20,7 +20,7 @@ from bakery.recipe.wheel import WheelName
 def test_a_wheels_name(filename: str, version: str, platforms: tuple[str, ...]) -> None:
     wheel = WheelName.parse(filename)
     assert wheel is not None
-    assert (wheel.version, wheel.platforms, wheel.abis) == (version, platforms, {"none"})
+    assert (wheel.version, wheel.platforms, wheel.abis) == (version, platforms, frozenset({"none"}))
 
 
 @pytest.mark.parametrize(

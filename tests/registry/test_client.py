@@ -72,7 +72,7 @@ def test_what_is_not_there(repository: Registry) -> None:
 
 
 def test_a_manifest_has_a_name_and_a_digest(repository: Registry) -> None:
-    stored = pushed(repository, **{TITLE: "file"})
+    stored = pushed(repository, b"content", **{TITLE: "file"})
     index = Index.of([stored.descriptor], artifact_type=KIND)
     named = repository.put(index, "v1")
     assert repository.manifest("v1") == repository.manifest(named.digest)

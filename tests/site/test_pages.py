@@ -27,8 +27,9 @@ from bakery.release.reader import ReleaseReader
 from bakery.release.sums import FILE
 from bakery.site import index, make, published
 from bakery.site.changes import Changes
+from bakery.site.errors import SiteError
 from bakery.site.index import SiteIndex
-from bakery.site.published import SiteError
+from bakery.site.render import Site
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +71,7 @@ def test_what_is_in_a_registry_is_no_link_and_told_how_to_pull(
     )
     published = project.publisher.removeprefix("directory:")
     folder = tmp_path / "site"
-    described = make.Site(url="https://example.com/site")
+    described = Site(url="https://example.com/site")
     make.make(folder, own, load_all(project.recipes), given=[published], site=described)
     assert not broken(pages(folder))
     for path in folder.rglob("*.html"):
@@ -180,7 +181,7 @@ def test_what_has_not_changed_is_not_written(site: Path, project: Settings) -> N
     with (site / make.LIST).open("a") as listed:
         listed.write("gone/index.html\n")
     (site / "style.css").write_text("damaged")
-    described = make.Site(url="https://example.com/site", source="https://github.com/owner/repo")
+    described = Site(url="https://example.com/site", source="https://github.com/owner/repo")
     done = make.make(site, project, load_all(project.recipes), site=described)
     assert (done.changed, done.removed) == (1, 1)
     assert kept.exists()

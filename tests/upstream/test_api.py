@@ -19,7 +19,7 @@ from bakery.upstream.errors import NotFoundError, UpstreamError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Clients
+    from upstream.conftest import Clients
 
 ME = Token(value="secret", variable="GITHUB_TOKEN", api="https://api.github.com")
 NOBODY = replace(ME, value=None)

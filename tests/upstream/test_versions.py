@@ -3,12 +3,13 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness.service import Reply, paged
 
 from bakery.recipe.policy import Published
+from bakery.recipe.types import VersionPattern
 from bakery.recipe.upstreams import (
     GithubUpstream,
     HashicorpUpstream,
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Clients
     from harness.service import Service
+    from upstream.conftest import Clients
 
     from bakery.recipe.upstreams import Upstream
 
@@ -191,7 +192,9 @@ APACHE = """<table>
 )
 def test_listings(service: Service, clients: Clients, page: str, pattern: str) -> None:
     service.offer("/example.org/stable/", page)
-    upstream = ListingUpstream(listing="https://example.org/stable/", pattern=pattern)
+    upstream = ListingUpstream(
+        listing="https://example.org/stable/", pattern=VersionPattern(pattern)
+    )
     assert offered(clients, upstream) == [Published("1.9.0", DAY), Published("1.10.0", DAY)]
 
 
@@ -211,7 +214,7 @@ def test_which_links_name_a_version(
 ) -> None:
     service.offer("/example.org/", f'<a name=top><a HREF="{link}" class=x>app</a>')
     upstream = ListingUpstream(
-        listing="https://example.org/", pattern=r"app-(?P<version>[0-9.]+)\.tgz"
+        listing="https://example.org/", pattern=VersionPattern(r"app-(?P<version>[0-9.]+)\.tgz")
     )
     with clients.api(mirrored=True) as api:
         assert [item.tag for item in listing.versions(upstream, api)] == found
@@ -232,12 +235,12 @@ def pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None
     return configure
 
 
-def wheel(version: str, platform: str, **more: object) -> dict[str, object]:
+def wheel(version: str, platform: str, **more: object) -> dict[str, Any]:
     name = f"some_app-{version}-py3-none-{platform}.whl"
     return {"filename": name, "url": name, "hashes": {}, **more}
 
 
-FILES = [
+FILES: list[dict[str, Any]] = [
     {"filename": "some_app-2.0.tar.gz", "url": "a", "hashes": {}},
     wheel("1.10", "any", **{"upload-time": "2026-03-05T05:06:07.123Z"}),
     wheel("1.10", "linux_x86_64", yanked="broken", **{"upload-time": "2026-03-04T05:06:07Z"}),

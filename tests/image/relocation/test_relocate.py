@@ -186,6 +186,6 @@ def test_a_program_runs_in_an_image_without_a_host(image: Image) -> None:
     image.install("libplugin.so.1", "usr/lib/tool/plugins/libplugin.so.1")
     list(image.relocated())
     image.tree.finish(0)
-    command = ["chroot", image.tree.root, "/usr/bin/program"]
+    command: list[str | Path] = ["chroot", image.tree.root, "/usr/bin/program"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (42, "/usr/lib/tool/////plugins\n")

@@ -21,7 +21,7 @@ from bakery.upstream.signature import sigstore
 from bakery.upstream.signature.errors import SignatureError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 BUILDER = "https://github.com/docker/github-builder/.github/workflows/bake.yml"
@@ -84,7 +84,7 @@ def check(tmp_path: Path, instance: Instance, monkeypatch: pytest.MonkeyPatch) -
     return Checked(tmp_path, instance)
 
 
-FORMS = {
+FORMS: dict[str, Callable[[Person], Any]] = {
     "a bundle": lambda person: person.bundle(APP),
     "cosign's former bundle": lambda person: person.former(APP),
     "a statement": lambda person: person.statement({"app": APP}),
@@ -257,8 +257,9 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 def test_no_part_of_a_bundle_can_be_something_else(check: Checked, form: str) -> None:
     whole = FORMS[form](check.person())
     check.instance.entries.clear()
+    others: list[object] = [None, 5, "AAAA", [], {"a": {}}]
     for *path, last in _places(whole):
-        for instead in (None, 5, "AAAA", [], {"a": {}}):
+        for instead in others:
             bundle = copy.deepcopy(whole)
             place = bundle
             for step in path:
