@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from typing import IO, TYPE_CHECKING
 
 import pytest
+from harness.processes import running, until
 from harness.server import Handler, Server
 
 if TYPE_CHECKING:
@@ -72,14 +72,16 @@ with Workers(2) as pool:
 """
 
 
+def started(program: str, *words: Path | str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", BEGIN + program, *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
 def interrupted(
     program: str, *words: Path | str, number: signal.Signals, when: Callable[[IO[str]], None]
 ) -> str:
     """Send a program a signal, which must end it by just that; return what it said."""
-    command = [sys.executable, "-c", BEGIN + program, *words]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    with running(started(program, *words)) as process:
         assert process.stdout
         when(process.stdout)
         process.send_signal(number)
@@ -90,13 +92,6 @@ def interrupted(
 
 def read(said: IO[str]) -> None:
     assert said.readline() == "begun\n"
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def opened(started: Path) -> list[int]:
@@ -256,8 +251,7 @@ try:
 finally:
     threading.Event().wait()
 """
-    command: list[str | Path] = [sys.executable, "-c", BEGIN + program, tmp_path]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    with running(started(program, tmp_path)) as process:
         programs = opened(tmp_path / "started")
 
         def asked() -> bool:

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -20,8 +19,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import labels, needs
-from harness.debian import ROOTS
+from harness.debian import LONG, ROOTS
 from harness.native import ARCH
+from harness.processes import running, until
 from harness.project import Project, digest
 
 from bakery.boot import vm
@@ -47,25 +47,14 @@ from bakery.recipe.expectations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from harness.debian import Debian
     from harness.mirror import Mirror
 
     from bakery.arch import Arch
 
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("systemd-nspawn", "debootstrap", "mksquashfs"),
-]
+pytestmark = [needs.ROOT, needs.programs("systemd-nspawn", "debootstrap", "mksquashfs")]
 SYSTEMD = {"bookworm": "252", "trixie": "257", "forky": "262"}
 UNIT = "[Service]\nExecStart={program}\n"
-# One system each time, the others each night
-LONG = [
-    pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
-    for suite in SUITES
-]
 
 
 def nspawn(suite: str) -> Nspawn:
@@ -422,23 +411,16 @@ def devices_of(image: Path) -> list[str]:
     return found
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 600
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
 def test_a_killed_boot_leaves_no_process_and_no_mount(tree: Tree, tmp_path: Path) -> None:
     image = tree.image().path
     nspawn("trixie")
     console = tmp_path / "journal.console"
     command = alone(image, tmp_path / "journal", "sleep 1000")
-    with subprocess.Popen(command) as process:
-        wait_until(lambda: console.exists() and b"Multi-User" in console.read_bytes())
+    with running(subprocess.Popen(command)) as process:
+        until(lambda: console.exists() and b"Multi-User" in console.read_bytes())
         assert devices_of(image)
         process.kill()
-    wait_until(lambda: not devices_of(image))
+    until(lambda: not devices_of(image))
 
 
 def test_an_interrupted_boot_leaves_nothing(
@@ -458,7 +440,7 @@ def test_an_interrupted_boot_leaves_nothing(
     console = project.dist / "boot" / image / "nspawn:trixie.journal.console"
     project.environment |= {"BAKERY_MACHINES": "nspawn:trixie", "TMPDIR": str(temporary)}
     with project.start("doit", f"boot:{image}") as process:
-        wait_until(lambda: console.exists() and b"Multi-User" in console.read_bytes())
+        until(lambda: console.exists() and b"Multi-User" in console.read_bytes())
         (folder,) = temporary.glob("bakery-guest-*")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=600)
@@ -466,7 +448,7 @@ def test_an_interrupted_boot_leaves_nothing(
     assert "interrupted" in out
     assert err == ""
     assert list(temporary.iterdir()) == []
-    wait_until(lambda: not devices_of(project.dist / image))
+    until(lambda: not devices_of(project.dist / image))
     assert list(Path("/sys/fs/cgroup").glob(f"*/{folder.name}")) == []
 
 
@@ -520,7 +502,7 @@ def test_a_second_mount_of_the_control_groups_does_no_harm(
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    wait_until(lambda: empty_groups() <= before)
+    until(lambda: empty_groups() <= before)
 
 
 def test_who_waits_for_a_system_to_be_made_knows_it(tree: Tree, project: Project) -> None:
@@ -543,7 +525,8 @@ def test_a_shell_can_be_used_in_the_booted_system(tree: Tree, tmp_path: Path) ->
     ours, theirs = os.openpty()
     command = alone(tree.image().path, tmp_path / "journal", "true")
     said = b""
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, start_new_session=True) as process:
+    shell = subprocess.Popen(command, stdin=theirs, stdout=theirs, start_new_session=True)
+    with running(shell) as process:
         os.close(theirs)
         while b"root@bakery" not in said:
             assert select.select([ours], [], [], 120)[0], said

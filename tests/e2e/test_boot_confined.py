@@ -26,11 +26,7 @@ if TYPE_CHECKING:
 
     from bakery.boot.guest import Guest
 
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("systemd-nspawn", "debootstrap"),
-]
+pytestmark = [needs.ROOT, needs.programs("systemd-nspawn", "debootstrap")]
 # Numbers of system calls, from Linux's unistd.h
 CALLS = {
     "x86_64": {"add_key": 248, "keyctl": 250, "bpf": 321, "ptrace": 101, "init_module": 175},

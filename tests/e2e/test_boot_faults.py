@@ -26,11 +26,7 @@ if TYPE_CHECKING:
 
     from harness.debian import Debian
 
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("systemd-nspawn", "debootstrap"),
-]
+pytestmark = [needs.ROOT, needs.programs("systemd-nspawn", "debootstrap")]
 UNIT = "usr/lib/systemd/system/app.service"
 OTHER = "usr/lib/systemd/system/other.service"
 UPHELD = "usr/lib/systemd/system/multi-user.target.d/10-app.conf"

@@ -19,11 +19,7 @@ if TYPE_CHECKING:
     from harness.debian import Debian
     from harness.mirror import Mirror
 
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("systemd-nspawn"),
-]
+pytestmark = [needs.ROOT, needs.programs("systemd-nspawn")]
 
 SERVED = ["caddy", "nats-server", "uv"]
 LIBRARY = "https://example.com/libdevmapper.deb"

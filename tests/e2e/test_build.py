@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from harness.mirror import Mirror
     from harness.project import Project
 
-pytestmark = pytest.mark.e2e
-
 IMAGE = "dist/docker-20.10.13/docker-20.10.13-x86-64.raw"
 MERGE = """
 set -eu

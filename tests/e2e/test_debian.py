@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from bakery.upstream import apt
 
-pytestmark = pytest.mark.e2e
-
 needs_apt = needs.programs("apt-get")
 
 

@@ -35,7 +35,6 @@ image_path = partial(guest.image_path, vm.SHARE)
 SUITES = ["trixie", "forky"]
 POLICY = f"--image-policy={verity.POLICY}"
 pytestmark = [
-    pytest.mark.e2e,
     pytest.mark.nightly,
     needs.ROOT,
     needs.programs("debootstrap", "mkfs.ext4", "mksquashfs", "gpg", "qemu-system-x86_64"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import host_registry, needs
 from harness import ignition as apply
+from harness.debian import LONG
 from harness.host_registry import ADDRESS, HOST, LOGINS, RegistryPublisher
 from harness.hosts import Host, booted, provision
 from harness.native import ARCH
@@ -34,14 +35,9 @@ if TYPE_CHECKING:
     from bakery.provision.extension import Extension
 
 pytestmark = [
-    pytest.mark.e2e,
     needs.ROOT,
     needs.programs("systemd-nspawn", "debootstrap", "mksquashfs", "gpg", "apt-get"),
-    pytest.mark.skipif(ARCH != "x86-64", reason="the registry is for x86-64"),
-]
-LONG = [
-    pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
-    for suite in ("bookworm", "trixie", "forky")  # systemd 252, 257 and 262
+    needs.X86_64,
 ]
 HERE = f"http://127.0.0.1:17716/{HOST}"
 # Says over and over that there are layers

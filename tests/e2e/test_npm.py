@@ -25,7 +25,7 @@ from bakery.upstream.versions import offers
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.e2e, needs.programs("npm")]
+pytestmark = needs.programs("npm")
 
 
 @pytest.fixture(scope="module", autouse=True)

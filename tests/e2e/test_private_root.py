@@ -25,11 +25,7 @@ if TYPE_CHECKING:
 
     from bakery.boot.guest import Guest
 
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("apt-get", "systemd-nspawn", "debootstrap", "mksquashfs"),
-]
+pytestmark = [needs.ROOT, needs.programs("apt-get", "systemd-nspawn", "debootstrap", "mksquashfs")]
 AS_NOBODY = "setpriv --reuid=nobody --regid=nogroup --clear-groups"
 WHO = "gdb --batch -ex 'python import os; print(os.getuid(), os.getgid(), os.getcwd())'"
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import ignition, needs
 from harness.mirror import Mirror
-from harness.native import ARCH
 from harness.project import REPOSITORY
 from harness.provisioning import asked
 from harness.released import channel, release
@@ -89,10 +88,9 @@ GREETING = "timeout 200 sh -c 'until grep -qx %s /run/greeter; do sleep 0.1; don
 
 
 pytestmark = [
-    pytest.mark.e2e,
     needs.ROOT,
     ignition.NEEDED,
-    pytest.mark.skipif(ARCH != "x86-64", reason="the images are for x86-64"),
+    needs.X86_64,
 ]
 needs_nspawn = needs.programs("systemd-nspawn")
 

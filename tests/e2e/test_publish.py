@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from bakery.arch import Arch
 
 
-pytestmark = pytest.mark.e2e
-
 NOW = RetryPolicy(tries=1)
 PATIENT = RetryPolicy(tries=6, sleep=lambda _seconds: None)
 CLIENT = Client(retry=NOW, limits=Limits(connect=5, stall=5))

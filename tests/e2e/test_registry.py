@@ -58,8 +58,6 @@ if TYPE_CHECKING:
 
     from bakery.arch import Arch
 
-pytestmark = pytest.mark.e2e
-
 NOW = RetryPolicy(tries=1)
 PATIENT = RetryPolicy(tries=6, sleep=lambda _seconds: None)
 BUSY = RetryPolicy(tries=100, first=0.01, longest=0.05, jitter=0.01)

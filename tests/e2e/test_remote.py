@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from harness.mirror import Mirror
     from harness.nginx import Nginx
 
-pytestmark = pytest.mark.e2e
-
 NAMES = ("one", "two", "three")
 WRITES = {"BAKERY_REMOTE_WRITE": "yes"}
 WAIVER = {"BAKERY_BOOT_WAIVER": "x86-64: nothing here boots it"}

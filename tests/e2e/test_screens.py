@@ -17,8 +17,9 @@ import pytest
 from harness import labels, needs
 from harness.debian import ROOTS, store
 from harness.native import ARCH
+from harness.processes import until
 from harness.small import small_project
-from harness.terminal import Terminal, until
+from harness.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from harness.mirror import Mirror
     from harness.project import Project
 
-pytestmark = [pytest.mark.e2e, needs.programs("tmux", "mksquashfs")]
+pytestmark = needs.programs("tmux", "mksquashfs")
 
 WIDTHS = (60, 80, 140)
 HELD = "/example.com/alpha-1.0-x86_64"

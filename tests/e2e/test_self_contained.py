@@ -36,11 +36,7 @@ if TYPE_CHECKING:
 
     from bakery.recipe.load import Source
 
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("apt-get", "systemd-nspawn", "debootstrap", "mksquashfs"),
-]
+pytestmark = [needs.ROOT, needs.programs("apt-get", "systemd-nspawn", "debootstrap", "mksquashfs")]
 
 RELEASE = b"ID=_any\nEXTENSION_RELOAD_MANAGER=1\n"
 # What programs do that need nothing but their image: read a configuration, at least.
@@ -183,7 +179,7 @@ def test_packages_are_locked_for_both_architectures(kitchen: Kitchen) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="runs programs for x86-64")
+@needs.X86_64
 def test_programs_work_in_a_root_without_libraries(
     kitchen: Kitchen, debian: Debian, tmp_path: Path, name: str
 ) -> None:

@@ -31,7 +31,6 @@ VERSIONS = {"caddy": "2.11.4", "nats-server": "2.15.1"}
 KINDS = {"file": "file", "directory": "dir", "link": "symlink"}
 # Emulated, such a system takes minutes.
 pytestmark = [
-    pytest.mark.e2e,
     needs.ROOT,
     needs.programs("apt-get", "debootstrap", "mksquashfs"),
     *([] if vm.accelerated() else [pytest.mark.nightly]),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import needs
-from harness.debian import ROOTS
+from harness.debian import LONG, ROOTS
 from harness.native import ARCH
 
 from bakery.boot import vm
@@ -30,16 +30,7 @@ if TYPE_CHECKING:
     from bakery.boot.guest import Guest
     from bakery.boot.machine import Machine
 
-# One system each time, the others each night
-LONG = [
-    pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
-    for suite in SUITES
-]
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("systemd-nspawn", "debootstrap", "mksquashfs"),
-]
+pytestmark = [needs.ROOT, needs.programs("systemd-nspawn", "debootstrap", "mksquashfs")]
 MERGES = 200
 
 RECIPE = """\

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from bakery.boot.guest import Guest
 
 pytestmark = [
-    pytest.mark.e2e,
     needs.ROOT,
     needs.programs("systemd-nspawn", "debootstrap", "mksquashfs", "gpg", "apt-get"),
 ]

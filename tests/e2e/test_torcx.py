@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import needs, torcx
 from harness.debian import SUITES, store
-from harness.native import ARCH
 
 from bakery import settings as settings_module
 from bakery.torcx import build
@@ -42,10 +41,9 @@ commands:
     stdout: {contains: --config /usr/share/containerd/config.toml}
 """
 pytestmark = [
-    pytest.mark.e2e,
     needs.ROOT,
     needs.programs("systemd-nspawn"),
-    pytest.mark.skipif(ARCH != "x86-64", reason="the images are for x86-64"),
+    needs.X86_64,
 ]
 
 

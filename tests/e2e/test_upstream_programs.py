@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 import shutil
 import subprocess
 import sys
@@ -30,10 +29,9 @@ if TYPE_CHECKING:
     from harness.project import Project
 
 pytestmark = [
-    pytest.mark.e2e,
     needs.ROOT,
     needs.programs("systemd-nspawn"),
-    pytest.mark.skipif(platform.machine() != "x86_64", reason="boots programs for x86-64"),
+    needs.X86_64,
 ]
 SUITE = "trixie"
 ON_DEBIAN = {

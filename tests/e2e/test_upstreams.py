@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from bakery.recipe.upstreams import Upstream
     from bakery.settings import Settings
 
-pytestmark = pytest.mark.e2e
-
 ONCE = Client(retry=RetryPolicy(tries=1))
 REPOSITORY = "/repos/{owner}/{repo}"
 RELEASES = f"{REPOSITORY}/releases"

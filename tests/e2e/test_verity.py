@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from bakery.arch import Arch
     from bakery.release.document import ReleasedImage
 
-pytestmark = [pytest.mark.e2e, needs.ROOT, needs.programs("debootstrap", "apt-get", "mksquashfs")]
+pytestmark = [needs.ROOT, needs.programs("debootstrap", "apt-get", "mksquashfs")]
 # Emulated, one takes minutes
 LONG = [pytest.param(suite, marks=[pytest.mark.nightly]) for suite in SUITES]
 RECIPE = """\

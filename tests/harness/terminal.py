@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 SCREENS = Path(__file__).parents[1] / "screens"
 _PATIENCE = 120.0
@@ -116,14 +116,6 @@ class Terminal:
             now = self.screen()
             shown, looks = now, looks + 1 if now == shown != "" else 0
         return shown
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds; for so long that it must."""
-    deadline = time.monotonic() + _PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def _normalised(lines: Sequence[str]) -> str:

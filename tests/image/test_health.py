@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pwd
 import shlex
 import shutil
@@ -11,6 +10,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from harness import needs
 from harness.contents import contents
 from harness.shells import SHELLS
 
@@ -70,7 +70,7 @@ def test_commands_end_as_expected(shell: str) -> None:
     assert verdict(shell, command("echo 'a*b' >&2", stderr=Text(contains="*b"))) == ""
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+@needs.ROOT
 def test_a_command_runs_as_a_user_whose_group_has_another_name() -> None:
     user = pwd.getpwnam("nobody")
     says = Text(equals=f"{user.pw_uid} {user.pw_gid}")

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 pytestmark = [needs.ROOT, needs.programs("curl", "openssl")]
 TITLE = "org.opencontainers.image.title"
 DATA = bytes(range(256)) * 3000
-TYPE = "application/vnd.oci.image.manifest.v1+json"
 LOGIN = base64.b64encode(b"host:secret").decode()
 
 

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import needs
 from harness.openpgp import LONG_AGO, Person
+from harness.processes import running, until
 
 from bakery.release import signing, sums
 from bakery.release.errors import ReleaseError
@@ -193,13 +193,14 @@ def is_in_memory(folder: Path) -> bool:
 @contextmanager
 def signs(secret: str, passphrase: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """Yield a process that stops in the middle of signing, and its keyring."""
-    with subprocess.Popen(
+    started = subprocess.Popen(
         [sys.executable, "-c", KILLED, signing._PREFIX],
         env={**os.environ, signing.KEY: secret, PASSPHRASE: passphrase},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    ) as process:
+    )
+    with running(started) as process:
         assert process.stdout is not None
         yield process, Path(process.stdout.readline().strip())
         process.kill()
@@ -244,9 +245,7 @@ def test_what_a_killed_process_leaves_is_gone_after_the_next(secret: str) -> Non
         signer.sign(b"data")
         assert not home.exists()
         assert (used / "private-keys-v1.d").is_dir()
-        deadline = time.monotonic() + 30
-        while agents(home):
-            assert time.monotonic() < deadline
+        until(lambda: not agents(home))
     signer.sign(b"data")
     assert not used.exists()
 

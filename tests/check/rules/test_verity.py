@@ -256,6 +256,7 @@ def expired(it: Broken) -> None:
         (top_hash, "verity-tree", "a damaged hash tree: block 0"),
         (unused_hash, "verity-tree", "a damaged hash tree: block 0"),
         (superblock, "verity-tree", "begins with no superblock"),
+        (salt, "verity-tree", "a damaged hash tree: block 0"),
         (uuids, "verity-uuid", "has the root hash "),
         (other_architecture, "partition-type", "has partitions for arm64, and is for x86-64"),
         (two_hashes, "partition-type", "has 2 partitions of the type root hash for x86-64"),
