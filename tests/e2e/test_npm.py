@@ -36,7 +36,7 @@ def _reachable() -> None:
         pytest.skip(f"the npm registry can't be reached: {error}")
 
 
-def test_its_versions(tmp_path: Path) -> None:
+def test_versions_have_dates_and_a_package_that_is_missing_is_told(tmp_path: Path) -> None:
     with Api(settings.load(tmp_path, {"BAKERY_STORE": str(tmp_path)})) as api:
         found = {item.tag: item.date for item in offers(NpmUpstream(npm="esbuild"), api)}
         assert isinstance(found["0.28.2"], dt.date)

@@ -295,7 +295,9 @@ def test_a_release_is_read_as_its_signature_vouches_for_it(
     assert ReleaseReader.find(f"{place}-nowhere/{TAG}") is None
 
 
-def test_settings_and_commands(registries: dict[str, Running], tmp_path: Path) -> None:
+def test_settings_say_which_registry_commands_publish_to(
+    registries: dict[str, Running], tmp_path: Path
+) -> None:
     place = registries["docker"].reference("me/settings")
     project = Project(tmp_path / "project", {"BAKERY_PUBLISHER": f"oci:{place.host}/me/settings"})
     folder = built(tmp_path)

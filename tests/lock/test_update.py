@@ -301,7 +301,7 @@ def test_a_part_is_resolved_to_its_newest_release(
     assert bakery.locked().versions["1.0"].parts == {"cni": chosen}
 
 
-def test_standings(bakery: Bakery) -> None:
+def test_each_recipe_is_told_how_far_it_is_behind(bakery: Bakery) -> None:
     bakery.recipe(
         "app",
         APP.replace("versions.txt", "pub/").replace(

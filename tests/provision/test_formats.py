@@ -236,7 +236,9 @@ def test_shellcheck_has_nothing_to_say(settings: Settings, tmp_path: Path) -> No
 
 @pytest.mark.skipif(not shutil.which("ignition-validate"), reason="needs ignition-validate")
 @pytest.mark.parametrize("host", ["flatcar", "fcos", "any"])
-def test_ignition_accepts_it(settings: Settings, tmp_path: Path, host: str) -> None:
+def test_ignition_s_own_program_finds_nothing_wrong(
+    settings: Settings, tmp_path: Path, host: str
+) -> None:
     config = tmp_path / "config.ign"
     proxy = "https://proxy.example:3128"
     config.write_text(given(settings, "docker", "caddy-2.11.7", host=host, proxy=proxy))

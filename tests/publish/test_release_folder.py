@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 from harness import channels, needs
+from harness.processes import free_port
 from harness.released import index
-from harness.server import Handler, Server
 from harness.shop import Shop
 
 from bakery.cli import main
@@ -177,14 +177,13 @@ def test_a_release_that_is_refused_holds_no_other_back(waived: Path, elsewhere: 
 def test_a_publisher_that_is_lost_is_given_up_and_told_of_once(
     waived: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Server(Handler) as gone:
-        pass
     retry = RetryPolicy(tries=2, sleep=lambda _seconds: None)
     monkeypatch.setenv("BAKERY_PUBLISHER", "github:me/it")
-    monkeypatch.setenv("GITHUB_API_URL", gone.url)
     monkeypatch.setattr(github, "Client", partial(Client, retry=retry))
     monkeypatch.setattr(session, "RetryPolicy", lambda: retry)
-    done = CliRunner().invoke(main, ["publish", *[str(waived)] * 5])
+    with free_port() as port:
+        monkeypatch.setenv("GITHUB_API_URL", f"http://127.0.0.1:{port}")
+        done = CliRunner().invoke(main, ["publish", *[str(waived)] * 5])
     assert (done.exit_code, elsewhere.exists()) == (1, False)
     assert done.output.count("GitHub can't be asked") == 3
     assert done.output.count("this can't be reached any more") == 1

@@ -361,12 +361,14 @@ def test_recommended_packages_are_known(tmp_path: Path) -> None:
         ('adduser --system "app', None),
     ],
 )
-def test_accounts_in_scripts(tmp_path: Path, line: str, account: Account | None) -> None:
+def test_accounts_that_scripts_make_are_read(
+    tmp_path: Path, line: str, account: Account | None
+) -> None:
     script = f"#!/bin/sh\n{line}\n"
     assert built(tmp_path, {}, postinst=script).accounts() == ((account,) if account else ())
 
 
-def test_accounts_in_sysusers(tmp_path: Path) -> None:
+def test_accounts_of_sysusers_d_are_read(tmp_path: Path) -> None:
     lines = '# us\nu! app - "The app" /srv/app\nm app video\n'
     made = built(tmp_path, {"usr/lib/sysusers.d/app.conf": lines}).accounts()
     assert made == (Account(name="app", home="/srv/app", groups=("video",), title="The app"),)

@@ -125,7 +125,7 @@ def test_a_bare_signature_needs_its_certificate_and_the_log(check: Checked) -> N
     )
 
 
-def test_another_ones_certificate(check: Checked) -> None:
+def test_a_certificate_that_has_not_signed_is_refused(check: Checked) -> None:
     signature = check.person().bare(APP)
     assert "no entry" in check(signature, certificate=pem(check.person().certificate))
 
@@ -146,7 +146,7 @@ def test_another_ones_certificate(check: Checked) -> None:
         (f"{BUILDER}@{COMMIT}", {"logged": False}, "SCT"),
     ],
 )
-def test_somebody_else(
+def test_who_is_not_named_is_refused(
     check: Checked, form: str, identity: str, told: dict[str, Any], says: str
 ) -> None:
     said = check(FORMS[form](check.person(identity, **told)))
@@ -174,7 +174,7 @@ def test_the_mail_address_of_an_account(check: Checked) -> None:
     assert "does not hold" in check(signature, other, certificate)
 
 
-def test_another_sigstore(check: Checked) -> None:
+def test_another_sigstore_is_not_believed(check: Checked) -> None:
     stranger = Person(Instance(), f"{BUILDER}@{COMMIT}", source=SOURCE)
     for form in FORMS.values():
         assert "a signature does not hold" in check(form(stranger))
@@ -236,7 +236,7 @@ def test_a_log_entry_of_another_signature(check: Checked) -> None:
 
 
 @pytest.mark.parametrize("form", [lambda p: p.bundle(OTHER), lambda p: p.former(OTHER)])
-def test_another_file(check: Checked, form: Any) -> None:
+def test_a_signature_of_another_file_is_refused(check: Checked, form: Any) -> None:
     assert "a signature does not hold" in check(form(check.person()))
 
 
