@@ -1,3 +1,5 @@
+"""A build of real programs: what is made, made again, left alone and thrown away."""
+
 from __future__ import annotations
 
 import json

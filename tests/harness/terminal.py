@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import time
 import uuid
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -130,12 +131,11 @@ def _kind(line: str) -> re.Pattern[str] | None:
     return next((each for each in (_FINISHED, _RUNNING) if each.match(line)), None)
 
 
+def _in_place(instead: str, match: re.Match[str]) -> str:
+    return instead.rjust(len(match[0])) if match[0].startswith(" ") else instead
+
+
 def _steadied(line: str) -> str:
     for pattern, instead in _VARIABLE:
-        line = pattern.sub(
-            lambda match, new=instead: (  # type: ignore[misc]
-                new.rjust(len(match[0])) if match[0].startswith(" ") else new
-            ),
-            line,
-        )
+        line = pattern.sub(partial(_in_place, instead), line)
     return re.sub(" {2,}", "  ", line) if _TABLE.match(line) else line

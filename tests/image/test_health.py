@@ -7,7 +7,7 @@ import shlex
 import shutil
 import socket
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import needs
@@ -43,8 +43,8 @@ def verdict(shell: str, *expected: HostExpectation) -> str:
     return done.stderr.strip()
 
 
-def command(run: str | tuple[str, ...], **more: object) -> CommandExpectation:
-    return CommandExpectation(run=run, on="host", **more)  # type: ignore[arg-type]
+def command(run: str | tuple[str, ...], **more: Any) -> CommandExpectation:
+    return CommandExpectation(run=run, on="host", **more)
 
 
 def test_only_what_holds_on_any_host_is_in_it() -> None:

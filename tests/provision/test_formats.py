@@ -1,3 +1,5 @@
+"""What a machine is given, in every format: read back as its own programs read it."""
+
 from __future__ import annotations
 
 import hashlib

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness.shells import SHELLS
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 FUNCTIONS = Path(record.__file__).with_name("record.sh")
 
 
-def laid(kind: str, path: str, proof: str = "") -> Laid:
-    return Laid(kind=kind, path=path, proof=proof)  # type: ignore[arg-type]
+def laid(kind: Any, path: str, proof: str = "") -> Laid:
+    return Laid(kind=kind, path=path, proof=proof)
 
 
 def digest(text: str) -> str:

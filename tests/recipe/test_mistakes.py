@@ -1,3 +1,5 @@
+"""Mistakes in recipes, and the message for each, as mistakes.md has them."""
+
 from __future__ import annotations
 
 import re

@@ -1,3 +1,5 @@
+"""SBOMs, read by the formats' own libraries and by a scanner."""
+
 from __future__ import annotations
 
 import json

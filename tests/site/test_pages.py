@@ -34,6 +34,7 @@ from bakery.site.render import Site
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bakery.provision.command import Output
     from bakery.settings import Settings
 
 ALIKE = "# App\n\n[later](#use-1)\n\n## Use 2\n\n## Use\n\n## Use\n\n## Use\n"
@@ -131,7 +132,7 @@ def test_changes_stand_side_by_side(site: Path) -> None:
     assert not (site / "small/changes.html").exists()
 
 
-FORMATS = {
+FORMATS: dict[str, tuple[Output, str | None]] = {
     "flatcar-butane.yaml": ("butane", "flatcar"),
     "flatcar-ignition.ign": ("ignition", "flatcar"),
     "fcos-butane.yaml": ("butane", "fcos"),
@@ -162,7 +163,7 @@ def test_a_configuration_is_what_provision_writes(
             references,
             *provisioning.asked(arch=arch, host=host, policy=policy),
             settings=project,
-            output=output,  # type: ignore[arg-type]
+            output=output,
         )
         assert (site / f"{start}-{arch}-{ending}").read_text() == text
 

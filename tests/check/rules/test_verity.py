@@ -237,14 +237,16 @@ def no_signature(it: Broken) -> None:
 def expired(it: Broken) -> None:
     old = Publisher(it.path.parent, "old", days=5)
     root = it.signature.root_hash.encode()
+    from cryptography.hazmat.primitives.asymmetric import rsa
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     from bakery.image.verity import pkcs7
     from bakery.image.verity.signing import fingerprint
 
     key = load_pem_private_key(old.key.read_bytes(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
     certificate = old.certificates.all[0]
-    made = pkcs7.sign(root, certificate, key)  # type: ignore[arg-type]
+    made = pkcs7.sign(root, certificate, key)
     it.sign(Signature(root_hash=root.decode(), fingerprint=fingerprint(certificate), pkcs7=made))
 
 
