@@ -124,6 +124,7 @@ def test_a_key_may_be_a_file_and_have_a_passphrase(tmp_path: Path) -> None:
     assert signature.armored.startswith(b"-----BEGIN PGP SIGNATURE-----")
 
 
+@pytest.mark.usefixtures("secret")  # so that there is a key
 def test_a_problem_names_the_variable_that_holds_the_key(person: Person, tmp_path: Path) -> None:
     public = person.export(tmp_path / "public.asc")
     with pytest.raises(ReleaseError) as caught:
@@ -136,6 +137,7 @@ def test_a_problem_names_the_variable_that_holds_the_key(person: Person, tmp_pat
     assert failed.value.fix == "check BAKERY_REMOTE_KEY and BAKERY_REMOTE_PASSPHRASE"
 
 
+@pytest.mark.usefixtures("secret")
 def test_what_is_no_private_key_is_refused(person: Person, tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match="can't be read"):
         key("/nowhere/key.asc")
