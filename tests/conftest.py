@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,11 +37,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--renew-screens", action="store_true", help="write tests/screens anew")
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--nightly"):
-        for item in items:
-            if item.get_closest_marker("nightly"):
-                item.add_marker(pytest.mark.skip(reason="takes minutes: run with --nightly"))
+    for item in items:
+        if Path(__file__).with_name("e2e") in item.path.parents:
+            item.add_marker("e2e")
+        if item.get_closest_marker("nightly") and not config.getoption("--nightly"):
+            item.add_marker(pytest.mark.skip(reason="takes minutes: run with --nightly"))
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 from harness import needs
-from harness.attacks import ARCH, ATTACKS, Attack, Consumer, Keys, Outcome, Site
+from harness.attacks import ATTACKS, Attack, Consumer, Keys, Outcome, Site
 from harness.mirror import Mirror
+from harness.native import ARCH
 from harness.openpgp import Person
 
 from bakery.cli import main

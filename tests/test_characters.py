@@ -20,7 +20,7 @@ from bakery.errors import BakeryError
         ("\udc80", 0, "\\udc80"),
     ],
 )
-def test_hidden_characters(text: str, at: int | None, shown: str) -> None:
+def test_hidden_characters_are_found_and_shown(text: str, at: int | None, shown: str) -> None:
     assert hidden_at(text) == at
     assert visible(text) == shown
 

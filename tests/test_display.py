@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness.hand_clock import Clock
+from harness.processes import until
 
 from bakery import display as display_module
 from bakery.display import SILENCE, Display, Overall, Row, told
@@ -129,8 +130,14 @@ def test_a_thread_reminds(clock: Clock, capsys: pytest.CaptureFixture[str]) -> N
         display.begin("stage:tool-1.0-x86-64")
         clock.seconds += SILENCE
         assert display._watching is not None
-        while not (said := capsys.readouterr().out):
-            display._watching.join(0.05)
+        said = ""
+
+        def reminded() -> bool:
+            nonlocal said
+            said += capsys.readouterr().out
+            return said.endswith("\n")
+
+        until(reminded)
     assert said == "stage tool-1.0-x86-64 (10 s)\n"
     display._watching.join(60)
     assert not display._watching.is_alive()

@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pytest
+from harness.processes import running, until
 from harness.server import Handler, Server
 
 if TYPE_CHECKING:
@@ -72,31 +72,26 @@ with Workers(2) as pool:
 """
 
 
+def started(program: str, *words: Path | str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", BEGIN + program, *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
 def interrupted(
-    program: str, *words: Path | str, number: signal.Signals, when: Callable[[str], None]
+    program: str, *words: Path | str, number: signal.Signals, when: Callable[[IO[str]], None]
 ) -> str:
     """Send a program a signal, which must end it by just that; return what it said."""
-    command = [sys.executable, "-c", BEGIN + program, *words]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    with running(started(program, *words)) as process:
         assert process.stdout
-        when(process.stdout.readline if "begun()" in program else str)
+        when(process.stdout)
         process.send_signal(number)
         said, _ = process.communicate(timeout=60)
     assert process.returncode == -number
     return said
 
 
-def read(line: Callable[[], str]) -> None:
-    assert line() == "begun\n"
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def read(said: IO[str]) -> None:
+    assert said.readline() == "begun\n"
 
 
 def opened(started: Path) -> list[int]:
@@ -256,10 +251,14 @@ try:
 finally:
     threading.Event().wait()
 """
-    command = [sys.executable, "-c", BEGIN + program, tmp_path]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    with running(started(program, tmp_path)) as process:
         programs = opened(tmp_path / "started")
-        until(lambda: process.poll() is not None or process.send_signal(signal.SIGINT))
+
+        def asked() -> bool:
+            process.send_signal(signal.SIGINT)
+            return process.poll() is not None
+
+        until(asked)
         assert process.returncode == -signal.SIGINT
     assert all(map(has_ended, programs))
 

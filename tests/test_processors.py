@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from harness.processes import until
 
 from bakery.processors import Processors, add_waited, lent, waited
 
@@ -55,8 +56,7 @@ def test_who_wants_all_is_not_overtaken_for_ever() -> None:
         threads = [threading.Thread(target=wide)]
         threads[0].start()
         wide_waits.wait(10)
-        while not processors._queue:
-            pass
+        until(lambda: processors._queue)
         threads.append(threading.Thread(target=narrow))
         threads[1].start()
     for thread in threads:
@@ -79,8 +79,9 @@ def test_who_only_waits_leaves_them_to_others_and_has_them_again_first() -> None
     def build(name: str) -> None:
         with processors.take(1):
             order.append(name)
-            while name == "one" and len(processors._queue) < 2:
+            if name == "one":
                 over.set()
+                until(lambda: len(processors._queue) == 2)
 
     threads = [threading.Thread(target=boot)]
     threads[0].start()
@@ -88,8 +89,7 @@ def test_who_only_waits_leaves_them_to_others_and_has_them_again_first() -> None
     for name in ("one", "two"):
         threads.append(threading.Thread(target=build, args=(name,)))
         threads[-1].start()
-        while not order:
-            pass
+        until(lambda: order)
     for thread in threads:
         thread.join(30)
     assert order == ["one", "boot", "two"]
@@ -124,8 +124,7 @@ def test_each_thread_knows_how_long_it_has_waited() -> None:
     with processors.take(1):
         thread = threading.Thread(target=work)
         thread.start()
-        while not processors._queue:
-            thread.join(0.001)
+        until(lambda: processors._queue)
     thread.join(30)
     assert seconds[0] > 0
 

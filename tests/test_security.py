@@ -18,5 +18,5 @@ def test_it_is_one_page() -> None:
     assert len(TEXT.splitlines()) < 80
 
 
-def test_readme_points_there() -> None:
+def test_readme_points_to_security_md() -> None:
     assert "(.github/SECURITY.md)" in (FOLDER.parent / "README.md").read_text()

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bakery.errors import SettingsError
-from bakery.text import alarms, format_size, parse_size, plain_table
+from bakery.text import alarms, format_size, parse_size, plain_table, printable
 
 
 @pytest.mark.parametrize(
@@ -17,12 +19,12 @@ from bakery.text import alarms, format_size, parse_size, plain_table
         ("7B", 7),
     ],
 )
-def test_parse(text: str, count: int) -> None:
+def test_a_size_is_read_in_binary_units(text: str, count: int) -> None:
     assert parse_size(text) == count
 
 
 @pytest.mark.parametrize("text", ["", "G", "-1", "10X", "1..5G", "10 G B", "1e9"])
-def test_parse_refuses(text: str) -> None:
+def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="is no size"):
         parse_size(text)
 
@@ -37,7 +39,7 @@ def test_parse_refuses(text: str) -> None:
         (1 << 61, "2048.0 PiB"),
     ],
 )
-def test_text(count: int, text: str) -> None:
+def test_a_size_is_written_in_binary_units(count: int, text: str) -> None:
     assert format_size(count) == text
 
 
@@ -58,3 +60,10 @@ def test_what_needs_attention_is_shown_by_github_actions(
     assert capsys.readouterr().out == (
         "::warning title=bakery::left out: app-1, since 100%25 of it%0A::error::is odd\n"
     )
+
+
+@given(st.binary())
+def test_whatever_a_name_holds_can_be_printed(name: bytes) -> None:
+    shown = printable(name.decode("utf-8", "surrogateescape"))
+    assert shown.isprintable()
+    shown.encode("utf-8")

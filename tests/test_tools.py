@@ -4,11 +4,11 @@ import hashlib
 import signal
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from harness.processes import running, until
 
 from bakery import tools
 from bakery.errors import MissingToolError
@@ -87,13 +87,6 @@ def alive(folder: Path) -> set[str]:
     return found
 
 
-def wait_until_nothing_runs(folder: Path) -> None:
-    deadline = time.monotonic() + 30
-    while alive(folder):
-        assert time.monotonic() < deadline, alive(folder)
-        time.sleep(0.01)
-
-
 HANGING = {
     "sleeps": "exec sleep 1000",
     "three wait for one another": """
@@ -113,7 +106,7 @@ HANGING = {
 def test_a_program_that_hangs_is_ended_with_all_it_started(tmp_path: Path, script: str) -> None:
     with pytest.raises(ToolHungError) as caught:
         run(["sh", "-c", script], what="it failed", cwd=tmp_path, patience=1)
-    wait_until_nothing_runs(tmp_path)
+    until(lambda: not alive(tmp_path))
     assert "neither read nor wrote nor computed for 1 seconds" in (caught.value.why or "")
     assert "run the same command again" in (caught.value.fix or "")
 
@@ -168,16 +161,14 @@ def work(): run(["sh", "-c", "setsid sleep 1000 & touch here; sleep 1000; true"]
                 what="", cwd=pathlib.Path("{tmp_path}"))
 {body}
 """
-        with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as process:
-            deadline = time.monotonic() + 30
-            while len(alive(tmp_path)) < 2 or not (tmp_path / "here").exists():
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+        command = [sys.executable, "-c", program]
+        with running(subprocess.Popen(command, stderr=subprocess.PIPE)) as process:
+            until(lambda: len(alive(tmp_path)) >= 2 and (tmp_path / "here").exists())
             process.send_signal(signal.SIGINT)
             _, said = process.communicate(timeout=60)
         assert process.returncode == -signal.SIGINT
         assert b"KeyboardInterrupt" in said
-        wait_until_nothing_runs(tmp_path)
+        until(lambda: not alive(tmp_path))
         (tmp_path / "here").unlink()
 
 
@@ -187,10 +178,7 @@ import pathlib
 from bakery.tools import run
 run(["sleep", "1000"], what="", cwd=pathlib.Path("{tmp_path}"))
 """
-    with subprocess.Popen([sys.executable, "-c", program]) as process:
-        deadline = time.monotonic() + 30
-        while alive(tmp_path) != {"sleep"}:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+    with running(subprocess.Popen([sys.executable, "-c", program])) as process:
+        until(lambda: alive(tmp_path) == {"sleep"})
         process.kill()
-    wait_until_nothing_runs(tmp_path)
+    until(lambda: not alive(tmp_path))

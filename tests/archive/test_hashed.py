@@ -7,7 +7,7 @@ import hashlib
 import io
 import tarfile
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -22,7 +22,7 @@ CONTENT = bytes(range(256)) * 5000
 NAMES = [f"folder/{number}" for number in range(5)]
 
 
-def packed_tar(mode: str) -> bytes:
+def packed_tar(mode: Literal["w:", "w:gz", "w:xz"]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode=mode) as tar:
         for name in NAMES:

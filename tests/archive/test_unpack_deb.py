@@ -1,3 +1,5 @@
+"""Debian packages: what dpkg packs arrives whole, and what is none is refused."""
+
 from __future__ import annotations
 
 import gzip

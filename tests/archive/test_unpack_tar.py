@@ -1,3 +1,5 @@
+"""Tar archives: what tar packs arrives whole, in every layout; the hostile are refused."""
+
 from __future__ import annotations
 
 import gzip

@@ -1,3 +1,5 @@
+"""Zip archives: what zip packs arrives whole; the hostile and the damaged are refused."""
+
 from __future__ import annotations
 
 import stat

@@ -151,7 +151,8 @@ def pristine(suite: str) -> Path:
         root = Path(scratch, "root")
         script = SCRIPTS / suite if (SCRIPTS / suite).exists() else SCRIPTS / "sid"
         packages = f"--include={','.join(PACKAGES)}"
-        command = ["debootstrap", "--variant=minbase", "--force-check-gpg", packages, suite, root]
+        command = ["debootstrap", "--variant=minbase", "--force-check-gpg"]
+        command += [packages, suite, str(root)]
         try:
             mirrors = apt.mirrors()
         except UpstreamError:  # debootstrap knows one

@@ -27,12 +27,12 @@ from harness.catalogue import catalogue, release
 from harness.debian import DEBIAN_ARCH, ROOTS, Debian, docker_url, store
 from harness.docker import docker_project
 from harness.mirror import Mirror
+from harness.native import ARCH
 from harness.nginx import nginx
 from harness.project import REPOSITORY, Project, digest
 from harness.recipes import HOUR
 from harness.verity import Repart
 
-from bakery.arch import native_arch
 from bakery.boot.debian import SUITES
 from bakery.boot.machine import BootImage
 from bakery.boot.nspawn import Nspawn
@@ -191,7 +191,7 @@ def bench_bound(place: Place) -> None:
     tree = project.dist / "stage/docker-20.10.13-x86-64/tree"
     output = place.folder / "bound.raw"
     gunzip = [sys.executable, "-m", "isal.igzip", "-dc", archive]
-    squash = ["mksquashfs", tree, output, *SQUASH.split()]
+    squash: list[str | Path] = ["mksquashfs", tree, output, *SQUASH.split()]
     ours, unpacked, squashed = [], [], []
     for _ in range(place.repeat):
         ours.append(cold(project, "squash:docker-20.10.13-x86-64"))
@@ -270,17 +270,17 @@ def bench_verity(place: Place) -> None:
         verdict = "ok" if more <= size / 100 + 1.1 * 2**20 else "TOO BIG"
         print(f"{image.name}: {size} bytes and {more} more, {more / size:.2%} {verdict}")
     repart, ours = Repart(), []
-    image = folder / f"docker-20.10.13-{native_arch()}.raw"
+    image = folder / f"docker-20.10.13-{ARCH}.raw"
     sha256, theirs = digest(image), []
     seed = Seed.of(sha256)
     for number in range(place.repeat):
         output = place.folder / f"verity-{number}.raw"
         started = time.perf_counter()
-        make(image, output, arch=native_arch(), sha256=sha256, seed=seed)
+        make(image, output, arch=ARCH, sha256=sha256, seed=seed)
         ours.append(time.perf_counter() - started)
         output = place.folder / f"repart-{number}.raw"
         started = time.perf_counter()
-        repart.make(image, output, arch=native_arch(), seed=seed.data)
+        repart.make(image, output, arch=ARCH, seed=seed.data)
         theirs.append(time.perf_counter() - started)
     show("one image for dm-verity / systemd-repart", min(ours), min(theirs), 1.5)
 
@@ -300,7 +300,7 @@ def bench_site(place: Place) -> None:
             release(root / "published", name, tag, {**own, **shared})
     catalogue(root / "published", versions, None)
     env = {**os.environ, "BAKERY_PUBLISHER": f"directory:{root / 'published'}"}
-    command = [sys.executable, "-m", "bakery", "site", root / "site", "--url", "https://e.org"]
+    command = [sys.executable, "-m", "bakery", "site", str(root / "site"), "--url", "https://e.org"]
     for what in ("first", "again"):
         before = os.times()
         seconds = timed(command, cwd=REPOSITORY, env=env)
@@ -325,7 +325,7 @@ def bench_bash(place: Place) -> None:
     )
     wrapper.chmod(0o755)
     env = {**os.environ, "PATH": f"{fake}:{os.environ['PATH']}"}
-    command = [place.bash_bakery / "bakery.sh", "create", "docker", "20.10.13"]
+    command: list[str | Path] = [place.bash_bakery / "bakery.sh", "create", "docker", "20.10.13"]
     ours, theirs = [], []
     for _ in range(place.repeat):
         with tempfile.TemporaryDirectory(dir=place.folder) as folder:
@@ -349,7 +349,8 @@ def bench_host(place: Place) -> None:
     cold(project, "squash:docker-20.10.13-x86-64")
     tree = project.dist / "stage/docker-20.10.13-x86-64/tree"
     default = place.folder / "default.raw"
-    plain = ["mksquashfs", tree, default, "-quiet", "-no-progress", "-noappend", "-all-root"]
+    plain = ["mksquashfs", str(tree), str(default), "-noappend", "-all-root"]
+    plain += ["-quiet", "-no-progress"]
     timed(plain, cwd=place.folder)
     for image in (next(project.dist.glob("docker-20.10.13/*x86-64.raw")), default):
         runs = [first_start(image, place.folder) for _ in range(3 * place.repeat)]
@@ -361,16 +362,15 @@ def first_start(image: Path, folder: Path) -> tuple[float, int]:
     """Return the seconds of `dockerd --version` from an image nobody has read, and bytes read."""
     target = folder / "mounted"
     target.mkdir(exist_ok=True)
-    mount = ["mount", "-o", "loop,ro", image, target]
+    mount: list[str | Path] = ["mount", "-o", "loop,ro", image, target]
     subprocess.run(mount, check=True)
     try:
-        find = ["findmnt", "-no", "SOURCE", target]
+        find: list[str | Path] = ["findmnt", "-no", "SOURCE", target]
         loop = subprocess.run(find, check=True, capture_output=True, text=True).stdout.strip()
         subprocess.run(["sync"], check=True)
         Path("/proc/sys/vm/drop_caches").write_text("3")
         started = time.perf_counter()
-        command = [target / "usr/bin/dockerd", "--version"]
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run([target / "usr/bin/dockerd", "--version"], check=True, capture_output=True)
         seconds = time.perf_counter() - started
         counts = Path("/sys/block", Path(loop).name, "stat").read_text().split()
         return seconds, int(counts[2]) * 512
@@ -393,7 +393,7 @@ def bench_check(place: Place) -> None:
         f"umount {target}"
     )
     ours, theirs = [], []
-    check = [sys.executable, "-c", CHECK, image]
+    check: list[str | Path] = [sys.executable, "-c", CHECK, image]
     for _ in range(3 * place.repeat):
         theirs.append(timed(["sh", "-ec", script], cwd=place.folder))
         ours.append(timed(check, cwd=project.root, env=project.environment))
@@ -556,7 +556,7 @@ def bench_boot(place: Place) -> None:
         images=[BootImage(path=image, name="app")], expected=Expectations(units=(unit,))
     )
     for suite in SUITES:
-        machine = Nspawn(suite=suite, cache=ROOTS, arch=native_arch())
+        machine = Nspawn(suite=suite, cache=ROOTS, arch=ARCH)
         machine.prepare(lambda step, *, lasting=False: print(f"   {step}") if lasting else None)
         ours, theirs = [], []
         for _ in range(3 * place.repeat):
@@ -577,7 +577,7 @@ def bench_try(place: Place) -> None:
     if os.geteuid() != 0 or shutil.which("systemd-nspawn") is None:
         print("skipped: only root boots containers, with systemd-nspawn")
         return
-    machine = Nspawn(suite="trixie", cache=ROOTS, arch=native_arch())
+    machine = Nspawn(suite="trixie", cache=ROOTS, arch=ARCH)
     machine.prepare(lambda step, *, lasting=False: print(f"   {step}") if lasting else None)
     project = Project(Path(tempfile.mkdtemp(dir=place.folder)), {"BAKERY_STORE": str(store())})
     (unit,) = project.add("caddy").glob("files/usr/lib/systemd/system/*.service")

@@ -12,7 +12,7 @@ from bakery.binary.elf import Elf, read
 from bakery.binary.headers import ElfError
 
 
-def test_a_dynamic_program() -> None:
+def test_a_dynamic_program_tells_what_it_loads() -> None:
     data = make_elf(
         interpreter="/lib64/ld-linux-x86-64.so.2",
         needed=("libz.so.1", "libc.so.6"),

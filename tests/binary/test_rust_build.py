@@ -66,7 +66,9 @@ def test_what_is_linked_is_named_and_what_only_builds_is_not(tmp_path: Path) -> 
     ],
     ids=["none", "empty", "not-compressed", "another-type", "another-shape", "no-utf-8"],
 )
-def test_others_name_nothing(tmp_path: Path, section: bytes | None) -> None:
+def test_programs_that_rust_did_not_audit_name_nothing(
+    tmp_path: Path, section: bytes | None
+) -> None:
     assert read(binary(tmp_path, section)) == ()
 
 

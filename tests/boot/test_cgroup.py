@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
+from harness import needs
 
 from bakery.boot import cgroup
 from bakery.boot.errors import MachineError
@@ -68,7 +68,7 @@ def test_a_host_without_any_has_none() -> None:
     assert cgroup.parents("22 1 254:0 / / rw - ext4 /dev/vda rw\n", "0::/\n") == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes control groups")
+@needs.ROOT
 def test_groups_last_as_long_as_they_are_used() -> None:
     with cgroup.opened("bakery-test") as groups:
         if not groups:

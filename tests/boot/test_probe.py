@@ -14,11 +14,11 @@ from bakery.recipe.expectations import (
     Expectations,
     FileExpectation,
     Journal,
-    Pattern,
     Socket,
     Text,
     UnitExpectation,
 )
+from bakery.recipe.types import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from harness.native import ARCH
 
-from bakery.arch import native_arch
 from bakery.boot.errors import MachineError
 from bakery.boot.machine import BootImage
 from bakery.boot.nspawn import Nspawn
@@ -21,7 +21,7 @@ def test_mistakes_are_told_before_anything_boots(
     image = tmp_path / "a.raw"
     if there:
         image.touch()
-    machine = Nspawn(suite="trixie", cache=tmp_path, arch=native_arch())
+    machine = Nspawn(suite="trixie", cache=tmp_path, arch=ARCH)
     deployment = Deployment(images=[BootImage(path=image, name="a")])
     with (tmp_path / "input").open("w+") as stream:
         monkeypatch.setattr("sys.stdin", stream)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import pytest
+from harness.native import ARCH
 
 from bakery import settings
-from bakery.arch import native_arch
 from bakery.boot import vm
 from bakery.boot.errors import MachineError
 from bakery.boot.flatcar import Flatcar, ignition
@@ -50,10 +50,9 @@ def test_qemu_knows_every_device_that_check_yaml_names() -> None:
 
 
 def test_the_command_line_has_disks_and_the_agents_port(disk: Path) -> None:
-    arch: Arch = "x86-64" if native_arch() == "x86-64" else "arm64"
-    if vm.PLATFORMS[arch].qemu.find() is None:
+    if vm.PLATFORMS[ARCH].qemu.find() is None:
         pytest.skip("qemu is not installed")
-    line = vm.command(vm.Vm(arch=arch, disk=disk, options=["-x", "y"]), Path("/s"), 7)
+    line = vm.command(vm.Vm(arch=ARCH, disk=disk, options=["-x", "y"]), Path("/s"), 7)
     drive = f"if=none,id=root,file={str(disk).replace(',', ',,')},format=qcow2,snapshot=on"
     assert drive in line
     assert "virtio-blk-pci,drive=bakery,serial=bakery" in line
@@ -121,7 +120,7 @@ def test_the_debian_root_of_a_virtual_machine_has_kernel_and_units(tmp_path: Pat
 
 
 def test_virtual_machines_are_of_the_computers_architecture() -> None:
-    other: Arch = "arm64" if native_arch() == "x86-64" else "x86-64"
+    other: Arch = "arm64" if ARCH == "x86-64" else "x86-64"
     assert other in (vm.obstacle(other) or "")
 
 

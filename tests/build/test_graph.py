@@ -305,8 +305,8 @@ def test_what_the_computer_refuses_is_explained(root: Path) -> None:
 
     loaded = graph(root, "list")
     for run in (full, mistake):
-        never = {"facts": Nothing, "is_done": lambda: False}
-        loaded.add(Step(kind="fetch", name=run.__name__, run=run, **never))
+        step = Step(kind="fetch", name=run.__name__, facts=Nothing, run=run, is_done=lambda: False)
+        loaded.add(step)
     made = {task["name"]: task["actions"][0][0] for task in loaded.tasks("fetch")}
     failed = made["full"](None)
     assert "where: /srv/dist/image" in failed.message

@@ -188,7 +188,7 @@ def test_packages_of_an_image_are_one_line(
             for number in range(40)
         ]
     )
-    gdb = SimpleNamespace(id="gdb-16.3-x86-64", contents=contents)
+    gdb: Any = SimpleNamespace(id="gdb-16.3-x86-64", contents=contents)
     reporter = Reporter(context, state, [gdb])
     display, still = reporter._display, lambda: 100.0  # what takes no time has no time left
     reporter._pace._clock = display._clock = display._rate.clock = still

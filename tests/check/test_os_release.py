@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from bakery.check import os_release
 
 
-def test_release_fields() -> None:
+def test_fields_are_read_and_unquoted() -> None:
     fields = os_release.parse("# comment\n\nID=_any\nNAME=\"Demo 'x' OS\"\nA='1'\nEMPTY=\n")
     assert fields.values == {"ID": "_any", "NAME": "Demo 'x' OS", "A": "1", "EMPTY": ""}
     assert fields.mistakes == ()

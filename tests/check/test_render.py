@@ -76,7 +76,7 @@ def test_an_error_that_ends_a_build_nests_nothing() -> None:
     assert render.BrokenRulesError(make_report("demo", more)).what == "demo breaks 2 rules"
 
 
-def test_json() -> None:
+def test_json_has_findings_waivers_and_rules_that_did_not_run() -> None:
     (report,) = json.loads(render.json([REPORT]))
     assert report["findings"][0]["rule"] == "owner"
     assert report["waived"][0]["reason"] == "ping needs it"
@@ -98,7 +98,7 @@ def test_github_annotations_stand_beside_the_recipe() -> None:
     assert "file=recipes/a%2Cb/recipe.yaml," in render.github([report])
 
 
-def test_sarif() -> None:
+def test_sarif_names_the_rule_of_each_result() -> None:
     document = json.loads(render.sarif([REPORT]))
     assert document["version"] == "2.1.0"
     (run,) = document["runs"]

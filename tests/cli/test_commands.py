@@ -1,3 +1,5 @@
+"""Every command explains itself, at once, and names that are none bring the nearest."""
+
 from __future__ import annotations
 
 import hashlib
@@ -41,6 +43,14 @@ def bakery(*words: str) -> Result:
 def stored(project: Project, data: bytes, folder: Path) -> Path:
     (folder / "new").write_bytes(data)
     return Store(project.store).adopt(folder / "new", hashlib.sha256(data).hexdigest())
+
+
+def test_help_says_all_of_what_each_command_does() -> None:
+    shown = CliRunner().invoke(main, ["--help"], terminal_width=80)
+    assert shown.exit_code == 0
+    assert "..." not in shown.output.partition("Commands:")[2]
+    for name in main.commands:
+        assert f"\n  {name} " in shown.output
 
 
 @pytest.mark.parametrize("name", sorted(main.commands))

@@ -12,7 +12,7 @@ import pytest
 from harness import docker
 from harness.debian import Debian
 from harness.mirror import Mirror
-from harness.project import Project
+from harness.project import TOOL, TOOL_URL, Project, digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +51,15 @@ def elsewhere() -> Iterator[Path]:
 def project(tmp_path: Path, mirror: Mirror) -> Project:
     """A project whose upstream is the mirror."""
     return Project(tmp_path / "project", {"BAKERY_MIRROR": mirror.url})
+
+
+@pytest.fixture
+def tool(project: Project, mirror: Mirror) -> Project:
+    """That project, with one recipe, which is locked."""
+    mirror.place(TOOL_URL).write_text("#!/bin/sh\necho tool\n")
+    project.add("tool", **{"recipe.yaml": TOOL})
+    project.lock("tool", "1.0", {TOOL_URL: digest(mirror.place(TOOL_URL))})
+    return project
 
 
 @pytest.fixture

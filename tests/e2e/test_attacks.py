@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 
     from bakery.boot.guest import Guest
 
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("systemd-nspawn", "debootstrap", "gpg", "apt-get"),
-]
+pytestmark = [needs.ROOT, needs.programs("systemd-nspawn", "debootstrap", "gpg", "apt-get")]
 ADDRESS = "http://127.0.0.1:8000"
 HOSTS: dict[Consumer, str] = {"252": "bookworm", "257": "trixie", "262": "forky"}
 LARGE = 64 << 20  # bytes

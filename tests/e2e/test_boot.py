@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -20,10 +19,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import labels, needs
-from harness.debian import ROOTS
+from harness.debian import LONG, ROOTS
+from harness.native import ARCH
+from harness.processes import running, until
 from harness.project import Project, digest
 
-from bakery.arch import native_arch
 from bakery.boot import vm
 from bakery.boot.debian import SUITES
 from bakery.boot.everywhere import Trial
@@ -47,26 +47,18 @@ from bakery.recipe.expectations import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from harness.debian import Debian
     from harness.mirror import Mirror
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("systemd-nspawn", "debootstrap", "mksquashfs"),
-]
+
+    from bakery.arch import Arch
+
+pytestmark = [needs.ROOT, needs.programs("systemd-nspawn", "debootstrap", "mksquashfs")]
 SYSTEMD = {"bookworm": "252", "trixie": "257", "forky": "262"}
 UNIT = "[Service]\nExecStart={program}\n"
-# One system each time, the others each night
-LONG = [
-    pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
-    for suite in SUITES
-]
 
 
 def nspawn(suite: str) -> Nspawn:
-    machine = Nspawn(suite=suite, cache=ROOTS, arch=native_arch())
+    machine = Nspawn(suite=suite, cache=ROOTS, arch=ARCH)
     machine.prepare(Silent().tell)
     return machine
 
@@ -103,14 +95,14 @@ class Tree:
         """Return it as an image, labelled for hosts with SELinux: others see no difference."""
         labels.attach_all(self.folder)
         path = self.folder.with_name(f"{name}.raw")
-        squash = ["mksquashfs", self.folder, path, "-quiet", "-no-progress", "-all-root"]
+        squash = ["mksquashfs", str(self.folder), str(path), "-quiet", "-no-progress", "-all-root"]
         subprocess.run([*squash, "-noappend"], check=True)
         return BootImage(path=path, name=name)
 
 
 @pytest.fixture
 def tree(tmp_path: Path, debian: Debian) -> Tree:
-    busybox = debian.program(native_arch(), "busybox-static", "busybox")
+    busybox = debian.program(ARCH, "busybox-static", "busybox")
     if not busybox.exists():
         busybox = busybox.parents[1] / "usr/bin/busybox"
     return Tree(tmp_path / "web", busybox)
@@ -318,12 +310,16 @@ def test_two_boots_at_once_are_no_matter(tree: Tree, tmp_path: Path) -> None:
 
 def test_one_processor_is_enough_for_two_boots_that_only_wait(tree: Tree, tmp_path: Path) -> None:
     told: list[str] = []
+
+    def tell(part: str, step: str, *, lasting: bool = False) -> None:  # noqa: ARG001
+        told.append(part)
+
     watched = Expectations(units=(UnitExpectation(name="web.service", window=5),))
     trial = Trial(
         deployments=[Deployment(images=[tree.image()], expected=watched)],
         folder=tmp_path / "journals",
         turn=partial(Processors(1).take, 1),
-        tell=lambda machine, _, **__: told.append(machine),
+        tell=tell,
     )
     reports = trial.on([nspawn(suite) for suite in SUITES[:2]])
     assert [report.outcome for report in reports] == ["passed", "passed"], told
@@ -359,7 +355,7 @@ def test_what_runs_containers_works_in_one(tmp_path: Path, suite: str) -> None:
 
 
 def test_another_architecture_is_skipped_and_not_passed(tree: Tree, journal: Path) -> None:
-    other = "arm64" if native_arch() == "x86-64" else "x86-64"
+    other: Arch = "arm64" if ARCH == "x86-64" else "x86-64"
     machine = Nspawn(suite="trixie", cache=ROOTS, arch=other)
     if machine.obstacle() is None:
         pytest.skip("this computer runs programs of the other architecture")
@@ -372,10 +368,8 @@ ALONE = """\
 import sys
 from pathlib import Path
 from bakery.recipe.expectations import CommandExpectation, Expectations
-from bakery.boot.debian import SUITES
-from bakery.boot.everywhere import Trial
 from bakery.arch import native_arch
-from bakery.boot.machine import BootImage, Load
+from bakery.boot.machine import BootImage
 from bakery.boot.nspawn import Nspawn
 from bakery.boot.session import Deployment, boot
 
@@ -391,6 +385,11 @@ boot(
     shell=sys.stdin.isatty(),
 )
 """
+
+
+def alone(image: Path, journal: Path, command: str) -> list[str]:
+    """Return what boots an image in a process of its own, and runs a command there."""
+    return [sys.executable, "-c", ALONE, *map(str, (image, journal, ROOTS)), command]
 
 
 RECIPE = """summary: a note
@@ -412,23 +411,16 @@ def devices_of(image: Path) -> list[str]:
     return found
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 600
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
 def test_a_killed_boot_leaves_no_process_and_no_mount(tree: Tree, tmp_path: Path) -> None:
     image = tree.image().path
     nspawn("trixie")
     console = tmp_path / "journal.console"
-    command = [sys.executable, "-c", ALONE, image, tmp_path / "journal", ROOTS, "sleep 1000"]
-    with subprocess.Popen(command) as process:
-        wait_until(lambda: console.exists() and b"Multi-User" in console.read_bytes())
+    command = alone(image, tmp_path / "journal", "sleep 1000")
+    with running(subprocess.Popen(command)) as process:
+        until(lambda: console.exists() and b"Multi-User" in console.read_bytes())
         assert devices_of(image)
         process.kill()
-    wait_until(lambda: not devices_of(image))
+    until(lambda: not devices_of(image))
 
 
 def test_an_interrupted_boot_leaves_nothing(
@@ -444,11 +436,11 @@ def test_an_interrupted_boot_leaves_nothing(
     nspawn("trixie")
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    image = f"note-1.0-{native_arch()}"
+    image = f"note-1.0-{ARCH}"
     console = project.dist / "boot" / image / "nspawn:trixie.journal.console"
     project.environment |= {"BAKERY_MACHINES": "nspawn:trixie", "TMPDIR": str(temporary)}
     with project.start("doit", f"boot:{image}") as process:
-        wait_until(lambda: console.exists() and b"Multi-User" in console.read_bytes())
+        until(lambda: console.exists() and b"Multi-User" in console.read_bytes())
         (folder,) = temporary.glob("bakery-guest-*")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=600)
@@ -456,7 +448,7 @@ def test_an_interrupted_boot_leaves_nothing(
     assert "interrupted" in out
     assert err == ""
     assert list(temporary.iterdir()) == []
-    wait_until(lambda: not devices_of(project.dist / image))
+    until(lambda: not devices_of(project.dist / image))
     assert list(Path("/sys/fs/cgroup").glob(f"*/{folder.name}")) == []
 
 
@@ -510,7 +502,7 @@ def test_a_second_mount_of_the_control_groups_does_no_harm(
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    wait_until(lambda: empty_groups() <= before)
+    until(lambda: empty_groups() <= before)
 
 
 def test_who_waits_for_a_system_to_be_made_knows_it(tree: Tree, project: Project) -> None:
@@ -531,9 +523,10 @@ def test_systems_can_be_made_ahead(project: Project) -> None:
 
 def test_a_shell_can_be_used_in_the_booted_system(tree: Tree, tmp_path: Path) -> None:
     ours, theirs = os.openpty()
-    command = [sys.executable, "-c", ALONE, tree.image().path, tmp_path / "journal", ROOTS, "true"]
+    command = alone(tree.image().path, tmp_path / "journal", "true")
     said = b""
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, start_new_session=True) as process:
+    shell = subprocess.Popen(command, stdin=theirs, stdout=theirs, start_new_session=True)
+    with running(shell) as process:
         os.close(theirs)
         while b"root@bakery" not in said:
             assert select.select([ours], [], [], 120)[0], said
@@ -550,10 +543,9 @@ def test_a_shell_can_be_used_in_the_booted_system(tree: Tree, tmp_path: Path) ->
 
 @pytest.mark.parametrize("suite", LONG)
 def test_a_virtual_machine_runs_it_too(tree: Tree, journal: Path, suite: str) -> None:
-    arch = native_arch()
-    if vm.PLATFORMS[arch].qemu.find() is None:
+    if vm.PLATFORMS[ARCH].qemu.find() is None:
         pytest.skip("needs qemu")
-    machine = Qemu(suite=suite, cache=ROOTS, arch=arch)
+    machine = Qemu(suite=suite, cache=ROOTS, arch=ARCH)
     report = boot(deployment(tree.image()), machine=machine, journal=journal)
     assert report.outcome == "passed", render(report)
     assert "Linux version" in journal.read_text("utf-8")

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import needs
 from harness.debian import ROOTS
+from harness.native import ARCH
 
-from bakery.arch import native_arch
 from bakery.boot.debian import SUITES
 from bakery.boot.machine import BootImage, Load
 from bakery.boot.nspawn import Nspawn
@@ -26,11 +26,7 @@ if TYPE_CHECKING:
 
     from bakery.boot.guest import Guest
 
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("systemd-nspawn", "debootstrap"),
-]
+pytestmark = [needs.ROOT, needs.programs("systemd-nspawn", "debootstrap")]
 # Numbers of system calls, from Linux's unistd.h
 CALLS = {
     "x86_64": {"add_key": 248, "keyctl": 250, "bpf": 321, "ptrace": 101, "init_module": 175},
@@ -111,7 +107,7 @@ def host(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(params=SUITES)
 def guest(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Guest]:
-    machine = Nspawn(suite=request.param, cache=ROOTS, arch=native_arch())
+    machine = Nspawn(suite=request.param, cache=ROOTS, arch=ARCH)
     machine.prepare(Silent().tell)
     (tmp_path / "image/usr/share/app").mkdir(parents=True)
     images = [BootImage(path=tmp_path / "image", name="app")]

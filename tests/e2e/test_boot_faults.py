@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import needs
 from harness.debian import ROOTS
+from harness.native import ARCH
 
-from bakery.arch import native_arch
 from bakery.boot.debian import SUITES
 from bakery.boot.everywhere import Trial
 from bakery.boot.machine import BootImage
@@ -26,11 +26,7 @@ if TYPE_CHECKING:
 
     from harness.debian import Debian
 
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("systemd-nspawn", "debootstrap"),
-]
+pytestmark = [needs.ROOT, needs.programs("systemd-nspawn", "debootstrap")]
 UNIT = "usr/lib/systemd/system/app.service"
 OTHER = "usr/lib/systemd/system/other.service"
 UPHELD = "usr/lib/systemd/system/multi-user.target.d/10-app.conf"
@@ -112,7 +108,7 @@ FAULTS: dict[str, tuple[dict[str, str], str, int]] = {
 
 @pytest.fixture
 def busybox(debian: Debian) -> Path:
-    root = debian.unpacked(native_arch(), "busybox-static")
+    root = debian.unpacked(ARCH, "busybox-static")
     return next(path for path in (root / "bin/busybox", root / "usr/bin/busybox") if path.exists())
 
 
@@ -136,7 +132,7 @@ def image(folder: Path, files: dict[str, str], busybox: Path) -> BootImage:
 def boots(image: BootImage, folder: Path, window: int) -> list[BootReport]:
     unit = UnitExpectation(name="app.service", window=window, timeout=10)
     expected = Expectations(units=(unit,) if window > 5 else ())
-    machines = [Nspawn(suite=suite, cache=ROOTS, arch=native_arch()) for suite in SUITES]
+    machines = [Nspawn(suite=suite, cache=ROOTS, arch=ARCH) for suite in SUITES]
     for machine in machines:
         machine.prepare(Silent().tell)
     trial = Trial(

@@ -1,3 +1,5 @@
+"""A build of real programs: what is made, made again, left alone and thrown away."""
+
 from __future__ import annotations
 
 import json
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
     from harness.debian import Debian
     from harness.mirror import Mirror
     from harness.project import Project
-
-pytestmark = pytest.mark.e2e
 
 IMAGE = "dist/docker-20.10.13/docker-20.10.13-x86-64.raw"
 MERGE = """

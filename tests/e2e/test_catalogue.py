@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import re
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from harness import needs
 from harness.elf import program
 from harness.imitation import Imitator
 from harness.project import REPOSITORY
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from harness.project import Project
 
     from bakery.recipe.plan import Asset, Image, Release
-
-pytestmark = pytest.mark.e2e
 
 INDEXES = ("pypi:", "npm:")
 _BUILD = re.compile(r"^build:.*\n(?:[ -].*\n)*", re.MULTILINE)
@@ -122,7 +120,7 @@ def test_every_recipe_builds_and_breaks_no_rule(
     }
 
 
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="needs a machine that can start it")
+@needs.X86_64
 def test_the_programs_in_the_archives_are_real(tmp_path: Path) -> None:
     path = tmp_path / "program"
     path.write_bytes(program("x86-64"))

@@ -19,11 +19,7 @@ if TYPE_CHECKING:
     from harness.mirror import Mirror
     from harness.project import Project
 
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("systemd-nspawn"),
-]
+pytestmark = [needs.ROOT, needs.programs("systemd-nspawn")]
 
 KUBERNETES = "https://dl.k8s.io/release/v1.36.4/bin/linux/amd64/"
 CNI = "https://github.com/containernetworking/plugins/releases/download/v1.9.1/cni-plugins-linux-amd64-v1.9.1.tgz"

@@ -15,11 +15,11 @@ import pytest
 from harness import channels, needs
 from harness.github import REPOSITORY as REPOSITORY_NAME
 from harness.github import GitHub
+from harness.native import ARCH
 from harness.project import REPOSITORY
 from harness.released import release
 from harness.sysupdate import SHIPPED, built, follower, given
 
-from bakery.arch import native_arch
 from bakery.boot.machine import Load
 from bakery.boot.nspawn import image_path
 from bakery.http.retry import RetryPolicy
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from bakery.boot.guest import Guest
 
 pytestmark = [
-    pytest.mark.e2e,
     needs.ROOT,
     needs.programs("systemd-nspawn", "debootstrap", "gpg", "apt-get", "mksquashfs"),
 ]
@@ -149,17 +148,11 @@ class Site:
         self.person.export(self.ring, *ring, armour=False)
         secret = self.person.gpg("--armor", "--export-secret-keys", key).decode()
         self._monkeypatch.setenv(signing.KEY, secret)
-        at = release(self.root, "app", version, {native_arch(): image})
+        at = release(self.root, "app", version, {ARCH: image})
         signature = self.person.sign(at / sums.FILE, key, armour=False)
         signature.rename(at / sums.SIGNATURE)
-        ring_ = str(self.ring)
-        channels.follow(
-            "app",
-            Directory(self.root, "us"),
-            self.folder / "scratch",
-            ONCE,
-            BAKERY_SIGNING_KEYRING=ring_,
-        )
+        publisher = Directory(self.root, "us")
+        channels.follow("app", publisher, self.folder / "scratch", ONCE, ring=self.ring)
 
     def image(self, version: str) -> bytes:
         """Return an image with a program that tells its version."""
@@ -302,7 +295,7 @@ def test_hosts_follow_a_channel_apart_from_immutable_releases(
         apart = Apart(releases, Directory(site.root, "us"))
         for version in ("1", "2", "3"):
             image = site.image(version)
-            at = release(tmp_path / "made", "app", version, {native_arch(): image})
+            at = release(tmp_path / "made", "app", version, {ARCH: image})
             site.person.sign(at / sums.FILE, key, armour=False).rename(at / sums.SIGNATURE)
             files = tuple(map(LocalFile.of, sorted(at.iterdir())))
             made = DesiredRelease(tag=at.name, notes="", files=files)
@@ -312,7 +305,7 @@ def test_hosts_follow_a_channel_apart_from_immutable_releases(
                 tmp_path / "work",
                 ONCE,
                 channels=apart,
-                BAKERY_SIGNING_KEYRING=str(site.ring),
+                ring=site.ring,
             )
             session.move("app", of_recipe("app", minors=False))
             awake.take(site.channel / signing.KEYRING)

@@ -9,20 +9,18 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from harness import labels
+from harness import labels, needs
+from harness.processes import running, until
 
 from bakery.binary import elf
 from bakery.check.command import check_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-pytestmark = pytest.mark.e2e
 
 MIB = 1024 * 1024
 CHECK = (
@@ -31,7 +29,6 @@ CHECK = (
     "status = Path('/proc/self/status').read_text().partition('VmHWM:')[2];"
     "print(status.split()[0], file=sys.stderr)"
 )
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 
 
 def compiled(folder: Path, *options: str) -> elf.Elf:
@@ -104,10 +101,7 @@ def loops(image: Path) -> str:
 
 def wait_until_free(image: Path) -> None:
     """Wait for others that look at the loop device, such as udev: they keep it for a while."""
-    deadline = time.monotonic() + 30
-    while loops(image):
-        assert time.monotonic() < deadline, loops(image)
-        time.sleep(0.05)
+    until(lambda: not loops(image))
 
 
 @pytest.mark.parametrize(("content", "why"), [(b"", "it is empty"), (b"text", "no squashfs")])
@@ -119,14 +113,14 @@ def test_a_file_that_is_no_image_is_told(tmp_path: Path, content: bytes, why: st
     assert why in finding.message
 
 
-@root_only
+@needs.ROOT
 def test_an_image_is_unmounted_again(tmp_path: Path) -> None:
     image = image_with(tmp_path, lambda folder: script(folder, "/bin/sh"))
     assert check_path(image)[0].findings == ()
     wait_until_free(image)
 
 
-@root_only
+@needs.ROOT
 def test_a_killed_check_leaves_no_mount(tmp_path: Path) -> None:
     image = image_with(tmp_path, lambda folder: script(folder, "/bin/sh"))
     code = (
@@ -140,7 +134,7 @@ def test_a_killed_check_leaves_no_mount(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         text=True,
     )
-    with process:
+    with running(process):
         assert process.stdout is not None
         assert process.stdout.readline() == "#!/bin/sh\n"
         assert loops(image) != ""
@@ -148,7 +142,7 @@ def test_a_killed_check_leaves_no_mount(tmp_path: Path) -> None:
     wait_until_free(image)
 
 
-@root_only
+@needs.ROOT
 def test_an_interrupted_check_leaves_no_mount(tmp_path: Path) -> None:
     image = image_with(tmp_path, lambda folder: script(folder, "/bin/sh"))
     scratch, programs = tmp_path / "scratch", tmp_path / "programs"
@@ -172,7 +166,7 @@ def test_an_interrupted_check_leaves_no_mount(tmp_path: Path) -> None:
     wait_until_free(image)
 
 
-@root_only
+@needs.ROOT
 @pytest.mark.parametrize("owner", ["root", "nobody"])
 def test_without_root_an_image_is_unpacked(tmp_path: Path, owner: str) -> None:
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c"]
@@ -228,7 +222,7 @@ def spent(command: list[str]) -> tuple[float, str]:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stderr
 
 
-@root_only
+@needs.ROOT
 def test_a_large_image_costs_little_more_than_hashing_it(tmp_path: Path) -> None:
     """Under 200 MiB, and as much of a processor as to mount the image and hash every file.
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from harness.debian import Debian
 
-pytestmark = [pytest.mark.e2e, pytest.mark.parametrize("debian", ["trixie"], indirect=True)]
+pytestmark = pytest.mark.parametrize("debian", ["trixie"], indirect=True)
 
 IDENTITY = "https://github.com/o/r/.github/workflows/release.yml@refs/tags/v1"
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import needs, packages
+from harness.native import ARCH
 
-from bakery.arch import native_arch
 from bakery.recipe.debian import Packages
 from bakery.upstream.debian import closure
 from bakery.upstream.errors import UpstreamError
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from harness.project import Project
 
     from bakery.upstream import apt
-
-pytestmark = pytest.mark.e2e
 
 needs_apt = needs.programs("apt-get")
 
@@ -74,7 +72,7 @@ homepage: https://example.org/
 license: Apache-2.0
 upstream: {{pypi: clang-format}}
 build: [20.1.7]
-arch: {{{native_arch()}: {platform.machine()}}}
+arch: {{{ARCH}: {platform.machine()}}}
 assets:
   - pypi: clang-format
     platform: manylinux_2_17_{{arch}}
@@ -98,7 +96,7 @@ def test_a_program_from_elsewhere_runs_with_debians_libraries(project: Project) 
     ((version, locked),) = lock["versions"].items()
     assert {each["trust"] for each in locked["assets"]} == {"registry", "apt"}
     project.doit(f"stage:app-{version}-*")
-    tree = project.dist / f"stage/app-{version}-{native_arch()}/tree"
+    tree = project.dist / f"stage/app-{version}-{ARCH}/tree"
     said = subprocess.run(
         ["chroot", tree, "/usr/bin/clang-format", "--version"],
         check=True,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import needs
 from harness.hosts import HERE, Host, Publisher, image
+from harness.native import ARCH
 from harness.project import REPOSITORY
 from harness.provisioning import asked
 from harness.verity import Publisher as Signer
@@ -18,7 +19,6 @@ from harness.virtual import booted
 from msgspec import structs
 
 from bakery import settings as settings_module
-from bakery.arch import native_arch
 from bakery.boot import guest, vm
 from bakery.files import sha256
 from bakery.image.verity.image import make, read
@@ -31,12 +31,10 @@ if TYPE_CHECKING:
 
     from harness.openpgp import Person
 
-ARCH = native_arch()
 image_path = partial(guest.image_path, vm.SHARE)
 SUITES = ["trixie", "forky"]
 POLICY = f"--image-policy={verity.POLICY}"
 pytestmark = [
-    pytest.mark.e2e,
     pytest.mark.nightly,
     needs.ROOT,
     needs.programs("debootstrap", "mkfs.ext4", "mksquashfs", "gpg", "qemu-system-x86_64"),
@@ -57,9 +55,12 @@ def script(site: Path, *names: str, enforce: bool = True) -> str:
 def guide() -> str:
     """Return the lines that give a running host a channel's certificates."""
     text = (REPOSITORY / ".github/docs/enforce.md").read_text("utf-8")
-    (found,) = re.findall(r"^   ```sh\n(.*?)^   ```", text, re.MULTILINE | re.DOTALL)
-    return found.replace("https://example.com/releases/docker", f"{HERE}/app").replace(
-        "docker", "app"
+    found = re.search(r"^   ```sh\n(.*?)^   ```", text, re.MULTILINE | re.DOTALL)
+    assert found
+    return (
+        found[1]
+        .replace("https://example.com/releases/docker", f"{HERE}/app")
+        .replace("docker", "app")
     )
 
 

@@ -7,12 +7,9 @@ import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
-import pytest
 from harness import needs
 from harness.debian import ROOTS
 from harness.project import TOOL, TOOL_URL, digest
-
-from bakery.arch import native_arch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,11 +17,7 @@ if TYPE_CHECKING:
     from harness.mirror import Mirror
     from harness.project import Project
 
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("strace", "systemd-nspawn", "debootstrap", "mksquashfs"),
-]
+pytestmark = [needs.ROOT, needs.programs("strace", "systemd-nspawn", "debootstrap", "mksquashfs")]
 SECRETS = {
     "BAKERY_SIGNING_PASSPHRASE": "hidden-1",
     "GITHUB_TOKEN": "hidden-2",
@@ -35,7 +28,7 @@ SECRETS = {
 _STARTED = re.compile(r'execve\("[^"]*/([^"/]+)", (\[.*?\]), (\[.*)')
 
 
-@pytest.mark.skipif(native_arch() != "x86-64", reason="the recipe is for x86-64")
+@needs.X86_64
 def test_no_program_of_a_build_and_a_boot_is_told_a_secret(
     project: Project, mirror: Mirror, tmp_path: Path
 ) -> None:

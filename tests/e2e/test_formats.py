@@ -10,12 +10,13 @@ import shutil
 import stat
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import pytest
-from harness import clock, labels
+from harness import clock, labels, needs
 from msgspec import structs
 
 import bakery
@@ -39,10 +40,7 @@ if TYPE_CHECKING:
 
     from bakery.settings import Profile
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(os.geteuid() != 0, reason="mounting images needs root"),
-]
+pytestmark = needs.ROOT
 
 EPOCH = 1_577_836_800
 FORMATS = get_args(Format)
@@ -204,26 +202,33 @@ def make(folder: Path, form: Format, profile: Profile = "fast") -> Path:
     return output
 
 
-@pytest.fixture
-def mounted(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "mounted"
+@contextmanager
+def opened(image: Path, form: Format) -> Iterator[Path]:
+    """Mount an image, where it is no folder."""
+    if form == "folder":
+        yield image
+        return
+    place = image.with_name("mounted")
     place.mkdir()
-    yield place
-    subprocess.run(["umount", place], check=True)
+    subprocess.run(["mount", "-t", form, "-o", "loop,ro", image, place], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+        place.rmdir()
 
 
 @pytest.mark.parametrize("profile", ["fast", "default", "small"])
 @pytest.mark.parametrize("form", IMAGES)
 def test_an_image_shows_what_the_manifest_says(
-    tmp_path: Path, mounted: Path, form: Format, profile: Profile
+    tmp_path: Path, form: Format, profile: Profile
 ) -> None:
-    image = make(tmp_path, form, profile)
-    subprocess.run(["mount", "-t", form, "-o", "loop,ro", image, mounted], check=True)
-    assert listing(mounted) == expected(manifest_of(sample()))
-    assert stat.S_IMODE(mounted.stat().st_mode) == 0o755
-    assert mounted.stat().st_uid == mounted.stat().st_gid == 0
-    if form != "btrfs":
-        assert {path.lstat().st_ctime_ns for path in mounted.rglob("*")} == {EPOCH * 10**9}
+    with opened(make(tmp_path, form, profile), form) as place:
+        assert listing(place) == expected(manifest_of(sample()))
+        assert stat.S_IMODE(place.stat().st_mode) == 0o755
+        assert place.stat().st_uid == place.stat().st_gid == 0
+        if form != "btrfs":
+            assert {path.lstat().st_ctime_ns for path in place.rglob("*")} == {EPOCH * 10**9}
 
 
 def test_a_folder_shows_what_the_manifest_says(tmp_path: Path) -> None:
@@ -244,7 +249,7 @@ def test_systemd_takes_it_for_an_extension(tmp_path: Path, form: Format) -> None
     if not shutil.which("systemd-dissect"):
         pytest.skip("systemd-dissect is not installed")
     image = make(tmp_path, form)
-    command = ["systemd-dissect", "--json=short", image]
+    command: list[str | Path] = ["systemd-dissect", "--json=short", image]
     said = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     assert said["useSystemExtension"]
 
@@ -316,9 +321,7 @@ def test_bytes_are_the_same_elsewhere(tmp_path: Path, elsewhere: Path, form: For
     assert len(digests) == 1
 
 
-def test_a_btrfs_image_holds_the_same_elsewhere(
-    tmp_path: Path, elsewhere: Path, mounted: Path
-) -> None:
+def test_a_btrfs_image_holds_the_same_elsewhere(tmp_path: Path, elsewhere: Path) -> None:
     here = make(tmp_path, "btrfs")
     there = squash_elsewhere(elsewhere, "btrfs")
     identities = {
@@ -328,8 +331,8 @@ def test_a_btrfs_image_holds_the_same_elsewhere(
         for image in (here, there)
     }
     assert len(identities) == 1
-    subprocess.run(["mount", "-t", "btrfs", "-o", "loop,ro", there, mounted], check=True)
-    assert listing(mounted) == expected(manifest_of(sample()))
+    with opened(there, "btrfs") as place:
+        assert listing(place) == expected(manifest_of(sample()))
 
 
 def test_a_folder_differs_elsewhere_by_its_owner_alone(tmp_path: Path, elsewhere: Path) -> None:
@@ -401,7 +404,7 @@ def seen(path: Path) -> tuple[list[tuple[object, ...]], set[tuple[str, str]]]:
     context = Context(name="sample", arch="x86-64", manifest=manifest_of(sample()))
     report, _ = check_path(path, context)
     judged = {"image-content", "owner", "directory-mode", "image-mount"}
-    nodes = [
+    nodes: list[tuple[object, ...]] = [
         (n.path, n.type, n.mode, n.uid, n.gid, n.mtime, n.size, n.sha256, n.target)
         for n in load(path, context).tree
     ]
@@ -455,7 +458,7 @@ def test_a_btrfs_image_of_somebody_elses_files_is_refused_by_who_writes_it(tmp_p
     plant(tree, sample(), seed=1)
     image.touch()
     path = f"/usr/sbin:/sbin:{os.environ['PATH']}"
-    command = ["mkfs.btrfs", "-q", "--rootdir", tree, image]
+    command: list[str | Path] = ["mkfs.btrfs", "-q", "--rootdir", tree, image]
     subprocess.run(command, check=True, env={"PATH": path})
     btrfs._refuse_others_files(image)
     os.chown(tree / "usr/bin/tool", 65534, 0)
@@ -510,21 +513,13 @@ def test_capabilities_are_in_the_image_and_nothing_else_is(
     tmp_path: Path, elsewhere: Path, form: Format
 ) -> None:
     image, again = capable(tmp_path, form), capable(elsewhere, form, seed=2)
-    place = image
-    if form != "folder":
-        place = tmp_path / "mounted"
-        place.mkdir()
-        subprocess.run(["mount", "-t", form, "-o", "loop,ro", image, place], check=True)
-    try:
+    with opened(image, form) as place:
         attributes = {
             (str(path.relative_to(place)), name): os.getxattr(path, name, follow_symlinks=False)
             for path in place.rglob("*")
             for name in os.listxattr(path, follow_symlinks=False)
         }
         assert listing(place) == expected(manifest_of(sample()))
-    finally:
-        if place != image:
-            subprocess.run(["umount", place], check=True)
     assert attributes == {(CAPABLE, ATTRIBUTE): Capabilities.parse(RIGHTS).encode()}
     if form not in ("folder", "btrfs"):
         assert image.read_bytes() == again.read_bytes()
@@ -607,21 +602,13 @@ def labelled(folder: Path, form: Format, seed: int = 1) -> tuple[Path, Manifest]
 def test_every_path_has_its_label(tmp_path: Path, elsewhere: Path, form: Format) -> None:
     image, manifest = labelled(tmp_path, form)
     again, _ = labelled(elsewhere, form, seed=2)
-    place = image
-    if form != "folder":
-        place = tmp_path / "mounted"
-        place.mkdir()
-        subprocess.run(["mount", "-t", form, "-o", "loop,ro", image, place], check=True)
-    try:
+    with opened(image, form) as place:
         found = {
             str(path.relative_to(place)): os.getxattr(path, LABEL, follow_symlinks=False)
             # mkfs.btrfs takes nothing of the root itself
             for path in (*(() if form == "btrfs" else (place,)), *place.rglob("*"))
         }
         assert listing(place) == expected(manifest_of(sample()))
-    finally:
-        if place != image:
-            subprocess.run(["umount", place], check=True)
     words = {path: label.rstrip(b"\0").decode() for path, label in found.items()}
     root = {} if form == "btrfs" else {".": "system_u:object_r:root_t:s0"}
     assert words == {**root, **{entry.path: entry.label for entry in manifest.entries}}

@@ -8,29 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import needs
+from harness.debian import LONG
 from harness.hosts import HERE, Publisher, booted, provision
+from harness.native import ARCH
 from harness.openpgp import Person
 from harness.project import REPOSITORY
 
-from bakery.arch import native_arch
-from bakery.boot.debian import SUITES
 from bakery.boot.nspawn import image_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ARCH = native_arch()
-# One system each time, the others each night
-LONG = [
-    pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
-    for suite in SUITES
-]
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("systemd-nspawn", "debootstrap", "mksquashfs", "gpg"),
-]
+pytestmark = [needs.ROOT, needs.programs("systemd-nspawn", "debootstrap", "mksquashfs", "gpg")]
 
 
 @pytest.fixture

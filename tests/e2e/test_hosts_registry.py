@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import host_registry, needs
 from harness import ignition as apply
+from harness.debian import LONG
 from harness.host_registry import ADDRESS, HOST, LOGINS, RegistryPublisher
 from harness.hosts import Host, booted, provision
+from harness.native import ARCH
 from harness.openpgp import Person
 from harness.registry import docker_registry
 
 from bakery import settings as settings_module
-from bakery.arch import native_arch
 from bakery.boot.nspawn import image_path
 from bakery.provision import extension, ignition, registry, shell
 from bakery.provision.extension import Wanted
@@ -34,15 +35,9 @@ if TYPE_CHECKING:
     from bakery.provision.extension import Extension
 
 pytestmark = [
-    pytest.mark.e2e,
     needs.ROOT,
     needs.programs("systemd-nspawn", "debootstrap", "mksquashfs", "gpg", "apt-get"),
-    pytest.mark.skipif(native_arch() != "x86-64", reason="the registry is for x86-64"),
-]
-ARCH = native_arch()
-LONG = [
-    pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
-    for suite in ("bookworm", "trixie", "forky")  # systemd 252, 257 and 262
+    needs.X86_64,
 ]
 HERE = f"http://127.0.0.1:17716/{HOST}"
 # Says over and over that there are layers

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from subprocess import PIPE
 from threading import Event
@@ -17,9 +16,9 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 from harness import needs
+from harness.processes import running, until
 from harness.project import digest
 from harness.small import small_project
-from harness.terminal import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from harness.mirror import Mirror
     from harness.project import Project
 
-pytestmark = [pytest.mark.e2e, needs.programs("mksquashfs")]
+pytestmark = needs.programs("mksquashfs")
 
 SAYS = {
     signal.SIGINT: "interrupted: the same command continues",
@@ -204,9 +203,9 @@ def test_a_system_that_is_made_leaves_no_mount(tmp_path: Path, number: signal.Si
     def mounted() -> bool:
         return any(str(tmp_path) in mounts(each) for each in Path("/proc").glob("[0-9]*"))
 
-    with subprocess.Popen([sys.executable, "-c", PREPARE, tmp_path], stderr=PIPE) as process:
-        while process.poll() is None and not mounted():
-            time.sleep(0.1)
+    command = [sys.executable, "-c", PREPARE, str(tmp_path)]
+    with running(subprocess.Popen(command, stderr=PIPE)) as process:
+        until(mounted, beside=process)
         process.send_signal(number)
         process.communicate()
     assert process.returncode == -number

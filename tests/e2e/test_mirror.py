@@ -10,17 +10,17 @@ import subprocess
 import threading
 import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from harness import needs, small
-from harness.debian import ROOTS
+from harness import elf, needs, small
+from harness.debian import LONG, ROOTS
 from harness.hosts import HERE, Publisher, booted
 from harness.mirror import Mirror
+from harness.native import ARCH
+from harness.processes import until
 from harness.project import REPOSITORY, Project, digest
 
-from bakery.arch import native_arch
-from bakery.boot.debian import SUITES
 from bakery.recipe import debian
 from bakery.recipe import lock as lockfile
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
@@ -33,17 +33,8 @@ if TYPE_CHECKING:
 
     from harness.openpgp import Person
 
-ARCH = native_arch()
 GUIDE = REPOSITORY / ".github/docs/air-gap.md"
-LONG = [
-    pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
-    for suite in SUITES
-]
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("mksquashfs", "gpg", "unshare", "ip", "dpkg-deb"),
-]
+pytestmark = [needs.ROOT, needs.programs("mksquashfs", "gpg", "unshare", "ip", "dpkg-deb")]
 PUBLIC = "https://example.com/releases"
 RECIPE = f"""\
 summary: An application
@@ -115,7 +106,7 @@ def recipe(project: Project) -> None:
         (folder / "run").write_text(RUN.format(version=version))
         with zipfile.ZipFile(folder / "wheel", "w") as wheel:
             wheel.writestr(zipfile.ZipInfo("app_data/text"), f"text of {version}\n")
-        small._pack(folder / "tool.deb", "tool", small.elf.program(ARCH, "tool"), _deb_arch())
+        small._pack(folder / "tool.deb", "tool", elf.program(ARCH, "tool"), _deb_arch())
         assets = {
             f"https://example.com/app-{version}": folder / "run",
             f"pypi:app-data/app_data-{version}-py3-none-any.whl": folder / "wheel",
@@ -241,10 +232,9 @@ def test_what_was_killed_is_continued(bakery: Bakery, tmp_path: Path) -> None:
         words = ("bakery", "mirror", server.url, str(target), "--keyring", str(bakery.keyring))
         release = threading.Event()
         server.held[f"/app-1.0/{image}"] = release
-        run = bakery.project.start(*words)
-        until(lambda: f"/app-1.0/{image}" in server.requests, run)
-        run.send_signal(signal.SIGKILL)
-        run.communicate()
+        with bakery.project.start(*words) as run:
+            until(lambda: f"/app-1.0/{image}" in server.requests, beside=run)
+            run.kill()
         release.set()
         assert [path for path in target.rglob("*") if path.is_file()] == []
         server.held.clear()
@@ -252,10 +242,10 @@ def test_what_was_killed_is_continued(bakery: Bakery, tmp_path: Path) -> None:
         held = threading.Event()
         server.held[f"/{INDEX}/{INDEX}.json"] = held
         server.requests.clear()
-        run = bakery.project.start(*words)
-        until(lambda: f"/{INDEX}/{INDEX}.json" in server.requests, run)
-        run.send_signal(signal.SIGINT)
-        assert "interrupted" in run.communicate()[1]
+        with bakery.project.start(*words) as run:
+            until(lambda: f"/{INDEX}/{INDEX}.json" in server.requests, beside=run)
+            run.send_signal(signal.SIGINT)
+            assert "interrupted" in run.communicate(timeout=600)[1]
         assert run.returncode == -signal.SIGINT
         held.set()
         server.held.clear()
@@ -270,8 +260,3 @@ def test_what_was_killed_is_continued(bakery: Bakery, tmp_path: Path) -> None:
         copied = target / path.relative_to(bakery.published)
         assert copied.read_bytes() == path.read_bytes()
     assert len([path for path in target.rglob("*") if path.is_file()]) == len(files)
-
-
-def until(happened: Any, run: subprocess.Popen[str]) -> None:
-    while not happened():
-        assert run.poll() is None, run.communicate()

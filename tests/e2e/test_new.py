@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from harness.mirror import Mirror
     from harness.project import Project
 
-pytestmark = pytest.mark.e2e
-
 needs_apt = needs.programs("apt-get")
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import needs
 from harness.debian import store
+from harness.native import ARCH
 from harness.project import Project
 
 from bakery import settings
-from bakery.arch import native_arch
 from bakery.lock import verify
 from bakery.recipe.load import load_all
 from bakery.recipe.upstreams import NpmUpstream
@@ -25,7 +25,7 @@ from bakery.upstream.versions import offers
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.e2e, needs.programs("npm")]
+pytestmark = needs.programs("npm")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,7 +36,7 @@ def _reachable() -> None:
         pytest.skip(f"the npm registry can't be reached: {error}")
 
 
-def test_its_versions(tmp_path: Path) -> None:
+def test_versions_have_dates_and_a_package_that_is_missing_is_told(tmp_path: Path) -> None:
     with Api(settings.load(tmp_path, {"BAKERY_STORE": str(tmp_path)})) as api:
         found = {item.tag: item.date for item in offers(NpmUpstream(npm="esbuild"), api)}
         assert isinstance(found["0.28.2"], dt.date)
@@ -58,7 +58,7 @@ def test_a_recipe_is_locked_built_and_booted(tmp_path: Path) -> None:
     done = project.run("bakery", "lock", "esbuild", tag)
     assert done.returncode == 0, done.stderr
     assert json.loads(path.read_text())["versions"] == reviewed
-    project.doit(f"build:esbuild-{tag}", f"boot:esbuild-{tag}-{native_arch()}")
+    project.doit(f"build:esbuild-{tag}", f"boot:esbuild-{tag}-{ARCH}")
     assert len(list(project.dist.glob("esbuild-*/esbuild-*.raw"))) == 2
     here = settings.load(project.root, {"BAKERY_STORE": str(store())})
     assert {each.confirmed for each in verify.verify(load_all(here.recipes), here)} == {"registry"}

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import needs
 from harness.debian import ROOTS
+from harness.native import ARCH
 from harness.packages import EMULATOR, locked_anew
 
-from bakery.arch import native_arch
 from bakery.boot.machine import BootImage, Load
 from bakery.boot.nspawn import Nspawn, image_path
 from bakery.progress import Silent
@@ -25,11 +25,7 @@ if TYPE_CHECKING:
 
     from bakery.boot.guest import Guest
 
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("apt-get", "systemd-nspawn", "debootstrap", "mksquashfs"),
-]
+pytestmark = [needs.ROOT, needs.programs("apt-get", "systemd-nspawn", "debootstrap", "mksquashfs")]
 AS_NOBODY = "setpriv --reuid=nobody --regid=nogroup --clear-groups"
 WHO = "gdb --batch -ex 'python import os; print(os.getuid(), os.getgid(), os.getcwd())'"
 
@@ -43,19 +39,19 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture(scope="module")
 def said(project: Project) -> str:
     """Check GDB for both architectures, and boot it."""
-    return project.doit("check:gdb-[0-9]*", f"boot:gdb-*-{native_arch()}")
+    return project.doit("check:gdb-[0-9]*", f"boot:gdb-*-{ARCH}")
 
 
 @pytest.fixture
 def guest(said: str, project: Project, debian: Debian, tmp_path: Path) -> Iterator[Guest]:
     """Boot a system with GDB; image 1 is bubblewrap's program."""
     assert said
-    [gdb] = project.dist.glob(f"gdb-*/*-{native_arch()}.raw")
-    bubblewrap = debian.unpacked(native_arch(), "bubblewrap") / "usr/bin"
+    [gdb] = project.dist.glob(f"gdb-*/*-{ARCH}.raw")
+    bubblewrap = debian.unpacked(ARCH, "bubblewrap") / "usr/bin"
     images = [BootImage(path=gdb, name="gdb"), BootImage(path=bubblewrap, name="bubblewrap")]
     merge = f"ln -s {image_path(0, 'gdb')} /var/lib/extensions/gdb"
     load = Load(setup=merge, images=images, log=tmp_path / "log")
-    machine = Nspawn(suite="bookworm", cache=ROOTS, arch=native_arch())
+    machine = Nspawn(suite="bookworm", cache=ROOTS, arch=ARCH)
     machine.prepare(Silent().tell)
     with machine.start(load) as guest:
         assert guest.ask("systemctl start systemd-sysext").status == 0
@@ -108,6 +104,7 @@ def test_its_programs_run_on_the_other_architecture(
     root = tmp_path / "root"
     shutil.copytree(tree / "usr/lib/gdb/root", root, symlinks=True)
     shutil.copy(shutil.which(EMULATOR) or "", root / "emulator")
-    command = ["chroot", root, "/emulator", "/usr/bin/gdb", "--batch", "-ex", "python print(6 * 7)"]
+    command = ["chroot", str(root), "/emulator", "/usr/bin/gdb"]
+    command += ["--batch", "-ex", "python print(6 * 7)"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert (done.stdout, done.returncode) == ("42\n", 0), done.stderr

@@ -18,7 +18,6 @@ from harness.released import channel, release
 from harness.sysupdate import follower, given
 
 from bakery import settings as settings_module
-from bakery.arch import native_arch
 from bakery.boot import nspawn
 from bakery.boot.machine import Load
 from bakery.provision import command
@@ -89,10 +88,9 @@ GREETING = "timeout 200 sh -c 'until grep -qx %s /run/greeter; do sleep 0.1; don
 
 
 pytestmark = [
-    pytest.mark.e2e,
     needs.ROOT,
     ignition.NEEDED,
-    pytest.mark.skipif(native_arch() != "x86-64", reason="the images are for x86-64"),
+    needs.X86_64,
 ]
 needs_nspawn = needs.programs("systemd-nspawn")
 
@@ -354,13 +352,13 @@ def test_an_extension_is_laid_into_a_disk_of_flatcars(tmp_path: Path, server: Mi
     os.truncate(disk, 48 << 20)
     layout = f"label: gpt\n3: size=16384, type={USR_A}\n9: type={ROOT}\n"
     subprocess.run(["sfdisk", "--quiet", disk], input=layout.encode(), check=True)
-    command = ["partx", "--raw", "--noheadings", "--output", "NR,START,SECTORS", disk]
+    command = ["partx", "--raw", "--noheadings", "--output", "NR,START,SECTORS", str(disk)]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for number, start, size in (line.split() for line in listed.splitlines()):
         tree = tmp_path / number
         for name in ("etc", "usr", "opt") if number == "9" else ("bin",):
             (tree / name).mkdir(parents=True)
-        at = ["-E", f"offset={int(start) * 512}", disk, f"{int(size) // 2}k"]
+        at = ["-E", f"offset={int(start) * 512}", str(disk), f"{int(size) // 2}k"]
         subprocess.run(["mkfs.ext4", "-q", "-F", "-d", tree, *at], check=True)
     guide = (REPOSITORY / ".github/docs/first-boot.md").read_text()
     (lines,) = re.findall(r"```sh\n(set -e\npart.*?)```", guide, re.DOTALL)

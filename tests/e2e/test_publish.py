@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from bakery.arch import Arch
 
 
-pytestmark = pytest.mark.e2e
-
 NOW = RetryPolicy(tries=1)
 PATIENT = RetryPolicy(tries=6, sleep=lambda _seconds: None)
 CLIENT = Client(retry=NOW, limits=Limits(connect=5, stall=5))
@@ -257,7 +255,8 @@ def holds(found: Mapping[str, bytes], keyring: bytes, folder: Path) -> bool:
     (folder / "keyring").write_bytes(keyring)
     (folder / "list").write_bytes(found[sums.FILE])
     (folder / "signature").write_bytes(found[sums.SIGNATURE])
-    command = ["gpgv", "--keyring", folder / "keyring", folder / "signature", folder / "list"]
+    files = [str(folder / name) for name in ("keyring", "signature", "list")]
+    command = ["gpgv", "--keyring", *files]
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 

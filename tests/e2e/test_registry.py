@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
     from harness.openpgp import Person
 
-pytestmark = pytest.mark.e2e
+    from bakery.arch import Arch
 
 NOW = RetryPolicy(tries=1)
 PATIENT = RetryPolicy(tries=6, sleep=lambda _seconds: None)
@@ -66,7 +66,7 @@ KAIROS = "application/vnd.kairos.sysext.raw"
 NAME, VERSION = "k3s", "v1.32.2+k3s1"
 TAG, IN_REGISTRY = f"{NAME}-{VERSION}", "k3s-v1.32.2_k3s1"
 THREE = ("v1.31.9+k3s1", "v1.32.1+k3s1", VERSION)
-PLATFORMS = {"linux/amd64": "x86-64", "linux/arm64": "arm64"}
+PLATFORMS: dict[str, Arch] = {"linux/amd64": "x86-64", "linux/arm64": "arm64"}
 ABOUT = {"org.opencontainers.image.source": "https://example.org/bakery"}
 RUN = {"docker": (docker_registry, "bookworm"), "crane": (crane_registry, "forky")}
 
@@ -295,7 +295,9 @@ def test_a_release_is_read_as_its_signature_vouches_for_it(
     assert ReleaseReader.find(f"{place}-nowhere/{TAG}") is None
 
 
-def test_settings_and_commands(registries: dict[str, Running], tmp_path: Path) -> None:
+def test_settings_say_which_registry_commands_publish_to(
+    registries: dict[str, Running], tmp_path: Path
+) -> None:
     place = registries["docker"].reference("me/settings")
     project = Project(tmp_path / "project", {"BAKERY_PUBLISHER": f"oci:{place.host}/me/settings"})
     folder = built(tmp_path)
@@ -482,7 +484,7 @@ def test_a_run_that_was_killed_is_continued(registry: Running, tmp_path: Path) -
             "transaction.publish(desired(Path(sys.argv[1])),"
             " publisher(Reference.parse(sys.argv[2])), NOW)"
         )
-        command = [sys.executable, "-c", program, folder, str(place)]
+        command = [sys.executable, "-c", program, str(folder), str(place)]
         child: list[subprocess.Popen[bytes]] = []
         begun = threading.Event()
 

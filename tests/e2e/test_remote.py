@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from harness.mirror import Mirror
     from harness.nginx import Nginx
 
-pytestmark = pytest.mark.e2e
-
 NAMES = ("one", "two", "three")
 WRITES = {"BAKERY_REMOTE_WRITE": "yes"}
 WAIVER = {"BAKERY_BOOT_WAIVER": "x86-64: nothing here boots it"}
@@ -111,7 +109,7 @@ def takes_over(taker: Project, giver: Project, bakery: Bakery) -> str:
     return said
 
 
-def test_a_folder(bakery: Bakery) -> None:
+def test_a_folder_gives_what_another_has_built(bakery: Bakery) -> None:
     folder = bakery.folder / "shared"
     giver = bakery.filling(f"directory:{folder}")
     said = takes_over(bakery.project(str(folder), BAKERY_OFFLINE="1"), giver, bakery)
@@ -149,7 +147,7 @@ def test_a_web_server_which_is_asked_for_nothing_that_is_here(
     assert len(server.asked[before:]) == len(asked) + 5
 
 
-def test_a_registry(bakery: Bakery, registry: str) -> None:
+def test_a_registry_gives_what_another_has_built(bakery: Bakery, registry: str) -> None:
     giver = bakery.filling(registry)
     taker = bakery.project(registry)
     said = takes_over(taker, giver, bakery)

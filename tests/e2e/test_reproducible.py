@@ -9,8 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import pytest
-from harness import clock
+from harness import clock, needs
 from harness.project import REPOSITORY, digest
 
 if TYPE_CHECKING:
@@ -18,10 +17,7 @@ if TYPE_CHECKING:
 
     from harness.project import Project
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(os.geteuid() != 0, reason="building as another user needs root"),
-]
+pytestmark = needs.ROOT
 
 # Somebody else, who may read root's Python but not write anything of root's.
 AS_NOBODY = (

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.mirror import Mirror
-
-pytestmark = pytest.mark.e2e
 
 CONTENT = b"#!/bin/sh\necho " + bytes(range(65, 90)) * 40_000
 
@@ -105,19 +104,13 @@ def test_killed_at_any_moment_it_continues_and_ends_the_same(docker_project: Pro
         if moments.random() < 0.3:
             shutil.rmtree(docker_project.dist, ignore_errors=True)
             shutil.rmtree(docker_project.store, ignore_errors=True)
-        process = docker_project.start(
-            "doit",
-            "build:docker",
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            process.wait(timeout=moments.uniform(0.1, 6))
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(timeout=600)
-            killed += 1
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with docker_project.start("doit", "build:docker", start_new_session=True, **silent) as run:
+            try:
+                run.wait(timeout=moments.uniform(0.1, 6))
+            except subprocess.TimeoutExpired:
+                os.killpg(run.pid, signal.SIGKILL)
+                killed += 1
     docker_project.doit("build:docker")
     assert killed
     assert images(docker_project) == expected
@@ -125,11 +118,10 @@ def test_killed_at_any_moment_it_continues_and_ends_the_same(docker_project: Pro
 
 
 def test_two_builds_at_once_share_the_work(docker_project: Project) -> None:
-    both = [
-        docker_project.start("doit", "build:docker", stderr=subprocess.STDOUT) for _ in range(2)
-    ]
-    outputs = [process.communicate(timeout=300)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], "\n".join(outputs)
+    start = partial(docker_project.start, "doit", "build:docker", stderr=subprocess.STDOUT)
+    with start() as one, start() as other:
+        outputs = [process.communicate(timeout=300)[0] for process in (one, other)]
+    assert [one.returncode, other.returncode] == [0, 0], "\n".join(outputs)
     once = images(docker_project)
     assert strays(docker_project) == []
     docker_project.doit("clean", "build:docker-20.10.13")

@@ -13,11 +13,7 @@ from bakery.boot.report import render
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("apt-get", "systemd-nspawn", "debootstrap", "mksquashfs"),
-]
+pytestmark = [needs.ROOT, needs.programs("apt-get", "systemd-nspawn", "debootstrap", "mksquashfs")]
 ALWAYS = ("docker", "monitoring")
 NAMES = sorted(path.stem for path in scenario.SCENARIOS.glob("*.yaml"))
 

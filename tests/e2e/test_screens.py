@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import labels, needs
 from harness.debian import ROOTS, store
+from harness.native import ARCH
+from harness.processes import until
 from harness.small import small_project
-from harness.terminal import Terminal, until
-
-from bakery.arch import native_arch
+from harness.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from harness.mirror import Mirror
     from harness.project import Project
 
-pytestmark = [pytest.mark.e2e, needs.programs("tmux", "mksquashfs")]
+pytestmark = needs.programs("tmux", "mksquashfs")
 
 WIDTHS = (60, 80, 140)
 HELD = "/example.com/alpha-1.0-x86_64"
@@ -167,7 +167,7 @@ def test_a_boot_that_fails(project: Project, width: int, *, renew: bool) -> None
     release = tree / "usr/lib/extension-release.d/extension-release.note"
     release.parent.mkdir(parents=True)
     release.write_text("ID=_any\n")
-    image = f"note-1.0-{native_arch()}.raw"
+    image = f"note-1.0-{ARCH}.raw"
     subprocess.run(["mksquashfs", tree, project.root / image, "-all-root", "-quiet"], check=True)
     check = "commands: [{run: echo what is wrong >&2; false, timeout: 1}]\n"
     (project.root / "check.yaml").write_text(check)

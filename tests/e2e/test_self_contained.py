@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import needs
 from harness.debian import ROOTS
+from harness.native import ARCH
 from harness.packages import EMULATOR, locked_anew
 from harness.project import REPOSITORY
 
-from bakery.arch import native_arch
 from bakery.boot.debian import SUITES
 from bakery.boot.machine import BootImage
 from bakery.boot.nspawn import Nspawn
@@ -36,11 +36,7 @@ if TYPE_CHECKING:
 
     from bakery.recipe.load import Source
 
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("apt-get", "systemd-nspawn", "debootstrap", "mksquashfs"),
-]
+pytestmark = [needs.ROOT, needs.programs("apt-get", "systemd-nspawn", "debootstrap", "mksquashfs")]
 
 RELEASE = b"ID=_any\nEXTENSION_RELOAD_MANAGER=1\n"
 # What programs do that need nothing but their image: read a configuration, at least.
@@ -134,7 +130,7 @@ class Kitchen:
 
     def image(self, name: str) -> BootImage:
         """Return an image for this machine."""
-        (path,) = self.project.dist.glob(f"{name}-*/{name}-*-{native_arch()}.raw")
+        (path,) = self.project.dist.glob(f"{name}-*/{name}-*-{ARCH}.raw")
         return BootImage(path=path, name=name)
 
     def root(self, name: str, arch: str, folder: Path, runner: Path) -> Path:
@@ -183,7 +179,7 @@ def test_packages_are_locked_for_both_architectures(kitchen: Kitchen) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="runs programs for x86-64")
+@needs.X86_64
 def test_programs_work_in_a_root_without_libraries(
     kitchen: Kitchen, debian: Debian, tmp_path: Path, name: str
 ) -> None:
@@ -237,7 +233,7 @@ def test_they_work_beside_the_libraries_of_any_host(
 @pytest.mark.parametrize("suite", SUITES)
 @pytest.mark.parametrize("name", APART)
 def test_each_works_in_a_system_of_its_own(kitchen: Kitchen, name: str, suite: str) -> None:
-    kitchen.project.doit(f"boot:{name}-[0-9]*-{native_arch()}", BAKERY_MACHINES=f"nspawn:{suite}")
+    kitchen.project.doit(f"boot:{name}-[0-9]*-{ARCH}", BAKERY_MACHINES=f"nspawn:{suite}")
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -245,7 +241,7 @@ def test_services_work_where_the_host_has_no_libraries(
     kitchen: Kitchen, debian: Debian, suite: str, tmp_path: Path
 ) -> None:
     """Each in its own view of the file system, since the host's systemd has to have some."""
-    busybox = debian.program(native_arch(), "busybox-static", "busybox")
+    busybox = debian.program(ARCH, "busybox-static", "busybox")
     hiding = tmp_path / "hiding"
     write(hiding, "extension-release.d/extension-release.hiding", RELEASE)
     write(hiding, "hiding/busybox", busybox.read_bytes()).chmod(0o755)
@@ -292,6 +288,6 @@ def attend(
             ),
         ),
     )
-    machine = Nspawn(suite=suite, cache=ROOTS, arch=native_arch())
+    machine = Nspawn(suite=suite, cache=ROOTS, arch=ARCH)
     report = boot(everything, machine=machine, journal=folder / "journal")
     assert report.outcome == "passed", render(report)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import labels, needs
 from harness.debian import ROOTS, Debian
+from harness.native import ARCH
 from harness.packages import locked_anew
 from harness.selinux import IMAGES, SETUP, Enforcing, denials
 
-from bakery.arch import native_arch
 from bakery.boot import merge, vm
 from bakery.boot.machine import BootImage, Load
 from bakery.image import manifest as manifests
@@ -26,13 +26,11 @@ if TYPE_CHECKING:
     from bakery.boot.guest import Guest
     from bakery.image.manifest import Manifest
 
-ARCH = native_arch()
 NAMES = ("caddy", "nats-server", "docker-debian")
 VERSIONS = {"caddy": "2.11.4", "nats-server": "2.15.1"}
 KINDS = {"file": "file", "directory": "dir", "link": "symlink"}
 # Emulated, such a system takes minutes.
 pytestmark = [
-    pytest.mark.e2e,
     needs.ROOT,
     needs.programs("apt-get", "debootstrap", "mksquashfs"),
     *([] if vm.accelerated() else [pytest.mark.nightly]),

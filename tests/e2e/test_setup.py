@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import needs
-from harness.debian import ROOTS
+from harness.debian import LONG, ROOTS
+from harness.native import ARCH
 
-from bakery.arch import native_arch
 from bakery.boot import vm
 from bakery.boot.debian import SUITES
 from bakery.boot.guest import image_path
@@ -30,16 +30,7 @@ if TYPE_CHECKING:
     from bakery.boot.guest import Guest
     from bakery.boot.machine import Machine
 
-# One system each time, the others each night
-LONG = [
-    pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
-    for suite in SUITES
-]
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("systemd-nspawn", "debootstrap", "mksquashfs"),
-]
+pytestmark = [needs.ROOT, needs.programs("systemd-nspawn", "debootstrap", "mksquashfs")]
 MERGES = 200
 
 RECIPE = """\
@@ -125,7 +116,7 @@ def _build(folder: Path, files: dict[str, str]) -> Path:
     (recipe / "lock.json").write_text(f'{{"versions": {{"{folder.name}": {{"assets": []}}}}}}')
     (release,) = releases(load_all(folder / "recipes")["app"])
     assert release.problem is None
-    image = next(image for image in release.images if image.contents.arch == native_arch())
+    image = next(image for image in release.images if image.contents.arch == ARCH)
     (folder / "tree").mkdir()
     manifest = stage(image, "", {}, folder / "tree", Silent())
     built = folder / "app.raw"
@@ -174,7 +165,7 @@ def _state(guest: Guest) -> str:
 
 
 def container(suite: str) -> Nspawn:
-    return Nspawn(suite=suite, cache=ROOTS, arch=native_arch())
+    return Nspawn(suite=suite, cache=ROOTS, arch=ARCH)
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -235,9 +226,9 @@ def test_a_service_is_up_after_200_merges_and_restarts(suite: str, images: list[
 def test_a_machine_of_its_own_gets_modules_formats_and_devices(
     suite: str, images: list[Path]
 ) -> None:
-    if vm.PLATFORMS[native_arch()].qemu.find() is None:
+    if vm.PLATFORMS[ARCH].qemu.find() is None:
         pytest.skip("needs qemu")
-    with booted(Qemu(suite=suite, cache=ROOTS, arch=native_arch()), images) as guest:
+    with booted(Qemu(suite=suite, cache=ROOTS, arch=ARCH), images) as guest:
         assert said(guest, "readlink /dev/app-null") == "null"
         assert said(guest, "head -2 /proc/sys/fs/binfmt_misc/app") == (
             "enabled\ninterpreter /usr/bin/app"

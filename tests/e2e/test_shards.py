@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from harness.mirror import Mirror
     from harness.project import Project
 
-pytestmark = pytest.mark.e2e
-
 NAMES = ("base", "other", "top")  # top requires base
 WAIVER = {"BAKERY_BOOT_WAIVER": "x86-64: nothing here boots it", "BAKERY_SIGNING_KEY": ""}
 

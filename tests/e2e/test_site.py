@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bakery.settings import Settings
 
-pytestmark = [pytest.mark.e2e, needs.programs("chromium", "chromedriver", "npm")]
+pytestmark = needs.programs("chromium", "chromedriver", "npm")
 PAGES = ["index.html", "app/index.html", "app/changes.html", "status.html", "programs.html"]
 LONG = "a-very-long-name-" + "of-an-extension-" * 8 + "x"
 RECIPE = """\

@@ -5,25 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import pytest
-from harness.project import TOOL, TOOL_URL, digest
+from harness.project import TOOL
 
 if TYPE_CHECKING:
-    from harness.mirror import Mirror
     from harness.project import Project
-
-pytestmark = pytest.mark.e2e
 
 WAIVER = {"BAKERY_BOOT_WAIVER": "x86-64: nothing here boots it", "BAKERY_SIGNING_KEY": ""}
 LATEST = TOOL.replace("build: ['1.0']", "build: [latest]\nupstream: {pypi: tool}")
-
-
-@pytest.fixture
-def tool(project: Project, mirror: Mirror) -> Project:
-    mirror.place(TOOL_URL).write_text("#!/bin/sh\necho tool\n")
-    project.add("tool", **{"recipe.yaml": TOOL})
-    project.lock("tool", "1.0", {TOOL_URL: digest(mirror.place(TOOL_URL))})
-    return project
 
 
 def made(project: Project) -> dict[str, int]:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.e2e
-
 BODY = bytes(range(256)) * 12_000
 ROOM = 1 << 20
 

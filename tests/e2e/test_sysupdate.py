@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import needs
 from harness.debian import store
+from harness.native import ARCH
 from harness.project import REPOSITORY, Project, digest
 from harness.sysupdate import SHIPPED, built, follower, given
 
-from bakery.arch import native_arch
 from bakery.boot.machine import Load
 from bakery.boot.nspawn import image_path
 from bakery.recipe import lock as lockfile
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from bakery.boot.guest import Guest
 
 pytestmark = [
-    pytest.mark.e2e,
     needs.ROOT,
     needs.programs("systemd-nspawn", "debootstrap", "mksquashfs", "gpg", "apt-get"),
 ]
@@ -72,7 +71,7 @@ class Publisher:
         return self.site / "caddy"
 
     def image(self, version: str) -> Path:
-        return self.channel / f"caddy-{version}-{native_arch()}.raw"
+        return self.channel / f"caddy-{version}-{ARCH}.raw"
 
     def offer(self, version: str) -> None:
         """Let the channel be as it was when a version was published."""

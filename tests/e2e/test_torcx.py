@@ -13,7 +13,6 @@ from harness import needs, torcx
 from harness.debian import SUITES, store
 
 from bakery import settings as settings_module
-from bakery.arch import native_arch
 from bakery.torcx import build
 
 if TYPE_CHECKING:
@@ -42,10 +41,9 @@ commands:
     stdout: {contains: --config /usr/share/containerd/config.toml}
 """
 pytestmark = [
-    pytest.mark.e2e,
     needs.ROOT,
     needs.programs("systemd-nspawn"),
-    pytest.mark.skipif(native_arch() != "x86-64", reason="the images are for x86-64"),
+    needs.X86_64,
 ]
 
 

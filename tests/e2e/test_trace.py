@@ -8,25 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import needs
 from harness.debian import store
-from harness.project import TOOL, TOOL_URL, digest
+from harness.project import TOOL_URL
 from harness.timeline import Timeline
 
 if TYPE_CHECKING:
     from harness.mirror import Mirror
     from harness.project import Project
 
-pytestmark = pytest.mark.e2e
-
 IMAGE = "tool-1.0-x86-64"
 MACHINE = "nspawn:bookworm"
-
-
-@pytest.fixture
-def tool(project: Project, mirror: Mirror) -> Project:
-    mirror.place(TOOL_URL).write_text("#!/bin/sh\necho tool\n")
-    project.add("tool", **{"recipe.yaml": TOOL})
-    project.lock("tool", "1.0", {TOOL_URL: digest(mirror.place(TOOL_URL))})
-    return project
 
 
 def test_a_build_shows_where_its_time_went(tool: Project, mirror: Mirror) -> None:

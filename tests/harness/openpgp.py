@@ -20,7 +20,7 @@ class Person:
     def gpg(self, *words: str | Path, then: str | None = None) -> bytes:
         """Run gpg, as if at an earlier time where `then` is given; return what it wrote."""
         options = ["--faked-system-time", f"{then}!"] if then else []
-        command = ["gpg", "--homedir", self.home, "--batch", "--yes", "--quiet", *options]
+        command = ["gpg", "--homedir", str(self.home), "--batch", "--yes", "--quiet", *options]
         return subprocess.run([*command, *words], check=True, capture_output=True).stdout
 
     def key(self, name: str, *, expires: str = "never", then: str | None = None) -> str:

@@ -47,9 +47,9 @@ def github(folder: Path, paths: Iterable[str], *, before: str | None = None) -> 
     packages = _installed()
     description = folder / "github.json"
     description.write_bytes(_excerpt(packages / _DESCRIPTION, paths))
-    words = ["mock", description] if before is None else ["proxy", description, before]
+    answers = ["mock", str(description)] if before is None else ["proxy", str(description), before]
     prism = subprocess.Popen(
-        [packages / "node_modules/.bin/prism", *words, "--port=0", "--errors"],
+        [packages / "node_modules/.bin/prism", *answers, "--port=0", "--errors"],
         env={**os.environ, "NO_COLOR": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

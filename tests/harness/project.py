@@ -7,15 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakery.recipe import debian
 from bakery.recipe import lock as lockfile
 from bakery.recipe.lock import Lock, LockedAsset, LockedVersion
+from harness.processes import running
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 REPOSITORY = Path(__file__).parents[2]
 TOOL = """summary: a tool
@@ -83,16 +85,19 @@ class Project:
         """Return the command line of doit or bakery."""
         return [sys.executable, "-m", *words]
 
-    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
-        """Start doit or bakery; its output goes to pipes, unless `options` say otherwise."""
+    @contextmanager
+    def start(self, *words: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+        """Run doit or bakery beside the block; into pipes, unless `options` say otherwise."""
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": self.environment}
-        return subprocess.Popen(
+        started = subprocess.Popen(
             self.command(*words),
             cwd=self.root,
             stdin=subprocess.DEVNULL,
             text=True,
             **{**pipes, **options},
         )
+        with running(started) as process:
+            yield process
 
     def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run doit or bakery to its end."""

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -25,6 +24,7 @@ from bakery.http.errors import RefusedError
 from bakery.registry.manifest import Descriptor, Stored
 from bakery.registry.reference import Reference, fallback
 from harness.debian import Debian
+from harness.processes import free_port, served
 from harness.server import Handler, Server
 
 if TYPE_CHECKING:
@@ -70,22 +70,22 @@ def docker_registry(
 ) -> Iterator[Running]:
     """Run Docker's registry of Debian, which keeps no lists of referrers."""
     program = debian.program("x86-64", "docker-registry", "docker-registry")
-    port = _free_port()
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yml"
-    config.write_text(_CONFIG.format(storage=storage, port=port, auth=auth))
-    with _served([program, "serve", config], port, folder):
-        yield Running(f"127.0.0.1:{port}", lists=False)
+    with free_port() as port:
+        config.write_text(_CONFIG.format(storage=storage, port=port, auth=auth))
+        with served([program, "serve", config], port, folder):
+            yield Running(f"127.0.0.1:{port}", lists=False)
 
 
 @contextmanager
 def crane_registry(debian: Debian, folder: Path) -> Iterator[Running]:
     """Run the registry of crane, which lists what refers to something."""
     program = debian.program("x86-64", "crane", "crane")
-    port = _free_port()
-    command = [program, "registry", "serve", f"--address=127.0.0.1:{port}"]
-    with _served(command, port, folder):
-        yield Running(f"127.0.0.1:{port}", lists=True)
+    with free_port() as port:
+        command: list[str | Path] = [program, "registry", "serve", f"--address=127.0.0.1:{port}"]
+        with served(command, port, folder):
+            yield Running(f"127.0.0.1:{port}", lists=True)
 
 
 @contextmanager
@@ -136,14 +136,14 @@ class Tools:
     def __init__(self, home: Path) -> None:
         debian = Debian("trixie")
         self._home = home
-        self._programs = {
+        self._programs: dict[str, list[str | Path]] = {
             name: [debian.program("x86-64", name, name)] for name in ("oras", "skopeo", "cosign")
         }
         found = [path for name in _LIBRARIES for path in debian.unpacked("x86-64", name).rglob("*")]
         loader = next(path for path in found if path.name == "ld-linux-x86-64.so.2")
         folders = dict.fromkeys(str(path.parent) for path in found if ".so" in path.name)
         self._programs["cosign 3"] = [Debian("forky").program("x86-64", "cosign", "cosign")]
-        linked = [loader, "--library-path", ":".join(folders)]
+        linked: list[str | Path] = [loader, "--library-path", ":".join(folders)]
         self._programs["skopeo"][:0] = linked  # with the C library that it was made for
         self.policy = home / "policy.json"
         self.policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
@@ -335,30 +335,3 @@ class _Line(Handler):
 
 def _part(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-@contextmanager
-def _served(command: list[Any], port: int, folder: Path) -> Iterator[None]:
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env={"HOME": str(folder)})
-    try:
-        _wait(process, port, folder / "log")
-        yield
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    end = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < end:
-        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
-            return
-        time.sleep(0.02)
-    pytest.fail(f"the registry does not start:\n{log.read_text()}")

@@ -155,19 +155,18 @@ def channel(root: Path, name: str, url: str, *versions: str, signer: Person | No
     return index(folder, signer)
 
 
+def _file(made: ReleasedImage | ReleasedVerity) -> dict[str, Any]:
+    return {"file": made.file, "size": made.size, "sha256": made.sha256}
+
+
 def _indexed(root: Path, name: str, version: str) -> IndexedRelease:
     tag = release_name(name, version)
     described = document.decode((root / tag / document.FILE).read_bytes())
     images = tuple(
         IndexedImage(
             arch=each.arch,
-            file=each.file,
-            size=each.size,
-            sha256=each.sha256,
-            verity=each.verity
-            and IndexedFile(
-                file=each.verity.file, size=each.verity.size, sha256=each.verity.sha256
-            ),
+            verity=IndexedFile(**_file(each.verity)) if each.verity else None,
+            **_file(each),
         )
         for each in described.images
     )

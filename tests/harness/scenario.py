@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from msgspec import structs
 
-from bakery.arch import native_arch
 from bakery.boot.machine import BootImage
 from bakery.boot.nspawn import Nspawn
 from bakery.boot.session import Deployment, boot
@@ -32,6 +31,7 @@ from bakery.recipe.expectations import CommandExpectation, Expectations, UnitExp
 from bakery.recipe.load import load_all
 from bakery.yaml.convert import load
 from harness.debian import DEBIAN_ARCH, ROOTS
+from harness.native import ARCH
 from harness.packages import locked_anew
 from harness.project import REPOSITORY
 
@@ -70,7 +70,7 @@ class Scenario:
 
     def boot(self, suite: str, journal: Path) -> BootReport:
         """Boot its images together in a container."""
-        machine = Nspawn(suite=suite, cache=ROOTS, arch=native_arch())
+        machine = Nspawn(suite=suite, cache=ROOTS, arch=ARCH)
         together = Deployment(images=self.images, expected=self.expected)
         return boot(together, machine=machine, journal=journal)
 
@@ -86,7 +86,7 @@ def build(name: str, folder: Path) -> Scenario:
         extended={other for name in wanted for other in _extended(name)},
         written={name: _recipe(name, packed) for name, packed in wanted.items() if packed},
     )
-    images = (f"check:{name}-[0-9]*-{native_arch()}" for name in wanted)
+    images = (f"check:{name}-[0-9]*-{ARCH}" for name in wanted)
     project.doit("-n", "2", *images, BAKERY_PROFILE="fast")
     check = folder / "check.yaml"
     check.write_text(yaml.safe_dump(text, sort_keys=False), "utf-8")
@@ -116,7 +116,7 @@ def _recipe(name: str, packed: Mapping[str, Any]) -> str:
         **(_published(name) or _UNKNOWN),
         "upstream": {"debian": packages[0], "suite": _SUITE},
         "build": ["latest"],
-        "arch": {native_arch(): DEBIAN_ARCH[native_arch()]},
+        "arch": {ARCH: DEBIAN_ARCH[ARCH]},
         "assets": [asset],
         "self-contained": True,
         "trust": "signature",
@@ -138,5 +138,5 @@ def _extended(name: str) -> Iterator[str]:
 
 
 def _image(project: Project, name: str) -> BootImage:
-    (path,) = project.dist.glob(f"{name}-[0-9]*/{name}-[0-9]*-{native_arch()}.raw")
+    (path,) = project.dist.glob(f"{name}-[0-9]*/{name}-[0-9]*-{ARCH}.raw")
     return BootImage(path=path, name=name)

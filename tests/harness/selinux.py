@@ -55,14 +55,14 @@ class Enforcing(Qemu):
         return self.folder / _CONTEXTS
 
     def disk(self) -> Path:
-        command = ["chroot", self.folder, "setfiles", "-F", f"/{_CONTEXTS}", "/"]
+        command: list[str | Path] = ["chroot", self.folder, "setfiles", "-F", f"/{_CONTEXTS}", "/"]
         subprocess.run(command, check=True, capture_output=True)
         return super().disk()
 
     def labels_by_selinux(self, paths: list[str], kind: str) -> list[str]:
         """Return what SELinux itself makes of its table for paths relative to /."""
-        command = ["chroot", self.folder, "matchpathcon", "-n", "-m", kind, "-f", f"/{_CONTEXTS}"]
-        command += [f"/{path}" for path in paths]
+        command = ["chroot", str(self.folder), "matchpathcon", "-n", "-m", kind]
+        command += ["-f", f"/{_CONTEXTS}", *(f"/{path}" for path in paths)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         return done.stdout.splitlines()
 

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 from msgspec import structs
 
-from bakery.arch import native_arch
 from bakery.boot.machine import BootImage, Load
 from bakery.boot.nspawn import Nspawn, escaped, image_path
 from bakery.progress import Silent
 from bakery.upstream import apt as sources
 from harness.debian import ROOTS
+from harness.native import ARCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -91,11 +91,10 @@ class Follower(Nspawn):
             os.mknod(nodes / f"loop{number}", stat.S_IFBLK | 0o660, os.makedev(7, number))
         setup = folder / "share/setup"
         setup.write_text(f"cp -a {self.share}/dev/. /dev/\n{setup.read_text('utf-8')}", "utf-8")
-        for name in ("changes", "work") if self.disk else ():
-            kept = self.disk / name
+        for kept in (self.disk / "changes", self.disk / "work") if self.disk else ():
             kept.mkdir(parents=True, exist_ok=True)
-            (folder / name).rmdir()
-            (folder / name).symlink_to(kept)
+            (folder / kept.name).rmdir()
+            (folder / kept.name).symlink_to(kept)
         return super()._mounts(folder, replace(load, images=[]))
 
     def _arguments(self, _folder: Path, load: Load) -> list[str]:
@@ -112,7 +111,7 @@ class Follower(Nspawn):
 
 def follower(suite: str) -> Follower:
     """Return a machine that boots a Debian release."""
-    machine = Follower(suite=suite, cache=ROOTS, arch=native_arch())
+    machine = Follower(suite=suite, cache=ROOTS, arch=ARCH)
     machine.prepare(Silent().tell)
     return machine
 

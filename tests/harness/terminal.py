@@ -8,12 +8,13 @@ import shlex
 import subprocess
 import time
 import uuid
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 SCREENS = Path(__file__).parents[1] / "screens"
 _PATIENCE = 120.0
@@ -118,14 +119,6 @@ class Terminal:
         return shown
 
 
-def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds; for so long that it must."""
-    deadline = time.monotonic() + _PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
 def _normalised(lines: Sequence[str]) -> str:
     shown: list[str] = []
     for kind, group in groupby(map(_steadied, lines), key=_kind):
@@ -138,12 +131,11 @@ def _kind(line: str) -> re.Pattern[str] | None:
     return next((each for each in (_FINISHED, _RUNNING) if each.match(line)), None)
 
 
+def _in_place(instead: str, match: re.Match[str]) -> str:
+    return instead.rjust(len(match[0])) if match[0].startswith(" ") else instead
+
+
 def _steadied(line: str) -> str:
     for pattern, instead in _VARIABLE:
-        line = pattern.sub(
-            lambda match, new=instead: (  # type: ignore[misc]
-                new.rjust(len(match[0])) if match[0].startswith(" ") else new
-            ),
-            line,
-        )
+        line = pattern.sub(partial(_in_place, instead), line)
     return re.sub(" {2,}", "  ", line) if _TABLE.match(line) else line

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness import server
+from harness import server as web
 
 if TYPE_CHECKING:
     import ssl
@@ -31,10 +31,10 @@ class Asset:
     size: int | None = None
 
 
-class Handler(server.Handler):
+class Handler(web.Handler):
     server: Upstream
 
-    do_POST = server.Handler.do_GET  # noqa: N815  named by http.server
+    do_POST = web.Handler.do_GET  # noqa: N815  named by http.server
 
     def get(self) -> None:
         self.server.behaviour(self.path, self.headers)(self)
@@ -47,7 +47,7 @@ class Handler(server.Handler):
         self.wfile.write(body)
 
 
-class Upstream(server.Server):
+class Upstream(web.Server):
     """Answers each request for a path with the next step of its script; the last one stays."""
 
     def __init__(self) -> None:

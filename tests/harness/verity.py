@@ -14,11 +14,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from bakery.arch import ARCHITECTURES, native_arch
+from bakery.arch import ARCHITECTURES
 from bakery.boot.nspawn import Nspawn
 from bakery.image.verity.signing import CERTIFICATE, KEY, Certificates, Signer
 from bakery.progress import Silent
 from harness.debian import ROOTS, Debian, store
+from harness.native import ARCH
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,19 +109,18 @@ class Repart:
     """The systemd-repart of Debian 13, on whichever system."""
 
     def __init__(self) -> None:
-        arch = native_arch()
         debian = Debian("trixie")
         store()
-        machine = Nspawn(suite="trixie", arch=arch, cache=ROOTS)
+        machine = Nspawn(suite="trixie", arch=ARCH, cache=ROOTS)
         machine.prepare(Silent().tell)
-        libraries = f"usr/lib/{ARCHITECTURES[arch].kernel}-linux-gnu"
+        libraries = f"usr/lib/{ARCHITECTURES[ARCH].kernel}-linux-gnu"
         root = machine.folder / libraries
-        brought = [str(debian.unpacked(arch, package) / libraries) for package in _LIBRARIES]
+        brought = [str(debian.unpacked(ARCH, package) / libraries) for package in _LIBRARIES]
         folders = [f"{brought[0]}/systemd", *brought, str(root)]
         self._command = [
-            next(root.glob("ld-linux-*.so.*")),
+            str(next(root.glob("ld-linux-*.so.*"))),
             *("--library-path", ":".join(folders)),
-            debian.unpacked(arch, "systemd-repart") / "usr/bin/systemd-repart",
+            str(debian.unpacked(ARCH, "systemd-repart") / "usr/bin/systemd-repart"),
         ]
 
     def make(
@@ -147,7 +147,7 @@ class Repart:
         command = [
             *(*self._command, f"--definitions={folder}", "--empty=create", "--size=auto"),
             *("--dry-run=no", "--offline=yes", "--no-pager", f"--architecture={arch}"),
-            *(f"--seed={seed.hex()}", *keys, output),
+            *(f"--seed={seed.hex()}", *keys, str(output)),
         ]
         environment = {"PATH": os.environ["PATH"], "TMPDIR": str(output.parent)}
         subprocess.run(command, check=True, capture_output=True, env=environment)

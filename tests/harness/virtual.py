@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from bakery.arch import native_arch
 from bakery.boot.machine import Load
 from bakery.boot.qemu import Qemu
 from bakery.progress import Silent
 from harness.debian import ROOTS
 from harness.hosts import Host
+from harness.native import ARCH
 from harness.sysupdate import given
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class VirtualFollower(Qemu):
 @contextmanager
 def booted(suite: str, files: Sequence[Path], log: Path) -> Iterator[Host]:
     """Boot a machine; file N is at `image_path(N, name)` in it, and nothing it writes is kept."""
-    machine = VirtualFollower(suite=suite, cache=ROOTS, arch=native_arch())
+    machine = VirtualFollower(suite=suite, cache=ROOTS, arch=ARCH)
     machine.prepare(Silent().tell)
     with machine.start(Load(setup="", images=given(files), log=log)) as guest:
         host = Host(guest)

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from bakery.http.client import Client
 
-FAST = {"ETag": '"one"'}
 MANY = "9" * 5000
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from email.utils import formatdate
 from time import time
+from typing import Any
 
 import pytest
 
@@ -21,8 +23,8 @@ class Server:
             raise self.failures.pop(0)
         return "answer"
 
-    def policy(self, **values: float) -> RetryPolicy:
-        return RetryPolicy(sleep=self.slept.append, **{"jitter": 0.0, **values})
+    def policy(self, **values: Any) -> RetryPolicy:
+        return replace(RetryPolicy(sleep=self.slept.append, jitter=0), **values)
 
 
 def lost(wait: float | None = None) -> TransientError:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import pwd
 import shlex
 import shutil
 import socket
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from harness import needs
 from harness.contents import contents
 from harness.shells import SHELLS
 
@@ -43,8 +43,8 @@ def verdict(shell: str, *expected: HostExpectation) -> str:
     return done.stderr.strip()
 
 
-def command(run: str | tuple[str, ...], **more: object) -> CommandExpectation:
-    return CommandExpectation(run=run, on="host", **more)  # type: ignore[arg-type]
+def command(run: str | tuple[str, ...], **more: Any) -> CommandExpectation:
+    return CommandExpectation(run=run, on="host", **more)
 
 
 def test_only_what_holds_on_any_host_is_in_it() -> None:
@@ -70,7 +70,7 @@ def test_commands_end_as_expected(shell: str) -> None:
     assert verdict(shell, command("echo 'a*b' >&2", stderr=Text(contains="*b"))) == ""
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+@needs.ROOT
 def test_a_command_runs_as_a_user_whose_group_has_another_name() -> None:
     user = pwd.getpwnam("nobody")
     says = Text(equals=f"{user.pw_uid} {user.pw_gid}")

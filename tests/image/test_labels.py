@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -34,8 +34,10 @@ POLICY = r"""
 """
 
 
-def entry(path: str, *, mode: int = 0o644, kind: str = "file") -> ManifestEntry:
-    return ManifestEntry(path=path, type=kind, mode=mode)  # type: ignore[arg-type]
+def entry(
+    path: str, *, mode: int = 0o644, kind: Literal["file", "directory", "link"] = "file"
+) -> ManifestEntry:
+    return ManifestEntry(path=path, type=kind, mode=mode)
 
 
 @pytest.fixture

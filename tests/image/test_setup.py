@@ -139,8 +139,8 @@ def test_settings_are_applied_by_name_so_that_administrators_have_the_last_word(
 
 def test_services_and_sockets_and_what_is_started_wait_for_it(tree: Tree) -> None:
     tree.file("usr/lib/tmpfiles.d/app.conf")
-    for unit in ("app.service", "app@.service", "app.socket", "app.path", "other.path"):
-        tree.file(f"usr/lib/systemd/system/{unit}")
+    for name in ("app.service", "app@.service", "app.socket", "app.path", "other.path"):
+        tree.file(f"usr/lib/systemd/system/{name}")
     tree.add_link("usr/lib/systemd/system/alias.service", "app.service", origin="test")
     unit = setup.add(tree, contents(start=(StartedUnit("app.path", "multi-user.target"),)))
     waiting = [path for path in tree.entries if path.endswith(".d/10-app-setup.conf")]

@@ -88,9 +88,9 @@ class Kitchen:
         self.root = self.folder / "tree"
         self.root.mkdir()
         if self.flip is not None:
-            data = bytearray(archive.read_bytes())
-            data[self.flip] ^= 1
-            archive.write_bytes(data)
+            flipped = bytearray(archive.read_bytes())
+            flipped[self.flip] ^= 1
+            archive.write_bytes(flipped)
         return stage(release.images[0], "key", {digest: archive}, self.root, Silent())
 
     def text(self, path: str) -> str:
@@ -326,7 +326,7 @@ def test_patterns_without_matches_are_told_together(kitchen: Kitchen) -> None:
     assert len(why) < 10
 
 
-def test_all_but_some(kitchen: Kitchen) -> None:
+def test_a_pattern_installs_all_but_some(kitchen: Kitchen) -> None:
     kitchen.members |= {"tool/bin/tool.debug": b"", "tool/share/doc/x": b""}
     head = HEAD.replace("tool/bin/*", '"tool/bin/!(*.debug)"').replace("share/**", "share/!(doc)")
     manifest = kitchen.stage(head=head)

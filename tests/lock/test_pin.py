@@ -208,7 +208,7 @@ def test_a_signed_asset_and_its_checksum_file(upstream: Upstream, person: Person
 
 
 @pytest.mark.parametrize("in_file", [True, False])
-def test_minisign(upstream: Upstream, *, in_file: bool) -> None:
+def test_a_minisign_signature_is_what_is_trusted(upstream: Upstream, *, in_file: bool) -> None:
     minisign = pytest.importorskip("minisign")
     pair = minisign.KeyPair.generate()
     public = pair.public_key.to_base64().decode()
@@ -307,7 +307,7 @@ def test_a_checksum_file_that_a_key_of_cosigns_signs(upstream: Upstream) -> None
     assert "a signature does not hold" in upstream.lock()
 
 
-def test_githubs_digest(upstream: Upstream) -> None:
+def test_githubs_digest_is_a_checksum(upstream: Upstream) -> None:
     upstream.asset("", trust="checksum")
     upstream.api(
         {"name": "other", "digest": f"sha256:{sha256('other')}"},

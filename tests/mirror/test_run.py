@@ -17,6 +17,7 @@ import pytest
 import requests
 from harness.github import REPOSITORY, GitHub
 from harness.mirror import Mirror
+from harness.processes import free_port
 
 from bakery.errors import BakeryError
 from bakery.http.breaker import Breaker, GivenUpError
@@ -203,11 +204,10 @@ def test_a_place_that_is_none(  # noqa: PLR0917
     assert left == {*before}
 
 
-def test_a_server_that_does_not_answer(site: Any, mirrors: Any, target: Path) -> None:
-    with Mirror(site.root) as gone:
-        pass
-    with pytest.raises(BakeryError, match="check the address, the network") as caught:
-        mirrors.run(gone.url, target)
+def test_a_server_that_does_not_answer(mirrors: Any, target: Path) -> None:
+    unreachable = pytest.raises(BakeryError, match="check the address, the network")
+    with free_port() as port, unreachable as caught:
+        mirrors.run(f"http://127.0.0.1:{port}", target)
     assert "whole release" not in str(caught.value)
 
 

@@ -52,7 +52,8 @@ def test_a_guide_shows_what_is_written(guide: Path, settings: Settings, publishe
     assert found is not None
     shown = written(found[1]).replace(settings.publish_url, "https://example.com/releases")
     keys = (published / "docker/import-pubring.gpg").read_bytes()
-    for way in (lambda data: base64.b64encode(data).decode(), lambda d: sha256(d).hexdigest()):
-        shown = shown.replace(way(keys), way(b"public keys"))
+    mine = b"public keys"
+    shown = shown.replace(base64.b64encode(keys).decode(), base64.b64encode(mine).decode())
+    shown = shown.replace(sha256(keys).hexdigest(), sha256(mine).hexdigest())
     parts = [re.escape(part) for part in re.split(r"^ *…\n", found[2], flags=re.MULTILINE)]
     assert re.fullmatch(".*".join(parts), shown, re.DOTALL), shown

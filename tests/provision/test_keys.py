@@ -66,7 +66,7 @@ def put(root: Path, path: str, data: bytes) -> Path:
 def believed(file: Path, home: Path) -> list[str]:
     """Return the names of the keys that gpg finds in a file as systemd-pull gives it."""
     home.mkdir(mode=0o700, exist_ok=True)
-    command = ["gpg", "--homedir", home, "--no-default-keyring", f"--keyring={file}"]
+    command = ["gpg", "--homedir", str(home), "--no-default-keyring", f"--keyring={file}"]
     listed = subprocess.run(
         [*command, "--with-colons", "--list-keys"], capture_output=True, text=True, check=True
     )

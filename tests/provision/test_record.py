@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness.shells import SHELLS
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 FUNCTIONS = Path(record.__file__).with_name("record.sh")
 
 
-def laid(kind: str, path: str, proof: str = "") -> Laid:
-    return Laid(kind=kind, path=path, proof=proof)  # type: ignore[arg-type]
+def laid(kind: Any, path: str, proof: str = "") -> Laid:
+    return Laid(kind=kind, path=path, proof=proof)
 
 
 def digest(text: str) -> str:
@@ -123,7 +123,7 @@ def test_what_is_there_already_stays_somebody_elses(root: Path) -> None:
     ownership.write(host, "app", APP)
     mask = laid("link", "/etc/extensions/mask.raw", "/dev/null")
     (root / "etc/extensions/mask.raw").symlink_to("/dev/null")
-    assert ownership.claim(host, "new", [mask, *OTHER]) == OTHER
+    assert ownership.claim(host, "new", (mask, *OTHER)) == OTHER
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_what_others_have_in_the_place_is_refused(root: Path, path: str, kind: s
             place.symlink_to("/srv/new.raw")
     line = laid("link", "/etc/extensions/new.raw", "/opt/extensions/new/new-1.raw")
     with pytest.raises(ProvisionError, match="somebody else's files are in its place") as caught:
-        ownership.claim(HostRoot(root), "new", [line])
+        ownership.claim(HostRoot(root), "new", (line,))
     assert caught.value.where == str(place)
 
 

@@ -23,12 +23,11 @@ from harness.shells import SHELLS
 from bakery.provision import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 pytestmark = [needs.ROOT, needs.programs("curl", "openssl")]
 TITLE = "org.opencontainers.image.title"
 DATA = bytes(range(256)) * 3000
-TYPE = "application/vnd.oci.image.manifest.v1+json"
 LOGIN = base64.b64encode(b"host:secret").decode()
 
 
@@ -99,11 +98,11 @@ class _Handler(Handler):
         if path == "/token":
             self.reply(200 if has.token else 403, json.dumps({"token": has.token}).encode())
         elif path.startswith("/v2/") and has.challenge and login != f"Bearer {has.token or '-'}":
-            self.reply(401, b"{}", **{"WWW-Authenticate": has.challenge})
+            self.reply(401, b"{}", {"WWW-Authenticate": has.challenge})
         elif path == "/v2/me/bakery/manifests/app":
             self.reply(200, has.channel, endless=has.endless)
         elif path.startswith("/v2/me/bakery/blobs/") and has.elsewhere:
-            self.reply(307, b"", Location=f"{has.elsewhere}/there")
+            self.reply(307, b"", {"Location": f"{has.elsewhere}/there"})
         elif path in ("/there", f"/v2/me/bakery/blobs/{digest(DATA)}"):
             if has.endless:
                 self.reply(200, b"", endless=True)
@@ -124,9 +123,16 @@ class _Handler(Handler):
         self.end_headers()
         self.wfile.write(blob[start : start + self.server.has.breaks])
 
-    def reply(self, status: int, body: bytes, *, endless: bool = False, **headers: str) -> None:
+    def reply(
+        self,
+        status: int,
+        body: bytes,
+        headers: Mapping[str, str] | None = None,
+        *,
+        endless: bool = False,
+    ) -> None:
         self.send_response(status)
-        for name, value in headers.items():
+        for name, value in (headers or {}).items():
             self.send_header(name, value)
         if not endless:
             self.send_header("Content-Length", str(len(body)))
@@ -168,8 +174,8 @@ class Bridge:
         with connection:
             done = subprocess.run(
                 self.command,
-                stdin=connection,
-                stdout=connection,
+                stdin=connection.fileno(),
+                stdout=connection.fileno(),
                 stderr=subprocess.PIPE,
                 text=True,
                 check=False,
@@ -233,7 +239,7 @@ def plain(tmp_path: Path, site: Site) -> Iterator[Bridge]:
 @needs.programs("shellcheck")
 def test_shellcheck_has_nothing_to_say(tmp_path: Path) -> None:
     (tmp_path / "program").write_bytes(registry.TEXT)
-    command = ["shellcheck", tmp_path / "program"]
+    command: list[str | Path] = ["shellcheck", tmp_path / "program"]
     assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == ""
 
 

@@ -54,7 +54,7 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_on_hosts(shell: str, tree: Path, root: Path) -> None:
+def test_hosts_tell_what_stays(shell: str, tree: Path, root: Path) -> None:
     script = f'set -eu\nusr={tree}/usr top={root}\n. {FUNCTIONS}\nsay_stays "$(stays app)"\n'
     told = subprocess.run(
         [*shell.split(), "-c", script], check=True, capture_output=True, text=True

@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from bakery.publish.cosign import KEY, CosignKey
 from bakery.publish.model import PublishError
 
-KEYS = {
+Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
+KEYS: dict[str, Key] = {
     "P-384": ec.generate_private_key(ec.SECP384R1()),
     "secp256k1": ec.generate_private_key(ec.SECP256K1()),
     "brainpool": ec.generate_private_key(ec.BrainpoolP256R1()),
@@ -18,7 +19,7 @@ KEYS = {
 }
 
 
-def pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey) -> str:
+def pem(key: Key) -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 

@@ -22,6 +22,7 @@ from bakery.recipe.names import INDEX
 from bakery.release import sums
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from bakery.arch import Arch
@@ -160,16 +161,15 @@ def test_a_lost_or_damaged_channel_heals(tmp_path: Path) -> None:
     publisher = Directory(root, "us")
     for tag in TAGS:
         release.publish(desired(tmp_path, tag), publisher, NOW)
-    for number, damage in enumerate(
-        (
-            lambda: (root / "app/app-2.0-arm64.raw").write_bytes(b"rotten"),
-            (root / "app/SHA256SUMS").unlink,
-            lambda: (root / "app/SHA256SUMS").write_bytes(b"older"),
-            lambda: shutil.copy(root / "app-1.0/app-1.0-arm64.raw", root / "app"),
-            lambda: shutil.rmtree(root / "app"),
-            lambda: shutil.rmtree(root / INDEX),
-        )
-    ):
+    damages: list[Callable[[], object]] = [
+        lambda: (root / "app/app-2.0-arm64.raw").write_bytes(b"rotten"),
+        (root / "app/SHA256SUMS").unlink,
+        lambda: (root / "app/SHA256SUMS").write_bytes(b"older"),
+        lambda: shutil.copy(root / "app-1.0/app-1.0-arm64.raw", root / "app"),
+        lambda: shutil.rmtree(root / "app"),
+        lambda: shutil.rmtree(root / INDEX),
+    ]
+    for number, damage in enumerate(damages):
         follow(publisher, tmp_path / f"scratch-{number}")
         damage()
         follow(Directory(root, "us"), tmp_path / f"scratch-{number}-again")

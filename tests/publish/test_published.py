@@ -41,11 +41,9 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def follow(
-    root: Path, name: str, tmp_path: Path, *, minors: bool = False, **variables: str
-) -> list[str]:
+def follow(root: Path, name: str, tmp_path: Path, *, minors: bool = False) -> list[str]:
     publisher = Directory(root, "us")
-    return channels.follow(name, publisher, tmp_path / "scratch", ONCE, minors=minors, **variables)
+    return channels.follow(name, publisher, tmp_path / "scratch", ONCE, minors=minors)
 
 
 def listed(root: Path, channel: str) -> dict[str, list[str]]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 from harness import channels, needs
+from harness.processes import free_port
 from harness.released import index
-from harness.server import Handler, Server
 from harness.shop import Shop
 
 from bakery.cli import main
@@ -152,9 +152,9 @@ def test_a_signature_is_added_to_these_images_alone(
     remote.publish(waived)
     person.key("the publisher's")
     index(waived, person)
-    ring = str(person.export(tmp_path / "ring"))
+    ring = person.export(tmp_path / "ring")
     once = RetryPolicy(tries=1)
-    remote = channels.session(publisher, tmp_path / "scratch", once, BAKERY_SIGNING_KEYRING=ring)
+    remote = channels.session(publisher, tmp_path / "scratch", once, ring=ring)
     (tmp_path / "www/tool-v1.1.0" / IMAGE).write_bytes(b"swapped")
     with pytest.raises(PublishError, match="is published with other files"):
         remote.publish(waived)
@@ -219,14 +219,13 @@ def test_a_release_that_is_refused_holds_no_other_back(waived: Path, elsewhere: 
 def test_a_publisher_that_is_lost_is_given_up_and_told_of_once(
     waived: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Server(Handler) as gone:
-        pass
     retry = RetryPolicy(tries=2, sleep=lambda _seconds: None)
     monkeypatch.setenv("BAKERY_PUBLISHER", "github:me/it")
-    monkeypatch.setenv("GITHUB_API_URL", gone.url)
     monkeypatch.setattr(github, "Client", partial(Client, retry=retry))
     monkeypatch.setattr(session, "RetryPolicy", lambda: retry)
-    done = CliRunner().invoke(main, ["publish", *[str(waived)] * 5])
+    with free_port() as port:
+        monkeypatch.setenv("GITHUB_API_URL", f"http://127.0.0.1:{port}")
+        done = CliRunner().invoke(main, ["publish", *[str(waived)] * 5])
     assert (done.exit_code, elsewhere.exists()) == (1, False)
     assert done.output.count("GitHub can't be asked") == 3
     assert done.output.count("this can't be reached any more") == 1

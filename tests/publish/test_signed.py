@@ -16,6 +16,7 @@ from bakery.http.retry import RetryPolicy
 from bakery.publish import signed_index
 from bakery.publish.directory import Directory
 from bakery.publish.model import PublishError
+from bakery.publish.session import of_recipe
 from bakery.release import index as indexes
 from bakery.release import signing, sums
 from bakery.release.errors import ReleaseError
@@ -80,12 +81,12 @@ class Site:
             path.rename(at / sums.SIGNATURE)
         return at
 
-    def follow(self, **variables: str) -> list[str]:
+    def follow(self, valid_days: int = 30) -> list[str]:
         """Bring the channel up to date; return what is told."""
-        ring = {"BAKERY_SIGNING_KEYRING": str(self.ring)} if self.ring.exists() else {}
+        ring = self.ring if self.ring.exists() else None
         publisher = Directory(self.root, "us")
         scratch = self.folder / "scratch"
-        return channels.follow("app", publisher, scratch, ONCE, **ring, **variables)
+        return channels.follow("app", publisher, scratch, ONCE, ring=ring, valid_days=valid_days)
 
     @property
     def versions(self) -> list[str]:
@@ -103,8 +104,8 @@ class Site:
     def signed_by(self, *keys: str) -> bool:
         """Return whether hosts that have some keys believe the channel."""
         ring = self.person.export(self.folder / "host.gpg", *keys, armour=False)
-        signature = self.root / "app" / sums.SIGNATURE
-        command = ["gpgv", "--keyring", ring, signature, self.root / "app" / sums.FILE]
+        signed = [self.root / "app" / name for name in (sums.SIGNATURE, sums.FILE)]
+        command: list[str | Path] = ["gpgv", "--keyring", ring, *signed]
         return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
@@ -207,8 +208,8 @@ def test_who_has_no_key_verifies_and_tells_what_would_be_done(site: Site, old: s
         Directory(site.root, "us"),
         site.folder / "scratch",
         ONCE,
-        BAKERY_SIGNING_KEYRING=str(site.ring),
-    ).preview(channels.of_recipe("app", minors=False))
+        ring=site.ring,
+    ).preview(of_recipe("app", minors=False))
     assert any("upload app/app-1-arm64.raw" in line for line in told)
     assert told[-1].startswith("left out: app-2, since it is not signed")
     with pytest.raises(PublishError, match="must be signed, and there is no key"):
@@ -257,7 +258,7 @@ def test_a_list_is_renewed_when_half_of_its_time_is_over(
 ) -> None:
     site.sign_with(old)
     site.release("1", old)
-    site.follow(BAKERY_VALID_DAYS="20")
+    site.follow(valid_days=20)
     before = site.until
     assert before in (19, 20)  # midnight may have passed
 
@@ -268,7 +269,7 @@ def test_a_list_is_renewed_when_half_of_its_time_is_over(
                 return cls.fromtimestamp(datetime.now(UTC).timestamp(), UTC) + timedelta(days=days)
 
         monkeypatch.setattr(signed_index, "datetime", Later)
-        site.follow(BAKERY_VALID_DAYS="20")
+        site.follow(valid_days=20)
         assert site.signed_by(old)
         return (site.root / "app" / sums.SIGNATURE).read_bytes()
 
@@ -283,8 +284,8 @@ def test_a_list_is_renewed_when_half_of_its_time_is_over(
 def test_a_list_that_is_believed_longer_than_is_wished_is_signed_anew(site: Site, old: str) -> None:
     site.sign_with(old)
     site.release("1", old)
-    site.follow(BAKERY_VALID_DAYS="90")
-    site.follow(BAKERY_VALID_DAYS="10")
+    site.follow(valid_days=90)
+    site.follow(valid_days=10)
     assert site.until in (9, 10)
 
 

@@ -75,9 +75,9 @@ class Site:
         return self._remote(ring=ring).move_signed(folder)
 
     def _remote(self, *, ring: bool = True) -> PublishSession:
-        variables = {"BAKERY_SIGNING_KEYRING": str(self.ring) if ring else ""}
         publisher = Directory(self.root, "us")
-        return channels.session(publisher, self.folder / "scratch", ONCE, **variables)
+        believed = self.ring if ring else None
+        return channels.session(publisher, self.folder / "scratch", ONCE, ring=believed)
 
     @property
     def versions(self) -> list[str]:

@@ -10,11 +10,11 @@ from bakery.recipe.expectations import (
     Expectations,
     FileExpectation,
     ListenExpectation,
-    Pattern,
     Socket,
     Text,
     UnitExpectation,
 )
+from bakery.recipe.types import Pattern
 from bakery.yaml.convert import load
 from bakery.yaml.location import DocumentError
 

@@ -17,7 +17,7 @@ from bakery.recipe.plan import releases
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Bakery
+    from recipe.conftest import Bakery
 
 WHOLE = r"""# yaml-language-server: $schema=../../bakery/recipe/recipe.schema.json
 summary: Something useful
@@ -71,7 +71,7 @@ def whole(bakery: Bakery) -> Bakery:
     return bakery
 
 
-def test_the_whole_language(whole: Bakery) -> None:
+def test_a_recipe_with_all_that_there_is_is_loaded(whole: Bakery) -> None:
     sources = load_all(whole.folder)
     assert sorted(sources) == ["app", "other"]
     source = sources["app"]
@@ -112,7 +112,7 @@ def test_hidden_folders_and_files_are_no_recipes(bakery: Bakery) -> None:
     assert load_all(bakery.folder) == {}
 
 
-def test_no_folder(tmp_path: Path) -> None:
+def test_a_folder_that_is_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(RecipeFolderError, match="there are no recipes"):
         load_all(tmp_path / "none")
 
@@ -143,7 +143,7 @@ SIGNS = st.one_of(
 
 @FUZZ
 @given(st.data())
-def test_changed_characters(whole: Bakery, data: st.DataObject) -> None:
+def test_changed_characters_give_a_recipe_or_an_error(whole: Bakery, data: st.DataObject) -> None:
     text = WHOLE
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(text)))
@@ -157,7 +157,7 @@ def test_changed_characters(whole: Bakery, data: st.DataObject) -> None:
 
 @FUZZ
 @given(st.data())
-def test_changed_lines(whole: Bakery, data: st.DataObject) -> None:
+def test_changed_lines_give_a_recipe_or_an_error(whole: Bakery, data: st.DataObject) -> None:
     lines = WHOLE.splitlines()
     for _ in range(data.draw(st.integers(1, 3))):
         one, two = (data.draw(st.integers(0, len(lines) - 1)) for _ in range(2))
@@ -200,7 +200,9 @@ KEYS = re.findall(r"^(\w+):", WHOLE, re.MULTILINE)
 @example("upstream", "{listing: 'https://a/', pattern: '[[a](?P<version>x)'}")
 @example("upstream", "{listing: 'https://a/', pattern: 'x{99999999999}'}")
 @example("build", "['" + "9" * 5000 + "']")
-def test_another_value_for_a_key(whole: Bakery, key: str, value: str) -> None:
+def test_another_value_for_a_key_gives_a_recipe_or_an_error(
+    whole: Bakery, key: str, value: str
+) -> None:
     kept = re.sub(rf"^{key}:.*\n(?:[ ].*\n)*", "", WHOLE, flags=re.MULTILINE)
     outcome(whole, f"{kept}{key}: {value}\n")
 

@@ -1,3 +1,5 @@
+"""Mistakes in recipes, and the message for each, as mistakes.md has them."""
+
 from __future__ import annotations
 
 import re
@@ -8,7 +10,7 @@ from bakery.recipe.load import load_all
 from bakery.recipe.plan import releases
 
 if TYPE_CHECKING:
-    from conftest import Bakery, Mistake
+    from recipe.conftest import Bakery, Mistake
 
 
 def message_of(bakery: Bakery) -> str:

@@ -13,7 +13,7 @@ from bakery.recipe.model import OsLevel
 from bakery.recipe.plan import Asset, Image, StartedUnit, releases
 
 if TYPE_CHECKING:
-    from conftest import Bakery
+    from recipe.conftest import Bakery
 
 X86, ARM = "x86_64", "aarch64"
 SHA = hashlib.sha256(b"a").hexdigest()
@@ -46,7 +46,7 @@ def contents(bakery: Bakery, recipe: str, tag: str = "1.0", **others: Any) -> An
     return image.contents
 
 
-def test_names(bakery: Bakery) -> None:
+def test_images_are_named_for_recipe_version_and_architecture(bakery: Bakery) -> None:
     bakery.recipe("build: [v1.9, v1.10]\nformat: folder\n")
     bakery.add("app/lock.json", lock({"v1.10": [], "v1.9": [], "v1.0": []}))
     bakery.recipe("build: ['1']\n", "other")
@@ -70,7 +70,7 @@ def test_the_order_of_equal_versions_is_fixed(bakery: Bakery) -> None:
     assert found == ["1.0", "1.0.0", "v1.0"]
 
 
-def test_placeholders_everywhere(bakery: Bakery) -> None:
+def test_placeholders_are_filled_in_wherever_they_stand(bakery: Bakery) -> None:
     found = contents(
         bakery,
         """\
@@ -132,7 +132,7 @@ start: [{unit: new.socket, when: ">= 2"}, old.service]
 
 
 @pytest.mark.parametrize("tag", ["1.9", "v2.0"])
-def test_when(bakery: Bakery, tag: str) -> None:
+def test_what_has_a_when_is_there_for_versions_that_meet_it(bakery: Bakery, tag: str) -> None:
     new = tag == "v2.0"
     bakery.add("app/files/usr/share/app/t", "{version}")
     urls = [f"https://example.org/{name}" for name in (["a", "b"] if new else ["old", "a"])]

@@ -99,7 +99,7 @@ def test_the_first_spelling_of_a_version_counts() -> None:
         ([Latest(latest="major"), ">= 1"], "latest major; >= 1"),
     ],
 )
-def test_policies_in_words(build: Sequence[Any], words: str) -> None:
+def test_what_build_asks_for_is_said_in_words(build: Sequence[Any], words: str) -> None:
     assert described(recipe(*build)) == words
 
 

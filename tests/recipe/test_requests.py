@@ -7,7 +7,7 @@ from bakery.recipe.requests import requests
 from bakery.recipe.version import Version
 
 if TYPE_CHECKING:
-    from conftest import Bakery
+    from recipe.conftest import Bakery
 
 
 def test_a_checksum_may_have_its_own_words_for_architectures(bakery: Bakery) -> None:

@@ -19,7 +19,7 @@ from bakery.recipe.model import Recipe
 from bakery.recipe.template import FilePath, ImagePath, Template, Url
 
 if TYPE_CHECKING:
-    from conftest import Mistake
+    from recipe.conftest import Mistake
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*/recipe.yaml"))

@@ -24,7 +24,7 @@ WORKFLOW = "https://github.com/owner/repo/.github/workflows/release.yml"
         "https://buildkite.com/owner/pipeline",
     ],
 )
-def test_identities(text: str) -> None:
+def test_an_identity_is_what_its_pattern_takes(text: str) -> None:
     assert str(Identity.parse(text)) == text
     assert re.search(Identity.PATTERN, text)
 
@@ -110,7 +110,9 @@ def test_a_value_brings_no_star() -> None:
         ("@refs/tags/v1", "@refs/tags/v1\n", False),
     ],
 )
-def test_who_is_one(pattern: str, identity: str, *, is_one: bool) -> None:
+def test_a_star_stands_for_the_end_of_an_identity(
+    pattern: str, identity: str, *, is_one: bool
+) -> None:
     signer = Signer(identities=("me@example.org", WORKFLOW + pattern), issuer=GITHUB)
     assert signer.is_one(WORKFLOW + identity) is is_one
     assert not signer.is_one(f"https://evil.example/{WORKFLOW}{identity}")

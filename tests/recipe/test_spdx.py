@@ -23,5 +23,7 @@ def test_every_deprecated_identifier_has_a_replacement_and_no_other() -> None:
         ("LicenseRef-mine", None),
     ],
 )
-def test_replacements(identifier: str, expected: str | None) -> None:
+def test_a_licence_that_spdx_renamed_has_its_new_name(
+    identifier: str, expected: str | None
+) -> None:
     assert replacement(identifier) == expected

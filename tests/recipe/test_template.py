@@ -69,7 +69,7 @@ def test_a_value_is_not_expanded_again() -> None:
 @pytest.mark.parametrize(
     "text", ["usr/bin/", "usr/", "opt/x", "usr/lib/{name}/..x", "usr/share/{{a}}", "usr/a b"]
 )
-def test_places(text: str) -> None:
+def test_paths_in_an_image_are_read(text: str) -> None:
     assert str(ImagePath.parse(text)) == text
 
 
@@ -116,7 +116,7 @@ def test_no_value_leads_out_of_the_image(one: str, two: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["https://a/{b}", "http://a", "file:///srv/a", "{url}.sha256"])
-def test_addresses(text: str) -> None:
+def test_addresses_are_read(text: str) -> None:
     assert str(Url.parse(text)) == text
 
 

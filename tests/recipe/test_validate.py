@@ -8,7 +8,7 @@ from bakery.recipe.load import load_all
 from bakery.yaml.location import DocumentError
 
 if TYPE_CHECKING:
-    from conftest import Bakery
+    from recipe.conftest import Bakery
 
 ASSET = """\
 parts: {cni: {github: example/cni}}
@@ -54,7 +54,7 @@ def asset(**texts: str) -> str:
         "drop: ['**/*.a', '*/x', 'usr/share/..x/', opt/a]\n",
     ],
 )
-def test_what_is_fine(bakery: Bakery, recipe: str) -> None:
+def test_a_recipe_that_is_right_is_loaded(bakery: Bakery, recipe: str) -> None:
     bakery.recipe(recipe)
     load_all(bakery.folder)
 

@@ -17,10 +17,12 @@ from bakery.recipe.wheel import WheelName
         ("app-1.0rc1-py3-none-any.whl", "1.0rc1", ("any",)),
     ],
 )
-def test_a_wheels_name(filename: str, version: str, platforms: tuple[str, ...]) -> None:
+def test_a_wheels_name_tells_its_version_and_platforms(
+    filename: str, version: str, platforms: tuple[str, ...]
+) -> None:
     wheel = WheelName.parse(filename)
     assert wheel is not None
-    assert (wheel.version, wheel.platforms, wheel.abis) == (version, platforms, {"none"})
+    assert (wheel.version, wheel.platforms, wheel.abis) == (version, platforms, frozenset({"none"}))
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_what_is_not_there(repository: Registry) -> None:
 
 
 def test_a_manifest_has_a_name_and_a_digest(repository: Registry) -> None:
-    stored = pushed(repository, **{TITLE: "file"})
+    stored = pushed(repository, b"content", **{TITLE: "file"})
     index = Index.of([stored.descriptor], artifact_type=KIND)
     named = repository.put(index, "v1")
     assert repository.manifest("v1") == repository.manifest(named.digest)
@@ -83,7 +83,7 @@ def test_a_manifest_has_a_name_and_a_digest(repository: Registry) -> None:
     assert repository.tags() == ["v1"]
 
 
-def test_many_tags(
+def test_tags_come_in_pages(
     registry: Running, repository: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if registry.lists:
@@ -128,7 +128,7 @@ def test_no_blob_is_larger_than_described(repository: Registry, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_bad_line(
+def test_a_bad_line_is_no_matter(
     line: Line, client: Client, fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whichever request goes wrong, all is there in the end."""

@@ -67,7 +67,7 @@ def test_nobody_writes_without_a_login(private: Running, client: Client, tmp_pat
         registry.push(b"content", "a/b")
 
 
-def test_tokens(client: Client, tmp_path: Path) -> None:
+def test_an_identity_token_writes_where_nobody_else_may(client: Client, tmp_path: Path) -> None:
     with guarded(Debian("bookworm"), tmp_path / "registry", "bearer") as private:
         environment = docker_config(tmp_path, private.host, identitytoken=PASSWORD)
         known = Registry(private.reference(), client=client, environment=environment)
@@ -96,7 +96,7 @@ def written(path: Path, **content: Any) -> str:
     return str(path)
 
 
-def test_where_logins_are(tmp_path: Path) -> None:
+def test_logins_are_found_where_docker_and_podman_keep_them(tmp_path: Path) -> None:
     assert logins.find(GHCR, {"HOME": str(tmp_path)}) is None
     written(tmp_path / "run/containers/auth.json", auths={"ghcr.io": PAIR})
     environment = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
@@ -132,7 +132,7 @@ def test_the_names_of_docker_hub(tmp_path: Path, name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("content", [{"credHelpers": {"ghcr.io": "x"}}, {"credsStore": "x"}])
-def test_credential_helpers(
+def test_credential_helpers_are_asked(
     tmp_path: Path, answer: str, login: Login | None, content: dict[str, Any]
 ) -> None:
     program = tmp_path / "docker-credential-x"

@@ -19,7 +19,7 @@ DIGEST = f"sha256:{'0' * 64}"
         ("localhost.example/b", "https://localhost.example/v2/b"),
     ],
 )
-def test_addresses(text: str, url: str) -> None:
+def test_a_reference_has_an_address(text: str, url: str) -> None:
     reference = Reference.parse(text)
     assert reference.url == reference.whole.url == url
     assert str(reference).removeprefix("oci://") == text.removeprefix("oci://")
@@ -40,7 +40,7 @@ def test_what_is_no_address(text: str) -> None:
         Reference.parse(text)
 
 
-def test_names_as_tags() -> None:
+def test_a_name_becomes_a_tag_where_it_can() -> None:
     assert tag_of("k3s-v1.32.2+k3s1") == "k3s-v1.32.2_k3s1"
     for name in ("", ".draft", "a/b", "a:b", "a~b", "x" * 129, "ü", "a\n"):
         with pytest.raises(ValueError, match="128"):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from harness.shop import Shop
     from markdown_it.token import Token
 
+    from bakery.image.manifest import Manifest
+
 HOSTILE = (
     "[click](https://evil.example)",
     "`<img src=x onerror=alert(1)>",
@@ -48,7 +50,8 @@ def test_names_of_others_become_neither_links_nor_html(shop: Shop) -> None:
         replace(each, manifest=msgspec.structs.replace(each.manifest, entries=entries))
         for each in shop.finished("v1.1.0")
     ]
-    for before in ({}, {each.image.contents.arch: each.manifest for each in images}):
+    published: dict[str, Manifest] = {each.image.contents.arch: each.manifest for each in images}
+    for before in ({}, published):
         other = [replace(images[0], manifest=shop.finished("v1.1.0")[0].manifest)]
         made = notes.write(described, other if before else images, "v1", before).decode()
         assert made.replace("\n", "").isprintable()

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import needs
 from harness.openpgp import LONG_AGO, Person
+from harness.processes import running, until
 
 from bakery.release import signing, sums
 from bakery.release.errors import ReleaseError
@@ -125,6 +125,7 @@ def test_a_key_may_be_a_file_and_have_a_passphrase(tmp_path: Path) -> None:
     assert signature.armored.startswith(b"-----BEGIN PGP SIGNATURE-----")
 
 
+@pytest.mark.usefixtures("secret")  # so that there is a key
 def test_a_problem_names_the_variable_that_holds_the_key(person: Person, tmp_path: Path) -> None:
     public = person.export(tmp_path / "public.asc", person.key("somebody"))
     with pytest.raises(ReleaseError) as caught:
@@ -137,6 +138,7 @@ def test_a_problem_names_the_variable_that_holds_the_key(person: Person, tmp_pat
     assert failed.value.fix == "check BAKERY_REMOTE_KEY and BAKERY_REMOTE_PASSPHRASE"
 
 
+@pytest.mark.usefixtures("secret")
 def test_what_is_no_private_key_is_refused(person: Person, tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match="can't be read"):
         key("/nowhere/key.asc")
@@ -207,13 +209,14 @@ def is_in_memory(folder: Path) -> bool:
 @contextmanager
 def signs(secret: str, passphrase: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """Yield a process that stops in the middle of signing, and its keyring."""
-    with subprocess.Popen(
+    started = subprocess.Popen(
         [sys.executable, "-c", KILLED, signing._PREFIX],
         env={**os.environ, signing.KEY: secret, PASSPHRASE: passphrase},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    ) as process:
+    )
+    with running(started) as process:
         assert process.stdout is not None
         yield process, Path(process.stdout.readline().strip())
         process.kill()
@@ -258,9 +261,7 @@ def test_what_a_killed_process_leaves_is_gone_after_the_next(secret: str) -> Non
         signer.sign(b"data")
         assert not home.exists()
         assert (used / "private-keys-v1.d").is_dir()
-        deadline = time.monotonic() + 30
-        while agents(home):
-            assert time.monotonic() < deadline
+        until(lambda: not agents(home))
     signer.sign(b"data")
     assert not used.exists()
 

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import zipfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -83,8 +83,8 @@ class Bench:
 
     def make(self, kind: str = "github", place: str = "example/app", **options: object) -> str:
         """Make the recipe `app`; return its text."""
-        given = {"boot": False, **options}
-        create("app", kind, place, settings=self.settings, echo=self.said.append, **given)  # type: ignore[arg-type]
+        given: dict[str, Any] = {"boot": False, **options}
+        create("app", kind, place, settings=self.settings, echo=self.said.append, **given)
         return (self.settings.recipes / "app" / "recipe.yaml").read_text()
 
 

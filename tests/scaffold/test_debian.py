@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -61,22 +61,21 @@ FILES = {
 }
 
 
-def built(folder: Path, files: Mapping[str, str | bytes], **control: str) -> Package:
+def built(folder: Path, files: Mapping[str, Any], **control: str) -> Package:
     """Return a package of these files as it is read; `control` has its scripts and conffiles."""
     root = folder / "root"
     root.mkdir(parents=True, exist_ok=True)
     about = "Package: app\nVersion: 1.0-1\nArchitecture: amd64\nMaintainer: x <x@example.org>\n"
     texts = {"control": f"{about}Homepage: https://example.org/\nDescription: An app\n more\n"}
-    everything: dict[str, str | bytes] = {**files}
-    everything |= {f"DEBIAN/{name}": text for name, text in (texts | control).items()}
-    for path, content in everything.items():
+    scripts = {f"DEBIAN/{name}": text for name, text in (texts | control).items()}
+    for path, content in {**files, **scripts}.items():
         place = root / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content if isinstance(content, bytes) else content.encode())
         runs = "bin/" in path or path.endswith("-helper") or path == "DEBIAN/postinst"
         place.chmod(0o755 if runs else 0o644)
     deb = folder / "app_1.0-1_amd64.deb"
-    command = ["dpkg-deb", "--root-owner-group", "-b", root, deb]
+    command: list[str | Path] = ["dpkg-deb", "--root-owner-group", "-b", root, deb]
     subprocess.run(command, check=True, capture_output=True)
     return package.read(deb, deb.name)
 
@@ -282,7 +281,7 @@ def test_a_group_that_debian_alone_has_becomes_the_accounts(tmp_path: Path) -> N
 def test_links_to_nothing_and_units_that_can_not_run_are_left_out(app: Package) -> None:
     plan = planned(app)
     link, unit = "usr/share/app/modules", "usr/lib/systemd/system/app.service"
-    about = {"severity": "error", "message": "", "fix": "", "reason": ""}
+    about: dict[str, Any] = {"severity": "error", "message": "", "fix": "", "reason": ""}
     plan.proposals = [
         Finding(rule="broken-link", path=link, **about),
         Finding(rule="unit-program", path=unit, **about),
@@ -296,7 +295,7 @@ def test_links_to_nothing_and_units_that_can_not_run_are_left_out(app: Package) 
 def test_scripts_that_came_along_are_left_out_again(app: Package) -> None:
     plan = planned(app)
     plan.extra = {"usr/lib/ssl/**": "usr/lib/ssl/"}
-    about = {"severity": "error", "message": "", "fix": "", "reason": ""}
+    about: dict[str, Any] = {"severity": "error", "message": "", "fix": "", "reason": ""}
     plan.proposals = [
         Finding(rule="script-interpreter", path="usr/lib/ssl/misc/CA.pl", **about),
         Finding(rule="script-interpreter", path="usr/share/app/own.pl", **about),
@@ -362,12 +361,14 @@ def test_recommended_packages_are_known(tmp_path: Path) -> None:
         ('adduser --system "app', None),
     ],
 )
-def test_accounts_in_scripts(tmp_path: Path, line: str, account: Account | None) -> None:
+def test_accounts_that_scripts_make_are_read(
+    tmp_path: Path, line: str, account: Account | None
+) -> None:
     script = f"#!/bin/sh\n{line}\n"
     assert built(tmp_path, {}, postinst=script).accounts() == ((account,) if account else ())
 
 
-def test_accounts_in_sysusers(tmp_path: Path) -> None:
+def test_accounts_of_sysusers_d_are_read(tmp_path: Path) -> None:
     lines = '# us\nu! app - "The app" /srv/app\nm app video\n'
     made = built(tmp_path, {"usr/lib/sysusers.d/app.conf": lines}).accounts()
     assert made == (Account(name="app", home="/srv/app", groups=("video",), title="The app"),)

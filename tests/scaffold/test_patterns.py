@@ -50,10 +50,10 @@ def test_versions_become_placeholders(tag: str, text: str, expected: str) -> Non
 def test_processors_become_a_placeholder(
     one: str, other: str, template: str, words: tuple[str, str]
 ) -> None:
-    found, by_arch = worded({"x86-64": one, "arm64": other})
+    texts: dict[Arch, str] = {"x86-64": one, "arm64": other}
+    found, by_arch = worded(texts)
     assert (found, tuple(by_arch.values())) == (template, words)
-    for arch, text in (("x86-64", one), ("arm64", other)):
-        assert template.replace("{arch}", by_arch[arch]) == text  # type: ignore[index]
+    assert {arch: template.replace("{arch}", word) for arch, word in by_arch.items()} == texts
 
 
 def test_one_processor_needs_no_other() -> None:

@@ -14,6 +14,7 @@ from harness.project import REPOSITORY
 from bakery import settings as settings_module
 from bakery.recipe.load import load_all
 from bakery.site import make
+from bakery.site.render import Site
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +46,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     catalogue(published, {name: ["1.0"] for name in sources}, None)
     environment = {"BAKERY_PUBLISHER": f"directory:{published}", "HOME": str(root)}
     settings = settings_module.load(REPOSITORY, environment)
-    make.make(root / "site", settings, sources, site=make.Site(source=SOURCE))
+    make.make(root / "site", settings, sources, site=Site(source=SOURCE))
     return root / "site"
 
 

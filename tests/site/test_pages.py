@@ -27,12 +27,14 @@ from bakery.release.reader import ReleaseReader
 from bakery.release.sums import FILE
 from bakery.site import index, make, published
 from bakery.site.changes import Changes
+from bakery.site.errors import SiteError
 from bakery.site.index import SiteIndex
-from bakery.site.published import SiteError
+from bakery.site.render import Site
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bakery.provision.command import Output
     from bakery.settings import Settings
 
 ALIKE = "# App\n\n[later](#use-1)\n\n## Use 2\n\n## Use\n\n## Use\n\n## Use\n"
@@ -70,7 +72,7 @@ def test_what_is_in_a_registry_is_no_link_and_told_how_to_pull(
     )
     published = project.publisher.removeprefix("directory:")
     folder = tmp_path / "site"
-    described = make.Site(url="https://example.com/site")
+    described = Site(url="https://example.com/site")
     make.make(folder, own, load_all(project.recipes), given=[published], site=described)
     assert not broken(pages(folder))
     for path in folder.rglob("*.html"):
@@ -130,7 +132,7 @@ def test_changes_stand_side_by_side(site: Path) -> None:
     assert not (site / "small/changes.html").exists()
 
 
-FORMATS = {
+FORMATS: dict[str, tuple[Output, str | None]] = {
     "flatcar-butane.yaml": ("butane", "flatcar"),
     "flatcar-ignition.ign": ("ignition", "flatcar"),
     "fcos-butane.yaml": ("butane", "fcos"),
@@ -161,7 +163,7 @@ def test_a_configuration_is_what_provision_writes(
             references,
             *provisioning.asked(arch=arch, host=host, policy=policy),
             settings=project,
-            output=output,  # type: ignore[arg-type]
+            output=output,
         )
         assert (site / f"{start}-{arch}-{ending}").read_text() == text
 
@@ -180,7 +182,7 @@ def test_what_has_not_changed_is_not_written(site: Path, project: Settings) -> N
     with (site / make.LIST).open("a") as listed:
         listed.write("gone/index.html\n")
     (site / "style.css").write_text("damaged")
-    described = make.Site(url="https://example.com/site", source="https://github.com/owner/repo")
+    described = Site(url="https://example.com/site", source="https://github.com/owner/repo")
     done = make.make(site, project, load_all(project.recipes), site=described)
     assert (done.changed, done.removed) == (1, 1)
     assert kept.exists()

@@ -9,6 +9,7 @@ import pytest
 
 from bakery.site import make
 from bakery.site.errors import SiteError
+from bakery.site.render import Site
 from bakery.site.run import read
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def test_a_run_without_work_has_not_failed(tmp_path: Path) -> None:
 def test_it_is_on_the_page(project: Settings, tmp_path: Path) -> None:
     bake = {"result": "failure", "outputs": {}}
     run = read(write(tmp_path, plan=planned(MATRIX), bake=bake))
-    make.make(tmp_path / "site", project, {}, site=make.Site(run=run))
+    make.make(tmp_path / "site", project, {}, site=Site(run=run))
     text = (tmp_path / "site/status.html").read_text()
     for part in (
         "0 of 2 releases",

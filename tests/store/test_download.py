@@ -6,10 +6,10 @@ import gzip
 import subprocess
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from harness.server import Handler, Server
 from harness.upstream import BODY, HALF, OTHER, Upstream, assert_clean
 
 from bakery.store.download import download_unpinned
@@ -98,33 +98,37 @@ def test_a_proxy_is_used(get: Get, upstream: Upstream, monkeypatch: pytest.Monke
     assert get(asset).read_bytes() == BODY
 
 
-class Proxy(BaseHTTPRequestHandler):
+class Proxy(Server):
     """A proxy that asks for a login."""
 
-    def do_CONNECT(self) -> None:
+    asked = 0
+
+    def __init__(self) -> None:
+        super().__init__(AsksForLogin)
+
+
+class AsksForLogin(Handler):
+    server: Proxy
+
+    def do_CONNECT(self) -> None:  # noqa: N802  named by http.server
+        self.server.asked += 1
+        self.close_connection = True
         self.send_response(407)
         self.send_header("Content-Length", "0")
         self.end_headers()
-        self.server.asked += 1  # type: ignore[attr-defined]
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 def test_a_proxy_that_asks_for_a_login_is_asked_once(
     get: Get, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with HTTPServer(("127.0.0.1", 0), Proxy) as server:
-        server.asked = 0  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{server.server_port}")
+    with Proxy() as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "")
         asset = type(upstream.asset(BODY))("https://upstream.invalid/a.tgz", "0" * 64)
         with pytest.raises(DownloadError, match="asks for a login") as caught:
             get(asset)
-        server.shutdown()
     assert "HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT" in str(caught.value)
-    assert server.asked == 1  # type: ignore[attr-defined]
+    assert proxy.asked == 1
 
 
 def first_use(store: Store, settings: Settings, client: Client, url: str) -> Any:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from harness.processes import free_port
 from harness.upstream import BODY, HALF, Upstream, assert_clean
 
 from bakery.http.limits import Limits
@@ -85,10 +86,8 @@ def test_a_stall_is_noticed_and_resumed(
 
 
 def test_a_refused_connection(get: Get, upstream: Upstream, slept: list[float]) -> None:
-    asset = upstream.asset(BODY)
-    upstream.server_close()
-    with pytest.raises(DownloadError, match="Connection refused"):
-        get(asset)
+    with free_port() as port, pytest.raises(DownloadError, match="Connection refused"):
+        get(replace(upstream.asset(BODY), url=f"http://127.0.0.1:{port}/a.tgz"))
     assert len(slept) == 5
 
 

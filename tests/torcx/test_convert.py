@@ -273,7 +273,7 @@ def test_bits_that_give_rights_are_told(tmp_path: Path, kind: str) -> None:
     (tree / "bin/newuidmap").write_bytes(program("x86-64"))
     (tree / "bin/newuidmap").chmod(0o4755)
     image = tmp_path / f"ids:1.torcx.{kind}"
-    command = ["tar", "--force-local", "-C", tree, "-czf", image, "."]
+    command: list[str | Path] = ["tar", "--force-local", "-C", tree, "-czf", image, "."]
     if kind == "squashfs":
         command = ["mksquashfs", tree, image, "-quiet", "-no-progress"]
     subprocess.run(command, check=True)

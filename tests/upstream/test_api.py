@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from harness.processes import free_port
 from harness.service import Reply, Service, paged
 
 from bakery import settings
@@ -19,7 +20,7 @@ from bakery.upstream.errors import NotFoundError, UpstreamError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Clients
+    from upstream.conftest import Clients
 
 ME = Token(value="secret", variable="GITHUB_TOKEN", api="https://api.github.com")
 NOBODY = replace(ME, value=None)
@@ -179,11 +180,10 @@ def test_a_refusal_says_why_in_the_words_of_the_api(service: Service, clients: C
     assert caught.value.why == "HTTP 403 Resource not accessible, no right"
 
 
-def test_nobody_listens(clients: Clients) -> None:
-    with Service() as gone:
-        url = f"{gone.url}/x"
-    with clients.api() as api, pytest.raises(UpstreamError, match="Connection refused"):
-        api.get(url)
+def test_a_server_where_nobody_listens_is_asked_three_times(clients: Clients) -> None:
+    refused = pytest.raises(UpstreamError, match="Connection refused")
+    with free_port() as port, clients.api() as api, refused:
+        api.get(f"http://127.0.0.1:{port}/x")
     assert len(clients.waits) == 2
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bakery.upstream import apt, debian
+from bakery.upstream.errors import UpstreamError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +67,7 @@ def test_a_snapshot_goes_before_all_else(system: Path) -> None:
 
 def test_other_systems_need_to_be_told(system: Path) -> None:
     (system / "etc/os-release").write_text("ID=other\nVERSION_CODENAME=bookworm\n")
-    with pytest.raises(apt.UpstreamError, match=apt.VARIABLE):
+    with pytest.raises(UpstreamError, match=apt.VARIABLE):
         apt.mirrors(system=system)
 
 
@@ -92,5 +93,5 @@ def test_a_locked_package_is_found_on_any_mirror(address: str, url: str) -> None
 
 def test_security_updates_need_their_archive() -> None:
     address = "debian:trixie/pool/updates/main/a/aa/aa_1_all.deb"
-    with pytest.raises(debian.UpstreamError, match="security update"):
+    with pytest.raises(UpstreamError, match="security update"):
         debian.resolve(address, apt.Mirrors(main=MIRRORS.main, security=None))

@@ -9,8 +9,8 @@ from bakery.upstream.errors import UpstreamError
 from bakery.upstream.github import digest_of
 
 if TYPE_CHECKING:
-    from conftest import Clients
     from harness.service import Service
+    from upstream.conftest import Clients
 
 A = "a" * 64
 URL = "https://github.com/o/r/releases/download/v1/app"

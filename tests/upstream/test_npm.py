@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from conftest import Clients
     from harness.service import Service
+    from upstream.conftest import Clients
 
     from bakery.recipe.policy import Published
 

@@ -3,12 +3,13 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness.service import Reply, paged
 
 from bakery.recipe.policy import Published
+from bakery.recipe.types import VersionPattern
 from bakery.recipe.upstreams import (
     GithubUpstream,
     HashicorpUpstream,
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Clients
     from harness.service import Service
+    from upstream.conftest import Clients
 
     from bakery.recipe.upstreams import Upstream
 
@@ -52,7 +53,9 @@ def github(service: Service, *releases: dict[str, object]) -> None:
     service.offer("/api.github.com/repos/o/app/releases?per_page=100", list(releases))
 
 
-def test_github_releases(service: Service, clients: Clients) -> None:
+def test_github_s_releases_are_offered_but_drafts_and_foreign_ones(
+    service: Service, clients: Clients
+) -> None:
     draft = release("v3.0.0", draft=True, published_at=None)
     preview, foreign = release("v2.0.0", prerelease=True), release("api/v1.9.0")
     github(service, draft, preview, release("v1.10.0"), release("v1.9.0"), foreign)
@@ -84,7 +87,7 @@ def test_upstream_knows_better_than_its_tags(service: Service, clients: Clients)
     assert tags(clients, GithubUpstream(github="o/app")) == ["v2.0-beta", "3.5", "3.5a", "3.6b1"]
 
 
-def test_github_tags(service: Service, clients: Clients) -> None:
+def test_github_s_tags_are_read_page_by_page(service: Service, clients: Clients) -> None:
     page = [{"name": "v1.1", "commit": {"sha": "0" * 40, "url": ""}}, {"name": "api/v9"}]
     path = "/api.github.com/repos/o/app/tags?per_page=100"
     paged(service, path, [page, [{"name": "v1.0"}]])
@@ -103,7 +106,7 @@ def consul(version: str, at: str = "2026-03-04T05:06:07.891Z", **more: object) -
     }
 
 
-def test_hashicorp(service: Service, clients: Clients) -> None:
+def test_hashicorp_s_releases_are_read_page_by_page(service: Service, clients: Clients) -> None:
     base = "/api.releases.hashicorp.com/v1/releases/consul?license_class=oss&limit=20"
     first = [consul(f"1.21.{patch}") for patch in range(20, 0, -1)]
     service.offer(base, first)
@@ -155,7 +158,7 @@ schedules:
 """
 
 
-def test_kubernetes_schedule(service: Service, clients: Clients) -> None:
+def test_the_schedule_of_kubernetes_dates_its_versions(service: Service, clients: Clients) -> None:
     service.offer(kubernetes.SCHEDULE.removeprefix("https:/"), SCHEDULE)
     assert offered(clients, KubernetesUpstream(kubernetes="schedule")) == [
         Published("v1.29.10", DAY),
@@ -165,7 +168,9 @@ def test_kubernetes_schedule(service: Service, clients: Clients) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "schedules: 3", "[1, 2]", "a: {", "schedules: [3]"])
-def test_another_schedule(service: Service, clients: Clients, text: str) -> None:
+def test_a_schedule_of_another_form_can_t_be_read(
+    service: Service, clients: Clients, text: str
+) -> None:
     service.offer(kubernetes.SCHEDULE.removeprefix("https:/"), text)
     with pytest.raises(UpstreamError, match="can't be read"):
         offered(clients, KubernetesUpstream(kubernetes="schedule"))
@@ -189,9 +194,13 @@ APACHE = """<table>
     [(NGINX, r"app-(?P<version>[0-9.]+)\.tgz"), (APACHE, r"(?P<version>[0-9.]+)")],
     ids=["nginx", "apache"],
 )
-def test_listings(service: Service, clients: Clients, page: str, pattern: str) -> None:
+def test_versions_and_dates_are_read_from_a_server_s_listing(
+    service: Service, clients: Clients, page: str, pattern: str
+) -> None:
     service.offer("/example.org/stable/", page)
-    upstream = ListingUpstream(listing="https://example.org/stable/", pattern=pattern)
+    upstream = ListingUpstream(
+        listing="https://example.org/stable/", pattern=VersionPattern(pattern)
+    )
     assert offered(clients, upstream) == [Published("1.9.0", DAY), Published("1.10.0", DAY)]
 
 
@@ -211,7 +220,7 @@ def test_which_links_name_a_version(
 ) -> None:
     service.offer("/example.org/", f'<a name=top><a HREF="{link}" class=x>app</a>')
     upstream = ListingUpstream(
-        listing="https://example.org/", pattern=r"app-(?P<version>[0-9.]+)\.tgz"
+        listing="https://example.org/", pattern=VersionPattern(r"app-(?P<version>[0-9.]+)\.tgz")
     )
     with clients.api(mirrored=True) as api:
         assert [item.tag for item in listing.versions(upstream, api)] == found
@@ -232,12 +241,12 @@ def pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None
     return configure
 
 
-def wheel(version: str, platform: str, **more: object) -> dict[str, object]:
+def wheel(version: str, platform: str, **more: object) -> dict[str, Any]:
     name = f"some_app-{version}-py3-none-{platform}.whl"
     return {"filename": name, "url": name, "hashes": {}, **more}
 
 
-FILES = [
+FILES: list[dict[str, Any]] = [
     {"filename": "some_app-2.0.tar.gz", "url": "a", "hashes": {}},
     wheel("1.10", "any", **{"upload-time": "2026-03-05T05:06:07.123Z"}),
     wheel("1.10", "linux_x86_64", yanked="broken", **{"upload-time": "2026-03-04T05:06:07Z"}),
@@ -252,7 +261,7 @@ JSON = {"Content-Type": "application/vnd.pypi.simple.v1+json"}
 
 
 @pytest.mark.parametrize("form", ["json", "html"])
-def test_package_index(
+def test_a_package_index_is_read_in_either_form(
     service: Service, clients: Clients, pip: Callable[[str], None], form: str
 ) -> None:
     yanked = {True: ' data-yanked=""', "broken": ' data-yanked="broken"'}
@@ -339,7 +348,9 @@ def test_something_else_than_an_index(
         tags(clients, PypiUpstream(pypi="some_app"))
 
 
-def test_lists(service: Service, clients: Clients) -> None:
+def test_a_list_of_versions_is_a_file_or_stands_in_the_recipe(
+    service: Service, clients: Clients
+) -> None:
     service.offer("/example.org/stable.txt", "# stable\nv1.10.0  # new\n\nv1.9.0\n")
     for versions in ("https://example.org/stable.txt", ("v1.10.0", "v1.9.0")):
         assert tags(clients, ListUpstream(versions=versions)) == ["v1.9.0", "v1.10.0"]
@@ -351,7 +362,9 @@ def test_a_list_with_a_byte_order_mark(service: Service, clients: Clients) -> No
         assert tags(clients, ListUpstream(versions="https://example.org/stable.txt")) == ["v1.10.0"]
 
 
-def test_nothing_to_choose(service: Service, clients: Clients) -> None:
+def test_an_upstream_without_a_version_to_choose_tells_what_it_has(
+    service: Service, clients: Clients
+) -> None:
     github(service, release("nightly"), release("v1.0-rc1", prerelease=True))
     with pytest.raises(UpstreamError, match="no version that can be chosen") as caught:
         offered(clients, GithubUpstream(github="o/app"))

@@ -20,7 +20,7 @@ def test_the_size_that_is_shown_is_that_of_all_that_is_in_the_tree(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Libraries that come along are no bytes of what `install:` asks for."""
-    shown = []
+    shown: list[int] = []
     entries = [
         ManifestEntry(path=path, type="file", mode=0o755, size=size)
         for path, size in (("usr/bin/app", 10), ("usr/lib/app/libc.so.6", 5000))
@@ -35,13 +35,10 @@ def test_the_size_that_is_shown_is_that_of_all_that_is_in_the_tree(
 
     monkeypatch.setattr("bakery.image.stage.stage", install)
     (tmp_path / "scratch").mkdir()
-    stage._run(
-        Context.of(settings.load(tmp_path, {})),
-        SimpleNamespace(id="app-1.0-x86-64", contents=SimpleNamespace(assets=())),
-        SimpleNamespace(
-            scratch=tmp_path / "scratch", key="k", progress=SimpleNamespace(restart=shown.append)
-        ),
-    )
+    image: Any = SimpleNamespace(id="app-1.0-x86-64", contents=SimpleNamespace(assets=()))
+    progress = SimpleNamespace(restart=shown.append)
+    work: Any = SimpleNamespace(scratch=tmp_path / "scratch", key="k", progress=progress)
+    stage._run(Context.of(settings.load(tmp_path, {})), image, work)
     assert shown == [10, 5010]
 
 
@@ -58,11 +55,13 @@ def test_images_with_an_asset_in_common_unpack_it_once(
     stage.step(context, image, ())
     assert type(context.kept.file(package, "0" * 64)) is SharedFile
 
-    given = []
-    manifest = Manifest(image=image.id, key="k", epoch=0, entries=())
-    monkeypatch.setattr(
-        "bakery.image.stage.stage", lambda *_, **named: given.append(named["kept"]) or manifest
-    )
+    given: list[object] = []
+
+    def install(*_: object, kept: object, **_named: object) -> Manifest:
+        given.append(kept)
+        return Manifest(image=image.id, key="k", epoch=0, entries=())
+
+    monkeypatch.setattr("bakery.image.stage.stage", install)
     monkeypatch.setattr(stage, "_assets", lambda *_: {})
     (tmp_path / "scratch").mkdir()
     progress = SimpleNamespace(restart=lambda _: None)

@@ -11,7 +11,6 @@ from bakery.check.command import check_path
 
 UNITS = "usr/lib/systemd/system"
 SERVICE = f"{UNITS}/demo.service"
-SETUP = f"{UNITS}/demo-setup.service"
 DROP_IN = f"{SERVICE}.d/10-demo.conf"
 
 

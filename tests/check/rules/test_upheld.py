@@ -9,7 +9,6 @@ import pytest
 from bakery.check.command import check_path
 from bakery.check.subject import Context
 
-ONCE = "[Service]\nType=oneshot\nExecStart=/bin/true\n"
 SERVICE = "usr/lib/systemd/system/demo.service"
 DROP_IN = f"{SERVICE}.d/10-demo.conf"
 

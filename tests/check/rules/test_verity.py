@@ -83,8 +83,8 @@ class Broken:
 
 
 def squash(folder: Path, plain: Path) -> None:
-    command = ["mksquashfs", folder, plain, "-quiet", "-no-progress", "-all-root", "-noD", "-noF"]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    options = ["-quiet", "-no-progress", "-all-root", "-noD", "-noF"]
+    subprocess.run(["mksquashfs", folder, plain, *options], check=True, stdout=subprocess.DEVNULL)
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def uuids(it: Broken) -> None:
 
 def other_architecture(it: Broken) -> None:
     parts = it.partitions
-    types = [gpt.UUIDS[PartitionType("root", r, "arm64")] for r in ("data", "hash", "signature")]  # type: ignore[arg-type]
+    types = [gpt.UUIDS[PartitionType("root", r, "arm64")] for r in ("data", "hash", "signature")]
     it.repartition(*(replace(p, type=type_) for p, type_ in zip(parts, types, strict=True)))
 
 
@@ -176,7 +176,7 @@ def signature_without_hashes(it: Broken) -> None:
 
 
 def system_of_usr(it: Broken) -> None:
-    types = [gpt.UUIDS[PartitionType("usr", role, "x86-64")] for role in ("data", "hash")]  # type: ignore[arg-type]
+    types = [gpt.UUIDS[PartitionType("usr", role, "x86-64")] for role in ("data", "hash")]
     pairs = zip(it.partitions[:2], types, strict=True)
     it.repartition(*(replace(each, type=type_) for each, type_ in pairs))
 
@@ -237,14 +237,16 @@ def no_signature(it: Broken) -> None:
 def expired(it: Broken) -> None:
     old = Publisher(it.path.parent, "old", days=5)
     root = it.signature.root_hash.encode()
+    from cryptography.hazmat.primitives.asymmetric import rsa
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     from bakery.image.verity import pkcs7
     from bakery.image.verity.signing import fingerprint
 
     key = load_pem_private_key(old.key.read_bytes(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
     certificate = old.certificates.all[0]
-    made = pkcs7.sign(root, certificate, key)  # type: ignore[arg-type]
+    made = pkcs7.sign(root, certificate, key)
     it.sign(Signature(root_hash=root.decode(), fingerprint=fingerprint(certificate), pkcs7=made))
 
 
@@ -256,6 +258,7 @@ def expired(it: Broken) -> None:
         (top_hash, "verity-tree", "a damaged hash tree: block 0"),
         (unused_hash, "verity-tree", "a damaged hash tree: block 0"),
         (superblock, "verity-tree", "begins with no superblock"),
+        (salt, "verity-tree", "a damaged hash tree: block 0"),
         (uuids, "verity-uuid", "has the root hash "),
         (other_architecture, "partition-type", "has partitions for arm64, and is for x86-64"),
         (two_hashes, "partition-type", "has 2 partitions of the type root hash for x86-64"),
@@ -302,7 +305,8 @@ def test_whose_signature_it_must_be(plain: Path, signed: Broken, tmp_path: Path)
 @pytest.fixture
 def beside(plain: Path, signed: Broken) -> Callable[[str], Path]:
     """A plain image with what hosts look for beside it."""
-    path = shutil.copy(plain, plain.with_name("demo.raw"))
+    path = plain.with_name("demo.raw")
+    shutil.copy(plain, path)
     seen = image.read(signed.path)
     with signed.path.open("rb") as file:
         file.seek(seen.hash.offset)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import platform
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from harness import needs
 
 from bakery.binary import elf
 from bakery.image.errors import ImageError
@@ -177,7 +177,7 @@ def test_nothing_to_make_self_contained(image: Image) -> None:
         list(image.relocated())
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the root")
+@needs.ROOT
 def test_a_program_runs_in_an_image_without_a_host(image: Image) -> None:
     image.pool.paths.add("usr/lib/upstream/plugins/libplugin.so.1")
     image.pool.installed["usr/lib/upstream/plugins/libplugin.so.1"] = (
@@ -186,6 +186,6 @@ def test_a_program_runs_in_an_image_without_a_host(image: Image) -> None:
     image.install("libplugin.so.1", "usr/lib/tool/plugins/libplugin.so.1")
     list(image.relocated())
     image.tree.finish(0)
-    command = ["chroot", image.tree.root, "/usr/bin/program"]
+    command: list[str | Path] = ["chroot", image.tree.root, "/usr/bin/program"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (42, "/usr/lib/tool/////plugins\n")

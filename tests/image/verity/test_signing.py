@@ -39,7 +39,7 @@ def openssl(
 ) -> bytes:
     """Sign with the tool, as somebody does whose key is elsewhere."""
     (folder / "hash").write_text(data)
-    command = ["openssl", *words, "-sign", "-binary", "-in", folder / "hash"]
+    command: list[str | Path] = ["openssl", *words, "-sign", "-binary", "-in", folder / "hash"]
     command += ["-signer", publisher.certificate, "-inkey", publisher.key, *then]
     return subprocess.run(command, check=True, capture_output=True).stdout
 
@@ -126,7 +126,7 @@ def test_hosts_want_the_certificates_of_all_who_have_signed(
 def test_a_key_for_pss_alone_signs_nothing_that_hosts_take(tmp_path: Path) -> None:
     crt, key = tmp_path / "pss.crt", tmp_path / "pss.key"
     words = "-x509 -newkey rsa-pss -pkeyopt rsa_keygen_bits:2048 -nodes -days 9 -subj /CN=x"
-    command = ["openssl", "req", *words.split(), "-keyout", key, "-out", crt]
+    command: list[str | Path] = ["openssl", "req", *words.split(), "-keyout", key, "-out", crt]
     subprocess.run(command, check=True, capture_output=True)
     with pytest.raises(VerityError, match="RSA-PSS alone"):
         Signer.configured(Certificates.of(str(crt)), {KEY: str(key)})

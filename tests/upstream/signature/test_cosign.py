@@ -103,7 +103,7 @@ def check(tmp_path: Path) -> Callable[..., None]:
         "envelope of two",
     ],
 )
-def test_every_form(check: Callable[..., None], made: Any) -> None:
+def test_a_signature_holds_in_every_form(check: Callable[..., None], made: Any) -> None:
     check(made)
 
 

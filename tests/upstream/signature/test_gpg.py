@@ -82,7 +82,9 @@ def test_an_altered_signature(person: Person, upstream: str, file: Path, key: Pa
     assert "altered" in str(refusal(file, signature, key))
 
 
-def test_another_key(person: Person, upstream: str, other: str, file: Path, key: Path) -> None:
+def test_a_signature_by_another_key_is_refused(
+    person: Person, upstream: str, other: str, file: Path, key: Path
+) -> None:
     error = refusal(file, person.sign(file, other), key)
     assert error.what == "a signature is by another key than the recipe's"
     assert error.why == f"it is by the key {other[-16:]}\ntrusted are {upstream}"

@@ -4,7 +4,7 @@ import base64
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,7 +25,7 @@ KEY = PAIR.public_key.to_base64().decode()
 DATA = b"the asset"
 
 
-def signature(*, prehash: bool = True, pair: minisign.KeyPair = PAIR) -> bytes:
+def signature(*, prehash: bool = True, pair: Any = PAIR) -> bytes:
     made = pair.secret_key.sign(DATA, prehash=prehash, trusted_comment="file:app-1.0.tgz")
     return bytes(made) + b"\n"
 

@@ -21,7 +21,7 @@ from bakery.upstream.signature import sigstore
 from bakery.upstream.signature.errors import SignatureError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 BUILDER = "https://github.com/docker/github-builder/.github/workflows/bake.yml"
@@ -84,7 +84,7 @@ def check(tmp_path: Path, instance: Instance, monkeypatch: pytest.MonkeyPatch) -
     return Checked(tmp_path, instance)
 
 
-FORMS = {
+FORMS: dict[str, Callable[[Person], Any]] = {
     "a bundle": lambda person: person.bundle(APP),
     "cosign's former bundle": lambda person: person.former(APP),
     "a statement": lambda person: person.statement({"app": APP}),
@@ -125,7 +125,7 @@ def test_a_bare_signature_needs_its_certificate_and_the_log(check: Checked) -> N
     )
 
 
-def test_another_ones_certificate(check: Checked) -> None:
+def test_a_certificate_that_has_not_signed_is_refused(check: Checked) -> None:
     signature = check.person().bare(APP)
     assert "no entry" in check(signature, certificate=pem(check.person().certificate))
 
@@ -146,7 +146,7 @@ def test_another_ones_certificate(check: Checked) -> None:
         (f"{BUILDER}@{COMMIT}", {"logged": False}, "SCT"),
     ],
 )
-def test_somebody_else(
+def test_who_is_not_named_is_refused(
     check: Checked, form: str, identity: str, told: dict[str, Any], says: str
 ) -> None:
     said = check(FORMS[form](check.person(identity, **told)))
@@ -174,7 +174,7 @@ def test_the_mail_address_of_an_account(check: Checked) -> None:
     assert "does not hold" in check(signature, other, certificate)
 
 
-def test_another_sigstore(check: Checked) -> None:
+def test_another_sigstore_is_not_believed(check: Checked) -> None:
     stranger = Person(Instance(), f"{BUILDER}@{COMMIT}", source=SOURCE)
     for form in FORMS.values():
         assert "a signature does not hold" in check(form(stranger))
@@ -236,7 +236,7 @@ def test_a_log_entry_of_another_signature(check: Checked) -> None:
 
 
 @pytest.mark.parametrize("form", [lambda p: p.bundle(OTHER), lambda p: p.former(OTHER)])
-def test_another_file(check: Checked, form: Any) -> None:
+def test_a_signature_of_another_file_is_refused(check: Checked, form: Any) -> None:
     assert "a signature does not hold" in check(form(check.person()))
 
 
@@ -257,8 +257,9 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 def test_no_part_of_a_bundle_can_be_something_else(check: Checked, form: str) -> None:
     whole = FORMS[form](check.person())
     check.instance.entries.clear()
+    others: list[object] = [None, 5, "AAAA", [], {"a": {}}]
     for *path, last in _places(whole):
-        for instead in (None, 5, "AAAA", [], {"a": {}}):
+        for instead in others:
             bundle = copy.deepcopy(whole)
             place = bundle
             for step in path:
