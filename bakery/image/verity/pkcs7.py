@@ -100,10 +100,12 @@ def verify(
 
     """
     candidates = list(candidates)
-    signers = _signed_data(signature)[-1]
+    _, digests, *_, signers = _signed_data(signature)
     found = [_Signer.of(item) for item in signers.items()] if signers.tag == _SET else []
     if not found:
         raise Pkcs7Error("it names no signer")
+    if not {signer.hash for signer in found} <= {_algorithm(item) for item in digests.items()}:
+        raise Pkcs7Error("it does not list the hash of a signer, as hosts want it")
     own = [next(filter(signer.is_named, candidates), None) for signer in found]
     for signer, certificate in zip(found, own, strict=True):
         if certificate is None:
@@ -152,6 +154,11 @@ def _fields(item: _Item, tag: int, least: int) -> list[_Item]:
     return fields
 
 
+def _algorithm(item: _Item) -> bytes:
+    """Return the label of an AlgorithmIdentifier."""
+    return _fields(item, _SEQUENCE, 1)[0].content
+
+
 def _signed_data(signature: bytes) -> list[_Item]:
     """Return the fields of SignedData: version, digests, content, certificates, signers."""
     outer = _fields(_Item(_SEQUENCE, signature, b""), _SEQUENCE, 1)
@@ -172,7 +179,7 @@ class _Signer:
     """SignerInfo: who has signed, by which means, and the signature itself."""
 
     identity: _Item
-    digest: hashes.HashAlgorithm
+    hash: bytes
     attributes: _Item | None
     algorithm: bytes
     signature: bytes
@@ -183,11 +190,14 @@ class _Signer:
         attributes = rest.pop(0) if rest[0].tag == _TAGGED_0 else None
         if len(rest) < 2 or rest[1].tag != _OCTETS:  # noqa: PLR2004
             raise Pkcs7Error("it is no PKCS#7 signature")
-        name = _fields(digest, _SEQUENCE, 1)[0].content
-        if name not in _HASHES:
+        if _algorithm(digest) not in _HASHES:
             raise Pkcs7Error("its hash is none of SHA-2 or SHA-1")
-        algorithm = _fields(rest[0], _SEQUENCE, 1)[0].content
-        return cls(identity, _HASHES[name], attributes, algorithm, rest[1].content)
+        return cls(identity, _algorithm(digest), attributes, _algorithm(rest[0]), rest[1].content)
+
+    @property
+    def digest(self) -> hashes.HashAlgorithm:
+        """The hash by which it is signed."""
+        return _HASHES[self.hash]
 
     def is_named(self, certificate: x509.Certificate) -> bool:
         """Return whether it names a certificate as the signer's."""

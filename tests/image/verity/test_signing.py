@@ -162,6 +162,23 @@ def test_no_byte_of_a_signature_makes_the_reader_fail_or_lie(publisher: Publishe
             pkcs7.verify(good[:size], ROOT_HASH.encode(), certificates)
 
 
+@needs.programs("openssl")
+def test_the_hash_of_each_signer_is_listed(publisher: Publisher, tmp_path: Path) -> None:
+    """As OpenSSL wants it, which computes what is listed before it looks at signers."""
+    good = publisher.signer.sign(ROOT_HASH).pkcs7
+    sha256, sha512 = (bytes.fromhex(f"06096086480165030402{n}") for n in ("01", "03"))
+    other = good.replace(sha256, sha512, 1)  # the first is that of the list
+    with pytest.raises(Pkcs7Error, match="does not list the hash of a signer"):
+        pkcs7.verify(other, ROOT_HASH.encode(), publisher.certificates.all)
+    (tmp_path / "data").write_text(ROOT_HASH)
+    for data, status in ((good, 0), (other, 4)):
+        (tmp_path / "signature").write_bytes(data)
+        words = ["smime", "-verify", "-binary", "-inform", "der", "-noverify", "-nointern"]
+        files = ["-in", tmp_path / "signature", "-content", tmp_path / "data"]
+        command = ["openssl", *words, *files, "-certfile", publisher.certificate]
+        assert subprocess.run(command, check=False, capture_output=True).returncode == status
+
+
 @pytest.mark.parametrize(
     ("label", "says"),
     [
