@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import labels, needs
-from harness.debian import LONG, ROOTS
+from harness.debian import ROOTS
 from harness.native import ARCH
 from harness.processes import running, until
 from harness.project import Project, digest
@@ -541,7 +541,7 @@ def test_a_shell_can_be_used_in_the_booted_system(tree: Tree, tmp_path: Path) ->
     assert b"web" in said.partition(b"42")[2]
 
 
-@pytest.mark.parametrize("suite", LONG)
+@pytest.mark.parametrize("suite", needs.LONG)
 def test_a_virtual_machine_runs_it_too(tree: Tree, journal: Path, suite: str) -> None:
     if vm.PLATFORMS[ARCH].qemu.find() is None:
         pytest.skip("needs qemu")

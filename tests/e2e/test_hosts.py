@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import needs
-from harness.debian import LONG
 from harness.hosts import HERE, Publisher, booted, provision
 from harness.native import ARCH
 from harness.openpgp import Person
@@ -40,7 +39,7 @@ def stranger() -> Iterator[Person]:
     person.close()
 
 
-@pytest.mark.parametrize("suite", LONG)
+@pytest.mark.parametrize("suite", needs.LONG)
 def test_updates_hold_or_go_back(suite: str, tmp_path: Path, publisher: Publisher) -> None:
     """A good one; one without release file; one that dies later; three bad ones in a row."""
     disk = tmp_path / "disk"
@@ -103,7 +102,7 @@ while (my $client = $server->accept) {
 """
 
 
-@pytest.mark.parametrize("suite", LONG)
+@pytest.mark.parametrize("suite", needs.LONG)
 def test_what_can_not_be_had_changes_nothing(
     suite: str, tmp_path: Path, publisher: Publisher, stranger: Person
 ) -> None:
@@ -204,7 +203,7 @@ until [ -e /run/cut/now ]; do /bin/sleep 0.1; done
 """
 
 
-@pytest.mark.parametrize("suite", LONG)
+@pytest.mark.parametrize("suite", needs.LONG)
 @pytest.mark.parametrize(
     "cuts",
     [pytest.param(CUTS[5::3], id="some"), pytest.param(CUTS, id="all", marks=pytest.mark.nightly)],
@@ -242,7 +241,7 @@ exec perl -MIO::Socket::INET -e '
 """
 
 
-@pytest.mark.parametrize("suite", LONG)
+@pytest.mark.parametrize("suite", needs.LONG)
 def test_neighbours_are_left_alone(suite: str, tmp_path: Path, publisher: Publisher) -> None:
     """Who takes another's port; two that belong together; a foreign one; ten versions later."""
     publisher.publish("other", "1.1", then=LISTENS)
@@ -288,7 +287,7 @@ def test_neighbours_are_left_alone(suite: str, tmp_path: Path, publisher: Publis
         assert host.ask("systemctl is-active app.service").stdout == "inactive\n"
 
 
-@pytest.mark.parametrize("suite", LONG)
+@pytest.mark.parametrize("suite", needs.LONG)
 def test_the_first_version_comes_later_and_brings_its_own_check(
     suite: str, tmp_path: Path, publisher: Publisher
 ) -> None:
@@ -313,7 +312,7 @@ commands:
         assert host.runs("app") == "2.0"
 
 
-@pytest.mark.parametrize("suite", LONG)
+@pytest.mark.parametrize("suite", needs.LONG)
 def test_updates_wait_for_a_reboot(suite: str, tmp_path: Path, publisher: Publisher) -> None:
     disk = tmp_path / "disk"
     provision(disk, publisher, "app", policy="reboot")

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import pytest
 from harness import host_registry, needs
 from harness import ignition as apply
-from harness.debian import LONG
 from harness.host_registry import ADDRESS, HOST, LOGINS, RegistryPublisher
 from harness.hosts import Host, booted, provision
 from harness.native import ARCH
@@ -100,7 +99,7 @@ def refused(host: Host, why: str) -> None:
     assert host.holds("systemctl list-units --failed --legend=no 'extensions-registry*'") == ""
 
 
-@pytest.mark.parametrize("suite", LONG)
+@pytest.mark.parametrize("suite", needs.LONG)
 def test_hosts_follow_a_registry(suite: str, tmp_path: Path, publisher: RegistryPublisher) -> None:
     """Without a login, with a wrong one, with the right one; a good update and a bad one."""
     disk = tmp_path / "disk"
@@ -139,7 +138,7 @@ def test_hosts_follow_a_registry(suite: str, tmp_path: Path, publisher: Registry
         assert host.holds("ls /etc/extensions /opt/extensions").split() == left
 
 
-@pytest.mark.parametrize("suite", LONG)
+@pytest.mark.parametrize("suite", needs.LONG)
 def test_a_hostile_registry_changes_nothing(
     suite: str, tmp_path: Path, publisher: RegistryPublisher, stranger: Person
 ) -> None:
@@ -176,7 +175,7 @@ def test_a_hostile_registry_changes_nothing(
 
 
 @apply.NEEDED
-@pytest.mark.parametrize("suite", LONG)
+@pytest.mark.parametrize("suite", needs.LONG)
 def test_machines_come_up_with_what_is_in_a_registry(
     suite: str, tmp_path: Path, publisher: RegistryPublisher
 ) -> None:

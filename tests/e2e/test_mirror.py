@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import elf, needs, small
-from harness.debian import LONG, ROOTS
+from harness.debian import ROOTS
 from harness.hosts import HERE, Publisher, booted
 from harness.mirror import Mirror
 from harness.native import ARCH
@@ -154,7 +154,7 @@ def alone(project: Project, script: str, **environment: str) -> str:
 
 
 @needs.programs("systemd-nspawn", "debootstrap")
-@pytest.mark.parametrize("suite", LONG)
+@pytest.mark.parametrize("suite", needs.LONG)
 def test_beyond_the_air_gap(bakery: Bakery, person: Person, tmp_path: Path, suite: str) -> None:
     bakery.publish("1.0")
     target = tmp_path / "mirror"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import needs
-from harness.debian import LONG, ROOTS
+from harness.debian import ROOTS
 from harness.native import ARCH
 
 from bakery.boot import vm
@@ -209,7 +209,7 @@ def test_an_image_that_comes_to_a_running_host_is_set_up(suite: str, images: lis
         said(guest, update(images[0], 0))
 
 
-@pytest.mark.parametrize("suite", LONG)
+@pytest.mark.parametrize("suite", needs.LONG)
 def test_a_service_is_up_after_200_merges_and_restarts(suite: str, images: list[Path]) -> None:
     with booted(container(suite), images) as guest:
         answer = guest.ask(LOOP, limit=1500)
@@ -222,7 +222,7 @@ def test_a_service_is_up_after_200_merges_and_restarts(suite: str, images: list[
         assert said(guest, "systemctl list-units --state=failed --plain --no-legend 'app*'") == ""
 
 
-@pytest.mark.parametrize("suite", LONG)
+@pytest.mark.parametrize("suite", needs.LONG)
 def test_a_machine_of_its_own_gets_modules_formats_and_devices(
     suite: str, images: list[Path]
 ) -> None:

@@ -10,21 +10,14 @@ import tarfile
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
 from filelock import FileLock
 
-from bakery.boot.debian import SUITES as SYSTEMS
 from bakery.upstream import apt
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "sysext-bakery", "tests")
 ROOTS = CACHE / "roots"
 DEBIAN_ARCH = {"x86-64": "amd64", "arm64": "arm64"}
 SUITES = {"bookworm": "12", "trixie": "13"}
-# What takes minutes boots one system each time, the others each night
-LONG = [
-    pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
-    for suite in SYSTEMS
-]
 DOCKER_PROGRAMS = {
     "docker.io": ["dockerd", "docker-proxy"],
     "containerd": ["containerd", "containerd-shim-runc-v2", "ctr"],

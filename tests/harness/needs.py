@@ -7,10 +7,16 @@ import shutil
 
 import pytest
 
+from bakery.boot.debian import SUITES
 from harness.native import ARCH
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 X86_64 = pytest.mark.skipif(ARCH != "x86-64", reason="runs programs for x86-64")
+# What takes minutes boots one system each time, the others each night
+LONG = [
+    pytest.param(suite, marks=[] if suite == "trixie" else [pytest.mark.nightly])
+    for suite in SUITES
+]
 
 
 def programs(*names: str) -> pytest.MarkDecorator:

@@ -8,8 +8,6 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
@@ -54,11 +52,11 @@ def served(command: Sequence[str | Path], port: int, folder: Path) -> Iterator[N
     def listens() -> bool:
         with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
             return True
-        if process.poll() is not None:
-            pytest.fail(f"{command[0]} does not start:\n{(folder / 'log').read_text()}")
+        assert process.poll() is None, f"{command[0]} does not start:\n{log_file.read_text()}"
         return False
 
-    with (folder / "log").open("wb") as log:
+    log_file = folder / "log"
+    with log_file.open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env={"HOME": str(folder)})
     with process:
         try:

@@ -174,8 +174,9 @@ def test_the_hash_of_each_signer_is_listed(publisher: Publisher, tmp_path: Path)
     for data, status in ((good, 0), (other, 4)):
         (tmp_path / "signature").write_bytes(data)
         words = ["smime", "-verify", "-binary", "-inform", "der", "-noverify", "-nointern"]
-        files = ["-in", tmp_path / "signature", "-content", tmp_path / "data"]
-        command = ["openssl", *words, *files, "-certfile", publisher.certificate]
+        files = ("-in", tmp_path / "signature", "-content", tmp_path / "data")
+        command: list[str | Path] = ["openssl", *words, *files]
+        command += ["-certfile", publisher.certificate]
         assert subprocess.run(command, check=False, capture_output=True).returncode == status
 
 
