@@ -14,6 +14,6 @@ WITHOUT = "import runpy, sys; sys.modules['pytest'] = None; runpy.run_path(sys.a
 
 @pytest.mark.parametrize("script", ["bare/run.py", "bench/run.py"])
 def test_a_script_of_a_session_needs_no_pytest(script: str) -> None:
-    command = [sys.executable, "-c", WITHOUT, TESTS / script]
+    command = [sys.executable, "-c", WITHOUT, str(TESTS / script)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
