@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from bakery.boot.verdict import Probe, Verdict
+from bakery.check.udevadm import NO_ACCOUNT, VERIFIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,10 +15,7 @@ if TYPE_CHECKING:
     from bakery.boot.guest import Answer
     from bakery.boot.inspect import Shipped
 
-_VERIFIES = 254  # the first systemd with `udevadm verify`
 _TIMEOUT = 10
-# The account that a rule names, which the image's setup may still be making
-_NO_ACCOUNT = re.compile(r"\b(user|group) '.*, ignoring")
 # A line of comments, or of a condition alone; and what sums up, even such lines
 _HARMLESS = re.compile(r"line (has|takes) no effect|udev rules check failed")
 # Every line that sets a variable, as PATH|VALUE|NOW; sysctl.d(5). Globs and `-name` are left out.
@@ -79,16 +77,17 @@ def _grammar(path: str, systemd: int) -> Probe:
         output = answer.stdout + answer.stderr
         named = [line for line in output.splitlines() if name in line]
         said = [line for line in named if not _HARMLESS.search(line)]
-        if systemd >= _VERIFIES and answer.status != 0 and not named:
+        if systemd >= VERIFIES and answer.status != 0 and not named:
             said = [output.strip() or f"udevadm ends with status {answer.status}"]
-        lasting = not all(_NO_ACCOUNT.search(line) for line in said)
+        # the image's setup may still be making an account
+        lasting = not all(NO_ACCOUNT.search(line) for line in said)
         return Verdict(not said, "\n".join(said), final=lasting)
 
     quoted = shlex.quote(path)
     read = "udevadm test /sys/class/net/lo 2>&1 | grep -E 'Invalid|Unknown|unknown|ignoring'"
     return Probe(
         title=f"udev understands {path}",
-        script=f"udevadm verify {quoted}" if systemd >= _VERIFIES else read,
+        script=f"udevadm verify {quoted}" if systemd >= VERIFIES else read,
         judge=judge,
         timeout=_TIMEOUT,
     )
@@ -101,7 +100,8 @@ def _devices(rules: tuple[str, ...]) -> Probe:
     """
 
     def judge(answer: Answer) -> Verdict:
-        said = [line for line in answer.stdout.splitlines() if not _NO_ACCOUNT.search(line)]
+        lines = answer.stdout.strip().splitlines()
+        said = [line for line in lines if not NO_ACCOUNT.search(line)]
         return Verdict(not said, "\n".join(said), final=True)
 
     return Probe(

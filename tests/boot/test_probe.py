@@ -248,6 +248,7 @@ def test_rules_are_read_and_where_there_is_udev_applied() -> None:
     assert "udevadm trigger" in applied.script
     assert not ask(applied, "a: Process '/usr/bin/a' failed with exit code 1.\n").holds
     assert ask(applied, "/usr/lib/udev/rules.d/90-a.rules:1 Unknown group 'a', ignoring\n").holds
+    assert ask(applied, "\n").holds
 
 
 def test_a_command_can_run_once_and_as_somebody() -> None:

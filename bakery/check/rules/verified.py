@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery import interrupts
-from bakery.check import fragment_files, grammar, host, unit_files
+from bakery.check import fragment_files, grammar, host, udevadm, unit_files
 from bakery.check.rule import Skip, Violation, rule
 from bakery.check.unit_files import SYSTEM
 from bakery.tools import Tool, execute
@@ -34,7 +34,6 @@ _ANALYZE = Tool(program="systemd-analyze", apt="systemd")
 _SYSUSERS = Tool(program="systemd-sysusers", apt="systemd")
 _TMPFILES = Tool(program="systemd-tmpfiles", apt="systemd")
 _UDEVADM = Tool(program="udevadm", apt="udev", dnf="systemd-udev")
-_UDEV_VERIFIES = 254  # the first version with `udevadm verify`
 _HOST_UNITS = Path("/usr/lib/systemd/system")
 _UDEV_RULES = "usr/lib/udev/rules.d"
 _MODE = re.compile(r"-|[~:]*[0-7]{3,4}")
@@ -42,7 +41,7 @@ _MODE = re.compile(r"-|[~:]*[0-7]{3,4}")
 _NOT_OURS = re.compile(
     r"is not executable: No such file|not loaded, socket cannot be started"
     r"|Failed to prepare filename|rules check failed|^\s*$"
-    r"|(Unknown|Failed to resolve) (user|group) '[^']*', ignoring"
+    rf"|{udevadm.NO_ACCOUNT.pattern}"
 )
 
 
@@ -206,7 +205,7 @@ def udev(subject: Subject) -> Iterator[Violation | Skip]:
         return
     program = _UDEVADM.find()
     version = systemd_version(program) if program else 0
-    if program is None or version < _UDEV_VERIFIES:
+    if program is None or version < udevadm.VERIFIES:
         lack = f"that of systemd {version} has none" if version else "it is not installed"
         yield Skip(
             f"only the form of lines was looked at: needs `udevadm verify`, and {lack}",
